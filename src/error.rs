@@ -1,0 +1,161 @@
+//! The one error type of the crate.
+//!
+//! [`Error`] is opaque: what a program decides on is its [`ErrorKind`], what a person reads is its `Display`, one lower-case
+//! line that says what is wrong, where, and what to do. No error holds a key, a token, a signature or plaintext.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+
+/// The result of a fallible call in this crate.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// What a caller can do about an [`Error`], coarsely.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The key service knows the caller and does not permit the call.
+    AccessDenied,
+    /// Bytes failed authentication: tampered with, wrong key, wrong scope or wrong associated data. Never says which part.
+    Authentication,
+    /// Credentials are missing, malformed, refused or expired.
+    Credentials,
+    /// An argument, option or configuration is not acceptable.
+    InvalidInput,
+    /// Reading or writing failed.
+    Io,
+    /// The message asks for something that the reader's policy does not accept.
+    KeyNotAllowed,
+    /// The key-encryption key does not exist, is disabled, or cannot do this.
+    KeyUnusable,
+    /// A size, count or time limit would be exceeded.
+    LimitExceeded,
+    /// Bytes are not a message, or not a valid one.
+    Malformed,
+    /// The key service refuses calls for now because there were too many.
+    Throttled,
+    /// The message ends too early.
+    Truncated,
+    /// The key service cannot be reached or does not answer properly.
+    Unavailable,
+    /// The message is of a format version or suite this release does not know.
+    UnsupportedVersion,
+    /// A primitive failed, or a peer broke its contract.
+    Internal,
+}
+
+type Source = Arc<dyn std::error::Error + Send + Sync + 'static>;
+
+/// An error of this crate. Cheap to clone, so that callers who wait for one result can all have it.
+#[derive(Clone)]
+pub struct Error(Arc<Inner>);
+
+struct Inner {
+    kind: ErrorKind,
+    message: Cow<'static, str>,
+    source: Option<Source>,
+}
+
+impl Error {
+    /// An error of `kind` with a one-line lower-case `message`.
+    ///
+    /// Implementations of [`KeyWrapper`](crate::KeyWrapper) use this. Put no secret into the message.
+    pub fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
+        Self(Arc::new(Inner { kind, message: message.into(), source: None }))
+    }
+
+    /// Same, with the error that caused this one.
+    pub fn with_source(
+        kind: ErrorKind,
+        message: impl Into<Cow<'static, str>>,
+        source: impl std::error::Error + Send + Sync + 'static,
+    ) -> Self {
+        Self(Arc::new(Inner { kind, message: message.into(), source: Some(Arc::new(source)) }))
+    }
+
+    /// What kind of error this is.
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// An I/O failure while doing `what`.
+    pub(crate) fn io(what: impl fmt::Display, source: std::io::Error) -> Self {
+        match Self::inside(&source) {
+            Some(inner) => inner,
+            None => Self::with_source(ErrorKind::Io, format!("{what}: {source}"), source),
+        }
+    }
+
+    /// The single answer to bytes that fail after key derivation, whichever part failed.
+    pub(crate) fn authentication() -> Self {
+        Self::new(
+            ErrorKind::Authentication,
+            "message is not authentic: it was changed, or the key, scope or associated data is not the one it was written with",
+        )
+    }
+
+    /// The error of this crate that travels inside an [`std::io::Error`], if there is one.
+    ///
+    /// The readers and writers in [`io`](crate::io) implement the standard traits, whose errors are `std::io::Error`.
+    pub fn inside(error: &std::io::Error) -> Option<Self> {
+        error.get_ref().and_then(|inner| inner.downcast_ref::<Self>()).cloned()
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.message)
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = f.debug_struct("Error");
+        out.field("kind", &self.0.kind).field("message", &self.0.message);
+        if let Some(source) = &self.0.source {
+            out.field("source", &format_args!("{source}"));
+        }
+        out.finish()
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.source.as_deref().map(|source| source as &(dyn std::error::Error + 'static))
+    }
+}
+
+impl From<Error> for std::io::Error {
+    fn from(error: Error) -> Self {
+        use std::io::ErrorKind as Io;
+        let kind = match error.kind() {
+            ErrorKind::Truncated => Io::UnexpectedEof,
+            ErrorKind::InvalidInput => Io::InvalidInput,
+            ErrorKind::AccessDenied => Io::PermissionDenied,
+            ErrorKind::Authentication | ErrorKind::Malformed | ErrorKind::UnsupportedVersion => Io::InvalidData,
+            _ => Io::Other,
+        };
+        Self::new(kind, error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn display_is_one_lower_case_line_and_keeps_the_source() {
+        let error = Error::io("cannot read a.bin", std::io::Error::from_raw_os_error(2));
+        assert_eq!(error.kind(), ErrorKind::Io);
+        assert!(error.to_string().starts_with("cannot read a.bin: No such file"));
+        assert!(std::error::Error::source(&error).is_some());
+        assert!(!Error::authentication().to_string().contains('\n'));
+    }
+
+    #[test]
+    fn survives_the_way_through_an_io_error() {
+        let io: std::io::Error = Error::new(ErrorKind::Truncated, "message is truncated").into();
+        assert_eq!(io.kind(), std::io::ErrorKind::UnexpectedEof);
+        assert_eq!(Error::io("reading", io).kind(), ErrorKind::Truncated);
+    }
+}

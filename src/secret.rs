@@ -1,0 +1,81 @@
+//! Data keys: boxed, wiped when dropped, never printed, never copied by accident.
+//!
+//! A [`DataKey`] lives in one heap allocation from birth to death; moving it moves a pointer, so no stack copy of the key is left
+//! behind. It has no `Clone`, and its `Debug` shows no byte.
+
+use crate::error::{Error, ErrorKind, Result};
+use std::fmt;
+use zeroize::{Zeroize, ZeroizeOnDrop};
+
+/// Length of a data key in bytes.
+pub const DATA_KEY_LEN: usize = 32;
+
+/// A data-encryption key (DEK): the 32 bytes from which each message's own key is derived.
+///
+/// ```
+/// let key = ncp_envelope::DataKey::generate()?;
+/// assert_eq!(format!("{key:?}"), "DataKey(..)");
+/// # Ok::<(), ncp_envelope::Error>(())
+/// ```
+pub struct DataKey(Box<[u8; DATA_KEY_LEN]>);
+
+impl DataKey {
+    /// A new data key from the system's cryptographic random source.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Internal`] if the random source fails.
+    pub fn generate() -> Result<Self> {
+        let mut key = Self(Box::new([0; DATA_KEY_LEN]));
+        random(&mut key.0[..])?;
+        Ok(key)
+    }
+
+    /// Copies a data key from memory the caller owns and has to wipe.
+    pub fn copy_from(bytes: &[u8; DATA_KEY_LEN]) -> Self {
+        let mut key = Self(Box::new([0; DATA_KEY_LEN]));
+        key.0.copy_from_slice(bytes);
+        key
+    }
+
+    /// The key itself. Whoever copies these bytes has to wipe the copy.
+    pub fn expose_secret(&self) -> &[u8; DATA_KEY_LEN] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for DataKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("DataKey(..)")
+    }
+}
+
+impl Drop for DataKey {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+impl ZeroizeOnDrop for DataKey {}
+
+/// Fills `out` from the system's cryptographic random source.
+pub(crate) fn random(out: &mut [u8]) -> Result<()> {
+    aws_lc_rs::rand::fill(out).map_err(|_| Error::new(ErrorKind::Internal, "the system's random source failed"))
+}
+
+/// Compares in a time that depends on the lengths only.
+pub(crate) fn equal(a: &[u8], b: &[u8]) -> bool {
+    aws_lc_rs::constant_time::verify_slices_are_equal(a, b).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_differ_and_are_not_printed() {
+        let (a, b) = (DataKey::generate().unwrap(), DataKey::generate().unwrap());
+        assert_ne!(a.expose_secret(), b.expose_secret());
+        assert_eq!(format!("{a:?}"), "DataKey(..)");
+        assert!(equal(a.expose_secret(), DataKey::copy_from(a.expose_secret()).expose_secret()));
+    }
+}
