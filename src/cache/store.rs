@@ -1,0 +1,55 @@
+//! The keys themselves: bounded in number, dropped when old.
+
+use super::CacheId;
+use crate::secret::DataKey;
+use lru::LruCache;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// A removed key is wiped when the last user of its `Arc` is done, by [`DataKey`] itself.
+pub(super) struct Store {
+    keys: LruCache<CacheId, Entry>,
+    // No key expires before this, so a look-up does not have to sweep.
+    next_expiry: Option<Instant>,
+}
+
+struct Entry {
+    key: Arc<DataKey>,
+    expires: Instant,
+}
+
+impl Store {
+    pub(super) fn new(max_keys: usize) -> Self {
+        Self { keys: LruCache::new(NonZeroUsize::new(max_keys).unwrap_or(NonZeroUsize::MIN)), next_expiry: None }
+    }
+
+    pub(super) fn get(&mut self, id: &CacheId, now: Instant) -> Option<Arc<DataKey>> {
+        self.sweep(now);
+        self.keys.get(id).map(|entry| entry.key.clone())
+    }
+
+    pub(super) fn insert(&mut self, id: CacheId, key: Arc<DataKey>, expires: Instant, now: Instant) {
+        self.sweep(now);
+        if expires > now {
+            self.keys.push(id, Entry { key, expires });
+            self.next_expiry = Some(self.next_expiry.map_or(expires, |next| next.min(expires)));
+        }
+    }
+
+    fn sweep(&mut self, now: Instant) {
+        if self.next_expiry.is_none_or(|next| now < next) {
+            return;
+        }
+        let old: Vec<_> = self.keys.iter().filter(|(_, entry)| entry.expires <= now).map(|(id, _)| *id).collect();
+        for id in old {
+            self.keys.pop(&id);
+        }
+        self.next_expiry = self.keys.iter().map(|(_, entry)| entry.expires).min();
+    }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.keys.len()
+    }
+}

@@ -1,0 +1,37 @@
+//! The message format: bytes in, bytes out, no I/O.
+//!
+//! The rules are those of `docs/format.md`, cited by number (`F-12`). This module knows the data key and the bytes, and nothing of who
+//! wraps keys, of files, sockets, time or async. Everything is strict, bounded and canonical: what decodes re-encodes to the same bytes, and
+//! no length is trusted before it was compared with its cap.
+//!
+//! * [`SealedHeader`] is zone A, [`SlotTable`] zone B; [`Header`] is both, as found in front of a body.
+//! * [`Encryptor`] and [`Decryptor`] are pushed with bytes and hand back bytes.
+//! * [`range`] is the arithmetic of where a plaintext byte is; [`RangeDecryptor`] opens any run of chunks.
+
+mod chunk;
+mod decryptor;
+mod derive;
+mod encryptor;
+mod header;
+pub mod range;
+mod slots;
+
+pub use chunk::{CHUNK_LEN, SEALED_CHUNK_LEN, TAG_LEN};
+pub use decryptor::Decryptor;
+pub use derive::PREAMBLE_LEN;
+pub use encryptor::Encryptor;
+pub use header::{FIXED_LEN, Header, MAX_ZONE_LEN, Profile, SealedHeader};
+pub use range::RangeDecryptor;
+pub use slots::{CopyState, DEFAULT_MAX_SLOTS, MAX_SLOTS, SlotTable};
+
+/// Suite Cobblestone-256 (`F-6`): AES-256-GCM chunks under keys from HKDF-SHA-512.
+pub const SUITE_COBBLESTONE_256: u16 = 1;
+
+/// How far one call to [`Encryptor::update`] or [`Decryptor::update`] came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// Bytes of the input that were taken.
+    pub consumed: usize,
+    /// Bytes at the start of the output that were written.
+    pub written: usize,
+}

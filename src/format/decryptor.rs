@@ -1,0 +1,111 @@
+//! Pushes a body in, takes plaintext out.
+
+use super::chunk::{CHUNK_LEN, ChunkCipher, SEALED_CHUNK_LEN, TAG_LEN};
+use super::{PREAMBLE_LEN, Progress, SealedHeader, derive};
+use crate::error::{Error, ErrorKind, Result};
+use crate::secret::DataKey;
+use std::fmt;
+
+/// Decrypts one message's chunks, pushed with ciphertext of any size. No I/O, no waiting.
+///
+/// Hands out no byte whose chunk was not verified (`F-27`). The message is complete only when [`finish`](Self::finish) has returned.
+pub struct Decryptor {
+    cipher: ChunkCipher,
+    next: u64,
+    // Ciphertext only: nothing here needs wiping.
+    partial: Box<[u8; SEALED_CHUNK_LEN]>,
+    held: usize,
+    failed: Option<Error>,
+}
+
+impl Decryptor {
+    /// Verifies the commitment in `preamble`, the first 56 bytes of the body, against key, header and associated data.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Authentication`] if they do not belong together, [`ErrorKind::InvalidInput`] if the header asks for associated
+    /// data and there is none, or the reverse.
+    pub fn new(key: &DataKey, sealed: &SealedHeader, preamble: &[u8; PREAMBLE_LEN], aad: &[u8]) -> Result<Self> {
+        sealed.check_aad(aad)?;
+        let cipher = derive::resume(key, sealed.as_bytes(), aad, preamble)?;
+        Ok(Self { cipher, next: 0, partial: Box::new([0; SEALED_CHUNK_LEN]), held: 0, failed: None })
+    }
+
+    /// Bytes that [`update`](Self::update) writes for `input_len` more bytes, given room.
+    pub fn update_len(&self, input_len: usize) -> usize {
+        (self.held + input_len) / SEALED_CHUNK_LEN * CHUNK_LEN
+    }
+
+    /// Bytes that [`finish`](Self::finish) writes.
+    pub fn finish_len(&self) -> usize {
+        self.held.saturating_sub(TAG_LEN)
+    }
+
+    /// Takes ciphertext and writes the plaintext of every chunk that is whole and verified, until the input is used up or the next
+    /// chunk does not fit `out`.
+    ///
+    /// When a chunk fails after others were opened in the same call, those are reported and the next call fails; nothing can be had
+    /// from a decryptor after it failed.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Authentication`] for a chunk that is not the one written there.
+    pub fn update(&mut self, input: &[u8], out: &mut [u8]) -> Result<Progress> {
+        if let Some(error) = &self.failed {
+            return Err(error.clone());
+        }
+        let mut done = Progress { consumed: 0, written: 0 };
+        loop {
+            let rest = &input[done.consumed..];
+            let room = &mut out[done.written..];
+            if self.held + rest.len() < SEALED_CHUNK_LEN {
+                self.partial[self.held..self.held + rest.len()].copy_from_slice(rest);
+                self.held += rest.len();
+                done.consumed = input.len();
+                return Ok(done);
+            }
+            if room.len() < CHUNK_LEN {
+                return Ok(done);
+            }
+            let taken = SEALED_CHUNK_LEN - self.held;
+            let opened = if self.held == 0 {
+                self.cipher.open(self.next, &rest[..SEALED_CHUNK_LEN], &mut room[..CHUNK_LEN])
+            } else {
+                self.partial[self.held..].copy_from_slice(&rest[..taken]);
+                self.cipher.open(self.next, &self.partial[..], &mut room[..CHUNK_LEN])
+            };
+            if let Err(error) = opened {
+                self.failed = Some(error.clone());
+                return if done.written > 0 { Ok(done) } else { Err(error) };
+            }
+            self.held = 0;
+            self.next += 1;
+            done.consumed += taken;
+            done.written += CHUNK_LEN;
+        }
+    }
+
+    /// Opens the last chunk, at most 16,383 bytes of plaintext. Returns how many bytes were written.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Truncated`] for a length no message has (`F-25`), [`ErrorKind::Authentication`] if the chunk is not this message's
+    /// last one, [`ErrorKind::InvalidInput`] if `out` is shorter than [`finish_len`](Self::finish_len).
+    pub fn finish(self, out: &mut [u8]) -> Result<usize> {
+        if let Some(error) = self.failed {
+            return Err(error);
+        }
+        if self.held < TAG_LEN {
+            return Err(Error::new(ErrorKind::Truncated, "message is truncated: its last chunk is missing"));
+        }
+        let len = self.held - TAG_LEN;
+        let Some(out) = out.get_mut(..len) else {
+            return Err(Error::new(ErrorKind::InvalidInput, format!("the last chunk needs {len} bytes of output")));
+        };
+        self.cipher.open(self.next, &self.partial[..self.held], out)?;
+        Ok(len)
+    }
+}
+
+impl fmt::Debug for Decryptor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Decryptor").field("chunks", &self.next).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,384 @@
+//! Zone A, the sealed header (`F-4` to `F-13`), and the two zones together as they stand in front of a body.
+
+use super::slots::{self, CopyState, SlotTable};
+use super::{PREAMBLE_LEN, SUITE_COBBLESTONE_256};
+use crate::context::{EncryptionContext, MAX_CONTEXT_LEN, MAX_CONTEXT_PAIRS};
+use crate::error::{Error, ErrorKind, Result};
+use std::fmt;
+
+/// Bytes of the fixed part of zone A; they give the length of everything in front of the body.
+pub const FIXED_LEN: usize = 24;
+/// Longest zone A, and longest single copy of zone B, in bytes (`F-8`, `F-9`).
+pub const MAX_ZONE_LEN: usize = 65_536;
+
+const MAGIC: [u8; 8] = [0x8E, 0x4E, 0x43, 0x50, 0x0D, 0x0A, 0x1A, 0x0A];
+const VERSION: u16 = 1;
+const DURABLE: u16 = 1;
+const DETACHED: u16 = 2;
+const AAD_REQUIRED: u16 = 4;
+/// Alignment of everything in the durable profile: what a disk writes whole.
+pub(super) const BLOCK_LEN: usize = 4_096;
+
+/// How the header is laid out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum Profile {
+    /// One copy of the key slots and no alignment: a few hundred bytes of overhead.
+    #[default]
+    Compact,
+    /// Two copies of the key slots, each in disk blocks of its own (12,288 bytes of header): the slots can be replaced in place
+    /// on a file, and a write torn by a power cut loses nothing.
+    Durable,
+}
+
+impl Profile {
+    /// How many copies of zone B there are (`F-14`).
+    pub fn copies(self) -> usize {
+        match self {
+            Self::Compact => 1,
+            Self::Durable => 2,
+        }
+    }
+
+    pub(super) fn slot_alignment(self) -> usize {
+        match self {
+            Self::Compact => 64,
+            Self::Durable => BLOCK_LEN,
+        }
+    }
+}
+
+/// Zone A: what is fixed when a message is written and bound into its key derivation.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SealedHeader {
+    bytes: Vec<u8>,
+    profile: Profile,
+    detached: bool,
+    aad_required: bool,
+    context: EncryptionContext,
+    copy_len: usize,
+}
+
+impl SealedHeader {
+    /// The header of a new message with these slots. `aad_required` tells whether the message has associated data (`F-12`).
+    ///
+    /// # Errors
+    /// [`ErrorKind::LimitExceeded`] if the slots do not fit zone B.
+    pub fn new(profile: Profile, context: &EncryptionContext, aad_required: bool, slots: &SlotTable) -> Result<Self> {
+        let copy_len = slots.copy_len(profile)?;
+        let mut header = Self { bytes: Vec::new(), profile, detached: false, aad_required, context: context.clone(), copy_len };
+        header.bytes = header.encode();
+        Ok(header)
+    }
+
+    /// Reads exactly one zone A.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Malformed`], [`ErrorKind::Truncated`], [`ErrorKind::UnsupportedVersion`] or [`ErrorKind::LimitExceeded`], each saying
+    /// which field is wrong.
+    pub fn decode(bytes: &[u8]) -> Result<Self> {
+        let fixed = Fixed::decode(bytes)?;
+        if bytes.len() < fixed.len {
+            return Err(cut());
+        }
+        if bytes.len() > fixed.len {
+            return Err(malformed("there are bytes after the sealed header"));
+        }
+        let (context, end) = decode_pairs(bytes, fixed.pairs)?;
+        let padded = match fixed.profile {
+            Profile::Compact => end,
+            Profile::Durable => end.next_multiple_of(BLOCK_LEN),
+        };
+        if padded != fixed.len {
+            return Err(malformed("its length does not match its content"));
+        }
+        if bytes[end..].iter().any(|byte| *byte != 0) {
+            return Err(malformed("its padding is not zero"));
+        }
+        Ok(Self {
+            bytes: bytes.to_vec(),
+            profile: fixed.profile,
+            detached: fixed.detached,
+            aad_required: fixed.aad_required,
+            context,
+            copy_len: fixed.copy_len,
+        })
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        let content = FIXED_LEN + self.context.encoded_len();
+        let len = match self.profile {
+            Profile::Compact => content,
+            Profile::Durable => content.next_multiple_of(BLOCK_LEN),
+        };
+        let flags = if self.profile == Profile::Durable { DURABLE } else { 0 }
+            | if self.detached { DETACHED } else { 0 }
+            | if self.aad_required { AAD_REQUIRED } else { 0 };
+        let mut out = Vec::with_capacity(len);
+        out.extend_from_slice(&MAGIC);
+        out.extend_from_slice(&VERSION.to_be_bytes());
+        out.extend_from_slice(&SUITE_COBBLESTONE_256.to_be_bytes());
+        out.extend_from_slice(&flags.to_be_bytes());
+        // The context's own caps (64 pairs, 8,192 bytes) keep all of these in range.
+        out.extend_from_slice(&(self.context.len() as u16).to_be_bytes());
+        out.extend_from_slice(&(len as u32).to_be_bytes());
+        out.extend_from_slice(&(self.copy_len as u32).to_be_bytes());
+        for (name, value) in self.context.iter() {
+            out.extend_from_slice(&(name.len() as u16).to_be_bytes());
+            out.extend_from_slice(&(value.len() as u16).to_be_bytes());
+            out.extend_from_slice(name.as_bytes());
+            out.extend_from_slice(value.as_bytes());
+        }
+        out.resize(len, 0);
+        out
+    }
+
+    /// Zone A as it is stored.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// How the header is laid out.
+    pub fn profile(&self) -> Profile {
+        self.profile
+    }
+
+    /// The suite; only [`SUITE_COBBLESTONE_256`] exists.
+    pub fn suite(&self) -> u16 {
+        SUITE_COBBLESTONE_256
+    }
+
+    /// Whether the body is an object of its own (`F-13`).
+    pub fn is_detached(&self) -> bool {
+        self.detached
+    }
+
+    /// Whether a reader has to bring associated data (`F-12`).
+    pub fn requires_aad(&self) -> bool {
+        self.aad_required
+    }
+
+    /// The encryption context. Nothing of it is authenticated before a [`Decryptor`](super::Decryptor) was made for this header.
+    pub fn context(&self) -> &EncryptionContext {
+        &self.context
+    }
+
+    /// Length of one copy of zone B in bytes.
+    pub fn copy_len(&self) -> usize {
+        self.copy_len
+    }
+
+    /// Where the body starts in the message, in bytes.
+    pub fn body_offset(&self) -> usize {
+        self.bytes.len() + self.profile.copies() * self.copy_len
+    }
+
+    /// `F-12`: the reader's associated data and the header's flag have to agree, before any key is asked for.
+    pub(crate) fn check_aad(&self, aad: &[u8]) -> Result<()> {
+        match (self.aad_required, aad.is_empty()) {
+            (true, true) => {
+                Err(Error::new(ErrorKind::InvalidInput, "message was written with associated data: supply the same bytes to open it"))
+            }
+            (false, false) => {
+                Err(Error::new(ErrorKind::InvalidInput, "message was written without associated data: it cannot be checked against any"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for SealedHeader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SealedHeader")
+            .field("profile", &self.profile)
+            .field("detached", &self.detached)
+            .field("aad_required", &self.aad_required)
+            .field("context", &self.context)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Zones A and B of a message, as read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Header {
+    sealed: SealedHeader,
+    slots: SlotTable,
+    copies: Vec<CopyState>,
+}
+
+impl Header {
+    /// How many bytes zones A and B take, from the first [`FIXED_LEN`] bytes of a message: read that many, then [`decode`](Self::decode) them.
+    /// At most 196,608.
+    ///
+    /// Give it what there is when a message is shorter: what is wrong with it is then told as precisely as the bytes allow.
+    ///
+    /// # Errors
+    /// As [`decode`](Self::decode).
+    pub fn len_from(prefix: &[u8]) -> Result<usize> {
+        let fixed = Fixed::decode(prefix)?;
+        Ok(fixed.len + fixed.profile.copies() * fixed.copy_len)
+    }
+
+    /// Reads zones A and B from the start of a message; what follows them is ignored.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Malformed`], [`ErrorKind::Truncated`], [`ErrorKind::UnsupportedVersion`] or [`ErrorKind::LimitExceeded`], each saying
+    /// what is wrong.
+    pub fn decode(message: &[u8]) -> Result<Self> {
+        let fixed = Fixed::decode(message)?;
+        let zones = message.get(..fixed.len + fixed.profile.copies() * fixed.copy_len).ok_or_else(cut)?;
+        let (zone_a, zone_b) = zones.split_at(fixed.len);
+        let sealed = SealedHeader::decode(zone_a)?;
+        let (slots, copies) = slots::decode_zone(zone_b, fixed.copy_len)?;
+        Ok(Self { sealed, slots, copies })
+    }
+
+    /// Zone A.
+    pub fn sealed(&self) -> &SealedHeader {
+        &self.sealed
+    }
+
+    /// The key slots that count (`F-18`). Not authenticated by anything: a slot can make a message unreadable, never readable as another.
+    pub fn slots(&self) -> &SlotTable {
+        &self.slots
+    }
+
+    /// The state of each stored copy of the slots, in order.
+    pub fn copies(&self) -> &[CopyState] {
+        &self.copies
+    }
+
+    /// Bytes of a message that are not plaintext, given that there are `chunks` of them.
+    pub fn overhead(&self, chunks: u64) -> u64 {
+        (self.sealed.body_offset() + PREAMBLE_LEN) as u64 + chunks * super::TAG_LEN as u64
+    }
+}
+
+struct Fixed {
+    profile: Profile,
+    detached: bool,
+    aad_required: bool,
+    pairs: usize,
+    len: usize,
+    copy_len: usize,
+}
+
+impl Fixed {
+    fn decode(bytes: &[u8]) -> Result<Self> {
+        check_magic(bytes)?;
+        let bytes = bytes.get(..FIXED_LEN).ok_or_else(cut)?;
+        let u16_at = |at: usize| u16::from_be_bytes([bytes[at], bytes[at + 1]]);
+        let u32_at = |at: usize| u32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
+
+        if u16_at(8) != VERSION {
+            return Err(Error::new(
+                ErrorKind::UnsupportedVersion,
+                format!("message has format version {}, this release reads version {VERSION}", u16_at(8)),
+            ));
+        }
+        if u16_at(10) != SUITE_COBBLESTONE_256 {
+            return Err(Error::new(
+                ErrorKind::UnsupportedVersion,
+                format!("message has suite {:#06x}, this release reads {SUITE_COBBLESTONE_256:#06x} only", u16_at(10)),
+            ));
+        }
+        let flags = u16_at(12);
+        if flags & !(DURABLE | DETACHED | AAD_REQUIRED) != 0 {
+            return Err(malformed("it has unknown flags"));
+        }
+        let profile = if flags & DURABLE != 0 { Profile::Durable } else { Profile::Compact };
+        let pairs = usize::from(u16_at(14));
+        if pairs > MAX_CONTEXT_PAIRS {
+            return Err(limit(format!("it has {pairs} context pairs, {MAX_CONTEXT_PAIRS} are allowed")));
+        }
+        let len = u32_at(16) as usize;
+        if len > MAX_ZONE_LEN {
+            return Err(limit(format!("it claims {len} bytes, {MAX_ZONE_LEN} are allowed")));
+        }
+        if len < FIXED_LEN {
+            return Err(malformed("its length does not match its content"));
+        }
+        let copy_len = u32_at(20) as usize;
+        if copy_len > MAX_ZONE_LEN {
+            return Err(limit(format!("its key slots claim {copy_len} bytes, {MAX_ZONE_LEN} are allowed")));
+        }
+        if copy_len == 0 || !copy_len.is_multiple_of(profile.slot_alignment()) {
+            return Err(malformed("the length of its key slots is not a multiple of their alignment"));
+        }
+        Ok(Self { profile, detached: flags & DETACHED != 0, aad_required: flags & AAD_REQUIRED != 0, pairs, len, copy_len })
+    }
+}
+
+fn decode_pairs(bytes: &[u8], count: usize) -> Result<(EncryptionContext, usize)> {
+    let mut context = EncryptionContext::new();
+    let mut at = FIXED_LEN;
+    let mut last: Option<&str> = None;
+    let mut take = |len: usize| {
+        let part = bytes.get(at..at + len).ok_or_else(|| malformed("a context pair runs past its end"))?;
+        at += len;
+        if at - FIXED_LEN > MAX_CONTEXT_LEN {
+            return Err(limit(format!("its context takes more than {MAX_CONTEXT_LEN} bytes")));
+        }
+        Ok(part)
+    };
+    let text = |bytes| std::str::from_utf8(bytes).map_err(|_| malformed("its context is not UTF-8"));
+    for _ in 0..count {
+        let lengths = take(4)?;
+        let name_len = usize::from(u16::from_be_bytes([lengths[0], lengths[1]]));
+        let value_len = usize::from(u16::from_be_bytes([lengths[2], lengths[3]]));
+        let name = text(take(name_len)?)?;
+        let value = text(take(value_len)?)?;
+        if name.is_empty() {
+            return Err(malformed("a context name is empty"));
+        }
+        if last.is_some_and(|last| last >= name) {
+            return Err(malformed("its context names are not in ascending order"));
+        }
+        last = Some(name);
+        context.insert(name, value)?;
+    }
+    Ok((context, at))
+}
+
+// F-4: tells damage from a foreign file, because what to do about it differs.
+fn check_magic(bytes: &[u8]) -> Result<()> {
+    let seen = &bytes[..bytes.len().min(MAGIC.len())];
+    if *seen == MAGIC[..seen.len()] {
+        return if bytes.is_empty() { Err(Error::new(ErrorKind::Truncated, "message is empty")) } else { Ok(()) };
+    }
+    const TEXT_MODE: [&[u8]; 6] = [
+        b"\x8ENCP\x0A\x1A\x0A",     // CR LF became LF
+        b"\x8ENCP\x0D\x0D\x0A\x1A", // LF became CR LF
+        b"\x8ENCP\x0D\x1A",         // LF was dropped
+        b"\x0ENCP\x0D\x0A\x1A",     // the high bit was stripped
+        b"\xC2\x8ENCP\x0D\x0A",     // read as Latin-1, written as UTF-8
+        b"\xEF\xBF\xBDNCP",         // read as UTF-8 with replacement
+    ];
+    let text_mode = TEXT_MODE.iter().any(|damage| bytes.starts_with(damage));
+    // "jk5DUA0KGgo" is the magic in base64, whatever comes after it.
+    let start = bytes.trim_ascii_start();
+    let encoded = if start.starts_with(b"jk5DUA0KGgo") {
+        Some("base64")
+    } else if start.len() >= 16 && start[..16].eq_ignore_ascii_case(b"8e4e43500d0a1a0a") {
+        Some("hexadecimal")
+    } else {
+        None
+    };
+    Err(match encoded {
+        _ if text_mode => Error::new(ErrorKind::Malformed, "message was damaged by a transfer in text mode: fetch it again as binary"),
+        Some(encoding) => Error::new(ErrorKind::Malformed, format!("message is in {encoding} text: decode it to bytes first")),
+        None => Error::new(ErrorKind::Malformed, "not an ncp-envelope message: the first bytes are not its magic"),
+    })
+}
+
+fn malformed(what: &'static str) -> Error {
+    Error::new(ErrorKind::Malformed, format!("message header is malformed: {what}"))
+}
+
+fn limit(what: String) -> Error {
+    Error::new(ErrorKind::LimitExceeded, format!("message header is over a limit: {what}"))
+}
+
+fn cut() -> Error {
+    Error::new(ErrorKind::Truncated, "message is truncated: it ends within its header")
+}

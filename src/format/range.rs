@@ -1,0 +1,175 @@
+//! Where a byte is: the closed-form arithmetic of bodies (`F-24`, `F-25`), and opening any run of chunks.
+//!
+//! ```
+//! use ncp_envelope::format::range;
+//! let body = range::body_len(40_000)?;
+//! assert_eq!(body, 56 + 40_000 + 3 * 16);
+//! assert_eq!(range::plaintext_len(body)?, 40_000);
+//! let run = range::covering(16_000, 1_000, 40_000)?;
+//! assert_eq!((run.first, run.count), (0, 2));
+//! # Ok::<(), ncp_envelope::Error>(())
+//! ```
+
+use super::chunk::{CHUNK_LEN, ChunkCipher, MAX_CHUNKS, SEALED_CHUNK_LEN, TAG_LEN};
+use super::{PREAMBLE_LEN, SealedHeader, derive};
+use crate::error::{Error, ErrorKind, Result};
+use crate::secret::DataKey;
+use std::fmt;
+
+const CHUNK: u64 = CHUNK_LEN as u64;
+const SEALED: u64 = SEALED_CHUNK_LEN as u64;
+const TAG: u64 = TAG_LEN as u64;
+const PREAMBLE: u64 = PREAMBLE_LEN as u64;
+
+/// Number of chunks of a plaintext of this many bytes.
+pub fn chunk_count(plaintext_len: u64) -> u64 {
+    plaintext_len / CHUNK + 1
+}
+
+/// Length of the body of a plaintext of this many bytes.
+///
+/// # Errors
+/// [`ErrorKind::LimitExceeded`] for more than 2^32 chunks (`F-26`).
+pub fn body_len(plaintext_len: u64) -> Result<u64> {
+    let chunks = chunk_count(plaintext_len);
+    if chunks > MAX_CHUNKS {
+        return Err(Error::new(ErrorKind::LimitExceeded, "a message holds less than 64 TiB"));
+    }
+    Ok(PREAMBLE + plaintext_len + chunks * TAG)
+}
+
+/// Length of the plaintext in a body of this many bytes. Not authenticated until the last chunk was opened.
+///
+/// # Errors
+/// [`ErrorKind::Truncated`] for a length no body has (`F-25`), [`ErrorKind::LimitExceeded`] for more than 2^32 chunks.
+pub fn plaintext_len(body_len: u64) -> Result<u64> {
+    let truncated = || Error::new(ErrorKind::Truncated, format!("message is truncated: no body has {body_len} bytes"));
+    let chunks = body_len.checked_sub(PREAMBLE).ok_or_else(truncated)?;
+    let (full, last) = (chunks / SEALED, chunks % SEALED);
+    if last < TAG {
+        return Err(truncated());
+    }
+    if full >= MAX_CHUNKS {
+        return Err(Error::new(ErrorKind::LimitExceeded, "a message holds at most 2^32 chunks (64 TiB)"));
+    }
+    Ok(full * CHUNK + last - TAG)
+}
+
+/// Offset of a chunk in the body.
+pub fn chunk_offset(index: u64) -> u64 {
+    PREAMBLE + index * SEALED
+}
+
+/// A run of whole chunks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Run {
+    /// Number of the first chunk.
+    pub first: u64,
+    /// How many chunks.
+    pub count: u64,
+    /// Where the run starts in the body, in bytes.
+    pub offset: u64,
+    /// How many bytes it takes in the body.
+    pub len: u64,
+    /// How many plaintext bytes of the run come before the wanted ones.
+    pub skip: u64,
+}
+
+/// The chunks that hold `len` bytes at `offset` of a plaintext of `plaintext_len` bytes. An empty range is the one chunk at `offset`.
+///
+/// # Errors
+/// [`ErrorKind::InvalidInput`] if the range goes past the end.
+pub fn covering(offset: u64, len: u64, plaintext_len: u64) -> Result<Run> {
+    let end = offset.checked_add(len).filter(|end| *end <= plaintext_len).ok_or_else(|| {
+        Error::new(ErrorKind::InvalidInput, format!("range of {len} bytes at {offset} goes past the end at {plaintext_len}"))
+    })?;
+    let body = body_len(plaintext_len)?;
+    let first = offset / CHUNK;
+    let last = if len == 0 { first } else { (end - 1) / CHUNK };
+    let run_end = chunk_offset(last + 1).min(body);
+    let start = chunk_offset(first);
+    Ok(Run { first, count: last - first + 1, offset: start, len: run_end - start, skip: offset - first * CHUNK })
+}
+
+/// Opens chunks of one message in any order, after verifying its commitment once.
+///
+/// A run says nothing about the length of the message: only opening the last chunk, the one [`plaintext_len`] finds from the body's length,
+/// authenticates where the message ends.
+pub struct RangeDecryptor {
+    cipher: ChunkCipher,
+}
+
+impl RangeDecryptor {
+    /// As [`Decryptor::new`](super::Decryptor::new).
+    ///
+    /// # Errors
+    /// As [`Decryptor::new`](super::Decryptor::new).
+    pub fn new(key: &DataKey, sealed: &SealedHeader, preamble: &[u8; PREAMBLE_LEN], aad: &[u8]) -> Result<Self> {
+        sealed.check_aad(aad)?;
+        Ok(Self { cipher: derive::resume(key, sealed.as_bytes(), aad, preamble)? })
+    }
+
+    /// Opens the consecutive chunks in `sealed`, of which `first` is the number of the first, into the start of `out`. Only the
+    /// message's last chunk may be shorter than the others. Returns the number of plaintext bytes; on failure `out` holds zeros.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Authentication`], [`ErrorKind::Truncated`], or [`ErrorKind::InvalidInput`] if `out` is too short.
+    pub fn open(&self, first: u64, sealed: &[u8], out: &mut [u8]) -> Result<usize> {
+        let tail = sealed.len() % SEALED_CHUNK_LEN;
+        if sealed.is_empty() || (tail != 0 && tail < TAG_LEN) {
+            return Err(Error::new(ErrorKind::Truncated, "message is truncated: a chunk is cut short"));
+        }
+        let len = sealed.len() - sealed.len().div_ceil(SEALED_CHUNK_LEN) * TAG_LEN;
+        let Some(out) = out.get_mut(..len) else {
+            return Err(Error::new(ErrorKind::InvalidInput, format!("the run needs {len} bytes of output")));
+        };
+        // A chunk of no plaintext gives no output slice, so the two are not zipped.
+        for (index, chunk) in (first..).zip(sealed.chunks(SEALED_CHUNK_LEN)) {
+            let at = (index - first) as usize * CHUNK_LEN;
+            if let Err(error) = self.cipher.open(index, chunk, &mut out[at..at + chunk.len() - TAG_LEN]) {
+                zeroize::Zeroize::zeroize(out);
+                return Err(error);
+            }
+        }
+        Ok(len)
+    }
+}
+
+impl fmt::Debug for RangeDecryptor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RangeDecryptor(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // F-24, F-25
+    #[test]
+    fn lengths_are_inverse_and_gaps_are_truncated() {
+        for len in [0, 1, 16_383, 16_384, 16_385, 32_768, 49_151, 1 << 40] {
+            assert_eq!(plaintext_len(body_len(len).unwrap()).unwrap(), len);
+        }
+        for r in 0..16 {
+            for n in [0, 1, 7] {
+                assert_eq!(plaintext_len(56 + n * 16_400 + r).unwrap_err().kind(), ErrorKind::Truncated);
+            }
+        }
+        assert_eq!(plaintext_len(55).unwrap_err().kind(), ErrorKind::Truncated);
+        assert_eq!(plaintext_len(u64::MAX).unwrap_err().kind(), ErrorKind::LimitExceeded);
+        assert_eq!(body_len((1 << 46) - 1).unwrap(), 56 + (1 << 46) - 1 + (1 << 36));
+        assert_eq!(body_len(1 << 46).unwrap_err().kind(), ErrorKind::LimitExceeded);
+        assert_eq!(body_len(u64::MAX).unwrap_err().kind(), ErrorKind::LimitExceeded);
+    }
+
+    #[test]
+    fn covering_runs() {
+        assert_eq!(covering(0, 0, 0).unwrap(), Run { first: 0, count: 1, offset: 56, len: 16, skip: 0 });
+        assert_eq!(covering(16_383, 2, 40_000).unwrap(), Run { first: 0, count: 2, offset: 56, len: 32_800, skip: 16_383 });
+        assert_eq!(covering(32_768, 7_232, 40_000).unwrap(), Run { first: 2, count: 1, offset: 56 + 32_800, len: 7_248, skip: 0 });
+        assert_eq!(covering(16_384, 0, 16_384).unwrap(), Run { first: 1, count: 1, offset: 16_456, len: 16, skip: 0 });
+        assert!(covering(1, u64::MAX, 40_000).is_err());
+        assert!(covering(40_001, 0, 40_000).is_err());
+    }
+}

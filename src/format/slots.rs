@@ -1,0 +1,238 @@
+//! Zone B, the key slots (`F-14` to `F-19`): replaceable, and covered by nothing that comes from the data key.
+
+use super::header::{MAX_ZONE_LEN, Profile, SealedHeader};
+use crate::error::{Error, ErrorKind, Result};
+use crate::wrap::{KeyId, MAX_KEY_ID_LEN, MAX_WRAPPED_LEN, Provider, WrappedKey, ZoneHint};
+
+/// Most slots a message may have (`F-15`).
+pub const MAX_SLOTS: usize = 16;
+/// Most slots a reader accepts unless its policy says otherwise (`F-15`).
+pub const DEFAULT_MAX_SLOTS: usize = 4;
+
+const HEAD_LEN: usize = 8;
+const CRC_LEN: usize = 4;
+const SLOT_HEAD_LEN: usize = 5;
+const SPARE_LEN: usize = 16;
+
+/// The wrapped data key of a message, once for each key it can be opened with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SlotTable {
+    generation: u32,
+    slots: Vec<WrappedKey>,
+}
+
+/// What was found of one stored copy of the slots.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CopyState {
+    /// Valid, of this generation.
+    Valid {
+        /// Counts the replacements of the slots, from 1.
+        generation: u32,
+    },
+    /// Not valid; the text says why. A torn write looks like this, and the other copy stands in.
+    Invalid {
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+impl SlotTable {
+    /// The first generation of slots.
+    ///
+    /// # Errors
+    /// [`ErrorKind::LimitExceeded`] unless there are 1 to 16.
+    pub fn new(slots: Vec<WrappedKey>) -> Result<Self> {
+        if slots.is_empty() || slots.len() > MAX_SLOTS {
+            return Err(Error::new(ErrorKind::LimitExceeded, format!("a message has 1 to {MAX_SLOTS} key slots, not {}", slots.len())));
+        }
+        Ok(Self { generation: 1, slots })
+    }
+
+    /// Counts the replacements of the slots, from 1.
+    pub fn generation(&self) -> u32 {
+        self.generation
+    }
+
+    /// The slots in their order.
+    pub fn slots(&self) -> &[WrappedKey] {
+        &self.slots
+    }
+
+    fn content_len(&self) -> usize {
+        let slots: usize = self.slots.iter().map(|slot| SLOT_HEAD_LEN + slot.key_id().id().len() + slot.as_bytes().len()).sum();
+        HEAD_LEN + slots + CRC_LEN
+    }
+
+    /// `F-19`: room for the slots and a little more.
+    pub(super) fn copy_len(&self, profile: Profile) -> Result<usize> {
+        let len = (self.content_len() + SPARE_LEN).next_multiple_of(profile.slot_alignment());
+        if len > MAX_ZONE_LEN { Err(too_long(len)) } else { Ok(len) }
+    }
+
+    /// Appends all copies that `sealed` asks for.
+    pub(super) fn encode_zone(&self, sealed: &SealedHeader, out: &mut Vec<u8>) -> Result<()> {
+        let copy = self.encode_copy(sealed.copy_len())?;
+        for _ in 0..sealed.profile().copies() {
+            out.extend_from_slice(&copy);
+        }
+        Ok(())
+    }
+
+    fn encode_copy(&self, len: usize) -> Result<Vec<u8>> {
+        if self.content_len() > len {
+            return Err(Error::new(
+                ErrorKind::LimitExceeded,
+                format!("the key slots take {} bytes and this message has room for {len}", self.content_len()),
+            ));
+        }
+        let mut out = Vec::with_capacity(len);
+        out.extend_from_slice(&self.generation.to_be_bytes());
+        out.push(self.slots.len() as u8);
+        out.extend_from_slice(&[0; 3]);
+        for slot in &self.slots {
+            let (id, wrapped) = (slot.key_id(), slot.as_bytes());
+            out.push(provider_code(id.provider()));
+            out.push(zone_code(id.zone()));
+            out.push(id.id().len() as u8);
+            out.extend_from_slice(&(wrapped.len() as u16).to_be_bytes());
+            out.extend_from_slice(id.id().as_bytes());
+            out.extend_from_slice(wrapped);
+        }
+        out.resize(len - CRC_LEN, 0);
+        out.extend_from_slice(&crc32c::crc32c(&out).to_be_bytes());
+        Ok(out)
+    }
+
+    fn decode_copy(copy: &[u8]) -> Result<Self> {
+        let (body, crc) = copy.split_at_checked(copy.len().saturating_sub(CRC_LEN)).unwrap_or((copy, &[]));
+        // F-17
+        if crc != crc32c::crc32c(body).to_be_bytes() {
+            return Err(malformed("their checksum does not match (a torn write or damage)"));
+        }
+        let mut rest = body;
+        let mut take = |len: usize| {
+            let (part, tail) = rest.split_at_checked(len).ok_or_else(|| malformed("a slot runs past their end"))?;
+            rest = tail;
+            Ok::<_, Error>(part)
+        };
+        let head = take(HEAD_LEN)?;
+        let generation = u32::from_be_bytes([head[0], head[1], head[2], head[3]]);
+        let count = usize::from(head[4]);
+        if generation == 0 {
+            return Err(malformed("their generation is zero"));
+        }
+        if count == 0 {
+            return Err(malformed("there are none"));
+        }
+        if count > MAX_SLOTS {
+            return Err(limit(format!("there are {count}, {MAX_SLOTS} are allowed")));
+        }
+        if head[5..] != [0; 3] {
+            return Err(malformed("a reserved byte is not zero"));
+        }
+        let mut slots = Vec::with_capacity(count);
+        for _ in 0..count {
+            let slot = take(SLOT_HEAD_LEN)?;
+            let provider = provider_from(slot[0])?;
+            let zone = zone_from(slot[1])?;
+            let id_len = usize::from(slot[2]);
+            let wrapped_len = usize::from(u16::from_be_bytes([slot[3], slot[4]]));
+            if id_len == 0 || wrapped_len == 0 {
+                return Err(malformed("a slot is empty"));
+            }
+            if id_len > MAX_KEY_ID_LEN || wrapped_len > MAX_WRAPPED_LEN {
+                return Err(limit(format!(
+                    "a slot claims a key id of {id_len} and a wrapped key of {wrapped_len} bytes, {MAX_KEY_ID_LEN} and {MAX_WRAPPED_LEN} are allowed"
+                )));
+            }
+            let id = std::str::from_utf8(take(id_len)?).map_err(|_| malformed("a key id is not printable ASCII"))?;
+            let id = KeyId::new(provider, zone, id).map_err(|_| malformed("a key id is not printable ASCII"))?;
+            slots.push(WrappedKey::new(id, take(wrapped_len)?)?);
+        }
+        if rest.iter().any(|byte| *byte != 0) {
+            return Err(malformed("their padding is not zero"));
+        }
+        Ok(Self { generation, slots })
+    }
+}
+
+/// Reads every copy in `zone` and settles which one counts (`F-18`).
+pub(super) fn decode_zone(zone: &[u8], copy_len: usize) -> Result<(SlotTable, Vec<CopyState>)> {
+    let mut best: Option<(SlotTable, &[u8])> = None;
+    let mut first_error = None;
+    let mut states = Vec::new();
+    for copy in zone.chunks_exact(copy_len) {
+        match SlotTable::decode_copy(copy) {
+            Ok(table) => {
+                states.push(CopyState::Valid { generation: table.generation });
+                match &best {
+                    Some((held, bytes)) if held.generation == table.generation && *bytes != copy => {
+                        return Err(malformed("two copies of one generation differ"));
+                    }
+                    Some((held, _)) if held.generation >= table.generation => {}
+                    _ => best = Some((table, copy)),
+                }
+            }
+            Err(error) => {
+                states.push(CopyState::Invalid { reason: error.to_string() });
+                first_error.get_or_insert(error);
+            }
+        }
+    }
+    match (best, first_error) {
+        (Some((table, _)), _) => Ok((table, states)),
+        (None, Some(error)) => Err(error),
+        (None, None) => Err(malformed("there are none")),
+    }
+}
+
+fn provider_code(provider: Provider) -> u8 {
+    match provider {
+        Provider::NcpKms => 1,
+        Provider::Local => 0xFF,
+    }
+}
+
+fn provider_from(code: u8) -> Result<Provider> {
+    match code {
+        1 => Ok(Provider::NcpKms),
+        0xFF => Ok(Provider::Local),
+        _ => Err(malformed("a slot names an unknown provider")),
+    }
+}
+
+fn zone_code(zone: ZoneHint) -> u8 {
+    match zone {
+        ZoneHint::None => 0,
+        ZoneHint::Global => 1,
+        ZoneHint::Kr => 2,
+        ZoneHint::Jp => 3,
+        ZoneHint::Gov => 4,
+        ZoneHint::Fin => 5,
+    }
+}
+
+fn zone_from(code: u8) -> Result<ZoneHint> {
+    Ok(match code {
+        0 => ZoneHint::None,
+        1 => ZoneHint::Global,
+        2 => ZoneHint::Kr,
+        3 => ZoneHint::Jp,
+        4 => ZoneHint::Gov,
+        5 => ZoneHint::Fin,
+        _ => return Err(malformed("a slot names an unknown zone")),
+    })
+}
+
+fn malformed(what: &'static str) -> Error {
+    Error::new(ErrorKind::Malformed, format!("key slots are malformed: {what}"))
+}
+
+fn limit(what: String) -> Error {
+    Error::new(ErrorKind::LimitExceeded, format!("key slots are over a limit: {what}"))
+}
+
+fn too_long(len: usize) -> Error {
+    limit(format!("they take {len} bytes, {MAX_ZONE_LEN} are allowed"))
+}

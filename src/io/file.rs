@@ -1,0 +1,342 @@
+//! Whole files: all or nothing under the final name.
+//!
+//! The output is written to a temporary file beside the target, synced, and renamed. Until the rename the target is what it was before; a failed
+//! or cancelled call removes the temporary file. Input and output that are one file are refused by identity, not by name.
+
+use super::buffer::PageBuffer;
+use super::read::read_front;
+use super::{PLAIN_RUN_LEN, SEALED_RUN_LEN};
+use crate::envelope::Envelope;
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::{Decryptor, Encryptor, PREAMBLE_LEN, range};
+use crate::policy::{DecryptPolicy, EncryptOptions};
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use tempfile::NamedTempFile;
+
+/// Called with the bytes read so far and, where the input has a length, that length.
+type ProgressFn = dyn Fn(u64, Option<u64>) + Send + Sync;
+
+/// How to write the output file.
+#[derive(Clone, Default)]
+pub struct FileOptions {
+    overwrite: bool,
+    no_sync: bool,
+    progress: Option<Arc<ProgressFn>>,
+}
+
+impl FileOptions {
+    /// Refuses a target that exists, and syncs.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Replaces a target that exists, at once and only when the output is complete.
+    #[must_use]
+    pub fn overwrite(mut self, overwrite: bool) -> Self {
+        self.overwrite = overwrite;
+        self
+    }
+
+    /// Whether to force the output to the disk before it gets its name (the default). Without it a power cut may leave a file of the right name
+    /// with missing content, as it may after any copy.
+    #[must_use]
+    pub fn sync(mut self, sync: bool) -> Self {
+        self.no_sync = !sync;
+        self
+    }
+
+    /// Calls `progress` a few times for each MiB with the bytes read so far and the length of the input where it has one.
+    #[must_use]
+    pub fn progress(mut self, progress: impl Fn(u64, Option<u64>) + Send + Sync + 'static) -> Self {
+        self.progress = Some(Arc::new(progress));
+        self
+    }
+}
+
+impl fmt::Debug for FileOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FileOptions").field("overwrite", &self.overwrite).field("sync", &!self.no_sync).finish_non_exhaustive()
+    }
+}
+
+/// What a file call did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FileReport {
+    /// Bytes read from the input.
+    pub bytes_read: u64,
+    /// Bytes written to the output.
+    pub bytes_written: u64,
+}
+
+impl Envelope {
+    /// Encrypts the file `source` into the new file `target`.
+    ///
+    /// The file work runs on a blocking thread where there is a tokio runtime, and on the calling thread elsewhere. Dropping the future
+    /// cancels it and leaves no output.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Io`]; [`ErrorKind::InvalidInput`] if source and target are one file or the target is something else than a file; those of
+    /// [`encryptor`](Self::encryptor).
+    pub async fn encrypt_file(
+        &self,
+        source: impl AsRef<Path>,
+        target: impl AsRef<Path>,
+        options: impl Into<EncryptOptions>,
+        file_options: &FileOptions,
+    ) -> Result<FileReport> {
+        let (source, target) = (source.as_ref().to_owned(), target.as_ref().to_owned());
+        let file_options = file_options.clone();
+        // Everything that can be refused is, before the key service is asked.
+        let job = offload(move |cancelled| Job::start(&source, &target, file_options, cancelled)).await?;
+        let encryptor = self.encryptor(options).await?;
+        offload(move |cancelled| job.with(cancelled).encrypt(encryptor)).await
+    }
+
+    /// Decrypts the file `source` into the new file `target`. Nothing has the target's name before the whole message was verified.
+    ///
+    /// # Errors
+    /// As [`encrypt_file`](Self::encrypt_file) and [`decrypt`](Self::decrypt).
+    pub async fn decrypt_file(
+        &self,
+        source: impl AsRef<Path>,
+        target: impl AsRef<Path>,
+        policy: &DecryptPolicy,
+        file_options: &FileOptions,
+    ) -> Result<FileReport> {
+        let (source, target) = (source.as_ref().to_owned(), target.as_ref().to_owned());
+        let (file_options, this, admitted) = (file_options.clone(), self.clone(), policy.clone());
+        let (mut job, header, preamble) = offload(move |cancelled| {
+            let mut job = Job::start(&source, &target, file_options, cancelled)?;
+            let (header, preamble) = read_front(&mut job.source, |header| this.admit(header, &admitted)).map_err(|e| job.name(e))?;
+            if let Some(len) = job.source_len {
+                range::plaintext_len(len.saturating_sub(header.sealed().body_offset() as u64)).map_err(|e| job.name(e))?;
+            }
+            Ok((job, header, preamble))
+        })
+        .await?;
+        job.done = (header.sealed().body_offset() + PREAMBLE_LEN) as u64;
+        let decryptor = self.decryptor(&header, &preamble, policy).await.map_err(|error| job.name(error))?;
+        offload(move |cancelled| job.with(cancelled).decrypt(decryptor)).await
+    }
+}
+
+/// Runs `work` where blocking is allowed. The flag it is given turns true when the caller goes away.
+async fn offload<T: Send + 'static>(work: impl FnOnce(Cancelled) -> Result<T> + Send + 'static) -> Result<T> {
+    let flag = Cancelled::default();
+    let _guard = CancelOnDrop(flag.clone());
+    #[cfg(feature = "tokio")]
+    if ::tokio::runtime::Handle::try_current().is_ok() {
+        return ::tokio::task::spawn_blocking(move || work(flag))
+            .await
+            .unwrap_or_else(|error| Err(Error::with_source(ErrorKind::Internal, "file work did not finish", error)));
+    }
+    work(flag)
+}
+
+#[derive(Clone, Default)]
+struct Cancelled(Arc<AtomicBool>);
+
+struct CancelOnDrop(Cancelled);
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        self.0.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// One file on its way to another. Dropping it removes the temporary file.
+struct Job {
+    source: File,
+    source_path: PathBuf,
+    source_len: Option<u64>,
+    output: NamedTempFile,
+    target: PathBuf,
+    options: FileOptions,
+    cancelled: Cancelled,
+    done: u64,
+    written: u64,
+}
+
+impl Job {
+    fn start(source_path: &Path, target: &Path, options: FileOptions, cancelled: Cancelled) -> Result<Self> {
+        let source = File::open(source_path).map_err(|e| Error::io(format_args!("cannot open {}", source_path.display()), e))?;
+        let metadata = source.metadata().map_err(|e| Error::io(format_args!("cannot read {}", source_path.display()), e))?;
+        if metadata.is_dir() {
+            return Err(Error::new(ErrorKind::InvalidInput, format!("{} is a directory", source_path.display())));
+        }
+        let source_len = metadata.is_file().then_some(metadata.len());
+        let target = settle_target(&source, source_path, target, &options)?;
+        let output = create_beside(&target)?;
+        Ok(Self { source, source_path: source_path.into(), source_len, output, target, options, cancelled, done: 0, written: 0 })
+    }
+
+    fn with(mut self, cancelled: Cancelled) -> Self {
+        self.cancelled = cancelled;
+        self
+    }
+
+    /// Puts the file's name in front of what is wrong with its content.
+    fn name(&self, error: Error) -> Error {
+        match error.kind() {
+            ErrorKind::Authentication
+            | ErrorKind::Malformed
+            | ErrorKind::Truncated
+            | ErrorKind::UnsupportedVersion
+            | ErrorKind::KeyNotAllowed
+            | ErrorKind::LimitExceeded => {
+                let text = format!("{}: {error}", self.source_path.display());
+                Error::with_source(error.kind(), text, error)
+            }
+            _ => error,
+        }
+    }
+
+    fn encrypt(mut self, mut encryptor: Encryptor) -> Result<FileReport> {
+        let (mut plain, mut sealed) = (PageBuffer::new(PLAIN_RUN_LEN), PageBuffer::new(SEALED_RUN_LEN));
+        self.write(encryptor.header())?;
+        loop {
+            let len = self.read(&mut plain)?;
+            let progress = encryptor.update(&plain[..len], &mut sealed)?;
+            self.write(&sealed[..progress.written])?;
+            if len < plain.len() {
+                break;
+            }
+        }
+        let len = encryptor.finish(&mut sealed)?;
+        self.write(&sealed[..len])?;
+        self.publish()
+    }
+
+    fn decrypt(mut self, mut decryptor: Decryptor) -> Result<FileReport> {
+        let (mut sealed, mut plain) = (PageBuffer::new(SEALED_RUN_LEN), PageBuffer::new(PLAIN_RUN_LEN));
+        loop {
+            let len = self.read(&mut sealed)?;
+            let mut rest = &sealed[..len];
+            while !rest.is_empty() {
+                let progress = decryptor.update(rest, &mut plain).map_err(|error| self.name(error))?;
+                self.write(&plain[..progress.written])?;
+                rest = &rest[progress.consumed..];
+            }
+            if len < sealed.len() {
+                break;
+            }
+        }
+        let len = decryptor.finish(&mut plain).map_err(|error| self.name(error))?;
+        self.write(&plain[..len])?;
+        self.publish()
+    }
+
+    /// Fills `buf`; less only at the end.
+    fn read(&mut self, buf: &mut [u8]) -> Result<usize> {
+        if self.cancelled.0.load(Ordering::Relaxed) {
+            return Err(Error::new(ErrorKind::Io, "file work was cancelled"));
+        }
+        let mut len = 0;
+        while len < buf.len() {
+            match self.source.read(&mut buf[len..]) {
+                Ok(0) => break,
+                Ok(read) => len += read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(Error::io(format_args!("cannot read {}", self.source_path.display()), error)),
+            }
+        }
+        self.done += len as u64;
+        if let Some(progress) = &self.options.progress {
+            progress(self.done, self.source_len);
+        }
+        Ok(len)
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.output.write_all(bytes).map_err(|error| Error::io(format_args!("cannot write beside {}", self.target.display()), error))?;
+        self.written += bytes.len() as u64;
+        Ok(())
+    }
+
+    fn publish(self) -> Result<FileReport> {
+        let io = |what: &str, error| Error::io(format_args!("cannot {what} {}", self.target.display()), error);
+        if !self.options.no_sync {
+            self.output.as_file().sync_all().map_err(|error| io("sync the output for", error))?;
+        }
+        if self.cancelled.0.load(Ordering::Relaxed) {
+            return Err(Error::new(ErrorKind::Io, "file work was cancelled"));
+        }
+        let report = FileReport { bytes_read: self.done, bytes_written: self.written };
+        let published =
+            if self.options.overwrite { self.output.persist(&self.target) } else { self.output.persist_noclobber(&self.target) };
+        published.map_err(|error| io("create", error.error))?;
+        if !self.options.no_sync {
+            // The name itself is durable only once its directory is.
+            File::open(parent(&self.target))
+                .and_then(|directory| directory.sync_all())
+                .map_err(|error| io("sync the directory of", error))?;
+        }
+        Ok(report)
+    }
+}
+
+/// Where the output really goes, if it may go there.
+fn settle_target(source: &File, source_path: &Path, target: &Path, options: &FileOptions) -> Result<PathBuf> {
+    let io = |error| Error::io(format_args!("cannot look at {}", target.display()), error);
+    let target_meta = match std::fs::symlink_metadata(target) {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(target.to_owned()),
+        Err(error) => return Err(io(error)),
+    };
+    // Through a link the file behind it is replaced, as every other program does.
+    let target = if target_meta.is_symlink() { std::fs::canonicalize(target).map_err(io)? } else { target.to_owned() };
+    let metadata = std::fs::metadata(&target).map_err(io)?;
+    if !metadata.is_file() {
+        return Err(Error::new(
+            ErrorKind::InvalidInput,
+            format!("{} is not a regular file: use a writer to send a message to a device or pipe", target.display()),
+        ));
+    }
+    let same = same_file::Handle::from_file(source.try_clone().map_err(io)?)
+        .and_then(|source| Ok(source == same_file::Handle::from_path(&target)?))
+        .map_err(io)?;
+    if same {
+        return Err(Error::new(
+            ErrorKind::InvalidInput,
+            format!("{} and {} are the same file: choose another output", source_path.display(), target.display()),
+        ));
+    }
+    if !options.overwrite {
+        return Err(Error::new(
+            ErrorKind::InvalidInput,
+            format!("{} exists: choose another output or allow overwriting", target.display()),
+        ));
+    }
+    Ok(target)
+}
+
+fn parent(target: &Path) -> &Path {
+    match target.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+fn create_beside(target: &Path) -> Result<NamedTempFile> {
+    let Some(name) = target.file_name() else {
+        return Err(Error::new(ErrorKind::InvalidInput, format!("{} does not name a file", target.display())));
+    };
+    let mut prefix = std::ffi::OsString::from(".");
+    prefix.push(name);
+    prefix.push(".");
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(&prefix).suffix(".tmp");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        // As any new file: what the user's umask leaves. The temporary name already has these rights, so nothing changes at the rename.
+        builder.permissions(std::fs::Permissions::from_mode(0o666));
+    }
+    builder.tempfile_in(parent(target)).map_err(|error| Error::io(format_args!("cannot create a file beside {}", target.display()), error))
+}

@@ -1,0 +1,105 @@
+//! A `std::io::Write` that encrypts.
+
+use super::SEALED_RUN_LEN;
+use super::buffer::PageBuffer;
+use crate::envelope::Envelope;
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::Encryptor;
+use crate::policy::EncryptOptions;
+use std::fmt;
+use std::io::{self, Write};
+
+impl Envelope {
+    /// A writer that encrypts into `inner`. One call to the key service now, none later; nothing is written to `inner` yet.
+    ///
+    /// ```
+    /// # use ncp_envelope::{DataKey, DecryptPolicy, EncryptionContext, Envelope, LocalKeyWrapper};
+    /// use std::io::Write;
+    /// # let rt = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    /// # rt.block_on(async {
+    /// # let envelope = Envelope::builder(LocalKeyWrapper::new("k", &DataKey::generate()?)?).build()?;
+    /// let mut writer = envelope.writer(Vec::new(), EncryptionContext::new()).await?;
+    /// writer.write_all(b"any number of bytes")?;
+    /// let message = writer.finish()?;
+    /// assert_eq!(*envelope.decrypt(&message, &DecryptPolicy::new()).await?, b"any number of bytes");
+    /// # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    /// As [`encryptor`](Self::encryptor).
+    pub async fn writer<W: Write>(&self, inner: W, options: impl Into<EncryptOptions>) -> Result<EncryptWriter<W>> {
+        Ok(EncryptWriter::new(self.encryptor(options).await?, inner))
+    }
+}
+
+/// Encrypts what is written to it into another writer.
+///
+/// The message is complete only after [`finish`](Self::finish): what was dropped before does not open. Up to 16,383 bytes are held back until
+/// the chunk they belong to is full; [`flush`](Write::flush) does not force them out. After an error every further call fails, as what
+/// reached the inner writer is not known.
+pub struct EncryptWriter<W> {
+    inner: W,
+    encryptor: Option<Encryptor>,
+    header_written: bool,
+    run: PageBuffer,
+}
+
+impl<W: Write> EncryptWriter<W> {
+    /// Writes the message of `encryptor` into `inner`.
+    pub fn new(encryptor: Encryptor, inner: W) -> Self {
+        Self { inner, encryptor: Some(encryptor), header_written: false, run: PageBuffer::new(SEALED_RUN_LEN) }
+    }
+
+    /// Writes the last chunk, flushes, and returns the inner writer.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Io`] if the inner writer fails, now or in an earlier call; [`ErrorKind::LimitExceeded`] past 64 TiB.
+    pub fn finish(mut self) -> Result<W> {
+        let mut encryptor = self.encryptor.take().ok_or_else(broken)?;
+        let io = |error| Error::io("cannot write the message", error);
+        Self::header(&mut self.inner, &mut encryptor, &mut self.header_written).map_err(io)?;
+        let len = encryptor.finish(&mut self.run)?;
+        self.inner.write_all(&self.run[..len]).map_err(io)?;
+        self.inner.flush().map_err(io)?;
+        Ok(self.inner)
+    }
+
+    fn header(inner: &mut W, encryptor: &mut Encryptor, written: &mut bool) -> io::Result<()> {
+        if !*written {
+            inner.write_all(encryptor.header())?;
+            *written = true;
+        }
+        Ok(())
+    }
+}
+
+impl<W: Write> Write for EncryptWriter<W> {
+    /// Takes all of `buf`; everything that makes a full chunk has reached the inner writer when this returns.
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        // Taken out, and put back only on success: a writer that failed half way stays failed.
+        let mut encryptor = self.encryptor.take().ok_or_else(broken)?;
+        Self::header(&mut self.inner, &mut encryptor, &mut self.header_written)?;
+        let mut rest = buf;
+        while !rest.is_empty() {
+            let progress = encryptor.update(rest, &mut self.run)?;
+            self.inner.write_all(&self.run[..progress.written])?;
+            rest = &rest[progress.consumed..];
+        }
+        self.encryptor = Some(encryptor);
+        Ok(buf.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+impl<W: fmt::Debug> fmt::Debug for EncryptWriter<W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EncryptWriter").field("inner", &self.inner).field("encryptor", &self.encryptor).finish_non_exhaustive()
+    }
+}
+
+pub(super) fn broken() -> Error {
+    Error::new(ErrorKind::Io, "message cannot be continued: an earlier write of it failed")
+}

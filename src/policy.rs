@@ -1,0 +1,203 @@
+//! What a caller asks for when it writes a message, and what it accepts when it reads one.
+
+use crate::context::EncryptionContext;
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::{DEFAULT_MAX_SLOTS, Header, MAX_SLOTS, Profile};
+use crate::wrap::{KeyId, WrappedKey};
+use std::fmt;
+
+/// How to write a message: its context, associated data and layout.
+///
+/// An [`EncryptionContext`] converts into it, so calls that need nothing else take one directly.
+///
+/// ```
+/// use ncp_envelope::{EncryptOptions, EncryptionContext};
+/// let context = EncryptionContext::new().with("purpose", "backup")?;
+/// let options = EncryptOptions::new().context(context).aad("volume 7").durable(true);
+/// # Ok::<(), ncp_envelope::Error>(())
+/// ```
+#[derive(Clone, Default)]
+pub struct EncryptOptions {
+    pub(crate) context: EncryptionContext,
+    pub(crate) aad: Vec<u8>,
+    pub(crate) profile: Profile,
+}
+
+impl EncryptOptions {
+    /// No context, no associated data, compact profile.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Stores these pairs in the clear in the header and authenticates them.
+    #[must_use]
+    pub fn context(mut self, context: EncryptionContext) -> Self {
+        self.context = context;
+        self
+    }
+
+    /// Authenticates these bytes without storing them: the reader has to supply the same. Empty is the same as none.
+    #[must_use]
+    pub fn aad(mut self, aad: impl Into<Vec<u8>>) -> Self {
+        self.aad = aad.into();
+        self
+    }
+
+    /// Chooses the [durable profile](Profile::Durable), whose key slots can be replaced in place.
+    #[must_use]
+    pub fn durable(mut self, durable: bool) -> Self {
+        self.profile = if durable { Profile::Durable } else { Profile::Compact };
+        self
+    }
+}
+
+impl fmt::Debug for EncryptOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EncryptOptions")
+            .field("context", &self.context)
+            .field("aad_len", &self.aad.len())
+            .field("profile", &self.profile)
+            .finish()
+    }
+}
+
+impl From<EncryptionContext> for EncryptOptions {
+    fn from(context: EncryptionContext) -> Self {
+        Self::new().context(context)
+    }
+}
+
+impl From<&EncryptionContext> for EncryptOptions {
+    fn from(context: &EncryptionContext) -> Self {
+        Self::new().context(context.clone())
+    }
+}
+
+impl From<&EncryptOptions> for EncryptOptions {
+    fn from(options: &EncryptOptions) -> Self {
+        options.clone()
+    }
+}
+
+/// What a reader accepts. Checked before any key is asked for (`F-32`), and again when a key comes out of a cache.
+///
+/// By default: the key of the reader's own wrapper, no required context, no associated data, at most 4 slots, at most 4 unwrap calls.
+///
+/// ```
+/// use ncp_envelope::DecryptPolicy;
+/// let policy = DecryptPolicy::new().require("purpose", "backup").aad("volume 7");
+/// ```
+#[derive(Clone)]
+pub struct DecryptPolicy {
+    required: Vec<(String, String)>,
+    aad: Vec<u8>,
+    keys: Vec<KeyId>,
+    max_slots: usize,
+    max_unwraps: usize,
+}
+
+impl DecryptPolicy {
+    /// The default policy; see the type.
+    pub fn new() -> Self {
+        Self { required: Vec::new(), aad: Vec::new(), keys: Vec::new(), max_slots: DEFAULT_MAX_SLOTS, max_unwraps: DEFAULT_MAX_SLOTS }
+    }
+
+    /// Requires this context pair, name and value. Can be called many times.
+    #[must_use]
+    pub fn require(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.required.push((name.into(), value.into()));
+        self
+    }
+
+    /// Supplies the associated data the message was written with. Empty is the same as none.
+    #[must_use]
+    pub fn aad(mut self, aad: impl Into<Vec<u8>>) -> Self {
+        self.aad = aad.into();
+        self
+    }
+
+    /// Accepts slots under this key, in addition to those accepted so far. The first call replaces the default, which is the wrapper's own key.
+    #[must_use]
+    pub fn allow_key(mut self, key: KeyId) -> Self {
+        self.keys.push(key);
+        self
+    }
+
+    /// Accepts messages with up to this many slots, at most 16.
+    #[must_use]
+    pub fn max_slots(mut self, slots: usize) -> Self {
+        self.max_slots = slots.min(MAX_SLOTS);
+        self
+    }
+
+    /// Asks for at most this many unwraps for one message, cached ones included.
+    #[must_use]
+    pub fn max_unwraps(mut self, calls: usize) -> Self {
+        self.max_unwraps = calls;
+        self
+    }
+
+    /// The associated data to open a message with.
+    pub(crate) fn aad_bytes(&self) -> &[u8] {
+        &self.aad
+    }
+
+    /// The slots to try, in order, or why this reader refuses the message (`F-32`, `F-33`). Asks nobody.
+    pub(crate) fn admit<'h>(&self, header: &'h Header, own_key: &KeyId) -> Result<Vec<&'h WrappedKey>> {
+        let sealed = header.sealed();
+        if sealed.is_detached() {
+            return Err(Error::new(
+                ErrorKind::InvalidInput,
+                "message is a detached header: its body is an object of its own and is not behind it",
+            ));
+        }
+        for (name, value) in &self.required {
+            match sealed.context().get(name) {
+                Some(found) if found == value => {}
+                Some(_) => return Err(refused(format!("its context has another value for {name:?} than the one required"))),
+                None => return Err(refused(format!("its context lacks {name:?}, which is required"))),
+            }
+        }
+        sealed.check_aad(&self.aad)?;
+        let slots = header.slots().slots();
+        if slots.len() > self.max_slots {
+            return Err(Error::new(
+                ErrorKind::LimitExceeded,
+                format!("message has {} key slots, the policy accepts {}", slots.len(), self.max_slots),
+            ));
+        }
+        let accepted = |key: &KeyId| if self.keys.is_empty() { key == own_key } else { self.keys.contains(key) };
+        let mut wanted: Vec<_> = slots.iter().filter(|slot| accepted(slot.key_id())).collect();
+        if wanted.is_empty() {
+            let found: Vec<_> = slots.iter().map(|slot| format!("{:?}", slot.key_id())).collect();
+            return Err(refused(format!("none of its keys is allowed: it has {}", found.join(", "))));
+        }
+        wanted.truncate(self.max_unwraps);
+        if wanted.is_empty() {
+            return Err(Error::new(ErrorKind::LimitExceeded, "the policy allows no unwrap call"));
+        }
+        Ok(wanted)
+    }
+}
+
+impl Default for DecryptPolicy {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for DecryptPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DecryptPolicy")
+            .field("required", &self.required)
+            .field("aad_len", &self.aad.len())
+            .field("keys", &self.keys)
+            .field("max_slots", &self.max_slots)
+            .field("max_unwraps", &self.max_unwraps)
+            .finish()
+    }
+}
+
+fn refused(why: String) -> Error {
+    Error::new(ErrorKind::KeyNotAllowed, format!("message is not acceptable: {why}"))
+}
