@@ -147,7 +147,7 @@ impl DecryptPolicy {
         let sealed = header.sealed();
         if sealed.is_detached() {
             return Err(Error::new(
-                ErrorKind::InvalidInput,
+                ErrorKind::KeyNotAllowed,
                 "message is a detached header: its body is an object of its own and is not behind it",
             ));
         }

@@ -43,8 +43,8 @@ fn refused_before_any_call_each_in_its_own_words() {
 
     check(&plain, policy().require("tenant", "42"), ErrorKind::KeyNotAllowed, "its context lacks \"tenant\"");
     check(&with_context, policy().require("tenant", "43"), ErrorKind::KeyNotAllowed, "another value for \"tenant\"");
-    check(&with_aad, policy(), ErrorKind::InvalidInput, "was written with associated data");
-    check(&plain, policy().aad("x"), ErrorKind::InvalidInput, "was written without associated data");
+    check(&with_aad, policy(), ErrorKind::KeyNotAllowed, "was written with associated data");
+    check(&plain, policy().aad("x"), ErrorKind::KeyNotAllowed, "was written without associated data");
     let other = KeyId::new(Provider::NcpKms, ZoneHint::Global, KEY_ID).unwrap();
     check(&plain, policy().allow_key(other), ErrorKind::KeyNotAllowed, "none of its keys is allowed: it has KeyId(Local test-key)");
 
@@ -75,7 +75,7 @@ fn refused_before_any_call_each_in_its_own_words() {
     check(&changed(9, 2), policy(), ErrorKind::UnsupportedVersion, "format version 2");
     check(&changed(11, 2), policy(), ErrorKind::UnsupportedVersion, "suite 0x0002");
     check(&changed(13, 8), policy(), ErrorKind::Malformed, "unknown flags");
-    check(&changed(13, 2), policy(), ErrorKind::InvalidInput, "detached header");
+    check(&changed(13, 2), policy(), ErrorKind::KeyNotAllowed, "detached header");
     check(&changed(19, 25), policy(), ErrorKind::Malformed, "length does not match its content");
     check(&changed(30, 9), policy(), ErrorKind::Malformed, "checksum does not match");
     let zone_b_end = ncp_envelope::format::Header::len_from(&plain).unwrap();

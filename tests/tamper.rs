@@ -176,5 +176,5 @@ fn associated_data_is_bound() {
     assert!(block_on(envelope.decrypt(&message, &DecryptPolicy::new().aad("volume 7"))).is_ok());
     assert_eq!(kind(DecryptPolicy::new().aad("volume 8")), ErrorKind::Authentication);
     assert_eq!(kind(DecryptPolicy::new().aad("volume 7 ")), ErrorKind::Authentication);
-    assert_eq!(kind(DecryptPolicy::new()), ErrorKind::InvalidInput);
+    assert_eq!(kind(DecryptPolicy::new()), ErrorKind::KeyNotAllowed);
 }

@@ -22,7 +22,7 @@ impl Decryptor {
     /// Verifies the commitment in `preamble`, the first 56 bytes of the body, against key, header and associated data.
     ///
     /// # Errors
-    /// [`ErrorKind::Authentication`] if they do not belong together, [`ErrorKind::InvalidInput`] if the header asks for associated
+    /// [`ErrorKind::Authentication`] if they do not belong together, [`ErrorKind::KeyNotAllowed`] if the header asks for associated
     /// data and there is none, or the reverse.
     pub fn new(key: &DataKey, sealed: &SealedHeader, preamble: &[u8; PREAMBLE_LEN], aad: &[u8]) -> Result<Self> {
         sealed.check_aad(aad)?;

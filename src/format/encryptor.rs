@@ -30,7 +30,9 @@ impl Encryptor {
     /// [`ErrorKind::InvalidInput`] if header and `aad` disagree, [`ErrorKind::LimitExceeded`] if the slots do not fit the header's zone B,
     /// [`ErrorKind::Internal`] if a primitive fails.
     pub fn new(key: &DataKey, sealed: &SealedHeader, slots: &SlotTable, aad: &[u8]) -> Result<Self> {
-        sealed.check_aad(aad)?;
+        if sealed.requires_aad() == aad.is_empty() {
+            return Err(Error::new(ErrorKind::InvalidInput, "header and associated data do not belong together"));
+        }
         let (preamble, cipher) = derive::start(key, sealed.as_bytes(), aad)?;
         Self::with(sealed, slots, preamble, cipher)
     }

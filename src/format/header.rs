@@ -177,10 +177,10 @@ impl SealedHeader {
     pub(crate) fn check_aad(&self, aad: &[u8]) -> Result<()> {
         match (self.aad_required, aad.is_empty()) {
             (true, true) => {
-                Err(Error::new(ErrorKind::InvalidInput, "message was written with associated data: supply the same bytes to open it"))
+                Err(Error::new(ErrorKind::KeyNotAllowed, "message was written with associated data: supply the same bytes to open it"))
             }
             (false, false) => {
-                Err(Error::new(ErrorKind::InvalidInput, "message was written without associated data: it cannot be checked against any"))
+                Err(Error::new(ErrorKind::KeyNotAllowed, "message was written without associated data: it cannot be checked against any"))
             }
             _ => Ok(()),
         }

@@ -415,11 +415,11 @@ def read(message, keys, require=None, aad=b"", scope=b"", max_slots=DEFAULT_SLOT
 
     # F-32: all of this comes before the first use of a key.
     if header.flags & FLAG_DETACHED:  # F-13
-        raise Refused("InvalidInput", "the body of this message is a separate object")
+        raise Refused("KeyNotAllowed", "the body of this message is a separate object")
     if header.flags & FLAG_AAD and not aad:  # F-12
-        raise Refused("InvalidInput", "this message needs associated data")
+        raise Refused("KeyNotAllowed", "this message needs associated data")
     if aad and not header.flags & FLAG_AAD:
-        raise Refused("InvalidInput", "this message has no associated data")
+        raise Refused("KeyNotAllowed", "this message has no associated data")
     if len(header.current.slots) > max_slots:  # F-15
         raise Refused("LimitExceeded", "there are more key slots than the reader accepts")
     present = set(header.pairs)

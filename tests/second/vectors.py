@@ -285,16 +285,16 @@ def add_bad_zone_a(vectors):
         make(short, pairs=PAIRS, zone_a={"count": 3}))
 
     # What the reader brings, and what zone A binds.
-    bad("aad-missing", "the reader brings no associated data", "F-12", "InvalidInput", make(short, aad=AAD))
-    bad("aad-unexpected", "the reader brings associated data, the message has none", "F-12", "InvalidInput",
+    bad("aad-missing", "the reader brings no associated data", "F-12", "KeyNotAllowed", make(short, aad=AAD))
+    bad("aad-unexpected", "the reader brings associated data, the message has none", "F-12", "KeyNotAllowed",
         plain_message, aad=AAD)
     bad("aad-other", "the reader brings other associated data", "F-20", "Authentication", make(short, aad=AAD),
         short, aad=AAD + b".")
     bad("aad-flag-cleared", "the flag for associated data was cleared afterwards", "F-20", "Authentication",
         flip(make(short, aad=AAD), 13, 2), short)
-    bad("detached", "a detached header alone", "F-13", "InvalidInput",
+    bad("detached", "a detached header alone", "F-13", "KeyNotAllowed",
         make(b"", flags=FLAG_DETACHED)[: -ncpe.BODY_HEAD - ncpe.TAG])
-    bad("detached-with-body", "a detached header with its body behind it", "F-13", "InvalidInput",
+    bad("detached-with-body", "a detached header with its body behind it", "F-13", "KeyNotAllowed",
         make(short, flags=FLAG_DETACHED), short)
     bad("require-absent", "a required context pair is absent", "F-32", "KeyNotAllowed", with_pairs, short,
         require={"bucket": "archive", "owner": "a"})
