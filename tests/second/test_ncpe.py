@@ -240,7 +240,7 @@ class CommandLine(unittest.TestCase):
         answers = [json.loads(line) for line in out.getvalue().splitlines()]
         self.assertEqual(answers[:2], [{"ok": True}] * 2)
         self.assertEqual((self.dir / "out").read_bytes(), b"some text")
-        self.assertEqual((answers[2]["ok"], answers[2]["kind"]), (False, "InvalidInput"))
+        self.assertEqual((answers[2]["ok"], answers[2]["kind"]), (False, "KeyNotAllowed"))
         self.assertFalse((self.dir / "none").exists())
         self.assertEqual(answers[3]["message"]["slots"][0]["key_id"], "key")
         self.assertEqual([answer["kind"] for answer in answers[4:]], ["InvalidInput"] * 2)
