@@ -3,6 +3,7 @@
 //! They add reading and writing to [`format`](crate::format), and no rule of their own. Calls that start one are methods of
 //! [`Envelope`](crate::Envelope), next to the adapter they return.
 
+mod atomic;
 mod buffer;
 mod file;
 mod read;
@@ -12,6 +13,7 @@ mod write;
 
 #[cfg(feature = "tokio")]
 pub use self::tokio::{AsyncDecryptReader, AsyncEncryptWriter};
+pub use atomic::AtomicFile;
 pub use file::{FileOptions, FileReport};
 pub use read::DecryptReader;
 pub use write::EncryptWriter;

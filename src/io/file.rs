@@ -1,8 +1,6 @@
-//! Whole files: all or nothing under the final name.
-//!
-//! The output is written to a temporary file beside the target, synced, and renamed. Until the rename the target is what it was before; a failed
-//! or cancelled call removes the temporary file. Input and output that are one file are refused by identity, not by name.
+//! Whole files, from one name to another.
 
+use super::atomic::AtomicFile;
 use super::buffer::PageBuffer;
 use super::read::read_front;
 use super::{PLAIN_RUN_LEN, SEALED_RUN_LEN};
@@ -16,7 +14,6 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use tempfile::NamedTempFile;
 
 /// Called with the bytes read so far and, where the input has a length, that length.
 type ProgressFn = dyn Fn(u64, Option<u64>) + Send + Sync;
@@ -24,8 +21,8 @@ type ProgressFn = dyn Fn(u64, Option<u64>) + Send + Sync;
 /// How to write the output file.
 #[derive(Clone, Default)]
 pub struct FileOptions {
-    overwrite: bool,
-    no_sync: bool,
+    pub(super) overwrite: bool,
+    pub(super) no_sync: bool,
     progress: Option<Arc<ProgressFn>>,
 }
 
@@ -142,6 +139,12 @@ async fn offload<T: Send + 'static>(work: impl FnOnce(Cancelled) -> Result<T> + 
 #[derive(Clone, Default)]
 struct Cancelled(Arc<AtomicBool>);
 
+impl Cancelled {
+    fn check(&self) -> Result<()> {
+        if self.0.load(Ordering::Relaxed) { Err(Error::new(ErrorKind::Io, "file work was cancelled")) } else { Ok(()) }
+    }
+}
+
 struct CancelOnDrop(Cancelled);
 
 impl Drop for CancelOnDrop {
@@ -155,9 +158,8 @@ struct Job {
     source: File,
     source_path: PathBuf,
     source_len: Option<u64>,
-    output: NamedTempFile,
-    target: PathBuf,
-    options: FileOptions,
+    output: AtomicFile,
+    progress: Option<Arc<ProgressFn>>,
     cancelled: Cancelled,
     done: u64,
     written: u64,
@@ -171,9 +173,8 @@ impl Job {
             return Err(Error::new(ErrorKind::InvalidInput, format!("{} is a directory", source_path.display())));
         }
         let source_len = metadata.is_file().then_some(metadata.len());
-        let target = settle_target(&source, source_path, target, &options)?;
-        let output = create_beside(&target)?;
-        Ok(Self { source, source_path: source_path.into(), source_len, output, target, options, cancelled, done: 0, written: 0 })
+        let output = AtomicFile::create_for(target, &options, Some((&source, source_path)))?;
+        Ok(Self { source, source_path: source_path.into(), source_len, output, progress: options.progress, cancelled, done: 0, written: 0 })
     }
 
     fn with(mut self, cancelled: Cancelled) -> Self {
@@ -234,9 +235,7 @@ impl Job {
 
     /// Fills `buf`; less only at the end.
     fn read(&mut self, buf: &mut [u8]) -> Result<usize> {
-        if self.cancelled.0.load(Ordering::Relaxed) {
-            return Err(Error::new(ErrorKind::Io, "file work was cancelled"));
-        }
+        self.cancelled.check()?;
         let mut len = 0;
         while len < buf.len() {
             match self.source.read(&mut buf[len..]) {
@@ -247,96 +246,22 @@ impl Job {
             }
         }
         self.done += len as u64;
-        if let Some(progress) = &self.options.progress {
+        if let Some(progress) = &self.progress {
             progress(self.done, self.source_len);
         }
         Ok(len)
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        self.output.write_all(bytes).map_err(|error| Error::io(format_args!("cannot write beside {}", self.target.display()), error))?;
+        self.output.write_all(bytes).map_err(|error| Error::io("cannot write", error))?;
         self.written += bytes.len() as u64;
         Ok(())
     }
 
-    fn publish(self) -> Result<FileReport> {
-        let io = |what: &str, error| Error::io(format_args!("cannot {what} {}", self.target.display()), error);
-        if !self.options.no_sync {
-            self.output.as_file().sync_all().map_err(|error| io("sync the output for", error))?;
-        }
-        if self.cancelled.0.load(Ordering::Relaxed) {
-            return Err(Error::new(ErrorKind::Io, "file work was cancelled"));
-        }
-        let report = FileReport { bytes_read: self.done, bytes_written: self.written };
-        let published =
-            if self.options.overwrite { self.output.persist(&self.target) } else { self.output.persist_noclobber(&self.target) };
-        published.map_err(|error| io("create", error.error))?;
-        if !self.options.no_sync {
-            // The name itself is durable only once its directory is.
-            File::open(parent(&self.target))
-                .and_then(|directory| directory.sync_all())
-                .map_err(|error| io("sync the directory of", error))?;
-        }
-        Ok(report)
+    fn publish(mut self) -> Result<FileReport> {
+        self.output.sync()?;
+        self.cancelled.check()?;
+        self.output.commit()?;
+        Ok(FileReport { bytes_read: self.done, bytes_written: self.written })
     }
-}
-
-/// Where the output really goes, if it may go there.
-fn settle_target(source: &File, source_path: &Path, target: &Path, options: &FileOptions) -> Result<PathBuf> {
-    let io = |error| Error::io(format_args!("cannot look at {}", target.display()), error);
-    let target_meta = match std::fs::symlink_metadata(target) {
-        Ok(metadata) => metadata,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(target.to_owned()),
-        Err(error) => return Err(io(error)),
-    };
-    // Through a link the file behind it is replaced, as every other program does.
-    let target = if target_meta.is_symlink() { std::fs::canonicalize(target).map_err(io)? } else { target.to_owned() };
-    let metadata = std::fs::metadata(&target).map_err(io)?;
-    if !metadata.is_file() {
-        return Err(Error::new(
-            ErrorKind::InvalidInput,
-            format!("{} is not a regular file: use a writer to send a message to a device or pipe", target.display()),
-        ));
-    }
-    let same = same_file::Handle::from_file(source.try_clone().map_err(io)?)
-        .and_then(|source| Ok(source == same_file::Handle::from_path(&target)?))
-        .map_err(io)?;
-    if same {
-        return Err(Error::new(
-            ErrorKind::InvalidInput,
-            format!("{} and {} are the same file: choose another output", source_path.display(), target.display()),
-        ));
-    }
-    if !options.overwrite {
-        return Err(Error::new(
-            ErrorKind::InvalidInput,
-            format!("{} exists: choose another output or allow overwriting", target.display()),
-        ));
-    }
-    Ok(target)
-}
-
-fn parent(target: &Path) -> &Path {
-    match target.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    }
-}
-
-fn create_beside(target: &Path) -> Result<NamedTempFile> {
-    let Some(name) = target.file_name() else {
-        return Err(Error::new(ErrorKind::InvalidInput, format!("{} does not name a file", target.display())));
-    };
-    let mut prefix = std::ffi::OsString::from(".");
-    prefix.push(name);
-    prefix.push(".");
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(&prefix).suffix(".tmp");
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        // As any new file: what the user's umask leaves. The temporary name already has these rights, so nothing changes at the rename.
-        builder.permissions(std::fs::Permissions::from_mode(0o666));
-    }
-    builder.tempfile_in(parent(target)).map_err(|error| Error::io(format_args!("cannot create a file beside {}", target.display()), error))
 }
