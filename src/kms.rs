@@ -1,1 +1,4 @@
 //! Client.
+
+mod auth;
+mod endpoint;
