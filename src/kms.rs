@@ -3,3 +3,4 @@
 mod auth;
 mod endpoint;
 mod retry;
+mod wire;
