@@ -15,3 +15,13 @@ pub(super) mod response;
 pub(super) const MAX_RESPONSE_LEN: usize = 1024 * 1024;
 /// Longest ciphertext in bytes. One of the largest plaintext has about 44,000.
 pub(super) const MAX_CIPHERTEXT_LEN: usize = 65_536;
+
+/// The last part of the path of re-encrypt calls.
+///
+/// Uncertain: pages of both generations print both spellings. This is what most of them agree on.
+pub(super) fn re_encrypt_action(api: super::Api) -> &'static str {
+    match api {
+        super::Api::V1 => "reencrypt",
+        super::Api::V2 => "re-encrypt",
+    }
+}

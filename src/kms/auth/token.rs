@@ -60,6 +60,11 @@ impl Tokens {
         Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Whether there is a refresh token.
+    pub(crate) fn can_refresh(&self) -> bool {
+        self.refresh.is_some()
+    }
+
     /// Sees to it that the access token is newer than `refused`, asking for one with `ask` unless another caller did already.
     ///
     /// `ask` is given the refresh token as a header. Without a refresh token the error is of kind `Credentials`.
