@@ -1,4 +1,4 @@
-//! Client of NAVER Cloud Platform Key Management Service.
+//! Client of NAVER Cloud Platform Key Management Service, and the key wrapper built on it.
 //!
 //! A [`Client`] knows where the service is and who calls; a [`Key`] is one key-encryption key seen through a client. A `Key` makes
 //! the cipher calls, and it is a [`KeyWrapper`](crate::KeyWrapper).
@@ -56,6 +56,7 @@ mod endpoint;
 mod retry;
 mod send;
 mod wire;
+mod wrapper;
 
 pub use auth::Credentials;
 pub use cipher::{Key, MAX_BATCH_ITEMS, MAX_CALL_PLAINTEXT};
