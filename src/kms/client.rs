@@ -1,0 +1,299 @@
+//! What a client is made of, and the checks before there is one.
+//!
+//! Promises: a [`Client`] that could be built has a host, credentials and a signature that fit each other. This module makes no call.
+
+use super::auth::Auth;
+use super::cipher::Key;
+use super::endpoint::{Api, Base, Endpoint, SignatureVersion, path};
+use super::retry::Policy;
+use super::{Credentials, wire};
+use crate::error::{Error, ErrorKind, Result};
+use crate::wrap::{KeyId, Provider};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::{redirect, retry, tls};
+use secrecy::SecretString;
+use std::fmt;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+const MAX_TIMEOUT: Duration = Duration::from_secs(3_600);
+const MAX_ATTEMPTS: u32 = 10;
+
+/// A client of the service. Cheap to clone; clones share connections and the access token.
+#[derive(Clone)]
+pub struct Client(pub(super) Arc<Inner>);
+
+pub(super) struct Inner {
+    pub(super) http: reqwest::Client,
+    pub(super) base: Base,
+    pub(super) auth: Auth,
+    pub(super) attempt_timeout: Duration,
+    pub(super) call_timeout: Duration,
+    pub(super) policy: Policy,
+    /// The time that calls are signed with; another one in tests only.
+    pub(super) clock: fn() -> SystemTime,
+    endpoint: Endpoint,
+    api: Api,
+    signature: SignatureVersion,
+    re_encrypt: String,
+}
+
+impl Client {
+    /// A builder with [`Endpoint::Global`], [`Api::V2`], [`SignatureVersion::V2`] and no credentials.
+    pub fn builder() -> ClientBuilder {
+        ClientBuilder::default()
+    }
+
+    /// The key with this tag. Makes no call, so it does not say whether the key exists.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`] unless the tag is 1 to 128 printable ASCII characters without spaces, and neither `.` nor `..`.
+    pub fn key(&self, tag: impl AsRef<str>) -> Result<Key> {
+        let id = KeyId::new(Provider::NcpKms, self.0.endpoint.zone(), tag)?;
+        self.0.base.join(&self.path(id.id(), "encrypt"))?;
+        Ok(Key::new(self.clone(), id))
+    }
+
+    /// Where calls go.
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.0.endpoint
+    }
+
+    /// A copy of the access token in use now, which differs from the one given after a refresh; `None` for an account.
+    ///
+    /// For programs that keep the token for their next run. Handle it as the secret it is.
+    pub fn current_access_token(&self) -> Option<SecretString> {
+        match &self.0.auth {
+            Auth::Token(tokens) => Some(tokens.current().token()),
+            Auth::Account(_) => None,
+        }
+    }
+
+    /// Whether calls carry a token, which serves one key only.
+    pub(super) fn uses_token(&self) -> bool {
+        matches!(self.0.auth, Auth::Token(_))
+    }
+
+    pub(super) fn path(&self, tag: &str, action: &str) -> String {
+        path(self.0.api, self.0.signature, tag, action)
+    }
+
+    /// The last part of the path of re-encrypt calls.
+    pub(super) fn re_encrypt_action(&self) -> &str {
+        &self.0.re_encrypt
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Inner { endpoint, api, signature, auth, .. } = &*self.0;
+        let mut out = f.debug_struct("Client");
+        out.field("endpoint", endpoint).field("api", api).field("auth", auth);
+        if matches!(auth, Auth::Account(_)) {
+            out.field("signature", signature);
+        }
+        out.finish()
+    }
+}
+
+/// Sets up a [`Client`].
+#[derive(Debug, Clone)]
+pub struct ClientBuilder {
+    endpoint: Endpoint,
+    api: Api,
+    signature: SignatureVersion,
+    credentials: Option<Credentials>,
+    connect_timeout: Duration,
+    attempt_timeout: Duration,
+    call_timeout: Duration,
+    max_attempts: u32,
+    re_encrypt: Option<String>,
+}
+
+impl Default for ClientBuilder {
+    fn default() -> Self {
+        Self {
+            endpoint: Endpoint::default(),
+            api: Api::default(),
+            signature: SignatureVersion::default(),
+            credentials: None,
+            connect_timeout: Duration::from_secs(3),
+            attempt_timeout: Duration::from_secs(10),
+            call_timeout: Duration::from_secs(30),
+            max_attempts: Policy::default().max_attempts,
+            re_encrypt: None,
+        }
+    }
+}
+
+impl ClientBuilder {
+    /// Where the service is; [`Endpoint::Global`] unless set.
+    #[must_use]
+    pub fn endpoint(mut self, endpoint: Endpoint) -> Self {
+        self.endpoint = endpoint;
+        self
+    }
+
+    /// Which generation of the API is spoken; [`Api::V2`] unless set.
+    #[must_use]
+    pub fn api(mut self, api: Api) -> Self {
+        self.api = api;
+        self
+    }
+
+    /// How account calls are signed; [`SignatureVersion::V2`] unless set. Without meaning for tokens.
+    #[must_use]
+    pub fn signature(mut self, signature: SignatureVersion) -> Self {
+        self.signature = signature;
+        self
+    }
+
+    /// Who calls. Has to be set.
+    #[must_use]
+    pub fn credentials(mut self, credentials: Credentials) -> Self {
+        self.credentials = Some(credentials);
+        self
+    }
+
+    /// How long setting up a connection may take; 3 s unless set, at most 1 h.
+    #[must_use]
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = timeout;
+        self
+    }
+
+    /// How long one attempt may take, from connecting to the last byte of the answer; 10 s unless set, at most 1 h.
+    #[must_use]
+    pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
+        self.attempt_timeout = timeout;
+        self
+    }
+
+    /// How long one call may take with all its attempts, the pauses between them and a token's refresh; 30 s unless set, at most 1 h.
+    #[must_use]
+    pub fn call_timeout(mut self, timeout: Duration) -> Self {
+        self.call_timeout = timeout;
+        self
+    }
+
+    /// How many attempts a call has, the first included: 1 to 10, 3 unless set. A repetition after a refreshed token does not count.
+    #[must_use]
+    pub fn max_attempts(mut self, attempts: u32) -> Self {
+        self.max_attempts = attempts;
+        self
+    }
+
+    /// The last part of the path of re-encrypt calls: `reencrypt` for API 1.0 and `re-encrypt` for API 2.0 unless set.
+    ///
+    /// The service's documentation prints both for both.
+    #[must_use]
+    pub fn re_encrypt_action(mut self, action: impl Into<String>) -> Self {
+        self.re_encrypt = Some(action.into());
+        self
+    }
+
+    /// The client.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`] if the endpoint does not have this API, the URL is not acceptable, the API does not have this
+    /// signature version or does not take tokens, or a number is out of its range; [`ErrorKind::Credentials`] if credentials or the API
+    /// Gateway key are missing; [`ErrorKind::Unavailable`] if the system's trusted certificates cannot be loaded.
+    pub fn build(self) -> Result<Client> {
+        let base = self.endpoint.base(self.api)?;
+        let credentials = self.credentials.ok_or_else(|| Error::new(ErrorKind::Credentials, "the client has no credentials"))?;
+        let auth = Auth::choose(self.api, self.signature, credentials)?;
+        for timeout in [self.connect_timeout, self.attempt_timeout, self.call_timeout] {
+            if timeout.is_zero() || timeout > MAX_TIMEOUT {
+                return Err(Error::new(ErrorKind::InvalidInput, "a timeout of the client is zero or longer than an hour"));
+            }
+        }
+        if !(1..=MAX_ATTEMPTS).contains(&self.max_attempts) {
+            return Err(Error::new(ErrorKind::InvalidInput, format!("a call has 1 to {MAX_ATTEMPTS} attempts")));
+        }
+        let re_encrypt = self.re_encrypt.unwrap_or_else(|| wire::re_encrypt_action(self.api).to_owned());
+        if re_encrypt.is_empty() || !re_encrypt.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'-') {
+            return Err(Error::new(ErrorKind::InvalidInput, "the action of re-encrypt calls has letters and hyphens only"));
+        }
+        Ok(Client(Arc::new(Inner {
+            http: http_client(&base, self.connect_timeout)?,
+            base,
+            auth,
+            attempt_timeout: self.attempt_timeout,
+            call_timeout: self.call_timeout,
+            policy: Policy { max_attempts: self.max_attempts, ..Policy::default() },
+            clock: SystemTime::now,
+            endpoint: self.endpoint,
+            api: self.api,
+            signature: self.signature,
+            re_encrypt,
+        })))
+    }
+}
+
+fn http_client(base: &Base, connect_timeout: Duration) -> Result<reqwest::Client> {
+    let json = HeaderValue::from_static("application/json");
+    // The gateway answers in XML unless it is asked for JSON.
+    let headers = HeaderMap::from_iter([(ACCEPT, json.clone()), (CONTENT_TYPE, json)]);
+    let mut builder = reqwest::Client::builder()
+        .user_agent(concat!("ncp-envelope/", env!("CARGO_PKG_VERSION")))
+        .default_headers(headers)
+        .connect_timeout(connect_timeout)
+        .https_only(!base.plain)
+        .tls_version_min(tls::Version::TLS_1_2)
+        // Signed headers and plaintext go to the host that was asked for, and nowhere else.
+        .redirect(redirect::Policy::none())
+        .no_proxy()
+        .referer(false)
+        // Repetitions are ours, because each needs a new signature.
+        .retry(retry::never());
+    if base.plain {
+        // Whatever the resolver thinks: plain HTTP does not leave this machine. The URL's port replaces the 0.
+        let loopback: [SocketAddr; 2] = [(Ipv4Addr::LOCALHOST, 0).into(), (Ipv6Addr::LOCALHOST, 0).into()];
+        builder = builder.resolve_to_addrs("localhost", &loopback);
+    }
+    builder.build().map_err(|error| Error::with_source(ErrorKind::Unavailable, "the https client cannot be set up", error.without_url()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wrap::ZoneHint;
+
+    fn builder() -> ClientBuilder {
+        Client::builder().credentials(Credentials::account("canary1", "canary2").unwrap())
+    }
+
+    fn kind(builder: ClientBuilder) -> ErrorKind {
+        builder.build().unwrap_err().kind()
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused_before_any_call() {
+        assert_eq!(kind(Client::builder()), ErrorKind::Credentials);
+        assert_eq!(kind(builder().endpoint(Endpoint::Fin)), ErrorKind::InvalidInput);
+        assert_eq!(kind(builder().endpoint(Endpoint::Kr).api(Api::V1)), ErrorKind::InvalidInput);
+        assert_eq!(kind(builder().endpoint(Endpoint::Custom("http://kms.example".to_owned()))), ErrorKind::InvalidInput);
+        assert_eq!(kind(builder().signature(SignatureVersion::V1)), ErrorKind::InvalidInput);
+        assert_eq!(kind(builder().attempt_timeout(Duration::ZERO)), ErrorKind::InvalidInput);
+        assert_eq!(kind(builder().call_timeout(Duration::MAX)), ErrorKind::InvalidInput);
+        assert_eq!(kind(builder().max_attempts(0)), ErrorKind::InvalidInput);
+        assert_eq!(kind(builder().re_encrypt_action("a/b")), ErrorKind::InvalidInput);
+        assert_eq!(kind(builder().re_encrypt_action("")), ErrorKind::InvalidInput);
+    }
+
+    #[test]
+    fn clients_and_keys_are_named_without_secrets() {
+        let client = builder().build().unwrap();
+        assert!(client.current_access_token().is_none());
+        let key = client.key("tag").unwrap();
+        let shown = format!("{:?} {client:?} {key:?}", builder());
+        assert!(!shown.contains("canary"), "{shown}");
+        assert_eq!(key.id().zone(), ZoneHint::Global);
+        for tag in ["", ".", "..", "a b", "a\n"] {
+            assert_eq!(client.key(tag).unwrap_err().kind(), ErrorKind::InvalidInput, "{tag}");
+        }
+        let custom = builder().endpoint(Endpoint::Custom("http://127.0.0.1:1".to_owned())).build().unwrap();
+        assert_eq!(custom.key("tag").unwrap().id().zone(), ZoneHint::None);
+    }
+}

@@ -1,0 +1,298 @@
+//! Answers to calls that succeeded, read tolerantly and without a copy of any plaintext.
+//!
+//! The documentation disagrees with itself in places. What is accepted because of that:
+//!
+//! * results in `data`, or beside nothing at all as the oldest pages of API 1.0 print them;
+//! * several results under the name of one (`ciphertext`), or under a name of their own (`ciphertextList`);
+//! * one result as a string or as an array of one, whichever way it was asked for;
+//! * base64 with or without padding.
+//!
+//! Uncertain and therefore **not** accepted: fewer or more results than were asked for.
+
+use super::MAX_CIPHERTEXT_LEN;
+use crate::error::{Error, ErrorKind, Result};
+use crate::wrap::KeyPayload;
+use base64::Engine;
+use base64::alphabet::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
+use serde::{Deserialize, de};
+use std::fmt;
+use zeroize::Zeroizing;
+
+const BASE64: GeneralPurpose =
+    GeneralPurpose::new(&STANDARD, GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent));
+
+/// Whether a call that HTTP says went well went well.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// The answer says so, or is of the old form that says nothing.
+    Success,
+    /// The answer is a refusal in spite of its HTTP status.
+    Refused,
+    /// Not an answer of this service.
+    Foreign,
+}
+
+/// Which results an answer has to hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Field {
+    Ciphertext,
+    NewCiphertext,
+}
+
+/// Judges the body of an answer with a 2xx status.
+pub(crate) fn verdict(body: &[u8]) -> Verdict {
+    match serde_json::from_slice::<Head<'_>>(body) {
+        Ok(Head { code: Some(Loose::Text("SUCCESS")), .. }) => Verdict::Success,
+        Ok(Head { code: Some(_), .. }) => Verdict::Refused,
+        Ok(Head { code: None, error: None, response_error: None, error_code: None }) => Verdict::Success,
+        Ok(_) => Verdict::Refused,
+        Err(_) => Verdict::Foreign,
+    }
+}
+
+/// The `count` ciphertexts in a body that was judged a success.
+pub(crate) fn ciphertexts(mut body: Zeroizing<Vec<u8>>, field: Field, count: usize) -> Result<Vec<String>> {
+    simplify_escapes(&mut body);
+    let results = parse(&body)?;
+    let values = match field {
+        Field::Ciphertext => results.ciphertext.or(results.ciphertext_list),
+        Field::NewCiphertext => results.new_ciphertext.or(results.new_ciphertext_list),
+    };
+    counted(values, count)?.iter().map(|value| ciphertext(value.text())).collect()
+}
+
+/// The `count` plaintexts in a body that was judged a success.
+pub(crate) fn plaintexts(mut body: Zeroizing<Vec<u8>>, count: usize) -> Result<Vec<KeyPayload>> {
+    simplify_escapes(&mut body);
+    let results = parse(&body)?;
+    counted(results.plaintext.or(results.plaintext_list), count)?.iter().map(|value| plaintext(value.text())).collect()
+}
+
+/// The access token in a body that was judged a success.
+pub(crate) fn access_token(mut body: Zeroizing<Vec<u8>>) -> Result<secrecy::SecretString> {
+    simplify_escapes(&mut body);
+    let results = parse(&body)?;
+    match counted(results.access_token, 1)?.as_slice() {
+        [token] => Ok(token.text().into()),
+        _ => Err(contract("its answer has no access token")),
+    }
+}
+
+// JSON's error text may repeat what it could not read, so none of it is shown.
+fn parse(body: &[u8]) -> Result<Results<'_>> {
+    let broken = |_| contract("its answer does not have the form of a result");
+    let Answer { data } = serde_json::from_slice(body).map_err(broken)?;
+    match data {
+        Some(results) => Ok(results),
+        None => serde_json::from_slice(body).map_err(broken),
+    }
+}
+
+fn counted(values: Option<OneOrMany<'_>>, count: usize) -> Result<Vec<Text<'_>>> {
+    let values = values.ok_or_else(|| contract("its answer has no result"))?.0;
+    if values.len() != count {
+        return Err(contract(format!("its answer has {} results, {count} were due", values.len())));
+    }
+    Ok(values)
+}
+
+fn ciphertext(text: &str) -> Result<String> {
+    if text.is_empty() || text.len() > MAX_CIPHERTEXT_LEN || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(contract(format!("a ciphertext is not 1 to {MAX_CIPHERTEXT_LEN} printable ascii characters")));
+    }
+    Ok(text.to_owned())
+}
+
+fn plaintext(text: &str) -> Result<KeyPayload> {
+    let digits = text.trim_end_matches('=').len();
+    let len = digits / 4 * 3 + (digits % 4 * 3) / 4;
+    let mut bytes = Zeroizing::new(vec![0; len].into_boxed_slice());
+    match BASE64.decode_slice(text, &mut bytes) {
+        Ok(written) if written == len => Ok(KeyPayload::from_boxed(std::mem::take(&mut bytes))),
+        _ => Err(contract("a plaintext is not base64")),
+    }
+}
+
+fn contract(what: impl fmt::Display) -> Error {
+    Error::new(ErrorKind::Internal, format!("the key service breaks its contract: {what}"))
+}
+
+/// Replaces escapes that JSON writers add without need (`\/`, and `\u003d` for `=`) by what they stand for, in place.
+///
+/// The parser copies a string that has escapes into memory that nobody wipes; one without is borrowed from the body.
+fn simplify_escapes(body: &mut Vec<u8>) {
+    let (mut read, mut write) = (0, 0);
+    while read < body.len() {
+        let (byte, used) = match body[read..] {
+            [b'\\', b'/', ..] => (b'/', 2),
+            [b'\\', b'u', b'0', b'0', high, low, ..] => match hex(high).zip(hex(low)).map(|(high, low)| high * 16 + low) {
+                Some(byte @ 0x20..=0x7e) if byte != b'"' && byte != b'\\' => (byte, 6),
+                _ => (b'\\', 1),
+            },
+            [b'\\', other, ..] => {
+                // Two bytes at once, so that the second of `\\` does not start an escape.
+                body[write] = b'\\';
+                write += 1;
+                read += 1;
+                (other, 1)
+            }
+            [byte, ..] => (byte, 1),
+            [] => break,
+        };
+        body[write] = byte;
+        write += 1;
+        read += used;
+    }
+    // What was moved forward remains behind the new end, in capacity that is wiped with the rest.
+    body.truncate(write);
+}
+
+fn hex(digit: u8) -> Option<u8> {
+    char::from(digit).to_digit(16).map(|digit| digit as u8)
+}
+
+#[derive(Deserialize)]
+struct Head<'a> {
+    #[serde(borrow)]
+    code: Option<Loose<'a>>,
+    error: Option<IgnoredAny>,
+    #[serde(rename = "responseError")]
+    response_error: Option<IgnoredAny>,
+    #[serde(rename = "errorCode")]
+    error_code: Option<IgnoredAny>,
+}
+
+#[derive(Deserialize)]
+struct Answer<'a> {
+    #[serde(borrow)]
+    data: Option<Results<'a>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Results<'a> {
+    #[serde(borrow)]
+    ciphertext: Option<OneOrMany<'a>>,
+    ciphertext_list: Option<OneOrMany<'a>>,
+    new_ciphertext: Option<OneOrMany<'a>>,
+    new_ciphertext_list: Option<OneOrMany<'a>>,
+    plaintext: Option<OneOrMany<'a>>,
+    plaintext_list: Option<OneOrMany<'a>>,
+    access_token: Option<OneOrMany<'a>>,
+}
+
+/// A code: its text, or anything else that is there.
+enum Loose<'a> {
+    Text(&'a str),
+    Other,
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Loose<'a> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> std::result::Result<Self, D::Error> {
+        struct Code;
+        impl<'de> Visitor<'de> for Code {
+            type Value = Loose<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a code")
+            }
+
+            fn visit_borrowed_str<E>(self, text: &'de str) -> std::result::Result<Loose<'de>, E> {
+                Ok(Loose::Text(text))
+            }
+
+            fn visit_str<E>(self, _: &str) -> std::result::Result<Loose<'de>, E> {
+                Ok(Loose::Other)
+            }
+
+            fn visit_u64<E>(self, _: u64) -> std::result::Result<Loose<'de>, E> {
+                Ok(Loose::Other)
+            }
+
+            fn visit_i64<E>(self, _: i64) -> std::result::Result<Loose<'de>, E> {
+                Ok(Loose::Other)
+            }
+        }
+        from.deserialize_any(Code)
+    }
+}
+
+/// A string, or an array of strings.
+struct OneOrMany<'a>(Vec<Text<'a>>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for OneOrMany<'a> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> std::result::Result<Self, D::Error> {
+        struct Strings;
+        impl<'de> Visitor<'de> for Strings {
+            type Value = OneOrMany<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string or an array of strings")
+            }
+
+            fn visit_borrowed_str<E>(self, text: &'de str) -> std::result::Result<OneOrMany<'de>, E> {
+                Ok(OneOrMany(vec![Text::Borrowed(text)]))
+            }
+
+            fn visit_str<E>(self, text: &str) -> std::result::Result<OneOrMany<'de>, E> {
+                Ok(OneOrMany(vec![Text::owned(text)]))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> std::result::Result<OneOrMany<'de>, A::Error> {
+                let mut texts = Vec::new();
+                while let Some(text) = items.next_element()? {
+                    texts.push(text);
+                }
+                Ok(OneOrMany(texts))
+            }
+        }
+        from.deserialize_any(Strings)
+    }
+}
+
+/// A string of the body, borrowed from it unless it has escapes.
+enum Text<'a> {
+    Borrowed(&'a str),
+    Owned(Zeroizing<String>),
+}
+
+impl Text<'_> {
+    fn owned(text: &str) -> Self {
+        Self::Owned(Zeroizing::new(text.to_owned()))
+    }
+
+    fn text(&self) -> &str {
+        match self {
+            Self::Borrowed(text) => text,
+            Self::Owned(text) => text,
+        }
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> std::result::Result<Self, D::Error> {
+        struct Str;
+        impl<'de> Visitor<'de> for Str {
+            type Value = Text<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string")
+            }
+
+            fn visit_borrowed_str<E: de::Error>(self, text: &'de str) -> std::result::Result<Text<'de>, E> {
+                Ok(Text::Borrowed(text))
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> std::result::Result<Text<'de>, E> {
+                Ok(Text::owned(text))
+            }
+        }
+        from.deserialize_str(Str)
+    }
+}
+
+#[cfg(test)]
+#[path = "response_tests.rs"]
+mod tests;
