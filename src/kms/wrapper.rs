@@ -36,7 +36,7 @@ impl KeyWrapper for Key {
             for group in self.groups(wrapped)? {
                 let mut places = group.places.iter();
                 for part in parts(&group.ciphertexts, |text| decoded_len(text)) {
-                    for (payload, place) in group.key.decrypt_strs(part).await?.into_iter().zip(&mut places) {
+                    for (payload, place) in group.key.decrypt_strs(part).await.map_err(refused)?.into_iter().zip(&mut places) {
                         payloads[*place] = Some(payload);
                     }
                 }
@@ -51,7 +51,7 @@ impl KeyWrapper for Key {
             for group in self.groups(wrapped)? {
                 let mut places = group.places.iter();
                 for part in parts(&group.ciphertexts, |text| decoded_len(text)) {
-                    for (ciphertext, place) in group.key.re_encrypt_strs(part).await?.into_iter().zip(&mut places) {
+                    for (ciphertext, place) in group.key.re_encrypt_strs(part).await.map_err(refused)?.into_iter().zip(&mut places) {
                         rewrapped[*place] = Some(WrappedKey::new(group.key.id.clone(), ciphertext)?);
                     }
                 }
@@ -101,6 +101,17 @@ impl Key {
             return Err(refuse(&format!("and this client's token serves {} only", self.id)));
         }
         self.client.key(id.id()).map_err(|_| refuse("which cannot be the tag of a key"))
+    }
+}
+
+/// The service has no code of its own for a ciphertext that it cannot open: it calls the request invalid. What was sent is well-formed, so
+/// that is what it means here: the wrapped key was changed, or belongs to another key.
+fn refused(error: Error) -> Error {
+    match error.kind() {
+        ErrorKind::InvalidInput => {
+            Error::with_source(ErrorKind::Authentication, format!("{error}: the wrapped key was not accepted"), error)
+        }
+        _ => error,
     }
 }
 

@@ -1,0 +1,188 @@
+//! `ncp-envelope encrypt` and `decrypt`: from a file or standard input to a file or standard output.
+
+use crate::args::{DecryptArgs, EncryptArgs, MessageArgs, OutputArgs};
+use crate::progress::Progress;
+use crate::session::Session;
+use crate::status::Failure;
+use ncp_envelope::io::{AtomicFile, FileOptions};
+use ncp_envelope::{DecryptPolicy, EncryptOptions, EncryptionContext, Error};
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, BufReader, IsTerminal, Read, Write};
+use std::path::{Path, PathBuf};
+
+const EXTENSION: &str = "ncpe";
+const BUFFER_LEN: usize = 256 * 1024;
+const MAX_AAD_LEN: u64 = 16 << 20;
+
+pub(crate) async fn encrypt(args: EncryptArgs) -> Result<(), Failure> {
+    let mut context = EncryptionContext::new();
+    for (name, value) in args.context {
+        context.insert(name, value).map_err(Failure::writing)?;
+    }
+    let options = EncryptOptions::new().context(context).aad(aad(&args.message)?).durable(args.durable);
+    let target = Target::of(&args.input, &args.output, |input| {
+        let mut name = OsString::from(input);
+        name.push(".");
+        name.push(EXTENSION);
+        Ok(name.into())
+    })?;
+    if target == Target::Stdout && args.output.output.is_none() && io::stdout().is_terminal() {
+        return Err(Failure::usage("a message is not for a terminal: give -o OUT, or -o - if you mean it"));
+    }
+    let session = Session::open(&args.kms, &args.message.scope).await?;
+    let progress = Progress::start();
+    let file_options = FileOptions::new().overwrite(args.output.force).progress(progress.reporter());
+
+    if let (false, Target::File(target)) = (is_dash(&args.input), &target) {
+        session.envelope.encrypt_file(&args.input, target, options, &file_options).await.map(drop).map_err(Failure::writing)
+    } else {
+        let (source, sink) = (open(&args.input)?, target.open(&file_options)?);
+        let writer = session.envelope.writer(sink, options).await.map_err(Failure::writing)?;
+        let report = progress.reporter();
+        blocking(move || {
+            let mut writer = writer;
+            pump(source, &mut writer, report).map_err(Failure::writing)?;
+            writer.finish().and_then(Sink::commit).map_err(Failure::writing)
+        })
+        .await
+    }
+}
+
+pub(crate) async fn decrypt(args: DecryptArgs) -> Result<(), Failure> {
+    let mut policy = DecryptPolicy::new().aad(aad(&args.message)?);
+    for (name, value) in args.context {
+        policy = policy.require(name, value);
+    }
+    let target = Target::of(&args.input, &args.output, |input| {
+        if input.extension().is_some_and(|extension| extension == EXTENSION) {
+            Ok(input.with_extension(""))
+        } else {
+            Err(Failure::usage(format!("{} does not end in .{EXTENSION}: give -o OUT", input.display())))
+        }
+    })?;
+    let session = Session::open(&args.kms, &args.message.scope).await?;
+    let progress = Progress::start();
+    let file_options = FileOptions::new().overwrite(args.output.force).progress(progress.reporter());
+
+    if let (false, Target::File(target)) = (is_dash(&args.input), &target) {
+        session.envelope.decrypt_file(&args.input, target, &policy, &file_options).await.map(drop).map_err(Failure::reading)
+    } else {
+        let (source, sink) = (open(&args.input)?, target.open(&file_options)?);
+        let source = BufReader::with_capacity(BUFFER_LEN, source);
+        let reader = session.envelope.reader(source, &policy).await.map_err(Failure::reading)?;
+        let report = progress.reporter();
+        blocking(move || {
+            let mut sink = sink;
+            pump(reader, &mut sink, report).map_err(Failure::reading)?;
+            sink.flush().map_err(|error| Failure::other(format!("cannot write the output: {error}")))?;
+            sink.commit().map_err(Failure::reading)
+        })
+        .await
+    }
+}
+
+/// Where the output goes.
+#[derive(PartialEq)]
+enum Target {
+    Stdout,
+    File(PathBuf),
+}
+
+impl Target {
+    fn of(input: &Path, output: &OutputArgs, default: impl FnOnce(&Path) -> Result<PathBuf, Failure>) -> Result<Self, Failure> {
+        Ok(match &output.output {
+            Some(output) if is_dash(output) => Self::Stdout,
+            Some(output) => Self::File(output.clone()),
+            None if is_dash(input) => Self::Stdout,
+            None => Self::File(default(input)?),
+        })
+    }
+
+    fn open(&self, options: &FileOptions) -> Result<Sink, Failure> {
+        match self {
+            Self::Stdout => Ok(Sink::Stdout(io::stdout())),
+            Self::File(target) => AtomicFile::create(target, options).map(|file| Sink::File(Box::new(file))).map_err(Failure::writing),
+        }
+    }
+}
+
+enum Sink {
+    Stdout(io::Stdout),
+    File(Box<AtomicFile>),
+}
+
+impl Sink {
+    fn commit(self) -> Result<(), Error> {
+        match self {
+            Self::Stdout(_) => Ok(()),
+            Self::File(file) => file.commit(),
+        }
+    }
+}
+
+impl Write for Sink {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Stdout(stdout) => stdout.write(buf),
+            Self::File(file) => file.write(buf),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Stdout(stdout) => stdout.flush(),
+            Self::File(file) => file.flush(),
+        }
+    }
+}
+
+fn is_dash(path: &Path) -> bool {
+    path.as_os_str() == "-"
+}
+
+fn open(input: &Path) -> Result<Box<dyn Read + Send>, Failure> {
+    if is_dash(input) {
+        return Ok(Box::new(io::stdin()));
+    }
+    match File::open(input) {
+        Ok(file) => Ok(Box::new(file)),
+        Err(error) => Err(Failure::other(format!("cannot open {}: {error}", input.display()))),
+    }
+}
+
+/// Copies to the end. An error of the library that came through an I/O error is given back as it was.
+fn pump(mut source: impl Read, sink: &mut impl Write, report: impl Fn(u64, Option<u64>)) -> Result<(), Error> {
+    let broken = |what: &str, error: io::Error| {
+        Error::inside(&error).unwrap_or_else(|| Error::new(ncp_envelope::ErrorKind::Io, format!("cannot {what}: {error}")))
+    };
+    let mut buffer = zeroize::Zeroizing::new(vec![0; BUFFER_LEN]);
+    let mut done = 0;
+    loop {
+        let len = match source.read(&mut buffer) {
+            Ok(0) => return Ok(()),
+            Ok(len) => len,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(broken("read the input", error)),
+        };
+        sink.write_all(&buffer[..len]).map_err(|error| broken("write the output", error))?;
+        done += len as u64;
+        report(done, None);
+    }
+}
+
+async fn blocking(work: impl FnOnce() -> Result<(), Failure> + Send + 'static) -> Result<(), Failure> {
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(Failure::other(format!("stopped: {error}"))))
+}
+
+fn aad(message: &MessageArgs) -> Result<Vec<u8>, Failure> {
+    let Some(path) = &message.aad_file else { return Ok(Vec::new()) };
+    let failed = |error| Failure::other(format!("cannot read {}: {error}", path.display()));
+    let mut aad = Vec::new();
+    File::open(path).and_then(|file| file.take(MAX_AAD_LEN + 1).read_to_end(&mut aad)).map_err(failed)?;
+    match aad.len() as u64 {
+        0 => Err(Failure::usage(format!("{} is empty: associated data needs at least one byte", path.display()))),
+        len if len > MAX_AAD_LEN => Err(Failure::usage(format!("{} is longer than 16 MiB, the most for associated data", path.display()))),
+        _ => Ok(aad),
+    }
+}
