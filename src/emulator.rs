@@ -127,8 +127,8 @@ impl Emulator {
         &self.apigw_api_key
     }
 
-    /// Access token of the ready-made key, issued when a token is first asked for. The first one of a key takes a tenth of a second
-    /// or more.
+    /// Access token of the ready-made key, issued when a token is first asked for and the same ever after, even once it has expired.
+    /// The first one of a key takes a tenth of a second or more.
     ///
     /// # Errors
     /// [`ErrorKind::Internal`](crate::ErrorKind::Internal) if the token generator fails, [`ErrorKind::Io`](crate::ErrorKind::Io)
