@@ -1,1 +1,274 @@
-//! Emulator.
+//! An HTTP server that behaves as the Key Management Service does, for tests and for work without a network.
+//!
+//! It checks what the service checks: signatures over the request line as received, timestamps, token signatures, types, expiry
+//! and keys, sizes and formats. A client that it accepts has read the service's documentation as it does, and it shares no code
+//! with this crate's client, so that neither hides the other's mistakes. Where the documentation is silent it had to choose; its
+//! guide lists which behaviour is documented, which is inferred and which is invented.
+//!
+//! It is **not** a key management service. Keys lie in memory or in a plain file, and requests travel unencrypted.
+//!
+//! ```
+//! use ncp_envelope::emulator::Emulator;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let emulator = Emulator::start().await?;
+//!
+//! let url = format!("{}/kms/v1/keys/{}/encrypt", emulator.url(), emulator.key_tag());
+//! let answer = reqwest::Client::new()
+//!     .post(url)
+//!     .header("x-ncp-ocapi-token", emulator.access_token().await?)
+//!     .body(r#"{"plaintext":"dGVzdA=="}"#)
+//!     .send()
+//!     .await?;
+//! assert!(answer.text().await?.contains("ncpkms:v1:"));
+//!
+//! assert_eq!(emulator.requests()[0].status, 200);
+//! emulator.shutdown().await;
+//! # Ok(())
+//! # }
+//! ```
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod account;
+mod actions;
+mod answer;
+mod app;
+mod auth;
+mod body;
+mod builder;
+mod cipher;
+mod clock;
+mod connection;
+mod idle;
+mod keys;
+mod record;
+mod route;
+mod sensitive;
+mod server;
+mod service;
+mod state;
+mod store;
+mod text;
+mod token;
+mod wire;
+
+pub use builder::EmulatorBuilder;
+pub use clock::EmulatorClock;
+pub use connection::{Connection, TokenSet};
+pub use record::{AuthRow, RecordedRequest};
+
+use crate::error::Result;
+use builder::lifetime;
+use server::Server;
+use std::fmt;
+use std::time::Duration;
+use token::{Lifetime, TokenType};
+use tokio::sync::OnceCell;
+use zeroize::Zeroizing;
+
+/// A running emulator. Dropping it stops the server, at once and with everything it started.
+///
+/// It starts with one account, one API Gateway key and one AES-256 key. Tokens are made when first asked for.
+pub struct Emulator {
+    server: Server,
+    url: String,
+    key_tag: String,
+    access_key: String,
+    secret_key: Zeroizing<String>,
+    apigw_api_key: Zeroizing<String>,
+    lifetimes: (Lifetime, Lifetime),
+    tokens: OnceCell<TokenSet>,
+}
+
+impl Emulator {
+    /// Starts an emulator on a free port of this machine, with its state in memory.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Io`](crate::ErrorKind::Io) if no port or thread is to be had.
+    pub async fn start() -> Result<Self> {
+        Self::builder().start().await
+    }
+
+    /// Settings to start an emulator with.
+    pub fn builder() -> EmulatorBuilder {
+        EmulatorBuilder::new()
+    }
+
+    fn new(server: Server, lifetimes: (Lifetime, Lifetime)) -> Self {
+        let url = format!("http://{}", server.addr);
+        let (key_tag, account) = server.app.store.read(|state| (state.ready_key.clone(), state.account.clone()));
+        let (secret_key, apigw_api_key) = (account.secret_key, account.apigw_api_key);
+        Self { url, key_tag, access_key: account.access_key, secret_key, apigw_api_key, lifetimes, tokens: OnceCell::new(), server }
+    }
+
+    /// Base URL for both generations of the interface, such as `http://127.0.0.1:40123`.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Tag of the ready-made key.
+    pub fn key_tag(&self) -> &str {
+        &self.key_tag
+    }
+
+    /// Access key of the account.
+    pub fn access_key(&self) -> &str {
+        &self.access_key
+    }
+
+    /// Secret key of the account. A secret, if only of the emulator.
+    pub fn secret_key(&self) -> &str {
+        &self.secret_key
+    }
+
+    /// API Gateway API key, which signature v1 takes.
+    pub fn apigw_api_key(&self) -> &str {
+        &self.apigw_api_key
+    }
+
+    /// Access token of the ready-made key, issued when a token is first asked for and the same ever after, even once it has expired.
+    /// The first one of a key takes a tenth of a second or more.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Internal`](crate::ErrorKind::Internal) if the token generator fails, [`ErrorKind::Io`](crate::ErrorKind::Io)
+    /// if it cannot be written to the state directory.
+    pub async fn access_token(&self) -> Result<&str> {
+        Ok(self.tokens().await?.access_token())
+    }
+
+    /// Refresh token of the ready-made key, of the same set as [`access_token`](Self::access_token).
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn refresh_token(&self) -> Result<&str> {
+        Ok(self.tokens().await?.refresh_token())
+    }
+
+    /// Issues a token set of the key `tag`, good for these lifetimes in whole seconds, at least one. The service's own interface
+    /// knows only hours.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) for a lifetime of less than a second,
+    /// [`ErrorKind::KeyUnusable`](crate::ErrorKind::KeyUnusable) if there is no such key, and as
+    /// [`access_token`](Self::access_token).
+    pub async fn issue_tokens(&self, tag: &str, access: Duration, refresh: Duration) -> Result<TokenSet> {
+        self.issue(tag, lifetime(access)?, lifetime(refresh)?).await
+    }
+
+    /// Everything a client needs, in one piece. Makes tokens if there are none yet.
+    ///
+    /// # Errors
+    /// As [`access_token`](Self::access_token).
+    pub async fn connection(&self) -> Result<Connection> {
+        let tokens = self.tokens().await?;
+        Ok(Connection {
+            url: self.url.clone(),
+            key_tag: self.key_tag.clone(),
+            access_key: self.access_key.clone(),
+            secret_key: self.secret_key.clone(),
+            apigw_api_key: self.apigw_api_key.clone(),
+            access_token: Zeroizing::new(tokens.access_token().to_owned()),
+            refresh_token: Zeroizing::new(tokens.refresh_token().to_owned()),
+        })
+    }
+
+    /// Creates an AES-256 key and gives its tag.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) if the name is not 3 to 15 letters, digits, hyphens and
+    /// underscores with a letter first, or is taken; [`ErrorKind::Io`](crate::ErrorKind::Io) if the state cannot be written.
+    pub async fn create_key(&self, name: &str) -> Result<String> {
+        let name = name.to_owned();
+        self.server.blocking(move |app| app.store.change(|state| state.create_key(&name))).await
+    }
+
+    /// Adds a version to a key, which becomes the current one, and gives its number.
+    ///
+    /// # Errors
+    /// [`ErrorKind::KeyUnusable`](crate::ErrorKind::KeyUnusable) if there is no such key or it is disabled;
+    /// [`ErrorKind::Io`](crate::ErrorKind::Io) if the state cannot be written.
+    pub async fn rotate_key(&self, tag: &str) -> Result<u32> {
+        let tag = tag.to_owned();
+        self.server.blocking(move |app| app.store.change(|state| state.rotate_key(&tag))).await
+    }
+
+    /// Disables a key with all its versions.
+    ///
+    /// # Errors
+    /// [`ErrorKind::KeyUnusable`](crate::ErrorKind::KeyUnusable) if there is no such key; [`ErrorKind::Io`](crate::ErrorKind::Io) if
+    /// the state cannot be written.
+    pub async fn disable_key(&self, tag: &str) -> Result<()> {
+        self.set_key_enabled(tag, false).await
+    }
+
+    /// Enables a key; each version is what it was before.
+    ///
+    /// # Errors
+    /// As [`disable_key`](Self::disable_key).
+    pub async fn enable_key(&self, tag: &str) -> Result<()> {
+        self.set_key_enabled(tag, true).await
+    }
+
+    /// Disables one version of a key.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) for the current version, which stays enabled;
+    /// [`ErrorKind::KeyUnusable`](crate::ErrorKind::KeyUnusable) if there is no such key or version, or the key is disabled;
+    /// [`ErrorKind::Io`](crate::ErrorKind::Io) if the state cannot be written.
+    pub async fn disable_key_version(&self, tag: &str, version: u32) -> Result<()> {
+        self.set_version_enabled(tag, version, false).await
+    }
+
+    /// Enables one version of a key.
+    ///
+    /// # Errors
+    /// As [`disable_key_version`](Self::disable_key_version), but the current version may be named.
+    pub async fn enable_key_version(&self, tag: &str, version: u32) -> Result<()> {
+        self.set_version_enabled(tag, version, true).await
+    }
+
+    /// The requests answered so far, the oldest first; of very many, the last 10,000.
+    pub fn requests(&self) -> Vec<RecordedRequest> {
+        self.server.app.record.requests()
+    }
+
+    /// How many requests were answered so far.
+    pub fn request_count(&self) -> u64 {
+        self.server.app.record.count()
+    }
+
+    /// Stops gracefully: takes no new connections, and waits up to 5 seconds for requests that are being answered.
+    pub async fn shutdown(self) {
+        self.server.shutdown().await;
+    }
+
+    async fn tokens(&self) -> Result<&TokenSet> {
+        self.tokens.get_or_try_init(|| self.issue(&self.key_tag, self.lifetimes.0, self.lifetimes.1)).await
+    }
+
+    async fn issue(&self, tag: &str, access: Lifetime, refresh: Lifetime) -> Result<TokenSet> {
+        let tag = tag.to_owned();
+        let work = move |app: &app::App| {
+            let refresh = app.mint(&tag, TokenType::Refresh, refresh)?;
+            Ok(TokenSet::new(app.mint(&tag, TokenType::Access, access)?, refresh))
+        };
+        self.server.blocking(work).await
+    }
+
+    async fn set_key_enabled(&self, tag: &str, enabled: bool) -> Result<()> {
+        let tag = tag.to_owned();
+        self.server.blocking(move |app| app.store.change(|state| state.set_key_enabled(&tag, enabled))).await
+    }
+
+    async fn set_version_enabled(&self, tag: &str, version: u32, enabled: bool) -> Result<()> {
+        let tag = tag.to_owned();
+        self.server.blocking(move |app| app.store.change(|state| state.set_version_enabled(&tag, version, enabled))).await
+    }
+}
+
+impl fmt::Debug for Emulator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Emulator").field("url", &self.url).field("key_tag", &self.key_tag).finish_non_exhaustive()
+    }
+}

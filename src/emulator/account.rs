@@ -1,0 +1,151 @@
+//! Account authentication: the API gateway's signatures, checked.
+//!
+//! The string that is signed starts with the request line's method and target **as received**. Nothing is decoded, sorted or
+//! normalised before the check, so a client that signs another spelling of the path than it sends is found out.
+
+use super::answer::Refusal;
+use super::state::AccountState;
+use super::text;
+use aws_lc_rs::{constant_time, hmac};
+use axum::http::HeaderMap;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use zeroize::Zeroizing;
+
+/// A timestamp this many milliseconds away from the clock, in either direction, is refused.
+const SKEW: u64 = 5 * 60 * 1000;
+
+/// The two layouts of the signed string.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// With the API gateway's own key.
+    V1,
+    /// Without it.
+    V2,
+}
+
+/// The account whose calls are accepted.
+pub(super) struct Account {
+    /// The principal that tokens name.
+    pub(super) id: String,
+    access_key: String,
+    apigw_api_key: Zeroizing<String>,
+    secret: hmac::Key,
+}
+
+impl Account {
+    pub(super) fn new(state: &AccountState) -> Self {
+        Self {
+            id: state.id.clone(),
+            access_key: state.access_key.clone(),
+            apigw_api_key: state.apigw_api_key.clone(),
+            secret: hmac::Key::new(hmac::HMAC_SHA256, state.secret_key.as_bytes()),
+        }
+    }
+
+    /// Checks a request by `method` for `target` (path and query as received) at `now` milliseconds since the Unix epoch.
+    pub(super) fn check(&self, stage: Stage, method: &str, target: &str, headers: &HeaderMap, now: i64) -> Result<(), Refusal> {
+        let timestamp = text::header(headers, "x-ncp-apigw-timestamp").ok_or(Refusal::account("no timestamp"))?;
+        let access_key = text::header(headers, "x-ncp-iam-access-key").ok_or(Refusal::account("no access key"))?;
+        let (name, api_key) = match stage {
+            Stage::V1 => {
+                let api_key = text::header(headers, "x-ncp-apigw-api-key").ok_or(Refusal::account("no API gateway key"))?;
+                ("x-ncp-apigw-signature-v1", Some(api_key))
+            }
+            Stage::V2 => ("x-ncp-apigw-signature-v2", None),
+        };
+        let signature = text::header(headers, name).ok_or(Refusal::account("no signature of the kind this path takes"))?;
+
+        let signed_at = text::number(timestamp).ok_or(Refusal::account("timestamp is not a number of milliseconds"))?;
+        if now.abs_diff(signed_at) >= SKEW {
+            return Err(Refusal::account("timestamp is five minutes or more away from the clock"));
+        }
+        if !same(access_key, &self.access_key) {
+            return Err(Refusal::account("access key is not known"));
+        }
+        if api_key.is_some_and(|api_key| !same(api_key, &self.apigw_api_key)) {
+            return Err(Refusal::account("API gateway key is not known"));
+        }
+
+        let mut message = format!("{method} {target}\n{timestamp}\n");
+        if let Some(api_key) = api_key {
+            message.push_str(api_key);
+            message.push('\n');
+        }
+        message.push_str(access_key);
+        let signature = STANDARD.decode(signature).map_err(|_| Refusal::account("signature is not base64"))?;
+        hmac::verify(&self.secret, message.as_bytes(), &signature).map_err(|_| Refusal::account("signature does not match"))
+    }
+}
+
+fn same(a: &str, b: &str) -> bool {
+    constant_time::verify_slices_are_equal(a.as_bytes(), b.as_bytes()).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::HeaderValue;
+
+    const NOW: i64 = 1_700_000_000_000;
+    const TAG: &str = "a1b2c3d4e5f6g7h8i9j0k1l2m3n4o5p6q7r8s9t0u1v2w3x4y5z6";
+
+    fn account() -> Account {
+        Account::new(&AccountState {
+            id: "id".into(),
+            access_key: "EXAMPLEACCESSKEY0001".into(),
+            secret_key: Zeroizing::new("EXAMPLEsecretKEY/0123456789abcdefghijklm".into()),
+            apigw_api_key: Zeroizing::new("EXAMPLEapigwKEY000000000000000000000000".into()),
+        })
+    }
+
+    fn headers(signature: &'static str) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [
+            ("x-ncp-apigw-timestamp", "1700000000000"),
+            ("x-ncp-iam-access-key", "EXAMPLEACCESSKEY0001"),
+            ("x-ncp-apigw-api-key", "EXAMPLEapigwKEY000000000000000000000000"),
+            ("x-ncp-apigw-signature-v1", signature),
+            ("x-ncp-apigw-signature-v2", signature),
+        ] {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
+        headers
+    }
+
+    #[test]
+    fn known_signatures_are_accepted_and_nothing_near_them_is() {
+        let vectors = [
+            (Stage::V2, "POST", format!("/kms/v1/keys/{TAG}/encrypt"), "RU+p+SzMhHJDxk1fE8B+g+54jK75xM86/BwItPf3Zt4="),
+            (Stage::V2, "GET", "/kms/v1/keys?pageNo=1&pageSize=1".into(), "3bdB7h0h/44jIfmbbO7+d4PS1OG6kGGMSqWtAadHBG8="),
+            (Stage::V2, "POST", format!("/keys/v2/{TAG}/encrypt"), "qyCLPNBJzf0uvoTcEF78M8uBWdr9SXChPyD69p4Gkf0="),
+            (Stage::V1, "POST", format!("/keys/v1/{TAG}/encrypt"), "es6lltljVTPD9R4LgyNShgJ/s2NziW8CMexhzIWuNiI="),
+        ];
+        let account = account();
+        for (stage, method, target, signature) in vectors {
+            let headers = headers(signature);
+            assert_eq!(account.check(stage, method, &target, &headers, NOW), Ok(()), "{target}");
+            let other = if stage == Stage::V1 { Stage::V2 } else { Stage::V1 };
+            assert!(account.check(other, method, &target, &headers, NOW).is_err());
+            assert!(account.check(stage, "PUT", &target, &headers, NOW).is_err());
+            assert!(account.check(stage, method, &format!("{target}/"), &headers, NOW).is_err());
+            assert!(account.check(stage, method, &format!("{target}?"), &headers, NOW).is_err());
+        }
+    }
+
+    #[test]
+    fn the_clock_may_differ_by_less_than_five_minutes() {
+        let (account, target) = (account(), format!("/kms/v1/keys/{TAG}/encrypt"));
+        let headers = headers("RU+p+SzMhHJDxk1fE8B+g+54jK75xM86/BwItPf3Zt4=");
+        for (now, accepted) in [
+            (NOW - 300_000, false),
+            (NOW - 299_999, true),
+            (NOW + 299_999, true),
+            (NOW + 300_000, false),
+            (i64::MIN, false),
+            (i64::MAX, false),
+        ] {
+            assert_eq!(account.check(Stage::V2, "POST", &target, &headers, now).is_ok(), accepted, "{now}");
+        }
+    }
+}

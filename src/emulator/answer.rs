@@ -1,0 +1,139 @@
+//! What the emulator answers: every status, code and shape, in this one file.
+//!
+//! The documentation leaves much of this open, so whoever learns what the service really says changes it here and nowhere else.
+//! An answer says what kind of thing is wrong and never which check failed; the reason goes to the record of requests, which only
+//! the owner of the emulator reads.
+
+use axum::body::Body;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+
+/// Which of the service's two interfaces a call used. They answer in different envelopes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Generation {
+    /// API 1.0: `code`, `msg`, `data`.
+    One,
+    /// API 2.0: `code`, `data`.
+    Two,
+}
+
+/// Why a call is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Refusal {
+    pub(super) kind: Kind,
+    /// For the record of requests; holds nothing that the caller sent.
+    pub(super) reason: &'static str,
+}
+
+/// The kinds of refusal, those of the API gateway first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Gateway: account authentication failed.
+    AuthenticationFailed,
+    /// Gateway: no such path, or not with this method.
+    NoSuchRoute,
+    /// Gateway: the body is too large.
+    EntityTooLarge,
+    /// Service: the request is not understood or breaks a limit.
+    InvalidRequest,
+    /// Service: the token is missing, not valid, expired, of the wrong type or for another key.
+    Unauthorized,
+    /// Service: no such key.
+    NotFound,
+    /// Service: the key or the key version is disabled.
+    InvalidStatus,
+    /// Service: the emulator itself failed.
+    Internal,
+}
+
+impl Refusal {
+    pub(super) const fn new(kind: Kind, reason: &'static str) -> Self {
+        Self { kind, reason }
+    }
+
+    pub(super) const fn account(reason: &'static str) -> Self {
+        Self::new(Kind::AuthenticationFailed, reason)
+    }
+
+    pub(super) const fn token(reason: &'static str) -> Self {
+        Self::new(Kind::Unauthorized, reason)
+    }
+
+    pub(super) const fn request(reason: &'static str) -> Self {
+        Self::new(Kind::InvalidRequest, reason)
+    }
+
+    pub(super) const fn internal(reason: &'static str) -> Self {
+        Self::new(Kind::Internal, reason)
+    }
+
+    pub(super) fn answer(self) -> Answer {
+        let (status, code, message) = match self.kind {
+            Kind::AuthenticationFailed => return gateway(401, "200", "Authentication Failed", "Invalid authentication information."),
+            Kind::NoSuchRoute => return gateway(404, "300", "Not Found Exception", "URL not found."),
+            Kind::EntityTooLarge => return gateway(413, "430", "Request Entity Too Large", "Request body is too large."),
+            Kind::InvalidRequest => (400, "INVALID_REQUEST", "Invalid request"),
+            Kind::Unauthorized => (401, "UNAUTHORIZED", "Unauthorized"),
+            Kind::NotFound => (404, "NOT_FOUND", "Not found"),
+            Kind::InvalidStatus => (400, "INVALID_STATUS", "Invalid status"),
+            Kind::Internal => (500, "INTERNAL_SERVER_ERROR", "Server internal error"),
+        };
+        Answer { status, body: json!({ "code": code, "msg": message, "data": null }) }
+    }
+}
+
+/// A status and a JSON body.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) body: Value,
+}
+
+impl Answer {
+    pub(super) fn success(generation: Generation, data: Value) -> Self {
+        let mut body = serde_json::Map::with_capacity(3);
+        body.insert("code".into(), Value::String("SUCCESS".into()));
+        if generation == Generation::One {
+            body.insert("msg".into(), Value::String(String::new()));
+        }
+        body.insert("data".into(), data);
+        Self { status: 200, body: Value::Object(body) }
+    }
+}
+
+impl IntoResponse for Answer {
+    fn into_response(self) -> Response {
+        let mut response = Response::new(Body::from(self.body.to_string()));
+        *response.status_mut() = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json;charset=UTF-8"));
+        response
+    }
+}
+
+fn gateway(status: u16, code: &str, message: &str, details: &str) -> Answer {
+    Answer { status, body: json!({ "error": { "errorCode": code, "message": message, "details": details } }) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shapes_are_those_of_the_two_layers() {
+        let gateway = Refusal::account("signature differs").answer();
+        assert_eq!(gateway.status, 401);
+        assert_eq!(gateway.body["error"]["errorCode"], "200");
+        assert!(!gateway.body.to_string().contains("differs"));
+
+        let service = Refusal::token("expired").answer();
+        assert_eq!((service.status, service.body["code"].as_str()), (401, Some("UNAUTHORIZED")));
+        assert_eq!(service.body["msg"], "Unauthorized");
+    }
+
+    #[test]
+    fn only_the_older_interface_has_a_message_on_success() {
+        assert_eq!(Answer::success(Generation::One, Value::Null).body, json!({ "code": "SUCCESS", "msg": "", "data": null }));
+        assert_eq!(Answer::success(Generation::Two, Value::Null).body, json!({ "code": "SUCCESS", "data": null }));
+    }
+}

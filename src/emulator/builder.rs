@@ -1,0 +1,123 @@
+//! How an emulator is to be set up.
+
+use super::Emulator;
+use super::clock::EmulatorClock;
+use super::server::{Config, Server};
+use super::state::Wishes;
+use super::token::Lifetime;
+use crate::error::{Error, ErrorKind, Result};
+use std::fmt;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+use zeroize::Zeroizing;
+
+/// Settings of an [`Emulator`], from [`Emulator::builder`]. `Debug` shows no secret.
+#[must_use = "a builder does nothing until it is started"]
+pub struct EmulatorBuilder {
+    state_dir: Option<PathBuf>,
+    listen: SocketAddr,
+    allow_remote: bool,
+    clock: EmulatorClock,
+    wishes: Wishes,
+    access: Duration,
+    refresh: Duration,
+}
+
+impl EmulatorBuilder {
+    pub(super) fn new() -> Self {
+        Self {
+            state_dir: None,
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            allow_remote: false,
+            clock: EmulatorClock::system(),
+            wishes: Wishes::default(),
+            access: Duration::from_secs(72 * 3600),
+            refresh: Duration::from_secs(2160 * 3600),
+        }
+    }
+
+    /// Keeps keys and credentials in `dir`, which is made if it is not there. Default: in memory only.
+    ///
+    /// Several processes may have the directory open; each sees at start what was there, and what another one changed later when
+    /// it next changes something itself.
+    pub fn state_dir(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.state_dir = Some(dir.into());
+        self
+    }
+
+    /// Listens on `addr`; port 0 lets the system choose. Default: `127.0.0.1:0`.
+    pub fn listen(mut self, addr: SocketAddr) -> Self {
+        self.listen = addr;
+        self
+    }
+
+    /// Permits an address that other machines may reach. The emulator speaks plain HTTP and is not built to face a network.
+    pub fn allow_remote(mut self) -> Self {
+        self.allow_remote = true;
+        self
+    }
+
+    /// The clock by which timestamps and tokens are judged. Default: the system's.
+    pub fn clock(mut self, clock: EmulatorClock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// How long the tokens of the ready-made set are good for, in whole seconds, at least one. Default: 72 hours and 90 days, as
+    /// the service has it.
+    pub fn token_lifetimes(mut self, access: Duration, refresh: Duration) -> Self {
+        (self.access, self.refresh) = (access, refresh);
+        self
+    }
+
+    /// The account's access key and secret key. Default: drawn at random when the state is made.
+    pub fn account(mut self, access_key: impl Into<String>, secret_key: impl Into<String>) -> Self {
+        self.wishes.account = Some((access_key.into(), Zeroizing::new(secret_key.into())));
+        self
+    }
+
+    /// The API Gateway's API key. Default: drawn at random when the state is made.
+    pub fn apigw_api_key(mut self, key: impl Into<String>) -> Self {
+        self.wishes.apigw_api_key = Some(Zeroizing::new(key.into()));
+        self
+    }
+
+    /// The tag of the ready-made key, letters and digits. Default: 64 hexadecimal digits.
+    pub fn key_tag(mut self, tag: impl Into<String>) -> Self {
+        self.wishes.key_tag = Some(tag.into());
+        self
+    }
+
+    /// Starts the emulator; when this returns, it answers. Needs no runtime of a particular kind.
+    ///
+    /// # Errors
+    /// * [`ErrorKind::InvalidInput`] if the address is not a loopback address and [`allow_remote`](Self::allow_remote) was not
+    ///   called, if a credential, tag or lifetime is not acceptable, or if the state directory holds others than the builder names;
+    /// * [`ErrorKind::Malformed`] or [`ErrorKind::UnsupportedVersion`] if the state file is damaged or of another version, in
+    ///   which case it stays as it is;
+    /// * [`ErrorKind::Io`] if the address cannot be listened on, or the state cannot be read or written.
+    pub async fn start(self) -> Result<Emulator> {
+        if !self.allow_remote && !self.listen.ip().is_loopback() {
+            let message = format!("{} is not a loopback address; other machines may reach it only if that is allowed", self.listen);
+            return Err(Error::new(ErrorKind::InvalidInput, message));
+        }
+        let lifetimes = (lifetime(self.access)?, lifetime(self.refresh)?);
+        let config = Config { listen: self.listen, state_dir: self.state_dir, wishes: self.wishes, clock: self.clock };
+        Ok(Emulator::new(Server::start(config).await?, lifetimes))
+    }
+}
+
+impl fmt::Debug for EmulatorBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EmulatorBuilder").field("state_dir", &self.state_dir).field("listen", &self.listen).finish_non_exhaustive()
+    }
+}
+
+/// Tokens carry whole seconds.
+pub(super) fn lifetime(duration: Duration) -> Result<Lifetime> {
+    match duration.as_secs() {
+        0 => Err(Error::new(ErrorKind::InvalidInput, "a token lifetime is at least one second")),
+        seconds => Ok(Lifetime::Seconds(seconds)),
+    }
+}

@@ -1,0 +1,83 @@
+//! What a client needs to know to call an emulator.
+
+use super::sensitive::secret_text;
+use crate::error::{Error, ErrorKind, Result};
+use serde::Serialize;
+use std::fmt;
+use zeroize::Zeroizing;
+
+/// An access and a refresh token of one key. Wiped when dropped; `Debug` shows neither.
+#[derive(Clone)]
+pub struct TokenSet {
+    access: Zeroizing<String>,
+    refresh: Zeroizing<String>,
+}
+
+impl TokenSet {
+    pub(super) fn new(access: Zeroizing<String>, refresh: Zeroizing<String>) -> Self {
+        Self { access, refresh }
+    }
+
+    /// The token for cipher calls.
+    pub fn access_token(&self) -> &str {
+        &self.access
+    }
+
+    /// The token with which new tokens are asked for.
+    pub fn refresh_token(&self) -> &str {
+        &self.refresh
+    }
+}
+
+impl fmt::Debug for TokenSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TokenSet(..)")
+    }
+}
+
+/// Address, key and credentials of an emulator in one piece, for a program that hands them on to another.
+///
+/// Serialises as an object with these fields in this order. Secrets are wiped when dropped; `Debug` shows none.
+#[derive(Clone, Serialize)]
+#[non_exhaustive]
+pub struct Connection {
+    /// Base URL, without a slash at its end.
+    pub url: String,
+    /// Tag of the ready-made key.
+    pub key_tag: String,
+    /// Access key of the account.
+    pub access_key: String,
+    /// Secret key of the account.
+    #[serde(serialize_with = "secret_text::serialize")]
+    pub secret_key: Zeroizing<String>,
+    /// API key that signature v1 takes.
+    #[serde(serialize_with = "secret_text::serialize")]
+    pub apigw_api_key: Zeroizing<String>,
+    /// Access token of the ready-made key.
+    #[serde(serialize_with = "secret_text::serialize")]
+    pub access_token: Zeroizing<String>,
+    /// Refresh token of the ready-made key.
+    #[serde(serialize_with = "secret_text::serialize")]
+    pub refresh_token: Zeroizing<String>,
+}
+
+impl Connection {
+    /// This as one line of JSON, without the line's end.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Internal`] if it cannot be put into JSON, which does not happen.
+    pub fn to_json(&self) -> Result<Zeroizing<String>> {
+        let line = serde_json::to_string(self).map_err(|_| Error::new(ErrorKind::Internal, "cannot write the connection as JSON"))?;
+        Ok(Zeroizing::new(line))
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("url", &self.url)
+            .field("key_tag", &self.key_tag)
+            .field("access_key", &self.access_key)
+            .finish_non_exhaustive()
+    }
+}

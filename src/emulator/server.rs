@@ -1,0 +1,159 @@
+//! The server's thread, from its start to its end.
+//!
+//! The server has a thread and a runtime of its own. So it answers callers that block, does not mind a paused clock in a test's
+//! runtime, and when it ends, everything it started ends with it.
+
+use super::app::App;
+use super::clock::EmulatorClock;
+use super::idle::IdleListener;
+use super::record::Record;
+use super::service;
+use super::state::Wishes;
+use super::store::Store;
+use crate::error::{Error, ErrorKind, Result};
+use axum::Router;
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tokio::runtime::{Handle, Runtime};
+use tokio::sync::{oneshot, watch};
+
+/// How long requests that are being answered may take to finish after a graceful stop.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// How long a connection may stay silent while something is awaited from it.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What a server needs to start.
+pub(super) struct Config {
+    pub(super) listen: SocketAddr,
+    pub(super) state_dir: Option<PathBuf>,
+    pub(super) wishes: Wishes,
+    pub(super) clock: EmulatorClock,
+}
+
+/// A server that runs until it is dropped.
+pub(super) struct Server {
+    pub(super) app: Arc<App>,
+    pub(super) addr: SocketAddr,
+    runtime: Handle,
+    phase: watch::Sender<Phase>,
+    ended: Option<oneshot::Receiver<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Serving,
+    Draining,
+    Stopped,
+}
+
+struct Ready {
+    app: Arc<App>,
+    addr: SocketAddr,
+    runtime: Handle,
+}
+
+impl Server {
+    pub(super) async fn start(config: Config) -> Result<Self> {
+        let (phase, phases) = watch::channel(Phase::Serving);
+        let (ready, started) = oneshot::channel();
+        let (end, ended) = oneshot::channel();
+        let thread = std::thread::Builder::new()
+            .name("ncp-kms-emulator".into())
+            .spawn(move || {
+                run(config, ready, phases);
+                drop(end);
+            })
+            .map_err(|error| failed("cannot start the emulator's thread", error))?;
+        let Ready { app, addr, runtime } = started.await.unwrap_or_else(|_| Err(stopped()))?;
+        Ok(Self { app, addr, runtime, phase, ended: Some(ended), thread: Some(thread) })
+    }
+
+    /// Runs `work`, which may block, away from the caller's and the server's thread.
+    pub(super) async fn blocking<T: Send + 'static>(&self, work: impl FnOnce(&App) -> Result<T> + Send + 'static) -> Result<T> {
+        let app = Arc::clone(&self.app);
+        self.runtime.spawn_blocking(move || work(&app)).await.unwrap_or_else(|_| Err(stopped()))
+    }
+
+    /// Takes no new connections, lets requests that are being answered finish, and ends.
+    pub(super) async fn shutdown(mut self) {
+        self.phase.send_replace(Phase::Draining);
+        if let Some(ended) = self.ended.take() {
+            // Nothing is ever sent: the sender goes when the thread does.
+            let _ = ended.await;
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.phase.send_replace(Phase::Stopped);
+        if let Some(thread) = self.thread.take() {
+            // Short: no request runs longer than its arithmetic. A panic in there has been reported already.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn run(config: Config, ready: oneshot::Sender<Result<Ready>>, phases: watch::Receiver<Phase>) {
+    match prepare(config) {
+        Ok((runtime, listener, prepared)) => {
+            let app = Arc::clone(&prepared.app);
+            if ready.send(Ok(prepared)).is_ok() {
+                runtime.block_on(serve(listener, app, phases));
+            }
+            // Not to wait for a token generator that is being made.
+            runtime.shutdown_background();
+        }
+        // Whoever does not wait for the outcome does not want the error either.
+        Err(error) => drop(ready.send(Err(error))),
+    }
+}
+
+fn prepare(config: Config) -> Result<(Runtime, TcpListener, Ready)> {
+    let listener = TcpListener::bind(config.listen)
+        .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
+        .map_err(|error| failed(&format!("cannot listen on {}", config.listen), error))?;
+    let addr = listener.local_addr().map_err(|error| failed("cannot tell the emulator's address", error))?;
+    let store = Store::open(config.state_dir, &config.wishes)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .thread_name("ncp-kms-emulator")
+        .build()
+        .map_err(|error| failed("cannot start the emulator's runtime", error))?;
+    let app = Arc::new(App { store, clock: config.clock, record: Record::default() });
+    let ready = Ready { app, addr, runtime: runtime.handle().clone() };
+    Ok((runtime, listener, ready))
+}
+
+async fn serve(listener: TcpListener, app: Arc<App>, mut phases: watch::Receiver<Phase>) {
+    // Fails only outside a runtime.
+    let Ok(listener) = tokio::net::TcpListener::from_std(listener) else { return };
+    let router = Router::new().fallback(service::serve).with_state(app);
+    let mut draining = phases.clone();
+    let mut grace = phases.clone();
+    // A phase that cannot be waited for has lost its sender, which means to stop too.
+    let drain = async move {
+        let _ = draining.wait_for(|phase| *phase != Phase::Serving).await;
+    };
+    tokio::select! {
+        _ = axum::serve(IdleListener { listener, patience: PATIENCE }, router).with_graceful_shutdown(drain) => {}
+        () = async {
+            let _ = grace.wait_for(|phase| *phase != Phase::Serving).await;
+            tokio::time::sleep(GRACE).await;
+        } => {}
+        _ = phases.wait_for(|phase| *phase == Phase::Stopped) => {}
+    }
+}
+
+fn failed(what: &str, error: std::io::Error) -> Error {
+    Error::with_source(ErrorKind::Io, format!("{what}: {error}"), error)
+}
+
+fn stopped() -> Error {
+    Error::new(ErrorKind::Unavailable, "the emulator has stopped")
+}

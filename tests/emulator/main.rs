@@ -1,0 +1,10 @@
+//! The emulator over real HTTP. Requests are signed here, from the service's documentation, independently of the crate.
+#![cfg(feature = "emulator")]
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod account;
+mod calls;
+mod client;
+mod server;
+mod state;
+mod tokens;

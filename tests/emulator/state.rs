@@ -1,0 +1,162 @@
+//! The state that outlives an emulator.
+
+use crate::client::{Call, base64, encrypt, millis, path};
+use ncp_envelope::ErrorKind;
+use ncp_envelope::emulator::{Emulator, EmulatorClock};
+use serde_json::{Value, json};
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+async fn open(dir: &Path) -> Emulator {
+    Emulator::builder().state_dir(dir).start().await.unwrap()
+}
+
+async fn call(emulator: &Emulator, action: &str, body: Value) -> Value {
+    let now = millis(EmulatorClock::system().now());
+    Call::post(path(emulator, action), body).signed_at(emulator, false, now).data(emulator).await
+}
+
+#[tokio::test]
+async fn keys_credentials_and_tokens_survive_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path().join("new/state");
+    let first = open(&dir).await;
+    let tag = first.key_tag().to_owned();
+    let old = call(&first, "encrypt", json!({ "plaintext": base64("old") })).await["ciphertext"].take();
+    first.rotate_key(&tag).await.unwrap();
+    let new = call(&first, "encrypt", json!({ "plaintext": base64("new") })).await["ciphertext"].take();
+    let other = first.create_key("other").await.unwrap();
+    let token = first.access_token().await.unwrap().to_owned();
+    let secrets = [first.secret_key(), first.apigw_api_key()].map(str::to_owned);
+    first.disable_key(&other).await.unwrap();
+    first.shutdown().await;
+
+    let second = open(&dir).await;
+    assert_eq!(second.key_tag(), tag);
+    assert_eq!([second.secret_key(), second.apigw_api_key()], secrets);
+    let both = call(&second, "decrypt", json!({ "ciphertext": [old, new] })).await;
+    assert_eq!(both["plaintext"], json!([base64("old"), base64("new")]));
+    encrypt(&second).token(&token).data(&second).await;
+    assert_ne!(second.access_token().await.unwrap(), "");
+    assert_eq!(second.rotate_key(&other).await.unwrap_err().kind(), ErrorKind::KeyUnusable);
+    assert_eq!(second.rotate_key(&tag).await.unwrap(), 3);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn only_the_owner_may_read_it() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path().join("state");
+    let emulator = open(&dir).await;
+    emulator.rotate_key(emulator.key_tag()).await.unwrap();
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
+    assert_eq!(mode(&dir), 0o700);
+    let mut names = Vec::new();
+    for entry in fs::read_dir(&dir).unwrap() {
+        let entry = entry.unwrap();
+        assert_eq!(mode(&entry.path()), 0o600);
+        names.push(entry.file_name().into_string().unwrap());
+    }
+    names.sort();
+    assert_eq!(names, ["state.json", "state.lock"]);
+}
+
+#[tokio::test]
+async fn damaged_and_foreign_files_are_refused_and_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(open(dir.path()).await);
+    let path = dir.path().join("state.json");
+    let good = fs::read_to_string(&path).unwrap();
+    let edit = |change: &dyn Fn(&mut Value)| {
+        let mut state: Value = serde_json::from_str(&good).unwrap();
+        change(&mut state);
+        state.to_string()
+    };
+    for (bad, kind) in [
+        (String::new(), ErrorKind::Malformed),
+        ("{}".into(), ErrorKind::Malformed),
+        (good[..good.len() / 2].to_owned(), ErrorKind::Malformed),
+        (format!("{good}x"), ErrorKind::Malformed),
+        (edit(&|state| state["format"] = json!("other")), ErrorKind::Malformed),
+        (edit(&|state| state["version"] = json!(2)), ErrorKind::UnsupportedVersion),
+        (edit(&|state| (state["version"], state["more"]) = (json!(9), json!(1))), ErrorKind::UnsupportedVersion),
+        (edit(&|state| state["more"] = json!(1)), ErrorKind::Malformed),
+        (edit(&|state| state["ready_key"] = json!("none")), ErrorKind::Malformed),
+        (edit(&|state| state["keys"] = json!([])), ErrorKind::Malformed),
+        (edit(&|state| state["keys"][0]["versions"] = json!([])), ErrorKind::Malformed),
+        (edit(&|state| state["keys"][0]["versions"][0]["version"] = json!(2)), ErrorKind::Malformed),
+        (edit(&|state| state["keys"][0]["versions"][0]["key"] = json!("AAAA")), ErrorKind::Malformed),
+        (edit(&|state| state["keys"][0]["tag"] = json!("a/b")), ErrorKind::Malformed),
+        (edit(&|state| state["account"]["secret_key"] = json!("")), ErrorKind::Malformed),
+    ] {
+        fs::write(&path, &bad).unwrap();
+        let error = Emulator::builder().state_dir(dir.path()).start().await.unwrap_err();
+        assert_eq!(error.kind(), kind, "{bad}");
+        assert!(error.to_string().contains("state.json"));
+        assert_eq!(fs::read_to_string(&path).unwrap(), bad);
+    }
+    fs::write(&path, &good).unwrap();
+    open(dir.path()).await;
+}
+
+#[tokio::test]
+async fn many_may_open_a_new_directory_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path().join("state");
+    let starts: Vec<_> = (0..8).map(|_| tokio::spawn(Emulator::builder().state_dir(&dir).start())).collect();
+    let mut emulators = Vec::new();
+    for start in starts {
+        emulators.push(start.await.unwrap().unwrap());
+    }
+    let secret = emulators[0].secret_key();
+    assert!(emulators.iter().all(|emulator| emulator.secret_key() == secret && emulator.key_tag() == emulators[0].key_tag()));
+
+    // Changes of one do not undo those of another.
+    for (version, emulator) in (2..).zip(&emulators) {
+        assert_eq!(emulator.rotate_key(emulator.key_tag()).await.unwrap(), version);
+    }
+    let last = open(&dir).await;
+    let sealed = call(&last, "encrypt", json!({ "plaintext": "" })).await;
+    assert!(sealed["ciphertext"].as_str().unwrap().starts_with("ncpkms:v9:"));
+}
+
+#[tokio::test]
+async fn a_failed_change_changes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let emulator = open(dir.path()).await;
+    let path = dir.path().join("state.json");
+    fs::write(&path, "damaged").unwrap();
+    assert_eq!(emulator.rotate_key(emulator.key_tag()).await.unwrap_err().kind(), ErrorKind::Malformed);
+    assert_eq!(fs::read_to_string(&path).unwrap(), "damaged");
+    let sealed = call(&emulator, "encrypt", json!({ "plaintext": "" })).await;
+    assert!(sealed["ciphertext"].as_str().unwrap().starts_with("ncpkms:v1:"));
+    fs::remove_file(&path).unwrap();
+    assert_eq!(emulator.rotate_key(emulator.key_tag()).await.unwrap_err().kind(), ErrorKind::Io);
+}
+
+#[tokio::test]
+async fn a_directory_of_another_account_is_not_taken_over() {
+    let dir = tempfile::tempdir().unwrap();
+    let builder = || Emulator::builder().state_dir(dir.path());
+    builder().account("access", "secret").key_tag("tag").start().await.unwrap();
+    builder().account("access", "secret").key_tag("tag").start().await.unwrap();
+    assert_eq!(builder().start().await.unwrap().access_key(), "access");
+    for wrong in [builder().account("access", "other"), builder().key_tag("other"), builder().apigw_api_key("other")] {
+        assert_eq!(wrong.start().await.unwrap_err().kind(), ErrorKind::InvalidInput);
+    }
+}
+
+#[tokio::test]
+async fn starting_without_tokens_is_quick_and_makes_no_signing_key() {
+    let dir = tempfile::tempdir().unwrap();
+    let emulator = open(dir.path()).await;
+    call(&emulator, "encrypt", json!({ "plaintext": "" })).await;
+    let state: Value = serde_json::from_slice(&fs::read(dir.path().join("state.json")).unwrap()).unwrap();
+    assert_eq!(state["keys"][0]["token_generator"], Value::Null);
+    let tokens = emulator.issue_tokens(emulator.key_tag(), Duration::from_secs(9), Duration::from_secs(9)).await.unwrap();
+    encrypt(&emulator).token(tokens.access_token()).data(&emulator).await;
+    let state: Value = serde_json::from_slice(&fs::read(dir.path().join("state.json")).unwrap()).unwrap();
+    assert!(state["keys"][0]["token_generator"].is_string());
+}
