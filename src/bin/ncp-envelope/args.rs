@@ -45,8 +45,6 @@ pub(crate) enum Command {
 #[derive(Args)]
 #[command(after_help = ENVIRONMENT)]
 pub(crate) struct EncryptArgs {
-    #[command(flatten)]
-    pub(crate) kms: KmsArgs,
     /// Store this pair in the clear and authenticate it; can be given many times.
     #[arg(short = 'c', long = "context", value_name = "NAME=VALUE", value_parser = pair)]
     pub(crate) context: Vec<(String, String)>,
@@ -59,13 +57,13 @@ pub(crate) struct EncryptArgs {
     pub(crate) output: OutputArgs,
     /// File to encrypt; "-" is standard input.
     pub(crate) input: PathBuf,
+    #[command(flatten)]
+    pub(crate) kms: KmsArgs,
 }
 
 #[derive(Args)]
 #[command(after_help = ENVIRONMENT)]
 pub(crate) struct DecryptArgs {
-    #[command(flatten)]
-    pub(crate) kms: KmsArgs,
     /// Refuse a message that does not carry this pair; can be given many times.
     #[arg(short = 'c', long = "context", value_name = "NAME=VALUE", value_parser = pair)]
     pub(crate) context: Vec<(String, String)>,
@@ -75,6 +73,8 @@ pub(crate) struct DecryptArgs {
     pub(crate) output: OutputArgs,
     /// Message to decrypt; "-" is standard input.
     pub(crate) input: PathBuf,
+    #[command(flatten)]
+    pub(crate) kms: KmsArgs,
 }
 
 #[derive(Args)]

@@ -91,12 +91,17 @@ enum Target {
 
 impl Target {
     fn of(input: &Path, output: &OutputArgs, default: impl FnOnce(&Path) -> Result<PathBuf, Failure>) -> Result<Self, Failure> {
-        Ok(match &output.output {
-            Some(output) if is_dash(output) => Self::Stdout,
-            Some(output) => Self::File(output.clone()),
-            None if is_dash(input) => Self::Stdout,
-            None => Self::File(default(input)?),
-        })
+        let file = match &output.output {
+            Some(output) if is_dash(output) => return Ok(Self::Stdout),
+            Some(output) => output.clone(),
+            None if is_dash(input) => return Ok(Self::Stdout),
+            None => default(input)?,
+        };
+        // The library refuses this too; here it can be said which option helps.
+        if !output.force && file.symlink_metadata().is_ok() {
+            return Err(Failure::usage(format!("{} exists: choose another output with -o, or replace it with --force", file.display())));
+        }
+        Ok(Self::File(file))
     }
 
     fn open(&self, options: &FileOptions) -> Result<Sink, Failure> {
