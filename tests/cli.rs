@@ -284,7 +284,10 @@ fn a_killed_run_leaves_the_old_target_or_none() {
     let place = Place::new();
     let plaintext = sample(24 << 20);
     place.write("f", &plaintext);
+    let start = std::time::Instant::now();
     place.run(&["encrypt", "--local", "f"]).assert().success();
+    // Where the kills fall follows the machine: from the start of a run to a little past its end.
+    let span = start.elapsed().as_micros() as u64 * 11 / 10 + 1;
     let message_len = place.read("f.ncpe").len();
     let (mut killed, mut finished) = (0, 0);
     let mut random = 0x2545_F491_u64;
@@ -302,7 +305,7 @@ fn a_killed_run_leaves_the_old_target_or_none() {
             &["encrypt", "--local", "--force", "-o", "out", "f"]
         };
         let mut child = place.std_command().args(args).stderr(Stdio::null()).spawn().unwrap();
-        std::thread::sleep(Duration::from_micros((random >> 33) % 120_000));
+        std::thread::sleep(Duration::from_micros((random >> 20) % span));
         child.kill().unwrap();
         if child.wait().unwrap().success() {
             finished += 1
@@ -320,6 +323,30 @@ fn a_killed_run_leaves_the_old_target_or_none() {
         }
     }
     assert!(killed > 10, "{killed} of 50 runs were killed on the way, {finished} finished");
+}
+
+/// The size of the file does not matter: 256 MiB take no more than a few buffers.
+#[test]
+#[cfg(target_os = "linux")]
+fn memory_does_not_grow_with_the_file() {
+    let place = Place::new();
+    place.write("f", b"");
+    fs::File::options().write(true).open(place.path("f")).unwrap().set_len(256 << 20).unwrap();
+    for args in [&["encrypt", "--local", "f"][..], &["decrypt", "--local", "-o", "g", "f.ncpe"]] {
+        let mut child = place.std_command().args(args).stderr(Stdio::null()).spawn().unwrap();
+        let (mut peak, mut looks) = (0, 0);
+        while child.try_wait().unwrap().is_none() {
+            let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
+            if let Some(line) = status.lines().find(|line| line.starts_with("VmHWM:")) {
+                peak = line.split_whitespace().nth(1).unwrap().parse().unwrap();
+                looks += 1;
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        assert!(child.wait().unwrap().success());
+        // A debug build, with the embedded service in the same process.
+        assert!(looks > 5 && peak < 64 * 1024, "{args:?} took {peak} KiB at its peak");
+    }
 }
 
 /// An interrupt, unlike a kill, leaves no temporary file either.
