@@ -1,0 +1,38 @@
+//! Any bytes as a header: no panic, no second encoding of anything that is accepted (F-2), and no trust in a length (F-1).
+
+#![no_main]
+
+#[path = "../../tests/canonical/mod.rs"]
+mod canonical;
+
+use libfuzzer_sys::fuzz_target;
+use ncp_envelope::format::{Header, MAX_ZONE_LEN, SealedHeader};
+
+fuzz_target!(|message: &[u8]| {
+    look(message);
+    // Nearly every mutation of the slots dies at their checksum; with the right one their content is reached.
+    let mut repaired = message.to_vec();
+    canonical::repair_checksums(&mut repaired);
+    if repaired != message {
+        look(&repaired);
+    }
+});
+
+fn look(message: &[u8]) {
+    let len = Header::len_from(message);
+    let header = Header::decode(message);
+    if let Ok(len) = len {
+        assert!(len <= 3 * MAX_ZONE_LEN, "F-8, F-9: a header claims {len} bytes");
+        assert!(message.len() >= len || header.is_err(), "more was decoded than there is");
+    }
+    if let Ok(header) = &header {
+        assert_eq!(len.ok(), Some(header.sealed().body_offset()), "two opinions about where the body starts");
+        canonical::check(message, header);
+        // What follows the zones does not matter, and the sealed header alone is one.
+        assert!(Header::decode(&message[..header.sealed().body_offset()]).is_ok_and(|again| again == *header));
+        assert!(SealedHeader::decode(header.sealed().as_bytes()).is_ok_and(|again| again == *header.sealed()));
+    }
+    if let Ok(sealed) = SealedHeader::decode(message) {
+        assert_eq!(canonical::zone_a(&sealed), message, "zone A has a second encoding");
+    }
+}
