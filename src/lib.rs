@@ -1,4 +1,61 @@
 //! Envelope encryption for data whose key-encryption keys are held in NAVER Cloud Platform Key Management Service.
+//!
+//! ```no_run
+//! # #[cfg(feature = "kms")]
+//! # async fn example() -> ncp_envelope::Result<()> {
+//! use ncp_envelope::kms::{Client, Credentials, Endpoint};
+//! use ncp_envelope::{DecryptPolicy, EncryptionContext, Envelope};
+//!
+//! let client = Client::builder().endpoint(Endpoint::Global).credentials(Credentials::from_env()?).build()?;
+//! let envelope = Envelope::builder(client.key("key-tag")?).scope("tenant-42").build()?;
+//! let message = envelope.encrypt(b"hello", EncryptionContext::new()).await?;
+//! let plaintext = envelope.decrypt(&message, &DecryptPolicy::new()).await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # How it works
+//!
+//! ```text
+//!   plaintext ──────────────► Encryptor ──► header │ chunk 0 │ chunk 1 │ … │ last chunk
+//!                                ▲             │
+//!        data key (32 bytes, ────┘             └─ encryption context (in the clear, authenticated)
+//!        random, made here)                       key slots: wrapped data key, key tag
+//!                │                                                ▲
+//!                └──► with suite and scope, 80 bytes ──► KeyWrapper (the key service's Encrypt)
+//! ```
+//!
+//! Reading goes the other way: the header is checked against a [`DecryptPolicy`], the key service unwraps the data key (or a cache has it), a
+//! commitment proves that key, header and associated data belong together, and chunks come out as their tags are verified.
+//!
+//! # What is where
+//!
+//! | to … | use |
+//! | --- | --- |
+//! | encrypt small data | [`Envelope::encrypt`], [`Envelope::decrypt`] |
+//! | encrypt files, all or nothing | [`Envelope::encrypt_file`], [`Envelope::decrypt_file`] |
+//! | encrypt streams | [`Envelope::writer`], [`Envelope::reader`]; for tokio `Envelope::async_writer`, `Envelope::async_reader` |
+//! | bind a message to its purpose | [`EncryptionContext`], [`EncryptOptions::aad`], [`Scope`], [`DecryptPolicy`] |
+//! | keep unwrapped keys for a while | [`CacheLimits`] |
+//! | reach NCP's key service | `kms` (feature `kms`) |
+//! | have a key service in a test | `emulator` (feature `emulator`), [`LocalKeyWrapper`] |
+//! | use another key service | [`KeyWrapper`], checked by [`wrap::conformance`] |
+//! | handle messages without any I/O | [`format`](mod@format) |
+//!
+//! All errors are [`Error`], with an [`ErrorKind`] to decide on. The format of messages is specified in `docs/format.md`, what is and is not defended
+//! against in `SECURITY.md`.
+//!
+//! # Features
+//!
+//! | feature | adds |
+//! | --- | --- |
+//! | `kms` (default) | the client of the key service |
+//! | `tokio` (default) | asynchronous reader and writer |
+//! | `emulator` | the emulator of the key service |
+//! | `cli` | the program `ncp-envelope` |
+//!
+//! Features add calls and never change what a call does. Without any, nothing in the dependency tree knows HTTP, TLS, serde or async, and futures run on any
+//! executor.
 
 mod cache;
 mod context;

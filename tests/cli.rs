@@ -229,7 +229,8 @@ fn the_standalone_emulator_serves_all_four_rows() {
     let mut served = Served::start(&place);
     let account = [("NCP_ACCESS_KEY", "access_key"), ("NCP_SECRET_KEY", "secret_key"), ("NCP_APIGW_API_KEY", "apigw_api_key")];
     let token = [("NCP_KMS_ACCESS_TOKEN", "access_token"), ("NCP_KMS_REFRESH_TOKEN", "refresh_token")];
-    let rows: [(&[&str], &[(&str, &str)]); 4] = [
+    type Row<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)]);
+    let rows: [Row<'_>; 4] = [
         (&["--api", "1", "--signature", "v1"], &account),
         (&["--api", "1", "--signature", "v2"], &account),
         (&["--api", "2"], &account),
