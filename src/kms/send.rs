@@ -278,7 +278,7 @@ mod tests {
         let mut future = std::pin::pin!(key.encrypt(b"x"));
         let mut context = std::task::Context::from_waker(std::task::Waker::noop());
         match future.as_mut().poll(&mut context) {
-            std::task::Poll::Ready(result) => assert_eq!(result.unwrap_err().kind(), ErrorKind::InvalidInput),
+            std::task::Poll::Ready(result) => assert_eq!(result.unwrap_err().kind(), ErrorKind::Internal),
             std::task::Poll::Pending => panic!("pending"),
         }
     }
