@@ -53,12 +53,17 @@ mod auth;
 mod cipher;
 mod client;
 mod endpoint;
+mod manner;
+mod names;
 mod retry;
 mod send;
+mod sign;
 mod wire;
 mod wrapper;
 
 pub use auth::Credentials;
-pub use cipher::{Key, MAX_BATCH_ITEMS, MAX_CALL_PLAINTEXT};
+pub use cipher::{Key, MAX_BATCH_ITEMS, MAX_CALL_PLAINTEXT, MAX_CONVERGENT_CONTEXT, key_version};
 pub use client::{Client, ClientBuilder};
 pub use endpoint::{Api, Endpoint, SignatureVersion};
+pub use names::{GeneratorStatus, KeyStatus, KeyType, Protection, RequestType, VersionStatus};
+pub use sign::{CustomKey, CustomKeyBits, MAX_SIGN_DATA};
