@@ -51,6 +51,7 @@
 
 mod auth;
 mod cipher;
+mod claims;
 mod client;
 mod endpoint;
 mod manner;
@@ -58,12 +59,17 @@ mod names;
 mod retry;
 mod send;
 mod sign;
+mod time;
+mod tokens;
 mod wire;
 mod wrapper;
 
 pub use auth::Credentials;
 pub use cipher::{Key, MAX_BATCH_ITEMS, MAX_CALL_PLAINTEXT, MAX_CONVERGENT_CONTEXT, key_version};
+pub use claims::{TokenClaims, TokenKind};
 pub use client::{Client, ClientBuilder};
 pub use endpoint::{Api, Endpoint, SignatureVersion};
 pub use names::{GeneratorStatus, KeyStatus, KeyType, Protection, RequestType, VersionStatus};
 pub use sign::{CustomKey, CustomKeyBits, MAX_SIGN_DATA};
+pub use time::Timestamp;
+pub use tokens::{KeyTokens, MAX_TOKEN_HOURS, TokenGenerator, TokenHours, TokenLifetimes, TokenSet};

@@ -7,6 +7,7 @@ mod cipher;
 #[allow(dead_code)]
 #[path = "../kms_client/server.rs"]
 mod server;
+mod tokens;
 
 use ncp_envelope::kms::{Api, Client, ClientBuilder, Credentials, Endpoint};
 use ncp_envelope::{Error, ErrorKind};

@@ -12,6 +12,16 @@ use zeroize::Zeroizing;
 /// The body of a call that needs no argument.
 pub(crate) const EMPTY: Bytes = Bytes::from_static(b"{}");
 
+/// The body of a call by `method` that has nothing to say: an empty object where a body is due.
+pub(crate) fn empty(method: &reqwest::Method) -> Bytes {
+    if *method == reqwest::Method::GET || *method == reqwest::Method::DELETE { Bytes::new() } else { EMPTY }
+}
+
+/// A body that holds no secret.
+pub(crate) fn json(value: &serde_json::Value) -> Bytes {
+    value.to_string().into()
+}
+
 /// Values of one field, sent as one string if there is one and as an array otherwise.
 #[derive(Clone, Copy)]
 pub(crate) enum Values<'a> {
