@@ -231,12 +231,18 @@ async fn cipher_commands_work_as_filters() {
         (&["cipher", "custom-key"], "", 0, "ncpkms:v1:BBBB\n"),
         (&["cipher", "custom-key", "--bits", "128", "--plaintext", &plain, "-o", &sealed], "", 0, ""),
         (&["cipher", "encrypt", "-o", &sealed], "x", 2, ""),
+        (&["cipher", "decrypt", "-o", &plain], "ncpkms:v1:AAAA", 2, ""),
         (&["cipher", "encrypt", "--force", "-o", &sealed], "x", 0, ""),
     ] {
         let done = run(&server, args, stdin.as_bytes()).await;
         assert_eq!((done.code, done.out.as_str()), (code, want), "{args:?}: {}", done.err);
     }
     assert_eq!(std::fs::read(&plain).unwrap(), [0; 16]);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        assert_eq!(std::fs::metadata(&plain).unwrap().permissions().mode() & 0o077, 0);
+    }
     assert_eq!(std::fs::read_to_string(&sealed).unwrap(), "ncpkms:v1:AAAA\n");
     let sent: Vec<String> = server.requests().iter().map(line).collect();
     assert_eq!(

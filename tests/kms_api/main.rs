@@ -6,6 +6,7 @@
 mod admin;
 mod cipher;
 mod keys;
+mod odd;
 #[allow(dead_code)]
 #[path = "../kms_client/server.rs"]
 mod server;

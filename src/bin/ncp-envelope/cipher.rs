@@ -234,11 +234,27 @@ impl Output {
 
     fn secret(&self, bytes: &[u8], base64: bool) -> Result<(), Failure> {
         if !base64 {
-            return self.write(bytes);
+            return self.write_private(bytes);
         }
         let mut text = Zeroizing::new(vec![b'\n'; bytes.len().div_ceil(3) * 4 + 1]);
         STANDARD.encode_slice(bytes, &mut text).map_err(|_| Failure::other("the plaintext is too long for base64"))?;
-        self.write(&text)
+        self.write_private(&text)
+    }
+
+    /// Writes what only the user may read: a temporary file is that from the beginning.
+    fn write_private(&self, bytes: &[u8]) -> Result<(), Failure> {
+        if self.output.as_os_str() == "-" {
+            return output::print(bytes);
+        }
+        let failed = |error: io::Error| match error.kind() {
+            io::ErrorKind::AlreadyExists => Failure::usage(format!("{} exists: give --force to replace it", self.output.display())),
+            _ => Failure::other(format!("cannot write {}: {error}", self.output.display())),
+        };
+        let directory = self.output.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let mut file = tempfile::NamedTempFile::new_in(directory).map_err(failed)?;
+        file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(failed)?;
+        let named = if self.force { file.persist(&self.output) } else { file.persist_noclobber(&self.output) };
+        named.map(drop).map_err(|error| failed(error.error))
     }
 
     fn write(&self, bytes: &[u8]) -> Result<(), Failure> {
