@@ -150,7 +150,13 @@ impl ActivityPages {
 fn listed(answer: &Answer) -> Result<Page<Activity>> {
     let fields = answer.fields();
     let list = fields.objects("activityLogList").ok_or_else(|| contract("its answer has no list of activities"))??;
-    let items = list.into_iter().map(|entry| Activity::read(Fields::of(entry), Fields::of(entry))).collect();
+    let entry = |entry| {
+        let outer = Fields::of(entry);
+        // As last use is printed: the groups may be in a `data` of the entry's own.
+        let inner = outer.value("data").and_then(Value::as_object).map_or(outer, Fields::of);
+        Activity::read(inner, outer)
+    };
+    let items = list.into_iter().map(entry).collect();
     Ok(Page::new(items, fields))
 }
 

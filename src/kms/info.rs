@@ -21,7 +21,7 @@ pub struct KeyInfo {
     /// The resource name by which permissions are given.
     pub nrn: Option<String>,
     /// Where the service wants calls with this key to go, for the caller to judge. **No call follows it**: whoever could change an
-    /// answer would otherwise be sent every secret after it.
+    /// answer would otherwise be sent every secret after it. Parsed, it makes an [`Endpoint`](super::Endpoint).
     pub base_url: Option<String>,
     /// What it can do.
     pub key_type: Option<KeyType>,

@@ -133,7 +133,8 @@ async fn a_page_that_failed_is_asked_for_again_and_a_wrong_one_is_an_error() {
 async fn activities_keep_what_is_not_known() {
     let server = Server::start(|_, index| {
         let entry = json!({ "timestamp": 1_733_462_407_906_u64, "api": { "action": "encrypt" }, "new": { "field": [1] } });
-        success(json!({ "activityLogList": [entry, {}], "pageSize": 2, "currentPageNo": index + 1, "totalPageNo": 2 }))
+        let nested = json!({ "timestamp": "t", "data": { "requestor": { "ip": "203.0.113.7" } } });
+        success(json!({ "activityLogList": [entry, {}, nested], "pageSize": 3, "currentPageNo": index + 1, "totalPageNo": 2 }))
     })
     .await;
     let admin = account(&server).key("t").unwrap().admin();
@@ -143,7 +144,9 @@ async fn activities_keep_what_is_not_known() {
         assert_eq!((page.items[0].timestamp.as_deref(), page.items[0].action.as_deref()), (Some("1733462407906"), Some("encrypt")));
         assert!(page.items[0].raw.contains(r#""new":{"field":[1]}"#), "{}", page.items[0].raw);
         assert_eq!(page.items[1].raw, "{}");
+        let nested = &page.items[2];
+        assert_eq!((nested.timestamp.as_deref(), nested.requestor_ip.as_deref()), (Some("t"), Some("203.0.113.7")));
         seen += page.items.len();
     }
-    assert_eq!(seen, 4);
+    assert_eq!(seen, 6);
 }

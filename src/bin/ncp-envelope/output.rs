@@ -14,7 +14,7 @@ pub(crate) fn one(json: bool, record: Record) -> Result<(), Failure> {
     }
     let width = record.iter().map(|(name, _)| name.len()).max().unwrap_or(0) + 2;
     let known = record.iter().filter(|(_, value)| !value.is_null());
-    let text: String = known.map(|(name, value)| format!("{name:<width$}{}\n", shown(value))).collect();
+    let text: String = known.map(|(name, value)| format!("{}\n", format!("{name:<width$}{}", shown(value)).trim_end())).collect();
     print(text.as_bytes())
 }
 
