@@ -3,8 +3,9 @@
 //! Promises: every attempt is signed anew; a refused token is refreshed once; no error holds a secret. This module knows nothing of
 //! what a call means.
 
-use super::auth::{Auth, token};
+use super::auth::{Auth, secret_header, token};
 use super::client::{Client, Inner};
+use super::manner::Manner;
 use super::retry::{self, Class, Failure, Repeat};
 use super::wire::MAX_RESPONSE_LEN;
 use super::wire::buffer::Buffer;
@@ -15,7 +16,7 @@ use crate::error::{Error, ErrorKind, Result};
 use bytes::Bytes;
 use reqwest::header::{HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{Response, Url};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::time::{Instant, timeout_at};
@@ -28,7 +29,9 @@ pub(super) struct Call<'a> {
     pub(super) tag: &'a str,
     /// The last part of the path.
     pub(super) action: &'a str,
+    /// Not sent when it is empty.
     pub(super) body: Bytes,
+    pub(super) manner: Manner,
 }
 
 /// What an attempt authenticates with.
@@ -37,6 +40,8 @@ enum Pass {
     /// The access token of this generation.
     Access(u64, HeaderValue),
     Refresh(HeaderValue),
+    /// A token that is the caller's business, not the client's.
+    Given(HeaderValue),
 }
 
 impl Call<'_> {
@@ -48,7 +53,10 @@ impl Call<'_> {
 
 impl fmt::Display for Call<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} with key {}", self.operation, self.tag)
+        match self.tag {
+            "" => f.write_str(self.operation),
+            tag => write!(f, "{} with key {tag}", self.operation),
+        }
     }
 }
 
@@ -60,7 +68,7 @@ impl Client {
             return Err(Error::new(ErrorKind::Internal, "calls to the key service need a tokio runtime"));
         }
         let deadline = Instant::now() + self.0.call_timeout;
-        let (refused, error) = match self.attempts(call, deadline, Repeat::Transient, || self.pass()).await {
+        let (refused, error) = match self.attempts(call, deadline, call.manner.repeat, || self.pass(call)).await {
             Err((Pass::Access(generation, _), error)) if error.kind() == ErrorKind::Credentials => (generation, error),
             other => return other.map_err(|(_, error)| error),
         };
@@ -72,14 +80,17 @@ impl Client {
             Ok(renewed) => renewed?,
             Err(_) => return Err(self.0.late(call)),
         }
-        self.attempts(call, deadline, Repeat::Transient, || self.pass()).await.map_err(|(_, error)| error)
+        self.attempts(call, deadline, call.manner.repeat, || self.pass(call)).await.map_err(|(_, error)| error)
     }
 
     fn can_refresh(&self) -> bool {
         matches!(&self.0.auth, Auth::Token(tokens) if tokens.can_refresh())
     }
 
-    fn pass(&self) -> Result<Pass> {
+    fn pass(&self, call: &Call<'_>) -> Result<Pass> {
+        if let Some(token) = &call.manner.token {
+            return Ok(Pass::Given(secret_header(token)?));
+        }
         match &self.0.auth {
             Auth::Account(_) => Ok(Pass::Account),
             Auth::Token(tokens) => {
@@ -98,7 +109,7 @@ impl Client {
 
     /// Asks for a new access token. Not repeated once the service may have seen it: each request issues one.
     async fn request_access_token(&self, tag: &str, refresh: HeaderValue) -> Result<SecretString> {
-        let call = Call { operation: "access token refresh", tag, action: "access-token", body: EMPTY };
+        let call = Call { operation: "access token refresh", tag, action: "access-token", body: EMPTY, manner: Manner::default() };
         // The result is shared, so it has its own time, not what is left of the call that happened to come first.
         let deadline = Instant::now() + self.0.call_timeout;
         let answer = self.attempts(&call, deadline, Repeat::Unseen, || Ok(Pass::Refresh(refresh.clone()))).await;
@@ -116,7 +127,7 @@ impl Client {
     ) -> std::result::Result<Zeroizing<Vec<u8>>, (Pass, Error)> {
         let inner = &*self.0;
         let no_pass = |error| (Pass::Account, error);
-        let path = self.path(call.tag, call.action);
+        let path = call.manner.path.clone().unwrap_or_else(|| self.path(call.tag, call.action));
         let url = inner.base.join(&path).map_err(no_pass)?;
         let mut attempts = 0;
         loop {
@@ -141,8 +152,16 @@ impl Client {
 
 impl Inner {
     async fn attempt(&self, call: &Call<'_>, url: &Url, pass: &Pass) -> std::result::Result<Zeroizing<Vec<u8>>, Failure> {
-        let headers = self.headers(url.path(), pass).map_err(Failure::lasting)?;
-        let request = self.http.post(url.clone()).headers(headers).body(call.body.clone());
+        let method = &call.manner.method;
+        let target = match url.query() {
+            Some(query) => format!("{}?{query}", url.path()),
+            None => url.path().to_owned(),
+        };
+        let headers = self.headers(method.as_str(), &target, pass).map_err(Failure::lasting)?;
+        let mut request = self.http.request(method.clone(), url.clone()).headers(headers);
+        if !call.body.is_empty() {
+            request = request.body(call.body.clone());
+        }
         let response = request.send().await.map_err(|error| transport(call, error))?;
         let status = response.status();
         if !status.is_success() {
@@ -162,16 +181,16 @@ impl Inner {
         }
     }
 
-    fn headers(&self, path: &str, pass: &Pass) -> Result<HeaderMap> {
+    fn headers(&self, method: &str, target: &str, pass: &Pass) -> Result<HeaderMap> {
         let mut headers = HeaderMap::new();
         match (pass, &self.auth) {
-            (Pass::Access(_, token) | Pass::Refresh(token), _) => {
+            (Pass::Access(_, token) | Pass::Refresh(token) | Pass::Given(token), _) => {
                 headers.insert(token::TOKEN, token.clone());
             }
             (Pass::Account, Auth::Account(signer)) => {
                 let now = (self.clock)().duration_since(UNIX_EPOCH).ok().and_then(|now| u64::try_from(now.as_millis()).ok());
                 let now = now.ok_or_else(|| Error::new(ErrorKind::Internal, "the system's clock is before 1970"))?;
-                signer.sign("POST", path, now, &mut headers)?;
+                signer.sign(method, target, now, &mut headers)?;
             }
             (Pass::Account, Auth::Token(_)) => return Err(Error::new(ErrorKind::Internal, "a token client has no account")),
         }
@@ -184,13 +203,19 @@ impl Inner {
         let advice = match (status, meaning.kind) {
             (300..=399, _) => "; redirects are not followed, check the endpoint",
             // The service refuses a signature whose timestamp is 5 minutes off, and may call it either.
-            (_, ErrorKind::Credentials) if matches!(self.auth, Auth::Account(_)) => "; check the keys and this machine's clock",
+            (_, ErrorKind::Credentials) if call.manner.token.is_none() && matches!(self.auth, Auth::Account(_)) => {
+                "; check the keys and this machine's clock"
+            }
             (_, ErrorKind::InvalidInput) if matches!(call.action, "decrypt" | "reencrypt" | "re-encrypt") => {
                 "; the ciphertext may be changed, or not be one of this key"
             }
             _ => "",
         };
-        let shown = refusal.shown(&call.body, |text| self.auth.redact(text));
+        let sent = if call.manner.open { &[][..] } else { &call.body };
+        let shown = refusal.shown(sent, |text| match &call.manner.token {
+            Some(token) => self.auth.redact(text).replace(token.expose_secret(), "[redacted]"),
+            None => self.auth.redact(text),
+        });
         let message = format!("{call}: the key service refused it with http {status}{shown}{advice}");
         let class = if meaning.transient { Class::Transient } else { Class::Lasting };
         Failure { error: Error::new(meaning.kind, message), class, wait }
@@ -266,7 +291,7 @@ mod tests {
         let mut client = Client::builder().endpoint(Endpoint::Gov).api(Api::V2).credentials(credentials).build().unwrap();
         Arc::get_mut(&mut client.0).unwrap().clock = || UNIX_EPOCH + Duration::from_millis(1_700_000_000_000);
         let url = client.0.base.join(&client.path(TAG, "encrypt")).unwrap();
-        let headers = client.0.headers(url.path(), &Pass::Account).unwrap();
+        let headers = client.0.headers("POST", url.path(), &Pass::Account).unwrap();
         assert_eq!(headers["x-ncp-apigw-timestamp"], "1700000000000");
         assert_eq!(headers["x-ncp-apigw-signature-v2"], "RU+p+SzMhHJDxk1fE8B+g+54jK75xM86/BwItPf3Zt4=");
     }
