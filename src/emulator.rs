@@ -31,18 +31,30 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod account;
+mod action;
 mod actions;
+mod aes;
 mod answer;
 mod app;
+mod asymmetric;
 mod auth;
 mod body;
 mod builder;
 mod cipher;
 mod clock;
 mod connection;
+mod date;
 mod idle;
+mod key_json;
+mod key_state;
 mod keys;
+mod kind;
+mod manage;
+mod page;
+mod peer;
+mod random;
 mod record;
+mod rights;
 mod route;
 mod sensitive;
 mod server;
@@ -50,15 +62,19 @@ mod service;
 mod state;
 mod store;
 mod text;
+mod throttle;
 mod token;
+mod usage;
 mod wire;
 
 pub use builder::EmulatorBuilder;
 pub use clock::EmulatorClock;
 pub use connection::{Connection, TokenSet};
+pub use kind::KeyKind;
 pub use record::{AuthRow, RecordedRequest};
 
 use crate::error::Result;
+use app::App;
 use builder::lifetime;
 use server::Server;
 use std::fmt;
@@ -145,7 +161,7 @@ impl Emulator {
         Ok(self.tokens().await?.refresh_token())
     }
 
-    /// Issues a token set of the key `tag`, good for these lifetimes in whole seconds, at least one. The service's own interface
+    /// Issues a token set of the key `tag` for the account, and enables the key's token generator if need be. Good for these lifetimes in whole seconds, at least one. The service's own interface
     /// knows only hours.
     ///
     /// # Errors
@@ -179,18 +195,27 @@ impl Emulator {
     /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) if the name is not 3 to 15 letters, digits, hyphens and
     /// underscores with a letter first, or is taken; [`ErrorKind::Io`](crate::ErrorKind::Io) if the state cannot be written.
     pub async fn create_key(&self, name: &str) -> Result<String> {
-        let name = name.to_owned();
-        self.server.blocking(move |app| app.store.change(|state| state.create_key(&name))).await
+        self.create_key_of(KeyKind::Aes256, name).await
+    }
+
+    /// Creates a key of any kind and gives its tag.
+    ///
+    /// # Errors
+    /// As [`create_key`](Self::create_key).
+    pub async fn create_key_of(&self, kind: KeyKind, name: &str) -> Result<String> {
+        let (name, (key_type, convergent)) = (name.to_owned(), kind.terms());
+        let create = move |app: &App| app.change(|state, now| Ok(state.create_key(&name, key_type, convergent, now)?.tag.clone()));
+        self.server.blocking(create).await
     }
 
     /// Adds a version to a key, which becomes the current one, and gives its number.
     ///
     /// # Errors
-    /// [`ErrorKind::KeyUnusable`](crate::ErrorKind::KeyUnusable) if there is no such key or it is disabled;
+    /// [`ErrorKind::KeyUnusable`](crate::ErrorKind::KeyUnusable) if there is no such key, it is disabled or it has 100 versions;
     /// [`ErrorKind::Io`](crate::ErrorKind::Io) if the state cannot be written.
     pub async fn rotate_key(&self, tag: &str) -> Result<u32> {
         let tag = tag.to_owned();
-        self.server.blocking(move |app| app.store.change(|state| state.rotate_key(&tag))).await
+        self.server.blocking(move |app| app.change(|state, now| Ok(state.key(&tag)?.rotate(now)?.version))).await
     }
 
     /// Disables a key with all its versions.
@@ -249,21 +274,29 @@ impl Emulator {
 
     async fn issue(&self, tag: &str, access: Lifetime, refresh: Lifetime) -> Result<TokenSet> {
         let tag = tag.to_owned();
-        let work = move |app: &app::App| {
-            let refresh = app.mint(&tag, TokenType::Refresh, refresh)?;
-            Ok(TokenSet::new(app.mint(&tag, TokenType::Access, access)?, refresh))
+        let work = move |app: &App| {
+            app.ensure_generator(&tag)?;
+            let mint = |token_type, lifetime| app.mint(&tag, app.accounts.main_id(), token_type, lifetime, app.clock.unix_millis());
+            let refresh = mint(TokenType::Refresh, refresh)?;
+            Ok(TokenSet::new(mint(TokenType::Access, access)?, refresh))
         };
         self.server.blocking(work).await
     }
 
     async fn set_key_enabled(&self, tag: &str, enabled: bool) -> Result<()> {
         let tag = tag.to_owned();
-        self.server.blocking(move |app| app.store.change(|state| state.set_key_enabled(&tag, enabled))).await
+        self.server.blocking(move |app| app.change(|state, now| Ok(state.key(&tag)?.set_enabled(enabled, now)?))).await
     }
 
     async fn set_version_enabled(&self, tag: &str, version: u32, enabled: bool) -> Result<()> {
         let tag = tag.to_owned();
-        self.server.blocking(move |app| app.store.change(|state| state.set_version_enabled(&tag, version, enabled))).await
+        let change = move |app: &App| {
+            app.change(|state, now| {
+                state.key(&tag)?.set_version_enabled(version, enabled, now)?;
+                Ok(())
+            })
+        };
+        self.server.blocking(change).await
     }
 }
 

@@ -3,13 +3,17 @@
 //! The server has a thread and a runtime of its own. So it answers callers that block, does not mind a paused clock in a test's
 //! runtime, and when it ends, everything it started ends with it.
 
+use super::account::{Accounts, SubAccount};
 use super::app::App;
 use super::clock::EmulatorClock;
 use super::idle::IdleListener;
+use super::peer::Peer;
 use super::record::Record;
 use super::service;
 use super::state::Wishes;
 use super::store::Store;
+use super::throttle::{Rates, Throttle};
+use super::usage::Usage;
 use crate::error::{Error, ErrorKind, Result};
 use axum::Router;
 use std::net::{SocketAddr, TcpListener};
@@ -32,6 +36,8 @@ pub(super) struct Config {
     pub(super) state_dir: Option<PathBuf>,
     pub(super) wishes: Wishes,
     pub(super) clock: EmulatorClock,
+    pub(super) sub_accounts: Vec<SubAccount>,
+    pub(super) rates: Rates,
 }
 
 /// A server that runs until it is dropped.
@@ -119,13 +125,22 @@ fn prepare(config: Config) -> Result<(Runtime, TcpListener, Ready)> {
         .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
         .map_err(|error| failed(&format!("cannot listen on {}", config.listen), error))?;
     let addr = listener.local_addr().map_err(|error| failed("cannot tell the emulator's address", error))?;
-    let store = Store::open(config.state_dir, &config.wishes)?;
+    let store = Store::open(config.state_dir, &config.wishes, config.clock.unix_millis())?;
+    let accounts = store.read(|state| Accounts::new(&state.account, &config.sub_accounts))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .thread_name("ncp-kms-emulator")
         .build()
         .map_err(|error| failed("cannot start the emulator's runtime", error))?;
-    let app = Arc::new(App { store, clock: config.clock, record: Record::default() });
+    let app = Arc::new(App {
+        store,
+        accounts,
+        clock: config.clock,
+        record: Record::default(),
+        usage: Usage::default(),
+        throttle: Throttle::new(config.rates),
+        base_url: format!("http://{addr}"),
+    });
     let ready = Ready { app, addr, runtime: runtime.handle().clone() };
     Ok((runtime, listener, ready))
 }
@@ -133,7 +148,7 @@ fn prepare(config: Config) -> Result<(Runtime, TcpListener, Ready)> {
 async fn serve(listener: TcpListener, app: Arc<App>, mut phases: watch::Receiver<Phase>) {
     // Fails only outside a runtime.
     let Ok(listener) = tokio::net::TcpListener::from_std(listener) else { return };
-    let router = Router::new().fallback(service::serve).with_state(app);
+    let router = Router::new().fallback(service::serve).with_state(app).into_make_service_with_connect_info::<Peer>();
     let mut draining = phases.clone();
     let mut grace = phases.clone();
     // A phase that cannot be waited for has lost its sender, which means to stop too.

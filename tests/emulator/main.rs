@@ -5,6 +5,10 @@
 mod account;
 mod calls;
 mod client;
+mod generator;
+mod limits;
+mod manage;
 mod server;
 mod state;
 mod tokens;
+mod types;
