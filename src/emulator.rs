@@ -5,6 +5,9 @@
 //! with this crate's client, so that neither hides the other's mistakes. Where the documentation is silent it had to choose; its
 //! guide lists which behaviour is documented, which is inferred and which is invented.
 //!
+//! Beyond what the service does, it fails on demand ([`Fault`]), lets a test move its clock ([`EmulatorClock`]) and tells what it was
+//! asked ([`Emulator::requests`]).
+//!
 //! It is **not** a key management service. Keys lie in memory or in a plain file, and requests travel unencrypted.
 //!
 //! ```
@@ -33,6 +36,7 @@
 mod account;
 mod action;
 mod actions;
+mod admin;
 mod aes;
 mod answer;
 mod app;
@@ -44,6 +48,9 @@ mod cipher;
 mod clock;
 mod connection;
 mod date;
+mod disturb;
+mod fault;
+mod faults;
 mod idle;
 mod key_json;
 mod key_state;
@@ -70,6 +77,7 @@ mod wire;
 pub use builder::EmulatorBuilder;
 pub use clock::EmulatorClock;
 pub use connection::{Connection, TokenSet};
+pub use fault::{Fault, FaultId, FaultKind, FaultShape};
 pub use kind::KeyKind;
 pub use record::{AuthRow, RecordedRequest};
 
@@ -121,6 +129,11 @@ impl Emulator {
     /// Base URL for both generations of the interface, such as `http://127.0.0.1:40123`.
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// Base URL of the admin port, if there is one.
+    pub fn admin_url(&self) -> Option<String> {
+        self.server.admin.map(|addr| format!("http://{addr}"))
     }
 
     /// Tag of the ready-made key.
@@ -261,6 +274,30 @@ impl Emulator {
     /// How many requests were answered so far.
     pub fn request_count(&self) -> u64 {
         self.server.app.record.count()
+    }
+
+    /// Injects a fault; when this returns, it is in force. Several may be: a request meets the first that fits it, and all that only
+    /// delay it or shift its clock.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) if the fault names a call that there is not, or contradicts itself.
+    pub async fn inject(&self, fault: Fault) -> Result<FaultId> {
+        self.server.app.faults.inject(fault).await
+    }
+
+    /// Takes a fault back. One that has hit as often as it should is gone already.
+    pub async fn clear_fault(&self, id: FaultId) {
+        self.server.app.faults.clear(Some(id)).await;
+    }
+
+    /// Takes all faults back.
+    pub async fn clear_faults(&self) {
+        self.server.app.faults.clear(None).await;
+    }
+
+    /// Delays every request by this much from now on.
+    pub fn set_latency(&self, latency: Duration) {
+        self.server.app.faults.set_latency(latency);
     }
 
     /// Stops gracefully: takes no new connections, and waits up to 5 seconds for requests that are being answered.

@@ -112,6 +112,11 @@ impl Action {
     }
 }
 
+/// Whether there is a call of this name.
+pub(super) fn is_name(name: &str) -> bool {
+    TERMS.iter().any(|(_, known, _)| *known == name)
+}
+
 /// Whether there is a permission of this name.
 pub(super) fn is_permission(permission: &str) -> bool {
     !permission.is_empty() && TERMS.iter().any(|(_, _, known)| *known == permission)
@@ -130,6 +135,8 @@ mod tests {
         assert_eq!(TERMS.len(), Action::ShowLastUse as usize + 1);
         assert_eq!(TERMS.iter().map(|(_, name, _)| name).collect::<HashSet<_>>().len(), TERMS.len());
         assert_eq!(TERMS.iter().map(|(_, _, permission)| permission).collect::<HashSet<_>>().len(), TERMS.len() - 2);
-        assert!(is_permission("View/getKeyInfo") && !is_permission("View/encrypt"));
+        let guide = include_str!("../../docs/emulator.md");
+        assert!(TERMS.iter().all(|(_, name, _)| guide.contains(&format!("`{name}`"))));
+        assert!(is_name("rotate-key") && is_permission("View/getKeyInfo") && !is_permission("View/encrypt"));
     }
 }

@@ -1,7 +1,7 @@
 //! What calls do once they are authenticated.
 
 use super::answer::{Generation, Refusal};
-use super::cipher::Prefixed;
+use super::cipher::{Prefixed, VersionKey};
 use super::keys::Key;
 use super::random;
 use super::wire::{CipherRequest, CustomKeyRequest, PublicKeyRequest, SignRequest, Texts};
@@ -28,10 +28,10 @@ impl Budget {
 }
 
 /// Encrypts; `items` is told how many items there are.
-pub(super) fn encrypt(key: &Key, body: &[u8], items: &mut usize) -> Result<Value, Refusal> {
+pub(super) fn encrypt(current: &VersionKey, body: &[u8], items: &mut usize) -> Result<Value, Refusal> {
     let request = CipherRequest::parse(body)?;
     let texts = required(request.plaintext.as_ref(), items)?;
-    let (current, mut budget) = (key.current()?, Budget::new());
+    let mut budget = Budget::new();
     let ciphertext = texts.map(|text| {
         let plaintext = Zeroizing::new(STANDARD.decode(text).map_err(|_| Refusal::request("plaintext is not base64"))?);
         budget.take(plaintext.len())?;
@@ -51,10 +51,10 @@ pub(super) fn decrypt(key: &Key, body: &[u8], items: &mut usize) -> Result<Value
 }
 
 /// Decrypts, and encrypts again with the current version.
-pub(super) fn reencrypt(key: &Key, body: &[u8], items: &mut usize) -> Result<Value, Refusal> {
+pub(super) fn reencrypt(key: &Key, current: &VersionKey, body: &[u8], items: &mut usize) -> Result<Value, Refusal> {
     let request = CipherRequest::parse(body)?;
     let texts = required(request.ciphertext.as_ref(), items)?;
-    let (current, mut budget) = (key.current()?, Budget::new());
+    let mut budget = Budget::new();
     let ciphertext = texts.map(|text| {
         let plaintext = open(key, text, request.context.as_deref(), &mut budget)?;
         current.encrypt(&plaintext, request.context.as_deref())
@@ -63,10 +63,10 @@ pub(super) fn reencrypt(key: &Key, body: &[u8], items: &mut usize) -> Result<Val
 }
 
 /// Makes a key and encrypts it; the plaintext comes back where it is asked for.
-pub(super) fn create_custom_key(key: &Key, generation: Generation, body: &[u8], items: &mut usize) -> Result<Value, Refusal> {
+pub(super) fn create_custom_key(current: &VersionKey, generation: Generation, body: &[u8], items: &mut usize) -> Result<Value, Refusal> {
     let request = CustomKeyRequest::parse(body)?;
     *items = 1;
-    let (made, current) = (random::bytes(request.length()?)?, key.current()?);
+    let made = random::bytes(request.length()?)?;
     let mut data = Map::new();
     if request.request_plain_key == Some(true) {
         data.insert("plaintext".into(), Value::String(STANDARD.encode(&*made)));
@@ -79,10 +79,10 @@ pub(super) fn create_custom_key(key: &Key, generation: Generation, body: &[u8], 
 }
 
 /// Signs with the current version.
-pub(super) fn sign(key: &Key, body: &[u8], items: &mut usize) -> Result<Value, Refusal> {
+pub(super) fn sign(current: &VersionKey, body: &[u8], items: &mut usize) -> Result<Value, Refusal> {
     let request = SignRequest::parse(body)?;
     *items = 1;
-    Ok(object("signature", Value::String(key.current()?.sign(&request.data()?)?)))
+    Ok(object("signature", Value::String(current.sign(&request.data()?)?)))
 }
 
 /// Verifies with the version that the signature names. A signature that does not fit is an answer, one that cannot be read is not.

@@ -140,6 +140,37 @@ impl Answer {
         body.insert("data".into(), data);
         Self { status: 200, body: Value::Object(body) }
     }
+
+    /// What a fault's status looks like when it comes from the service. For 429 no code is documented.
+    pub(super) fn service_fault(status: u16) -> Self {
+        let (code, message) = match status {
+            400 => ("INVALID_REQUEST", "Invalid request"),
+            401 => ("UNAUTHORIZED", "Unauthorized"),
+            403 => ("FORBIDDEN", "Forbidden"),
+            404 => ("NOT_FOUND", "Not found"),
+            409 => ("INVALID_STATUS", "Invalid status"),
+            422 => ("UNPROCESSABLE_ENTITY", "Invalid status"),
+            429 => ("TOO_MANY_REQUESTS", "Too many requests"),
+            _ => ("INTERNAL_SERVER_ERROR", "Server internal error"),
+        };
+        Self { status, body: json!({ "code": code, "msg": message, "data": null }) }
+    }
+
+    /// What a fault's status looks like when it comes from the gateway.
+    pub(super) fn gateway_fault(status: u16) -> Self {
+        let (code, message) = match status {
+            400 => ("100", "Bad Request Exception"),
+            401 => ("200", "Authentication Failed"),
+            403 => ("230", "Forbidden"),
+            404 => ("300", "Not Found Exception"),
+            413 => ("430", "Request Entity Too Large"),
+            429 => ("410", "Throttle Limited"),
+            503 => ("500", "Endpoint Error"),
+            504 => ("510", "Endpoint Timeout"),
+            _ => ("900", "Unexpected Error"),
+        };
+        gateway(status, code, message, "A fault was injected.")
+    }
 }
 
 impl IntoResponse for Answer {

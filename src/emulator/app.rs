@@ -3,6 +3,7 @@
 use super::account::Accounts;
 use super::answer::Refusal;
 use super::clock::EmulatorClock;
+use super::faults::Faults;
 use super::record::Record;
 use super::state::{State, UNKNOWN_KEY};
 use super::store::Store;
@@ -19,6 +20,7 @@ pub(super) struct App {
     pub(super) record: Record,
     pub(super) usage: Usage,
     pub(super) throttle: Throttle,
+    pub(super) faults: Faults,
     /// What callers reach this emulator under.
     pub(super) base_url: String,
 }

@@ -27,6 +27,8 @@ pub struct EmulatorBuilder {
     refresh: Duration,
     sub_accounts: Vec<SubAccount>,
     rates: Option<Rates>,
+    latency: Duration,
+    admin: Option<SocketAddr>,
     mistake: Option<Error>,
 }
 
@@ -42,6 +44,8 @@ impl EmulatorBuilder {
             refresh: Duration::from_secs(2160 * 3600),
             sub_accounts: Vec::new(),
             rates: None,
+            latency: Duration::ZERO,
+            admin: None,
             mistake: None,
         }
     }
@@ -126,6 +130,19 @@ impl EmulatorBuilder {
         self
     }
 
+    /// Delays every request by this much, as a network would. Default: not at all.
+    pub fn latency(mut self, latency: Duration) -> Self {
+        self.latency = latency;
+        self
+    }
+
+    /// Listens for [faults](super::Fault), latency and moves of the clock on `addr` too, as JSON over HTTP; the guide has the calls.
+    /// Always a loopback address, whatever [`allow_remote`](Self::allow_remote) says. Default: not at all.
+    pub fn admin(mut self, addr: SocketAddr) -> Self {
+        self.admin = Some(addr);
+        self
+    }
+
     /// Starts the emulator; when this returns, it answers. Needs no runtime of a particular kind.
     ///
     /// # Errors
@@ -142,6 +159,10 @@ impl EmulatorBuilder {
         if let Some(mistake) = self.mistake {
             return Err(mistake);
         }
+        if let Some(admin) = self.admin.filter(|admin| !admin.ip().is_loopback()) {
+            let message = format!("{admin} is not a loopback address, which the admin port needs");
+            return Err(Error::new(ErrorKind::InvalidInput, message));
+        }
         let lifetimes = (lifetime(self.access)?, lifetime(self.refresh)?);
         let default_rates = if self.clock.runs() { Rates::DOCUMENTED } else { Rates::UNLIMITED };
         let config = Config {
@@ -151,6 +172,8 @@ impl EmulatorBuilder {
             clock: self.clock,
             sub_accounts: self.sub_accounts,
             rates: self.rates.unwrap_or(default_rates),
+            latency: self.latency,
+            admin: self.admin,
         };
         Ok(Emulator::new(Server::start(config).await?, lifetimes))
     }

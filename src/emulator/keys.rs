@@ -80,6 +80,11 @@ impl Key {
         self.versions.last().map(|version| &version.key).ok_or(Refusal::internal("key has no version"))
     }
 
+    /// The version before the current one, if there is one.
+    pub(super) fn previous(&self) -> Result<&VersionKey, Refusal> {
+        self.versions.iter().rev().nth(1).map_or_else(|| self.current(), |version| Ok(&version.key))
+    }
+
     /// The version that a ciphertext names.
     pub(super) fn version(&self, number: u32) -> Result<&VersionKey, Refusal> {
         let place = usize::try_from(number).ok().and_then(|number| number.checked_sub(1));

@@ -3,6 +3,7 @@
 use super::action::Action;
 use super::answer::{Answer, Generation, Refusal};
 use super::app::App;
+use super::fault::FaultKind;
 use super::manage::{self, Order};
 use super::peer::Peer;
 use super::record::{AuthRow, RecordedRequest};
@@ -11,7 +12,7 @@ use super::state::UNKNOWN_KEY;
 use super::token::{Lifetime, TokenType};
 use super::usage::Activity;
 use super::wire::TokenRequest;
-use super::{actions, auth, body};
+use super::{actions, auth, body, disturb};
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, header};
@@ -19,59 +20,108 @@ use axum::response::{IntoResponse as _, Response};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
-/// Answers one request and records it.
+/// Answers one request and records it, or does to it what a fault demands.
 pub(super) async fn serve(State(app): State<Arc<App>>, ConnectInfo(peer): ConnectInfo<Peer>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
+    let call = Call::parse(parts.method.as_str(), parts.uri.path());
+    let plan = app.faults.plan(call.as_ref().ok());
     let mut entry = RecordedRequest {
         method: parts.method.to_string(),
         path: parts.uri.path().to_owned(),
         peer: peer.ip,
-        action: None,
+        action: call.as_ref().ok().map(|call| call.action.name()),
         auth: AuthRow::None,
         status: 0,
         items: 0,
         refusal: None,
+        fault: plan.name,
     };
-    // Read before anything is judged, so that a refusal never cuts off a peer that still writes.
-    let answer = match body::read(body).await {
-        Ok(body) => answer(&app, &parts, &body, app.clock.unix_millis(), &mut entry).await,
-        Err(refusal) => Err(refusal),
-    };
-    let answer = answer.unwrap_or_else(|refusal| {
-        entry.refusal = Some(refusal.reason);
-        refusal.answer()
-    });
-    entry.status = answer.status;
-    app.record.push(entry);
-    let mut response = answer.into_response();
-    // By the emulator's clock, from which clients learn how far off their own is.
-    if let Ok(date) = HeaderValue::from_str(&httpdate::fmt_http_date(app.clock.now())) {
-        response.headers_mut().insert(header::DATE, date);
+    if matches!(plan.kind, Some(FaultKind::ResetBefore | FaultKind::Refused)) {
+        app.record.push(entry);
+        peer.reset();
+        return disturb::nothing();
     }
+    // Read before anything is judged, so that a refusal never cuts off a peer that still writes.
+    let body = body::read(body).await;
+    tokio::time::sleep(plan.latency).await;
+    let clock = app.clock.shifted(plan.shift);
+    // From the emulator's clock, so that clients learn how far off their own is.
+    let date = HeaderValue::from_str(&httpdate::fmt_http_date(clock.now())).unwrap_or(HeaderValue::from_static(""));
+    let mut response = match &plan.kind {
+        Some(FaultKind::Silent) => {
+            app.record.push(entry);
+            // Until the peer or the server has enough of it.
+            return std::future::pending().await;
+        }
+        Some(kind) if let Some(response) = disturb::instead(kind) => {
+            entry.status = response.status().as_u16();
+            app.record.push(entry);
+            response
+        }
+        kind => {
+            let now = Now { millis: clock.unix_millis(), stale: *kind == Some(FaultKind::StaleVersion) };
+            let answer = match (call, body) {
+                (Ok(call), Ok(body)) => answer(&app, &call, &parts, &body, now, &mut entry).await,
+                (_, Err(refusal)) | (Err(refusal), _) => Err(refusal),
+            };
+            let mut answer = answer.unwrap_or_else(|refusal| {
+                entry.refusal = Some(refusal.reason);
+                refusal.answer()
+            });
+            entry.status = answer.status;
+            app.record.push(entry);
+            match kind {
+                None => answer.into_response(),
+                Some(FaultKind::ResetAfter) => {
+                    peer.reset();
+                    disturb::nothing()
+                }
+                Some(kind) => {
+                    disturb::spoil(kind, &mut answer);
+                    disturb::send(kind, &peer, answer, &date).await.unwrap_or_else(disturb::nothing)
+                }
+            }
+        }
+    };
+    response.headers_mut().insert(header::DATE, date);
     response
 }
 
+/// As what time a request sees it.
+#[derive(Clone, Copy)]
+struct Now {
+    /// Milliseconds since the Unix epoch.
+    millis: i64,
+    /// Whether the last rotation has not been heard of.
+    stale: bool,
+}
+
 /// Answers a request at `now`.
-async fn answer(app: &Arc<App>, parts: &Parts, body: &[u8], now: i64, entry: &mut RecordedRequest) -> Result<Answer, Refusal> {
-    let call = Call::parse(parts.method.as_str(), parts.uri.path())?;
-    entry.auth = auth::row(&call, parts);
-    entry.action = Some(call.action.name());
+async fn answer(
+    app: &Arc<App>,
+    call: &Call<'_>,
+    parts: &Parts,
+    body: &[u8],
+    now: Now,
+    entry: &mut RecordedRequest,
+) -> Result<Answer, Refusal> {
+    entry.auth = auth::row(call, parts);
     if app.is_due() {
         blocking(app, |app| app.settle()).await?;
     }
     let view = app.store.view();
-    let caller = auth::authenticate(&app.accounts, &view, &call, entry.auth, parts, now);
+    let caller = auth::authenticate(&app.accounts, &view, call, entry.auth, parts, now.millis);
     if call.action == Action::ValidateToken && auth::has_token(parts) {
         let admitted = caller.and_then(|caller| auth::admit(caller.key.as_ref().ok_or(UNKNOWN_KEY)?, entry.auth, entry.peer));
         entry.refusal = admitted.as_ref().err().map(|refusal| refusal.reason);
         return Ok(Answer::success(Generation::Two, json!({ "validated": admitted.is_ok() })));
     }
     let caller = caller?;
-    let result = carry_out(app, &call, &caller, parts.uri.query(), body, now, entry).await;
+    let result = carry_out(app, call, &caller, parts.uri.query(), body, now, entry).await;
     if let Some(key) = &caller.key {
         let result = result.as_ref().map_or_else(|refusal| refusal.code(), |_| "SUCCESS".into());
         let requestor = caller.account.id.clone();
-        app.usage.push(key.id, Activity { time: now, action: call.action, requestor, ip: entry.peer, result });
+        app.usage.push(key.id, Activity { time: now.millis, action: call.action, requestor, ip: entry.peer, result });
     }
     Ok(Answer::success(call.generation, result?))
 }
@@ -83,7 +133,7 @@ async fn carry_out(
     caller: &auth::Caller<'_>,
     query: Option<&str>,
     body: &[u8],
-    now: i64,
+    now: Now,
     entry: &mut RecordedRequest,
 ) -> Result<Value, Refusal> {
     if let Some(key) = &caller.key {
@@ -108,23 +158,24 @@ async fn carry_out(
         return blocking(app, move |app| manage::carry_out(app, &order)).await;
     };
     key.usable()?;
+    let current = if now.stale { key.previous()? } else { key.current()? };
     match call.action {
-        Action::Encrypt => actions::encrypt(key, body, &mut entry.items),
+        Action::Encrypt => actions::encrypt(current, body, &mut entry.items),
         Action::Decrypt => actions::decrypt(key, body, &mut entry.items),
-        Action::Reencrypt => actions::reencrypt(key, body, &mut entry.items),
-        Action::CreateCustomKey => actions::create_custom_key(key, call.generation, body, &mut entry.items),
-        Action::Sign => actions::sign(key, body, &mut entry.items),
+        Action::Reencrypt => actions::reencrypt(key, current, body, &mut entry.items),
+        Action::CreateCustomKey => actions::create_custom_key(current, call.generation, body, &mut entry.items),
+        Action::Sign => actions::sign(current, body, &mut entry.items),
         Action::Verify => actions::verify(key, body, &mut entry.items),
         Action::PublicKey => actions::public_key(key, body),
         Action::IssueTokenSet | Action::RenewTokenSet => {
             let request = TokenRequest::parse(body)?;
             let wanted = [(TokenType::Refresh, request.refresh()?), (TokenType::Access, request.access()?)];
-            let [refresh, access] = mint(app, &key.tag, &caller.account.id, wanted, now).await?;
+            let [refresh, access] = mint(app, &key.tag, &caller.account.id, wanted, now.millis).await?;
             Ok(json!({ "refreshToken": refresh, "accessToken": access }))
         }
         Action::IssueAccessToken => {
             let wanted = [(TokenType::Access, TokenRequest::parse(body)?.access()?)];
-            let [access] = mint(app, &key.tag, &caller.account.id, wanted, now).await?;
+            let [access] = mint(app, &key.tag, &caller.account.id, wanted, now.millis).await?;
             Ok(json!({ "accessToken": access }))
         }
         _ => Err(Refusal::token("no token")),

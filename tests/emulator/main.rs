@@ -3,9 +3,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod account;
+mod admin;
 mod calls;
 mod client;
+mod faults;
 mod generator;
+mod guide;
 mod limits;
 mod manage;
 mod server;
