@@ -15,3 +15,4 @@ mod server;
 mod state;
 mod tokens;
 mod types;
+mod walk;
