@@ -54,11 +54,6 @@ impl EmulatorClock {
         moved.unwrap_or(UNIX_EPOCH)
     }
 
-    /// A clock of its own that is so many milliseconds off this one now, and stands still.
-    pub(super) fn shifted(&self, by: i64) -> Self {
-        Self(Arc::new(Inner { fixed: Some(self.unix_millis().saturating_add(by)), offset: AtomicI64::new(0) }))
-    }
-
     /// Whether time passes by itself.
     pub(super) fn runs(&self) -> bool {
         self.0.fixed.is_none()

@@ -1,5 +1,18 @@
 //! Points in time as text.
 
+use axum::http::HeaderValue;
+use std::time::{Duration, UNIX_EPOCH};
+
+/// The value of a `Date` header, from milliseconds since the Unix epoch. Clocks may be moved to where headers have no dates; those
+/// are dated by the nearest that there is.
+pub(super) fn http(millis: i64) -> HeaderValue {
+    // The last second of the year 9999.
+    const LAST: u64 = 253_402_300_799;
+    let seconds = u64::try_from(millis.div_euclid(1000)).unwrap_or(0).min(LAST);
+    let date = httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(seconds));
+    HeaderValue::from_str(&date).unwrap_or(HeaderValue::from_static(""))
+}
+
 /// `2023-11-14T22:13:20.000Z`, from milliseconds since the Unix epoch.
 pub(super) fn iso(millis: i64) -> String {
     const DAY: i64 = 86_400_000;
@@ -40,6 +53,13 @@ mod tests {
             (-1, "1969-12-31T23:59:59.999Z"),
         ] {
             assert_eq!(iso(millis), text);
+        }
+        for (millis, text) in [
+            (i64::MIN, "Thu, 01 Jan 1970 00:00:00 GMT"),
+            (1_700_000_000_999, "Tue, 14 Nov 2023 22:13:20 GMT"),
+            (i64::MAX, "Fri, 31 Dec 9999 23:59:59 GMT"),
+        ] {
+            assert_eq!(http(millis), text);
         }
         assert!(iso(i64::MIN).ends_with('Z') && iso(i64::MAX).ends_with('Z'));
     }

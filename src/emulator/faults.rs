@@ -50,7 +50,7 @@ impl Faults {
             fault.times = fault.times.map(|times| times - 1);
             plan.name.get_or_insert(fault.kind.name());
             match &fault.kind {
-                FaultKind::Latency(by) => plan.latency += *by,
+                FaultKind::Latency(by) => plan.latency = plan.latency.saturating_add(*by),
                 FaultKind::ClockShift(by) => plan.shift = plan.shift.saturating_add(*by),
                 kind => {
                     plan.name = Some(kind.name());

@@ -12,10 +12,10 @@ use super::state::UNKNOWN_KEY;
 use super::token::{Lifetime, TokenType};
 use super::usage::Activity;
 use super::wire::TokenRequest;
-use super::{actions, auth, body, disturb};
+use super::{actions, auth, body, date, disturb};
 use axum::extract::{ConnectInfo, Request, State};
+use axum::http::header;
 use axum::http::request::Parts;
-use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse as _, Response};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -43,10 +43,13 @@ pub(super) async fn serve(State(app): State<Arc<App>>, ConnectInfo(peer): Connec
     }
     // Read before anything is judged, so that a refusal never cuts off a peer that still writes.
     let body = body::read(body).await;
-    tokio::time::sleep(plan.latency).await;
-    let clock = app.clock.shifted(plan.shift);
+    if !plan.latency.is_zero() {
+        // Not even for no time at all: a timer costs a millisecond.
+        tokio::time::sleep(plan.latency).await;
+    }
+    let now = app.clock.unix_millis().saturating_add(plan.shift);
     // From the emulator's clock, so that clients learn how far off their own is.
-    let date = HeaderValue::from_str(&httpdate::fmt_http_date(clock.now())).unwrap_or(HeaderValue::from_static(""));
+    let date = date::http(now);
     let mut response = match &plan.kind {
         Some(FaultKind::Silent) => {
             app.record.push(entry);
@@ -59,7 +62,7 @@ pub(super) async fn serve(State(app): State<Arc<App>>, ConnectInfo(peer): Connec
             response
         }
         kind => {
-            let now = Now { millis: clock.unix_millis(), stale: *kind == Some(FaultKind::StaleVersion) };
+            let now = Now { millis: now, stale: *kind == Some(FaultKind::StaleVersion) };
             let answer = match (call, body) {
                 (Ok(call), Ok(body)) => answer(&app, &call, &parts, &body, now, &mut entry).await,
                 (_, Err(refusal)) | (Err(refusal), _) => Err(refusal),

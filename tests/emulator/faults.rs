@@ -237,6 +237,11 @@ async fn a_shifted_clock_judges_and_dates() {
     assert_eq!(exchange(&emulator, &ahead).unwrap().status, 200);
     assert_eq!(exchange(&emulator, &ahead).unwrap().status, 401);
     assert_eq!(emulator.requests()[1].fault, Some("clock-shift"));
+    // However far.
+    for shift in [i64::MIN, i64::MAX] {
+        once(&emulator, FaultKind::ClockShift(shift)).await;
+        assert_eq!(exchange(&emulator, &ahead).unwrap().status, 401);
+    }
 }
 
 #[tokio::test]
