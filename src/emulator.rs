@@ -5,6 +5,9 @@
 //! with this crate's client, so that neither hides the other's mistakes. Where the documentation is silent it had to choose; its
 //! guide lists which behaviour is documented, which is inferred and which is invented.
 //!
+//! Beyond what the service does, it fails on demand ([`Fault`]), lets a test move its clock ([`EmulatorClock`]) and tells what it was
+//! asked ([`Emulator::requests`]).
+//!
 //! It is **not** a key management service. Keys lie in memory or in a plain file, and requests travel unencrypted.
 //!
 //! ```
@@ -31,18 +34,34 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod account;
+mod action;
 mod actions;
+mod admin;
+mod aes;
 mod answer;
 mod app;
+mod asymmetric;
 mod auth;
 mod body;
 mod builder;
 mod cipher;
 mod clock;
 mod connection;
+mod date;
+mod disturb;
+mod fault;
+mod faults;
 mod idle;
+mod key_json;
+mod key_state;
 mod keys;
+mod kind;
+mod manage;
+mod page;
+mod peer;
+mod random;
 mod record;
+mod rights;
 mod route;
 mod sensitive;
 mod server;
@@ -50,15 +69,20 @@ mod service;
 mod state;
 mod store;
 mod text;
+mod throttle;
 mod token;
+mod usage;
 mod wire;
 
 pub use builder::EmulatorBuilder;
 pub use clock::EmulatorClock;
 pub use connection::{Connection, TokenSet};
+pub use fault::{Fault, FaultId, FaultKind, FaultShape};
+pub use kind::KeyKind;
 pub use record::{AuthRow, RecordedRequest};
 
 use crate::error::Result;
+use app::App;
 use builder::lifetime;
 use server::Server;
 use std::fmt;
@@ -107,6 +131,11 @@ impl Emulator {
         &self.url
     }
 
+    /// Base URL of the admin port, if there is one.
+    pub fn admin_url(&self) -> Option<String> {
+        self.server.admin.map(|addr| format!("http://{addr}"))
+    }
+
     /// Tag of the ready-made key.
     pub fn key_tag(&self) -> &str {
         &self.key_tag
@@ -145,7 +174,7 @@ impl Emulator {
         Ok(self.tokens().await?.refresh_token())
     }
 
-    /// Issues a token set of the key `tag`, good for these lifetimes in whole seconds, at least one. The service's own interface
+    /// Issues a token set of the key `tag` for the account, and enables the key's token generator if need be. Good for these lifetimes in whole seconds, at least one. The service's own interface
     /// knows only hours.
     ///
     /// # Errors
@@ -179,18 +208,27 @@ impl Emulator {
     /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) if the name is not 3 to 15 letters, digits, hyphens and
     /// underscores with a letter first, or is taken; [`ErrorKind::Io`](crate::ErrorKind::Io) if the state cannot be written.
     pub async fn create_key(&self, name: &str) -> Result<String> {
-        let name = name.to_owned();
-        self.server.blocking(move |app| app.store.change(|state| state.create_key(&name))).await
+        self.create_key_of(KeyKind::Aes256, name).await
+    }
+
+    /// Creates a key of any kind and gives its tag.
+    ///
+    /// # Errors
+    /// As [`create_key`](Self::create_key).
+    pub async fn create_key_of(&self, kind: KeyKind, name: &str) -> Result<String> {
+        let (name, (key_type, convergent)) = (name.to_owned(), kind.terms());
+        let create = move |app: &App| app.change(|state, now| Ok(state.create_key(&name, key_type, convergent, now)?.tag.clone()));
+        self.server.blocking(create).await
     }
 
     /// Adds a version to a key, which becomes the current one, and gives its number.
     ///
     /// # Errors
-    /// [`ErrorKind::KeyUnusable`](crate::ErrorKind::KeyUnusable) if there is no such key or it is disabled;
+    /// [`ErrorKind::KeyUnusable`](crate::ErrorKind::KeyUnusable) if there is no such key, it is disabled or it has 100 versions;
     /// [`ErrorKind::Io`](crate::ErrorKind::Io) if the state cannot be written.
     pub async fn rotate_key(&self, tag: &str) -> Result<u32> {
         let tag = tag.to_owned();
-        self.server.blocking(move |app| app.store.change(|state| state.rotate_key(&tag))).await
+        self.server.blocking(move |app| app.change(|state, now| Ok(state.key(&tag)?.rotate(now)?.version))).await
     }
 
     /// Disables a key with all its versions.
@@ -238,6 +276,30 @@ impl Emulator {
         self.server.app.record.count()
     }
 
+    /// Injects a fault; when this returns, it is in force. Several may be: a request meets the first that fits it, and all that only
+    /// delay it or shift its clock.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) if the fault names a call that there is not, or contradicts itself.
+    pub async fn inject(&self, fault: Fault) -> Result<FaultId> {
+        self.server.app.faults.inject(fault).await
+    }
+
+    /// Takes a fault back. One that has hit as often as it should is gone already.
+    pub async fn clear_fault(&self, id: FaultId) {
+        self.server.app.faults.clear(Some(id)).await;
+    }
+
+    /// Takes all faults back.
+    pub async fn clear_faults(&self) {
+        self.server.app.faults.clear(None).await;
+    }
+
+    /// Delays every request by this much from now on.
+    pub fn set_latency(&self, latency: Duration) {
+        self.server.app.faults.set_latency(latency);
+    }
+
     /// Stops gracefully: takes no new connections, and waits up to 5 seconds for requests that are being answered.
     pub async fn shutdown(self) {
         self.server.shutdown().await;
@@ -249,21 +311,29 @@ impl Emulator {
 
     async fn issue(&self, tag: &str, access: Lifetime, refresh: Lifetime) -> Result<TokenSet> {
         let tag = tag.to_owned();
-        let work = move |app: &app::App| {
-            let refresh = app.mint(&tag, TokenType::Refresh, refresh)?;
-            Ok(TokenSet::new(app.mint(&tag, TokenType::Access, access)?, refresh))
+        let work = move |app: &App| {
+            app.ensure_generator(&tag)?;
+            let mint = |token_type, lifetime| app.mint(&tag, app.accounts.main_id(), token_type, lifetime, app.clock.unix_millis());
+            let refresh = mint(TokenType::Refresh, refresh)?;
+            Ok(TokenSet::new(mint(TokenType::Access, access)?, refresh))
         };
         self.server.blocking(work).await
     }
 
     async fn set_key_enabled(&self, tag: &str, enabled: bool) -> Result<()> {
         let tag = tag.to_owned();
-        self.server.blocking(move |app| app.store.change(|state| state.set_key_enabled(&tag, enabled))).await
+        self.server.blocking(move |app| app.change(|state, now| Ok(state.key(&tag)?.set_enabled(enabled, now)?))).await
     }
 
     async fn set_version_enabled(&self, tag: &str, version: u32, enabled: bool) -> Result<()> {
         let tag = tag.to_owned();
-        self.server.blocking(move |app| app.store.change(|state| state.set_version_enabled(&tag, version, enabled))).await
+        let change = move |app: &App| {
+            app.change(|state, now| {
+                state.key(&tag)?.set_version_enabled(version, enabled, now)?;
+                Ok(())
+            })
+        };
+        self.server.blocking(change).await
     }
 }
 

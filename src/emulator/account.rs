@@ -3,10 +3,12 @@
 //! The string that is signed starts with the request line's method and target **as received**. Nothing is decoded, sorted or
 //! normalised before the check, so a client that signs another spelling of the path than it sends is found out.
 
+use super::action::Action;
 use super::answer::Refusal;
-use super::state::AccountState;
-use super::text;
-use aws_lc_rs::{constant_time, hmac};
+use super::rights::Rights;
+use super::state::{AccountState, is_credential};
+use super::{random, text};
+use aws_lc_rs::{constant_time, digest, hmac};
 use axum::http::HeaderMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -24,27 +26,62 @@ pub(super) enum Stage {
     V2,
 }
 
-/// The account whose calls are accepted.
+/// Those whose calls are accepted.
+pub(super) struct Accounts {
+    /// The account itself, and after it its sub accounts.
+    all: Vec<Account>,
+    apigw_api_key: Zeroizing<String>,
+}
+
+/// One of them.
 pub(super) struct Account {
     /// The principal that tokens name.
     pub(super) id: String,
     access_key: String,
-    apigw_api_key: Zeroizing<String>,
     secret: hmac::Key,
+    rights: Rights,
 }
 
-impl Account {
-    pub(super) fn new(state: &AccountState) -> Self {
-        Self {
-            id: state.id.clone(),
-            access_key: state.access_key.clone(),
-            apigw_api_key: state.apigw_api_key.clone(),
-            secret: hmac::Key::new(hmac::HMAC_SHA256, state.secret_key.as_bytes()),
+/// A sub account as its owner asks for it.
+pub(super) struct SubAccount {
+    pub(super) access_key: String,
+    pub(super) secret_key: Zeroizing<String>,
+    pub(super) rights: Rights,
+}
+
+impl Accounts {
+    pub(super) fn new(state: &AccountState, subs: &[SubAccount]) -> Result<Self, Refusal> {
+        let main = Account::new(state.id.clone(), &state.access_key, &state.secret_key, Rights::all());
+        let mut accounts = Self { all: vec![main], apigw_api_key: state.apigw_api_key.clone() };
+        for sub in subs {
+            if !is_credential(&sub.access_key) || !is_credential(&sub.secret_key) {
+                return Err(Refusal::request("credentials must be printable ASCII without spaces, and not empty"));
+            }
+            if accounts.all.iter().any(|account| account.access_key == sub.access_key) {
+                return Err(Refusal::request("two accounts have the same access key"));
+            }
+            // From the access key, so that tokens stay good when the emulator starts again.
+            let digest = digest::digest(&digest::SHA256, format!("{}\n{}", state.id, sub.access_key).as_bytes());
+            let mut id = [0; 16];
+            id.copy_from_slice(&digest.as_ref()[..16]);
+            accounts.all.push(Account::new(random::as_uuid(id), &sub.access_key, &sub.secret_key, sub.rights.clone()));
         }
+        Ok(accounts)
     }
 
-    /// Checks a request by `method` for `target` (path and query as received) at `now` milliseconds since the Unix epoch.
-    pub(super) fn check(&self, stage: Stage, method: &str, target: &str, headers: &HeaderMap, now: i64) -> Result<(), Refusal> {
+    /// The principal of the account itself.
+    pub(super) fn main_id(&self) -> &str {
+        self.all.first().map_or("", |account| &account.id)
+    }
+
+    /// The account of this principal.
+    pub(super) fn by_id(&self, id: &str) -> Option<&Account> {
+        self.all.iter().find(|account| account.id == id)
+    }
+
+    /// Checks a request by `method` for `target` (path and query as received) at `now` milliseconds since the Unix epoch, and
+    /// says whose it is.
+    pub(super) fn check(&self, stage: Stage, method: &str, target: &str, headers: &HeaderMap, now: i64) -> Result<&Account, Refusal> {
         let timestamp = text::header(headers, "x-ncp-apigw-timestamp").ok_or(Refusal::account("no timestamp"))?;
         let access_key = text::header(headers, "x-ncp-iam-access-key").ok_or(Refusal::account("no access key"))?;
         let (name, api_key) = match stage {
@@ -60,9 +97,8 @@ impl Account {
         if now.abs_diff(signed_at) >= SKEW {
             return Err(Refusal::account("timestamp is five minutes or more away from the clock"));
         }
-        if !same(access_key, &self.access_key) {
-            return Err(Refusal::account("access key is not known"));
-        }
+        let account = self.all.iter().find(|account| same(access_key, &account.access_key));
+        let account = account.ok_or(Refusal::account("access key is not known"))?;
         if api_key.is_some_and(|api_key| !same(api_key, &self.apigw_api_key)) {
             return Err(Refusal::account("API gateway key is not known"));
         }
@@ -74,7 +110,19 @@ impl Account {
         }
         message.push_str(access_key);
         let signature = STANDARD.decode(signature).map_err(|_| Refusal::account("signature is not base64"))?;
-        hmac::verify(&self.secret, message.as_bytes(), &signature).map_err(|_| Refusal::account("signature does not match"))
+        let verified = hmac::verify(&account.secret, message.as_bytes(), &signature);
+        verified.map(|()| account).map_err(|_| Refusal::account("signature does not match"))
+    }
+}
+
+impl Account {
+    fn new(id: String, access_key: &str, secret_key: &str, rights: Rights) -> Self {
+        Self { id, access_key: access_key.into(), secret: hmac::Key::new(hmac::HMAC_SHA256, secret_key.as_bytes()), rights }
+    }
+
+    /// Refuses what this account is not permitted to do.
+    pub(super) fn may(&self, action: Action) -> Result<(), Refusal> {
+        self.rights.check(action)
     }
 }
 
@@ -90,13 +138,14 @@ mod tests {
     const NOW: i64 = 1_700_000_000_000;
     const TAG: &str = "a1b2c3d4e5f6g7h8i9j0k1l2m3n4o5p6q7r8s9t0u1v2w3x4y5z6";
 
-    fn account() -> Account {
-        Account::new(&AccountState {
+    fn account() -> Accounts {
+        let state = AccountState {
             id: "id".into(),
             access_key: "EXAMPLEACCESSKEY0001".into(),
             secret_key: Zeroizing::new("EXAMPLEsecretKEY/0123456789abcdefghijklm".into()),
             apigw_api_key: Zeroizing::new("EXAMPLEapigwKEY000000000000000000000000".into()),
-        })
+        };
+        Accounts::new(&state, &[]).unwrap()
     }
 
     fn headers(signature: &'static str) -> HeaderMap {
@@ -124,7 +173,7 @@ mod tests {
         let account = account();
         for (stage, method, target, signature) in vectors {
             let headers = headers(signature);
-            assert_eq!(account.check(stage, method, &target, &headers, NOW), Ok(()), "{target}");
+            assert!(account.check(stage, method, &target, &headers, NOW).is_ok(), "{target}");
             let other = if stage == Stage::V1 { Stage::V2 } else { Stage::V1 };
             assert!(account.check(other, method, &target, &headers, NOW).is_err());
             assert!(account.check(stage, "PUT", &target, &headers, NOW).is_err());

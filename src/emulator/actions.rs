@@ -1,12 +1,13 @@
 //! What calls do once they are authenticated.
 
-use super::answer::Refusal;
-use super::cipher::{Ciphertext, OVERHEAD};
+use super::answer::{Generation, Refusal};
+use super::cipher::{Prefixed, VersionKey};
 use super::keys::Key;
-use super::wire::{CipherRequest, Texts};
+use super::random;
+use super::wire::{CipherRequest, CustomKeyRequest, PublicKeyRequest, SignRequest, Texts};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
 /// The most plaintext that one call may carry in bytes, all items together.
@@ -27,14 +28,14 @@ impl Budget {
 }
 
 /// Encrypts; `items` is told how many items there are.
-pub(super) fn encrypt(key: &Key, body: &[u8], items: &mut usize) -> Result<Value, Refusal> {
+pub(super) fn encrypt(current: &VersionKey, body: &[u8], items: &mut usize) -> Result<Value, Refusal> {
     let request = CipherRequest::parse(body)?;
     let texts = required(request.plaintext.as_ref(), items)?;
-    let (current, mut budget) = (key.current()?, Budget::new());
+    let mut budget = Budget::new();
     let ciphertext = texts.map(|text| {
         let plaintext = Zeroizing::new(STANDARD.decode(text).map_err(|_| Refusal::request("plaintext is not base64"))?);
         budget.take(plaintext.len())?;
-        current.encrypt(&plaintext)
+        current.encrypt(&plaintext, request.context.as_deref())
     })?;
     Ok(object("ciphertext", ciphertext))
 }
@@ -44,17 +45,61 @@ pub(super) fn decrypt(key: &Key, body: &[u8], items: &mut usize) -> Result<Value
     let request = CipherRequest::parse(body)?;
     let texts = required(request.ciphertext.as_ref(), items)?;
     let mut budget = Budget::new();
-    let plaintext = texts.map(|text| open(key, text, &mut budget).map(|plaintext| STANDARD.encode(&*plaintext)))?;
+    let plaintext =
+        texts.map(|text| open(key, text, request.context.as_deref(), &mut budget).map(|plaintext| STANDARD.encode(&*plaintext)))?;
     Ok(object("plaintext", plaintext))
 }
 
 /// Decrypts, and encrypts again with the current version.
-pub(super) fn reencrypt(key: &Key, body: &[u8], items: &mut usize) -> Result<Value, Refusal> {
+pub(super) fn reencrypt(key: &Key, current: &VersionKey, body: &[u8], items: &mut usize) -> Result<Value, Refusal> {
     let request = CipherRequest::parse(body)?;
     let texts = required(request.ciphertext.as_ref(), items)?;
-    let (current, mut budget) = (key.current()?, Budget::new());
-    let ciphertext = texts.map(|text| current.encrypt(&open(key, text, &mut budget)?))?;
+    let mut budget = Budget::new();
+    let ciphertext = texts.map(|text| {
+        let plaintext = open(key, text, request.context.as_deref(), &mut budget)?;
+        current.encrypt(&plaintext, request.context.as_deref())
+    })?;
     Ok(object("newCiphertext", ciphertext))
+}
+
+/// Makes a key and encrypts it; the plaintext comes back where it is asked for.
+pub(super) fn create_custom_key(current: &VersionKey, generation: Generation, body: &[u8], items: &mut usize) -> Result<Value, Refusal> {
+    let request = CustomKeyRequest::parse(body)?;
+    *items = 1;
+    let made = random::bytes(request.length()?)?;
+    let mut data = Map::new();
+    if request.request_plain_key == Some(true) {
+        data.insert("plaintext".into(), Value::String(STANDARD.encode(&*made)));
+    }
+    data.insert("ciphertext".into(), Value::String(current.encrypt(&made, request.context.as_deref())?));
+    if generation == Generation::Two {
+        data.insert("key_version".into(), current.number.into());
+    }
+    Ok(Value::Object(data))
+}
+
+/// Signs with the current version.
+pub(super) fn sign(current: &VersionKey, body: &[u8], items: &mut usize) -> Result<Value, Refusal> {
+    let request = SignRequest::parse(body)?;
+    *items = 1;
+    Ok(object("signature", Value::String(current.sign(&request.data()?)?)))
+}
+
+/// Verifies with the version that the signature names. A signature that does not fit is an answer, one that cannot be read is not.
+pub(super) fn verify(key: &Key, body: &[u8], items: &mut usize) -> Result<Value, Refusal> {
+    let request = SignRequest::parse(body)?;
+    *items = 1;
+    let (data, signature) = (request.data()?, Prefixed::parse(request.signature()?)?);
+    Ok(json!({ "valid": key.version(signature.version)?.verify(&data, &signature.payload)? }))
+}
+
+/// The public key of the version named, or of the current one.
+pub(super) fn public_key(key: &Key, body: &[u8]) -> Result<Value, Refusal> {
+    let version = match PublicKeyRequest::parse(body)?.key_version {
+        Some(version) => key.version(version)?,
+        None => key.current()?,
+    };
+    Ok(object("publicKey", Value::String(version.public_key()?)))
 }
 
 /// Moves the value in; the `json!` macro would copy it.
@@ -68,8 +113,9 @@ fn required<'a, 'b>(texts: Option<&'a Texts<'b>>, items: &mut usize) -> Result<&
     Ok(texts)
 }
 
-fn open(key: &Key, text: &str, budget: &mut Budget) -> Result<Zeroizing<Vec<u8>>, Refusal> {
-    let ciphertext = Ciphertext::parse(text)?;
-    budget.take(ciphertext.payload.len() - OVERHEAD)?;
-    key.version(ciphertext.version)?.decrypt(ciphertext.payload)
+fn open(key: &Key, text: &str, context: Option<&[u8]>, budget: &mut Budget) -> Result<Zeroizing<Vec<u8>>, Refusal> {
+    let sent = Prefixed::parse(text)?;
+    let plaintext = key.version(sent.version)?.decrypt(sent.payload, context)?;
+    budget.take(plaintext.len())?;
+    Ok(plaintext)
 }

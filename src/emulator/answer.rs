@@ -4,6 +4,7 @@
 //! An answer says what kind of thing is wrong and never which check failed; the reason goes to the record of requests, which only
 //! the owner of the emulator reads.
 
+use crate::error::{Error, ErrorKind};
 use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -39,9 +40,15 @@ pub(super) enum Kind {
     InvalidRequest,
     /// Service: the token is missing, not valid, expired, of the wrong type or for another key.
     Unauthorized,
-    /// Service: no such key.
+    /// Gateway: the account may do nothing here.
+    PermissionDenied,
+    /// Gateway: too many calls.
+    Throttled,
+    /// Service: the caller may not do this, or not from there.
+    Forbidden,
+    /// Service: no such key or key version.
     NotFound,
-    /// Service: the key or the key version is disabled.
+    /// Service: the key or the key version is in a state in which it cannot do this.
     InvalidStatus,
     /// Service: the emulator itself failed.
     Internal,
@@ -64,8 +71,19 @@ impl Refusal {
         Self::new(Kind::InvalidRequest, reason)
     }
 
+    pub(super) const fn status(reason: &'static str) -> Self {
+        Self::new(Kind::InvalidStatus, reason)
+    }
+
     pub(super) const fn internal(reason: &'static str) -> Self {
         Self::new(Kind::Internal, reason)
+    }
+
+    /// The code by which the answer goes; those of the gateway are numbers.
+    pub(super) fn code(self) -> String {
+        let body = self.answer().body;
+        let code = body.get("code").or_else(|| body.get("error")?.get("errorCode"));
+        code.and_then(Value::as_str).unwrap_or_default().to_owned()
     }
 
     pub(super) fn answer(self) -> Answer {
@@ -75,11 +93,33 @@ impl Refusal {
             Kind::EntityTooLarge => return gateway(413, "430", "Request Entity Too Large", "Request body is too large."),
             Kind::InvalidRequest => (400, "INVALID_REQUEST", "Invalid request"),
             Kind::Unauthorized => (401, "UNAUTHORIZED", "Unauthorized"),
+            Kind::PermissionDenied => return gateway(401, "210", "Permission Denied", "Permission denied."),
+            Kind::Throttled => return gateway(429, "410", "Throttle Limited", "Too many requests."),
+            Kind::Forbidden => (403, "FORBIDDEN", "Forbidden"),
             Kind::NotFound => (404, "NOT_FOUND", "Not found"),
             Kind::InvalidStatus => (400, "INVALID_STATUS", "Invalid status"),
             Kind::Internal => (500, "INTERNAL_SERVER_ERROR", "Server internal error"),
         };
         Answer { status, body: json!({ "code": code, "msg": message, "data": null }) }
+    }
+}
+
+/// What the emulator's owner is told when a rule of the service stands against a change.
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        let kind = match refusal.kind {
+            Kind::NotFound | Kind::InvalidStatus => ErrorKind::KeyUnusable,
+            Kind::InvalidRequest => ErrorKind::InvalidInput,
+            _ => ErrorKind::Internal,
+        };
+        Self::new(kind, refusal.reason)
+    }
+}
+
+/// What a caller is told when the emulator cannot keep its state.
+impl From<Error> for Refusal {
+    fn from(_: Error) -> Self {
+        Self::internal("the emulator's state cannot be changed")
     }
 }
 
@@ -99,6 +139,37 @@ impl Answer {
         }
         body.insert("data".into(), data);
         Self { status: 200, body: Value::Object(body) }
+    }
+
+    /// What a fault's status looks like when it comes from the service. For 429 no code is documented.
+    pub(super) fn service_fault(status: u16) -> Self {
+        let (code, message) = match status {
+            400 => ("INVALID_REQUEST", "Invalid request"),
+            401 => ("UNAUTHORIZED", "Unauthorized"),
+            403 => ("FORBIDDEN", "Forbidden"),
+            404 => ("NOT_FOUND", "Not found"),
+            409 => ("INVALID_STATUS", "Invalid status"),
+            422 => ("UNPROCESSABLE_ENTITY", "Invalid status"),
+            429 => ("TOO_MANY_REQUESTS", "Too many requests"),
+            _ => ("INTERNAL_SERVER_ERROR", "Server internal error"),
+        };
+        Self { status, body: json!({ "code": code, "msg": message, "data": null }) }
+    }
+
+    /// What a fault's status looks like when it comes from the gateway.
+    pub(super) fn gateway_fault(status: u16) -> Self {
+        let (code, message) = match status {
+            400 => ("100", "Bad Request Exception"),
+            401 => ("200", "Authentication Failed"),
+            403 => ("230", "Forbidden"),
+            404 => ("300", "Not Found Exception"),
+            413 => ("430", "Request Entity Too Large"),
+            429 => ("410", "Throttle Limited"),
+            503 => ("500", "Endpoint Error"),
+            504 => ("510", "Endpoint Timeout"),
+            _ => ("900", "Unexpected Error"),
+        };
+        gateway(status, code, message, "A fault was injected.")
     }
 }
 

@@ -1,34 +1,81 @@
 //! What the server's requests and the emulator's owner share.
 
+use super::account::Accounts;
+use super::answer::Refusal;
 use super::clock::EmulatorClock;
+use super::faults::Faults;
 use super::record::Record;
-use super::state::unknown_key;
+use super::state::{State, UNKNOWN_KEY};
 use super::store::Store;
+use super::throttle::Throttle;
 use super::token::{Generator, Lifetime, TokenType};
-use crate::error::{Error, ErrorKind, Result};
+use super::usage::Usage;
+use crate::error::Error;
 use zeroize::Zeroizing;
 
 pub(super) struct App {
     pub(super) store: Store,
+    pub(super) accounts: Accounts,
     pub(super) clock: EmulatorClock,
     pub(super) record: Record,
+    pub(super) usage: Usage,
+    pub(super) throttle: Throttle,
+    pub(super) faults: Faults,
+    /// What callers reach this emulator under.
+    pub(super) base_url: String,
 }
 
 impl App {
-    /// Mints a token of the key `tag`, and makes the key's token generator if there is none yet, which takes a tenth of a second
-    /// or more. Blocks.
-    pub(super) fn mint(&self, tag: &str, token_type: TokenType, lifetime: Lifetime) -> Result<Zeroizing<String>> {
+    /// Changes the state at the clock's time. Blocks.
+    pub(super) fn change<T, E: From<Error> + From<Refusal>>(&self, change: impl FnOnce(&mut State, i64) -> Result<T, E>) -> Result<T, E> {
+        let now = self.clock.unix_millis();
+        self.store.change(now, |state| change(state, now))
+    }
+
+    /// Does what time has brought about, if it has. Blocks.
+    pub(super) fn settle(&self) -> Result<(), Refusal> {
+        self.change(|_, _| Ok(()))
+    }
+
+    /// Whether there is anything to settle.
+    pub(super) fn is_due(&self) -> bool {
+        self.store.view().due.is_some_and(|due| due <= self.clock.unix_millis())
+    }
+
+    /// Gives the key `tag` a token generator, unless it has one. Blocks.
+    pub(super) fn ensure_generator(&self, tag: &str) -> Result<(), Error> {
+        if self.store.view().key(tag).is_some_and(|key| key.generator_id().is_some()) {
+            return Ok(());
+        }
+        Ok(self.change(|state, now| state.key(tag)?.install_generator(now))?)
+    }
+
+    /// Mints a token of the key `tag` for `subject`, at `now`. The first of a token generator makes its signing key, which takes a
+    /// tenth of a second or more. Blocks.
+    pub(super) fn mint(
+        &self,
+        tag: &str,
+        subject: &str,
+        token_type: TokenType,
+        lifetime: Lifetime,
+        now: i64,
+    ) -> Result<Zeroizing<String>, Error> {
         let mut view = self.store.view();
-        if !view.key(tag).ok_or_else(unknown_key)?.has_generator() {
-            let pkcs8 = Generator::generate().ok_or_else(failed)?;
-            self.store.change(|state| state.set_token_generator(tag, pkcs8))?;
+        let key = view.key(tag).ok_or(UNKNOWN_KEY)?;
+        let id = key.generator_id().ok_or(Refusal::status("key has no token generator"))?.to_owned();
+        if key.generator().is_none() {
+            let pkcs8 = Generator::generate().ok_or(FAILED)?;
+            self.change::<_, Error>(|state, _| {
+                state.key(tag)?.set_signing_key(&id, pkcs8);
+                Ok(())
+            })?;
             view = self.store.view();
         }
-        let generator = view.key(tag).and_then(|key| key.generator()).ok_or_else(failed)?;
-        generator.mint(token_type, &view.account.id, tag, lifetime, self.clock.unix_millis()).ok_or_else(failed)
+        let generator = view.key(tag).and_then(|key| key.generator()).ok_or(FAILED)?;
+        let token = generator.mint(token_type, subject, tag, lifetime, now).ok_or(FAILED)?;
+        self.usage.issued(&id);
+        Ok(token)
     }
 }
 
-fn failed() -> Error {
-    Error::new(ErrorKind::Internal, "the emulator's token generator failed")
-}
+const FAILED: Refusal = Refusal::internal("the emulator's token generator failed");

@@ -1,6 +1,6 @@
 //! Who makes a call: picks the check that the call's path asks for, and carries it out.
 
-use super::account::Stage;
+use super::account::{Account, Accounts, Stage};
 use super::answer::{Kind, Refusal};
 use super::keys::{Key, View};
 use super::record::AuthRow;
@@ -8,9 +8,17 @@ use super::route::{Accepts, Call};
 use super::text;
 use super::token::TokenType;
 use axum::http::request::Parts;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 const TOKEN: &str = "x-ncp-ocapi-token";
+
+/// Who calls, and about which key.
+pub(super) struct Caller<'a> {
+    pub(super) account: &'a Account,
+    /// None if the call is not about one, or there is none of the name.
+    pub(super) key: Option<Arc<Key>>,
+}
 
 /// The row of authentication that a call comes under.
 ///
@@ -31,30 +39,52 @@ pub(super) fn has_token(parts: &Parts) -> bool {
     parts.headers.contains_key(TOKEN)
 }
 
-/// Authenticates the call at `now` milliseconds since the Unix epoch and gives the key it is about.
+/// Authenticates the call at `now` milliseconds since the Unix epoch.
 ///
 /// Only the account learns that a key is not there; a token cannot be one of a key that is not.
-pub(super) fn authenticate(view: &View, call: &Call<'_>, row: AuthRow, parts: &Parts, now: i64) -> Result<Arc<Key>, Refusal> {
+pub(super) fn authenticate<'a>(
+    accounts: &'a Accounts,
+    view: &View,
+    call: &Call<'_>,
+    row: AuthRow,
+    parts: &Parts,
+    now: i64,
+) -> Result<Caller<'a>, Refusal> {
+    let key = call.tag.and_then(|tag| view.key(tag));
+    let signed = |stage| {
+        let target = parts.uri.path_and_query().map_or(parts.uri.path(), |target| target.as_str());
+        let account = accounts.check(stage, parts.method.as_str(), target, &parts.headers, now)?;
+        Ok(Caller { account, key: key.cloned() })
+    };
     let wanted = match row {
-        AuthRow::AccountV1 => return account(view, call, Stage::V1, parts, now),
-        AuthRow::AccountV2 => return account(view, call, Stage::V2, parts, now),
+        AuthRow::AccountV1 => return signed(Stage::V1),
+        AuthRow::AccountV2 => return signed(Stage::V2),
         AuthRow::AccessToken => Some(TokenType::Access),
         AuthRow::RefreshToken => Some(TokenType::Refresh),
         AuthRow::AnyToken => None,
         AuthRow::None => return Err(Refusal::internal("call has no row of authentication")),
     };
     let token = text::header(&parts.headers, TOKEN).ok_or(Refusal::token("no token"))?;
-    let key = view.key(call.tag).ok_or(Refusal::token("token for a key that is not there"))?;
+    let key = key.ok_or(Refusal::token("token for a key that is not there"))?;
     let generator = key.generator().ok_or(Refusal::token("key has no token generator"))?;
-    let found = generator.check(token, &view.account.id, &key.tag, now)?;
+    let (found, subject) = generator.check(token, &key.tag, now)?;
+    let account = accounts.by_id(&subject).ok_or(Refusal::token("token of an account that is not there"))?;
     match wanted.is_none_or(|wanted| wanted == found) {
-        true => Ok(Arc::clone(key)),
+        true => Ok(Caller { account, key: Some(Arc::clone(key)) }),
         false => Err(Refusal::token("token is of the other type")),
     }
 }
 
-fn account(view: &View, call: &Call<'_>, stage: Stage, parts: &Parts, now: i64) -> Result<Arc<Key>, Refusal> {
-    let target = parts.uri.path_and_query().map_or(parts.uri.path(), |target| target.as_str());
-    view.account.check(stage, parts.method.as_str(), target, &parts.headers, now)?;
-    view.key(call.tag).cloned().ok_or(Refusal::new(Kind::NotFound, "no such key"))
+/// Refuses a token from an address that its key's list does not allow. Signed calls are not subject to it.
+pub(super) fn admit(key: &Key, row: AuthRow, from: IpAddr) -> Result<(), Refusal> {
+    let by_token = matches!(row, AuthRow::AccessToken | AuthRow::RefreshToken | AuthRow::AnyToken);
+    let allowed = match from {
+        IpAddr::V4(from) => key.acl.allowed.contains(&from),
+        // The list takes IPv4 addresses only.
+        IpAddr::V6(_) => false,
+    };
+    match by_token && key.acl.enabled && !allowed {
+        true => Err(Refusal::new(Kind::Forbidden, "the key's IP access list does not allow the caller's address")),
+        false => Ok(()),
+    }
 }

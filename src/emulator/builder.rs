@@ -1,9 +1,12 @@
 //! How an emulator is to be set up.
 
 use super::Emulator;
+use super::account::SubAccount;
 use super::clock::EmulatorClock;
+use super::rights::Rights;
 use super::server::{Config, Server};
 use super::state::Wishes;
+use super::throttle::Rates;
 use super::token::Lifetime;
 use crate::error::{Error, ErrorKind, Result};
 use std::fmt;
@@ -22,6 +25,11 @@ pub struct EmulatorBuilder {
     wishes: Wishes,
     access: Duration,
     refresh: Duration,
+    sub_accounts: Vec<SubAccount>,
+    rates: Option<Rates>,
+    latency: Duration,
+    admin: Option<SocketAddr>,
+    mistake: Option<Error>,
 }
 
 impl EmulatorBuilder {
@@ -34,6 +42,11 @@ impl EmulatorBuilder {
             wishes: Wishes::default(),
             access: Duration::from_secs(72 * 3600),
             refresh: Duration::from_secs(2160 * 3600),
+            sub_accounts: Vec::new(),
+            rates: None,
+            latency: Duration::ZERO,
+            admin: None,
+            mistake: None,
         }
     }
 
@@ -89,11 +102,52 @@ impl EmulatorBuilder {
         self
     }
 
+    /// Adds a sub account that may do only what is named: policies (`NCP_KMS_MANAGER`, `NCP_KMS_VIEWER`) and permissions such as
+    /// `Change/encrypt` or `View/getKeyInfo`; the guide lists them. Its tokens may do no more. It is not kept in the state
+    /// directory; the same access key is the same principal at every start.
+    pub fn sub_account(mut self, access_key: impl Into<String>, secret_key: impl Into<String>, permissions: &[&str]) -> Self {
+        match Rights::parse(permissions) {
+            Ok(rights) => {
+                let secret_key = Zeroizing::new(secret_key.into());
+                self.sub_accounts.push(SubAccount { access_key: access_key.into(), secret_key, rights });
+            }
+            Err(refusal) => self.mistake = Some(refusal.into()),
+        }
+        self
+    }
+
+    /// How many calls a second are let through: of API 1.0 for all keys together, and of API 2.0 for each key. Measured by the
+    /// emulator's clock. Default: 200 and 300, which the service documents; without limit on a clock that stands still, on which
+    /// a limit a second would be one for good.
+    pub fn throttle(mut self, shared: u32, per_key: u32) -> Self {
+        self.rates = Some(Rates { shared: Some(shared), per_key: Some(per_key) });
+        self
+    }
+
+    /// Lets any number of calls through.
+    pub fn unthrottled(mut self) -> Self {
+        self.rates = Some(Rates::UNLIMITED);
+        self
+    }
+
+    /// Delays every request by this much, as a network would. Default: not at all.
+    pub fn latency(mut self, latency: Duration) -> Self {
+        self.latency = latency;
+        self
+    }
+
+    /// Listens for [faults](super::Fault), latency and moves of the clock on `addr` too, as JSON over HTTP; the guide has the calls.
+    /// Always a loopback address, whatever [`allow_remote`](Self::allow_remote) says. Default: not at all.
+    pub fn admin(mut self, addr: SocketAddr) -> Self {
+        self.admin = Some(addr);
+        self
+    }
+
     /// Starts the emulator; when this returns, it answers. Needs no runtime of a particular kind.
     ///
     /// # Errors
     /// * [`ErrorKind::InvalidInput`] if the address is not a loopback address and [`allow_remote`](Self::allow_remote) was not
-    ///   called, if a credential, tag or lifetime is not acceptable, or if the state directory holds others than the builder names;
+    ///   called, if a credential, permission, tag or lifetime is not acceptable, or if the state directory holds others than the builder names;
     /// * [`ErrorKind::Malformed`] or [`ErrorKind::UnsupportedVersion`] if the state file is damaged or of another version, in
     ///   which case it stays as it is;
     /// * [`ErrorKind::Io`] if the address cannot be listened on, or the state cannot be read or written.
@@ -102,8 +156,25 @@ impl EmulatorBuilder {
             let message = format!("{} is not a loopback address; other machines may reach it only if that is allowed", self.listen);
             return Err(Error::new(ErrorKind::InvalidInput, message));
         }
+        if let Some(mistake) = self.mistake {
+            return Err(mistake);
+        }
+        if let Some(admin) = self.admin.filter(|admin| !admin.ip().is_loopback()) {
+            let message = format!("{admin} is not a loopback address, which the admin port needs");
+            return Err(Error::new(ErrorKind::InvalidInput, message));
+        }
         let lifetimes = (lifetime(self.access)?, lifetime(self.refresh)?);
-        let config = Config { listen: self.listen, state_dir: self.state_dir, wishes: self.wishes, clock: self.clock };
+        let default_rates = if self.clock.runs() { Rates::DOCUMENTED } else { Rates::UNLIMITED };
+        let config = Config {
+            listen: self.listen,
+            state_dir: self.state_dir,
+            wishes: self.wishes,
+            clock: self.clock,
+            sub_accounts: self.sub_accounts,
+            rates: self.rates.unwrap_or(default_rates),
+            latency: self.latency,
+            admin: self.admin,
+        };
         Ok(Emulator::new(Server::start(config).await?, lifetimes))
     }
 }

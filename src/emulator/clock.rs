@@ -54,6 +54,11 @@ impl EmulatorClock {
         moved.unwrap_or(UNIX_EPOCH)
     }
 
+    /// Whether time passes by itself.
+    pub(super) fn runs(&self) -> bool {
+        self.0.fixed.is_none()
+    }
+
     /// Milliseconds since the Unix epoch.
     pub(super) fn unix_millis(&self) -> i64 {
         let base = self.0.fixed.unwrap_or_else(|| millis(SystemTime::now()));

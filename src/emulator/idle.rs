@@ -3,23 +3,72 @@
 //! The timeout covers a peer that never finishes its headers or its body as well as a kept-alive connection without requests.
 
 use axum::serve::Listener;
+use std::future::pending;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::time::{Instant, Sleep, sleep};
 
 /// How long to wait after the system refused a connection, which it does when files run out.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// A listener whose connections time out.
+/// A listener whose connections time out, and whose port can be closed for a while.
 pub(super) struct IdleListener {
-    pub(super) listener: TcpListener,
+    listener: Option<TcpListener>,
+    addr: SocketAddr,
     /// How long a connection may stay silent while something is awaited from it.
-    pub(super) patience: Duration,
+    patience: Duration,
+    /// Whether the port is to be open.
+    gate: watch::Receiver<bool>,
+    /// Whether it is.
+    open: watch::Sender<bool>,
+}
+
+impl IdleListener {
+    pub(super) fn new(
+        listener: TcpListener,
+        patience: Duration,
+        gate: watch::Receiver<bool>,
+        open: watch::Sender<bool>,
+    ) -> io::Result<Self> {
+        let addr = listener.local_addr()?;
+        Ok(Self { listener: Some(listener), addr, patience, gate, open })
+    }
+
+    /// The listener, once the port is to be open; closed until then.
+    async fn listening(&mut self) -> &TcpListener {
+        loop {
+            if !*self.gate.borrow_and_update() {
+                self.listener = None;
+                self.open.send_replace(false);
+                // Without anyone to open the port again, it stays closed.
+                if self.gate.changed().await.is_err() {
+                    pending::<()>().await;
+                }
+                continue;
+            }
+            if self.listener.is_none() {
+                self.listener = TcpListener::bind(self.addr).await.ok();
+            }
+            if self.listener.is_none() {
+                sleep(PAUSE).await;
+            } else {
+                break;
+            }
+        }
+        self.open.send_replace(true);
+        match &self.listener {
+            Some(listener) => listener,
+            None => pending().await,
+        }
+    }
 }
 
 impl Listener for IdleListener {
@@ -28,11 +77,17 @@ impl Listener for IdleListener {
 
     async fn accept(&mut self) -> (Self::Io, Self::Addr) {
         loop {
-            match self.listener.accept().await {
+            let (mut gate, patience) = (self.gate.clone(), self.patience);
+            let listener = self.listening().await;
+            let accepted = tokio::select! {
+                accepted = listener.accept() => accepted,
+                Ok(_) = gate.wait_for(|open| !open) => continue,
+            };
+            match accepted {
                 Ok((stream, peer)) => {
                     // Small answers must not wait for more to come; where the option is refused they are only slower.
                     let _ = stream.set_nodelay(true);
-                    return (IdleStream { stream, patience: self.patience, timer: Box::pin(sleep(self.patience)), waiting: false }, peer);
+                    return (IdleStream::new(stream, patience), peer);
                 }
                 Err(_) => sleep(PAUSE).await,
             }
@@ -40,22 +95,45 @@ impl Listener for IdleListener {
     }
 
     fn local_addr(&self) -> io::Result<Self::Addr> {
-        self.listener.local_addr()
+        Ok(self.addr)
     }
 }
 
-/// A connection that fails to read after too long without a byte.
+/// A connection that fails to read after too long without a byte, and to write once it is given up.
 pub(super) struct IdleStream {
-    stream: TcpStream,
+    pub(super) stream: Arc<TcpStream>,
+    pub(super) lost: Arc<AtomicBool>,
     patience: Duration,
     timer: Pin<Box<Sleep>>,
     waiting: bool,
 }
 
+impl IdleStream {
+    fn new(stream: TcpStream, patience: Duration) -> Self {
+        let (stream, lost) = (Arc::new(stream), Arc::new(AtomicBool::new(false)));
+        Self { stream, lost, patience, timer: Box::pin(sleep(patience)), waiting: false }
+    }
+
+    /// The stream is shared, so this goes through its readiness instead of its own implementation.
+    fn poll_stream(&self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        loop {
+            ready!(self.stream.poll_read_ready(cx))?;
+            match self.stream.try_read(buf.initialize_unfilled()) {
+                Ok(read) => {
+                    buf.advance(read);
+                    return Poll::Ready(Ok(()));
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+    }
+}
+
 impl AsyncRead for IdleStream {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if let Poll::Ready(read) = Pin::new(&mut this.stream).poll_read(cx, buf) {
+        if let Poll::Ready(read) = this.poll_stream(cx, buf) {
             this.waiting = false;
             return Poll::Ready(read);
         }
@@ -69,23 +147,25 @@ impl AsyncRead for IdleStream {
 
 impl AsyncWrite for IdleStream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().stream).poll_write(cx, buf)
+        loop {
+            if self.lost.load(Ordering::Acquire) {
+                return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+            }
+            ready!(self.stream.poll_write_ready(cx))?;
+            match self.stream.try_write(buf) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                written => return Poll::Ready(written),
+            }
+        }
     }
 
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
     }
 
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
-    }
-
-    fn poll_write_vectored(self: Pin<&mut Self>, cx: &mut Context<'_>, bufs: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().stream).poll_write_vectored(cx, bufs)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+    /// Nothing to do: the stream is dropped right after, and that ends the connection.
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -98,7 +178,8 @@ mod tests {
     async fn silence_ends_a_connection_and_bytes_keep_it() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let mut listener = IdleListener { listener, patience: Duration::from_millis(200) };
+        let (gate, open) = (watch::channel(true), watch::channel(true));
+        let mut listener = IdleListener::new(listener, Duration::from_millis(200), gate.1, open.0).unwrap();
         let peer = tokio::spawn(async move {
             let mut peer = TcpStream::connect(address).await.unwrap();
             for _ in 0..4 {

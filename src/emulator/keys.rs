@@ -1,10 +1,9 @@
 //! The keys, ready for use: what requests look at, made from the state and never changed.
 
-use super::account::Account;
-use super::answer::{Kind, Refusal};
+use super::answer::Refusal;
 use super::cipher::VersionKey;
-use super::sensitive::SecretBytes;
-use super::state::{KeyState, State, VersionState};
+use super::key_state::{AclState, GeneratorState, KeyState, Status, VersionState};
+use super::state::State;
 use super::token::Generator;
 use crate::error::{self, Error, ErrorKind};
 use std::collections::HashMap;
@@ -12,16 +11,19 @@ use std::sync::{Arc, OnceLock};
 
 /// The state as requests see it. A change makes a new one, so that no request holds a lock while it works.
 pub(super) struct View {
-    pub(super) account: Account,
+    /// When time changes the state next.
+    pub(super) due: Option<i64>,
     keys: HashMap<String, Arc<Key>>,
 }
 
 /// One key.
 pub(super) struct Key {
+    pub(super) id: u64,
     pub(super) tag: String,
-    enabled: bool,
+    pub(super) acl: AclState,
+    status: Status,
     versions: Vec<Version>,
-    generator_pkcs8: Option<SecretBytes>,
+    generator_state: Option<GeneratorState>,
     generator: OnceLock<Option<Generator>>,
 }
 
@@ -33,7 +35,12 @@ struct Version {
 impl View {
     pub(super) fn of(state: &State) -> error::Result<Self> {
         let keys = state.keys.iter().map(|key| Ok((key.tag.clone(), Arc::new(Key::of(key)?)))).collect::<error::Result<_>>()?;
-        Ok(Self { account: Account::new(&state.account), keys })
+        Ok(Self { due: state.due(), keys })
+    }
+
+    /// Whether every key works. [`View::of`] leaves out what takes long.
+    pub(super) fn is_valid(&self) -> bool {
+        self.keys.values().all(|key| key.versions.iter().all(|version| version.key.is_valid()))
     }
 
     pub(super) fn key(&self, tag: &str) -> Option<&Arc<Key>> {
@@ -44,22 +51,28 @@ impl View {
 impl Key {
     fn of(state: &KeyState) -> error::Result<Self> {
         let version = |version: &VersionState| {
-            let key = VersionKey::new(&state.tag, version.version, &version.key.0)?;
+            let key = VersionKey::new(&state.tag, version.version, state.key_type, state.convergent, &version.key.0)?;
             Some(Version { enabled: version.enabled, key })
         };
         let versions = state.versions.iter().map(version).collect::<Option<Vec<_>>>();
         Ok(Self {
+            id: state.id,
             tag: state.tag.clone(),
-            enabled: state.enabled,
-            versions: versions.ok_or_else(|| Error::new(ErrorKind::Malformed, "a key version has a wrong length"))?,
-            generator_pkcs8: state.token_generator.clone(),
+            acl: state.acl.clone(),
+            status: state.status,
+            versions: versions.ok_or_else(|| Error::new(ErrorKind::Malformed, "a key version is not a key of its type"))?,
+            generator_state: state.token_generator.clone(),
             generator: OnceLock::new(),
         })
     }
 
-    /// Refuses if the key is disabled.
+    /// Refuses if the key is disabled, or its deletion asked for.
     pub(super) fn usable(&self) -> Result<(), Refusal> {
-        if self.enabled { Ok(()) } else { Err(Refusal::new(Kind::InvalidStatus, "key is disabled")) }
+        match self.status {
+            Status::Enable => Ok(()),
+            Status::Disable => Err(Refusal::status("key is disabled")),
+            Status::Revoke => Err(Refusal::status("deletion of the key is asked for")),
+        }
     }
 
     /// The version that encrypts.
@@ -67,21 +80,27 @@ impl Key {
         self.versions.last().map(|version| &version.key).ok_or(Refusal::internal("key has no version"))
     }
 
+    /// The version before the current one, if there is one.
+    pub(super) fn previous(&self) -> Result<&VersionKey, Refusal> {
+        self.versions.iter().rev().nth(1).map_or_else(|| self.current(), |version| Ok(&version.key))
+    }
+
     /// The version that a ciphertext names.
     pub(super) fn version(&self, number: u32) -> Result<&VersionKey, Refusal> {
         let place = usize::try_from(number).ok().and_then(|number| number.checked_sub(1));
         let version = place.and_then(|place| self.versions.get(place)).ok_or(Refusal::request("key has no such version"))?;
-        if version.enabled { Ok(&version.key) } else { Err(Refusal::new(Kind::InvalidStatus, "key version is disabled")) }
+        if version.enabled { Ok(&version.key) } else { Err(Refusal::status("key version is disabled")) }
     }
 
-    /// The token generator, if the key has one. Parsed when first asked for, because most emulators never see a token.
+    /// The token generator, if there is one that has signed yet. Parsed when first asked for, because most emulators never see a
+    /// token.
     pub(super) fn generator(&self) -> Option<&Generator> {
-        let pkcs8 = self.generator_pkcs8.as_ref()?;
+        let pkcs8 = self.generator_state.as_ref()?.pkcs8.as_ref()?;
         self.generator.get_or_init(|| Generator::from_pkcs8(&pkcs8.0)).as_ref()
     }
 
-    /// Whether the key has a token generator, usable or not.
-    pub(super) fn has_generator(&self) -> bool {
-        self.generator_pkcs8.is_some()
+    /// The number of the token generator, whether it has signed yet or not.
+    pub(super) fn generator_id(&self) -> Option<&str> {
+        self.generator_state.as_ref().map(|generator| generator.id.as_str())
     }
 }

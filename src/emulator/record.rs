@@ -1,6 +1,7 @@
 //! The record of requests: what a test asserts on. Nothing in it is secret.
 
 use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 
 /// How many requests are kept; older ones are only counted.
@@ -32,14 +33,20 @@ pub struct RecordedRequest {
     pub method: String,
     /// The path as received, without the query.
     pub path: String,
+    /// Where it came from.
+    pub peer: IpAddr,
+    /// Which call it is, by the name that the guide lists; none if it is none of the service's.
+    pub action: Option<&'static str>,
     /// Which row of authentication the request came under.
     pub auth: AuthRow,
-    /// The HTTP status of the answer.
+    /// The HTTP status of the answer; 0 if a fault kept it from having one.
     pub status: u16,
     /// How many plaintexts or ciphertexts it carried: 1 for the single form; 0 if it carries none or was refused before that.
     pub items: usize,
     /// Why it was refused, for people. The answer does not say it.
     pub refusal: Option<&'static str>,
+    /// The kind of fault it met, by the name that the guide lists.
+    pub fault: Option<&'static str>,
 }
 
 #[derive(Default)]

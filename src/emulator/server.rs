@@ -3,13 +3,19 @@
 //! The server has a thread and a runtime of its own. So it answers callers that block, does not mind a paused clock in a test's
 //! runtime, and when it ends, everything it started ends with it.
 
+use super::account::{Accounts, SubAccount};
+use super::admin;
 use super::app::App;
 use super::clock::EmulatorClock;
+use super::faults::Faults;
 use super::idle::IdleListener;
+use super::peer::Peer;
 use super::record::Record;
 use super::service;
 use super::state::Wishes;
 use super::store::Store;
+use super::throttle::{Rates, Throttle};
+use super::usage::Usage;
 use crate::error::{Error, ErrorKind, Result};
 use axum::Router;
 use std::net::{SocketAddr, TcpListener};
@@ -32,12 +38,17 @@ pub(super) struct Config {
     pub(super) state_dir: Option<PathBuf>,
     pub(super) wishes: Wishes,
     pub(super) clock: EmulatorClock,
+    pub(super) sub_accounts: Vec<SubAccount>,
+    pub(super) rates: Rates,
+    pub(super) latency: Duration,
+    pub(super) admin: Option<SocketAddr>,
 }
 
 /// A server that runs until it is dropped.
 pub(super) struct Server {
     pub(super) app: Arc<App>,
     pub(super) addr: SocketAddr,
+    pub(super) admin: Option<SocketAddr>,
     runtime: Handle,
     phase: watch::Sender<Phase>,
     ended: Option<oneshot::Receiver<()>>,
@@ -54,7 +65,16 @@ enum Phase {
 struct Ready {
     app: Arc<App>,
     addr: SocketAddr,
+    admin: Option<SocketAddr>,
     runtime: Handle,
+}
+
+/// What is listened on.
+struct Ports {
+    service: TcpListener,
+    admin: Option<TcpListener>,
+    gate: watch::Receiver<bool>,
+    open: watch::Sender<bool>,
 }
 
 impl Server {
@@ -69,8 +89,8 @@ impl Server {
                 drop(end);
             })
             .map_err(|error| failed("cannot start the emulator's thread", error))?;
-        let Ready { app, addr, runtime } = started.await.unwrap_or_else(|_| Err(stopped()))?;
-        Ok(Self { app, addr, runtime, phase, ended: Some(ended), thread: Some(thread) })
+        let Ready { app, addr, admin, runtime } = started.await.unwrap_or_else(|_| Err(stopped()))?;
+        Ok(Self { app, addr, admin, runtime, phase, ended: Some(ended), thread: Some(thread) })
     }
 
     /// Runs `work`, which may block, away from the caller's and the server's thread.
@@ -101,10 +121,10 @@ impl Drop for Server {
 
 fn run(config: Config, ready: oneshot::Sender<Result<Ready>>, phases: watch::Receiver<Phase>) {
     match prepare(config) {
-        Ok((runtime, listener, prepared)) => {
+        Ok((runtime, ports, prepared)) => {
             let app = Arc::clone(&prepared.app);
             if ready.send(Ok(prepared)).is_ok() {
-                runtime.block_on(serve(listener, app, phases));
+                runtime.block_on(serve(ports, app, phases));
             }
             // Not to wait for a token generator that is being made.
             runtime.shutdown_background();
@@ -114,26 +134,49 @@ fn run(config: Config, ready: oneshot::Sender<Result<Ready>>, phases: watch::Rec
     }
 }
 
-fn prepare(config: Config) -> Result<(Runtime, TcpListener, Ready)> {
-    let listener = TcpListener::bind(config.listen)
-        .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
-        .map_err(|error| failed(&format!("cannot listen on {}", config.listen), error))?;
-    let addr = listener.local_addr().map_err(|error| failed("cannot tell the emulator's address", error))?;
-    let store = Store::open(config.state_dir, &config.wishes)?;
+fn prepare(config: Config) -> Result<(Runtime, Ports, Ready)> {
+    let (service, addr) = listen(config.listen)?;
+    let (admin, admin_addr) = config.admin.map(listen).transpose()?.unzip();
+    let ((gate, gated), (open, opened)) = (watch::channel(true), watch::channel(true));
+    let store = Store::open(config.state_dir, &config.wishes, config.clock.unix_millis())?;
+    let accounts = store.read(|state| Accounts::new(&state.account, &config.sub_accounts))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .thread_name("ncp-kms-emulator")
         .build()
         .map_err(|error| failed("cannot start the emulator's runtime", error))?;
-    let app = Arc::new(App { store, clock: config.clock, record: Record::default() });
-    let ready = Ready { app, addr, runtime: runtime.handle().clone() };
-    Ok((runtime, listener, ready))
+    let app = Arc::new(App {
+        store,
+        accounts,
+        clock: config.clock,
+        record: Record::default(),
+        usage: Usage::default(),
+        throttle: Throttle::new(config.rates),
+        faults: Faults::new(config.latency, gate, opened),
+        base_url: format!("http://{addr}"),
+    });
+    let ready = Ready { app, addr, admin: admin_addr, runtime: runtime.handle().clone() };
+    Ok((runtime, Ports { service, admin, gate: gated, open }, ready))
 }
 
-async fn serve(listener: TcpListener, app: Arc<App>, mut phases: watch::Receiver<Phase>) {
+fn listen(on: SocketAddr) -> Result<(TcpListener, SocketAddr)> {
+    let listener = TcpListener::bind(on)
+        .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
+        .map_err(|error| failed(&format!("cannot listen on {on}"), error))?;
+    let addr = listener.local_addr().map_err(|error| failed("cannot tell the emulator's address", error))?;
+    Ok((listener, addr))
+}
+
+async fn serve(ports: Ports, app: Arc<App>, mut phases: watch::Receiver<Phase>) {
     // Fails only outside a runtime.
-    let Ok(listener) = tokio::net::TcpListener::from_std(listener) else { return };
-    let router = Router::new().fallback(service::serve).with_state(app);
+    let Ok(listener) = tokio::net::TcpListener::from_std(ports.service) else { return };
+    let Ok(listener) = IdleListener::new(listener, PATIENCE, ports.gate, ports.open) else { return };
+    if let Some(Ok(admin)) = ports.admin.map(tokio::net::TcpListener::from_std) {
+        let router = Router::new().fallback(admin::serve).with_state(Arc::clone(&app));
+        // Ends with the runtime, without waiting for anyone.
+        tokio::spawn(axum::serve(admin, router).into_future());
+    }
+    let router = Router::new().fallback(service::serve).with_state(app).into_make_service_with_connect_info::<Peer>();
     let mut draining = phases.clone();
     let mut grace = phases.clone();
     // A phase that cannot be waited for has lost its sender, which means to stop too.
@@ -141,7 +184,7 @@ async fn serve(listener: TcpListener, app: Arc<App>, mut phases: watch::Receiver
         let _ = draining.wait_for(|phase| *phase != Phase::Serving).await;
     };
     tokio::select! {
-        _ = axum::serve(IdleListener { listener, patience: PATIENCE }, router).with_graceful_shutdown(drain) => {}
+        _ = axum::serve(listener, router).with_graceful_shutdown(drain) => {}
         () = async {
             let _ = grace.wait_for(|phase| *phase != Phase::Serving).await;
             tokio::time::sleep(GRACE).await;

@@ -1,9 +1,11 @@
 //! What an emulator remembers, and the rules by which that changes. Knows no file and no network.
 
-use super::cipher::KEY_LEN;
-use super::sensitive::{SecretBytes, secret_text};
+use super::answer::{Kind, Refusal};
+use super::key_state::{KeyState, Status};
+use super::kind::{KeyKind, KeyType};
+use super::random;
+use super::sensitive::secret_text;
 use super::text;
-use crate::error::{Error, ErrorKind, Result};
 use aws_lc_rs::digest;
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
@@ -12,7 +14,7 @@ use zeroize::Zeroizing;
 /// Name of the key that every emulator starts with.
 const READY_KEY_NAME: &str = "emulator-key";
 /// Version of the state file this release writes.
-pub(super) const FILE_VERSION: u32 = 1;
+pub(super) const FILE_VERSION: u32 = 2;
 /// What tells a state file from other JSON.
 pub(super) const FILE_FORMAT: &str = "ncp-envelope-emulator";
 
@@ -23,6 +25,9 @@ pub(super) struct State {
     format: String,
     version: u32,
     pub(super) ready_key: String,
+    /// Deleting the ready-made key is allowed, and must not look like damage later.
+    ready_key_deleted: bool,
+    next_key_id: u64,
     pub(super) account: AccountState,
     pub(super) keys: Vec<KeyState>,
 }
@@ -39,26 +44,6 @@ pub(super) struct AccountState {
     pub(super) apigw_api_key: Zeroizing<String>,
 }
 
-#[derive(Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct KeyState {
-    pub(super) tag: String,
-    pub(super) name: String,
-    pub(super) enabled: bool,
-    /// The oldest first; the number of each is its place, from 1.
-    pub(super) versions: Vec<VersionState>,
-    /// PKCS#8 of the token generator's signing key, once there is one.
-    pub(super) token_generator: Option<SecretBytes>,
-}
-
-#[derive(Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct VersionState {
-    pub(super) version: u32,
-    pub(super) enabled: bool,
-    pub(super) key: SecretBytes,
-}
-
 /// What the owner of a new emulator may decide instead of chance.
 #[derive(Clone, Default)]
 pub(super) struct Wishes {
@@ -68,48 +53,61 @@ pub(super) struct Wishes {
 }
 
 impl State {
-    /// A new account with one key.
-    pub(super) fn new(wishes: &Wishes) -> Result<Self> {
+    /// A new account with one key, whose token generator is on.
+    pub(super) fn new(wishes: &Wishes, now: i64) -> Result<Self, Refusal> {
         let (access_key, secret_key) = match &wishes.account {
             Some((access_key, secret_key)) => (access_key.clone(), secret_key.clone()),
-            None => (random_text(20)?.to_string(), random_text(40)?),
+            None => (random::text(20)?.to_string(), random::text(40)?),
         };
         let apigw_api_key = match &wishes.apigw_api_key {
             Some(key) => key.clone(),
-            None => random_text(40)?,
+            None => random::text(40)?,
         };
-        let account = AccountState { id: random_uuid()?, access_key, secret_key, apigw_api_key };
-        let mut state = Self { format: FILE_FORMAT.into(), version: FILE_VERSION, ready_key: String::new(), account, keys: Vec::new() };
+        let account = AccountState { id: random::uuid()?, access_key, secret_key, apigw_api_key };
+        let mut state = Self {
+            format: FILE_FORMAT.into(),
+            version: FILE_VERSION,
+            ready_key: String::new(),
+            ready_key_deleted: false,
+            next_key_id: 1,
+            account,
+            keys: Vec::new(),
+        };
         let tag = match &wishes.key_tag {
             Some(tag) => tag.clone(),
             None => state.tag_for(READY_KEY_NAME),
         };
         state.ready_key = tag.clone();
-        state.add_key(READY_KEY_NAME, tag)?;
+        let (key_type, convergent) = KeyKind::Aes256.terms();
+        state.add_key(READY_KEY_NAME, tag, key_type, convergent, now)?.install_generator(now)?;
         state.check()?;
         Ok(state)
     }
 
-    /// Refuses a state that no emulator can have written.
-    pub(super) fn check(&self) -> Result<()> {
+    /// Refuses a state that no emulator can have written. The keys themselves are looked at when a view is made of it.
+    pub(super) fn check(&self) -> Result<(), Refusal> {
         let credentials = [&self.account.access_key, &*self.account.secret_key, &*self.account.apigw_api_key];
-        if credentials.iter().any(|text| text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_graphic())) {
-            return Err(invalid("credentials must be printable ASCII without spaces, and not empty"));
+        if !credentials.into_iter().all(|text| is_credential(text)) {
+            return Err(Refusal::request("credentials must be printable ASCII without spaces, and not empty"));
         }
-        let mut tags = HashSet::new();
+        let (mut tags, mut ids) = (HashSet::new(), HashSet::new());
         for key in &self.keys {
-            let numbered =
-                key.versions.iter().zip(1..).all(|(version, number)| version.version == number && version.key.0.len() == KEY_LEN);
-            if !numbered || key.versions.is_empty() {
-                return Err(invalid("a key has no versions, or they are not in order"));
+            if key.versions.is_empty() || !key.versions.iter().zip(1..).all(|(version, number)| version.version == number) {
+                return Err(Refusal::request("a key has no versions, or they are not in order"));
             }
             if key.tag.is_empty() || !key.tag.bytes().all(|byte| byte.is_ascii_alphanumeric()) || !tags.insert(&key.tag) {
-                return Err(invalid("key tags must be ASCII letters and digits, not empty, and each must be there once"));
+                return Err(Refusal::request("key tags must be ASCII letters and digits, not empty, and each must be there once"));
+            }
+            if key.id >= self.next_key_id || !ids.insert(key.id) || key.rotation_period == 0 {
+                return Err(Refusal::request("a key's number or period is not one that is given out"));
+            }
+            if (key.status == Status::Revoke) != key.destroy_date.is_some() || (key.convergent && key.key_type != KeyType::Aes256) {
+                return Err(Refusal::request("a key's state contradicts itself"));
             }
         }
-        match tags.contains(&self.ready_key) {
+        match tags.contains(&self.ready_key) || self.ready_key_deleted {
             true => Ok(()),
-            false => Err(invalid("the ready-made key is missing")),
+            false => Err(Refusal::request("the ready-made key is missing")),
         }
     }
 
@@ -120,68 +118,76 @@ impl State {
             && wishes.key_tag.as_ref().is_none_or(|tag| *tag == self.ready_key)
     }
 
-    /// Adds an AES-256 key and gives its tag.
-    pub(super) fn create_key(&mut self, name: &str) -> Result<String> {
+    /// Adds a key.
+    pub(super) fn create_key(&mut self, name: &str, key_type: KeyType, convergent: bool, now: i64) -> Result<&mut KeyState, Refusal> {
+        if convergent && key_type != KeyType::Aes256 {
+            return Err(Refusal::request("only AES256 keys can be convergent"));
+        }
+        self.check_name(name)?;
+        let tag = self.tag_for(name);
+        if self.keys.iter().any(|key| key.tag == tag) {
+            return Err(Refusal::request("there is a key of this name already"));
+        }
+        self.add_key(name, tag, key_type, convergent, now)
+    }
+
+    /// Gives a key another name. Its tag stays.
+    pub(super) fn rename_key(&mut self, tag: &str, name: &str) -> Result<(), Refusal> {
+        if self.key(tag)?.name != name {
+            self.check_name(name)?;
+            self.key(tag)?.name = name.into();
+        }
+        Ok(())
+    }
+
+    /// Deletes a key whose deletion is asked for.
+    pub(super) fn delete_key(&mut self, tag: &str) -> Result<(), Refusal> {
+        if self.key(tag)?.status != Status::Revoke {
+            return Err(Refusal::status("deletion of the key is not asked for"));
+        }
+        self.remove(tag);
+        Ok(())
+    }
+
+    /// The key with this tag.
+    pub(super) fn key(&mut self, tag: &str) -> Result<&mut KeyState, Refusal> {
+        self.keys.iter_mut().find(|key| key.tag == tag).ok_or(UNKNOWN_KEY)
+    }
+
+    /// When time changes anything next.
+    pub(super) fn due(&self) -> Option<i64> {
+        self.keys.iter().filter_map(KeyState::due).min()
+    }
+
+    /// Does what time has brought about up to `now`: deletions and automatic rotations.
+    pub(super) fn settle(&mut self, now: i64) -> Result<(), Refusal> {
+        let gone: Vec<_> =
+            self.keys.iter().filter(|key| key.destroy_date.is_some_and(|date| date <= now)).map(|key| key.tag.clone()).collect();
+        gone.iter().for_each(|tag| self.remove(tag));
+        self.keys.iter_mut().try_for_each(|key| key.settle(now))
+    }
+
+    fn remove(&mut self, tag: &str) {
+        self.keys.retain(|key| key.tag != tag);
+        self.ready_key_deleted |= tag == self.ready_key;
+    }
+
+    fn check_name(&self, name: &str) -> Result<(), Refusal> {
         let first = name.bytes().next().is_some_and(|byte| byte.is_ascii_alphabetic());
         let rest = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
         if !first || !rest || !(3..=15).contains(&name.len()) {
-            return Err(invalid("a key name is 3 to 15 letters, digits, hyphens and underscores, a letter first"));
+            return Err(Refusal::request("a key name is 3 to 15 letters, digits, hyphens and underscores, a letter first"));
         }
-        let tag = self.tag_for(name);
-        if self.keys.iter().any(|key| key.name == name || key.tag == tag) {
-            return Err(invalid("there is a key of this name already"));
+        match self.keys.iter().any(|key| key.name == name) {
+            true => Err(Refusal::request("there is a key of this name already")),
+            false => Ok(()),
         }
-        self.add_key(name, tag.clone())?;
-        Ok(tag)
     }
 
-    /// Adds a version, which becomes the current one, and gives its number.
-    pub(super) fn rotate_key(&mut self, tag: &str) -> Result<u32> {
-        let key = self.key(tag)?;
-        if !key.enabled {
-            return Err(Error::new(ErrorKind::KeyUnusable, "a disabled key cannot be rotated"));
-        }
-        let version = u32::try_from(key.versions.len()).ok().and_then(|count| count.checked_add(1));
-        let version = version.ok_or_else(|| Error::new(ErrorKind::LimitExceeded, "key has too many versions"))?;
-        key.versions.push(VersionState { version, enabled: true, key: SecretBytes(random_bytes(KEY_LEN)?) });
-        Ok(version)
-    }
-
-    /// Enables or disables a key. The states of its versions stay as they are.
-    pub(super) fn set_key_enabled(&mut self, tag: &str, enabled: bool) -> Result<()> {
-        self.key(tag)?.enabled = enabled;
-        Ok(())
-    }
-
-    /// Enables or disables one version; the current one stays enabled.
-    pub(super) fn set_version_enabled(&mut self, tag: &str, version: u32, enabled: bool) -> Result<()> {
-        let key = self.key(tag)?;
-        if !key.enabled {
-            return Err(Error::new(ErrorKind::KeyUnusable, "versions of a disabled key cannot be changed"));
-        }
-        let current = key.versions.last().map(|current| current.version);
-        if !enabled && current == Some(version) {
-            return Err(invalid("the current version of a key cannot be disabled"));
-        }
-        let found = key.versions.iter_mut().find(|candidate| candidate.version == version);
-        found.ok_or_else(|| Error::new(ErrorKind::KeyUnusable, "the key has no such version"))?.enabled = enabled;
-        Ok(())
-    }
-
-    /// Gives a key the token generator `pkcs8`, unless it has one.
-    pub(super) fn set_token_generator(&mut self, tag: &str, pkcs8: Zeroizing<Vec<u8>>) -> Result<()> {
-        self.key(tag)?.token_generator.get_or_insert(SecretBytes(pkcs8));
-        Ok(())
-    }
-
-    fn key(&mut self, tag: &str) -> Result<&mut KeyState> {
-        self.keys.iter_mut().find(|key| key.tag == tag).ok_or_else(unknown_key)
-    }
-
-    fn add_key(&mut self, name: &str, tag: String) -> Result<()> {
-        let first = VersionState { version: 1, enabled: true, key: SecretBytes(random_bytes(KEY_LEN)?) };
-        self.keys.push(KeyState { tag, name: name.into(), enabled: true, versions: vec![first], token_generator: None });
-        Ok(())
+    fn add_key(&mut self, name: &str, tag: String, key_type: KeyType, convergent: bool, now: i64) -> Result<&mut KeyState, Refusal> {
+        self.keys.push(KeyState::new(self.next_key_id, tag, name, key_type, convergent, now)?);
+        self.next_key_id += 1;
+        self.keys.last_mut().ok_or(UNKNOWN_KEY)
     }
 
     /// The service derives tags from names in a way it does not tell; 64 hexadecimal digits is what they look like.
@@ -192,37 +198,23 @@ impl State {
 }
 
 /// What every call about a key that is not there fails with.
-pub(super) fn unknown_key() -> Error {
-    Error::new(ErrorKind::KeyUnusable, "the emulator has no key with this tag")
-}
+pub(super) const UNKNOWN_KEY: Refusal = Refusal::new(Kind::NotFound, "the emulator has no key with this tag");
 
-fn invalid(message: &'static str) -> Error {
-    Error::new(ErrorKind::InvalidInput, message)
-}
-
-fn random_bytes(len: usize) -> Result<Zeroizing<Vec<u8>>> {
-    let mut bytes = Zeroizing::new(vec![0; len]);
-    aws_lc_rs::rand::fill(&mut bytes).map_err(|_| Error::new(ErrorKind::Internal, "the system's random source failed"))?;
-    Ok(bytes)
-}
-
-/// Five bits of chance a character.
-fn random_text(len: usize) -> Result<Zeroizing<String>> {
-    const LETTERS: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
-    Ok(Zeroizing::new(random_bytes(len)?.iter().map(|byte| char::from(LETTERS[usize::from(byte % 32)])).collect()))
-}
-
-fn random_uuid() -> Result<String> {
-    let mut bytes = random_bytes(16)?;
-    bytes[6] = bytes[6] & 0x0f | 0x40;
-    bytes[8] = bytes[8] & 0x3f | 0x80;
-    let hex = text::hex(&bytes);
-    Ok(format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]))
+/// Whether this can be an access key, secret key or API key.
+pub(super) fn is_credential(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const NOW: i64 = 1_700_000_000_000;
+    const DAY: i64 = 24 * 3_600_000;
+
+    fn state() -> State {
+        State::new(&Wishes::default(), NOW).unwrap()
+    }
 
     #[test]
     fn a_new_state_is_consistent_and_fulfils_its_wishes() {
@@ -231,32 +223,77 @@ mod tests {
             apigw_api_key: Some(Zeroizing::new("gateway".into())),
             key_tag: Some("tag1".into()),
         };
-        let state = State::new(&wishes).unwrap();
-        assert!(state.fulfils(&wishes));
-        assert!(state.fulfils(&Wishes::default()));
-        assert!(!State::new(&Wishes::default()).unwrap().fulfils(&wishes));
+        let new = State::new(&wishes, NOW).unwrap();
+        assert!(new.fulfils(&wishes));
+        assert!(new.fulfils(&Wishes::default()));
+        assert!(!state().fulfils(&wishes));
         for tag in ["", "a/b", "a b", "\u{e9}"] {
-            assert!(State::new(&Wishes { key_tag: Some(tag.into()), ..Wishes::default() }).is_err(), "{tag}");
+            assert!(State::new(&Wishes { key_tag: Some(tag.into()), ..Wishes::default() }, NOW).is_err(), "{tag}");
         }
-        assert!(State::new(&Wishes { account: Some((String::new(), Zeroizing::default())), ..Wishes::default() }).is_err());
+        let wishes = Wishes { account: Some((String::new(), Zeroizing::default())), ..Wishes::default() };
+        assert!(State::new(&wishes, NOW).is_err());
     }
 
     #[test]
     fn names_and_states_follow_the_rules() {
-        let mut state = State::new(&Wishes::default()).unwrap();
+        let mut state = state();
         for name in ["ab", "1abc", "a b", "a234567890123456", "emulator-key"] {
-            assert_eq!(state.create_key(name).unwrap_err().kind(), ErrorKind::InvalidInput, "{name}");
+            assert_eq!(state.create_key(name, KeyType::Aes256, false, NOW).map(|_| ()).unwrap_err().kind, Kind::InvalidRequest, "{name}");
         }
-        let tag = state.create_key("second").unwrap();
+        assert!(state.create_key("second", KeyType::Rsa2048, true, NOW).is_err());
+        let key = state.create_key("second", KeyType::Aes256, false, NOW).unwrap();
+        let tag = key.tag.clone();
         assert_eq!(tag.len(), 64);
-        assert!(state.set_version_enabled(&tag, 1, false).is_err());
-        assert_eq!(state.rotate_key(&tag).unwrap(), 2);
-        state.set_version_enabled(&tag, 1, false).unwrap();
-        assert!(state.set_version_enabled(&tag, 3, false).is_err());
-        state.set_key_enabled(&tag, false).unwrap();
-        assert!(state.rotate_key(&tag).is_err());
-        assert!(state.set_version_enabled(&tag, 1, true).is_err());
-        assert_eq!(state.rotate_key("none").unwrap_err().kind(), ErrorKind::KeyUnusable);
+        assert!(key.set_version_enabled(1, false, NOW).is_err());
+        assert_eq!(key.rotate(NOW).unwrap().version, 2);
+        key.set_version_enabled(1, false, NOW).unwrap();
+        assert!(key.set_version_enabled(3, false, NOW).is_err());
+        key.set_enabled(false, NOW).unwrap();
+        assert!(key.rotate(NOW).is_err());
+        assert!(key.set_version_enabled(1, true, NOW).is_err());
+        assert!(state.delete_key(&tag).is_err());
+        assert_eq!(state.key("none").map(|_| ()).unwrap_err().kind, Kind::NotFound);
+        state.check().unwrap();
+    }
+
+    #[test]
+    fn rotations_that_are_due_are_made_one_by_one() {
+        let mut state = state();
+        let tag = state.ready_key.clone();
+        let key = state.key(&tag).unwrap();
+        key.set_auto_rotation(true, NOW);
+        key.set_rotation_period(10, NOW).unwrap();
+        key.rotate(NOW + DAY).unwrap();
+        assert_eq!(key.due(), Some(NOW + 10 * DAY));
+        state.settle(NOW + 10 * DAY - 1).unwrap();
+        assert_eq!(state.key(&tag).unwrap().current(), 2);
+        state.settle(NOW + 35 * DAY).unwrap();
+        let key = state.key(&tag).unwrap();
+        assert_eq!((key.current(), key.due()), (5, Some(NOW + 40 * DAY)));
+        assert_eq!(key.versions[4].rotated_date, NOW + 30 * DAY);
+        // Disabled keys miss theirs.
+        key.set_enabled(false, NOW).unwrap();
+        state.settle(NOW + 41 * DAY).unwrap();
+        let key = state.key(&tag).unwrap();
+        assert_eq!((key.current(), key.due()), (5, Some(NOW + 50 * DAY)));
+        // However far the clock jumps, this ends.
+        key.set_enabled(true, NOW).unwrap();
+        state.settle(i64::MAX).unwrap();
+        assert_eq!(state.key(&tag).unwrap().current(), 100);
+        state.check().unwrap();
+    }
+
+    #[test]
+    fn a_key_goes_after_72_hours() {
+        let mut state = state();
+        let tag = state.ready_key.clone();
+        state.key(&tag).unwrap().request_deletion(NOW).unwrap();
+        assert!(state.key(&tag).unwrap().request_deletion(NOW).is_err());
+        state.check().unwrap();
+        state.settle(NOW + 3 * DAY - 1).unwrap();
+        assert_eq!(state.keys.len(), 1);
+        state.settle(NOW + 3 * DAY).unwrap();
+        assert!(state.keys.is_empty());
         state.check().unwrap();
     }
 }

@@ -4,6 +4,7 @@
 //! creates or changes it holds a lock file meanwhile, and reads the file again under the lock, so that two processes that share
 //! a directory do not undo each other's changes.
 
+use super::answer::Refusal;
 use super::keys::View;
 use super::state::{FILE_FORMAT, FILE_VERSION, State, Wishes};
 use crate::error::{Error, ErrorKind, Result};
@@ -26,15 +27,17 @@ pub(super) struct Store {
 
 impl Store {
     /// Opens the state in `dir`, and makes it as `wishes` say if there is none; without `dir`, the state is not kept.
-    pub(super) fn open(dir: Option<PathBuf>, wishes: &Wishes) -> Result<Self> {
+    pub(super) fn open(dir: Option<PathBuf>, wishes: &Wishes, now: i64) -> Result<Self> {
         let state = match &dir {
-            Some(dir) => open_or_create(dir, wishes)?,
-            None => State::new(wishes)?,
+            Some(dir) => open_or_create(dir, wishes, now)?,
+            None => State::new(wishes, now).map_err(Error::from)?,
         };
         if !state.fulfils(wishes) {
             return Err(Error::new(ErrorKind::InvalidInput, "the state directory holds another account or key tag than the one asked for"));
         }
-        let view = RwLock::new(Arc::new(View::of(&state)?));
+        let view = View::of(&state).ok().filter(View::is_valid);
+        let view = view.ok_or_else(|| damaged(&dir.as_deref().map(path).unwrap_or_default()))?;
+        let view = RwLock::new(Arc::new(view));
         Ok(Self { dir, state: Mutex::new(state), view })
     }
 
@@ -49,13 +52,20 @@ impl Store {
     }
 
     /// Changes the state; it is in the file when this returns. A failure changes nothing. Blocks while the file is written.
-    pub(super) fn change<T>(&self, change: impl FnOnce(&mut State) -> Result<T>) -> Result<T> {
+    ///
+    /// What time has brought about by `now` is done first.
+    pub(super) fn change<T, E: From<Error> + From<Refusal>>(
+        &self,
+        now: i64,
+        change: impl FnOnce(&mut State) -> std::result::Result<T, E>,
+    ) -> std::result::Result<T, E> {
         let mut current = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let lock = self.dir.as_deref().map(lock).transpose()?;
         let mut next = match &self.dir {
             Some(dir) => read(&path(dir))?.ok_or_else(|| Error::new(ErrorKind::Io, "the emulator's state file is gone"))?,
             None => current.clone(),
         };
+        next.settle(now)?;
         let result = change(&mut next)?;
         let view = Arc::new(View::of(&next)?);
         if let Some(dir) = &self.dir {
@@ -72,7 +82,7 @@ fn path(dir: &Path) -> PathBuf {
     dir.join("state.json")
 }
 
-fn open_or_create(dir: &Path, wishes: &Wishes) -> Result<State> {
+fn open_or_create(dir: &Path, wishes: &Wishes, now: i64) -> Result<State> {
     create_dir(dir).map_err(|error| failed("cannot create the state directory", dir, error))?;
     let path = path(dir);
     if let Some(state) = read(&path)? {
@@ -82,7 +92,7 @@ fn open_or_create(dir: &Path, wishes: &Wishes) -> Result<State> {
     if let Some(state) = read(&path)? {
         return Ok(state);
     }
-    let state = State::new(wishes)?;
+    let state = State::new(wishes, now)?;
     write(dir, &state)?;
     Ok(state)
 }
@@ -123,19 +133,22 @@ fn read(path: &Path) -> Result<Option<State>> {
         format: String,
         version: u32,
     }
-    let damaged = || Error::new(ErrorKind::Malformed, format!("state file {} is damaged; move it away to start anew", path.display()));
-    let head: Head = serde_json::from_slice(&text).map_err(|_| damaged())?;
+    let head: Head = serde_json::from_slice(&text).map_err(|_| damaged(path))?;
     if head.format != FILE_FORMAT {
-        return Err(damaged());
+        return Err(damaged(path));
     }
     if head.version != FILE_VERSION {
         let message = format!("state file {} is of version {}; this release reads version {FILE_VERSION}", path.display(), head.version);
         return Err(Error::new(ErrorKind::UnsupportedVersion, message));
     }
     // The parser's own errors may quote what they read, so they go no further.
-    let state: State = serde_json::from_slice(&text).map_err(|_| damaged())?;
-    state.check().map_err(|_| damaged())?;
+    let state: State = serde_json::from_slice(&text).map_err(|_| damaged(path))?;
+    state.check().map_err(|_| damaged(path))?;
     Ok(Some(state))
+}
+
+fn damaged(path: &Path) -> Error {
+    Error::new(ErrorKind::Malformed, format!("state file {} is damaged; move it away to start anew", path.display()))
 }
 
 fn write(dir: &Path, state: &State) -> Result<()> {

@@ -4,7 +4,7 @@ use super::answer::Refusal;
 use super::token::Lifetime;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde::de::{SeqAccess, Visitor};
+use serde::de::{Error as _, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use std::borrow::Cow;
@@ -12,6 +12,8 @@ use std::fmt;
 
 /// The longest encryption context in bytes, decoded.
 const MAX_CONTEXT: usize = 50;
+/// The most that is signed, in bytes.
+const MAX_SIGNED: usize = 8 * 1024;
 /// The longest lifetime of a token in hours: two years.
 const MAX_HOURS: u64 = 17_520;
 const ACCESS_HOURS: u64 = 72;
@@ -24,8 +26,37 @@ pub(super) struct CipherRequest<'a> {
     pub(super) plaintext: Option<Texts<'a>>,
     #[serde(borrow, default)]
     pub(super) ciphertext: Option<Texts<'a>>,
+    #[serde(default, deserialize_with = "context")]
+    pub(super) context: Option<Vec<u8>>,
+}
+
+/// Body of create-custom-key. All of it may be left out.
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct CustomKeyRequest {
+    #[serde(default)]
+    pub(super) request_plain_key: Option<bool>,
+    #[serde(default)]
+    bits: Option<u32>,
+    #[serde(default, deserialize_with = "context")]
+    pub(super) context: Option<Vec<u8>>,
+}
+
+/// Body of sign and verify.
+#[derive(Deserialize)]
+pub(super) struct SignRequest<'a> {
     #[serde(borrow, default)]
-    context: Option<Cow<'a, str>>,
+    data: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    signature: Option<Cow<'a, str>>,
+}
+
+/// Body of get-pub-key. May be left out.
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct PublicKeyRequest {
+    #[serde(default)]
+    pub(super) key_version: Option<u32>,
 }
 
 /// Body of the calls that issue tokens.
@@ -46,23 +77,51 @@ pub(super) enum Texts<'a> {
 
 impl<'a> CipherRequest<'a> {
     pub(super) fn parse(body: &'a [u8]) -> Result<Self, Refusal> {
-        let request: Self = object(body)?;
-        // A key without convergent encryption has no use for a context, but a malformed one is refused all the same.
-        if let Some(context) = &request.context
-            && STANDARD.decode(context.as_bytes()).map_err(|_| Refusal::request("context is not base64"))?.len() > MAX_CONTEXT
-        {
-            return Err(Refusal::request("context is longer than 50 bytes"));
+        object(body)
+    }
+}
+
+impl CustomKeyRequest {
+    pub(super) fn parse(body: &[u8]) -> Result<Self, Refusal> {
+        object_or_nothing(body)
+    }
+
+    /// Length of the key to make, in bytes.
+    pub(super) fn length(&self) -> Result<usize, Refusal> {
+        match self.bits {
+            Some(128) => Ok(16),
+            None | Some(256) => Ok(32),
+            Some(512) => Ok(64),
+            Some(_) => Err(Refusal::request("bits are not 128, 256 or 512")),
         }
-        Ok(request)
+    }
+}
+
+impl<'a> SignRequest<'a> {
+    pub(super) fn parse(body: &'a [u8]) -> Result<Self, Refusal> {
+        object(body)
+    }
+
+    pub(super) fn data(&self) -> Result<Vec<u8>, Refusal> {
+        let data = self.data.as_deref().ok_or(Refusal::request("a required field is missing"))?;
+        let data = STANDARD.decode(data).map_err(|_| Refusal::request("data is not base64"))?;
+        if data.len() > MAX_SIGNED { Err(Refusal::request("data is longer than 8 KB")) } else { Ok(data) }
+    }
+
+    pub(super) fn signature(&self) -> Result<&str, Refusal> {
+        self.signature.as_deref().ok_or(Refusal::request("a required field is missing"))
+    }
+}
+
+impl PublicKeyRequest {
+    pub(super) fn parse(body: &[u8]) -> Result<Self, Refusal> {
+        object_or_nothing(body)
     }
 }
 
 impl TokenRequest {
     pub(super) fn parse(body: &[u8]) -> Result<Self, Refusal> {
-        if body.is_empty() {
-            return Ok(Self::default());
-        }
-        object(body)
+        object_or_nothing(body)
     }
 
     pub(super) fn access(&self) -> Result<Lifetime, Refusal> {
@@ -74,10 +133,22 @@ impl TokenRequest {
     }
 }
 
-fn object<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Refusal> {
+/// A body whose fields are all optional may be missing as a whole.
+pub(super) fn object_or_nothing<'a, T: Deserialize<'a> + Default>(body: &'a [u8]) -> Result<T, Refusal> {
+    if body.is_empty() { Ok(T::default()) } else { object(body) }
+}
+
+pub(super) fn object<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Refusal> {
     // The derived code would read an array as the fields in their order.
     let parsed = if body.trim_ascii_start().starts_with(b"{") { serde_json::from_slice(body).ok() } else { None };
     parsed.ok_or(Refusal::request("body is not the JSON object that this call takes"))
+}
+
+/// An encryption context. Keys that have no use for one are not told of it, but a malformed one is refused all the same.
+fn context<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Vec<u8>>, D::Error> {
+    let Some(text) = Option::<Cow<'de, str>>::deserialize(from)? else { return Ok(None) };
+    let context = STANDARD.decode(text.as_bytes()).map_err(|_| D::Error::custom("context is not base64"))?;
+    if context.len() > MAX_CONTEXT { Err(D::Error::custom("context is too long")) } else { Ok(Some(context)) }
 }
 
 /// Hours as a number, or as text the way older pages of the documentation have it; `UL` is without limit.

@@ -5,6 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ncp_envelope::emulator::{Emulator, EmulatorClock};
 use serde_json::{Value, json};
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 pub(crate) const NOW: u64 = 1_700_000_000_000;
@@ -88,8 +89,12 @@ impl Call {
     }
 
     pub(crate) async fn send(&self, emulator: &Emulator) -> (u16, Value) {
+        self.send_by(&client(), emulator).await
+    }
+
+    pub(crate) async fn send_by(&self, client: &reqwest::Client, emulator: &Emulator) -> (u16, Value) {
         let method = reqwest::Method::from_bytes(self.method.as_bytes()).unwrap();
-        let mut request = client().request(method, format!("{}{}", emulator.url(), self.target)).body(self.body.clone());
+        let mut request = client.request(method, format!("{}{}", emulator.url(), self.target)).body(self.body.clone());
         for (name, value) in &self.headers {
             request = request.header(*name, value);
         }
@@ -132,6 +137,16 @@ pub(crate) fn encrypt(emulator: &Emulator) -> Call {
 /// Calls `action` on the ready-made key as the account.
 pub(crate) async fn call(emulator: &Emulator, action: &str, body: Value) -> Value {
     Call::post(path(emulator, action), body).signed(emulator).data(emulator).await
+}
+
+/// Calls what comes after `/kms/v1/keys` as the account, at [`NOW`].
+pub(crate) fn keys(emulator: &Emulator, method: &'static str, rest: &str, body: Value) -> Call {
+    Call::new(method, format!("/kms/v1/keys{rest}"), body).signed(emulator)
+}
+
+/// A client that calls from this address.
+pub(crate) fn client_from(address: Ipv4Addr) -> reqwest::Client {
+    reqwest::Client::builder().no_proxy().local_address(IpAddr::from(address)).build().unwrap()
 }
 
 fn client() -> reqwest::Client {

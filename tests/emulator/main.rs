@@ -3,8 +3,16 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod account;
+mod admin;
 mod calls;
 mod client;
+mod faults;
+mod generator;
+mod guide;
+mod limits;
+mod manage;
 mod server;
 mod state;
 mod tokens;
+mod types;
+mod walk;

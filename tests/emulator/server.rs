@@ -1,12 +1,12 @@
 //! The server itself: start, stop, bodies, and what it shows.
 
-use crate::client::{Call, encrypt, frozen, path};
+use crate::client::{Call, NOW, base64, call, encrypt, frozen, keys, path};
 use ncp_envelope::ErrorKind;
-use ncp_envelope::emulator::{AuthRow, Emulator};
+use ncp_envelope::emulator::{AuthRow, Emulator, EmulatorClock, Fault, FaultKind};
 use serde_json::{Value, json};
 use std::io::{ErrorKind as Io, Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 fn address(emulator: &Emulator) -> String {
     emulator.url().strip_prefix("http://").unwrap().to_owned()
@@ -162,4 +162,48 @@ async fn requests_are_recorded() {
 async fn it_serves_a_caller_that_blocks() {
     let emulator = Emulator::start().await.unwrap();
     assert!(raw(&address(&emulator), b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").starts_with("HTTP/1.1 404 "));
+}
+
+/// What callers send and get is in no record, whether the calls succeed or fail.
+#[tokio::test]
+async fn the_record_holds_nothing_of_what_is_sent() {
+    let clock = EmulatorClock::fixed(UNIX_EPOCH + Duration::from_millis(NOW));
+    let builder = Emulator::builder().clock(clock).sub_account("SUBACCOUNT", "canary-sub-secret", &[]);
+    let shown_builder = format!("{builder:?}");
+    let emulator = builder.admin("127.0.0.1:0".parse().unwrap()).start().await.unwrap();
+    let tokens = emulator.issue_tokens(emulator.key_tag(), Duration::from_secs(60), Duration::from_secs(60)).await.unwrap();
+    let canary = base64("canary-plaintext");
+    let sealed = call(&emulator, "encrypt", json!({ "plaintext": canary, "context": base64("canary-context") })).await;
+    let sealed = sealed["ciphertext"].as_str().unwrap().to_owned();
+    for (action, body) in [
+        ("encrypt", json!({ "plaintext": canary })),
+        ("decrypt", json!({ "ciphertext": sealed })),
+        ("re-encrypt", json!({ "ciphertext": [sealed] })),
+        ("create-custom-key", json!({ "requestPlainKey": true })),
+        ("sign", json!({ "data": canary })),
+        ("verify", json!({ "data": canary, "signature": sealed })),
+        ("token-set", json!({ "accessTokenHours": canary })),
+        ("acl", json!({ "ipList": [canary] })),
+    ] {
+        let post = Call::post(format!("{}?q={canary}", path(&emulator, action)), body);
+        for call in [post.clone(), post.clone().signed(&emulator), post.clone().token(tokens.access_token()), post.token(&canary)] {
+            for kind in [None, Some(FaultKind::BrokenBase64), Some(FaultKind::OtherPlaintext)] {
+                if let Some(kind) = kind {
+                    emulator.inject(Fault::new(kind).once()).await.unwrap();
+                }
+                let (_, answer) = call.send(&emulator).await;
+                let refused = answer["code"] != "SUCCESS";
+                assert!(!refused || !answer.to_string().contains(&canary), "{answer}");
+            }
+        }
+    }
+    let admin = reqwest::get(format!("{}/requests", emulator.admin_url().unwrap())).await.unwrap().text().await.unwrap();
+    let log = keys(&emulator, "GET", &format!("/{}/activities?pageSize=200", emulator.key_tag()), Value::Null).data(&emulator).await;
+    let shown = format!("{shown_builder} {emulator:?} {:?} {admin} {log}", emulator.requests());
+    for secret in
+        [&canary, &sealed, &base64("canary-context"), "canary", tokens.access_token(), tokens.refresh_token(), emulator.secret_key()]
+    {
+        assert!(!shown.contains(secret), "{secret}");
+    }
+    assert!(shown.contains("re-encrypt"));
 }

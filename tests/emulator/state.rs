@@ -2,7 +2,7 @@
 
 use crate::client::{Call, base64, encrypt, millis, path};
 use ncp_envelope::ErrorKind;
-use ncp_envelope::emulator::{Emulator, EmulatorClock};
+use ncp_envelope::emulator::{Emulator, EmulatorClock, KeyKind};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;
@@ -15,6 +15,12 @@ async fn open(dir: &Path) -> Emulator {
 async fn call(emulator: &Emulator, action: &str, body: Value) -> Value {
     let now = millis(EmulatorClock::system().now());
     Call::post(path(emulator, action), body).signed_at(emulator, false, now).data(emulator).await
+}
+
+/// Calls what comes after `/kms/v1/keys/` as the account.
+async fn on(emulator: &Emulator, method: &'static str, rest: &str, body: Value) -> Value {
+    let now = millis(EmulatorClock::system().now());
+    Call::new(method, format!("/kms/v1/keys/{rest}"), body).signed_at(emulator, false, now).data(emulator).await
 }
 
 #[tokio::test]
@@ -80,7 +86,8 @@ async fn damaged_and_foreign_files_are_refused_and_left_alone() {
         (good[..good.len() / 2].to_owned(), ErrorKind::Malformed),
         (format!("{good}x"), ErrorKind::Malformed),
         (edit(&|state| state["format"] = json!("other")), ErrorKind::Malformed),
-        (edit(&|state| state["version"] = json!(2)), ErrorKind::UnsupportedVersion),
+        (edit(&|state| state["version"] = json!(1)), ErrorKind::UnsupportedVersion),
+        (edit(&|state| state["version"] = json!(3)), ErrorKind::UnsupportedVersion),
         (edit(&|state| (state["version"], state["more"]) = (json!(9), json!(1))), ErrorKind::UnsupportedVersion),
         (edit(&|state| state["more"] = json!(1)), ErrorKind::Malformed),
         (edit(&|state| state["ready_key"] = json!("none")), ErrorKind::Malformed),
@@ -89,6 +96,12 @@ async fn damaged_and_foreign_files_are_refused_and_left_alone() {
         (edit(&|state| state["keys"][0]["versions"][0]["version"] = json!(2)), ErrorKind::Malformed),
         (edit(&|state| state["keys"][0]["versions"][0]["key"] = json!("AAAA")), ErrorKind::Malformed),
         (edit(&|state| state["keys"][0]["tag"] = json!("a/b")), ErrorKind::Malformed),
+        (edit(&|state| state["keys"][0]["key_type"] = json!("RSA2048")), ErrorKind::Malformed),
+        (edit(&|state| state["keys"][0]["key_type"] = json!("ECDSA")), ErrorKind::Malformed),
+        (edit(&|state| state["keys"][0]["status"] = json!("REVOKE")), ErrorKind::Malformed),
+        (edit(&|state| state["keys"][0]["rotation_period"] = json!(0)), ErrorKind::Malformed),
+        (edit(&|state| state["keys"][0]["id"] = json!(9)), ErrorKind::Malformed),
+        (edit(&|state| state["keys"][0]["acl"]["allowed"] = json!(["::1"])), ErrorKind::Malformed),
         (edit(&|state| state["account"]["secret_key"] = json!("")), ErrorKind::Malformed),
     ] {
         fs::write(&path, &bad).unwrap();
@@ -99,6 +112,48 @@ async fn damaged_and_foreign_files_are_refused_and_left_alone() {
     }
     fs::write(&path, &good).unwrap();
     open(dir.path()).await;
+}
+
+#[tokio::test]
+async fn every_kind_of_key_and_all_that_is_set_on_it_survives_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = open(dir.path()).await;
+    let mut sealed = Vec::new();
+    for (kind, name) in [(KeyKind::Convergent, "convergent"), (KeyKind::Rsa2048, "rsa"), (KeyKind::EcdsaP256, "ecdsa")] {
+        let tag = first.create_key_of(kind, name).await.unwrap();
+        let (action, field) = if name == "ecdsa" { ("sign", "data") } else { ("encrypt", "plaintext") };
+        let body = json!({ field: base64("x"), "context": base64("c") });
+        sealed.push((tag.clone(), on(&first, "POST", &format!("{tag}/{action}"), body).await));
+    }
+    let tag = sealed[0].0.clone();
+    on(&first, "PUT", &format!("{tag}/memo"), json!({ "memo": "kept" })).await;
+    on(&first, "POST", &format!("{tag}/acl"), json!({ "ipList": ["10.0.0.1"] })).await;
+    on(&first, "POST", &format!("{tag}/enable-auto-rotation"), Value::Null).await;
+    on(&first, "POST", &format!("{tag}/token-generator"), Value::Null).await;
+    let looks = ["", "/acl", "/versions", "/token-generator"].map(|look| format!("{tag}{look}"));
+    let mut before = Vec::new();
+    for look in &looks {
+        before.push(on(&first, "GET", look, Value::Null).await);
+    }
+    first.shutdown().await;
+
+    let second = open(dir.path()).await;
+    for (look, before) in looks.iter().zip(before) {
+        let mut after = on(&second, "GET", look, Value::Null).await;
+        if let Some(url) = after.get_mut("baseUrl") {
+            *url = before["baseUrl"].clone();
+        }
+        assert_eq!(after, before, "{look}");
+    }
+    for (tag, data) in sealed {
+        if let Some(ciphertext) = data.get("ciphertext") {
+            let body = json!({ "ciphertext": ciphertext, "context": base64("c") });
+            assert_eq!(on(&second, "POST", &format!("{tag}/decrypt"), body).await["plaintext"], base64("x"));
+        } else {
+            let body = json!({ "data": base64("x"), "signature": data["signature"] });
+            assert_eq!(on(&second, "POST", &format!("{tag}/verify"), body).await["valid"], true);
+        }
+    }
 }
 
 #[tokio::test]
@@ -154,9 +209,9 @@ async fn starting_without_tokens_is_quick_and_makes_no_signing_key() {
     let emulator = open(dir.path()).await;
     call(&emulator, "encrypt", json!({ "plaintext": "" })).await;
     let state: Value = serde_json::from_slice(&fs::read(dir.path().join("state.json")).unwrap()).unwrap();
-    assert_eq!(state["keys"][0]["token_generator"], Value::Null);
+    assert_eq!(state["keys"][0]["token_generator"]["pkcs8"], Value::Null);
     let tokens = emulator.issue_tokens(emulator.key_tag(), Duration::from_secs(9), Duration::from_secs(9)).await.unwrap();
     encrypt(&emulator).token(tokens.access_token()).data(&emulator).await;
     let state: Value = serde_json::from_slice(&fs::read(dir.path().join("state.json")).unwrap()).unwrap();
-    assert!(state["keys"][0]["token_generator"].is_string());
+    assert!(state["keys"][0]["token_generator"]["pkcs8"].is_string());
 }

@@ -1,0 +1,88 @@
+//! How many calls a second are answered.
+//!
+//! A bucket holds the calls of one second and fills evenly. The service documents the rates and not how it counts.
+
+use super::answer::{Generation, Kind, Refusal};
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+/// Calls a second. `None` is without limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Rates {
+    /// API 1.0, all keys together.
+    pub(super) shared: Option<u32>,
+    /// API 2.0, each key for itself.
+    pub(super) per_key: Option<u32>,
+}
+
+impl Rates {
+    /// What the service documents.
+    pub(super) const DOCUMENTED: Self = Self { shared: Some(200), per_key: Some(300) };
+    pub(super) const UNLIMITED: Self = Self { shared: None, per_key: None };
+}
+
+pub(super) struct Throttle {
+    rates: Rates,
+    buckets: Mutex<HashMap<Option<u64>, Bucket>>,
+}
+
+struct Bucket {
+    /// In thousandths of a call, so that it fills by the rate for every millisecond.
+    level: i64,
+    filled_at: i64,
+}
+
+impl Throttle {
+    pub(super) fn new(rates: Rates) -> Self {
+        Self { rates, buckets: Mutex::default() }
+    }
+
+    /// Counts a call of `generation` on the key of this number at `now` milliseconds, or refuses it.
+    pub(super) fn take(&self, generation: Generation, key: u64, now: i64) -> Result<(), Refusal> {
+        let (rate, bucket) = match generation {
+            Generation::One => (self.rates.shared, None),
+            Generation::Two => (self.rates.per_key, Some(key)),
+        };
+        let Some(rate) = rate.map(i64::from) else { return Ok(()) };
+        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        let bucket = buckets.entry(bucket).or_insert(Bucket { level: rate * 1000, filled_at: now });
+        // A clock that is set back fills nothing, and starts from there.
+        let passed = now.saturating_sub(bucket.filled_at).clamp(0, 1000);
+        bucket.level = (bucket.level + passed * rate).min(rate * 1000);
+        bucket.filled_at = now;
+        if bucket.level < 1000 {
+            return Err(Refusal::new(Kind::Throttled, "more calls than the throttle lets through"));
+        }
+        bucket.level -= 1000;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bucket_holds_one_second_and_fills_evenly() {
+        let throttle = Throttle::new(Rates { shared: Some(200), per_key: Some(300) });
+        let let_through = |generation, key, now| (0..1_000).take_while(|_| throttle.take(generation, key, now).is_ok()).count();
+        assert_eq!(let_through(Generation::One, 1, 0), 200);
+        assert_eq!(let_through(Generation::One, 2, 0), 0);
+        assert_eq!(let_through(Generation::Two, 1, 0), 300);
+        assert_eq!(let_through(Generation::Two, 2, 0), 300);
+        assert_eq!(let_through(Generation::One, 1, 4), 0);
+        assert_eq!(let_through(Generation::One, 1, 5), 1);
+        assert_eq!(let_through(Generation::One, 1, 105), 20);
+        assert_eq!(let_through(Generation::One, 1, 99_999), 200);
+        assert_eq!(let_through(Generation::One, 1, 0), 0);
+        assert_eq!(let_through(Generation::One, 1, 1_000), 200);
+    }
+
+    #[test]
+    fn without_a_rate_nothing_is_counted() {
+        let throttle = Throttle::new(Rates::UNLIMITED);
+        assert!((0..10_000).all(|_| throttle.take(Generation::One, 1, 0).is_ok()));
+        let none = Throttle::new(Rates { shared: Some(0), per_key: None });
+        assert!(none.take(Generation::One, 1, 0).is_err());
+    }
+}
