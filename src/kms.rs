@@ -50,15 +50,24 @@
 //! | `Internal` | an answer that breaks the service's contract | no |
 
 mod auth;
+mod breaker;
 mod cipher;
 mod client;
+mod clock;
+mod connect;
 mod endpoint;
+mod enter;
+mod gate;
+mod limit;
+mod quota;
 mod retry;
 mod send;
+mod stats;
 mod wire;
 mod wrapper;
 
 pub use auth::Credentials;
 pub use cipher::{Key, MAX_BATCH_ITEMS, MAX_CALL_PLAINTEXT};
-pub use client::{Client, ClientBuilder};
+pub use client::{Client, ClientBuilder, RateLimit};
 pub use endpoint::{Api, Endpoint, SignatureVersion};
+pub use stats::Stats;

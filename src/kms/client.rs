@@ -4,8 +4,13 @@
 
 use super::auth::Auth;
 use super::cipher::Key;
+use super::clock::Clock;
+use super::connect::Watch;
 use super::endpoint::{Api, Base, Endpoint, SignatureVersion, path};
+use super::gate::{Gate, Rate};
+use super::quota::Quota;
 use super::retry::Policy;
+use super::stats::{Counters, Stats};
 use super::{Credentials, wire};
 use crate::error::{Error, ErrorKind, Result};
 use crate::wrap::{KeyId, Provider};
@@ -19,6 +24,9 @@ use std::time::{Duration, SystemTime};
 
 const MAX_TIMEOUT: Duration = Duration::from_secs(3_600);
 const MAX_ATTEMPTS: u32 = 10;
+const QUEUE_LIMIT: usize = 2_048;
+/// Beyond this a rate is none, and sums of durations lose their meaning.
+const MAX_RATE: u32 = 100_000;
 
 /// A client of the service. Cheap to clone; clones share connections and the access token.
 #[derive(Clone)]
@@ -32,7 +40,10 @@ pub(super) struct Inner {
     pub(super) call_timeout: Duration,
     pub(super) policy: Policy,
     /// The time that calls are signed with; another one in tests only.
-    pub(super) clock: fn() -> SystemTime,
+    pub(super) clock: Clock,
+    pub(super) gate: Gate,
+    pub(super) quota: Quota,
+    pub(super) counters: Counters,
     endpoint: Endpoint,
     api: Api,
     signature: SignatureVersion,
@@ -70,6 +81,11 @@ impl Client {
         }
     }
 
+    /// What this client and its clones did so far.
+    pub fn stats(&self) -> Stats {
+        self.0.counters.stats()
+    }
+
     /// Whether calls carry a token, which serves one key only.
     pub(super) fn uses_token(&self) -> bool {
         matches!(self.0.auth, Auth::Token(_))
@@ -97,6 +113,20 @@ impl fmt::Debug for Client {
     }
 }
 
+/// How many calls a client makes in a second at most. See [`ClientBuilder::rate_limit`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum RateLimit {
+    /// What the service allows: 200 for all keys together with API 1.0, 300 for each key with API 2.0.
+    #[default]
+    Service,
+    /// Another number, 1 to 100,000, for all keys together with API 1.0 and for each key with API 2.0: the share of a client that is not
+    /// alone, or what was agreed with the provider.
+    PerSecond(u32),
+    /// As many as there are.
+    Off,
+}
+
 /// Sets up a [`Client`].
 #[derive(Debug, Clone)]
 pub struct ClientBuilder {
@@ -108,6 +138,9 @@ pub struct ClientBuilder {
     attempt_timeout: Duration,
     call_timeout: Duration,
     max_attempts: u32,
+    rate_limit: RateLimit,
+    queue_limit: usize,
+    circuit_breaker: bool,
     re_encrypt: Option<String>,
 }
 
@@ -122,6 +155,9 @@ impl Default for ClientBuilder {
             attempt_timeout: Duration::from_secs(10),
             call_timeout: Duration::from_secs(30),
             max_attempts: Policy::default().max_attempts,
+            rate_limit: RateLimit::default(),
+            queue_limit: QUEUE_LIMIT,
+            circuit_breaker: true,
             re_encrypt: None,
         }
     }
@@ -177,10 +213,43 @@ impl ClientBuilder {
         self
     }
 
-    /// How many attempts a call has, the first included: 1 to 10, 3 unless set. A repetition after a refreshed token does not count.
+    /// How many attempts a call has, the first included: 1 to 10, 3 unless set.
+    ///
+    /// A repetition after a refreshed token or a clock put right does not count, and a call with one attempt has a second one if the
+    /// service closed an idle connection. All calls of a client together repeat no more than half as often as they succeed, plus 20.
     #[must_use]
     pub fn max_attempts(mut self, attempts: u32) -> Self {
         self.max_attempts = attempts;
+        self
+    }
+
+    /// How many calls are made in a second at most, repetitions included; [`RateLimit::Service`] unless set.
+    ///
+    /// Calls beyond that wait for their turn, first come first served, and fail with [`ErrorKind::Throttled`] if it does not come within
+    /// [`call_timeout`](Self::call_timeout). The service counts all clients together, so several of them have to share the limit; when
+    /// it refuses calls nevertheless, the client halves its pace and finds back to the limit within seconds.
+    #[must_use]
+    pub fn rate_limit(mut self, limit: RateLimit) -> Self {
+        self.rate_limit = limit;
+        self
+    }
+
+    /// How many calls may wait for their turn under the rate limit, for each limit; 2,048 unless set. Calls beyond that fail at once
+    /// with [`ErrorKind::Throttled`].
+    #[must_use]
+    pub fn queue_limit(mut self, calls: usize) -> Self {
+        self.queue_limit = calls;
+        self
+    }
+
+    /// Whether calls fail at once with [`ErrorKind::Unavailable`] while the service does not answer; they do unless set.
+    ///
+    /// After 10 failures in a row of the kind that an outage causes - no connection, no answer, HTTP 5xx - no call is sent for a jittered
+    /// pause of 0.25 to 0.5 s, then one as a probe; if that fails too the pause doubles, up to 10 s. Failures of one key alone stop the
+    /// calls with that key. Denials never count.
+    #[must_use]
+    pub fn circuit_breaker(mut self, on: bool) -> Self {
+        self.circuit_breaker = on;
         self
     }
 
@@ -211,6 +280,7 @@ impl ClientBuilder {
         if !(1..=MAX_ATTEMPTS).contains(&self.max_attempts) {
             return Err(Error::new(ErrorKind::InvalidInput, format!("a call has 1 to {MAX_ATTEMPTS} attempts")));
         }
+        let rate = rate(self.api, self.rate_limit)?;
         let re_encrypt = self.re_encrypt.unwrap_or_else(|| wire::re_encrypt_action(self.api).to_owned());
         if re_encrypt.is_empty() || !re_encrypt.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'-') {
             return Err(Error::new(ErrorKind::InvalidInput, "the action of re-encrypt calls has letters and hyphens only"));
@@ -222,13 +292,32 @@ impl ClientBuilder {
             attempt_timeout: self.attempt_timeout,
             call_timeout: self.call_timeout,
             policy: Policy { max_attempts: self.max_attempts, ..Policy::default() },
-            clock: SystemTime::now,
+            clock: Clock::new(SystemTime::now),
+            gate: Gate::new(self.circuit_breaker, rate, self.queue_limit),
+            quota: Quota::default(),
+            counters: Counters::default(),
             endpoint: self.endpoint,
             api: self.api,
             signature: self.signature,
             re_encrypt,
         })))
     }
+}
+
+fn rate(api: Api, limit: RateLimit) -> Result<Rate> {
+    let calls = match (limit, api) {
+        (RateLimit::Off, _) => return Ok(Rate::Off),
+        (RateLimit::PerSecond(calls), _) if (1..=MAX_RATE).contains(&calls) => calls,
+        (RateLimit::PerSecond(_), _) => {
+            return Err(Error::new(ErrorKind::InvalidInput, format!("a rate limit is 1 to {MAX_RATE} calls in a second")));
+        }
+        (RateLimit::Service, Api::V1) => 200,
+        (RateLimit::Service, Api::V2) => 300,
+    };
+    Ok(match api {
+        Api::V1 => Rate::Shared(calls),
+        Api::V2 => Rate::PerKey(calls),
+    })
 }
 
 fn http_client(base: &Base, connect_timeout: Duration) -> Result<reqwest::Client> {
@@ -245,6 +334,7 @@ fn http_client(base: &Base, connect_timeout: Duration) -> Result<reqwest::Client
         .redirect(redirect::Policy::none())
         .no_proxy()
         .referer(false)
+        .connector_layer(Watch)
         // Repetitions are ours, because each needs a new signature.
         .retry(retry::never());
     if base.plain {
@@ -278,6 +368,8 @@ mod tests {
         assert_eq!(kind(builder().attempt_timeout(Duration::ZERO)), ErrorKind::InvalidInput);
         assert_eq!(kind(builder().call_timeout(Duration::MAX)), ErrorKind::InvalidInput);
         assert_eq!(kind(builder().max_attempts(0)), ErrorKind::InvalidInput);
+        assert_eq!(kind(builder().rate_limit(RateLimit::PerSecond(0))), ErrorKind::InvalidInput);
+        assert_eq!(kind(builder().rate_limit(RateLimit::PerSecond(u32::MAX))), ErrorKind::InvalidInput);
         assert_eq!(kind(builder().re_encrypt_action("a/b")), ErrorKind::InvalidInput);
         assert_eq!(kind(builder().re_encrypt_action("")), ErrorKind::InvalidInput);
     }
