@@ -179,14 +179,14 @@ impl fmt::Debug for Auth {
 }
 
 /// A header that is wiped with its last copy and that HTTP libraries know not to print.
-fn secret_header(secret: &SecretString) -> Result<HeaderValue> {
+pub(super) fn secret_header(secret: &SecretString) -> Result<HeaderValue> {
     let bytes = Bytes::from_owner(Zeroizing::new(secret.expose_secret().as_bytes().to_vec()));
     let mut value = HeaderValue::from_maybe_shared(bytes).map_err(|_| bad("a credential cannot be sent in a header"))?;
     value.set_sensitive(true);
     Ok(value)
 }
 
-fn checked(what: &str, secret: SecretString) -> Result<SecretString> {
+pub(super) fn checked(what: &str, secret: SecretString) -> Result<SecretString> {
     let text = secret.expose_secret();
     if text.is_empty() || text.len() > MAX_CREDENTIAL_LEN {
         return Err(bad(format!("{what} is empty or longer than {MAX_CREDENTIAL_LEN} bytes")));

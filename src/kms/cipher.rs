@@ -1,22 +1,30 @@
-//! The cipher calls on one key: encrypt, decrypt, re-encrypt, one value or several at a time.
+//! A key, and the calls that encrypt, decrypt and re-encrypt, one value or several at a time.
 //!
 //! Promises: what cannot be a valid call is refused before it is made; results are as many as the arguments and in their order; an
 //! empty batch makes no call. This module knows nothing of HTTP.
 
 use super::client::Client;
+use super::manner::Manner;
+use super::names::KeyType;
 use super::send::Call;
 use super::wire::MAX_CIPHERTEXT_LEN;
 use super::wire::request::{Values, body};
 use super::wire::response::{self, Field};
 use crate::error::{Error, ErrorKind, Result};
 use crate::wrap::{KeyId, KeyPayload};
+use bytes::Bytes;
 use std::fmt;
+use std::sync::Arc;
 use zeroize::Zeroizing;
 
 /// Most bytes of plaintext that one call may hold, all its values together.
 pub const MAX_CALL_PLAINTEXT: usize = 32_768;
 /// Most values that one call may hold. The service documents no limit; this one bounds the answer.
 pub const MAX_BATCH_ITEMS: usize = 1_024;
+/// Longest context of a convergent key in bytes, before it is encoded.
+pub const MAX_CONVERGENT_CONTEXT: usize = 50;
+/// Most bytes that an RSA key with 2,048 bits encrypts: 256 - 2 * 32 - 2.
+const MAX_RSA_PLAINTEXT: usize = 190;
 /// Most bytes of ciphertext that one call may hold: twice what the largest batch of the smallest values comes to.
 const MAX_CALL_CIPHERTEXT: usize = 262_144;
 
@@ -30,11 +38,46 @@ const MAX_CALL_CIPHERTEXT: usize = 262_144;
 pub struct Key {
     pub(super) client: Client,
     pub(super) id: KeyId,
+    key_type: Option<KeyType>,
+    context: Option<Arc<[u8]>>,
 }
 
 impl Key {
     pub(super) fn new(client: Client, id: KeyId) -> Self {
-        Self { client, id }
+        Self { client, id, key_type: None, context: None }
+    }
+
+    /// The same key with a context of 1 to 50 bytes, which every encrypt, decrypt, re-encrypt and custom key call then carries.
+    ///
+    /// Convergent keys need one: the same plaintext in the same context gives the same ciphertext, and another context cannot decrypt
+    /// it. What other keys do with a context is not documented. The context is not a secret.
+    ///
+    /// ```
+    /// use ncp_envelope::kms::{Client, Credentials};
+    /// let client = Client::builder().credentials(Credentials::account("access", "secret")?).build()?;
+    /// let column = client.key("tag")?.with_context("customers.email")?;
+    /// assert!(column.with_context([0; 51]).is_err());
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`] unless there are 1 to 50 bytes.
+    pub fn with_context(&self, context: impl AsRef<[u8]>) -> Result<Self> {
+        let context = context.as_ref();
+        if context.is_empty() || context.len() > MAX_CONVERGENT_CONTEXT {
+            let message = format!("the context of a convergent key has 1 to {MAX_CONVERGENT_CONTEXT} bytes, not {}", context.len());
+            return Err(Error::new(ErrorKind::InvalidInput, message));
+        }
+        Ok(Self { context: Some(context.into()), ..self.clone() })
+    }
+
+    /// The same key, said to be of this type, so that what the type cannot do is refused without a call.
+    ///
+    /// For [`KeyType::Rsa2048`] that is a plaintext of more than 190 bytes, for [`KeyType::Ecdsa`] all encryption, and for
+    /// [`KeyType::Aes256`] signatures. Nothing asks the service whether the type is right.
+    #[must_use]
+    pub fn with_type(&self, key_type: KeyType) -> Self {
+        Self { key_type: Some(key_type), ..self.clone() }
     }
 
     /// The key's name: its tag, and the zone of the client's endpoint as a hint.
@@ -50,7 +93,8 @@ impl Key {
     /// Encrypts up to 32,768 bytes (190 with an RSA key) to `ncpkms:v{version}:{base64}`, about 4/3 as long.
     ///
     /// # Errors
-    /// [`ErrorKind::LimitExceeded`] without a call if `plaintext` is longer; otherwise as the module's table says.
+    /// [`ErrorKind::LimitExceeded`] without a call if `plaintext` is longer (190 bytes count where the type was
+    /// [stated](Self::with_type)); otherwise as the module's table says.
     pub async fn encrypt(&self, plaintext: &[u8]) -> Result<String> {
         only(self.encrypt_slices(&[plaintext]).await?)
     }
@@ -106,9 +150,14 @@ impl Key {
             return Ok(Vec::new());
         }
         check_count(call, plaintexts.len())?;
+        self.check_encrypts(call)?;
+        if self.key_type == Some(KeyType::Rsa2048) && plaintexts.iter().any(|plaintext| plaintext.len() > MAX_RSA_PLAINTEXT) {
+            let message = format!("{call}: an rsa key with 2048 bits encrypts at most {MAX_RSA_PLAINTEXT} bytes");
+            return Err(Error::new(ErrorKind::LimitExceeded, message));
+        }
         check_total(call, plaintexts.iter().map(|plaintext| plaintext.len()), MAX_CALL_PLAINTEXT)?;
-        self.call(call, call, Values::Plaintext(plaintexts), |answer| response::ciphertexts(answer, Field::Ciphertext, plaintexts.len()))
-            .await
+        let body = body(Values::Plaintext(plaintexts), self.context())?;
+        self.call(call, call, body, |answer| response::ciphertexts(answer, Field::Ciphertext, plaintexts.len())).await
     }
 
     pub(super) async fn decrypt_strs(&self, ciphertexts: &[&str]) -> Result<Vec<KeyPayload>> {
@@ -116,8 +165,10 @@ impl Key {
         if ciphertexts.is_empty() {
             return Ok(Vec::new());
         }
+        self.check_encrypts(call)?;
         check_ciphertexts(call, ciphertexts)?;
-        self.call(call, call, Values::Ciphertext(ciphertexts), |answer| response::plaintexts(answer, ciphertexts.len())).await
+        let body = body(Values::Ciphertext(ciphertexts), self.context())?;
+        self.call(call, call, body, |answer| response::plaintexts(answer, ciphertexts.len())).await
     }
 
     pub(super) async fn re_encrypt_strs(&self, ciphertexts: &[&str]) -> Result<Vec<String>> {
@@ -125,22 +176,44 @@ impl Key {
         if ciphertexts.is_empty() {
             return Ok(Vec::new());
         }
+        self.check_encrypts(call)?;
         check_ciphertexts(call, ciphertexts)?;
-        self.call(call, self.client.re_encrypt_action(), Values::Ciphertext(ciphertexts), |answer| {
+        let body = body(Values::Ciphertext(ciphertexts), self.context())?;
+        self.call(call, self.client.re_encrypt_action(), body, |answer| {
             response::ciphertexts(answer, Field::NewCiphertext, ciphertexts.len())
         })
         .await
     }
 
-    async fn call<T>(
+    pub(super) fn context(&self) -> Option<&[u8]> {
+        self.context.as_deref()
+    }
+
+    /// Refuses encryption with a key that was said to sign only.
+    pub(super) fn check_encrypts(&self, call: &str) -> Result<()> {
+        match self.key_type {
+            Some(KeyType::Ecdsa) => Err(Error::new(ErrorKind::InvalidInput, format!("{call}: an ecdsa key signs, it does not encrypt"))),
+            _ => Ok(()),
+        }
+    }
+
+    /// Refuses signatures with a key that was said to encrypt only.
+    pub(super) fn check_signs(&self, call: &str) -> Result<()> {
+        match self.key_type {
+            Some(KeyType::Aes256) => Err(Error::new(ErrorKind::InvalidInput, format!("{call}: an aes key encrypts, it does not sign"))),
+            _ => Ok(()),
+        }
+    }
+
+    /// A cipher call: none of them changes anything in the service, so each may be repeated.
+    pub(super) async fn call<T>(
         &self,
         operation: &'static str,
         action: &str,
-        values: Values<'_>,
+        body: Bytes,
         read: impl FnOnce(Zeroizing<Vec<u8>>) -> Result<T>,
     ) -> Result<T> {
-        // Contexts of convergent keys are not offered yet; the wire format has a place for them.
-        let call = Call { operation, tag: self.id.id(), action, body: body(values, None)? };
+        let call = Call { operation, tag: self.id.id(), action, body, manner: Manner::default() };
         let answer = self.client.send(&call).await?;
         read(answer).map_err(|error| call.failed(&error))
     }
@@ -148,8 +221,32 @@ impl Key {
 
 impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Key").field("id", &self.id).field("client", &self.client).finish()
+        let mut out = f.debug_struct("Key");
+        out.field("id", &self.id).field("client", &self.client);
+        if let Some(key_type) = &self.key_type {
+            out.field("type", key_type);
+        }
+        if let Some(context) = &self.context {
+            out.field("context_len", &context.len());
+        }
+        out.finish()
     }
+}
+
+/// The version of the key that made a ciphertext or signature: 3 for `ncpkms:v3:…`. For display and scheduling, never for trust.
+///
+/// ```
+/// use ncp_envelope::kms::key_version;
+/// assert_eq!(key_version("ncpkms:v3:AAAA"), Some(3));
+/// assert_eq!(key_version("AAAA"), None);
+/// ```
+pub fn key_version(ciphertext: &str) -> Option<u32> {
+    let digits = ciphertext.strip_prefix("ncpkms:v")?.split_once(':')?.0;
+    // A sign would be accepted by the number's own parser.
+    if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    digits.parse().ok()
 }
 
 fn only<T>(mut results: Vec<T>) -> Result<T> {
@@ -176,11 +273,12 @@ fn check_total(call: &str, lengths: impl Iterator<Item = usize>, limit: usize) -
     Ok(())
 }
 
-fn check_ciphertexts(call: &str, ciphertexts: &[&str]) -> Result<()> {
+pub(super) fn check_ciphertexts(call: &str, ciphertexts: &[&str]) -> Result<()> {
     check_count(call, ciphertexts.len())?;
     for text in ciphertexts {
         if text.is_empty() || text.len() > MAX_CIPHERTEXT_LEN || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-            let message = format!("{call}: a ciphertext is 1 to {MAX_CIPHERTEXT_LEN} printable ascii characters without spaces");
+            let message =
+                format!("{call}: a ciphertext or signature is 1 to {MAX_CIPHERTEXT_LEN} printable ascii characters without spaces");
             return Err(Error::new(ErrorKind::InvalidInput, message));
         }
     }

@@ -71,6 +71,11 @@ impl Client {
         &self.0.endpoint
     }
 
+    /// Which generation of the API is spoken.
+    pub fn api(&self) -> Api {
+        self.0.api
+    }
+
     /// A copy of the access token in use now, which differs from the one given after a refresh; `None` for an account.
     ///
     /// For programs that keep the token for their next run. Handle it as the secret it is.

@@ -148,11 +148,12 @@ pub(super) struct Base {
 }
 
 impl Base {
-    /// The URL for `path`, which has to be sent exactly as it was signed.
-    pub(super) fn join(&self, path: &str) -> Result<Url> {
-        let url = Url::parse(&format!("{}{path}", self.url)).map_err(|_| invalid("the key tag does not make a url"))?;
+    /// The URL for `target`, path and query, which has to be sent exactly as it was signed.
+    pub(super) fn join(&self, target: &str) -> Result<Url> {
+        let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
+        let url = Url::parse(&format!("{}{target}", self.url)).map_err(|_| invalid("the key tag does not make a url"))?;
         // URL parsing resolves dot segments, escaped ones too: a path that changes would be another call than the one signed.
-        if url.path() != path || url.query().is_some() || url.fragment().is_some() {
+        if url.path() != path || url.query() != query || url.fragment().is_some() {
             return Err(invalid("the key tag does not fit into the path of a call"));
         }
         Ok(url)
@@ -180,6 +181,11 @@ fn custom(text: &str) -> Result<Base> {
 fn is_loopback(host: &str) -> bool {
     let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
     host == "localhost" || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+/// `text` as part of a path or query.
+pub(super) fn encode(text: &str) -> impl fmt::Display + '_ {
+    utf8_percent_encode(text, SEGMENT)
 }
 
 /// The path of `action` on the key `tag`, as it is signed and sent.

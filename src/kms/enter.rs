@@ -6,7 +6,6 @@ use super::breaker::Change;
 use super::client::Inner;
 use super::gate::{Admission, Outage};
 use super::limit::{Denied, Limiter, Place};
-use super::retry::Repeat;
 use super::send::Call;
 use crate::error::{Error, ErrorKind, Result};
 use std::time::Duration;
@@ -16,7 +15,6 @@ use tokio::time::Instant;
 #[derive(Clone, Copy)]
 pub(super) struct Plan {
     pub(super) deadline: Instant,
-    pub(super) repeat: Repeat,
     /// Whether it goes before all calls that wait for their turn.
     pub(super) urgent: bool,
 }

@@ -4,11 +4,12 @@
 //! made past the circuit breaker or the rate limit; no error holds a secret; a call that is dropped gives back whatever it held. This
 //! module knows nothing of what a call means.
 
-use super::auth::{Auth, signature, token};
+use super::auth::{Auth, secret_header, signature, token};
 use super::client::{Client, Inner};
 use super::connect;
 use super::enter::Plan;
 use super::gate::Outage;
+use super::manner::Manner;
 use super::quota::Spent;
 use super::retry::{self, Class, Failure, Next, Repeat};
 use super::wire::MAX_RESPONSE_LEN;
@@ -20,7 +21,7 @@ use crate::error::{Error, ErrorKind, Result};
 use bytes::Bytes;
 use reqwest::header::{DATE, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{Response, Url};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use std::fmt;
 use std::time::{Duration, SystemTime};
 use tokio::time::{Instant, timeout_at};
@@ -33,7 +34,9 @@ pub(super) struct Call<'a> {
     pub(super) tag: &'a str,
     /// The last part of the path.
     pub(super) action: &'a str,
+    /// Not sent when it is empty.
     pub(super) body: Bytes,
+    pub(super) manner: Manner,
 }
 
 /// An attempt that had this long without an answer when its call ran out of time says something about the service.
@@ -45,6 +48,8 @@ enum Pass {
     /// The access token of this generation.
     Access(u64, HeaderValue),
     Refresh(HeaderValue),
+    /// A token that is the caller's business, not the client's.
+    Given(HeaderValue),
 }
 
 impl Call<'_> {
@@ -56,7 +61,10 @@ impl Call<'_> {
 
 impl fmt::Display for Call<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} with key {}", self.operation, self.tag)
+        match self.tag {
+            "" => f.write_str(self.operation),
+            tag => write!(f, "{} with key {tag}", self.operation),
+        }
     }
 }
 
@@ -76,8 +84,8 @@ impl Client {
     }
 
     async fn send_with_refresh(&self, call: &Call<'_>) -> Result<Zeroizing<Vec<u8>>> {
-        let plan = Plan { deadline: Instant::now() + self.0.call_timeout, repeat: Repeat::Transient, urgent: false };
-        let (refused, error) = match self.attempts(call, plan, || self.pass()).await {
+        let plan = Plan { deadline: Instant::now() + self.0.call_timeout, urgent: false };
+        let (refused, error) = match self.attempts(call, plan, || self.pass(call)).await {
             Err((Pass::Access(generation, _), error)) if error.kind() == ErrorKind::Credentials => (generation, error),
             other => return other.map_err(|(_, error)| error),
         };
@@ -89,14 +97,17 @@ impl Client {
             Ok(renewed) => renewed?,
             Err(_) => return Err(self.0.late(call)),
         }
-        self.attempts(call, plan, || self.pass()).await.map_err(|(_, error)| error)
+        self.attempts(call, plan, || self.pass(call)).await.map_err(|(_, error)| error)
     }
 
     fn can_refresh(&self) -> bool {
         matches!(&self.0.auth, Auth::Token(tokens) if tokens.can_refresh())
     }
 
-    fn pass(&self) -> Result<Pass> {
+    fn pass(&self, call: &Call<'_>) -> Result<Pass> {
+        if let Some(token) = &call.manner.token {
+            return Ok(Pass::Given(secret_header(token)?));
+        }
         match &self.0.auth {
             Auth::Account(_) => Ok(Pass::Account),
             Auth::Token(tokens) => {
@@ -115,9 +126,15 @@ impl Client {
 
     /// Asks for a new access token. Not repeated once the service has most likely seen it: each request issues one.
     async fn request_access_token(&self, tag: &str, refresh: HeaderValue) -> Result<SecretString> {
-        let call = Call { operation: "access token refresh", tag, action: "access-token", body: EMPTY };
+        let call = Call {
+            operation: "access token refresh",
+            tag,
+            action: "access-token",
+            body: EMPTY,
+            manner: Manner { repeat: Repeat::Dropped, ..Manner::default() },
+        };
         // The result is shared, so it has its own time, not what is left of the call that happened to come first.
-        let plan = Plan { deadline: Instant::now() + self.0.call_timeout, repeat: Repeat::Dropped, urgent: true };
+        let plan = Plan { deadline: Instant::now() + self.0.call_timeout, urgent: true };
         let answer = self.attempts(&call, plan, || Ok(Pass::Refresh(refresh.clone()))).await;
         let answer = answer.map_err(|(_, error)| refresh_error(error))?;
         response::access_token(answer).map_err(|error| call.failed(&error))
@@ -132,7 +149,7 @@ impl Client {
     ) -> std::result::Result<Zeroizing<Vec<u8>>, (Pass, Error)> {
         let inner = &*self.0;
         let no_pass = |error| (Pass::Account, error);
-        let path = self.path(call.tag, call.action);
+        let path = call.manner.path.clone().unwrap_or_else(|| self.path(call.tag, call.action));
         let url = inner.base.join(&path).map_err(no_pass)?;
         let limiter = inner.gate.limiter(call.tag);
         let mut attempts = 0;
@@ -186,7 +203,7 @@ impl Client {
             }
             let left = plan.deadline.saturating_duration_since(Instant::now());
             let random = retry::random().map_err(no_pass)?;
-            match retry::next(&inner.policy, plan.repeat, &failure, attempts, left, random) {
+            match retry::next(&inner.policy, call.manner.repeat, &failure, attempts, left, random) {
                 Next::Stop => return Err((pass, failure.error)),
                 Next::AtOnce => inner.counters.dropped_connections.add(),
                 Next::After(pause) => {
@@ -205,9 +222,17 @@ impl Client {
 
 impl Inner {
     async fn attempt(&self, call: &Call<'_>, url: &Url, pass: &Pass) -> std::result::Result<Zeroizing<Vec<u8>>, Failure> {
-        let headers = self.headers(url.path(), pass).map_err(Failure::lasting)?;
+        let method = &call.manner.method;
+        let target = match url.query() {
+            Some(query) => format!("{}?{query}", url.path()),
+            None => url.path().to_owned(),
+        };
+        let headers = self.headers(method.as_str(), &target, pass).map_err(Failure::lasting)?;
         let signed_at = headers.get(signature::TIMESTAMP).and_then(|time| time.to_str().ok()?.parse().ok());
-        let request = self.http.post(url.clone()).headers(headers).body(call.body.clone());
+        let mut request = self.http.request(method.clone(), url.clone()).headers(headers);
+        if !call.body.is_empty() {
+            request = request.body(call.body.clone());
+        }
         let (response, reused) = connect::watched(request.send()).await;
         let response = response.map_err(|error| transport(call, error, reused))?;
         let status = response.status();
@@ -241,14 +266,14 @@ impl Inner {
         matches!(status, 400 | 401 | 403) && date().is_some_and(|date| self.clock.learn(signed_at, date))
     }
 
-    fn headers(&self, path: &str, pass: &Pass) -> Result<HeaderMap> {
+    fn headers(&self, method: &str, target: &str, pass: &Pass) -> Result<HeaderMap> {
         let mut headers = HeaderMap::new();
         match (pass, &self.auth) {
-            (Pass::Access(_, token) | Pass::Refresh(token), _) => {
+            (Pass::Access(_, token) | Pass::Refresh(token) | Pass::Given(token), _) => {
                 headers.insert(token::TOKEN, token.clone());
             }
             (Pass::Account, Auth::Account(signer)) => {
-                signer.sign("POST", path, self.clock.now()?, &mut headers)?;
+                signer.sign(method, target, self.clock.now()?, &mut headers)?;
             }
             (Pass::Account, Auth::Token(_)) => return Err(Error::new(ErrorKind::Internal, "a token client has no account")),
         }
@@ -261,13 +286,19 @@ impl Inner {
         let advice = match (status, meaning.kind) {
             (300..=399, _) => "; redirects are not followed, check the endpoint",
             // The service refuses a signature whose timestamp is 5 minutes off, and may call it either.
-            (_, ErrorKind::Credentials) if matches!(self.auth, Auth::Account(_)) => "; check the keys and this machine's clock",
+            (_, ErrorKind::Credentials) if call.manner.token.is_none() && matches!(self.auth, Auth::Account(_)) => {
+                "; check the keys and this machine's clock"
+            }
             (_, ErrorKind::InvalidInput) if matches!(call.action, "decrypt" | "reencrypt" | "re-encrypt") => {
                 "; the ciphertext may be changed, or not be one of this key"
             }
             _ => "",
         };
-        let shown = refusal.shown(&call.body, |text| self.auth.redact(text));
+        let sent = if call.manner.open { &[][..] } else { &call.body };
+        let shown = refusal.shown(sent, |text| match &call.manner.token {
+            Some(token) => self.auth.redact(text).replace(token.expose_secret(), "[redacted]"),
+            None => self.auth.redact(text),
+        });
         let message = format!("{call}: the key service refused it with http {status}{shown}{advice}");
         let class = if meaning.transient { Class::Transient } else { Class::Lasting };
         let outage = if meaning.transient && meaning.kind == ErrorKind::Unavailable { Outage::Service } else { Outage::No };
@@ -344,7 +375,7 @@ mod tests {
         let mut client = Client::builder().endpoint(Endpoint::Gov).api(Api::V2).credentials(credentials).build().unwrap();
         Arc::get_mut(&mut client.0).unwrap().clock = Clock::new(|| UNIX_EPOCH + Duration::from_millis(1_700_000_000_000));
         let url = client.0.base.join(&client.path(TAG, "encrypt")).unwrap();
-        let headers = client.0.headers(url.path(), &Pass::Account).unwrap();
+        let headers = client.0.headers("POST", url.path(), &Pass::Account).unwrap();
         assert_eq!(headers["x-ncp-apigw-timestamp"], "1700000000000");
         assert_eq!(headers["x-ncp-apigw-signature-v2"], "RU+p+SzMhHJDxk1fE8B+g+54jK75xM86/BwItPf3Zt4=");
     }

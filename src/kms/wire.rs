@@ -7,6 +7,7 @@
 //! Copies that the HTTP and TLS libraries make on the way to the socket and back are out of its hands.
 
 pub(super) mod buffer;
+pub(super) mod fields;
 pub(super) mod refusal;
 pub(super) mod request;
 pub(super) mod response;
@@ -15,6 +16,14 @@ pub(super) mod response;
 pub(super) const MAX_RESPONSE_LEN: usize = 1024 * 1024;
 /// Longest ciphertext in bytes. One of the largest plaintext has about 44,000.
 pub(super) const MAX_CIPHERTEXT_LEN: usize = 65_536;
+
+/// The last part of the path of calls that make a custom key.
+pub(super) fn custom_key_action(api: super::Api) -> &'static str {
+    match api {
+        super::Api::V1 => "createCustomKey",
+        super::Api::V2 => "create-custom-key",
+    }
+}
 
 /// The last part of the path of re-encrypt calls.
 ///

@@ -12,6 +12,16 @@ use zeroize::Zeroizing;
 /// The body of a call that needs no argument.
 pub(crate) const EMPTY: Bytes = Bytes::from_static(b"{}");
 
+/// The body of a call by `method` that has nothing to say: an empty object where a body is due.
+pub(crate) fn empty(method: &reqwest::Method) -> Bytes {
+    if *method == reqwest::Method::GET || *method == reqwest::Method::DELETE { Bytes::new() } else { EMPTY }
+}
+
+/// A body that holds no secret.
+pub(crate) fn json(value: &serde_json::Value) -> Bytes {
+    value.to_string().into()
+}
+
 /// Values of one field, sent as one string if there is one and as an array otherwise.
 #[derive(Clone, Copy)]
 pub(crate) enum Values<'a> {
@@ -23,7 +33,7 @@ pub(crate) enum Values<'a> {
 
 /// The body with `values`, and with the context of a convergent key where there is one.
 pub(crate) fn body(values: Values<'_>, context: Option<&[u8]>) -> Result<Bytes> {
-    let len = length(values, context).ok_or_else(|| Error::new(ErrorKind::LimitExceeded, "a call's body would be too long"))?;
+    let len = length(values, context).ok_or_else(too_long)?;
     let mut out = Writer(Zeroizing::new(Vec::with_capacity(len)));
     match values {
         Values::Plaintext(items) => {
@@ -38,13 +48,48 @@ pub(crate) fn body(values: Values<'_>, context: Option<&[u8]>) -> Result<Bytes> 
             })?;
         }
     }
-    if let Some(context) = context {
-        out.text(r#","context":"#);
-        out.base64(context)?;
-    }
+    out.context(context)?;
     out.text("}");
     debug_assert_eq!(out.0.len(), len, "the buffer was sized exactly, so it never moved");
     Ok(Bytes::from_owner(out.0))
+}
+
+/// The body of a call that makes a custom key of `bits` bits.
+pub(crate) fn custom_key(bits: u16, with_plaintext: bool, context: Option<&[u8]>) -> Result<Bytes> {
+    let start = format!(r#"{{"requestPlainKey":{with_plaintext},"bits":{bits}"#);
+    finish(start.len(), &start, |_| Ok(()), context)
+}
+
+/// The body of a call that signs `data`, or verifies its `signature`.
+pub(crate) fn data(data: &[u8], signature: Option<&str>) -> Result<Bytes> {
+    // An escape for every character of the signature is more than there can be.
+    let len = base64::encoded_len(data.len(), true).zip(signature.map_or(0, str::len).checked_mul(2));
+    let len = len.and_then(|(data, signature)| data.checked_add(signature)?.checked_add(32)).ok_or_else(too_long)?;
+    let write = |out: &mut Writer| {
+        out.base64(data)?;
+        if let Some(signature) = signature {
+            out.text(r#","signature":"#);
+            out.escaped(signature);
+        }
+        Ok(())
+    };
+    finish(len, r#"{"data":"#, write, None)
+}
+
+fn finish(len: usize, start: &str, write: impl FnOnce(&mut Writer) -> Result<()>, context: Option<&[u8]>) -> Result<Bytes> {
+    let context_len = base64::encoded_len(context.map_or(0, <[u8]>::len), true).and_then(|len| len.checked_add(16));
+    let len = context_len.and_then(|more| len.checked_add(more)).ok_or_else(too_long)?;
+    let mut out = Writer(Zeroizing::new(Vec::with_capacity(len)));
+    out.text(start);
+    write(&mut out)?;
+    out.context(context)?;
+    out.text("}");
+    debug_assert!(out.0.len() <= len, "the buffer was large enough, so it never moved");
+    Ok(Bytes::from_owner(out.0))
+}
+
+fn too_long() -> Error {
+    Error::new(ErrorKind::LimitExceeded, "a call's body would be too long")
 }
 
 fn length(values: Values<'_>, context: Option<&[u8]>) -> Option<usize> {
@@ -94,13 +139,18 @@ impl Writer {
     }
 
     fn base64(&mut self, bytes: &[u8]) -> Result<()> {
-        let too_long = || Error::new(ErrorKind::LimitExceeded, "a value is too long for base64");
         self.text("\"");
         let start = self.0.len();
         self.0.resize(start + base64::encoded_len(bytes.len(), true).ok_or_else(too_long)?, 0);
         STANDARD.encode_slice(bytes, &mut self.0[start..]).map_err(|_| too_long())?;
         self.text("\"");
         Ok(())
+    }
+
+    fn context(&mut self, context: Option<&[u8]>) -> Result<()> {
+        let Some(context) = context else { return Ok(()) };
+        self.text(r#","context":"#);
+        self.base64(context)
     }
 
     // Only for printable ASCII, which callers have checked.
@@ -147,5 +197,15 @@ mod tests {
         let sly = r#"x","ciphertext":"y\"#;
         let json: serde_json::Value = serde_json::from_str(&written(Values::Ciphertext(&[sly]), None)).unwrap();
         assert_eq!(json, serde_json::json!({ "ciphertext": sly }));
+    }
+
+    #[test]
+    fn other_bodies_are_written_into_one_buffer_too() {
+        let text = |bytes: Bytes| String::from_utf8(bytes.to_vec()).unwrap();
+        assert_eq!(text(custom_key(256, false, None).unwrap()), r#"{"requestPlainKey":false,"bits":256}"#);
+        assert_eq!(text(custom_key(512, true, Some(b"c")).unwrap()), r#"{"requestPlainKey":true,"bits":512,"context":"Yw=="}"#);
+        assert_eq!(text(data(b"test", None).unwrap()), r#"{"data":"dGVzdA=="}"#);
+        assert_eq!(text(data(b"", Some(r#"a"\"#)).unwrap()), r#"{"data":"","signature":"a\"\\"}"#);
+        assert!(data(&[7; 8_192], Some(&"\"".repeat(5_000))).is_ok());
     }
 }

@@ -5,18 +5,21 @@
 //! * results in `data`, or beside nothing at all as the oldest pages of API 1.0 print them;
 //! * several results under the name of one (`ciphertext`), or under a name of their own (`ciphertextList`);
 //! * one result as a string or as an array of one, whichever way it was asked for;
-//! * base64 with or without padding.
+//! * base64 with or without padding;
+//! * truth values and numbers as what they are or as text.
 //!
 //! Uncertain and therefore **not** accepted: fewer or more results than were asked for.
 
-use super::MAX_CIPHERTEXT_LEN;
+use super::{MAX_CIPHERTEXT_LEN, fields};
 use crate::error::{Error, ErrorKind, Result};
 use crate::wrap::KeyPayload;
 use base64::Engine;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use secrecy::SecretString;
 use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserialize, de};
+use serde_json::Value;
 use std::fmt;
 use zeroize::Zeroizing;
 
@@ -71,13 +74,64 @@ pub(crate) fn plaintexts(mut body: Zeroizing<Vec<u8>>, count: usize) -> Result<V
 }
 
 /// The access token in a body that was judged a success.
-pub(crate) fn access_token(mut body: Zeroizing<Vec<u8>>) -> Result<secrecy::SecretString> {
+pub(crate) fn access_token(mut body: Zeroizing<Vec<u8>>) -> Result<SecretString> {
     simplify_escapes(&mut body);
     let results = parse(&body)?;
-    match counted(results.access_token, 1)?.as_slice() {
-        [token] => Ok(token.text().into()),
-        _ => Err(contract("its answer has no access token")),
+    Ok(one(results.access_token)?.text().into())
+}
+
+/// The access token and the refresh token in a body that was judged a success.
+pub(crate) fn token_set(mut body: Zeroizing<Vec<u8>>) -> Result<(SecretString, SecretString)> {
+    simplify_escapes(&mut body);
+    let results = parse(&body)?;
+    Ok((one(results.access_token)?.text().into(), one(results.refresh_token)?.text().into()))
+}
+
+/// A new key's ciphertext, its version where the answer says it, and its `len` bytes if they were asked for.
+pub(crate) fn custom_key(mut body: Zeroizing<Vec<u8>>, len: Option<usize>) -> Result<(String, Option<u32>, Option<KeyPayload>)> {
+    simplify_escapes(&mut body);
+    let results = parse(&body)?;
+    let version =
+        results.key_version.or(results.key_version_snake).as_ref().and_then(fields::int).and_then(|version| version.try_into().ok());
+    let key = match len {
+        Some(len) => {
+            let key = plaintext(one(results.plaintext)?.text())?;
+            if key.expose_secret().len() != len {
+                return Err(contract(format!("its answer has a key of another length than {len} bytes")));
+            }
+            Some(key)
+        }
+        None => None,
+    };
+    Ok((ciphertext(one(results.ciphertext)?.text())?, version, key))
+}
+
+/// The signature in a body that was judged a success.
+pub(crate) fn signature(mut body: Zeroizing<Vec<u8>>) -> Result<String> {
+    simplify_escapes(&mut body);
+    let results = parse(&body)?;
+    ciphertext(one(results.signature)?.text())
+}
+
+/// What a call that verifies a signature, or a token, came to: a truth value, or the text of one.
+pub(crate) fn valid(body: &[u8]) -> Result<bool> {
+    let results = parse(body)?;
+    results.valid.or(results.validated).as_ref().and_then(fields::truth).ok_or_else(|| contract("its answer is neither true nor false"))
+}
+
+/// The public key, which is text of several lines, in a body that was judged a success.
+pub(crate) fn public_key(body: &[u8]) -> Result<String> {
+    let results = parse(body)?;
+    let key = one(results.public_key)?;
+    let printable = |byte: u8| byte.is_ascii_graphic() || matches!(byte, b' ' | b'\r' | b'\n');
+    if key.text().is_empty() || key.text().len() > MAX_CIPHERTEXT_LEN || !key.text().bytes().all(printable) {
+        return Err(contract("a public key is not text in pem"));
     }
+    Ok(key.text().to_owned())
+}
+
+fn one(values: Option<OneOrMany<'_>>) -> Result<Text<'_>> {
+    counted(values, 1)?.pop().ok_or_else(|| contract("its answer has no result"))
 }
 
 // JSON's error text may repeat what it could not read, so none of it is shown.
@@ -115,7 +169,7 @@ fn plaintext(text: &str) -> Result<KeyPayload> {
     }
 }
 
-fn contract(what: impl fmt::Display) -> Error {
+pub(crate) fn contract(what: impl fmt::Display) -> Error {
     Error::new(ErrorKind::Internal, format!("the key service breaks its contract: {what}"))
 }
 
@@ -181,6 +235,15 @@ struct Results<'a> {
     plaintext: Option<OneOrMany<'a>>,
     plaintext_list: Option<OneOrMany<'a>>,
     access_token: Option<OneOrMany<'a>>,
+    refresh_token: Option<OneOrMany<'a>>,
+    signature: Option<OneOrMany<'a>>,
+    public_key: Option<OneOrMany<'a>>,
+    valid: Option<Value>,
+    validated: Option<Value>,
+    key_version: Option<Value>,
+    // The documentation's only name that is not in camel case.
+    #[serde(rename = "key_version")]
+    key_version_snake: Option<Value>,
 }
 
 /// A code: its text, or anything else that is there.

@@ -1,0 +1,93 @@
+//! The service's times.
+
+use std::fmt;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// A moment as the service tells it: whole milliseconds since the Unix epoch. `Display` is RFC 3339 in UTC.
+///
+/// ```
+/// use ncp_envelope::kms::Timestamp;
+/// let rotated = Timestamp::from_millis(1_733_462_407_906);
+/// assert_eq!(rotated.to_string(), "2024-12-06T05:20:07.906Z");
+/// assert!(std::time::SystemTime::from(rotated) < std::time::SystemTime::now());
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Timestamp(u64);
+
+impl Timestamp {
+    /// The last millisecond of the year 9999, which is the latest time there is.
+    const MAX: u64 = 253_402_300_799_999;
+
+    /// The time that many milliseconds after the Unix epoch, but no later than the year 9999.
+    pub const fn from_millis(millis: u64) -> Self {
+        Self(if millis > Self::MAX { Self::MAX } else { millis })
+    }
+
+    /// The milliseconds since the Unix epoch.
+    pub const fn millis(self) -> u64 {
+        self.0
+    }
+}
+
+impl From<Timestamp> for SystemTime {
+    fn from(time: Timestamp) -> Self {
+        UNIX_EPOCH + Duration::from_millis(time.0)
+    }
+}
+
+impl From<SystemTime> for Timestamp {
+    /// The same time in whole milliseconds; the Unix epoch for what is before it.
+    fn from(time: SystemTime) -> Self {
+        let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self::from_millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (seconds, millis) = (self.0 / 1_000, self.0 % 1_000);
+        let (hour, minute, second) = (seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60);
+        let (mut year, mut day) = (1970, seconds / 86_400);
+        while day >= 365 + leap(year) {
+            day -= 365 + leap(year);
+            year += 1;
+        }
+        let mut month = 1;
+        for days in [31, 28 + leap(year), 31, 30, 31, 30, 31, 31, 30, 31, 30] {
+            if day < days {
+                break;
+            }
+            day -= days;
+            month += 1;
+        }
+        write!(f, "{year:04}-{month:02}-{:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z", day + 1)
+    }
+}
+
+/// The leap days of a year.
+fn leap(year: u64) -> u64 {
+    u64::from(year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates() {
+        for (millis, want) in [
+            (0, "1970-01-01T00:00:00.000Z"),
+            (951_782_399_999, "2000-02-28T23:59:59.999Z"),
+            (951_782_400_000, "2000-02-29T00:00:00.000Z"),
+            (951_868_800_000, "2000-03-01T00:00:00.000Z"),
+            (1_735_689_599_000, "2024-12-31T23:59:59.000Z"),
+            (4_107_542_400_000, "2100-03-01T00:00:00.000Z"),
+            (u64::MAX, "9999-12-31T23:59:59.999Z"),
+        ] {
+            assert_eq!(Timestamp::from_millis(millis).to_string(), want);
+        }
+        let time = Timestamp::from_millis(5);
+        assert_eq!(Timestamp::from(SystemTime::from(time)), time);
+        assert_eq!(Timestamp::from(UNIX_EPOCH - Duration::from_secs(1)).millis(), 0);
+    }
+}
