@@ -8,8 +8,8 @@ use super::retry::fraction;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Failures in a row that open it. A service that fails 30 % of all attempts at random has such a run once in 240,000 attempts.
-const RUN: u32 = 10;
+/// Failures in a row that open it. A service that fails 30 % of all attempts at random has such a run once in 100 million attempts.
+const RUN: u32 = 15;
 /// The pause before the first probe, and what it grows to by doubling. Half of it is jittered.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);

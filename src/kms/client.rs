@@ -7,10 +7,12 @@ use super::cipher::Key;
 use super::clock::Clock;
 use super::connect::Watch;
 use super::endpoint::{Api, Base, Endpoint, SignatureVersion, path};
-use super::gate::{Gate, Rate};
+use super::gate::Gate;
 use super::quota::Quota;
+use super::rate::{Rate, RateLimit};
 use super::retry::Policy;
 use super::stats::{Counters, Stats};
+use super::token_store::TokenStore;
 use super::{Credentials, wire};
 use crate::error::{Error, ErrorKind, Result};
 use crate::wrap::{KeyId, Provider};
@@ -25,8 +27,6 @@ use std::time::{Duration, SystemTime};
 const MAX_TIMEOUT: Duration = Duration::from_secs(3_600);
 const MAX_ATTEMPTS: u32 = 10;
 const QUEUE_LIMIT: usize = 2_048;
-/// Beyond this a rate is none, and sums of durations lose their meaning.
-const MAX_RATE: u32 = 100_000;
 
 /// A client of the service. Cheap to clone; clones share connections and the access token.
 #[derive(Clone)]
@@ -44,6 +44,7 @@ pub(super) struct Inner {
     pub(super) gate: Gate,
     pub(super) quota: Quota,
     pub(super) counters: Counters,
+    pub(super) token_store: Option<Arc<dyn TokenStore>>,
     endpoint: Endpoint,
     api: Api,
     signature: SignatureVersion,
@@ -118,20 +119,6 @@ impl fmt::Debug for Client {
     }
 }
 
-/// How many calls a client makes in a second at most. See [`ClientBuilder::rate_limit`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-#[non_exhaustive]
-pub enum RateLimit {
-    /// What the service allows: 200 for all keys together with API 1.0, 300 for each key with API 2.0.
-    #[default]
-    Service,
-    /// Another number, 1 to 100,000, for all keys together with API 1.0 and for each key with API 2.0: the share of a client that is not
-    /// alone, or what was agreed with the provider.
-    PerSecond(u32),
-    /// As many as there are.
-    Off,
-}
-
 /// Sets up a [`Client`].
 #[derive(Debug, Clone)]
 pub struct ClientBuilder {
@@ -146,6 +133,7 @@ pub struct ClientBuilder {
     rate_limit: RateLimit,
     queue_limit: usize,
     circuit_breaker: bool,
+    token_store: Option<Arc<dyn TokenStore>>,
     re_encrypt: Option<String>,
 }
 
@@ -163,6 +151,7 @@ impl Default for ClientBuilder {
             rate_limit: RateLimit::default(),
             queue_limit: QUEUE_LIMIT,
             circuit_breaker: true,
+            token_store: None,
             re_encrypt: None,
         }
     }
@@ -194,6 +183,14 @@ impl ClientBuilder {
     #[must_use]
     pub fn credentials(mut self, credentials: Credentials) -> Self {
         self.credentials = Some(credentials);
+        self
+    }
+
+    /// Where tokens are kept for the next run. A client with a store needs no other credentials once something is stored; of tokens that
+    /// were given and tokens that are stored it uses those that were issued later.
+    #[must_use]
+    pub fn token_store(mut self, store: impl TokenStore + 'static) -> Self {
+        self.token_store = Some(Arc::new(store));
         self
     }
 
@@ -249,7 +246,7 @@ impl ClientBuilder {
 
     /// Whether calls fail at once with [`ErrorKind::Unavailable`] while the service does not answer; they do unless set.
     ///
-    /// After 10 failures in a row of the kind that an outage causes - no connection, no answer, HTTP 5xx - no call is sent for a jittered
+    /// After 15 failures in a row of the kind that an outage causes - no connection, no answer, HTTP 5xx - no call is sent for a jittered
     /// pause of 0.25 to 0.5 s, then one as a probe; if that fails too the pause doubles, up to 10 s. Failures of one key alone stop the
     /// calls with that key. Denials never count.
     #[must_use]
@@ -272,10 +269,15 @@ impl ClientBuilder {
     /// # Errors
     /// [`ErrorKind::InvalidInput`] if the endpoint does not have this API, the URL is not acceptable, the API does not have this
     /// signature version or does not take tokens, or a number is out of its range; [`ErrorKind::Credentials`] if credentials or the API
-    /// Gateway key are missing; [`ErrorKind::Unavailable`] if the system's trusted certificates cannot be loaded.
+    /// Gateway key are missing; those of [`TokenStore::load`]; [`ErrorKind::Unavailable`] if the system's trusted certificates cannot be loaded.
     pub fn build(self) -> Result<Client> {
         let base = self.endpoint.base(self.api)?;
-        let credentials = self.credentials.ok_or_else(|| Error::new(ErrorKind::Credentials, "the client has no credentials"))?;
+        let stored = self.token_store.as_ref().map(|store| store.load()).transpose()?.flatten();
+        let credentials = match (self.credentials, stored) {
+            (given, Some(stored)) => given.unwrap_or_else(Credentials::none).with_newer_tokens(stored)?,
+            (Some(given), None) => given,
+            (None, None) => return Err(Error::new(ErrorKind::Credentials, "the client has no credentials")),
+        };
         let auth = Auth::choose(self.api, self.signature, credentials)?;
         for timeout in [self.connect_timeout, self.attempt_timeout, self.call_timeout] {
             if timeout.is_zero() || timeout > MAX_TIMEOUT {
@@ -285,7 +287,7 @@ impl ClientBuilder {
         if !(1..=MAX_ATTEMPTS).contains(&self.max_attempts) {
             return Err(Error::new(ErrorKind::InvalidInput, format!("a call has 1 to {MAX_ATTEMPTS} attempts")));
         }
-        let rate = rate(self.api, self.rate_limit)?;
+        let rate = Rate::of(self.api, self.rate_limit)?;
         let re_encrypt = self.re_encrypt.unwrap_or_else(|| wire::re_encrypt_action(self.api).to_owned());
         if re_encrypt.is_empty() || !re_encrypt.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'-') {
             return Err(Error::new(ErrorKind::InvalidInput, "the action of re-encrypt calls has letters and hyphens only"));
@@ -301,28 +303,13 @@ impl ClientBuilder {
             gate: Gate::new(self.circuit_breaker, rate, self.queue_limit),
             quota: Quota::default(),
             counters: Counters::default(),
+            token_store: self.token_store,
             endpoint: self.endpoint,
             api: self.api,
             signature: self.signature,
             re_encrypt,
         })))
     }
-}
-
-fn rate(api: Api, limit: RateLimit) -> Result<Rate> {
-    let calls = match (limit, api) {
-        (RateLimit::Off, _) => return Ok(Rate::Off),
-        (RateLimit::PerSecond(calls), _) if (1..=MAX_RATE).contains(&calls) => calls,
-        (RateLimit::PerSecond(_), _) => {
-            return Err(Error::new(ErrorKind::InvalidInput, format!("a rate limit is 1 to {MAX_RATE} calls in a second")));
-        }
-        (RateLimit::Service, Api::V1) => 200,
-        (RateLimit::Service, Api::V2) => 300,
-    };
-    Ok(match api {
-        Api::V1 => Rate::Shared(calls),
-        Api::V2 => Rate::PerKey(calls),
-    })
 }
 
 fn http_client(base: &Base, connect_timeout: Duration) -> Result<reqwest::Client> {

@@ -6,6 +6,7 @@
 
 use super::breaker::{Breaker, Change, Ticket};
 use super::limit::Limiter;
+use super::rate::Rate;
 use super::retry;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -26,16 +27,6 @@ pub(super) enum Outage {
     Host,
     /// Nothing is known.
     Unknown,
-}
-
-/// How many calls may be made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Rate {
-    Off,
-    /// In a second, by all calls together.
-    Shared(u32),
-    /// In a second, for each key.
-    PerKey(u32),
 }
 
 /// The gate of one client.
@@ -188,7 +179,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 mod tests {
     use super::*;
 
-    const RUN: usize = 10;
+    const RUN: usize = 15;
 
     fn gate() -> Gate {
         Gate::new(true, Rate::PerKey(300), 10)

@@ -11,17 +11,16 @@ use super::enter::Plan;
 use super::gate::Outage;
 use super::manner::Manner;
 use super::quota::Spent;
-use super::retry::{self, Class, Failure, Next, Repeat};
+use super::retry::{self, Class, Failure, Next};
 use super::wire::MAX_RESPONSE_LEN;
 use super::wire::buffer::Buffer;
 use super::wire::refusal::Refusal;
-use super::wire::request::EMPTY;
 use super::wire::response::{self, Verdict};
 use crate::error::{Error, ErrorKind, Result};
 use bytes::Bytes;
 use reqwest::header::{DATE, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{Response, Url};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 use std::fmt;
 use std::time::{Duration, SystemTime};
 use tokio::time::{Instant, timeout_at};
@@ -43,7 +42,7 @@ pub(super) struct Call<'a> {
 const TELLING: Duration = Duration::from_secs(1);
 
 /// What an attempt authenticates with.
-enum Pass {
+pub(super) enum Pass {
     Account,
     /// The access token of this generation.
     Access(u64, HeaderValue),
@@ -76,15 +75,19 @@ impl Client {
             return Err(Error::new(ErrorKind::InvalidInput, "calls to the key service need a tokio runtime"));
         }
         self.0.counters.calls.add();
-        let result = self.send_with_refresh(call).await;
+        let plan = Plan { deadline: Instant::now() + self.0.call_timeout, urgent: false };
+        let result = match call.manner.token {
+            None => self.with_fresh_tokens(call.tag, plan.deadline, self.send_with_refresh(call, plan)).await,
+            // A token that is the caller's business.
+            Some(_) => self.send_with_refresh(call, plan).await,
+        };
         if result.is_err() {
             self.0.counters.failed_calls.add();
         }
         result
     }
 
-    async fn send_with_refresh(&self, call: &Call<'_>) -> Result<Zeroizing<Vec<u8>>> {
-        let plan = Plan { deadline: Instant::now() + self.0.call_timeout, urgent: false };
+    async fn send_with_refresh(&self, call: &Call<'_>, plan: Plan) -> Result<Zeroizing<Vec<u8>>> {
         let (refused, error) = match self.attempts(call, plan, || self.pass(call)).await {
             Err((Pass::Access(generation, _), error)) if error.kind() == ErrorKind::Credentials => (generation, error),
             other => return other.map_err(|(_, error)| error),
@@ -100,10 +103,6 @@ impl Client {
         self.attempts(call, plan, || self.pass(call)).await.map_err(|(_, error)| error)
     }
 
-    fn can_refresh(&self) -> bool {
-        matches!(&self.0.auth, Auth::Token(tokens) if tokens.can_refresh())
-    }
-
     fn pass(&self, call: &Call<'_>) -> Result<Pass> {
         if let Some(token) = &call.manner.token {
             return Ok(Pass::Given(secret_header(token)?));
@@ -117,31 +116,8 @@ impl Client {
         }
     }
 
-    async fn refresh(&self, tag: &str, refused: u64) -> Result<()> {
-        let Auth::Token(tokens) = &self.0.auth else {
-            return Ok(());
-        };
-        tokens.renew(refused, |refresh| self.request_access_token(tag, refresh)).await
-    }
-
-    /// Asks for a new access token. Not repeated once the service has most likely seen it: each request issues one.
-    async fn request_access_token(&self, tag: &str, refresh: HeaderValue) -> Result<SecretString> {
-        let call = Call {
-            operation: "access token refresh",
-            tag,
-            action: "access-token",
-            body: EMPTY,
-            manner: Manner { repeat: Repeat::Dropped, ..Manner::default() },
-        };
-        // The result is shared, so it has its own time, not what is left of the call that happened to come first.
-        let plan = Plan { deadline: Instant::now() + self.0.call_timeout, urgent: true };
-        let answer = self.attempts(&call, plan, || Ok(Pass::Refresh(refresh.clone()))).await;
-        let answer = answer.map_err(|(_, error)| refresh_error(error))?;
-        response::access_token(answer).map_err(|error| call.failed(&error))
-    }
-
     /// Attempts `call` until it succeeds, must not be repeated or is out of time. With the error goes what was refused.
-    async fn attempts(
+    pub(super) async fn attempts(
         &self,
         call: &Call<'_>,
         plan: Plan,
@@ -350,14 +326,6 @@ fn innermost(error: &dyn std::error::Error) -> String {
         cause = source;
     }
     cause.to_string().chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
-}
-
-/// A refresh that was refused means that the client's tokens are of no use, whatever the service called it.
-fn refresh_error(error: Error) -> Error {
-    match error.kind() {
-        ErrorKind::Unavailable | ErrorKind::Throttled | ErrorKind::Internal => error,
-        _ => Error::new(ErrorKind::Credentials, format!("the access token was refused, and so was the refresh token: {error}")),
-    }
 }
 
 #[cfg(test)]
