@@ -31,7 +31,22 @@
 //!   used: a call goes to the endpoint or nowhere.
 //! * Every call ends within its time ([`ClientBuilder::call_timeout`]), repetitions included. Every attempt is signed anew.
 //! * Whatever the service answers, the result is a value or an error; answers longer than 1 MiB are not read to their end.
-//! * Dropping a call's future abandons the call; nothing runs on in the background.
+//! * Dropping a call's future abandons the call and gives back whatever it held; nothing runs on in the background.
+//!
+//! # Under faults
+//!
+//! * What may be repeated is repeated up to twice after a jittered pause. All calls of a client share a quota of repetitions: 20, and
+//!   one more for every two successes. A request lost with an idle connection that the service closed is sent again at once, and for free.
+//! * A circuit breaker fails calls at once while the host, or the host for one key, does not answer
+//!   ([`ClientBuilder::circuit_breaker`]).
+//! * A queue keeps calls under the service's limit ([`ClientBuilder::rate_limit`]), in the order in which they came. No second sees more
+//!   calls than the limit, whatever the network delays; refusals slow the client down.
+//! * A timestamp that was refused is put right from the `Date` of the answer, once, if that is 4.5 minutes or more away and at most 48
+//!   hours; later calls are signed with the right time from the beginning.
+//! * A token that says when it expires is replaced in the last tenth of its life, at most an hour ahead, by one caller while the others
+//!   go on with it. A refresh token is replaced too, at most 7 days ahead, and goes to the [`TokenStore`].
+//! * [`Client::stats`] counts all of this. With the feature `tracing` each call has a span (`kms_call`), and repetitions, the breaker and
+//!   refreshes have events, all under the target `ncp_envelope::kms`.
 //!
 //! Calls need a Tokio runtime with its I/O and time drivers. This module knows nothing of caches, of the message format or of
 //! policy; it uses the crate's errors, secrets and [`wrap`](crate::wrap) only.
@@ -45,8 +60,8 @@
 //! | `KeyUnusable` | HTTP 404 and 422, `NOT_FOUND`, `INVALID_STATUS`, `UNPROCESSABLE_ENTITY` | no |
 //! | `InvalidInput` | `INVALID_REQUEST` and other HTTP 4xx; the service says no more when it cannot decrypt a ciphertext | no |
 //! | `LimitExceeded` | HTTP 413, or more than a call may hold | no |
-//! | `Throttled` | HTTP 429 | yes |
-//! | `Unavailable` | no connection, no answer in time, HTTP 408 and 5xx; a redirect or an answer of another server | all but the last two |
+//! | `Throttled` | HTTP 429; a full queue, a turn that comes too late | the first |
+//! | `Unavailable` | no connection, no answer in time, HTTP 408 and 5xx; an open circuit breaker, a redirect or an answer of another server | all but the last three |
 //! | `Internal` | an answer that breaks the service's contract | no |
 
 mod auth;
@@ -62,6 +77,7 @@ mod gate;
 mod limit;
 mod manner;
 mod names;
+mod observe;
 mod quota;
 mod rate;
 mod refresh;

@@ -6,6 +6,7 @@ use super::breaker::Change;
 use super::client::Inner;
 use super::gate::{Admission, Outage};
 use super::limit::{Denied, Limiter, Place};
+use super::observe;
 use super::send::Call;
 use crate::error::{Error, ErrorKind, Result};
 use std::time::Duration;
@@ -62,8 +63,14 @@ impl Inner {
     pub(super) fn report(&self, admission: Admission<'_>, outage: Outage) {
         match admission.report(outage) {
             Change::Nothing => {}
-            Change::Opened => self.counters.breaker_opens.add(),
-            Change::Closed => self.counters.breaker_closes.add(),
+            Change::Opened => {
+                self.counters.breaker_opens.add();
+                observe::breaker_opened();
+            }
+            Change::Closed => {
+                self.counters.breaker_closes.add();
+                observe::breaker_closed();
+            }
         }
     }
 

@@ -8,6 +8,7 @@ use super::auth::token::{Ask, Due, Issued, Tokens};
 use super::client::Client;
 use super::enter::Plan;
 use super::manner::Manner;
+use super::observe;
 use super::retry::Repeat;
 use super::send::{Call, Pass};
 use super::tokens::{MAX_TOKEN_HOURS, TokenSet};
@@ -72,10 +73,12 @@ impl Client {
     /// Asks for new tokens and stores them.
     async fn request_tokens(&self, tag: &str, tokens: &Tokens, ask: Ask) -> Result<Issued> {
         self.0.counters.refreshes.add();
+        observe::refresh_begins(ask.whole_set);
         let issued = match self.request_issue(tag, &ask).await {
             Ok(issued) => issued,
             Err(error) => {
                 self.0.counters.failed_refreshes.add();
+                observe::refresh_failed(error.kind());
                 return Err(error);
             }
         };
@@ -85,6 +88,7 @@ impl Client {
             let stored = tokio::task::spawn_blocking(move || store.store(&set)).await;
             if !matches!(stored, Ok(Ok(()))) {
                 self.0.counters.failed_stores.add();
+                observe::store_failed();
             }
         }
         Ok(issued)

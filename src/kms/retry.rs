@@ -70,12 +70,14 @@ pub(super) struct Failure {
     pub(super) outage: Outage,
     /// How long the service asked to wait.
     pub(super) wait: Option<Duration>,
+    /// The HTTP status, where the failure is an answer.
+    pub(super) status: Option<u16>,
 }
 
 impl Failure {
     /// One that would fail again.
     pub(super) fn lasting(error: Error) -> Self {
-        Self { error, class: Class::Lasting, outage: Outage::No, wait: None }
+        Self { error, class: Class::Lasting, outage: Outage::No, wait: None, status: None }
     }
 }
 
@@ -139,7 +141,7 @@ mod tests {
     const MS: fn(u64) -> Duration = Duration::from_millis;
 
     fn failure(class: Class, wait: Option<Duration>) -> Failure {
-        Failure { error: Error::new(ErrorKind::Unavailable, "test"), class, outage: Outage::No, wait }
+        Failure { error: Error::new(ErrorKind::Unavailable, "test"), class, outage: Outage::No, wait, status: None }
     }
 
     fn pause(policy: &Policy, repeat: Repeat, failure: &Failure, attempts: u32, left: Duration, random: u64) -> Option<Duration> {

@@ -10,6 +10,7 @@ use super::connect;
 use super::enter::Plan;
 use super::gate::Outage;
 use super::manner::Manner;
+use super::observe;
 use super::quota::Spent;
 use super::retry::{self, Class, Failure, Next};
 use super::wire::MAX_RESPONSE_LEN;
@@ -77,9 +78,9 @@ impl Client {
         self.0.counters.calls.add();
         let plan = Plan { deadline: Instant::now() + self.0.call_timeout, urgent: false };
         let result = match call.manner.token {
-            None => self.with_fresh_tokens(call.tag, plan.deadline, self.send_with_refresh(call, plan)).await,
+            None => observe::call(call, self.with_fresh_tokens(call.tag, plan.deadline, self.send_with_refresh(call, plan))).await,
             // A token that is the caller's business.
-            Some(_) => self.send_with_refresh(call, plan).await,
+            Some(_) => observe::call(call, self.send_with_refresh(call, plan)).await,
         };
         if result.is_err() {
             self.0.counters.failed_calls.add();
@@ -151,6 +152,7 @@ impl Client {
             drop(place);
             let failure = match outcome {
                 Ok(Ok(body)) => {
+                    observe::attempt_ended(attempts, Some(200), None);
                     inner.quota.earn();
                     inner.report(admission, Outage::No);
                     return Ok(body);
@@ -163,6 +165,7 @@ impl Client {
                 }
                 Err(_) => inner.slow(call),
             };
+            observe::attempt_ended(attempts, failure.status, Some(failure.error.kind()));
             inner.report(admission, failure.outage);
             if failure.error.kind() == ErrorKind::Throttled {
                 inner.counters.throttled.add();
@@ -174,6 +177,7 @@ impl Client {
                 signed_anew = true;
                 attempts -= 1;
                 inner.counters.clock_corrections.add();
+                observe::clock_corrected();
                 before = Some((pass, failure.error));
                 continue;
             }
@@ -181,13 +185,18 @@ impl Client {
             let random = retry::random().map_err(no_pass)?;
             match retry::next(&inner.policy, call.manner.repeat, &failure, attempts, left, random) {
                 Next::Stop => return Err((pass, failure.error)),
-                Next::AtOnce => inner.counters.dropped_connections.add(),
+                Next::AtOnce => {
+                    inner.counters.dropped_connections.add();
+                    observe::dropped_connection(attempts);
+                }
                 Next::After(pause) => {
                     spent = inner.quota.spend();
                     if spent.is_none() {
                         inner.counters.retries_denied.add();
+                        observe::retry_denied(attempts);
                         return Err((pass, failure.error));
                     }
+                    observe::retry(attempts, pause);
                     tokio::time::sleep(pause).await;
                 }
             }
@@ -278,12 +287,18 @@ impl Inner {
         let message = format!("{call}: the key service refused it with http {status}{shown}{advice}");
         let class = if meaning.transient { Class::Transient } else { Class::Lasting };
         let outage = if meaning.transient && meaning.kind == ErrorKind::Unavailable { Outage::Service } else { Outage::No };
-        Failure { error: Error::new(meaning.kind, message), class, outage, wait }
+        Failure { error: Error::new(meaning.kind, message), class, outage, wait, status: Some(status) }
     }
 
     fn slow(&self, call: &Call<'_>) -> Failure {
         let message = format!("{call}: the key service did not answer within {:?}", self.attempt_timeout);
-        Failure { error: Error::new(ErrorKind::Unavailable, message), class: Class::Transient, outage: Outage::Host, wait: None }
+        Failure {
+            error: Error::new(ErrorKind::Unavailable, message),
+            class: Class::Transient,
+            outage: Outage::Host,
+            wait: None,
+            status: None,
+        }
     }
 }
 
@@ -316,7 +331,7 @@ fn transport(call: &Call<'_>, error: reqwest::Error, reused: bool) -> Failure {
         () => (Class::Transient, Outage::Host, "the connection to the key service failed"),
     };
     let message = format!("{call}: {what}: {}", innermost(&error));
-    Failure { error: Error::with_source(ErrorKind::Unavailable, message, error), class, outage, wait: None }
+    Failure { error: Error::with_source(ErrorKind::Unavailable, message, error), class, outage, wait: None, status: None }
 }
 
 /// The cause that says the most, on one line: the outer ones are "error sending request" and the like.
