@@ -65,7 +65,7 @@ impl Client {
     pub(super) async fn send(&self, call: &Call<'_>) -> Result<Zeroizing<Vec<u8>>> {
         // The HTTP library panics without a runtime.
         if tokio::runtime::Handle::try_current().is_err() {
-            return Err(Error::new(ErrorKind::Internal, "calls to the key service need a tokio runtime"));
+            return Err(Error::new(ErrorKind::InvalidInput, "calls to the key service need a tokio runtime"));
         }
         let deadline = Instant::now() + self.0.call_timeout;
         let (refused, error) = match self.attempts(call, deadline, call.manner.repeat, || self.pass(call)).await {
