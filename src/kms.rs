@@ -3,6 +3,15 @@
 //! A [`Client`] knows where the service is and who calls; a [`Key`] is one key-encryption key seen through a client. A `Key` makes
 //! the cipher calls, and it is a [`KeyWrapper`](crate::KeyWrapper).
 //!
+//! | calls | from | API | credentials |
+//! | --- | --- | --- | --- |
+//! | encrypt, decrypt, re-encrypt, custom keys, sign, verify | [`Key`] | 1.0 and 2.0 | account, or the key's access token (2.0) |
+//! | public key | [`Key`] | 2.0 | account, or the key's access token |
+//! | tokens of a key, its token generator | [`Key::tokens`] | 2.0 | account, or the token that is given |
+//! | managing a key, its versions and log | [`Key::admin`] | 2.0 | account |
+//! | IP ACL of a key | [`Key::acl`] | 2.0 | account |
+//! | creating and listing keys | [`Client::keys`] | 2.0 | account |
+//!
 //! ```no_run
 //! # async fn example() -> ncp_envelope::Result<()> {
 //! use ncp_envelope::kms::{Client, Credentials, Endpoint};
@@ -31,6 +40,8 @@
 //!   used: a call goes to the endpoint or nowhere.
 //! * Every call ends within its time ([`ClientBuilder::call_timeout`]), repetitions included. Every attempt is signed anew.
 //! * Whatever the service answers, the result is a value or an error; answers longer than 1 MiB are not read to their end.
+//! * What creates, changes, rotates or deletes something, or issues a token, is sent again only if the service saw nothing of it. The
+//!   table's "repeated" is for all other calls.
 //! * Dropping a call's future abandons the call and gives back whatever it held; nothing runs on in the background.
 //!
 //! # Under faults
@@ -64,6 +75,9 @@
 //! | `Unavailable` | no connection, no answer in time, HTTP 408 and 5xx; an open circuit breaker, a redirect or an answer of another server | all but the last three |
 //! | `Internal` | an answer that breaks the service's contract | no |
 
+mod acl;
+mod activity;
+mod admin;
 mod auth;
 mod breaker;
 mod cipher;
@@ -74,10 +88,13 @@ mod connect;
 mod endpoint;
 mod enter;
 mod gate;
+mod info;
+mod keys;
 mod limit;
 mod manner;
 mod names;
 mod observe;
+mod page;
 mod quota;
 mod rate;
 mod refresh;
@@ -91,12 +108,18 @@ mod tokens;
 mod wire;
 mod wrapper;
 
+pub use acl::{Acl, KeyAcl};
+pub use activity::{Activity, ActivityPages, ActivityQuery};
+pub use admin::{AutoRotation, KeyAdmin, Rotation, StatusChange};
 pub use auth::Credentials;
 pub use cipher::{Key, MAX_BATCH_ITEMS, MAX_CALL_PLAINTEXT, MAX_CONVERGENT_CONTEXT, key_version};
 pub use claims::{TokenClaims, TokenKind};
 pub use client::{Client, ClientBuilder};
 pub use endpoint::{Api, Endpoint, SignatureVersion};
+pub use info::{KeyInfo, KeyVersion, KeyVersions};
+pub use keys::{CreateKey, KeyPages, Keys};
 pub use names::{GeneratorStatus, KeyStatus, KeyType, Protection, RequestType, VersionStatus};
+pub use page::{MAX_PAGE_SIZE, Page};
 pub use rate::RateLimit;
 pub use sign::{CustomKey, CustomKeyBits, MAX_SIGN_DATA};
 pub use stats::Stats;

@@ -50,7 +50,8 @@ impl Key {
     /// The same key with a context of 1 to 50 bytes, which every encrypt, decrypt, re-encrypt and custom key call then carries.
     ///
     /// Convergent keys need one: the same plaintext in the same context gives the same ciphertext, and another context cannot decrypt
-    /// it. What other keys do with a context is not documented. The context is not a secret.
+    /// it. What other keys do with a context is not documented. The context is not a secret. As a
+    /// [`KeyWrapper`](crate::KeyWrapper), the key uses it for data keys under its own tag only.
     ///
     /// ```
     /// use ncp_envelope::kms::{Client, Credentials};

@@ -187,12 +187,11 @@ impl KeyTokens {
         let call = self.account_call("token generator", Manner::read(), "token-generator")?;
         let answer = Answer::read(&self.key.client.send(&call).await?).map_err(|error| call.failed(&error))?;
         let fields = answer.fields();
-        let time = |name| fields.int(name).map(Timestamp::from_millis);
         Ok(TokenGenerator {
             id: fields.text("tokenGeneratorId"),
-            status: fields.text("status").map(|text| text.as_str().into()),
-            enabled: time("enabledDate"),
-            disabled: time("disabledDate"),
+            status: fields.word("status"),
+            enabled: fields.time("enabledDate"),
+            disabled: fields.time("disabledDate"),
             issued_tokens: fields.int("issuedTokenCount"),
         })
     }

@@ -3,7 +3,10 @@
 #![cfg(feature = "kms")]
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
+mod admin;
 mod cipher;
+mod keys;
+mod odd;
 #[allow(dead_code)]
 #[path = "../kms_client/server.rs"]
 mod server;

@@ -1,24 +1,28 @@
 //! What can be said on the command line. Secrets cannot: they come from the environment.
 
+use crate::cipher::CipherArgs;
+use crate::keys_args::KeysArgs;
+use crate::tokens::TokensArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-const ENVIRONMENT: &str = "\
+pub(crate) const ENVIRONMENT: &str = "\
 Environment:
   NCP_KMS_ENDPOINT, NCP_KMS_API, NCP_KMS_SIGNATURE, NCP_KMS_KEY_TAG
                        the same as --endpoint, --api, --signature and --key, which win over them
   NCP_ACCESS_KEY, NCP_SECRET_KEY
-                       account credentials
+                       account credentials; keys, tokens create and tokens generator need them
   NCP_APIGW_API_KEY    API Gateway key, for --signature v1
   NCP_KMS_ACCESS_TOKEN, NCP_KMS_REFRESH_TOKEN
-                       a key's token; used instead of account credentials with --api 2
+                       a key's token; encrypt, decrypt and cipher use it instead of account credentials with --api 2
 
 Exit codes:
   0  done
   1  reading or writing failed, or something else
   2  wrong usage
-  3  message refused: tampered with, truncated, malformed, or of another context, associated data, scope or key
+  3  message refused: tampered with, truncated, malformed, or of another context, associated data, scope or key;
+     or a signature that is not valid
   4  credentials or access
   5  service unavailable or throttled";
 
@@ -38,6 +42,12 @@ pub(crate) enum Command {
     Decrypt(DecryptArgs),
     /// Show what a message says about itself, without a key and without any network.
     Inspect(InspectArgs),
+    /// Create, list and manage keys.
+    Keys(KeysArgs),
+    /// Issue and check a key's tokens.
+    Tokens(TokensArgs),
+    /// Make single calls with a key, whose results are the service's own: no message format, no data key.
+    Cipher(CipherArgs),
     /// Run the key service's emulator until interrupted; prints how to reach it as one line of JSON.
     Emulator(EmulatorArgs),
 }
@@ -45,8 +55,6 @@ pub(crate) enum Command {
 #[derive(Args)]
 #[command(after_help = ENVIRONMENT)]
 pub(crate) struct EncryptArgs {
-    #[command(flatten)]
-    pub(crate) kms: KmsArgs,
     /// Store this pair in the clear and authenticate it; can be given many times.
     #[arg(short = 'c', long = "context", value_name = "NAME=VALUE", value_parser = pair)]
     pub(crate) context: Vec<(String, String)>,
@@ -59,13 +67,13 @@ pub(crate) struct EncryptArgs {
     pub(crate) output: OutputArgs,
     /// File to encrypt; "-" is standard input.
     pub(crate) input: PathBuf,
+    #[command(flatten)]
+    pub(crate) kms: KmsArgs,
 }
 
 #[derive(Args)]
 #[command(after_help = ENVIRONMENT)]
 pub(crate) struct DecryptArgs {
-    #[command(flatten)]
-    pub(crate) kms: KmsArgs,
     /// Refuse a message that does not carry this pair; can be given many times.
     #[arg(short = 'c', long = "context", value_name = "NAME=VALUE", value_parser = pair)]
     pub(crate) context: Vec<(String, String)>,
@@ -75,6 +83,8 @@ pub(crate) struct DecryptArgs {
     pub(crate) output: OutputArgs,
     /// Message to decrypt; "-" is standard input.
     pub(crate) input: PathBuf,
+    #[command(flatten)]
+    pub(crate) kms: KmsArgs,
 }
 
 #[derive(Args)]
@@ -101,7 +111,7 @@ pub(crate) struct OutputArgs {
 #[command(next_help_heading = "KMS options")]
 pub(crate) struct KmsArgs {
     /// Use an embedded key service that keeps its keys in your data directory. For development.
-    #[arg(long, conflicts_with_all = ["endpoint", "api", "signature", "key"])]
+    #[arg(long, conflicts_with_all = ["endpoint", "api", "signature"])]
     pub(crate) local: bool,
     /// Host of the key service: global, kr, jp, gov, fin or a URL [default: global].
     #[arg(long)]
@@ -112,7 +122,7 @@ pub(crate) struct KmsArgs {
     /// Version of the account signature; v1 is for API 1 only [default: v2].
     #[arg(long)]
     pub(crate) signature: Option<SignatureArg>,
-    /// Tag of the key to encrypt or decrypt with.
+    /// Tag of the key; with --local, of another key than the one that is always there.
     #[arg(long, value_name = "TAG")]
     pub(crate) key: Option<String>,
 }

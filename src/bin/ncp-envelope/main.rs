@@ -3,11 +3,18 @@
 #![allow(clippy::print_stderr)] // Standard error is where this program speaks.
 
 mod args;
+mod cipher;
+mod confirm;
 mod emulate;
 mod inspect;
+mod keys;
+mod keys_args;
+mod output;
 mod progress;
+mod records;
 mod session;
 mod status;
+mod tokens;
 mod transfer;
 
 use args::{Arguments, Command};
@@ -42,6 +49,9 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Encrypt(args) => transfer::encrypt(args).await,
         Command::Decrypt(args) => transfer::decrypt(args).await,
         Command::Inspect(args) => inspect::inspect(&args),
+        Command::Keys(args) => keys::run(args).await,
+        Command::Tokens(args) => tokens::run(args).await,
+        Command::Cipher(args) => cipher::run(args).await,
         Command::Emulator(args) => emulate::serve(args).await,
     }
 }

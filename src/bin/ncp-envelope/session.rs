@@ -1,10 +1,11 @@
-//! From options and environment to an [`Envelope`].
+//! From options and environment to a client, and to an [`Envelope`].
 
 use crate::args::{ApiArg, KmsArgs, SignatureArg};
 use crate::status::Failure;
 use ncp_envelope::emulator::Emulator;
-use ncp_envelope::kms::{Api, Client, Credentials, Endpoint, SignatureVersion};
-use ncp_envelope::{Envelope, Scope};
+use ncp_envelope::kms::{Api, Client, Credentials, Endpoint, Key, SignatureVersion};
+use ncp_envelope::{Envelope, Error, ErrorKind, Scope};
+use secrecy::SecretString;
 use std::path::PathBuf;
 
 /// An envelope, and what has to stay alive for it to work.
@@ -15,50 +16,88 @@ pub(crate) struct Session {
 
 impl Session {
     pub(crate) async fn open(kms: &KmsArgs, scope: &str) -> Result<Self, Failure> {
-        let (key, local) = if kms.local { local().await? } else { (remote(kms)?, None) };
-        let envelope = Envelope::builder(key).scope(Scope::new(scope)).build().map_err(Failure::writing)?;
-        Ok(Self { envelope, _local: local })
+        let connection = Connection::open(kms, Purpose::Cipher).await?;
+        let envelope = Envelope::builder(connection.key()?).scope(Scope::new(scope)).build().map_err(Failure::writing)?;
+        Ok(Self { envelope, _local: connection.local })
     }
 }
 
-fn remote(kms: &KmsArgs) -> Result<ncp_envelope::kms::Key, Failure> {
-    let tag = setting(kms.key.clone(), "NCP_KMS_KEY_TAG")?
-        .ok_or_else(|| Failure::usage("no key: give --key TAG or set NCP_KMS_KEY_TAG, or use --local"))?;
-    let endpoint = match setting(kms.endpoint.clone(), "NCP_KMS_ENDPOINT")? {
-        Some(text) => text.parse().map_err(Failure::writing)?,
-        None => Endpoint::Global,
-    };
-    let api = match (kms.api, setting(None, "NCP_KMS_API")?.as_deref()) {
-        (Some(ApiArg::V1), _) | (None, Some("1")) => Api::V1,
-        (Some(ApiArg::V2), _) | (None, None | Some("2")) => Api::V2,
-        (None, Some(_)) => return Err(Failure::usage("NCP_KMS_API is neither 1 nor 2")),
-    };
-    let signature = match (kms.signature, setting(None, "NCP_KMS_SIGNATURE")?.as_deref()) {
-        (Some(SignatureArg::V1), _) | (None, Some("v1")) => SignatureVersion::V1,
-        (Some(SignatureArg::V2), _) | (None, None | Some("v2")) => SignatureVersion::V2,
-        (None, Some(_)) => return Err(Failure::usage("NCP_KMS_SIGNATURE is neither v1 nor v2")),
-    };
-    let credentials = Credentials::from_env().map_err(Failure::writing)?;
-    Client::builder()
-        .endpoint(endpoint)
-        .api(api)
-        .signature(signature)
-        .credentials(credentials)
-        .build()
-        .and_then(|client| client.key(tag))
-        .map_err(Failure::writing)
+/// What a client is for, which decides what it authenticates with.
+pub(crate) enum Purpose {
+    /// Calls with a key: its token if there is one, the account otherwise.
+    Cipher,
+    /// Management: the account, whatever else there is.
+    Account,
+    /// Calls that carry this token.
+    Token(SecretString),
 }
 
-/// The emulator inside this process, reached over loopback HTTP like any other key service.
-async fn local() -> Result<(ncp_envelope::kms::Key, Option<Emulator>), Failure> {
-    let directory = data_directory()?.join("local-kms");
-    eprintln!("ncp-envelope: --local is for development: whoever can read {} can decrypt what it encrypts", directory.display());
-    let emulator = Emulator::builder().state_dir(directory).start().await.map_err(Failure::writing)?;
-    let key = Credentials::account(emulator.access_key(), emulator.secret_key())
-        .and_then(|credentials| Client::builder().endpoint(Endpoint::Custom(emulator.url().to_owned())).credentials(credentials).build())
-        .and_then(|client| client.key(emulator.key_tag()))
-        .map_err(Failure::writing)?;
-    Ok((key, Some(emulator)))
+/// A client, and what has to stay alive for it to work.
+pub(crate) struct Connection {
+    pub(crate) client: Client,
+    tag: Option<String>,
+    local: Option<Emulator>,
+}
+
+impl Connection {
+    pub(crate) async fn open(kms: &KmsArgs, purpose: Purpose) -> Result<Self, Failure> {
+        if kms.local { Self::local(kms).await } else { Self::remote(kms, purpose) }
+    }
+
+    /// The key that the command line or the environment names.
+    pub(crate) fn key(&self) -> Result<Key, Failure> {
+        let tag = self.tag.as_ref();
+        let tag = tag.ok_or_else(|| Failure::usage("no key: give --key TAG or set NCP_KMS_KEY_TAG, or use --local"))?;
+        self.client.key(tag).map_err(Failure::writing)
+    }
+
+    fn remote(kms: &KmsArgs, purpose: Purpose) -> Result<Self, Failure> {
+        let tag = setting(kms.key.clone(), "NCP_KMS_KEY_TAG")?;
+        let endpoint = match setting(kms.endpoint.clone(), "NCP_KMS_ENDPOINT")? {
+            Some(text) => text.parse().map_err(Failure::writing)?,
+            None => Endpoint::Global,
+        };
+        let api = match (kms.api, setting(None, "NCP_KMS_API")?.as_deref()) {
+            (Some(ApiArg::V1), _) | (None, Some("1")) => Api::V1,
+            (Some(ApiArg::V2), _) | (None, None | Some("2")) => Api::V2,
+            (None, Some(_)) => return Err(Failure::usage("NCP_KMS_API is neither 1 nor 2")),
+        };
+        let signature = match (kms.signature, setting(None, "NCP_KMS_SIGNATURE")?.as_deref()) {
+            (Some(SignatureArg::V1), _) | (None, Some("v1")) => SignatureVersion::V1,
+            (Some(SignatureArg::V2), _) | (None, None | Some("v2")) => SignatureVersion::V2,
+            (None, Some(_)) => return Err(Failure::usage("NCP_KMS_SIGNATURE is neither v1 nor v2")),
+        };
+        if api == Api::V1 && !matches!(purpose, Purpose::Cipher) {
+            return Err(Failure::usage("keys and tokens are managed with API 2 only"));
+        }
+        let credentials = match purpose {
+            Purpose::Cipher => Credentials::from_env(),
+            Purpose::Account => Credentials::account(secret("NCP_ACCESS_KEY")?, secret("NCP_SECRET_KEY")?),
+            Purpose::Token(token) => Credentials::token(token, None),
+        };
+        let credentials = credentials.map_err(Failure::writing)?;
+        let client = Client::builder().endpoint(endpoint).api(api).signature(signature).credentials(credentials).build();
+        Ok(Self { client: client.map_err(Failure::writing)?, tag, local: None })
+    }
+
+    /// The emulator inside this process, reached over loopback HTTP like any other key service.
+    async fn local(kms: &KmsArgs) -> Result<Self, Failure> {
+        let directory = data_directory()?.join("local-kms");
+        eprintln!("ncp-envelope: --local is for development: whoever can read {} can decrypt what it encrypts", directory.display());
+        let emulator = Emulator::builder().state_dir(directory).start().await.map_err(Failure::writing)?;
+        let client = Credentials::account(emulator.access_key(), emulator.secret_key())
+            .and_then(|account| Client::builder().endpoint(Endpoint::Custom(emulator.url().to_owned())).credentials(account).build())
+            .map_err(Failure::writing)?;
+        let tag = kms.key.clone().unwrap_or_else(|| emulator.key_tag().to_owned());
+        Ok(Self { client, tag: Some(tag), local: Some(emulator) })
+    }
+}
+
+/// A secret that the environment has to hold.
+pub(crate) fn secret(variable: &str) -> Result<SecretString, Failure> {
+    let value = setting(None, variable)?;
+    let missing = || Failure::writing(Error::new(ErrorKind::Credentials, format!("this command needs {variable}, which is not set")));
+    value.map(SecretString::from).ok_or_else(missing)
 }
 
 fn data_directory() -> Result<PathBuf, Failure> {

@@ -11,6 +11,7 @@
 
 use super::response::contract;
 use crate::error::Result;
+use crate::kms::time::Timestamp;
 use serde_json::{Map, Value};
 use std::sync::LazyLock;
 
@@ -48,6 +49,11 @@ impl<'a> Fields<'a> {
         Self { inner: object, outer: None }
     }
 
+    /// The object as JSON.
+    pub(crate) fn json(self) -> String {
+        Value::Object(self.inner.clone()).to_string()
+    }
+
     /// The field `name`, unless it is null.
     pub(crate) fn value(self, name: &str) -> Option<&'a Value> {
         lookup(self.inner, name).or_else(|| lookup(self.outer?, name))
@@ -73,9 +79,20 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// The texts in the array `name`.
+    /// The texts in the array `name`; an item that is not text is given as JSON rather than left out.
     pub(crate) fn texts(self, name: &str) -> Option<Vec<String>> {
-        Some(self.value(name)?.as_array()?.iter().filter_map(Value::as_str).map(str::to_owned).collect())
+        let text = |item: &Value| item.as_str().map_or_else(|| item.to_string(), str::to_owned);
+        Some(self.value(name)?.as_array()?.iter().map(text).collect())
+    }
+
+    /// The time `name`, in milliseconds since the Unix epoch.
+    pub(crate) fn time(self, name: &str) -> Option<Timestamp> {
+        self.int(name).map(Timestamp::from_millis)
+    }
+
+    /// The word `name` of one of the service's vocabularies.
+    pub(crate) fn word<T: for<'t> From<&'t str>>(self, name: &str) -> Option<T> {
+        self.text(name).map(|text| text.as_str().into())
     }
 
     /// The whole number `name`, if it is one of this type.
@@ -142,7 +159,7 @@ mod tests {
         let fields = answer.fields();
         assert!(fields.int::<u64>("a").is_none() && fields.int::<u64>("b").is_none() && fields.int::<u16>("e").is_none());
         assert!(fields.truth("f").is_none() && fields.text("d").is_none() && fields.objects("d").is_none());
-        assert_eq!((fields.texts("c"), fields.text("e")), (Some(vec!["x".to_owned()]), Some("70000".to_owned())));
+        assert_eq!((fields.texts("c"), fields.text("e")), (Some(vec!["1".to_owned(), "x".to_owned()]), Some("70000".to_owned())));
         assert!(fields.objects("g").unwrap().is_err() && fields.object("a").value("x").is_none());
         for odd in ["null", "[]", "1", r#"{"data":1}"#, r#"{"data":null}"#, "{}"] {
             assert!(Answer::read(odd.as_bytes()).unwrap().fields().value("a").is_none());
