@@ -12,8 +12,6 @@ mod clock;
 #[cfg(feature = "emulator")]
 mod emulated;
 mod keep_alive;
-#[cfg(feature = "tracing")]
-mod observed;
 mod outage;
 mod pace;
 mod tokens;
