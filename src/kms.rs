@@ -42,7 +42,22 @@
 //! * Whatever the service answers, the result is a value or an error; answers longer than 1 MiB are not read to their end.
 //! * What creates, changes, rotates or deletes something, or issues a token, is sent again only if the service saw nothing of it. The
 //!   table's "repeated" is for all other calls.
-//! * Dropping a call's future abandons the call; nothing runs on in the background.
+//! * Dropping a call's future abandons the call and gives back whatever it held; nothing runs on in the background.
+//!
+//! # Under faults
+//!
+//! * What may be repeated is repeated up to twice after a jittered pause. All calls of a client share a quota of repetitions: 20, and
+//!   one more for every two successes. A request lost with an idle connection that the service closed is sent again at once, and for free.
+//! * A circuit breaker fails calls at once while the host, or the host for one key, does not answer
+//!   ([`ClientBuilder::circuit_breaker`]).
+//! * A queue keeps calls under the service's limit ([`ClientBuilder::rate_limit`]), in the order in which they came. No second sees more
+//!   calls than the limit, whatever the network delays; refusals slow the client down.
+//! * A timestamp that was refused is put right from the `Date` of the answer, once, if that is 4.5 minutes or more away and at most 48
+//!   hours; later calls are signed with the right time from the beginning.
+//! * A token that says when it expires is replaced in the last tenth of its life, at most an hour ahead, by one caller while the others
+//!   go on with it. A refresh token is replaced too, at most 7 days ahead, and goes to the [`TokenStore`].
+//! * [`Client::stats`] counts all of this. With the feature `tracing` each call has a span (`kms_call`), and repetitions, the breaker and
+//!   refreshes have events, all under the target `ncp_envelope::kms`.
 //!
 //! Calls need a Tokio runtime with its I/O and time drivers. This module knows nothing of caches, of the message format or of
 //! policy; it uses the crate's errors, secrets and [`wrap`](crate::wrap) only.
@@ -56,27 +71,39 @@
 //! | `KeyUnusable` | HTTP 404 and 422, `NOT_FOUND`, `INVALID_STATUS`, `UNPROCESSABLE_ENTITY` | no |
 //! | `InvalidInput` | `INVALID_REQUEST` and other HTTP 4xx; the service says no more when it cannot decrypt a ciphertext | no |
 //! | `LimitExceeded` | HTTP 413, or more than a call may hold | no |
-//! | `Throttled` | HTTP 429 | yes |
-//! | `Unavailable` | no connection, no answer in time, HTTP 408 and 5xx; a redirect or an answer of another server | all but the last two |
+//! | `Throttled` | HTTP 429; a full queue, a turn that comes too late | the first |
+//! | `Unavailable` | no connection, no answer in time, HTTP 408 and 5xx; an open circuit breaker, a redirect or an answer of another server | all but the last three |
 //! | `Internal` | an answer that breaks the service's contract | no |
 
 mod acl;
 mod activity;
 mod admin;
 mod auth;
+mod breaker;
 mod cipher;
 mod claims;
 mod client;
+mod clock;
+mod connect;
 mod endpoint;
+mod enter;
+mod gate;
 mod info;
 mod keys;
+mod limit;
 mod manner;
 mod names;
+mod observe;
 mod page;
+mod quota;
+mod rate;
+mod refresh;
 mod retry;
 mod send;
 mod sign;
+mod stats;
 mod time;
+mod token_store;
 mod tokens;
 mod wire;
 mod wrapper;
@@ -93,6 +120,9 @@ pub use info::{KeyInfo, KeyVersion, KeyVersions};
 pub use keys::{CreateKey, KeyPages, Keys};
 pub use names::{GeneratorStatus, KeyStatus, KeyType, Protection, RequestType, VersionStatus};
 pub use page::{MAX_PAGE_SIZE, Page};
+pub use rate::RateLimit;
 pub use sign::{CustomKey, CustomKeyBits, MAX_SIGN_DATA};
+pub use stats::Stats;
 pub use time::Timestamp;
+pub use token_store::{FileTokenStore, MemoryTokenStore, TokenStore};
 pub use tokens::{KeyTokens, MAX_TOKEN_HOURS, TokenGenerator, TokenHours, TokenLifetimes, TokenSet};

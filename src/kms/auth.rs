@@ -3,10 +3,13 @@
 //! Promises: credentials are wiped when dropped, never printed, and never part of an error. This module knows nothing of request or
 //! response bodies, of retries or of hosts.
 
+mod schedule;
 pub(super) mod signature;
 pub(super) mod token;
 
+use super::claims::TokenClaims;
 use super::endpoint::{Api, SignatureVersion};
+use super::tokens::TokenSet;
 use crate::error::{Error, ErrorKind, Result};
 use bytes::Bytes;
 use reqwest::header::HeaderValue;
@@ -115,6 +118,24 @@ impl Credentials {
             return Err(bad("no credentials: set NCP_ACCESS_KEY and NCP_SECRET_KEY, or NCP_KMS_ACCESS_TOKEN"));
         }
         Ok(Self { account, tokens })
+    }
+}
+
+impl Credentials {
+    /// These, with `stored` in place of tokens that were issued before it, of tokens that do not say when, and of none.
+    pub(super) fn with_newer_tokens(self, stored: TokenSet) -> Result<Self> {
+        let issued = |refresh: &SecretString| TokenClaims::peek(refresh.expose_secret()).issued_at;
+        let given = self.tokens.as_ref().and_then(|tokens| issued(tokens.refresh.as_ref().unwrap_or(&tokens.access)));
+        if given.is_some() && given > issued(&stored.refresh_token) {
+            return Ok(self);
+        }
+        let Credentials { tokens, .. } = Self::token(stored.access_token, Some(stored.refresh_token))?;
+        Ok(Self { tokens, ..self })
+    }
+
+    /// No credentials at all, which no client accepts.
+    pub(super) fn none() -> Self {
+        Self { account: None, tokens: None }
     }
 }
 

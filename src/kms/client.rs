@@ -4,8 +4,15 @@
 
 use super::auth::Auth;
 use super::cipher::Key;
+use super::clock::Clock;
+use super::connect::Watch;
 use super::endpoint::{Api, Base, Endpoint, SignatureVersion, path};
+use super::gate::Gate;
+use super::quota::Quota;
+use super::rate::{Rate, RateLimit};
 use super::retry::Policy;
+use super::stats::{Counters, Stats};
+use super::token_store::TokenStore;
 use super::{Credentials, wire};
 use crate::error::{Error, ErrorKind, Result};
 use crate::wrap::{KeyId, Provider};
@@ -19,6 +26,7 @@ use std::time::{Duration, SystemTime};
 
 const MAX_TIMEOUT: Duration = Duration::from_secs(3_600);
 const MAX_ATTEMPTS: u32 = 10;
+const QUEUE_LIMIT: usize = 2_048;
 
 /// A client of the service. Cheap to clone; clones share connections and the access token.
 #[derive(Clone)]
@@ -32,7 +40,11 @@ pub(super) struct Inner {
     pub(super) call_timeout: Duration,
     pub(super) policy: Policy,
     /// The time that calls are signed with; another one in tests only.
-    pub(super) clock: fn() -> SystemTime,
+    pub(super) clock: Clock,
+    pub(super) gate: Gate,
+    pub(super) quota: Quota,
+    pub(super) counters: Counters,
+    pub(super) token_store: Option<Arc<dyn TokenStore>>,
     endpoint: Endpoint,
     api: Api,
     signature: SignatureVersion,
@@ -75,6 +87,11 @@ impl Client {
         }
     }
 
+    /// What this client and its clones did so far.
+    pub fn stats(&self) -> Stats {
+        self.0.counters.stats()
+    }
+
     /// Whether calls carry a token, which serves one key only.
     pub(super) fn uses_token(&self) -> bool {
         matches!(self.0.auth, Auth::Token(_))
@@ -113,6 +130,10 @@ pub struct ClientBuilder {
     attempt_timeout: Duration,
     call_timeout: Duration,
     max_attempts: u32,
+    rate_limit: RateLimit,
+    queue_limit: usize,
+    circuit_breaker: bool,
+    token_store: Option<Arc<dyn TokenStore>>,
     re_encrypt: Option<String>,
 }
 
@@ -127,6 +148,10 @@ impl Default for ClientBuilder {
             attempt_timeout: Duration::from_secs(10),
             call_timeout: Duration::from_secs(30),
             max_attempts: Policy::default().max_attempts,
+            rate_limit: RateLimit::default(),
+            queue_limit: QUEUE_LIMIT,
+            circuit_breaker: true,
+            token_store: None,
             re_encrypt: None,
         }
     }
@@ -161,6 +186,14 @@ impl ClientBuilder {
         self
     }
 
+    /// Where tokens are kept for the next run. A client with a store needs no other credentials once something is stored; of tokens that
+    /// were given and tokens that are stored it uses those that were issued later.
+    #[must_use]
+    pub fn token_store(mut self, store: impl TokenStore + 'static) -> Self {
+        self.token_store = Some(Arc::new(store));
+        self
+    }
+
     /// How long setting up a connection may take; 3 s unless set, at most 1 h.
     #[must_use]
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
@@ -182,10 +215,43 @@ impl ClientBuilder {
         self
     }
 
-    /// How many attempts a call has, the first included: 1 to 10, 3 unless set. A repetition after a refreshed token does not count.
+    /// How many attempts a call has, the first included: 1 to 10, 3 unless set.
+    ///
+    /// A repetition after a refreshed token or a clock put right does not count, and a call with one attempt has a second one if the
+    /// service closed an idle connection. All calls of a client together repeat no more than half as often as they succeed, plus 20.
     #[must_use]
     pub fn max_attempts(mut self, attempts: u32) -> Self {
         self.max_attempts = attempts;
+        self
+    }
+
+    /// How many calls are made in a second at most, repetitions included; [`RateLimit::Service`] unless set.
+    ///
+    /// Calls beyond that wait for their turn, first come first served, and fail with [`ErrorKind::Throttled`] if it does not come within
+    /// [`call_timeout`](Self::call_timeout). The service counts all clients together, so several of them have to share the limit; when
+    /// it refuses calls nevertheless, the client halves its pace and finds back to the limit within seconds.
+    #[must_use]
+    pub fn rate_limit(mut self, limit: RateLimit) -> Self {
+        self.rate_limit = limit;
+        self
+    }
+
+    /// How many calls may wait for their turn under the rate limit, for each limit; 2,048 unless set. Calls beyond that fail at once
+    /// with [`ErrorKind::Throttled`].
+    #[must_use]
+    pub fn queue_limit(mut self, calls: usize) -> Self {
+        self.queue_limit = calls;
+        self
+    }
+
+    /// Whether calls fail at once with [`ErrorKind::Unavailable`] while the service does not answer; they do unless set.
+    ///
+    /// After 15 failures in a row of the kind that an outage causes - no connection, no answer, HTTP 5xx - no call is sent for a jittered
+    /// pause of 0.25 to 0.5 s, then one as a probe; if that fails too the pause doubles, up to 10 s. Failures of one key alone stop the
+    /// calls with that key. Denials never count.
+    #[must_use]
+    pub fn circuit_breaker(mut self, on: bool) -> Self {
+        self.circuit_breaker = on;
         self
     }
 
@@ -203,10 +269,15 @@ impl ClientBuilder {
     /// # Errors
     /// [`ErrorKind::InvalidInput`] if the endpoint does not have this API, the URL is not acceptable, the API does not have this
     /// signature version or does not take tokens, or a number is out of its range; [`ErrorKind::Credentials`] if credentials or the API
-    /// Gateway key are missing; [`ErrorKind::Unavailable`] if the system's trusted certificates cannot be loaded.
+    /// Gateway key are missing; those of [`TokenStore::load`]; [`ErrorKind::Unavailable`] if the system's trusted certificates cannot be loaded.
     pub fn build(self) -> Result<Client> {
         let base = self.endpoint.base(self.api)?;
-        let credentials = self.credentials.ok_or_else(|| Error::new(ErrorKind::Credentials, "the client has no credentials"))?;
+        let stored = self.token_store.as_ref().map(|store| store.load()).transpose()?.flatten();
+        let credentials = match (self.credentials, stored) {
+            (given, Some(stored)) => given.unwrap_or_else(Credentials::none).with_newer_tokens(stored)?,
+            (Some(given), None) => given,
+            (None, None) => return Err(Error::new(ErrorKind::Credentials, "the client has no credentials")),
+        };
         let auth = Auth::choose(self.api, self.signature, credentials)?;
         for timeout in [self.connect_timeout, self.attempt_timeout, self.call_timeout] {
             if timeout.is_zero() || timeout > MAX_TIMEOUT {
@@ -216,6 +287,7 @@ impl ClientBuilder {
         if !(1..=MAX_ATTEMPTS).contains(&self.max_attempts) {
             return Err(Error::new(ErrorKind::InvalidInput, format!("a call has 1 to {MAX_ATTEMPTS} attempts")));
         }
+        let rate = Rate::of(self.api, self.rate_limit)?;
         let re_encrypt = self.re_encrypt.unwrap_or_else(|| wire::re_encrypt_action(self.api).to_owned());
         if re_encrypt.is_empty() || !re_encrypt.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'-') {
             return Err(Error::new(ErrorKind::InvalidInput, "the action of re-encrypt calls has letters and hyphens only"));
@@ -227,7 +299,11 @@ impl ClientBuilder {
             attempt_timeout: self.attempt_timeout,
             call_timeout: self.call_timeout,
             policy: Policy { max_attempts: self.max_attempts, ..Policy::default() },
-            clock: SystemTime::now,
+            clock: Clock::new(SystemTime::now),
+            gate: Gate::new(self.circuit_breaker, rate, self.queue_limit),
+            quota: Quota::default(),
+            counters: Counters::default(),
+            token_store: self.token_store,
             endpoint: self.endpoint,
             api: self.api,
             signature: self.signature,
@@ -250,6 +326,7 @@ fn http_client(base: &Base, connect_timeout: Duration) -> Result<reqwest::Client
         .redirect(redirect::Policy::none())
         .no_proxy()
         .referer(false)
+        .connector_layer(Watch)
         // Repetitions are ours, because each needs a new signature.
         .retry(retry::never());
     if base.plain {
@@ -283,6 +360,8 @@ mod tests {
         assert_eq!(kind(builder().attempt_timeout(Duration::ZERO)), ErrorKind::InvalidInput);
         assert_eq!(kind(builder().call_timeout(Duration::MAX)), ErrorKind::InvalidInput);
         assert_eq!(kind(builder().max_attempts(0)), ErrorKind::InvalidInput);
+        assert_eq!(kind(builder().rate_limit(RateLimit::PerSecond(0))), ErrorKind::InvalidInput);
+        assert_eq!(kind(builder().rate_limit(RateLimit::PerSecond(u32::MAX))), ErrorKind::InvalidInput);
         assert_eq!(kind(builder().re_encrypt_action("a/b")), ErrorKind::InvalidInput);
         assert_eq!(kind(builder().re_encrypt_action("")), ErrorKind::InvalidInput);
     }

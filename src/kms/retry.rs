@@ -2,8 +2,10 @@
 //!
 //! Encrypting, decrypting and re-encrypting twice does no harm, so these calls are repeated after any failure that may pass. What
 //! must not happen twice is repeated only when the first attempt never reached the service. The decision is a pure function of its
-//! arguments; it knows nothing of HTTP beyond the one header it reads.
+//! arguments; it knows nothing of HTTP beyond the one header it reads. Whether the client can afford the repetition is decided
+//! elsewhere.
 
+use super::gate::Outage;
 use crate::error::{Error, Result};
 use std::time::{Duration, SystemTime};
 
@@ -29,6 +31,8 @@ impl Default for Policy {
 pub(super) enum Repeat {
     /// Only those in which the service saw nothing.
     Unseen,
+    /// Those in which it most likely saw nothing, a dropped connection among them: for calls that do little harm twice.
+    Dropped,
     /// All that may pass.
     Transient,
 }
@@ -42,6 +46,20 @@ pub(super) enum Class {
     Transient,
     /// There was no connection, so the service saw nothing.
     Unseen,
+    /// The service closed a connection that had been idle, most likely before it looked at the call.
+    Dropped,
+    /// The timestamp was refused, and the right time is known now.
+    Timestamp,
+}
+
+/// What to do after a failed attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Next {
+    Stop,
+    /// Try again; nothing was wrong with the service or the call.
+    AtOnce,
+    /// Try again after a pause, if the client can afford it.
+    After(Duration),
 }
 
 /// A failed attempt.
@@ -49,38 +67,49 @@ pub(super) enum Class {
 pub(super) struct Failure {
     pub(super) error: Error,
     pub(super) class: Class,
+    pub(super) outage: Outage,
     /// How long the service asked to wait.
     pub(super) wait: Option<Duration>,
+    /// The HTTP status, where the failure is an answer.
+    pub(super) status: Option<u16>,
 }
 
 impl Failure {
     /// One that would fail again.
     pub(super) fn lasting(error: Error) -> Self {
-        Self { error, class: Class::Lasting, wait: None }
+        Self { error, class: Class::Lasting, outage: Outage::No, wait: None, status: None }
     }
 }
 
-/// How long to wait before the next attempt, or `None` for no other attempt.
+/// What to do after `attempts` attempts, the last of which ended with `failure`.
 ///
-/// `attempts` were made, `left` remains of the call's time, and `random` is uniform over all of `u64`.
-pub(super) fn pause(policy: &Policy, repeat: Repeat, failure: &Failure, attempts: u32, left: Duration, random: u64) -> Option<Duration> {
+/// `left` remains of the call's time, and `random` is uniform over all of `u64`.
+pub(super) fn next(policy: &Policy, repeat: Repeat, failure: &Failure, attempts: u32, left: Duration, random: u64) -> Next {
     let permitted = match failure.class {
-        Class::Lasting => false,
+        // The caller of this function knows whether the call was signed anew already.
+        Class::Lasting | Class::Timestamp => false,
         Class::Transient => repeat == Repeat::Transient,
+        Class::Dropped => repeat != Repeat::Unseen,
         Class::Unseen => true,
     };
-    if !permitted || attempts >= policy.max_attempts {
-        return None;
+    // A dropped connection alone must not fail a call, so it is repeated once even if a call has one attempt.
+    let dropped = failure.class == Class::Dropped;
+    let most = if dropped { policy.max_attempts.max(2) } else { policy.max_attempts };
+    if !permitted || attempts >= most {
+        return Next::Stop;
+    }
+    if dropped {
+        return if left.is_zero() { Next::Stop } else { Next::AtOnce };
     }
     let doublings = attempts.saturating_sub(1).min(16);
     let bound = policy.base.saturating_mul(1 << doublings).min(policy.cap);
     // Full jitter: clients that failed together must not come back together. What the service asked for is a minimum.
     let pause = failure.wait.unwrap_or_default().saturating_add(fraction(bound, random));
     // An attempt that could not even begin in time is not worth waiting for.
-    (pause < left).then_some(pause)
+    if pause < left { Next::After(pause) } else { Next::Stop }
 }
 
-/// A uniform `u64` for [`pause`].
+/// A uniform `u64` for [`next`].
 pub(super) fn random() -> Result<u64> {
     let mut bytes = [0; 8];
     crate::secret::random(&mut bytes)?;
@@ -97,7 +126,8 @@ pub(super) fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
     Some(date.duration_since(now).unwrap_or_default())
 }
 
-fn fraction(bound: Duration, random: u64) -> Duration {
+/// The part of `bound` that `random`, uniform over all of `u64`, stands for.
+pub(super) fn fraction(bound: Duration, random: u64) -> Duration {
     let nanos = u64::try_from(bound.as_nanos()).unwrap_or(u64::MAX);
     Duration::from_nanos(((u128::from(nanos) * u128::from(random)) >> 64) as u64)
 }
@@ -111,19 +141,36 @@ mod tests {
     const MS: fn(u64) -> Duration = Duration::from_millis;
 
     fn failure(class: Class, wait: Option<Duration>) -> Failure {
-        Failure { error: Error::new(ErrorKind::Unavailable, "test"), class, wait }
+        Failure { error: Error::new(ErrorKind::Unavailable, "test"), class, outage: Outage::No, wait, status: None }
+    }
+
+    fn pause(policy: &Policy, repeat: Repeat, failure: &Failure, attempts: u32, left: Duration, random: u64) -> Option<Duration> {
+        match next(policy, repeat, failure, attempts, left, random) {
+            Next::After(pause) => Some(pause),
+            Next::Stop | Next::AtOnce => None,
+        }
     }
 
     #[test]
     fn class_and_kind_of_call_decide() {
         let policy = Policy::default();
         let again = |repeat, class| pause(&policy, repeat, &failure(class, None), 1, LONG, 0).is_some();
+        let at_once = |repeat, attempts, left| next(&policy, repeat, &failure(Class::Dropped, None), attempts, left, 0) == Next::AtOnce;
         assert!(again(Repeat::Transient, Class::Transient));
         assert!(again(Repeat::Transient, Class::Unseen));
         assert!(!again(Repeat::Transient, Class::Lasting));
         assert!(again(Repeat::Unseen, Class::Unseen));
         assert!(!again(Repeat::Unseen, Class::Transient));
         assert!(!again(Repeat::Unseen, Class::Lasting));
+        assert!(!again(Repeat::Dropped, Class::Transient));
+        assert!(at_once(Repeat::Transient, 1, LONG) && at_once(Repeat::Dropped, 2, LONG));
+        assert!(
+            !at_once(Repeat::Unseen, 1, LONG) && !at_once(Repeat::Transient, 3, LONG) && !at_once(Repeat::Transient, 1, Duration::ZERO)
+        );
+        let single = Policy { max_attempts: 1, ..policy };
+        assert_eq!(next(&single, Repeat::Transient, &failure(Class::Dropped, None), 1, LONG, 0), Next::AtOnce);
+        assert_eq!(next(&single, Repeat::Transient, &failure(Class::Dropped, None), 2, LONG, 0), Next::Stop);
+        assert_eq!(next(&policy, Repeat::Transient, &failure(Class::Timestamp, None), 1, LONG, 0), Next::Stop);
     }
 
     #[test]

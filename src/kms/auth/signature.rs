@@ -11,7 +11,8 @@ use base64::engine::general_purpose::STANDARD;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 
-const TIMESTAMP: HeaderName = HeaderName::from_static("x-ncp-apigw-timestamp");
+/// The header that says when a call was signed, in milliseconds since the Unix epoch.
+pub(crate) const TIMESTAMP: HeaderName = HeaderName::from_static("x-ncp-apigw-timestamp");
 const ACCESS_KEY: HeaderName = HeaderName::from_static("x-ncp-iam-access-key");
 const API_KEY: HeaderName = HeaderName::from_static("x-ncp-apigw-api-key");
 const SIGNATURE_V1: HeaderName = HeaderName::from_static("x-ncp-apigw-signature-v1");

@@ -1,0 +1,64 @@
+//! The client when the service, the network, the clock or the caller misbehaves.
+
+#![cfg(feature = "kms")]
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
+
+#[path = "../kms_client/server.rs"]
+#[allow(dead_code)]
+mod server;
+
+mod cancel;
+mod clock;
+#[cfg(feature = "emulator")]
+mod emulated;
+mod keep_alive;
+mod outage;
+mod pace;
+mod tokens;
+
+use ncp_envelope::kms::{Client, ClientBuilder, Credentials, Endpoint, Key};
+use serde_json::{Value, json};
+use server::{Reply, Request, Server};
+
+const REFRESH: &str = "CANARYrefresh";
+
+fn success(data: Value) -> Reply {
+    Reply::json(200, &json!({ "code": "SUCCESS", "data": data }))
+}
+
+fn encrypted() -> Reply {
+    success(json!({ "ciphertext": "ncpkms:v1:AAAA" }))
+}
+
+fn unauthorized() -> Reply {
+    Reply::json(401, &json!({ "error": { "errorCode": "200", "message": "Authentication Failed" } }))
+}
+
+fn busy() -> Reply {
+    Reply::json(429, &json!({ "error": { "errorCode": "410", "message": "Throttle Limited" } }))
+}
+
+fn down() -> Reply {
+    Reply::new(503, "text/plain", "")
+}
+
+fn account(url: impl Into<String>) -> ClientBuilder {
+    let credentials = Credentials::account("CANARYaccess", "CANARYsecret").unwrap();
+    Client::builder().endpoint(Endpoint::Custom(url.into())).credentials(credentials)
+}
+
+fn key_of(builder: ClientBuilder) -> Key {
+    builder.build().unwrap().key("tag").unwrap()
+}
+
+fn count(server: &Server, which: impl Fn(&Request) -> bool) -> usize {
+    server.requests().iter().filter(|request| which(request)).count()
+}
+
+/// A number that depends on `seed` and `index` as if drawn at random.
+fn draw(seed: u64, index: u64) -> u64 {
+    let mut x = seed.wrapping_add(index.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+    x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    x = (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    x ^ (x >> 31)
+}
