@@ -14,6 +14,7 @@ const COMMITMENT_LEN: usize = 32;
 pub const PREAMBLE_LEN: usize = SALT_LEN + COMMITMENT_LEN;
 
 const LABEL: &[u8] = b"ncp-envelope v1\0";
+// F-21
 const INFO: &[u8] = b"c2sp.org/chunked-encryption@v1+AEAD_AES_256_GCM\0";
 const KEY_LEN: usize = 32;
 const NONCE_LEN: usize = 12;

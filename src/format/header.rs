@@ -13,6 +13,7 @@ pub const MAX_ZONE_LEN: usize = 65_536;
 
 const MAGIC: [u8; 8] = [0x8E, 0x4E, 0x43, 0x50, 0x0D, 0x0A, 0x1A, 0x0A];
 const VERSION: u16 = 1;
+// F-7
 const DURABLE: u16 = 1;
 const DETACHED: u16 = 2;
 const AAD_REQUIRED: u16 = 4;
@@ -85,6 +86,7 @@ impl SealedHeader {
             return Err(malformed("there are bytes after the sealed header"));
         }
         let (context, end) = decode_pairs(bytes, fixed.pairs)?;
+        // F-2, F-11: one encoding, so no length but this one and no padding but zeros.
         let padded = match fixed.profile {
             Profile::Compact => end,
             Profile::Durable => end.next_multiple_of(BLOCK_LEN),
@@ -168,7 +170,7 @@ impl SealedHeader {
         self.copy_len
     }
 
-    /// Where the body starts in the message, in bytes.
+    /// Where the body starts in the message, in bytes (`F-3`).
     pub fn body_offset(&self) -> usize {
         self.bytes.len() + self.profile.copies() * self.copy_len
     }
@@ -270,6 +272,7 @@ impl Fixed {
         let u16_at = |at: usize| u16::from_be_bytes([bytes[at], bytes[at + 1]]);
         let u32_at = |at: usize| u32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
 
+        // F-5
         if u16_at(8) != VERSION {
             return Err(Error::new(
                 ErrorKind::UnsupportedVersion,
@@ -291,6 +294,7 @@ impl Fixed {
         if pairs > MAX_CONTEXT_PAIRS {
             return Err(limit(format!("it has {pairs} context pairs, {MAX_CONTEXT_PAIRS} are allowed")));
         }
+        // F-1: the caps come before anything is allocated or added up.
         let len = u32_at(16) as usize;
         if len > MAX_ZONE_LEN {
             return Err(limit(format!("it claims {len} bytes, {MAX_ZONE_LEN} are allowed")));
