@@ -4,6 +4,7 @@ use crate::error::{Error, ErrorKind, Result};
 use std::time::Duration;
 
 const DEFAULT_MAX_KEYS: usize = 1_000;
+const MAX_TTL: Duration = Duration::from_secs(365 * 24 * 3_600);
 
 /// How long unwrapped data keys may be kept, and how many.
 ///
@@ -19,7 +20,7 @@ pub struct CacheLimits {
 }
 
 impl CacheLimits {
-    /// Keeps a key for at most `ttl`, counted from before the service was asked for it, and at most 1,000 keys.
+    /// Keeps a key for at most `ttl`, which is more than zero and at most a year, counted from before the service was asked for it, and at most 1,000 keys.
     ///
     /// There is no default time: it is how long a key stays usable here after the service would refuse it.
     pub fn new(ttl: Duration) -> Self {
@@ -42,8 +43,11 @@ impl CacheLimits {
     }
 
     pub(super) fn check(&self) -> Result<()> {
-        if self.ttl.is_zero() || self.max_keys == 0 {
-            return Err(Error::new(ErrorKind::InvalidInput, "a cache needs a time to live and room for at least one key"));
+        if self.ttl.is_zero() || self.ttl > MAX_TTL || self.max_keys == 0 {
+            return Err(Error::new(
+                ErrorKind::InvalidInput,
+                "a cache needs a time to live of more than zero and at most a year, and room for at least one key",
+            ));
         }
         Ok(())
     }

@@ -3,13 +3,14 @@
 use super::CacheId;
 use crate::secret::DataKey;
 use lru::LruCache;
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Instant;
 
 /// A removed key is wiped when the last user of its `Arc` is done, by [`DataKey`] itself.
 pub(super) struct Store {
+    // Unbounded of itself: with a bound it would take memory for that many keys at once.
     keys: LruCache<CacheId, Entry>,
+    max_keys: usize,
     // No key expires before this, so a look-up does not have to sweep.
     next_expiry: Option<Instant>,
 }
@@ -21,7 +22,7 @@ struct Entry {
 
 impl Store {
     pub(super) fn new(max_keys: usize) -> Self {
-        Self { keys: LruCache::new(NonZeroUsize::new(max_keys).unwrap_or(NonZeroUsize::MIN)), next_expiry: None }
+        Self { keys: LruCache::unbounded(), max_keys, next_expiry: None }
     }
 
     pub(super) fn get(&mut self, id: &CacheId, now: Instant) -> Option<Arc<DataKey>> {
@@ -33,6 +34,9 @@ impl Store {
         self.sweep(now);
         if expires > now {
             self.keys.push(id, Entry { key, expires });
+            while self.keys.len() > self.max_keys {
+                self.keys.pop_lru();
+            }
             self.next_expiry = Some(self.next_expiry.map_or(expires, |next| next.min(expires)));
         }
     }

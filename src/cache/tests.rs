@@ -133,6 +133,15 @@ fn a_leader_that_goes_away_hands_over() {
 }
 
 #[test]
+fn limits_are_bounded_and_a_large_one_costs_nothing() {
+    let limits = |ttl| CacheLimits::new(ttl).with_max_keys(usize::MAX);
+    assert!(KeyCache::new(limits(Duration::from_secs(1))).is_ok());
+    for odd in [limits(Duration::ZERO), limits(Duration::MAX), CacheLimits::new(Duration::from_secs(1)).with_max_keys(0)] {
+        assert_eq!(KeyCache::new(odd).err().map(|error| error.kind()), Some(ErrorKind::InvalidInput));
+    }
+}
+
+#[test]
 fn ids_differ_by_every_part() {
     let tag = |provider, text| KeyId::new(provider, ZoneHint::None, text).unwrap();
     let wrapped = |key, bytes: &[u8]| WrappedKey::new(key, bytes).unwrap();

@@ -32,7 +32,7 @@ impl Decryptor {
 
     /// Bytes that [`update`](Self::update) writes for `input_len` more bytes, given room.
     pub fn update_len(&self, input_len: usize) -> usize {
-        (self.held + input_len) / SEALED_CHUNK_LEN * CHUNK_LEN
+        self.held.saturating_add(input_len) / SEALED_CHUNK_LEN * CHUNK_LEN
     }
 
     /// Bytes that [`finish`](Self::finish) writes.

@@ -49,9 +49,9 @@ impl Encryptor {
         &self.header
     }
 
-    /// Bytes of chunks that [`update`](Self::update) writes for `input_len` more bytes, given room.
+    /// Bytes of chunks that [`update`](Self::update) writes for `input_len` more bytes, given room. No more than fits a `usize`.
     pub fn update_len(&self, input_len: usize) -> usize {
-        (self.held + input_len) / CHUNK_LEN * SEALED_CHUNK_LEN
+        (self.held.saturating_add(input_len) / CHUNK_LEN).saturating_mul(SEALED_CHUNK_LEN)
     }
 
     /// Bytes that [`finish`](Self::finish) writes.

@@ -252,7 +252,7 @@ impl Header {
 
     /// Bytes of a message that are not plaintext, given that there are `chunks` of them.
     pub fn overhead(&self, chunks: u64) -> u64 {
-        (self.sealed.body_offset() + PREAMBLE_LEN) as u64 + chunks * super::TAG_LEN as u64
+        chunks.saturating_mul(super::TAG_LEN as u64).saturating_add((self.sealed.body_offset() + PREAMBLE_LEN) as u64)
     }
 }
 

@@ -55,9 +55,9 @@ pub fn plaintext_len(body_len: u64) -> Result<u64> {
     Ok(full * CHUNK + last - TAG)
 }
 
-/// Offset of a chunk in the body.
+/// Offset of a chunk in the body; for a number that no message reaches, no less than any body is long.
 pub fn chunk_offset(index: u64) -> u64 {
-    PREAMBLE + index * SEALED
+    index.saturating_mul(SEALED).saturating_add(PREAMBLE)
 }
 
 /// A run of whole chunks.
@@ -119,7 +119,12 @@ impl RangeDecryptor {
         if sealed.is_empty() || (tail != 0 && tail < TAG_LEN) {
             return Err(Error::new(ErrorKind::Truncated, "message is truncated: a chunk is cut short"));
         }
-        let len = sealed.len() - sealed.len().div_ceil(SEALED_CHUNK_LEN) * TAG_LEN;
+        let count = sealed.len().div_ceil(SEALED_CHUNK_LEN);
+        // F-26; past it, counting on could overflow.
+        if first.saturating_add(count as u64) > MAX_CHUNKS {
+            return Err(Error::new(ErrorKind::LimitExceeded, "a message holds at most 2^32 chunks (64 TiB)"));
+        }
+        let len = sealed.len() - count * TAG_LEN;
         let Some(out) = out.get_mut(..len) else {
             return Err(Error::new(ErrorKind::InvalidInput, format!("the run needs {len} bytes of output")));
         };
@@ -169,7 +174,25 @@ mod tests {
         assert_eq!(covering(16_383, 2, 40_000).unwrap(), Run { first: 0, count: 2, offset: 56, len: 32_800, skip: 16_383 });
         assert_eq!(covering(32_768, 7_232, 40_000).unwrap(), Run { first: 2, count: 1, offset: 56 + 32_800, len: 7_248, skip: 0 });
         assert_eq!(covering(16_384, 0, 16_384).unwrap(), Run { first: 1, count: 1, offset: 16_456, len: 16, skip: 0 });
+        assert_eq!(chunk_offset(u64::MAX), u64::MAX);
         assert!(covering(1, u64::MAX, 40_000).is_err());
         assert!(covering(40_001, 0, 40_000).is_err());
+    }
+
+    // F-26
+    #[test]
+    fn runs_past_the_last_possible_chunk_are_refused() {
+        use crate::format::{Profile, SlotTable};
+        use crate::wrap::{KeyId, Provider, WrappedKey, ZoneHint};
+        let slot = WrappedKey::new(KeyId::new(Provider::Local, ZoneHint::None, "k").unwrap(), [1]).unwrap();
+        let slots = SlotTable::new(vec![slot]).unwrap();
+        let sealed = SealedHeader::new(Profile::Compact, &crate::EncryptionContext::new(), false, &slots).unwrap();
+        let key = DataKey::generate().unwrap();
+        let (preamble, _) = derive::start(&key, sealed.as_bytes(), b"").unwrap();
+        let run = RangeDecryptor::new(&key, &sealed, &preamble, b"").unwrap();
+        for first in [MAX_CHUNKS, MAX_CHUNKS - 1, u64::MAX] {
+            let error = run.open(first, &[0; SEALED_CHUNK_LEN + 20], &mut [0; 2 * CHUNK_LEN]).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::LimitExceeded);
+        }
     }
 }
