@@ -73,7 +73,7 @@ impl Client {
     pub(super) async fn send(&self, call: &Call<'_>) -> Result<Zeroizing<Vec<u8>>> {
         // The HTTP library panics without a runtime.
         if tokio::runtime::Handle::try_current().is_err() {
-            return Err(Error::new(ErrorKind::InvalidInput, "calls to the key service need a tokio runtime"));
+            return Err(Error::new(ErrorKind::Internal, "calls to the key service need a tokio runtime"));
         }
         self.0.counters.calls.add();
         let plan = Plan { deadline: Instant::now() + self.0.call_timeout, urgent: false };
