@@ -12,6 +12,8 @@ program=${CARGO_TARGET_DIR:-$here/target}/release/ncp-envelope
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/ncp-envelope-demo.XXXXXX")
 trap 'rm -rf "$work"' EXIT
+# The demonstration's keys are not to stay among your own.
+export XDG_DATA_HOME=$work/data
 
 if [ $# -gt 0 ]; then
     file=$1

@@ -140,7 +140,7 @@ fn wrong_usage_is_told_before_anything_happens() {
     place.write("f", b"x");
     let refuses = |args: &[&str], text| place.refuses(args, 2, text);
     refuses(&["encrypt", "f"], "no key: give --key");
-    refuses(&["encrypt", "--local", "--key", "x", "f"], "cannot be used with");
+    refuses(&["encrypt", "--local", "--endpoint", "kr", "f"], "cannot be used with");
     refuses(&["encrypt", "--local", "-c", "novalue", "f"], "NAME=VALUE");
     refuses(&["encrypt", "--local", "-c", "a=1", "-c", "a=2", "f"], "given twice");
     refuses(&["encrypt", "--local", "-o", "f", "f"], "exists");

@@ -152,24 +152,4 @@ mod tests {
         set(NOW + 26 * HOUR);
         assert_eq!(clock.at(later).unwrap(), NOW + 26 * HOUR);
     }
-
-    /// The emulator judges timestamps, and its answers tell the time as any server's do.
-    #[cfg(feature = "emulator")]
-    #[tokio::test]
-    async fn a_day_wrong_either_way_costs_one_request_to_the_emulator() {
-        use crate::kms::{Client, Credentials, Endpoint};
-        const DAY: Duration = Duration::from_secs(86_400);
-        for wrong in [Clock::new(|| SystemTime::now() + DAY), Clock::new(|| SystemTime::now() - DAY)] {
-            let emulator = crate::emulator::Emulator::start().await.unwrap();
-            let credentials = Credentials::account(emulator.access_key(), emulator.secret_key()).unwrap();
-            let endpoint = Endpoint::Custom(emulator.url().to_owned());
-            let mut client = Client::builder().endpoint(endpoint).credentials(credentials).build().unwrap();
-            std::sync::Arc::get_mut(&mut client.0).unwrap().clock = wrong;
-            let key = client.key(emulator.key_tag()).unwrap();
-            key.encrypt(b"x").await.unwrap();
-            assert_eq!(emulator.request_count(), 2);
-            key.encrypt(b"x").await.unwrap();
-            assert_eq!((emulator.request_count(), client.stats().clock_corrections), (3, 1));
-        }
-    }
 }

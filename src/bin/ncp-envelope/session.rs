@@ -47,12 +47,15 @@ impl Connection {
     /// The key that the command line or the environment names.
     pub(crate) fn key(&self) -> Result<Key, Failure> {
         let tag = self.tag.as_ref();
-        let tag = tag.ok_or_else(|| Failure::usage("no key: give --key TAG or set NCP_KMS_KEY_TAG, or use --local"))?;
+        let tag = tag.ok_or_else(no_key)?;
         self.client.key(tag).map_err(Failure::writing)
     }
 
     fn remote(kms: &KmsArgs, purpose: Purpose) -> Result<Self, Failure> {
         let tag = setting(kms.key.clone(), "NCP_KMS_KEY_TAG")?;
+        if tag.is_none() && matches!(purpose, Purpose::Cipher) {
+            return Err(no_key());
+        }
         let endpoint = match setting(kms.endpoint.clone(), "NCP_KMS_ENDPOINT")? {
             Some(text) => text.parse().map_err(Failure::writing)?,
             None => Endpoint::Global,
@@ -91,6 +94,10 @@ impl Connection {
         let tag = kms.key.clone().unwrap_or_else(|| emulator.key_tag().to_owned());
         Ok(Self { client, tag: Some(tag), local: Some(emulator) })
     }
+}
+
+fn no_key() -> Failure {
+    Failure::usage("no key: give --key TAG or set NCP_KMS_KEY_TAG, or use --local")
 }
 
 /// A secret that the environment has to hold.
