@@ -52,6 +52,7 @@
 //! | `kms` (default) | the client of the key service |
 //! | `tokio` (default) | asynchronous reader and writer |
 //! | `emulator` | the emulator of the key service |
+//! | `tracing` | spans and events of the client's calls, without secrets |
 //! | `cli` | the program `ncp-envelope` |
 //!
 //! Features add calls and never change what a call does. Without any, nothing in the dependency tree knows HTTP, TLS, serde or async, and futures run on any

@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{Counting, KEK, KEY_ID, block_on, counting_envelope, message_under, slots};
+use common::{Counting, KEK, KEY_ID, base64, block_on, counting_envelope, message_under, slots};
 use ncp_envelope::wrap::{Provider, ZoneHint};
 use ncp_envelope::{DataKey, DecryptPolicy, EncryptOptions, EncryptionContext, Envelope, Error, ErrorKind, KeyId};
 use std::collections::HashSet;
@@ -143,19 +143,6 @@ fn unwraps_are_bounded_by_the_policy() {
     }
     let none = DecryptPolicy::new().max_unwraps(0);
     assert_eq!(block_on(envelope.decrypt(&message, &none)).map(drop).unwrap_err().kind(), ErrorKind::LimitExceeded);
-}
-
-fn base64(bytes: &[u8]) -> String {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut out = String::new();
-    for part in bytes.chunks(3) {
-        let word = part.iter().fold(0_u32, |word, byte| word << 8 | u32::from(*byte)) << (8 * (3 - part.len()));
-        for at in 0..4 {
-            let index = (word >> (18 - 6 * at)) as usize & 63;
-            out.push(if at <= part.len() { char::from(ALPHABET[index]) } else { '=' });
-        }
-    }
-    out
 }
 
 fn crc32c_of(bytes: &[u8]) -> u32 {

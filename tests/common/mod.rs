@@ -111,3 +111,17 @@ pub fn message_under(key: &DataKey, slots: &SlotTable, plaintext: &[u8]) -> Vec<
 pub fn scope(name: &str) -> Scope {
     Scope::new(name)
 }
+
+/// Standard base64 with padding.
+pub fn base64(bytes: &[u8]) -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut out = String::new();
+    for part in bytes.chunks(3) {
+        let word = part.iter().fold(0_u32, |word, byte| word << 8 | u32::from(*byte)) << (8 * (3 - part.len()));
+        for at in 0..4 {
+            let index = (word >> (18 - 6 * at)) as usize & 63;
+            out.push(if at <= part.len() { char::from(ALPHABET[index]) } else { '=' });
+        }
+    }
+    out
+}
