@@ -266,6 +266,28 @@ fn the_standalone_emulator_serves_all_four_rows() {
     assert!(place.names().contains(&"emulator-state".to_owned()));
 }
 
+/// The same walk as in the emulator's own tests, against the program.
+#[test]
+fn the_standalone_emulator_is_walked_through_with_curl_and_openssl() {
+    let is_there = |program: &&str| std::process::Command::new(program).arg("version").output().is_ok();
+    if !["sh", "curl", "openssl"].iter().all(is_there) {
+        assert!(std::env::var_os("CI").is_none(), "the checks install sh, curl and openssl");
+        return;
+    }
+    let place = Place::new();
+    let served = Served::start(&place);
+    let output = std::process::Command::new("sh")
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/emulator/walk.sh"))
+        .env("URL", served.get("url"))
+        .env("ACCESS_KEY", served.get("access_key"))
+        .env("SECRET_KEY", served.get("secret_key"))
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(said.lines().filter(|line| line.ends_with(": ok")).count(), 11, "{said}");
+}
+
 #[test]
 fn an_interrupted_emulator_stops() {
     let place = Place::new();
