@@ -3,7 +3,7 @@
 use crate::cipher::CipherArgs;
 use crate::keys_args::KeysArgs;
 use crate::tokens::TokensArgs;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum, value_parser};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -158,6 +158,15 @@ pub(crate) struct EmulatorArgs {
     /// Directory that keeps the keys; created if it is not there.
     #[arg(long, value_name = "DIR")]
     pub(crate) state: PathBuf,
+    /// Address and port to take faults on, which has to be of this machine alone; its URL is printed as "admin_url".
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) admin: Option<SocketAddr>,
+    /// Delay every answer by this many milliseconds, as a network would; at most 60,000.
+    #[arg(long, value_name = "MS", default_value_t = 0, hide_default_value = true, value_parser = value_parser!(u64).range(..=60_000))]
+    pub(crate) latency: u64,
+    /// Let any number of calls a second through.
+    #[arg(long)]
+    pub(crate) no_throttle: bool,
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {
