@@ -8,7 +8,8 @@
 //! Beyond what the service does, it fails on demand ([`Fault`]), lets a test move its clock ([`EmulatorClock`]) and tells what it was
 //! asked ([`Emulator::requests`]).
 //!
-//! It is **not** a key management service. Keys lie in memory or in a plain file, and requests travel unencrypted.
+//! It is **not** a key management service. Keys lie in memory or in a plain file, and requests travel unencrypted unless
+//! [TLS is asked for](EmulatorBuilder::tls).
 //!
 //! ```
 //! use ncp_envelope::emulator::Emulator;
@@ -68,8 +69,10 @@ mod server;
 mod service;
 mod state;
 mod store;
+mod stream;
 mod text;
 mod throttle;
+mod tls;
 mod token;
 mod usage;
 mod wire;
@@ -120,15 +123,21 @@ impl Emulator {
     }
 
     fn new(server: Server, lifetimes: (Lifetime, Lifetime)) -> Self {
-        let url = format!("http://{}", server.addr);
+        let url = server.app.base_url.clone();
         let (key_tag, account) = server.app.store.read(|state| (state.ready_key.clone(), state.account.clone()));
         let (secret_key, apigw_api_key) = (account.secret_key, account.apigw_api_key);
         Self { url, key_tag, access_key: account.access_key, secret_key, apigw_api_key, lifetimes, tokens: OnceCell::new(), server }
     }
 
-    /// Base URL for both generations of the interface, such as `http://127.0.0.1:40123`.
+    /// Base URL for both generations of the interface, such as `http://127.0.0.1:40123`, or `https://` and so on with
+    /// [TLS](EmulatorBuilder::tls).
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// The certificate that a client has to trust, if this speaks [TLS](EmulatorBuilder::tls). Another one at every start.
+    pub fn certificate_pem(&self) -> Option<&str> {
+        self.server.certificate_pem.as_deref()
     }
 
     /// Base URL of the admin port, if there is one.
@@ -199,6 +208,7 @@ impl Emulator {
             apigw_api_key: self.apigw_api_key.clone(),
             access_token: Zeroizing::new(tokens.access_token().to_owned()),
             refresh_token: Zeroizing::new(tokens.refresh_token().to_owned()),
+            certificate_pem: self.server.certificate_pem.clone(),
         })
     }
 

@@ -93,7 +93,7 @@ impl Rsa {
 
     pub(super) fn public_key(&self) -> Result<String, Refusal> {
         let der: PublicKeyX509Der<'_> = self.parsed()?.signing.public_key().as_der().map_err(|_| unwritable())?;
-        Ok(pem(der.as_ref()))
+        Ok(pem("PUBLIC KEY", der.as_ref()))
     }
 
     fn parsed(&self) -> Result<&ParsedRsa, Refusal> {
@@ -129,7 +129,7 @@ impl Ecdsa {
 
     pub(super) fn public_key(&self) -> Result<String, Refusal> {
         let der: PublicKeyX509Der<'_> = self.0.public_key().as_der().map_err(|_| unwritable())?;
-        Ok(pem(der.as_ref()))
+        Ok(pem("PUBLIC KEY", der.as_ref()))
     }
 }
 
@@ -137,18 +137,17 @@ fn unwritable() -> Refusal {
     Refusal::internal("public key cannot be written")
 }
 
-/// The armour around a public key: lines of 64 characters.
-fn pem(der: &[u8]) -> String {
+/// The armour around something public, such as a key: lines of 64 characters.
+pub(super) fn pem(label: &str, der: &[u8]) -> String {
     let text = STANDARD.encode(der);
-    let mut out = String::from("-----BEGIN PUBLIC KEY-----\n");
+    let mut out = format!("-----BEGIN {label}-----\n");
     for (place, letter) in text.chars().enumerate() {
         if place > 0 && place % 64 == 0 {
             out.push('\n');
         }
         out.push(letter);
     }
-    out.push_str("\n-----END PUBLIC KEY-----\n");
-    out
+    out + &format!("\n-----END {label}-----\n")
 }
 
 #[cfg(test)]
@@ -169,7 +168,7 @@ mod tests {
 
     #[test]
     fn armour_has_short_lines() {
-        let armoured = pem(&[0; 100]);
+        let armoured = pem("PUBLIC KEY", &[0; 100]);
         assert!(armoured.lines().all(|line| line.len() <= 64));
         assert!(armoured.starts_with("-----BEGIN PUBLIC KEY-----\nAAAA"));
         assert!(armoured.ends_with("\n-----END PUBLIC KEY-----\n"));

@@ -29,6 +29,7 @@ pub struct EmulatorBuilder {
     rates: Option<Rates>,
     latency: Duration,
     admin: Option<SocketAddr>,
+    tls: bool,
     mistake: Option<Error>,
 }
 
@@ -46,6 +47,7 @@ impl EmulatorBuilder {
             rates: None,
             latency: Duration::ZERO,
             admin: None,
+            tls: false,
             mistake: None,
         }
     }
@@ -65,7 +67,8 @@ impl EmulatorBuilder {
         self
     }
 
-    /// Permits an address that other machines may reach. The emulator speaks plain HTTP and is not built to face a network.
+    /// Permits an address that other machines may reach. The emulator speaks plain HTTP, unless told
+    /// [otherwise](Self::tls), and is not built to face a network.
     pub fn allow_remote(mut self) -> Self {
         self.allow_remote = true;
         self
@@ -143,6 +146,16 @@ impl EmulatorBuilder {
         self
     }
 
+    /// Speaks TLS 1.2 and 1.3 with a key and a self-signed certificate made at the start, for `localhost`, `127.0.0.1`, `::1` and the
+    /// address that is listened on. Default: plain HTTP.
+    ///
+    /// Clients have to trust [`Emulator::certificate_pem`]. The key is kept in memory only, so the next start has another certificate.
+    /// The admin port stays plain HTTP.
+    pub fn tls(mut self) -> Self {
+        self.tls = true;
+        self
+    }
+
     /// Starts the emulator; when this returns, it answers. Needs no runtime of a particular kind.
     ///
     /// # Errors
@@ -150,7 +163,8 @@ impl EmulatorBuilder {
     ///   called, if a credential, permission, tag or lifetime is not acceptable, or if the state directory holds others than the builder names;
     /// * [`ErrorKind::Malformed`] or [`ErrorKind::UnsupportedVersion`] if the state file is damaged or of another version, in
     ///   which case it stays as it is;
-    /// * [`ErrorKind::Io`] if the address cannot be listened on, or the state cannot be read or written.
+    /// * [`ErrorKind::Io`] if the address cannot be listened on, or the state cannot be read or written;
+    /// * [`ErrorKind::Internal`] if the certificate cannot be made.
     pub async fn start(self) -> Result<Emulator> {
         if !self.allow_remote && !self.listen.ip().is_loopback() {
             let message = format!("{} is not a loopback address; other machines may reach it only if that is allowed", self.listen);
@@ -174,6 +188,7 @@ impl EmulatorBuilder {
             rates: self.rates.unwrap_or(default_rates),
             latency: self.latency,
             admin: self.admin,
+            tls: self.tls,
         };
         Ok(Emulator::new(Server::start(config).await?, lifetimes))
     }

@@ -59,6 +59,9 @@ pub struct Connection {
     /// Refresh token of the ready-made key.
     #[serde(serialize_with = "secret_text::serialize")]
     pub refresh_token: Zeroizing<String>,
+    /// Certificate to trust, if the emulator speaks TLS; left out otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub certificate_pem: Option<String>,
 }
 
 impl Connection {

@@ -81,7 +81,7 @@ pub(super) async fn send(kind: &FaultKind, peer: &Peer, answer: Answer, date: &H
     };
     // Whoever does not wait for a slow answer has no part in the rest of it.
     drop(sent);
-    peer.close();
+    peer.end().await;
     None
 }
 

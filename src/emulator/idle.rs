@@ -1,7 +1,9 @@
 //! Connections that do not wait for ever for a peer that has gone quiet.
 //!
-//! The timeout covers a peer that never finishes its headers or its body as well as a kept-alive connection without requests.
+//! The timeout covers a peer that never finishes its handshake, its headers or its body as well as a kept-alive connection without
+//! requests.
 
+use super::stream::Stream;
 use axum::serve::Listener;
 use std::future::pending;
 use std::io;
@@ -9,12 +11,14 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, Sleep, sleep, timeout};
+use tokio_rustls::TlsAcceptor;
 
 /// How long to wait after the system refused a connection, which it does when files run out.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -23,6 +27,9 @@ const PAUSE: Duration = Duration::from_millis(20);
 pub(super) struct IdleListener {
     listener: Option<TcpListener>,
     addr: SocketAddr,
+    tls: Option<TlsAcceptor>,
+    /// Connections that are on their way to TLS. Apart, so that none of them waits for another.
+    handshakes: JoinSet<io::Result<(Stream, SocketAddr)>>,
     /// How long a connection may stay silent while something is awaited from it.
     patience: Duration,
     /// Whether the port is to be open.
@@ -34,19 +41,21 @@ pub(super) struct IdleListener {
 impl IdleListener {
     pub(super) fn new(
         listener: TcpListener,
+        tls: Option<TlsAcceptor>,
         patience: Duration,
         gate: watch::Receiver<bool>,
         open: watch::Sender<bool>,
     ) -> io::Result<Self> {
         let addr = listener.local_addr()?;
-        Ok(Self { listener: Some(listener), addr, patience, gate, open })
+        Ok(Self { listener: Some(listener), addr, tls, handshakes: JoinSet::new(), patience, gate, open })
     }
 
-    /// The listener, once the port is to be open; closed until then.
-    async fn listening(&mut self) -> &TcpListener {
+    /// Waits until the port is to be open; closed until then.
+    async fn listening(&mut self) {
         loop {
             if !*self.gate.borrow_and_update() {
                 self.listener = None;
+                self.handshakes = JoinSet::new();
                 self.open.send_replace(false);
                 // Without anyone to open the port again, it stays closed.
                 if self.gate.changed().await.is_err() {
@@ -64,10 +73,6 @@ impl IdleListener {
             }
         }
         self.open.send_replace(true);
-        match &self.listener {
-            Some(listener) => listener,
-            None => pending().await,
-        }
     }
 }
 
@@ -78,16 +83,24 @@ impl Listener for IdleListener {
     async fn accept(&mut self) -> (Self::Io, Self::Addr) {
         loop {
             let (mut gate, patience) = (self.gate.clone(), self.patience);
-            let listener = self.listening().await;
+            self.listening().await;
             let accepted = tokio::select! {
-                accepted = listener.accept() => accepted,
+                accepted = accept(self.listener.as_ref()) => accepted,
+                Some(shaken) = self.handshakes.join_next() => match shaken {
+                    Ok(Ok((stream, peer))) => return (IdleStream::new(stream, patience), peer),
+                    // It is closed already, and its peer knows why.
+                    _ => continue,
+                },
                 Ok(_) = gate.wait_for(|open| !open) => continue,
             };
             match accepted {
                 Ok((stream, peer)) => {
                     // Small answers must not wait for more to come; where the option is refused they are only slower.
                     let _ = stream.set_nodelay(true);
-                    return (IdleStream::new(stream, patience), peer);
+                    match &self.tls {
+                        None => return (IdleStream::new(Stream::Plain(stream), patience), peer),
+                        Some(tls) => drop(self.handshakes.spawn(shake(tls.clone(), stream, peer, patience))),
+                    }
                 }
                 Err(_) => sleep(PAUSE).await,
             }
@@ -99,9 +112,20 @@ impl Listener for IdleListener {
     }
 }
 
+async fn accept(listener: Option<&TcpListener>) -> io::Result<(TcpStream, SocketAddr)> {
+    match listener {
+        Some(listener) => listener.accept().await,
+        None => pending().await,
+    }
+}
+
+async fn shake(tls: TlsAcceptor, stream: TcpStream, peer: SocketAddr, patience: Duration) -> io::Result<(Stream, SocketAddr)> {
+    Ok((Stream::tls(timeout(patience, tls.accept(stream)).await??), peer))
+}
+
 /// A connection that fails to read after too long without a byte, and to write once it is given up.
 pub(super) struct IdleStream {
-    pub(super) stream: Arc<TcpStream>,
+    pub(super) stream: Arc<Stream>,
     pub(super) lost: Arc<AtomicBool>,
     patience: Duration,
     timer: Pin<Box<Sleep>>,
@@ -109,31 +133,16 @@ pub(super) struct IdleStream {
 }
 
 impl IdleStream {
-    fn new(stream: TcpStream, patience: Duration) -> Self {
+    fn new(stream: Stream, patience: Duration) -> Self {
         let (stream, lost) = (Arc::new(stream), Arc::new(AtomicBool::new(false)));
         Self { stream, lost, patience, timer: Box::pin(sleep(patience)), waiting: false }
-    }
-
-    /// The stream is shared, so this goes through its readiness instead of its own implementation.
-    fn poll_stream(&self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        loop {
-            ready!(self.stream.poll_read_ready(cx))?;
-            match self.stream.try_read(buf.initialize_unfilled()) {
-                Ok(read) => {
-                    buf.advance(read);
-                    return Poll::Ready(Ok(()));
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Poll::Ready(Err(error)),
-            }
-        }
     }
 }
 
 impl AsyncRead for IdleStream {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if let Poll::Ready(read) = this.poll_stream(cx, buf) {
+        if let Poll::Ready(read) = this.stream.poll_read(cx, buf) {
             this.waiting = false;
             return Poll::Ready(read);
         }
@@ -147,25 +156,19 @@ impl AsyncRead for IdleStream {
 
 impl AsyncWrite for IdleStream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        loop {
-            if self.lost.load(Ordering::Acquire) {
-                return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
-            }
-            ready!(self.stream.poll_write_ready(cx))?;
-            match self.stream.try_write(buf) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                written => return Poll::Ready(written),
-            }
+        if self.lost.load(Ordering::Acquire) {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
+        self.stream.poll_write(cx, buf)
     }
 
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.lost.load(Ordering::Acquire) { Poll::Ready(Ok(())) } else { self.stream.poll_flush(cx) }
     }
 
-    /// Nothing to do: the stream is dropped right after, and that ends the connection.
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
+    /// The stream is dropped right after, and that ends the connection.
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.lost.load(Ordering::Acquire) { Poll::Ready(Ok(())) } else { self.stream.poll_end(cx) }
     }
 }
 
@@ -179,7 +182,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (gate, open) = (watch::channel(true), watch::channel(true));
-        let mut listener = IdleListener::new(listener, Duration::from_millis(200), gate.1, open.0).unwrap();
+        let mut listener = IdleListener::new(listener, None, Duration::from_millis(200), gate.1, open.0).unwrap();
         let peer = tokio::spawn(async move {
             let mut peer = TcpStream::connect(address).await.unwrap();
             for _ in 0..4 {

@@ -1,20 +1,21 @@
 //! The other end of a connection, and what can be done to it behind the HTTP library's back.
 
 use super::idle::{IdleListener, IdleStream};
+use super::stream::Stream;
 use axum::extract::connect_info::Connected;
 use axum::serve::IncomingStream;
+use std::future::poll_fn;
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use tokio::net::TcpStream;
 
 /// A handle on a connection, for as long as it lasts.
 #[derive(Clone)]
 pub(super) struct Peer {
     /// Where it comes from. An IPv4 address is one even where it arrives in IPv6's clothing.
     pub(super) ip: IpAddr,
-    stream: Arc<TcpStream>,
+    stream: Arc<Stream>,
     /// Once set, the HTTP library can write nothing more, and closes.
     lost: Arc<AtomicBool>,
 }
@@ -23,26 +24,28 @@ impl Peer {
     /// Writes to the connection. Only while the HTTP library is waiting for an answer to write.
     pub(super) async fn write(&self, mut bytes: &[u8]) -> io::Result<()> {
         while !bytes.is_empty() {
-            self.stream.writable().await?;
-            match self.stream.try_write(bytes) {
-                Ok(written) => bytes = &bytes[written..],
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Err(error),
-            }
+            let written = poll_fn(|cx| self.stream.poll_write(cx, bytes)).await?;
+            bytes = &bytes[written..];
         }
-        Ok(())
+        poll_fn(|cx| self.stream.poll_flush(cx)).await
     }
 
-    /// Ends the connection as soon as the HTTP library has an answer to write.
-    pub(super) fn close(&self) {
-        self.lost.store(true, Ordering::Release);
+    /// Ends the connection in an orderly way as soon as the HTTP library has an answer to write.
+    pub(super) async fn end(&self) {
+        // Whoever has gone already needs no farewell.
+        let _ = poll_fn(|cx| self.stream.poll_end(cx)).await;
+        self.lose();
     }
 
-    /// The same, with a reset instead of an orderly end.
+    /// Resets the connection as soon as the HTTP library has an answer to write.
     pub(super) fn reset(&self) {
         // Where the option is refused the connection ends all the same.
         let _ = self.stream.set_zero_linger();
-        self.close();
+        self.lose();
+    }
+
+    fn lose(&self) {
+        self.lost.store(true, Ordering::Release);
     }
 }
 

@@ -15,6 +15,7 @@ use super::service;
 use super::state::Wishes;
 use super::store::Store;
 use super::throttle::{Rates, Throttle};
+use super::tls::Identity;
 use super::usage::Usage;
 use crate::error::{Error, ErrorKind, Result};
 use axum::Router;
@@ -25,6 +26,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::runtime::{Handle, Runtime};
 use tokio::sync::{oneshot, watch};
+use tokio_rustls::TlsAcceptor;
 
 /// How long requests that are being answered may take to finish after a graceful stop.
 const GRACE: Duration = Duration::from_secs(5);
@@ -42,13 +44,14 @@ pub(super) struct Config {
     pub(super) rates: Rates,
     pub(super) latency: Duration,
     pub(super) admin: Option<SocketAddr>,
+    pub(super) tls: bool,
 }
 
 /// A server that runs until it is dropped.
 pub(super) struct Server {
     pub(super) app: Arc<App>,
-    pub(super) addr: SocketAddr,
     pub(super) admin: Option<SocketAddr>,
+    pub(super) certificate_pem: Option<String>,
     runtime: Handle,
     phase: watch::Sender<Phase>,
     ended: Option<oneshot::Receiver<()>>,
@@ -64,8 +67,8 @@ enum Phase {
 
 struct Ready {
     app: Arc<App>,
-    addr: SocketAddr,
     admin: Option<SocketAddr>,
+    certificate_pem: Option<String>,
     runtime: Handle,
 }
 
@@ -73,6 +76,7 @@ struct Ready {
 struct Ports {
     service: TcpListener,
     admin: Option<TcpListener>,
+    tls: Option<TlsAcceptor>,
     gate: watch::Receiver<bool>,
     open: watch::Sender<bool>,
 }
@@ -89,8 +93,8 @@ impl Server {
                 drop(end);
             })
             .map_err(|error| failed("cannot start the emulator's thread", error))?;
-        let Ready { app, addr, admin, runtime } = started.await.unwrap_or_else(|_| Err(stopped()))?;
-        Ok(Self { app, addr, admin, runtime, phase, ended: Some(ended), thread: Some(thread) })
+        let Ready { app, admin, certificate_pem, runtime } = started.await.unwrap_or_else(|_| Err(stopped()))?;
+        Ok(Self { app, admin, certificate_pem, runtime, phase, ended: Some(ended), thread: Some(thread) })
     }
 
     /// Runs `work`, which may block, away from the caller's and the server's thread.
@@ -138,6 +142,8 @@ fn prepare(config: Config) -> Result<(Runtime, Ports, Ready)> {
     let (service, addr) = listen(config.listen)?;
     let (admin, admin_addr) = config.admin.map(listen).transpose()?.unzip();
     let ((gate, gated), (open, opened)) = (watch::channel(true), watch::channel(true));
+    let identity = config.tls.then(|| Identity::generate(addr.ip())).transpose()?;
+    let (tls, certificate_pem) = identity.map(|identity| (identity.acceptor, identity.certificate_pem)).unzip();
     let store = Store::open(config.state_dir, &config.wishes, config.clock.unix_millis())?;
     let accounts = store.read(|state| Accounts::new(&state.account, &config.sub_accounts))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -153,10 +159,10 @@ fn prepare(config: Config) -> Result<(Runtime, Ports, Ready)> {
         usage: Usage::default(),
         throttle: Throttle::new(config.rates),
         faults: Faults::new(config.latency, gate, opened),
-        base_url: format!("http://{addr}"),
+        base_url: format!("{}://{addr}", if tls.is_some() { "https" } else { "http" }),
     });
-    let ready = Ready { app, addr, admin: admin_addr, runtime: runtime.handle().clone() };
-    Ok((runtime, Ports { service, admin, gate: gated, open }, ready))
+    let ready = Ready { app, admin: admin_addr, certificate_pem, runtime: runtime.handle().clone() };
+    Ok((runtime, Ports { service, admin, tls, gate: gated, open }, ready))
 }
 
 fn listen(on: SocketAddr) -> Result<(TcpListener, SocketAddr)> {
@@ -170,7 +176,7 @@ fn listen(on: SocketAddr) -> Result<(TcpListener, SocketAddr)> {
 async fn serve(ports: Ports, app: Arc<App>, mut phases: watch::Receiver<Phase>) {
     // Fails only outside a runtime.
     let Ok(listener) = tokio::net::TcpListener::from_std(ports.service) else { return };
-    let Ok(listener) = IdleListener::new(listener, PATIENCE, ports.gate, ports.open) else { return };
+    let Ok(listener) = IdleListener::new(listener, ports.tls, PATIENCE, ports.gate, ports.open) else { return };
     if let Some(Ok(admin)) = ports.admin.map(tokio::net::TcpListener::from_std) {
         let router = Router::new().fallback(admin::serve).with_state(Arc::clone(&app));
         // Ends with the runtime, without waiting for anyone.

@@ -17,7 +17,7 @@ use super::{Credentials, wire};
 use crate::error::{Error, ErrorKind, Result};
 use crate::wrap::{KeyId, Provider};
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
-use reqwest::{redirect, retry, tls};
+use reqwest::{Certificate, redirect, retry, tls};
 use secrecy::SecretString;
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -135,7 +135,12 @@ pub struct ClientBuilder {
     circuit_breaker: bool,
     token_store: Option<Arc<dyn TokenStore>>,
     re_encrypt: Option<String>,
+    roots: Roots,
 }
+
+/// Certificates in PEM as they were given.
+#[derive(Clone, Default)]
+struct Roots(Vec<Vec<u8>>);
 
 impl Default for ClientBuilder {
     fn default() -> Self {
@@ -153,6 +158,7 @@ impl Default for ClientBuilder {
             circuit_breaker: true,
             token_store: None,
             re_encrypt: None,
+            roots: Roots::default(),
         }
     }
 }
@@ -264,11 +270,21 @@ impl ClientBuilder {
         self
     }
 
+    /// A certificate to trust, in PEM, or several in one text; more calls add more. For an emulator, or a host with a private authority.
+    ///
+    /// From the first one on, nothing else is trusted: not what the system trusts, so that no public authority can stand in for the host.
+    #[must_use]
+    pub fn root_certificate(mut self, pem: impl AsRef<[u8]>) -> Self {
+        self.roots.0.push(pem.as_ref().to_vec());
+        self
+    }
+
     /// The client.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidInput`] if the endpoint does not have this API, the URL is not acceptable, the API does not have this
-    /// signature version or does not take tokens, or a number is out of its range; [`ErrorKind::Credentials`] if credentials or the API
+    /// signature version or does not take tokens, a number is out of its range, a root certificate cannot be read, or there is one for
+    /// plain http; [`ErrorKind::Credentials`] if credentials or the API
     /// Gateway key are missing; those of [`TokenStore::load`]; [`ErrorKind::Unavailable`] if the system's trusted certificates cannot be loaded.
     pub fn build(self) -> Result<Client> {
         let base = self.endpoint.base(self.api)?;
@@ -293,7 +309,7 @@ impl ClientBuilder {
             return Err(Error::new(ErrorKind::InvalidInput, "the action of re-encrypt calls has letters and hyphens only"));
         }
         Ok(Client(Arc::new(Inner {
-            http: http_client(&base, self.connect_timeout)?,
+            http: http_client(&base, self.connect_timeout, &self.roots)?,
             base,
             auth,
             attempt_timeout: self.attempt_timeout,
@@ -312,7 +328,37 @@ impl ClientBuilder {
     }
 }
 
-fn http_client(base: &Base, connect_timeout: Duration) -> Result<reqwest::Client> {
+impl Roots {
+    /// Those that were given, or none for the system's.
+    fn certificates(&self) -> Result<Option<Vec<Certificate>>> {
+        let mut all = Vec::new();
+        for pem in &self.0 {
+            let certificates = Certificate::from_pem_bundle(pem).map_err(|error| unreadable(Some(error)))?;
+            if certificates.is_empty() {
+                return Err(unreadable(None));
+            }
+            all.extend(certificates);
+        }
+        Ok((!all.is_empty()).then_some(all))
+    }
+}
+
+// A file of certificates may have a private key in it.
+impl fmt::Debug for Roots {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Roots({})", self.0.len())
+    }
+}
+
+fn unreadable(error: Option<reqwest::Error>) -> Error {
+    const MESSAGE: &str = "a root certificate is not a certificate in pem";
+    match error {
+        Some(error) => Error::with_source(ErrorKind::InvalidInput, MESSAGE, error),
+        None => Error::new(ErrorKind::InvalidInput, MESSAGE),
+    }
+}
+
+fn http_client(base: &Base, connect_timeout: Duration, roots: &Roots) -> Result<reqwest::Client> {
     let json = HeaderValue::from_static("application/json");
     // The gateway answers in XML unless it is asked for JSON.
     let headers = HeaderMap::from_iter([(ACCEPT, json.clone()), (CONTENT_TYPE, json)]);
@@ -334,7 +380,19 @@ fn http_client(base: &Base, connect_timeout: Duration) -> Result<reqwest::Client
         let loopback: [SocketAddr; 2] = [(Ipv4Addr::LOCALHOST, 0).into(), (Ipv6Addr::LOCALHOST, 0).into()];
         builder = builder.resolve_to_addrs("localhost", &loopback);
     }
-    builder.build().map_err(|error| Error::with_source(ErrorKind::Unavailable, "the https client cannot be set up", error.without_url()))
+    let roots = roots.certificates()?;
+    let own = roots.is_some();
+    if own && base.plain {
+        return Err(Error::new(ErrorKind::InvalidInput, "a root certificate is given, but the endpoint url is plain http"));
+    }
+    if let Some(roots) = roots {
+        builder = builder.tls_certs_only(roots);
+    }
+    builder.build().map_err(|error| match own {
+        // Nothing of the system's is loaded then, so it is them.
+        true => unreadable(Some(error)),
+        false => Error::with_source(ErrorKind::Unavailable, "the https client cannot be set up", error.without_url()),
+    })
 }
 
 #[cfg(test)]
@@ -364,6 +422,11 @@ mod tests {
         assert_eq!(kind(builder().rate_limit(RateLimit::PerSecond(u32::MAX))), ErrorKind::InvalidInput);
         assert_eq!(kind(builder().re_encrypt_action("a/b")), ErrorKind::InvalidInput);
         assert_eq!(kind(builder().re_encrypt_action("")), ErrorKind::InvalidInput);
+        let armour = |text: &str| format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n");
+        for pem in ["", "text", "-----BEGIN CERTIFICATE-----\nAAAA\n", &armour("!"), &armour("AAAA"), &armour("")] {
+            let error = builder().root_certificate(pem).build().unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidInput, "{pem}");
+        }
     }
 
     #[test]
