@@ -44,8 +44,8 @@ impl KeyCache {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The key under `id`, from the cache or from one call to `load` shared by everyone who asks meanwhile.
-    pub(crate) async fn get_or_load<F, Fut>(&self, id: CacheId, load: F) -> Result<Arc<DataKey>>
+    /// The key under `id`, from the cache or from one call to `load` shared by everyone who asks meanwhile; and whether it was this call's `load`.
+    pub(crate) async fn get_or_load<F, Fut>(&self, id: CacheId, load: F) -> Result<(Arc<DataKey>, bool)>
     where
         F: FnOnce() -> Fut,
         Fut: Future<Output = Result<DataKey>>,
@@ -54,7 +54,7 @@ impl KeyCache {
             let role = {
                 let mut state = self.state();
                 if let Some(key) = state.store.get(&id, (self.now)()) {
-                    return Ok(key);
+                    return Ok((key, false));
                 }
                 match state.flights.get(&id) {
                     Some(flight) => Role::Join(flight.clone()),
@@ -69,7 +69,7 @@ impl KeyCache {
                 // None: whoever loaded went away. Go round: someone who waited becomes the next to load.
                 Role::Join(flight) => {
                     if let Some(result) = flight.wait().await {
-                        return result;
+                        return result.map(|key| (key, false));
                     }
                 }
                 Role::Lead(flight) => {
@@ -78,10 +78,15 @@ impl KeyCache {
                     let asked = (self.now)();
                     let result = load().await.map(Arc::new);
                     landing.land(result.clone(), asked);
-                    return result;
+                    return result.map(|key| (key, true));
                 }
             }
         }
+    }
+
+    /// Drops `key` if it is what is kept under `id`: it turned out not to be the key of the message it was loaded for.
+    pub(crate) fn forget(&self, id: &CacheId, key: &Arc<DataKey>) {
+        self.state().store.remove_same(id, key);
     }
 }
 

@@ -122,11 +122,7 @@ impl Envelope {
     async fn open_slots<T>(&self, header: &Header, policy: &DecryptPolicy, open: impl Fn(&DataKey) -> Result<T>) -> Result<T> {
         let mut first_error = None;
         for slot in policy.admit(header, self.wrapper.key_id())? {
-            let opened = match self.data_key(slot, header.sealed().suite()).await {
-                Ok(key) => open(&key),
-                Err(error) => Err(error),
-            };
-            match opened {
+            match self.open_slot(slot, header.sealed().suite(), &open).await {
                 Ok(opened) => return Ok(opened),
                 Err(error) => {
                     first_error.get_or_insert(error);
@@ -136,11 +132,19 @@ impl Envelope {
         Err(first_error.unwrap_or_else(Error::authentication))
     }
 
-    async fn data_key(&self, slot: &WrappedKey, suite: u16) -> Result<Arc<DataKey>> {
-        match &self.cache {
-            Some(cache) => cache.get_or_load(CacheId::new(slot, &self.scope, suite), || self.unwrap(slot, suite)).await,
-            None => self.unwrap(slot, suite).await.map(Arc::new),
-        }
+    async fn open_slot<T>(&self, slot: &WrappedKey, suite: u16, open: impl Fn(&DataKey) -> Result<T>) -> Result<T> {
+        let Some(cache) = &self.cache else {
+            return open(&self.unwrap(slot, suite).await?);
+        };
+        let id = CacheId::new(slot, &self.scope, suite);
+        let (key, loaded_here) = cache.get_or_load(id, || self.unwrap(slot, suite)).await?;
+        open(&key).inspect_err(|_| {
+            // A service that once gives another key must not make the message unreadable for as long as keys are kept. A key that was there
+            // already has opened the message it came with: a forged message that names its slot must not be able to drive it out.
+            if loaded_here {
+                cache.forget(&id, &key);
+            }
+        })
     }
 
     async fn unwrap(&self, slot: &WrappedKey, suite: u16) -> Result<DataKey> {

@@ -186,3 +186,59 @@ fn every_wrapper_conforms() {
     let wrapper = common::Counting::new("conformance", [1; 32]);
     block_on(ncp_envelope::wrap::conformance::check(&wrapper)).unwrap();
 }
+
+/// Answers the first unwrap with another data key of the same scope.
+#[derive(Debug)]
+struct Mistaken {
+    inner: common::Counting,
+    other: ncp_envelope::DataKey,
+}
+
+impl ncp_envelope::KeyWrapper for Mistaken {
+    fn key_id(&self) -> &ncp_envelope::KeyId {
+        self.inner.key_id()
+    }
+    fn wrap_keys<'a>(
+        &'a self,
+        payloads: &'a [ncp_envelope::wrap::KeyPayload],
+    ) -> ncp_envelope::wrap::BoxFuture<'a, ncp_envelope::Result<Vec<ncp_envelope::WrappedKey>>> {
+        self.inner.wrap_keys(payloads)
+    }
+    fn unwrap_keys<'a>(
+        &'a self,
+        wrapped: &'a [ncp_envelope::WrappedKey],
+    ) -> ncp_envelope::wrap::BoxFuture<'a, ncp_envelope::Result<Vec<ncp_envelope::wrap::KeyPayload>>> {
+        let first = self.inner.calls() == 1;
+        Box::pin(async move {
+            let right = self.inner.unwrap_keys(wrapped).await?;
+            Ok(if first { vec![common::payload(&self.other, "")] } else { right })
+        })
+    }
+    fn rewrap_keys<'a>(
+        &'a self,
+        wrapped: &'a [ncp_envelope::WrappedKey],
+    ) -> ncp_envelope::wrap::BoxFuture<'a, ncp_envelope::Result<Vec<ncp_envelope::WrappedKey>>> {
+        self.inner.rewrap_keys(wrapped)
+    }
+}
+
+// F-22: the commitment finds the mistake, and the cache does not keep it.
+#[test]
+fn a_key_that_does_not_open_its_message_is_not_kept() {
+    let inner = common::Counting::new(common::KEY_ID, common::KEK);
+    let wrapper = Mistaken { inner: inner.clone(), other: ncp_envelope::DataKey::generate().unwrap() };
+    let limits = ncp_envelope::CacheLimits::new(std::time::Duration::from_secs(300));
+    let envelope = ncp_envelope::Envelope::builder(wrapper).cache(limits).build().unwrap();
+    let mut message = block_on(envelope.encrypt(b"x", EncryptOptions::new())).unwrap();
+    let read = |message: &[u8]| block_on(envelope.decrypt(message, &DecryptPolicy::new())).map(drop);
+    assert_eq!(read(&message).unwrap_err().kind(), ErrorKind::Authentication);
+    assert!(read(&message).is_ok());
+    assert_eq!(inner.calls(), 3);
+    // And a forged message of the same slot does not drive the right key out.
+    let last = message.len() - 20;
+    message[last] ^= 1;
+    assert_eq!(read(&message).unwrap_err().kind(), ErrorKind::Authentication);
+    message[last] ^= 1;
+    assert!(read(&message).is_ok());
+    assert_eq!(inner.calls(), 3);
+}

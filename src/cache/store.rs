@@ -41,6 +41,12 @@ impl Store {
         }
     }
 
+    pub(super) fn remove_same(&mut self, id: &CacheId, key: &Arc<DataKey>) {
+        if self.keys.peek(id).is_some_and(|entry| Arc::ptr_eq(&entry.key, key)) {
+            self.keys.pop(id);
+        }
+    }
+
     fn sweep(&mut self, now: Instant) {
         if self.next_expiry.is_none_or(|next| now < next) {
             return;

@@ -83,7 +83,7 @@ fn time_counts_from_before_the_call() {
 #[test]
 fn the_least_recently_used_key_goes_first_and_nobody_holds_it() {
     let (cache, calls) = (cache(2), AtomicUsize::new(0));
-    let first = Arc::downgrade(&ready(cache.get_or_load(id(1), || load(1, &calls))).unwrap());
+    let first = Arc::downgrade(&ready(cache.get_or_load(id(1), || load(1, &calls))).unwrap().0);
     ready(cache.get_or_load(id(2), || load(2, &calls))).unwrap();
     ready(cache.get_or_load(id(3), || load(3, &calls))).unwrap();
     assert_eq!(cache.state().store.len(), 2);
@@ -106,7 +106,7 @@ fn many_wait_for_one_load_and_share_its_result() {
         assert!(poll_once(leader).is_ready());
         for one in &mut waiting {
             match poll_once(one.as_mut()) {
-                Poll::Ready(Ok(key)) => assert!(!fails && key.expose_secret() == &[1; 32]),
+                Poll::Ready(Ok((key, own))) => assert!(!fails && !own && key.expose_secret() == &[1; 32]),
                 Poll::Ready(Err(error)) => assert!(fails && error.kind() == ErrorKind::Unavailable),
                 Poll::Pending => panic!("still waiting"),
             }
@@ -126,7 +126,7 @@ fn a_leader_that_goes_away_hands_over() {
     assert!(waiting.iter_mut().all(|one| poll_once(one.as_mut()).is_pending()));
     drop(leader);
     for one in &mut waiting {
-        assert!(matches!(poll_once(one.as_mut()), Poll::Ready(Ok(key)) if key.expose_secret() == &[9; 32]));
+        assert!(matches!(poll_once(one.as_mut()), Poll::Ready(Ok((key, _))) if key.expose_secret() == &[9; 32]));
     }
     assert_eq!(calls.load(Ordering::Relaxed), 1);
     assert!(cache.state().flights.is_empty());

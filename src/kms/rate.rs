@@ -6,7 +6,7 @@ use crate::error::{Error, ErrorKind, Result};
 /// Beyond this a rate is none, and sums of durations lose their meaning.
 const MAX_RATE: u32 = 100_000;
 
-/// How many calls a client makes in a second at most. See [`ClientBuilder::rate_limit`].
+/// How many calls a client makes in a second at most. See [`ClientBuilder::rate_limit`](super::ClientBuilder::rate_limit).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum RateLimit {
