@@ -161,13 +161,18 @@ impl WrappedKey {
         if self.key_id.provider != Provider::NcpKms {
             return None;
         }
-        let rest = std::str::from_utf8(&self.bytes).ok()?.strip_prefix("ncpkms:v")?;
-        let digits = rest.split_once(':')?.0;
-        if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-            return None;
-        }
-        digits.parse().ok()
+        ncp_key_version(std::str::from_utf8(&self.bytes).ok()?)
     }
+}
+
+/// The key version in the prefix of what NCP KMS encrypted or signed.
+pub(crate) fn ncp_key_version(text: &str) -> Option<u32> {
+    let digits = text.strip_prefix("ncpkms:v")?.split_once(':')?.0;
+    // A sign would be accepted by the number's own parser.
+    if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    digits.parse().ok()
 }
 
 /// Wraps and unwraps data keys. Object-safe; the one extension point of the crate.

@@ -242,12 +242,7 @@ impl fmt::Debug for Key {
 /// assert_eq!(key_version("AAAA"), None);
 /// ```
 pub fn key_version(ciphertext: &str) -> Option<u32> {
-    let digits = ciphertext.strip_prefix("ncpkms:v")?.split_once(':')?.0;
-    // A sign would be accepted by the number's own parser.
-    if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
-    digits.parse().ok()
+    crate::wrap::ncp_key_version(ciphertext)
 }
 
 fn only<T>(mut results: Vec<T>) -> Result<T> {
