@@ -61,7 +61,6 @@ impl Envelope {
     /// # Errors
     /// Before any call to the key service: what [`DecryptPolicy`] refuses. After it: those of the wrapper, and [`ErrorKind::Authentication`].
     pub async fn decryptor(&self, header: &Header, preamble: &[u8; PREAMBLE_LEN], policy: &DecryptPolicy) -> Result<Decryptor> {
-        self.admit(header, policy)?;
         self.open_slots(header, policy, |key| Decryptor::new(key, header.sealed(), preamble, policy.aad_bytes())).await
     }
 
@@ -96,8 +95,7 @@ impl Envelope {
     ///
     /// # Errors
     /// Before any call to the key service: [`ErrorKind::Malformed`], [`ErrorKind::Truncated`], [`ErrorKind::UnsupportedVersion`],
-    /// [`ErrorKind::LimitExceeded`], [`ErrorKind::InvalidInput`] and [`ErrorKind::KeyNotAllowed`]. After it: those of the wrapper, and
-    /// [`ErrorKind::Authentication`].
+    /// [`ErrorKind::LimitExceeded`] and [`ErrorKind::KeyNotAllowed`]. After it: those of the wrapper, and [`ErrorKind::Authentication`].
     pub async fn decrypt(&self, message: &[u8], policy: &DecryptPolicy) -> Result<Zeroizing<Vec<u8>>> {
         let header = Header::decode(message)?;
         self.admit(&header, policy)?;
@@ -118,7 +116,7 @@ impl Envelope {
         Ok(out)
     }
 
-    /// Tries the accepted slots in order until the data key of one satisfies `open` (`F-33`).
+    /// Tries the slots that `policy` admits, in order, until the data key of one satisfies `open` (`F-33`).
     async fn open_slots<T>(&self, header: &Header, policy: &DecryptPolicy, open: impl Fn(&DataKey) -> Result<T>) -> Result<T> {
         let mut first_error = None;
         for slot in policy.admit(header, self.wrapper.key_id())? {

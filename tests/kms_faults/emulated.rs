@@ -17,15 +17,7 @@ async fn a_hundred_callers_when_the_access_token_expires() {
     let client = builder.token_store(store.clone()).build().unwrap();
     let key = client.key(emulator.key_tag()).unwrap();
     tokio::time::sleep(Duration::from_millis(1_100)).await;
-    let calls: Vec<_> = (0..100)
-        .map(|_| {
-            let key = key.clone();
-            tokio::spawn(async move { key.encrypt(b"x").await })
-        })
-        .collect();
-    for call in calls {
-        call.await.unwrap().unwrap();
-    }
+    all_succeed(&key, 100).await;
     let refreshes = emulator.requests().iter().filter(|request| request.path.ends_with("/access-token")).count();
     assert_eq!((refreshes, client.stats().failed_calls), (1, 0));
     let stored = store.load().unwrap().unwrap();

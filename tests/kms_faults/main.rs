@@ -51,6 +51,19 @@ fn key_of(builder: ClientBuilder) -> Key {
     builder.build().unwrap().key("tag").unwrap()
 }
 
+/// So many callers at the same time, of whom none fails.
+async fn all_succeed(key: &Key, callers: usize) {
+    let calls: Vec<_> = (0..callers)
+        .map(|_| {
+            let key = key.clone();
+            tokio::spawn(async move { key.encrypt(b"x").await })
+        })
+        .collect();
+    for call in calls {
+        call.await.unwrap().unwrap();
+    }
+}
+
 fn count(server: &Server, which: impl Fn(&Request) -> bool) -> usize {
     server.requests().iter().filter(|request| which(request)).count()
 }

@@ -39,18 +39,6 @@ fn issuer(
     }
 }
 
-async fn hundred(key: &Key) {
-    let calls: Vec<_> = (0..100)
-        .map(|_| {
-            let key = key.clone();
-            tokio::spawn(async move { key.encrypt(b"x").await })
-        })
-        .collect();
-    for call in calls {
-        call.await.unwrap().unwrap();
-    }
-}
-
 fn refreshes(server: &Server) -> usize {
     count(server, |request| request.path.ends_with("/access-token") || request.path.ends_with("/token-set"))
 }
@@ -62,13 +50,13 @@ async fn a_hundred_callers_with_an_expired_token_share_one_refresh() {
         let good = new.clone();
         let server = Server::start(issuer(move |token| token == good, new.clone(), String::new())).await;
         let key = key_of(with_tokens(&server, &old, REFRESH));
-        hundred(&key).await;
+        all_succeed(&key, 100).await;
         assert_eq!(refreshes(&server), 1);
         let refused = count(&server, |request| request.header("x-ncp-ocapi-token") == Some(&old));
         assert!(refusals.contains(&refused), "{refused}");
         let stats = key.client().stats();
         assert_eq!((stats.refreshes, stats.failed_refreshes, stats.failed_calls), (1, 0, 0));
-        hundred(&key).await;
+        all_succeed(&key, 100).await;
         assert_eq!(refreshes(&server), 1);
     }
 }
@@ -78,7 +66,7 @@ async fn a_token_near_its_end_is_replaced_while_calls_go_on_with_it() {
     let server = Server::start(issuer(|_| true, token("new", 0, 3_600), String::new())).await;
     let old = token("old", -3_500, 100);
     let key = key_of(with_tokens(&server, &old, &token("refresh", -10, 100_000)));
-    hundred(&key).await;
+    all_succeed(&key, 100).await;
     assert_eq!(refreshes(&server), 1);
     assert!(count(&server, |request| request.path.ends_with("/encrypt") && request.header("x-ncp-ocapi-token") == Some(&old)) > 0);
     let refresh = server.requests().into_iter().find(|request| request.path.ends_with("/access-token")).unwrap();
