@@ -1,19 +1,20 @@
 //! Joins a key wrapper, a cache and the format: the type most callers use.
 
-use crate::cache::{CacheId, CacheLimits, KeyCache};
+use crate::cache::{CacheLimits, EnvelopeStats, KeyCache, KeySettings, Keys, Minted, Outbox, PoolLimits, ReuseLimits};
 use crate::context::Scope;
-use crate::error::{Error, ErrorKind, Result};
-use crate::format::{Decryptor, Encryptor, Header, PREAMBLE_LEN, SUITE_COBBLESTONE_256, SealedHeader, SlotTable, range};
+use crate::error::{Error, Result};
+use crate::format::{self, Decryptor, Encryptor, Header, PREAMBLE_LEN, Parts, SUITE_COBBLESTONE_256, SealedHeader, SlotTable};
 use crate::policy::{DecryptPolicy, EncryptOptions};
 use crate::secret::DataKey;
-use crate::wrap::{KeyPayload, KeyWrapper, WrappedKey};
+use crate::wrap::{KeyWrapper, WrappedKey};
 use std::fmt;
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
-/// Encrypts and decrypts under one key-encryption key and one scope. Cheap to clone; clones share the cache.
+/// Encrypts and decrypts under one key-encryption key and one scope. Cheap to clone; clones share the cache, the pool and the calls to the key service.
 ///
-/// Every message gets a data key of its own, made here and wrapped by one call to the key service.
+/// Every message has a data key of its own, made here and wrapped by the key service, unless [`reuse`](EnvelopeBuilder::reuse) says otherwise.
+/// Callers that need keys at the same time share calls: up to 256 keys go through one.
 ///
 /// ```
 /// use ncp_envelope::{DataKey, DecryptPolicy, EncryptionContext, Envelope, LocalKeyWrapper};
@@ -27,41 +28,53 @@ use zeroize::Zeroizing;
 /// # Ok::<(), ncp_envelope::Error>(()) }).unwrap();
 /// ```
 #[derive(Clone)]
-pub struct Envelope {
+pub struct Envelope(Arc<Inner>);
+
+struct Inner {
     wrapper: Arc<dyn KeyWrapper>,
     scope: Scope,
-    cache: Option<Arc<KeyCache>>,
+    keys: Keys,
 }
 
 impl Envelope {
     /// Starts from a key wrapper: [`LocalKeyWrapper`](crate::LocalKeyWrapper), a key of the KMS client, or an own one.
     pub fn builder(wrapper: impl KeyWrapper + 'static) -> EnvelopeBuilder {
-        EnvelopeBuilder { wrapper: Arc::new(wrapper), scope: Scope::default(), cache: None }
+        EnvelopeBuilder { wrapper: Arc::new(wrapper), scope: Scope::default(), cache: Cache::None, pool: None, reuse: None, verify: false }
     }
 
-    /// Starts a message: makes a data key, has it wrapped, and returns the encryptor to push plaintext into.
+    /// The same for another scope: shares the cache and the calls to the key service with this one, and has keys of its own.
+    ///
+    /// For a service with many tenants: keys for messages of different tenants are wrapped and unwrapped in one call.
     ///
     /// # Errors
-    /// Those of the wrapper, and [`ErrorKind::LimitExceeded`] if context and slots do not fit a header.
+    /// None that [`build`](EnvelopeBuilder::build) did not have.
+    pub fn for_scope(&self, scope: impl Into<Scope>) -> Result<Self> {
+        let scope = scope.into();
+        let keys = self.0.keys.for_scope(&scope)?;
+        Ok(Self(Arc::new(Inner { wrapper: self.0.wrapper.clone(), scope, keys })))
+    }
+
+    /// Starts a message under a data key of its own, and returns the encryptor to push plaintext into.
+    ///
+    /// # Errors
+    /// Those of the wrapper, and [`ErrorKind::LimitExceeded`](crate::ErrorKind::LimitExceeded) if context and slots do not fit a header.
     pub async fn encryptor(&self, options: impl Into<EncryptOptions>) -> Result<Encryptor> {
         let options = options.into();
-        let key = DataKey::generate()?;
-        let payload = [KeyPayload::encode(&key, SUITE_COBBLESTONE_256, &self.scope)];
-        let wrapped = self.wrapper.wrap_keys(&payload).await?;
-        let [wrapped] = <[WrappedKey; 1]>::try_from(wrapped)
-            .map_err(|all| Error::new(ErrorKind::Internal, format!("the key wrapper returned {} wrapped keys for one", all.len())))?;
-        let slots = SlotTable::new(vec![wrapped])?;
+        let minted = self.0.keys.supply.unique().await?;
+        let slots = slots(&minted)?;
         let sealed = SealedHeader::new(options.profile, &options.context, !options.aad.is_empty(), &slots)?;
-        Encryptor::new(&key, &sealed, &slots, &options.aad)
+        Encryptor::new(&minted.key, &sealed, &slots, &options.aad)
     }
 
     /// Opens the door to a message: checks `header` against `policy`, obtains the data key and verifies the commitment in `preamble`, the 56 bytes
     /// behind the header. Push everything after those into the decryptor.
     ///
     /// # Errors
-    /// Before any call to the key service: what [`DecryptPolicy`] refuses. After it: those of the wrapper, and [`ErrorKind::Authentication`].
+    /// Before any call to the key service: what [`DecryptPolicy`] refuses. After it: those of the wrapper, and
+    /// [`ErrorKind::Authentication`](crate::ErrorKind::Authentication).
     pub async fn decryptor(&self, header: &Header, preamble: &[u8; PREAMBLE_LEN], policy: &DecryptPolicy) -> Result<Decryptor> {
-        self.open_slots(header, policy, |key| Decryptor::new(key, header.sealed(), preamble, policy.aad_bytes())).await
+        let slots = policy.admit(header, self.0.wrapper.key_id())?;
+        self.open_slots(&slots, policy, None, |key| Decryptor::new(key, header.sealed(), preamble, policy.aad_bytes())).await
     }
 
     /// Whether `policy` lets this reader go on to ask for a key; asks nobody.
@@ -69,7 +82,7 @@ impl Envelope {
     /// # Errors
     /// What [`DecryptPolicy`] refuses.
     pub fn admit(&self, header: &Header, policy: &DecryptPolicy) -> Result<()> {
-        policy.admit(header, self.wrapper.key_id()).map(drop)
+        policy.admit(header, self.0.wrapper.key_id()).map(drop)
     }
 
     /// Encrypts a message that fits memory. The result is the plaintext's length, 16 bytes for every 16 KiB begun, and a few hundred bytes of header.
@@ -77,50 +90,167 @@ impl Envelope {
     /// # Errors
     /// As [`encryptor`](Self::encryptor).
     pub async fn encrypt(&self, plaintext: &[u8], options: impl Into<EncryptOptions>) -> Result<Vec<u8>> {
-        let mut encryptor = self.encryptor(options).await?;
-        let start = encryptor.header().len();
-        let update_len = encryptor.update_len(plaintext.len());
-        let total = usize::try_from(range::body_len(plaintext.len() as u64)?)
-            .ok()
-            .and_then(|body| body.checked_add(start - PREAMBLE_LEN))
-            .ok_or_else(|| Error::new(ErrorKind::LimitExceeded, "message does not fit this machine's memory"))?;
-        let mut out = vec![0; total];
-        out[..start].copy_from_slice(encryptor.header());
-        encryptor.update(plaintext, &mut out[start..start + update_len])?;
-        encryptor.finish(&mut out[start + update_len..])?;
+        let mut out = Vec::new();
+        self.encrypt_into(plaintext, &options.into(), &mut out).await?;
         Ok(out)
+    }
+
+    /// As [`encrypt`](Self::encrypt), into a buffer in place of what was there. A buffer that is used again saves the allocation, which for large messages
+    /// costs more than the encryption.
+    ///
+    /// # Errors
+    /// As [`encryptor`](Self::encryptor); the buffer is empty then.
+    pub async fn encrypt_into(&self, plaintext: &[u8], options: &EncryptOptions, out: &mut Vec<u8>) -> Result<()> {
+        match self.0.keys.supply.for_message(plaintext.len()).await {
+            Ok(minted) => seal(&minted, plaintext, options, out),
+            Err(error) => {
+                out.clear();
+                Err(error)
+            }
+        }
+    }
+
+    /// Encrypts many messages that fit memory, each under a data key of its own; the keys are wrapped together, hundreds in one call.
+    ///
+    /// # Errors
+    /// As [`encryptor`](Self::encryptor), the first one of any message; nothing is returned then.
+    pub async fn encrypt_many<P: AsRef<[u8]>>(&self, plaintexts: &[P], options: impl Into<EncryptOptions>) -> Result<Vec<Vec<u8>>> {
+        let (options, supply) = (options.into(), &self.0.keys.supply);
+        let mut messages = Vec::with_capacity(plaintexts.len());
+        if supply.reuses() {
+            for plaintext in plaintexts {
+                let mut out = Vec::new();
+                self.encrypt_into(plaintext.as_ref(), &options, &mut out).await?;
+                messages.push(out);
+            }
+            return Ok(messages);
+        }
+        for (plaintext, taken) in plaintexts.iter().zip(supply.ask(plaintexts.len())) {
+            let mut out = Vec::new();
+            seal(&*supply.wait(taken).await?, plaintext.as_ref(), &options, &mut out)?;
+            messages.push(out);
+        }
+        Ok(messages)
     }
 
     /// Decrypts a message that fits memory. Returns nothing unless the whole message is authentic; the plaintext is wiped when dropped.
     ///
     /// # Errors
-    /// Before any call to the key service: [`ErrorKind::Malformed`], [`ErrorKind::Truncated`], [`ErrorKind::UnsupportedVersion`],
-    /// [`ErrorKind::LimitExceeded`] and [`ErrorKind::KeyNotAllowed`]. After it: those of the wrapper, and [`ErrorKind::Authentication`].
+    /// Before any call to the key service: [`Malformed`](crate::ErrorKind::Malformed), [`Truncated`](crate::ErrorKind::Truncated),
+    /// [`UnsupportedVersion`](crate::ErrorKind::UnsupportedVersion), [`LimitExceeded`](crate::ErrorKind::LimitExceeded) and
+    /// [`KeyNotAllowed`](crate::ErrorKind::KeyNotAllowed). After it: those of the wrapper, and [`Authentication`](crate::ErrorKind::Authentication).
     pub async fn decrypt(&self, message: &[u8], policy: &DecryptPolicy) -> Result<Zeroizing<Vec<u8>>> {
-        let header = Header::decode(message)?;
-        self.admit(&header, policy)?;
-        let body = &message[header.sealed().body_offset()..];
-        let len = usize::try_from(range::plaintext_len(body.len() as u64)?)
-            .map_err(|_| Error::new(ErrorKind::LimitExceeded, "message does not fit this machine's memory"))?;
-        let Some((preamble, chunks)) = body.split_first_chunk::<PREAMBLE_LEN>() else {
-            return Err(Error::new(ErrorKind::Truncated, "message is truncated: it ends before its first chunk"));
-        };
-        let mut decryptor = self.decryptor(&header, preamble, policy).await?;
-        let mut out = Zeroizing::new(vec![0; len]);
-        let progress = decryptor.update(chunks, &mut out)?;
-        if progress.consumed < chunks.len() {
-            // A chunk failed behind others; nothing of them leaves this call.
-            return Err(Error::authentication());
-        }
-        decryptor.finish(&mut out[progress.written..])?;
+        let mut out = Zeroizing::new(Vec::new());
+        self.decrypt_into(message, policy, &mut out).await?;
         Ok(out)
     }
 
-    /// Tries the slots that `policy` admits, in order, until the data key of one satisfies `open` (`F-33`).
-    async fn open_slots<T>(&self, header: &Header, policy: &DecryptPolicy, open: impl Fn(&DataKey) -> Result<T>) -> Result<T> {
+    /// As [`decrypt`](Self::decrypt), into a buffer in place of what was there. The plaintext is the caller's to wipe: a `Zeroizing<Vec<u8>>` does that.
+    ///
+    /// # Errors
+    /// As [`decrypt`](Self::decrypt); the buffer is wiped and empty then.
+    pub async fn decrypt_into(&self, message: &[u8], policy: &DecryptPolicy, out: &mut Vec<u8>) -> Result<()> {
+        let result = self.open_into(message, policy, out).await;
+        if result.is_err() {
+            zeroize::Zeroize::zeroize(out);
+        }
+        result
+    }
+
+    async fn open_into(&self, message: &[u8], policy: &DecryptPolicy, out: &mut Vec<u8>) -> Result<()> {
+        let own_key = self.0.wrapper.key_id();
+        let parts = Parts::of(message, |header| policy.admit(header, own_key).map(drop))?;
+        let slots = policy.admit(&parts.header, own_key)?;
+        self.open_slots(&slots, policy, None, |key| parts.unlock(key, policy.aad_bytes())).await?.open(out)
+    }
+
+    /// Decrypts many messages that fit memory; the keys that are not in the cache are unwrapped together, hundreds in one call. One that cannot be
+    /// opened does not stop the others.
+    ///
+    /// # Errors
+    /// Each message has its own, as [`decrypt`](Self::decrypt).
+    pub async fn decrypt_many<M: AsRef<[u8]>>(&self, messages: &[M], policy: &DecryptPolicy) -> Vec<Result<Zeroizing<Vec<u8>>>> {
+        let own_key = self.0.wrapper.key_id();
+        let mut outbox = Outbox::default();
+        let parts: Vec<_> =
+            messages.iter().map(|message| Parts::of(message.as_ref(), |header| policy.admit(header, own_key).map(drop))).collect();
+        let mut asked: Vec<_> = parts
+            .iter()
+            .map(|parts| {
+                let slots = policy.admit(&parts.as_ref().map_err(Error::clone)?.header, own_key)?;
+                let first = slots.first().map(|slot| self.0.keys.loader.ask(slot, policy.key_age_limit(), &mut outbox));
+                Ok::<_, Error>((slots, first))
+            })
+            .collect();
+        self.0.keys.loader.send(outbox);
+        let mut opened = Vec::with_capacity(messages.len());
+        for (parts, asked) in parts.iter().zip(asked.drain(..)) {
+            let result = async {
+                let (parts, (slots, first)) = (parts.as_ref().map_err(Error::clone)?, asked?);
+                let mut out = Zeroizing::new(Vec::new());
+                self.open_slots(&slots, policy, first, |key| parts.unlock(key, policy.aad_bytes())).await?.open(&mut out)?;
+                Ok(out)
+            };
+            opened.push(result.await);
+        }
+        opened
+    }
+
+    /// Wraps keys anew under the newest version of the key-encryption key that each is wrapped under. Nobody on this side sees a data key; up to 256 go
+    /// through one call. One that is refused does not stop the others.
+    ///
+    /// # Errors
+    /// Each key has its own, those of the wrapper.
+    pub async fn rewrap_keys(&self, keys: &[WrappedKey]) -> Vec<Result<WrappedKey>> {
+        self.0.keys.rewrap(keys).await
+    }
+
+    /// Wipes every data key in memory: those in the cache, for all who share it, those kept for writing, and those that are on their way.
+    pub fn forget_keys(&self) {
+        self.0.keys.forget();
+    }
+
+    /// Wipes every data key wrapped under the key-encryption key `tag`, as after it was disabled. Whoever needs one next asks the key service.
+    pub fn invalidate(&self, tag: &str) {
+        self.0.keys.invalidate(tag);
+    }
+
+    /// Wipes every data key wrapped under a version of `tag` below `version`, keeps no such key from now on, and writes no message with one.
+    pub fn retire_below(&self, tag: &str, version: u32) {
+        self.0.keys.retire_below(tag, version);
+    }
+
+    /// What cache, pool and calls did so far.
+    pub fn stats(&self) -> EnvelopeStats {
+        self.0.keys.stats()
+    }
+
+    /// Tries `slots` in order, until the data key of one satisfies `open` (`F-33`). The first may have been asked for already.
+    async fn open_slots<T>(
+        &self,
+        slots: &[&WrappedKey],
+        policy: &DecryptPolicy,
+        mut asked: Option<crate::cache::Asked>,
+        open: impl Fn(&DataKey) -> Result<T>,
+    ) -> Result<T> {
+        let (loader, max_age) = (&self.0.keys.loader, policy.key_age_limit());
         let mut first_error = None;
-        for slot in policy.admit(header, self.wrapper.key_id())? {
-            match self.open_slot(slot, header.sealed().suite(), &open).await {
+        for slot in slots {
+            let asked = asked.take().unwrap_or_else(|| {
+                let mut outbox = Outbox::default();
+                let asked = loader.ask(slot, max_age, &mut outbox);
+                loader.send(outbox);
+                asked
+            });
+            let opened = match loader.wait(asked, slot, max_age).await {
+                Ok((id, cached)) => {
+                    let opened = open(&cached.key);
+                    loader.tried(&id, &cached, opened.is_ok());
+                    opened
+                }
+                Err(error) => Err(error),
+            };
+            match opened {
                 Ok(opened) => return Ok(opened),
                 Err(error) => {
                     first_error.get_or_insert(error);
@@ -129,34 +259,19 @@ impl Envelope {
         }
         Err(first_error.unwrap_or_else(Error::authentication))
     }
+}
 
-    async fn open_slot<T>(&self, slot: &WrappedKey, suite: u16, open: impl Fn(&DataKey) -> Result<T>) -> Result<T> {
-        let Some(cache) = &self.cache else {
-            return open(&self.unwrap(slot, suite).await?);
-        };
-        let id = CacheId::new(slot, &self.scope, suite);
-        let (key, loaded_here) = cache.get_or_load(id, || self.unwrap(slot, suite)).await?;
-        open(&key).inspect_err(|_| {
-            // A service that once gives another key must not make the message unreadable for as long as keys are kept. A key that was there
-            // already has opened the message it came with: a forged message that names its slot must not be able to drive it out.
-            if loaded_here {
-                cache.forget(&id, &key);
-            }
-        })
-    }
+fn slots(minted: &Minted) -> Result<SlotTable> {
+    SlotTable::new(vec![minted.wrapped.clone()])
+}
 
-    async fn unwrap(&self, slot: &WrappedKey, suite: u16) -> Result<DataKey> {
-        let payloads = self.wrapper.unwrap_keys(std::slice::from_ref(slot)).await?;
-        match &payloads[..] {
-            [payload] => payload.decode(suite, &self.scope),
-            _ => Err(Error::new(ErrorKind::Internal, format!("the key wrapper returned {} payloads for one key", payloads.len()))),
-        }
-    }
+fn seal(minted: &Minted, plaintext: &[u8], options: &EncryptOptions, out: &mut Vec<u8>) -> Result<()> {
+    format::seal(&minted.key, &slots(minted)?, options.profile, &options.context, &options.aad, plaintext, out)
 }
 
 impl fmt::Debug for Envelope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Envelope").field("wrapper", &self.wrapper).field("scope", &self.scope).finish_non_exhaustive()
+        f.debug_struct("Envelope").field("wrapper", &self.0.wrapper).field("scope", &self.0.scope).finish_non_exhaustive()
     }
 }
 
@@ -166,7 +281,17 @@ impl fmt::Debug for Envelope {
 pub struct EnvelopeBuilder {
     wrapper: Arc<dyn KeyWrapper>,
     scope: Scope,
-    cache: Option<CacheLimits>,
+    cache: Cache,
+    pool: Option<PoolLimits>,
+    reuse: Option<ReuseLimits>,
+    verify: bool,
+}
+
+#[derive(Debug)]
+enum Cache {
+    None,
+    Own(CacheLimits),
+    Shared(KeyCache, String),
 }
 
 impl EnvelopeBuilder {
@@ -177,18 +302,51 @@ impl EnvelopeBuilder {
     }
 
     /// Keeps unwrapped data keys in memory within these limits, so that reading many messages under one data key, or one message many
-    /// times, makes one call. Without it every read makes a call.
+    /// times, makes one call. Without it no key is kept; those who need the same key at the same time share a call nevertheless.
     pub fn cache(mut self, limits: CacheLimits) -> Self {
-        self.cache = Some(limits);
+        self.cache = Cache::Own(limits);
+        self
+    }
+
+    /// Keeps unwrapped data keys in a cache that others use too. Keys are shared with those of the same `partition`, scope and endpoint zone; see
+    /// [`KeyCache`] for what that means.
+    pub fn shared_cache(mut self, cache: &KeyCache, partition: impl Into<String>) -> Self {
+        self.cache = Cache::Shared(cache.clone(), partition.into());
+        self
+    }
+
+    /// Keeps data keys for writing ready, made and wrapped ahead of need. Without it each is made when it is needed.
+    pub fn pool(mut self, limits: PoolLimits) -> Self {
+        self.pool = Some(limits);
+        self
+    }
+
+    /// Uses one data key for many small messages. Without it each message has its own.
+    pub fn reuse(mut self, limits: ReuseLimits) -> Self {
+        self.reuse = Some(limits);
+        self
+    }
+
+    /// Has every batch of wrapped keys unwrapped again and compared before one of them is used: one more call for each batch, and no message that
+    /// turns out to be unreadable because the key service wrapped something else. Off unless set.
+    pub fn verify_wrapped(mut self, verify: bool) -> Self {
+        self.verify = verify;
         self
     }
 
     /// The envelope.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidInput`] if the cache limits are of no use.
+    /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) if limits are of no use; [`ErrorKind::Internal`](crate::ErrorKind::Internal) if the
+    /// system gives no thread to wipe keys at their time.
     pub fn build(self) -> Result<Envelope> {
-        let cache = self.cache.map(KeyCache::new).transpose()?.map(Arc::new);
-        Ok(Envelope { wrapper: self.wrapper, scope: self.scope, cache })
+        let (cache, partition) = match self.cache {
+            Cache::None => (KeyCache::none(), String::new()),
+            Cache::Own(limits) => (KeyCache::new(limits)?, String::new()),
+            Cache::Shared(cache, partition) => (cache, partition),
+        };
+        let settings = KeySettings { cache, partition: partition.into_bytes(), pool: self.pool, reuse: self.reuse, verify: self.verify };
+        let keys = Keys::new(self.wrapper.clone(), &self.scope, SUITE_COBBLESTONE_256, settings)?;
+        Ok(Envelope(Arc::new(Inner { wrapper: self.wrapper, scope: self.scope, keys })))
     }
 }

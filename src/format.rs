@@ -13,6 +13,8 @@ mod decryptor;
 mod derive;
 mod encryptor;
 mod header;
+mod magic;
+mod message;
 pub mod range;
 mod slots;
 
@@ -21,6 +23,7 @@ pub use decryptor::Decryptor;
 pub use derive::PREAMBLE_LEN;
 pub use encryptor::Encryptor;
 pub use header::{FIXED_LEN, Header, MAX_ZONE_LEN, Profile, SealedHeader};
+pub(crate) use message::{Parts, seal};
 pub use range::RangeDecryptor;
 pub use slots::{CopyState, DEFAULT_MAX_SLOTS, MAX_SLOTS, SlotTable};
 

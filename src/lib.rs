@@ -73,7 +73,7 @@ pub mod emulator;
 #[cfg(feature = "kms")]
 pub mod kms;
 
-pub use cache::CacheLimits;
+pub use cache::{BatchStats, CacheLimits, CacheStats, EnvelopeStats, KeyCache, PoolLimits, PoolStats, ReuseLimits};
 pub use context::{EncryptionContext, MAX_CONTEXT_LEN, MAX_CONTEXT_PAIRS, Scope};
 pub use envelope::{Envelope, EnvelopeBuilder};
 pub use error::{Error, ErrorKind, Result};

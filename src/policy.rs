@@ -5,6 +5,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::{DEFAULT_MAX_SLOTS, Header, MAX_SLOTS, Profile};
 use crate::wrap::{KeyId, WrappedKey};
 use std::fmt;
+use std::time::Duration;
 
 /// How to write a message: its context, associated data and layout.
 ///
@@ -94,12 +95,20 @@ pub struct DecryptPolicy {
     keys: Vec<KeyId>,
     max_slots: usize,
     max_unwraps: usize,
+    max_key_age: Option<Duration>,
 }
 
 impl DecryptPolicy {
     /// The default policy; see the type.
     pub fn new() -> Self {
-        Self { required: Vec::new(), aad: Vec::new(), keys: Vec::new(), max_slots: DEFAULT_MAX_SLOTS, max_unwraps: DEFAULT_MAX_SLOTS }
+        Self {
+            required: Vec::new(),
+            aad: Vec::new(),
+            keys: Vec::new(),
+            max_slots: DEFAULT_MAX_SLOTS,
+            max_unwraps: DEFAULT_MAX_SLOTS,
+            max_key_age: None,
+        }
     }
 
     /// Requires this context pair, name and value. Can be called many times.
@@ -135,6 +144,19 @@ impl DecryptPolicy {
     pub fn max_unwraps(mut self, calls: usize) -> Self {
         self.max_unwraps = calls;
         self
+    }
+
+    /// Accepts no key from a cache that was asked for longer ago than this, whatever the cache's own limits are; zero accepts none. An answer that
+    /// others are waiting for already is accepted.
+    #[must_use]
+    pub fn max_key_age(mut self, age: Duration) -> Self {
+        self.max_key_age = Some(age);
+        self
+    }
+
+    /// How old a key from a cache may be.
+    pub(crate) fn key_age_limit(&self) -> Option<Duration> {
+        self.max_key_age
     }
 
     /// The associated data to open a message with.
@@ -194,6 +216,7 @@ impl fmt::Debug for DecryptPolicy {
             .field("keys", &self.keys)
             .field("max_slots", &self.max_slots)
             .field("max_unwraps", &self.max_unwraps)
+            .field("max_key_age", &self.max_key_age)
             .finish()
     }
 }

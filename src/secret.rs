@@ -4,7 +4,9 @@
 //! behind. It has no `Clone`, and its `Debug` shows no byte.
 
 use crate::error::{Error, ErrorKind, Result};
+use aws_lc_rs::hmac;
 use std::fmt;
+use std::sync::OnceLock;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 /// Length of a data key in bytes.
@@ -17,29 +19,42 @@ pub const DATA_KEY_LEN: usize = 32;
 /// assert_eq!(format!("{key:?}"), "DataKey(..)");
 /// # Ok::<(), ncp_envelope::Error>(())
 /// ```
-pub struct DataKey(Box<[u8; DATA_KEY_LEN]>);
+pub struct DataKey {
+    bytes: Box<[u8; DATA_KEY_LEN]>,
+    // Boxed like the key, and wiped by the primitive when dropped. Setting it up is a quarter of what a small message costs.
+    expander: OnceLock<Box<hmac::Key>>,
+}
 
 impl DataKey {
+    fn zeros() -> Self {
+        Self { bytes: Box::new([0; DATA_KEY_LEN]), expander: OnceLock::new() }
+    }
+
     /// A new data key from the system's cryptographic random source.
     ///
     /// # Errors
     /// [`ErrorKind::Internal`] if the random source fails.
     pub fn generate() -> Result<Self> {
-        let mut key = Self(Box::new([0; DATA_KEY_LEN]));
-        random(&mut key.0[..])?;
+        let mut key = Self::zeros();
+        random(&mut key.bytes[..])?;
         Ok(key)
     }
 
     /// Copies a data key from memory the caller owns and has to wipe.
     pub fn copy_from(bytes: &[u8; DATA_KEY_LEN]) -> Self {
-        let mut key = Self(Box::new([0; DATA_KEY_LEN]));
-        key.0.copy_from_slice(bytes);
+        let mut key = Self::zeros();
+        key.bytes.copy_from_slice(bytes);
         key
     }
 
     /// The key itself. Whoever copies these bytes has to wipe the copy.
     pub fn expose_secret(&self) -> &[u8; DATA_KEY_LEN] {
-        &self.0
+        &self.bytes
+    }
+
+    /// HMAC-SHA-512 keyed with this key, set up at first use and kept as long as the key.
+    pub(crate) fn expander(&self) -> &hmac::Key {
+        self.expander.get_or_init(|| Box::new(hmac::Key::new(hmac::HMAC_SHA512, &self.bytes[..])))
     }
 }
 
@@ -51,7 +66,7 @@ impl fmt::Debug for DataKey {
 
 impl Drop for DataKey {
     fn drop(&mut self) {
-        self.0.zeroize();
+        self.bytes.zeroize();
     }
 }
 

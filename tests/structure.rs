@@ -44,6 +44,12 @@ const LAYERS: &[Layer] = &[
     Layer { name: "emulator", knows: &["error"], never: &["reqwest"] },
 ];
 
+/// What single files may name although their layer may not, each with its reason.
+const EXCEPTIONS: &[(&str, &str)] = &[
+    // Where there is a runtime, calls to the key service are tasks of their own. Nothing else of tokio.
+    ("src/cache/drive.rs", "tokio::runtime::Handle"),
+];
+
 /// Everything in the core's dependency tree on Linux, build dependencies included. A name more is a decision: write it down in
 /// docs/design.md, then here.
 const CORE: &[&str] = &[
@@ -150,7 +156,9 @@ fn layering(sources: &[Source], exports: &BTreeMap<String, String>) -> Vec<Strin
                 Reached::Other(path) if path[0] == "ncp_envelope" => Some("names the crate from outside".to_owned()),
                 Reached::Other(path) => {
                     let full = path.join("::");
-                    let barred = layer.never.iter().find(|barred| full == **barred || full.starts_with(&format!("{barred}::")));
+                    let within = |outer: &str| full == outer || full.starts_with(&format!("{outer}::"));
+                    let allowed = EXCEPTIONS.iter().any(|(path, outer)| *path == source.path && within(outer));
+                    let barred = layer.never.iter().find(|barred| !allowed && within(barred));
                     barred.map(|_| format!("{own} may not know {full}"))
                 }
             };
@@ -262,6 +270,8 @@ fn forbidden_paths_are_found_in_every_spelling() {
         ("src/cache/store.rs", "let a = \"//\"; use crate::kms::Client;"),
         ("src/cache/store.rs", "use serde::Serialize;"),
         ("src/cache/store.rs", "use tokio;"),
+        ("src/cache/store.rs", "fn f() { tokio::runtime::Handle::current(); }"),
+        ("src/cache/drive.rs", "fn f() { tokio::spawn(g()) }"),
         ("src/wrap/local.rs", "use crate::format::Header;"),
         ("src/emulator/auth.rs", "use crate::kms::auth;"),
         ("src/emulator/auth.rs", "use ncp_envelope::kms;"),

@@ -1,39 +1,31 @@
-//! One load that many wait for, independent of any async runtime.
+//! One result that many wait for, independent of any async runtime.
 
+use super::sync::{Mutex, lock};
 use crate::error::Result;
-use crate::secret::DataKey;
-use std::future::poll_fn;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Poll, Waker};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 
-pub(super) enum Role {
-    Lead(Arc<Flight>),
-    Join(Arc<Flight>),
-}
+/// `None`: whoever was to bring the result went away without one.
+pub(super) type Outcome<T> = Option<Result<T>>;
 
-type Outcome = Option<Result<Arc<DataKey>>>;
+pub(super) struct Flight<T>(Mutex<State<T>>);
 
-pub(super) struct Flight(Mutex<State>);
-
-enum State {
+enum State<T> {
     Flying(Vec<Waker>),
-    // None: the leader went away without a result.
-    Landed(Outcome),
+    Landed(Outcome<T>),
 }
 
-impl Flight {
+impl<T: Clone> Flight<T> {
     pub(super) fn new() -> Self {
         Self(Mutex::new(State::Flying(Vec::new())))
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Gives everyone who waits the outcome. Only the first call counts.
-    pub(super) fn finish(&self, outcome: Outcome) {
+    pub(super) fn finish(&self, outcome: Outcome<T>) {
         let wakers = {
-            let mut state = self.state();
+            let mut state = lock(&self.0);
             let State::Flying(wakers) = &mut *state else { return };
             let wakers = std::mem::take(wakers);
             *state = State::Landed(outcome);
@@ -42,17 +34,36 @@ impl Flight {
         // Outside the lock: a waker may run its task at once.
         wakers.into_iter().for_each(Waker::wake);
     }
+}
 
-    pub(super) async fn wait(&self) -> Outcome {
-        poll_fn(|cx| match &mut *self.state() {
-            State::Landed(outcome) => Poll::Ready(outcome.clone()),
-            State::Flying(wakers) => {
-                if !wakers.iter().any(|waker| waker.will_wake(cx.waker())) {
+/// Waits for a flight. Dropping it is always safe: a flight belongs to nobody who waits for it.
+pub(super) struct Wait<T> {
+    flight: Arc<Flight<T>>,
+    /// Where this one's waker is, so that asking again does not make the list longer.
+    place: Option<usize>,
+}
+
+impl<T> Wait<T> {
+    pub(super) fn new(flight: Arc<Flight<T>>) -> Self {
+        Self { flight, place: None }
+    }
+}
+
+impl<T: Clone> Future for Wait<T> {
+    type Output = Outcome<T>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome<T>> {
+        let this = self.get_mut();
+        match &mut *lock(&this.flight.0) {
+            State::Landed(outcome) => return Poll::Ready(outcome.clone()),
+            State::Flying(wakers) => match this.place {
+                Some(place) => wakers[place].clone_from(cx.waker()),
+                None => {
+                    this.place = Some(wakers.len());
                     wakers.push(cx.waker().clone());
                 }
-                Poll::Pending
-            }
-        })
-        .await
+            },
+        }
+        Poll::Pending
     }
 }

@@ -1,5 +1,6 @@
 //! Zone A, the sealed header (`F-4` to `F-13`), and the two zones together as they stand in front of a body.
 
+use super::magic::{MAGIC, check_magic};
 use super::slots::{self, CopyState, SlotTable};
 use super::{PREAMBLE_LEN, SUITE_COBBLESTONE_256};
 use crate::context::{EncryptionContext, MAX_CONTEXT_LEN, MAX_CONTEXT_PAIRS};
@@ -11,7 +12,6 @@ pub const FIXED_LEN: usize = 24;
 /// Longest zone A, and longest single copy of zone B, in bytes (`F-8`, `F-9`).
 pub const MAX_ZONE_LEN: usize = 65_536;
 
-const MAGIC: [u8; 8] = [0x8E, 0x4E, 0x43, 0x50, 0x0D, 0x0A, 0x1A, 0x0A];
 const VERSION: u16 = 1;
 // F-7
 const DURABLE: u16 = 1;
@@ -67,9 +67,9 @@ impl SealedHeader {
     /// [`ErrorKind::LimitExceeded`] if the slots do not fit zone B.
     pub fn new(profile: Profile, context: &EncryptionContext, aad_required: bool, slots: &SlotTable) -> Result<Self> {
         let copy_len = slots.copy_len(profile)?;
-        let mut header = Self { bytes: Vec::new(), profile, detached: false, aad_required, context: context.clone(), copy_len };
-        header.bytes = header.encode();
-        Ok(header)
+        let mut bytes = vec![0; Self::encoded_len(profile, context)];
+        Self::encode(&mut bytes, profile, context, false, aad_required, copy_len);
+        Ok(Self { bytes, profile, detached: false, aad_required, context: context.clone(), copy_len })
     }
 
     /// Reads exactly one zone A.
@@ -107,32 +107,48 @@ impl SealedHeader {
         })
     }
 
-    fn encode(&self) -> Vec<u8> {
-        let content = FIXED_LEN + self.context.encoded_len();
-        let len = match self.profile {
+    /// Bytes that [`encode`](Self::encode) writes.
+    pub(super) fn encoded_len(profile: Profile, context: &EncryptionContext) -> usize {
+        let content = FIXED_LEN + context.encoded_len();
+        match profile {
             Profile::Compact => content,
             Profile::Durable => content.next_multiple_of(BLOCK_LEN),
-        };
-        let flags = if self.profile == Profile::Durable { DURABLE } else { 0 }
-            | if self.detached { DETACHED } else { 0 }
-            | if self.aad_required { AAD_REQUIRED } else { 0 };
-        let mut out = Vec::with_capacity(len);
-        out.extend_from_slice(&MAGIC);
-        out.extend_from_slice(&VERSION.to_be_bytes());
-        out.extend_from_slice(&SUITE_COBBLESTONE_256.to_be_bytes());
-        out.extend_from_slice(&flags.to_be_bytes());
-        // The context's own caps (64 pairs, 8,192 bytes) keep all of these in range.
-        out.extend_from_slice(&(self.context.len() as u16).to_be_bytes());
-        out.extend_from_slice(&(len as u32).to_be_bytes());
-        out.extend_from_slice(&(self.copy_len as u32).to_be_bytes());
-        for (name, value) in self.context.iter() {
-            out.extend_from_slice(&(name.len() as u16).to_be_bytes());
-            out.extend_from_slice(&(value.len() as u16).to_be_bytes());
-            out.extend_from_slice(name.as_bytes());
-            out.extend_from_slice(value.as_bytes());
         }
-        out.resize(len, 0);
-        out
+    }
+
+    /// Writes zone A over `out`, which is exactly as long as it.
+    pub(super) fn encode(
+        out: &mut [u8],
+        profile: Profile,
+        context: &EncryptionContext,
+        detached: bool,
+        aad_required: bool,
+        copy_len: usize,
+    ) {
+        let flags = if profile == Profile::Durable { DURABLE } else { 0 }
+            | if detached { DETACHED } else { 0 }
+            | if aad_required { AAD_REQUIRED } else { 0 };
+        let len = out.len();
+        let mut at = 0;
+        let mut put = |part: &[u8]| {
+            out[at..at + part.len()].copy_from_slice(part);
+            at += part.len();
+        };
+        put(&MAGIC);
+        put(&VERSION.to_be_bytes());
+        put(&SUITE_COBBLESTONE_256.to_be_bytes());
+        put(&flags.to_be_bytes());
+        // The context's own caps (64 pairs, 8,192 bytes) keep all of these in range.
+        put(&(context.len() as u16).to_be_bytes());
+        put(&(len as u32).to_be_bytes());
+        put(&(copy_len as u32).to_be_bytes());
+        for (name, value) in context.iter() {
+            put(&(name.len() as u16).to_be_bytes());
+            put(&(value.len() as u16).to_be_bytes());
+            put(name.as_bytes());
+            put(value.as_bytes());
+        }
+        out[at..].fill(0);
     }
 
     /// Zone A as it is stored.
@@ -342,37 +358,6 @@ fn decode_pairs(bytes: &[u8], count: usize) -> Result<(EncryptionContext, usize)
         context.insert(name, value)?;
     }
     Ok((context, at))
-}
-
-// F-4: tells damage from a foreign file, because what to do about it differs.
-fn check_magic(bytes: &[u8]) -> Result<()> {
-    let seen = &bytes[..bytes.len().min(MAGIC.len())];
-    if *seen == MAGIC[..seen.len()] {
-        return if bytes.is_empty() { Err(Error::new(ErrorKind::Truncated, "message is empty")) } else { Ok(()) };
-    }
-    const TEXT_MODE: [&[u8]; 6] = [
-        b"\x8ENCP\x0A\x1A\x0A",     // CR LF became LF
-        b"\x8ENCP\x0D\x0D\x0A\x1A", // LF became CR LF
-        b"\x8ENCP\x0D\x1A",         // LF was dropped
-        b"\x0ENCP\x0D\x0A\x1A",     // the high bit was stripped
-        b"\xC2\x8ENCP\x0D\x0A",     // read as Latin-1, written as UTF-8
-        b"\xEF\xBF\xBDNCP",         // read as UTF-8 with replacement
-    ];
-    let text_mode = TEXT_MODE.iter().any(|damage| bytes.starts_with(damage));
-    // "jk5DUA0KGgo" is the magic in base64, whatever comes after it.
-    let start = bytes.trim_ascii_start();
-    let encoded = if start.starts_with(b"jk5DUA0KGgo") {
-        Some("base64")
-    } else if start.len() >= 16 && start[..16].eq_ignore_ascii_case(b"8e4e43500d0a1a0a") {
-        Some("hexadecimal")
-    } else {
-        None
-    };
-    Err(match encoded {
-        _ if text_mode => Error::new(ErrorKind::Malformed, "message was damaged by a transfer in text mode: fetch it again as binary"),
-        Some(encoding) => Error::new(ErrorKind::Malformed, format!("message is in {encoding} text: decode it to bytes first")),
-        None => Error::new(ErrorKind::Malformed, "not an ncp-envelope message: the first bytes are not its magic"),
-    })
 }
 
 fn malformed(what: &'static str) -> Error {

@@ -72,36 +72,43 @@ impl SlotTable {
 
     /// Appends all copies that `sealed` asks for.
     pub(super) fn encode_zone(&self, sealed: &SealedHeader, out: &mut Vec<u8>) -> Result<()> {
-        let copy = self.encode_copy(sealed.copy_len())?;
-        for _ in 0..sealed.profile().copies() {
-            out.extend_from_slice(&copy);
-        }
-        Ok(())
+        let start = out.len();
+        out.resize(start + sealed.profile().copies() * sealed.copy_len(), 0);
+        self.encode_copies(&mut out[start..], sealed.copy_len())
     }
 
-    fn encode_copy(&self, len: usize) -> Result<Vec<u8>> {
+    /// Writes copies of `len` bytes over all of `zone`.
+    pub(super) fn encode_copies(&self, zone: &mut [u8], len: usize) -> Result<()> {
         if self.content_len() > len {
             return Err(Error::new(
                 ErrorKind::LimitExceeded,
                 format!("the key slots take {} bytes and this message has room for {len}", self.content_len()),
             ));
         }
-        let mut out = Vec::with_capacity(len);
-        out.extend_from_slice(&self.generation.to_be_bytes());
-        out.push(self.slots.len() as u8);
-        out.extend_from_slice(&[0; 3]);
+        let (copy, others) = zone.split_at_mut(len);
+        self.encode_copy(copy);
+        others.chunks_exact_mut(len).for_each(|other| other.copy_from_slice(copy));
+        Ok(())
+    }
+
+    fn encode_copy(&self, out: &mut [u8]) {
+        let (body, crc) = out.split_at_mut(out.len() - CRC_LEN);
+        let mut at = 0;
+        let mut put = |part: &[u8]| {
+            body[at..at + part.len()].copy_from_slice(part);
+            at += part.len();
+        };
+        put(&self.generation.to_be_bytes());
+        put(&[self.slots.len() as u8, 0, 0, 0]);
         for slot in &self.slots {
             let (id, wrapped) = (slot.key_id(), slot.as_bytes());
-            out.push(provider_code(id.provider()));
-            out.push(zone_code(id.zone()));
-            out.push(id.id().len() as u8);
-            out.extend_from_slice(&(wrapped.len() as u16).to_be_bytes());
-            out.extend_from_slice(id.id().as_bytes());
-            out.extend_from_slice(wrapped);
+            put(&[provider_code(id.provider()), zone_code(id.zone()), id.id().len() as u8]);
+            put(&(wrapped.len() as u16).to_be_bytes());
+            put(id.id().as_bytes());
+            put(wrapped);
         }
-        out.resize(len - CRC_LEN, 0);
-        out.extend_from_slice(&crc32c::crc32c(&out).to_be_bytes());
-        Ok(out)
+        body[at..].fill(0);
+        crc.copy_from_slice(&crc32c::crc32c(body).to_be_bytes());
     }
 
     fn decode_copy(copy: &[u8]) -> Result<Self> {

@@ -3,9 +3,11 @@
 use crate::cell::Call;
 use ncp_envelope::emulator::Emulator;
 use ncp_envelope::kms::Key;
-use ncp_envelope::{DecryptPolicy, EncryptOptions, Envelope, KeyWrapper, Result, WrappedKey};
+use ncp_envelope::wrap::KeyPayload;
+use ncp_envelope::{DecryptPolicy, Envelope, KeyWrapper, Result, WrappedKey};
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -16,7 +18,6 @@ pub(crate) const PLAINTEXT: &[u8] = b"what the message says";
 /// What a call returns.
 #[derive(Debug)]
 pub(crate) enum Product {
-    Message(Vec<u8>),
     Plaintext(Vec<u8>),
     Wrapped(WrappedKey),
 }
@@ -30,13 +31,19 @@ pub(crate) struct Caller {
     pub(crate) envelope: Envelope,
     pub(crate) message: Vec<u8>,
     pub(crate) wrapped: WrappedKey,
+    /// What is in `wrapped`.
+    pub(crate) payload: Arc<KeyPayload>,
 }
 
 impl Caller {
     pub(crate) fn begin(&self, call: Call) -> Pending {
         let (key, envelope) = (self.key.clone(), self.envelope.clone());
         match call {
-            Call::Encrypt => Box::pin(async move { envelope.encrypt(PLAINTEXT, EncryptOptions::new()).await.map(Product::Message) }),
+            // By the key, so that each makes a call of its own: an envelope would have a hundred share one.
+            Call::Encrypt => {
+                let payload = [KeyPayload::copy_from(self.payload.expose_secret())];
+                Box::pin(async move { Ok(Product::Wrapped(key.wrap_keys(&payload).await?.remove(0))) })
+            }
             Call::Decrypt => {
                 let message = self.message.clone();
                 Box::pin(async move {

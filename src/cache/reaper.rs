@@ -1,0 +1,109 @@
+//! One thread for all caches of the process, which comes when something is due.
+//!
+//! A key has to be gone at its time also when nobody asks for any key, so time has to pass on its own. A thread does it and not a task,
+//! because the core has no runtime and because a runtime may be busy or gone while keys are in memory.
+
+use crate::error::{Error, ErrorKind, Result};
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError, Weak};
+use std::time::Instant;
+
+/// Something that has to be done at a time.
+pub(super) trait Due: Send + Sync {
+    /// Does what is due now. Asks to be called again by itself.
+    fn due(self: Arc<Self>);
+}
+
+struct Reaper {
+    queue: Mutex<BinaryHeap<Reverse<Visit>>>,
+    earlier: Condvar,
+}
+
+struct Visit {
+    at: Instant,
+    whom: Weak<dyn Due>,
+}
+
+static REAPER: OnceLock<Reaper> = OnceLock::new();
+static START: Mutex<bool> = Mutex::new(false);
+
+/// Starts the thread, if there is none.
+///
+/// # Errors
+/// [`ErrorKind::Internal`] if the system does not give one: then no key may be kept.
+pub(super) fn start() -> Result<()> {
+    let mut started = START.lock().unwrap_or_else(PoisonError::into_inner);
+    if *started {
+        return Ok(());
+    }
+    let reaper = REAPER.get_or_init(|| Reaper { queue: Mutex::default(), earlier: Condvar::new() });
+    std::thread::Builder::new()
+        .name("ncp-reaper".to_owned())
+        .spawn(|| reaper.run())
+        .map_err(|error| Error::with_source(ErrorKind::Internal, "cannot start the thread that wipes keys at their time", error))?;
+    *started = true;
+    Ok(())
+}
+
+/// Has `whom` visited at that time, unless it is gone by then.
+pub(super) fn visit(at: Instant, whom: Weak<dyn Due>) {
+    if let Some(reaper) = REAPER.get() {
+        let mut queue = reaper.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        let first = queue.peek().is_none_or(|Reverse(next)| at < next.at);
+        queue.push(Reverse(Visit { at, whom }));
+        if first {
+            reaper.earlier.notify_one();
+        }
+    }
+}
+
+impl Reaper {
+    fn run(&self) {
+        loop {
+            let due = self.next();
+            if let Some(whom) = due.upgrade() {
+                whom.due();
+            }
+        }
+    }
+
+    fn next(&self) -> Weak<dyn Due> {
+        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            let now = Instant::now();
+            let wait = match queue.peek() {
+                None => None,
+                Some(Reverse(next)) if next.at > now => Some(next.at - now),
+                Some(_) => match queue.pop() {
+                    Some(Reverse(visit)) => return visit.whom,
+                    None => None,
+                },
+            };
+            queue = match wait {
+                None => self.earlier.wait(queue).unwrap_or_else(PoisonError::into_inner),
+                Some(wait) => self.earlier.wait_timeout(queue, wait).unwrap_or_else(PoisonError::into_inner).0,
+            };
+        }
+    }
+}
+
+impl PartialEq for Visit {
+    fn eq(&self, other: &Self) -> bool {
+        self.at == other.at
+    }
+}
+
+impl Eq for Visit {}
+
+impl PartialOrd for Visit {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Visit {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.at.cmp(&other.at)
+    }
+}

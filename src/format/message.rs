@@ -1,0 +1,134 @@
+//! A message in one piece, for data that fits memory: the same bytes as [`Encryptor`](super::Encryptor) and [`Decryptor`](super::Decryptor), without
+//! their buffers.
+//!
+//! Plaintext goes straight from the caller's slice into the caller's buffer. Nothing is left in the buffer when something fails.
+
+use super::chunk::{CHUNK_LEN, ChunkCipher, SEALED_CHUNK_LEN, TAG_LEN};
+use super::{Header, PREAMBLE_LEN, Profile, SealedHeader, SlotTable, derive, range};
+use crate::context::EncryptionContext;
+use crate::error::{Error, ErrorKind, Result};
+use crate::secret::DataKey;
+use zeroize::Zeroize;
+
+/// Writes the message of `plaintext` into `out`, in place of what was there.
+pub(crate) fn seal(
+    key: &DataKey,
+    slots: &SlotTable,
+    profile: Profile,
+    context: &EncryptionContext,
+    aad: &[u8],
+    plaintext: &[u8],
+    out: &mut Vec<u8>,
+) -> Result<()> {
+    let result = write(key, slots, profile, context, aad, plaintext, out);
+    if result.is_err() {
+        out.clear();
+    }
+    result
+}
+
+fn write(
+    key: &DataKey,
+    slots: &SlotTable,
+    profile: Profile,
+    context: &EncryptionContext,
+    aad: &[u8],
+    plaintext: &[u8],
+    out: &mut Vec<u8>,
+) -> Result<()> {
+    let copy_len = slots.copy_len(profile)?;
+    let zone_a = SealedHeader::encoded_len(profile, context);
+    let body = zone_a + profile.copies() * copy_len;
+    let total = fitting(range::body_len(plaintext.len() as u64)?)?.checked_add(body).ok_or_else(too_large)?;
+    // Bytes that are there already are written over, not set to zero first: for a large message in a buffer that is used again that would be
+    // a pass over memory for nothing.
+    out.truncate(total);
+    out.try_reserve_exact(total - out.len()).map_err(|_| too_large())?;
+    out.resize(total, 0);
+    SealedHeader::encode(&mut out[..zone_a], profile, context, false, !aad.is_empty(), copy_len);
+    slots.encode_copies(&mut out[zone_a..body], copy_len)?;
+    let (preamble, cipher) = derive::start(key, &out[..zone_a], aad)?;
+    out[body..body + PREAMBLE_LEN].copy_from_slice(&preamble);
+    seal_chunks(&cipher, plaintext, &mut out[body + PREAMBLE_LEN..])
+}
+
+fn seal_chunks(cipher: &ChunkCipher, plaintext: &[u8], out: &mut [u8]) -> Result<()> {
+    let full = plaintext.len() / CHUNK_LEN;
+    let (whole, last) = plaintext.split_at(full * CHUNK_LEN);
+    let (out, last_out) = out.split_at_mut(full * SEALED_CHUNK_LEN);
+    let mut index = 0;
+    for (chunk, out) in whole.chunks_exact(CHUNK_LEN).zip(out.chunks_exact_mut(SEALED_CHUNK_LEN)) {
+        cipher.seal(index, chunk, out)?;
+        index += 1;
+    }
+    cipher.seal(index, last, last_out)
+}
+
+/// A message whose header was read.
+pub(crate) struct Parts<'m> {
+    pub(crate) header: Header,
+    preamble: &'m [u8; PREAMBLE_LEN],
+    chunks: &'m [u8],
+    plaintext_len: usize,
+}
+
+impl<'m> Parts<'m> {
+    /// Reads the header and finds the rest. `admit` says whether to go on once there is a header.
+    pub(crate) fn of(message: &'m [u8], admit: impl FnOnce(&Header) -> Result<()>) -> Result<Self> {
+        let header = Header::decode(message)?;
+        admit(&header)?;
+        let body = &message[header.sealed().body_offset()..];
+        let plaintext_len = fitting(range::plaintext_len(body.len() as u64)?)?;
+        let Some((preamble, chunks)) = body.split_first_chunk::<PREAMBLE_LEN>() else {
+            return Err(Error::new(ErrorKind::Truncated, "message is truncated: it ends before its first chunk"));
+        };
+        Ok(Self { header, preamble, chunks, plaintext_len })
+    }
+
+    /// Verifies the commitment; what comes out opens the chunks.
+    pub(crate) fn unlock(&self, key: &DataKey, aad: &[u8]) -> Result<Unlocked<'_>> {
+        self.header.sealed().check_aad(aad)?;
+        let cipher = derive::resume(key, self.header.sealed().as_bytes(), aad, self.preamble)?;
+        Ok(Unlocked { parts: self, cipher })
+    }
+}
+
+pub(crate) struct Unlocked<'m> {
+    parts: &'m Parts<'m>,
+    cipher: ChunkCipher,
+}
+
+impl Unlocked<'_> {
+    /// Writes the plaintext into `out`, in place of what was there; nothing of it if any chunk fails.
+    pub(crate) fn open(&self, out: &mut Vec<u8>) -> Result<()> {
+        let result = self.write(out);
+        if result.is_err() {
+            out.zeroize();
+        }
+        result
+    }
+
+    fn write(&self, out: &mut Vec<u8>) -> Result<()> {
+        let len = self.parts.plaintext_len;
+        out.truncate(len);
+        if out.capacity() < len {
+            // What grows moves, and would leave earlier plaintext behind.
+            out.zeroize();
+        }
+        out.try_reserve_exact(len - out.len()).map_err(|_| too_large())?;
+        out.resize(len, 0);
+        for (index, chunk) in self.parts.chunks.chunks(SEALED_CHUNK_LEN).enumerate() {
+            let at = index * CHUNK_LEN;
+            self.cipher.open(index as u64, chunk, &mut out[at..at + chunk.len() - TAG_LEN])?;
+        }
+        Ok(())
+    }
+}
+
+fn fitting(len: u64) -> Result<usize> {
+    usize::try_from(len).map_err(|_| too_large())
+}
+
+fn too_large() -> Error {
+    Error::new(ErrorKind::LimitExceeded, "message does not fit this machine's memory")
+}
