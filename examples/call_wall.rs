@@ -136,33 +136,31 @@ async fn read(envelope: &Envelope, messages: Vec<Vec<u8>>) -> Fallible<Measured>
 }
 
 /// Has `callers` do `work` again and again for `time`.
-fn repeat<F, Fut>(callers: usize, time: Duration, work: F) -> impl Future<Output = Fallible<(Vec<Vec<u8>>, Duration)>>
+async fn repeat<F, Fut>(callers: usize, time: Duration, work: F) -> Fallible<(Vec<Vec<u8>>, Duration)>
 where
     F: Fn() -> Fut + Clone + Send + 'static,
     Fut: Future<Output = Fallible<Vec<u8>>> + Send + 'static,
 {
-    async move {
-        let over = Arc::new(AtomicBool::new(false));
-        let begun = Instant::now();
-        let mut running = JoinSet::new();
-        for _ in 0..callers {
-            let (work, over) = (work.clone(), over.clone());
-            running.spawn(async move {
-                let mut done = Vec::new();
-                while !over.load(Ordering::Relaxed) {
-                    done.push(work().await?);
-                }
-                Ok::<_, Box<dyn Error + Send + Sync>>(done)
-            });
-        }
-        tokio::time::sleep(time).await;
-        over.store(true, Ordering::Relaxed);
-        let mut all = Vec::new();
-        while let Some(done) = running.join_next().await {
-            all.extend(done??);
-        }
-        Ok((all, begun.elapsed()))
+    let over = Arc::new(AtomicBool::new(false));
+    let begun = Instant::now();
+    let mut running = JoinSet::new();
+    for _ in 0..callers {
+        let (work, over) = (work.clone(), over.clone());
+        running.spawn(async move {
+            let mut done = Vec::new();
+            while !over.load(Ordering::Relaxed) {
+                done.push(work().await?);
+            }
+            Ok::<_, Box<dyn Error + Send + Sync>>(done)
+        });
     }
+    tokio::time::sleep(time).await;
+    over.store(true, Ordering::Relaxed);
+    let mut all = Vec::new();
+    while let Some(done) = running.join_next().await {
+        all.extend(done??);
+    }
+    Ok((all, begun.elapsed()))
 }
 
 fn steady(before: BatchStats, after: BatchStats) -> f64 {

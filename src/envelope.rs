@@ -1,12 +1,15 @@
 //! Joins a key wrapper, a cache and the format: the type most callers use.
 
-use crate::cache::{CacheLimits, EnvelopeStats, KeyCache, KeySettings, Keys, Minted, Outbox, PoolLimits, ReuseLimits};
+mod recent;
+
+use crate::cache::{CacheId, CacheLimits, EnvelopeStats, KeyCache, KeySettings, Keys, Minted, Outbox, PoolLimits, ReuseLimits};
 use crate::context::Scope;
 use crate::error::{Error, Result};
 use crate::format::{self, Decryptor, Encryptor, Header, PREAMBLE_LEN, Parts, SUITE_COBBLESTONE_256, SealedHeader, SlotTable};
 use crate::policy::{DecryptPolicy, EncryptOptions};
 use crate::secret::DataKey;
 use crate::wrap::{KeyWrapper, WrappedKey};
+use recent::Recent;
 use std::fmt;
 use std::sync::Arc;
 use zeroize::Zeroizing;
@@ -34,6 +37,7 @@ struct Inner {
     wrapper: Arc<dyn KeyWrapper>,
     scope: Scope,
     keys: Keys,
+    recent: Recent,
 }
 
 impl Envelope {
@@ -51,7 +55,7 @@ impl Envelope {
     pub fn for_scope(&self, scope: impl Into<Scope>) -> Result<Self> {
         let scope = scope.into();
         let keys = self.0.keys.for_scope(&scope)?;
-        Ok(Self(Arc::new(Inner { wrapper: self.0.wrapper.clone(), scope, keys })))
+        Ok(Self(Arc::new(Inner { wrapper: self.0.wrapper.clone(), scope, keys, recent: Recent::new() })))
     }
 
     /// Starts a message under a data key of its own, and returns the encryptor to push plaintext into.
@@ -61,7 +65,7 @@ impl Envelope {
     pub async fn encryptor(&self, options: impl Into<EncryptOptions>) -> Result<Encryptor> {
         let options = options.into();
         let minted = self.0.keys.supply.unique().await?;
-        let slots = slots(&minted)?;
+        let slots = SlotTable::new(vec![minted.wrapped.clone()])?;
         let sealed = SealedHeader::new(options.profile, &options.context, !options.aad.is_empty(), &slots)?;
         Encryptor::new(&minted.key, &sealed, &slots, &options.aad)
     }
@@ -73,8 +77,10 @@ impl Envelope {
     /// Before any call to the key service: what [`DecryptPolicy`] refuses. After it: those of the wrapper, and
     /// [`ErrorKind::Authentication`](crate::ErrorKind::Authentication).
     pub async fn decryptor(&self, header: &Header, preamble: &[u8; PREAMBLE_LEN], policy: &DecryptPolicy) -> Result<Decryptor> {
-        let slots = policy.admit(header, self.0.wrapper.key_id())?;
-        self.open_slots(&slots, policy, None, |key| Decryptor::new(key, header.sealed(), preamble, policy.aad_bytes())).await
+        let loader = &self.0.keys.loader;
+        let slots = policy.admit(header, self.0.wrapper.key_id())?.map(|(_, slot)| (loader.id(slot), slot));
+        let open = |key: &DataKey| Decryptor::new(key, header.sealed(), preamble, policy.aad_bytes());
+        self.open_slots(slots, policy, None, open).await
     }
 
     /// Whether `policy` lets this reader go on to ask for a key; asks nobody.
@@ -158,10 +164,11 @@ impl Envelope {
     }
 
     async fn open_into(&self, message: &[u8], policy: &DecryptPolicy, out: &mut Vec<u8>) -> Result<()> {
-        let own_key = self.0.wrapper.key_id();
-        let parts = Parts::of(message, |header| policy.admit(header, own_key).map(drop))?;
-        let slots = policy.admit(&parts.header, own_key)?;
-        self.open_slots(&slots, policy, None, |key| parts.unlock(key, policy.aad_bytes())).await?.open(out)
+        let read = self.0.recent.read(message, &self.0.keys.loader)?;
+        let slots = policy.admit(&read.header, self.0.wrapper.key_id())?;
+        let parts = Parts::of(message, &read.header)?;
+        let slots = slots.map(|(at, slot)| (read.ids[at], slot));
+        self.open_slots(slots, policy, None, |key| parts.open(key, policy.aad_bytes(), out)).await?
     }
 
     /// Decrypts many messages that fit memory; the keys that are not in the cache are unwrapped together, hundreds in one call. One that cannot be
@@ -170,25 +177,26 @@ impl Envelope {
     /// # Errors
     /// Each message has its own, as [`decrypt`](Self::decrypt).
     pub async fn decrypt_many<M: AsRef<[u8]>>(&self, messages: &[M], policy: &DecryptPolicy) -> Vec<Result<Zeroizing<Vec<u8>>>> {
-        let own_key = self.0.wrapper.key_id();
-        let mut outbox = Outbox::default();
-        let parts: Vec<_> =
-            messages.iter().map(|message| Parts::of(message.as_ref(), |header| policy.admit(header, own_key).map(drop))).collect();
-        let mut asked: Vec<_> = parts
+        let (inner, mut outbox) = (&*self.0, Outbox::default());
+        let asked: Vec<_> = messages
             .iter()
-            .map(|parts| {
-                let slots = policy.admit(&parts.as_ref().map_err(Error::clone)?.header, own_key)?;
-                let first = slots.first().map(|slot| self.0.keys.loader.ask(slot, policy.key_age_limit(), &mut outbox));
-                Ok::<_, Error>((slots, first))
+            .map(|message| {
+                let read = inner.recent.read(message.as_ref(), &inner.keys.loader)?;
+                let first = policy.admit(&read.header, inner.wrapper.key_id())?.next();
+                Parts::of(message.as_ref(), &read.header)?;
+                let first = first.map(|(at, slot)| inner.keys.loader.ask(slot, read.ids[at], policy.key_age_limit(), &mut outbox));
+                Ok::<_, Error>((read, first))
             })
             .collect();
-        self.0.keys.loader.send(outbox);
+        inner.keys.loader.send(outbox);
         let mut opened = Vec::with_capacity(messages.len());
-        for (parts, asked) in parts.iter().zip(asked.drain(..)) {
+        for (message, asked) in messages.iter().zip(asked) {
             let result = async {
-                let (parts, (slots, first)) = (parts.as_ref().map_err(Error::clone)?, asked?);
+                let (read, first) = asked?;
+                let parts = Parts::of(message.as_ref(), &read.header)?;
+                let slots = policy.admit(&read.header, inner.wrapper.key_id())?.map(|(at, slot)| (read.ids[at], slot));
                 let mut out = Zeroizing::new(Vec::new());
-                self.open_slots(&slots, policy, first, |key| parts.unlock(key, policy.aad_bytes())).await?.open(&mut out)?;
+                self.open_slots(slots, policy, first, |key| parts.open(key, policy.aad_bytes(), &mut out)).await??;
                 Ok(out)
             };
             opened.push(result.await);
@@ -228,22 +236,22 @@ impl Envelope {
     /// Tries `slots` in order, until the data key of one satisfies `open` (`F-33`). The first may have been asked for already.
     async fn open_slots<T>(
         &self,
-        slots: &[&WrappedKey],
+        slots: impl Iterator<Item = (CacheId, &WrappedKey)>,
         policy: &DecryptPolicy,
         mut asked: Option<crate::cache::Asked>,
-        open: impl Fn(&DataKey) -> Result<T>,
+        mut open: impl FnMut(&DataKey) -> Result<T>,
     ) -> Result<T> {
         let (loader, max_age) = (&self.0.keys.loader, policy.key_age_limit());
         let mut first_error = None;
-        for slot in slots {
+        for (id, slot) in slots {
             let asked = asked.take().unwrap_or_else(|| {
                 let mut outbox = Outbox::default();
-                let asked = loader.ask(slot, max_age, &mut outbox);
+                let asked = loader.ask(slot, id, max_age, &mut outbox);
                 loader.send(outbox);
                 asked
             });
             let opened = match loader.wait(asked, slot, max_age).await {
-                Ok((id, cached)) => {
+                Ok(cached) => {
                     let opened = open(&cached.key);
                     loader.tried(&id, &cached, opened.is_ok());
                     opened
@@ -261,12 +269,8 @@ impl Envelope {
     }
 }
 
-fn slots(minted: &Minted) -> Result<SlotTable> {
-    SlotTable::new(vec![minted.wrapped.clone()])
-}
-
 fn seal(minted: &Minted, plaintext: &[u8], options: &EncryptOptions, out: &mut Vec<u8>) -> Result<()> {
-    format::seal(&minted.key, &slots(minted)?, options.profile, &options.context, &options.aad, plaintext, out)
+    format::seal(&minted.key, &minted.wrapped, options.profile, &options.context, &options.aad, plaintext, out)
 }
 
 impl fmt::Debug for Envelope {
@@ -347,6 +351,6 @@ impl EnvelopeBuilder {
         };
         let settings = KeySettings { cache, partition: partition.into_bytes(), pool: self.pool, reuse: self.reuse, verify: self.verify };
         let keys = Keys::new(self.wrapper.clone(), &self.scope, SUITE_COBBLESTONE_256, settings)?;
-        Ok(Envelope(Arc::new(Inner { wrapper: self.wrapper, scope: self.scope, keys })))
+        Ok(Envelope(Arc::new(Inner { wrapper: self.wrapper, scope: self.scope, keys, recent: Recent::new() })))
     }
 }

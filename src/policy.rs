@@ -164,8 +164,8 @@ impl DecryptPolicy {
         &self.aad
     }
 
-    /// The slots to try, in order, or why this reader refuses the message (`F-32`, `F-33`). Asks nobody.
-    pub(crate) fn admit<'h>(&self, header: &'h Header, own_key: &KeyId) -> Result<Vec<&'h WrappedKey>> {
+    /// The slots to try, in order and with their places, or why this reader refuses the message (`F-32`, `F-33`). Asks nobody.
+    pub(crate) fn admit<'a>(&'a self, header: &'a Header, own_key: &'a KeyId) -> Result<Admitted<'a>> {
         let sealed = header.sealed();
         if sealed.is_detached() {
             return Err(Error::new(
@@ -188,17 +188,45 @@ impl DecryptPolicy {
                 format!("message has {} key slots, the policy accepts {}", slots.len(), self.max_slots),
             ));
         }
-        let accepted = |key: &KeyId| if self.keys.is_empty() { key == own_key } else { self.keys.contains(key) };
-        let mut wanted: Vec<_> = slots.iter().filter(|slot| accepted(slot.key_id())).collect();
-        if wanted.is_empty() {
+        let admitted = Admitted { slots: slots.iter().enumerate(), keys: &self.keys, own_key, left: self.max_unwraps };
+        if !slots.iter().any(|slot| admitted.accepts(slot.key_id())) {
             let found: Vec<_> = slots.iter().map(|slot| format!("{:?}", slot.key_id())).collect();
             return Err(refused(format!("none of its keys is allowed: it has {}", found.join(", "))));
         }
-        wanted.truncate(self.max_unwraps);
-        if wanted.is_empty() {
+        if self.max_unwraps == 0 {
             return Err(Error::new(ErrorKind::LimitExceeded, "the policy allows no unwrap call"));
         }
-        Ok(wanted)
+        Ok(admitted)
+    }
+}
+
+/// The slots of a message that a policy lets a reader try, and their places. At least one.
+#[derive(Clone)]
+pub(crate) struct Admitted<'a> {
+    slots: std::iter::Enumerate<std::slice::Iter<'a, WrappedKey>>,
+    keys: &'a [KeyId],
+    own_key: &'a KeyId,
+    left: usize,
+}
+
+impl Admitted<'_> {
+    fn accepts(&self, key: &KeyId) -> bool {
+        if self.keys.is_empty() { key == self.own_key } else { self.keys.contains(key) }
+    }
+}
+
+impl<'a> Iterator for Admitted<'a> {
+    type Item = (usize, &'a WrappedKey);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        while self.left > 0 {
+            let (at, slot) = self.slots.next()?;
+            if self.accepts(slot.key_id()) {
+                self.left -= 1;
+                return Some((at, slot));
+            }
+        }
+        None
     }
 }
 

@@ -6,8 +6,11 @@ mod common;
 
 use common::{Counting, KEK, KEY_ID, base64, block_on, counting_envelope, message_under, slots};
 use ncp_envelope::wrap::{Provider, ZoneHint};
-use ncp_envelope::{DataKey, DecryptPolicy, EncryptOptions, EncryptionContext, Envelope, Error, ErrorKind, KeyId};
+use ncp_envelope::{
+    DataKey, DecryptPolicy, EncryptOptions, EncryptionContext, Envelope, Error, ErrorKind, KeyId, LocalKeyWrapper, ReuseLimits,
+};
 use std::collections::HashSet;
+use std::time::Duration;
 
 fn refuse(message: &[u8], policy: &DecryptPolicy, kind: ErrorKind, text: &str) -> String {
     let (envelope, wrapper) = counting_envelope();
@@ -149,4 +152,32 @@ fn crc32c_of(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(!0_u32, |crc, byte| {
         (0..8).fold(crc ^ u32::from(*byte), |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0x82F6_3B78 } else { crc >> 1 })
     })
+}
+
+/// Messages under one data key with one context have the same header, which a reader need not read twice.
+#[test]
+fn a_header_that_was_seen_is_judged_anew_and_a_changed_one_is_read_anew() {
+    block_on(async {
+        let wrapper = LocalKeyWrapper::new("k", &DataKey::generate().unwrap()).unwrap();
+        let reuse = ReuseLimits::new(Duration::from_secs(60));
+        let envelope = Envelope::builder(wrapper).reuse(reuse).build().unwrap();
+        let options = EncryptOptions::new().context(EncryptionContext::new().with("kind", "a").unwrap());
+        let message = envelope.encrypt(b"one", &options).await.unwrap();
+        let other = envelope.encrypt(b"two", &options).await.unwrap();
+        let (open, strict) = (DecryptPolicy::new(), DecryptPolicy::new().require("kind", "b"));
+        for _ in 0..3 {
+            assert_eq!(*envelope.decrypt(&message, &open).await.unwrap(), b"one");
+            assert_eq!(*envelope.decrypt(&other, &open).await.unwrap(), b"two");
+            assert_eq!(envelope.decrypt(&message, &strict).await.unwrap_err().kind(), ErrorKind::KeyNotAllowed);
+        }
+        for at in 0..message.len() {
+            let mut changed = message.clone();
+            changed[at] ^= 1;
+            assert!(envelope.decrypt(&changed, &open).await.is_err(), "{at}");
+            assert_eq!(*envelope.decrypt(&message, &open).await.unwrap(), b"one");
+        }
+        for len in 0..message.len() {
+            assert!(envelope.decrypt(&message[..len], &open).await.is_err(), "{len}");
+        }
+    });
 }

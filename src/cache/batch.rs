@@ -209,14 +209,13 @@ impl<O: Operation> Inner<O> {
         let mut lanes = lock(&self.lanes);
         let Some(lane) = lanes.get_mut(key) else { return };
         match whole {
-            Some(whole) => {
-                if whole.good_halves.fetch_add(1, Ordering::SeqCst) == 1 {
-                    // Nothing in it was bad, so it was its size.
-                    lane.max_batch = lane.max_batch.min((whole.len / 2).max(1));
-                    lane.good = 0;
-                    observe::smaller_batches(O::NAME, lane.max_batch);
-                }
+            // Nothing in it was bad, so it was its size.
+            Some(whole) if whole.good_halves.fetch_add(1, Ordering::SeqCst) == 1 => {
+                lane.max_batch = lane.max_batch.min((whole.len / 2).max(1));
+                lane.good = 0;
+                observe::smaller_batches(O::NAME, lane.max_batch);
             }
+            Some(_) => {}
             None if len == lane.max_batch && len < MAX_BATCH => {
                 lane.good += 1;
                 if lane.good >= GROW_AFTER {

@@ -3,14 +3,36 @@
 use crate::context::Scope;
 use crate::wrap::{KeyId, MAX_KEY_ID_LEN, MAX_WRAPPED_LEN, Provider, WrappedKey, ZoneHint};
 use aws_lc_rs::digest;
+use std::hash::{Hash, Hasher};
 
 const HASH_LEN: usize = 32;
 const MAX_LEN: usize = HASH_LEN + 1 + 8 + MAX_KEY_ID_LEN + 8 + MAX_WRAPPED_LEN;
 
 /// SHA-256 over everything that decides which data key comes out and for what it may be used: the realm, then provider, key tag and wrapped
 /// bytes, each with its length in front where it has no fixed one.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct CacheId([u8; HASH_LEN]);
+
+impl Hash for CacheId {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write(&self.0);
+    }
+}
+
+/// Takes a part of an id as its hash, which it is already. Only for maps of what a key service has unwrapped: ids of anything else can be made to
+/// collide by whoever makes up wrapped keys.
+#[derive(Default)]
+pub(super) struct IdHasher(u64);
+
+impl Hasher for IdHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = bytes.first_chunk().map_or(0, |first| u64::from_ne_bytes(*first));
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
 
 /// What all keys of one reader have in common: partition, endpoint zone, scope and suite, hashed once because a look-up for each message
 /// would feel it.

@@ -40,9 +40,13 @@ enum State {
 }
 
 impl Loader {
-    /// Looks for the key in `slot`. What has to be asked of the service goes to `outbox`, which has to be [`send`](Self::send)t.
-    pub(crate) fn ask(&self, slot: &WrappedKey, max_age: Option<Duration>, outbox: &mut Outbox) -> Asked {
-        let id = self.realm.id(slot);
+    /// What the key in `slot` is found by.
+    pub(crate) fn id(&self, slot: &WrappedKey) -> CacheId {
+        self.realm.id(slot)
+    }
+
+    /// Looks for the key in `slot`, which is found by `id`. What has to be asked of the service goes to `outbox`, which has to be [`send`](Self::send)t.
+    pub(crate) fn ask(&self, slot: &WrappedKey, id: CacheId, max_age: Option<Duration>, outbox: &mut Outbox) -> Asked {
         let state = match self.cache.0.look_up(&id, || self.realm.family(slot.key_id()), max_age) {
             LookUp::Hit(answer, refresh) => {
                 if let Some(flight) = refresh {
@@ -70,7 +74,7 @@ impl Loader {
     }
 
     /// Waits for the key in `slot`.
-    pub(crate) async fn wait(&self, mut asked: Asked, slot: &WrappedKey, max_age: Option<Duration>) -> Result<(CacheId, Arc<CachedKey>)> {
+    pub(crate) async fn wait(&self, mut asked: Asked, slot: &WrappedKey, max_age: Option<Duration>) -> Result<Arc<CachedKey>> {
         loop {
             let answer = match asked.state {
                 State::Here(answer) => answer?,
@@ -79,21 +83,21 @@ impl Loader {
                     // Whoever worked on it is gone, with its runtime. Go round: someone who waited asks again.
                     None => {
                         let mut outbox = Outbox::default();
-                        asked = self.ask(slot, max_age, &mut outbox);
+                        asked = self.ask(slot, asked.id, max_age, &mut outbox);
                         self.send(outbox);
                         continue;
                     }
                 },
             };
             return match answer {
-                Answer::Key(key) => Ok((asked.id, key)),
+                Answer::Key(key) => Ok(key),
                 Answer::Old(key, since, error) => {
                     let age = (self.cache.0.source.now)().saturating_duration_since(since);
                     if max_age.is_some_and(|max| age > max) {
                         return Err(error);
                     }
                     self.cache.0.used_old(&error);
-                    Ok((asked.id, key))
+                    Ok(key)
                 }
             };
         }

@@ -4,7 +4,7 @@
 //! come to yet is not found all the same; there are never more keys than the limit.
 
 use super::CacheId;
-use super::id::Family;
+use super::id::{Family, IdHasher};
 use super::limits::CacheLimits;
 use super::source::Source;
 use super::stats::CacheCounters;
@@ -12,6 +12,7 @@ use crate::error::Error;
 use crate::secret::{DataKey, equal};
 use lru::LruCache;
 use std::collections::BTreeSet;
+use std::hash::BuildHasherDefault;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -44,7 +45,7 @@ impl CachedKey {
 
 pub(super) struct Store {
     // Unbounded of itself: with a bound it would take memory for that many keys at once.
-    keys: LruCache<CacheId, Entry>,
+    keys: LruCache<CacheId, Entry, BuildHasherDefault<IdHasher>>,
     by_end: BTreeSet<(Instant, CacheId)>,
     limits: CacheLimits,
 }
@@ -90,7 +91,7 @@ pub(super) struct Loaded {
 
 impl Store {
     pub(super) fn new(limits: CacheLimits) -> Self {
-        Self { keys: LruCache::unbounded(), by_end: BTreeSet::new(), limits }
+        Self { keys: LruCache::unbounded_with_hasher(BuildHasherDefault::default()), by_end: BTreeSet::new(), limits }
     }
 
     pub(super) fn get(&mut self, id: &CacheId, now: Instant, counters: &CacheCounters) -> Found {

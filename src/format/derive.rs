@@ -2,10 +2,9 @@
 
 use super::chunk::ChunkCipher;
 use crate::error::{Error, ErrorKind, Result};
-use crate::secret::{DataKey, equal, random};
+use crate::secret::{DataKey, Scratch, equal, random};
 use aws_lc_rs::aead::{AES_256_GCM, LessSafeKey, UnboundKey};
 use aws_lc_rs::{digest, hmac};
-use zeroize::Zeroizing;
 
 const SALT_LEN: usize = 24;
 const COMMITMENT_LEN: usize = 32;
@@ -32,60 +31,81 @@ pub(super) fn start(key: &DataKey, zone_a: &[u8], aad: &[u8]) -> Result<([u8; PR
 
 /// As [`start`], with the caller's salt. Private to the format, for tests: a repeated salt repeats every nonce.
 pub(super) fn start_with(key: &DataKey, zone_a: &[u8], aad: &[u8], salt: [u8; SALT_LEN]) -> Result<([u8; PREAMBLE_LEN], ChunkCipher)> {
-    let (cipher, commitment) = derive(key, zone_a, aad, &salt)?;
+    let material = material(key, zone_a, aad, &salt);
     let mut preamble = [0; PREAMBLE_LEN];
     preamble[..SALT_LEN].copy_from_slice(&salt);
-    preamble[SALT_LEN..].copy_from_slice(&commitment);
-    Ok((preamble, cipher))
+    preamble[SALT_LEN..].copy_from_slice(material.commitment());
+    Ok((preamble, material.cipher()?))
 }
 
 /// What the salt of an existing message derives, after its commitment was verified (`F-22`).
 pub(super) fn resume(key: &DataKey, zone_a: &[u8], aad: &[u8], preamble: &[u8; PREAMBLE_LEN]) -> Result<ChunkCipher> {
     let (salt, stored) = preamble.split_at(SALT_LEN);
-    let (cipher, commitment) = derive(key, zone_a, aad, salt)?;
-    if equal(&commitment, stored) { Ok(cipher) } else { Err(Error::authentication()) }
+    let material = material(key, zone_a, aad, salt);
+    if equal(material.commitment(), stored) { material.cipher() } else { Err(Error::authentication()) }
 }
 
-fn derive(key: &DataKey, zone_a: &[u8], aad: &[u8], salt: &[u8]) -> Result<(ChunkCipher, [u8; COMMITMENT_LEN])> {
-    let failed = |_| Error::new(ErrorKind::Internal, "key derivation failed");
-    let context = context(zone_a, aad);
-    let okm = expand(key.expander(), salt, context.as_ref());
-    let (message_key, rest) = okm[..OKM_LEN].split_at(KEY_LEN);
-    let (nonce, commitment) = rest.split_at(NONCE_LEN);
-    let (mut base_nonce, mut out) = ([0; NONCE_LEN], [0; COMMITMENT_LEN]);
-    base_nonce.copy_from_slice(nonce);
-    out.copy_from_slice(commitment);
-    let aead = UnboundKey::new(&AES_256_GCM, message_key).map_err(failed)?;
-    Ok((ChunkCipher::new(LessSafeKey::new(aead), base_nonce), out))
+/// Message key, base nonce and commitment.
+struct Material(Scratch<{ 2 * BLOCK_LEN }>);
+
+impl Material {
+    fn commitment(&self) -> &[u8] {
+        &self.0.0[KEY_LEN + NONCE_LEN..OKM_LEN]
+    }
+
+    fn cipher(&self) -> Result<ChunkCipher> {
+        let (message_key, rest) = self.0.0.split_at(KEY_LEN);
+        let mut base_nonce = [0; NONCE_LEN];
+        base_nonce.copy_from_slice(&rest[..NONCE_LEN]);
+        match UnboundKey::new(&AES_256_GCM, message_key) {
+            Ok(key) => Ok(ChunkCipher::new(LessSafeKey::new(key), base_nonce)),
+            Err(_) => Err(Error::new(ErrorKind::Internal, "key derivation failed")),
+        }
+    }
+}
+
+fn material(key: &DataKey, zone_a: &[u8], aad: &[u8], salt: &[u8]) -> Material {
+    Material(expand(key.expander(), salt, context(zone_a, aad).as_ref()))
 }
 
 /// HKDF-Expand of RFC 5869 for two blocks. Written out because the library's own takes the bare key, and sets it up again each time: a
 /// kept one is a quarter faster. A test holds it against the library's.
-fn expand(key: &hmac::Key, salt: &[u8], context: &[u8]) -> Zeroizing<[u8; 2 * BLOCK_LEN]> {
+fn expand(key: &hmac::Key, salt: &[u8], context: &[u8]) -> Scratch<{ 2 * BLOCK_LEN }> {
     // T(1), then info and the block's number.
-    let mut input = Zeroizing::new([0; BLOCK_LEN + EXPAND_LEN + 1]);
+    let mut scratch = Scratch([0; BLOCK_LEN + EXPAND_LEN + 1]);
+    let input = &mut scratch.0;
     let mut at = BLOCK_LEN;
     for part in [INFO, salt, context] {
         input[at..at + part.len()].copy_from_slice(part);
         at += part.len();
     }
-    let mut okm = Zeroizing::new([0; 2 * BLOCK_LEN]);
+    let mut okm = Scratch([0; 2 * BLOCK_LEN]);
+    let (first, second) = okm.0.split_at_mut(BLOCK_LEN);
     input[at] = 1;
-    okm[..BLOCK_LEN].copy_from_slice(hmac::sign(key, &input[BLOCK_LEN..]).as_ref());
-    input[..BLOCK_LEN].copy_from_slice(&okm[..BLOCK_LEN]);
+    first.copy_from_slice(hmac::sign(key, &input[BLOCK_LEN..]).as_ref());
+    input[..BLOCK_LEN].copy_from_slice(first);
     input[at] = 2;
-    okm[BLOCK_LEN..].copy_from_slice(hmac::sign(key, &input[..]).as_ref());
+    second.copy_from_slice(hmac::sign(key, &input[..]).as_ref());
     okm
 }
 
 // F-20: lengths in front of both parts, so that no byte can move from the header to the associated data.
 fn context(zone_a: &[u8], aad: &[u8]) -> digest::Digest {
+    let (zone_len, aad_len) = ((zone_a.len() as u64).to_be_bytes(), (aad.len() as u64).to_be_bytes());
+    let parts = [LABEL, &zone_len, zone_a, &aad_len, aad];
+    // In one piece where it is small: the hash of a usual header costs half as much then.
+    let mut input = [0; 512];
+    let len = parts.iter().map(|part| part.len()).sum::<usize>();
+    if len <= input.len() {
+        let mut at = 0;
+        for part in parts {
+            input[at..at + part.len()].copy_from_slice(part);
+            at += part.len();
+        }
+        return digest::digest(&digest::SHA256, &input[..len]);
+    }
     let mut hash = digest::Context::new(&digest::SHA256);
-    hash.update(LABEL);
-    hash.update(&(zone_a.len() as u64).to_be_bytes());
-    hash.update(zone_a);
-    hash.update(&(aad.len() as u64).to_be_bytes());
-    hash.update(aad);
+    parts.iter().for_each(|part| hash.update(part));
     hash.finish()
 }
 
@@ -109,7 +129,7 @@ mod tests {
             let prk = Prk::new_less_safe(HKDF_SHA512, key.expose_secret());
             prk.expand(&[INFO, &salt, &context], Len).unwrap().fill(&mut wanted).unwrap();
             for _ in 0..2 {
-                assert_eq!(*expand(key.expander(), &salt, &context), wanted);
+                assert_eq!(expand(key.expander(), &salt, &context).0, wanted);
             }
         }
     }
@@ -117,15 +137,25 @@ mod tests {
     #[test]
     fn every_input_changes_the_commitment() {
         let key = DataKey::copy_from(&[1; 32]);
-        let base = derive(&key, b"zone", b"aad", &[2; 24]).unwrap().1;
-        assert_eq!(base, derive(&key, b"zone", b"aad", &[2; 24]).unwrap().1);
+        let base = material(&key, b"zone", b"aad", &[2; 24]);
+        assert_eq!(base.commitment(), material(&key, b"zone", b"aad", &[2; 24]).commitment());
         for other in [
-            derive(&DataKey::copy_from(&[3; 32]), b"zone", b"aad", &[2; 24]),
-            derive(&key, b"zonea", b"ad", &[2; 24]),
-            derive(&key, b"zone", b"", &[2; 24]),
-            derive(&key, b"zone", b"aad", &[4; 24]),
+            material(&DataKey::copy_from(&[3; 32]), b"zone", b"aad", &[2; 24]),
+            material(&key, b"zonea", b"ad", &[2; 24]),
+            material(&key, b"zone", b"", &[2; 24]),
+            material(&key, b"zone", b"aad", &[4; 24]),
         ] {
-            assert_ne!(base, other.unwrap().1);
+            assert_ne!(base.commitment(), other.commitment());
+        }
+    }
+
+    // F-20
+    #[test]
+    fn the_context_is_the_same_in_one_piece_and_in_many() {
+        for (zone_len, aad_len) in [(24, 0), (300, 172), (300, 173), (512, 0), (4_096, 9)] {
+            let (zone, aad) = (vec![1; zone_len], vec![2; aad_len]);
+            let whole = [LABEL, &(zone_len as u64).to_be_bytes(), &zone, &(aad_len as u64).to_be_bytes(), &aad].concat();
+            assert_eq!(context(&zone, &aad).as_ref(), digest::digest(&digest::SHA256, &whole).as_ref());
         }
     }
 

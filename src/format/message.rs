@@ -4,23 +4,25 @@
 //! Plaintext goes straight from the caller's slice into the caller's buffer. Nothing is left in the buffer when something fails.
 
 use super::chunk::{CHUNK_LEN, ChunkCipher, SEALED_CHUNK_LEN, TAG_LEN};
-use super::{Header, PREAMBLE_LEN, Profile, SealedHeader, SlotTable, derive, range};
+use super::slots::{FIRST_GENERATION, copy_len, encode_copies};
+use super::{Header, PREAMBLE_LEN, Profile, SealedHeader, derive, range};
 use crate::context::EncryptionContext;
 use crate::error::{Error, ErrorKind, Result};
 use crate::secret::DataKey;
+use crate::wrap::WrappedKey;
 use zeroize::Zeroize;
 
-/// Writes the message of `plaintext` into `out`, in place of what was there.
+/// Writes the message of `plaintext` under `key`, which `slot` wraps, into `out`, in place of what was there.
 pub(crate) fn seal(
     key: &DataKey,
-    slots: &SlotTable,
+    slot: &WrappedKey,
     profile: Profile,
     context: &EncryptionContext,
     aad: &[u8],
     plaintext: &[u8],
     out: &mut Vec<u8>,
 ) -> Result<()> {
-    let result = write(key, slots, profile, context, aad, plaintext, out);
+    let result = write(key, slot, profile, context, aad, plaintext, out);
     if result.is_err() {
         out.clear();
     }
@@ -29,14 +31,15 @@ pub(crate) fn seal(
 
 fn write(
     key: &DataKey,
-    slots: &SlotTable,
+    slot: &WrappedKey,
     profile: Profile,
     context: &EncryptionContext,
     aad: &[u8],
     plaintext: &[u8],
     out: &mut Vec<u8>,
 ) -> Result<()> {
-    let copy_len = slots.copy_len(profile)?;
+    let slots = std::slice::from_ref(slot);
+    let copy_len = copy_len(slots, profile)?;
     let zone_a = SealedHeader::encoded_len(profile, context);
     let body = zone_a + profile.copies() * copy_len;
     let total = fitting(range::body_len(plaintext.len() as u64)?)?.checked_add(body).ok_or_else(too_large)?;
@@ -46,7 +49,7 @@ fn write(
     out.try_reserve_exact(total - out.len()).map_err(|_| too_large())?;
     out.resize(total, 0);
     SealedHeader::encode(&mut out[..zone_a], profile, context, false, !aad.is_empty(), copy_len);
-    slots.encode_copies(&mut out[zone_a..body], copy_len)?;
+    encode_copies(FIRST_GENERATION, slots, &mut out[zone_a..body], copy_len)?;
     let (preamble, cipher) = derive::start(key, &out[..zone_a], aad)?;
     out[body..body + PREAMBLE_LEN].copy_from_slice(&preamble);
     seal_chunks(&cipher, plaintext, &mut out[body + PREAMBLE_LEN..])
@@ -66,17 +69,15 @@ fn seal_chunks(cipher: &ChunkCipher, plaintext: &[u8], out: &mut [u8]) -> Result
 
 /// A message whose header was read.
 pub(crate) struct Parts<'m> {
-    pub(crate) header: Header,
+    header: &'m Header,
     preamble: &'m [u8; PREAMBLE_LEN],
     chunks: &'m [u8],
     plaintext_len: usize,
 }
 
 impl<'m> Parts<'m> {
-    /// Reads the header and finds the rest. `admit` says whether to go on once there is a header.
-    pub(crate) fn of(message: &'m [u8], admit: impl FnOnce(&Header) -> Result<()>) -> Result<Self> {
-        let header = Header::decode(message)?;
-        admit(&header)?;
+    /// Finds what is behind `header`, which is that of `message`.
+    pub(crate) fn of(message: &'m [u8], header: &'m Header) -> Result<Self> {
         let body = &message[header.sealed().body_offset()..];
         let plaintext_len = fitting(range::plaintext_len(body.len() as u64)?)?;
         let Some((preamble, chunks)) = body.split_first_chunk::<PREAMBLE_LEN>() else {
@@ -85,31 +86,22 @@ impl<'m> Parts<'m> {
         Ok(Self { header, preamble, chunks, plaintext_len })
     }
 
-    /// Verifies the commitment; what comes out opens the chunks.
-    pub(crate) fn unlock(&self, key: &DataKey, aad: &[u8]) -> Result<Unlocked<'_>> {
+    /// Verifies the commitment under `key`, then writes the plaintext into `out`, in place of what was there; nothing of it if any chunk fails.
+    ///
+    /// # Errors
+    /// The outer one says that `key` is not this message's, the inner one that it is and a chunk is not.
+    pub(crate) fn open(&self, key: &DataKey, aad: &[u8], out: &mut Vec<u8>) -> Result<Result<()>> {
         self.header.sealed().check_aad(aad)?;
         let cipher = derive::resume(key, self.header.sealed().as_bytes(), aad, self.preamble)?;
-        Ok(Unlocked { parts: self, cipher })
-    }
-}
-
-pub(crate) struct Unlocked<'m> {
-    parts: &'m Parts<'m>,
-    cipher: ChunkCipher,
-}
-
-impl Unlocked<'_> {
-    /// Writes the plaintext into `out`, in place of what was there; nothing of it if any chunk fails.
-    pub(crate) fn open(&self, out: &mut Vec<u8>) -> Result<()> {
-        let result = self.write(out);
+        let result = self.open_chunks(&cipher, out);
         if result.is_err() {
             out.zeroize();
         }
-        result
+        Ok(result)
     }
 
-    fn write(&self, out: &mut Vec<u8>) -> Result<()> {
-        let len = self.parts.plaintext_len;
+    fn open_chunks(&self, cipher: &ChunkCipher, out: &mut Vec<u8>) -> Result<()> {
+        let len = self.plaintext_len;
         out.truncate(len);
         if out.capacity() < len {
             // What grows moves, and would leave earlier plaintext behind.
@@ -117,9 +109,9 @@ impl Unlocked<'_> {
         }
         out.try_reserve_exact(len - out.len()).map_err(|_| too_large())?;
         out.resize(len, 0);
-        for (index, chunk) in self.parts.chunks.chunks(SEALED_CHUNK_LEN).enumerate() {
+        for (index, chunk) in self.chunks.chunks(SEALED_CHUNK_LEN).enumerate() {
             let at = index * CHUNK_LEN;
-            self.cipher.open(index as u64, chunk, &mut out[at..at + chunk.len() - TAG_LEN])?;
+            cipher.open(index as u64, chunk, &mut out[at..at + chunk.len() - TAG_LEN])?;
         }
         Ok(())
     }

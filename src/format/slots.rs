@@ -46,7 +46,7 @@ impl SlotTable {
         if slots.is_empty() || slots.len() > MAX_SLOTS {
             return Err(Error::new(ErrorKind::LimitExceeded, format!("a message has 1 to {MAX_SLOTS} key slots, not {}", slots.len())));
         }
-        Ok(Self { generation: 1, slots })
+        Ok(Self { generation: FIRST_GENERATION, slots })
     }
 
     /// Counts the replacements of the slots, from 1.
@@ -59,56 +59,15 @@ impl SlotTable {
         &self.slots
     }
 
-    fn content_len(&self) -> usize {
-        let slots: usize = self.slots.iter().map(|slot| SLOT_HEAD_LEN + slot.key_id().id().len() + slot.as_bytes().len()).sum();
-        HEAD_LEN + slots + CRC_LEN
-    }
-
-    /// `F-19`: room for the slots and a little more.
     pub(super) fn copy_len(&self, profile: Profile) -> Result<usize> {
-        let len = (self.content_len() + SPARE_LEN).next_multiple_of(profile.slot_alignment());
-        if len > MAX_ZONE_LEN { Err(too_long(len)) } else { Ok(len) }
+        copy_len(&self.slots, profile)
     }
 
     /// Appends all copies that `sealed` asks for.
     pub(super) fn encode_zone(&self, sealed: &SealedHeader, out: &mut Vec<u8>) -> Result<()> {
         let start = out.len();
         out.resize(start + sealed.profile().copies() * sealed.copy_len(), 0);
-        self.encode_copies(&mut out[start..], sealed.copy_len())
-    }
-
-    /// Writes copies of `len` bytes over all of `zone`.
-    pub(super) fn encode_copies(&self, zone: &mut [u8], len: usize) -> Result<()> {
-        if self.content_len() > len {
-            return Err(Error::new(
-                ErrorKind::LimitExceeded,
-                format!("the key slots take {} bytes and this message has room for {len}", self.content_len()),
-            ));
-        }
-        let (copy, others) = zone.split_at_mut(len);
-        self.encode_copy(copy);
-        others.chunks_exact_mut(len).for_each(|other| other.copy_from_slice(copy));
-        Ok(())
-    }
-
-    fn encode_copy(&self, out: &mut [u8]) {
-        let (body, crc) = out.split_at_mut(out.len() - CRC_LEN);
-        let mut at = 0;
-        let mut put = |part: &[u8]| {
-            body[at..at + part.len()].copy_from_slice(part);
-            at += part.len();
-        };
-        put(&self.generation.to_be_bytes());
-        put(&[self.slots.len() as u8, 0, 0, 0]);
-        for slot in &self.slots {
-            let (id, wrapped) = (slot.key_id(), slot.as_bytes());
-            put(&[provider_code(id.provider()), zone_code(id.zone()), id.id().len() as u8]);
-            put(&(wrapped.len() as u16).to_be_bytes());
-            put(id.id().as_bytes());
-            put(wrapped);
-        }
-        body[at..].fill(0);
-        crc.copy_from_slice(&crc32c::crc32c(body).to_be_bytes());
+        encode_copies(self.generation, &self.slots, &mut out[start..], sealed.copy_len())
     }
 
     fn decode_copy(copy: &[u8]) -> Result<Self> {
@@ -162,6 +121,53 @@ impl SlotTable {
         }
         Ok(Self { generation, slots })
     }
+}
+
+/// The generation of slots that were never replaced.
+pub(super) const FIRST_GENERATION: u32 = 1;
+
+fn content_len(slots: &[WrappedKey]) -> usize {
+    let slots: usize = slots.iter().map(|slot| SLOT_HEAD_LEN + slot.key_id().id().len() + slot.as_bytes().len()).sum();
+    HEAD_LEN + slots + CRC_LEN
+}
+
+/// `F-19`: room for the slots and a little more.
+pub(super) fn copy_len(slots: &[WrappedKey], profile: Profile) -> Result<usize> {
+    let len = (content_len(slots) + SPARE_LEN).next_multiple_of(profile.slot_alignment());
+    if len > MAX_ZONE_LEN { Err(too_long(len)) } else { Ok(len) }
+}
+
+/// Writes copies of `len` bytes over all of `zone`.
+pub(super) fn encode_copies(generation: u32, slots: &[WrappedKey], zone: &mut [u8], len: usize) -> Result<()> {
+    let content = content_len(slots);
+    if content > len {
+        let what = format!("the key slots take {content} bytes and this message has room for {len}");
+        return Err(Error::new(ErrorKind::LimitExceeded, what));
+    }
+    let (copy, others) = zone.split_at_mut(len);
+    encode_copy(generation, slots, copy);
+    others.chunks_exact_mut(len).for_each(|other| other.copy_from_slice(copy));
+    Ok(())
+}
+
+fn encode_copy(generation: u32, slots: &[WrappedKey], out: &mut [u8]) {
+    let (body, crc) = out.split_at_mut(out.len() - CRC_LEN);
+    let mut at = 0;
+    let mut put = |part: &[u8]| {
+        body[at..at + part.len()].copy_from_slice(part);
+        at += part.len();
+    };
+    put(&generation.to_be_bytes());
+    put(&[slots.len() as u8, 0, 0, 0]);
+    for slot in slots {
+        let (id, wrapped) = (slot.key_id(), slot.as_bytes());
+        put(&[provider_code(id.provider()), zone_code(id.zone()), id.id().len() as u8]);
+        put(&(wrapped.len() as u16).to_be_bytes());
+        put(id.id().as_bytes());
+        put(wrapped);
+    }
+    body[at..].fill(0);
+    crc.copy_from_slice(&crc32c::crc32c(body).to_be_bytes());
 }
 
 /// Reads every copy in `zone` and settles which one counts (`F-18`).
