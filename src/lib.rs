@@ -32,11 +32,15 @@
 //!
 //! | to … | use |
 //! | --- | --- |
-//! | encrypt small data | [`Envelope::encrypt`], [`Envelope::decrypt`] |
+//! | encrypt small data | [`Envelope::encrypt`], [`Envelope::decrypt`]; with a buffer that is used again [`Envelope::encrypt_into`], [`Envelope::decrypt_into`] |
+//! | encrypt many small data | [`Envelope::encrypt_many`], [`Envelope::decrypt_many`] |
 //! | encrypt files, all or nothing | [`Envelope::encrypt_file`], [`Envelope::decrypt_file`] |
 //! | encrypt streams | [`Envelope::writer`], [`Envelope::reader`]; for tokio `Envelope::async_writer`, `Envelope::async_reader` |
 //! | bind a message to its purpose | [`EncryptionContext`], [`EncryptOptions::aad`], [`Scope`], [`DecryptPolicy`] |
-//! | keep unwrapped keys for a while | [`CacheLimits`] |
+//! | keep unwrapped keys for a while | [`CacheLimits`]; shared by several envelopes [`KeyCache`] |
+//! | have data keys ready for writing, or share one | [`PoolLimits`], [`ReuseLimits`] |
+//! | wipe keys now | [`Envelope::forget_keys`], [`Envelope::invalidate`], [`Envelope::retire_below`] |
+//! | see what was asked and what was not | [`Envelope::stats`] |
 //! | reach NCP's key service | `kms` (feature `kms`) |
 //! | have a key service in a test | `emulator` (feature `emulator`), [`LocalKeyWrapper`] |
 //! | use another key service | [`KeyWrapper`], checked by [`wrap::conformance`] |
