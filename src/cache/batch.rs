@@ -86,7 +86,8 @@ struct Lane<O: Operation> {
     good: u32,
     /// Smoothed time of a call.
     latency: Duration,
-    alarmed: bool,
+    /// When the reaper comes to look whether what is under way is stuck.
+    visit: Option<Instant>,
 }
 
 struct Queued<O: Operation> {
@@ -183,13 +184,14 @@ impl<O: Operation> Inner<O> {
             lane.under_way += 1;
             departures.push(Departure { key: key.clone(), inputs, tickets, whole: None });
         }
-        // If what is under way gets stuck, something has to look again.
+        // If what is under way gets stuck, something has to look again. Where there is no place, only an answer can help.
         if let Some(first) = lane.queue.front()
+            && lane.under_way < MAX_CALLS
             && self.source.real
-            && !lane.alarmed
+            && lane.visit.is_none()
             && let Some(at) = first.since.checked_add(lane.patience())
         {
-            lane.alarmed = true;
+            lane.visit = Some(at);
             let this: Arc<dyn Due> = self.clone();
             reaper::visit(at, Arc::downgrade(&this));
         }
@@ -229,13 +231,16 @@ impl<O: Operation> Inner<O> {
 }
 
 impl<O: Operation> Due for Inner<O> {
-    fn due(self: Arc<Self>) {
+    fn due(self: Arc<Self>, _: Instant) {
         let mut departures = Vec::new();
         {
-            let mut lanes = lock(&self.lanes);
-            let alarmed = lanes.iter_mut().filter_map(|(key, lane)| std::mem::take(&mut lane.alarmed).then(|| key.clone()));
-            for key in alarmed.collect::<Vec<_>>() {
-                self.depart(&mut lanes, &key, (self.source.now)(), &mut departures);
+            let (mut lanes, now) = (lock(&self.lanes), (self.source.now)());
+            let due: Vec<_> = lanes.iter().filter(|(_, lane)| lane.visit.is_some_and(|at| at <= now)).map(|(key, _)| key.clone()).collect();
+            for key in due {
+                if let Some(lane) = lanes.get_mut(&key) {
+                    lane.visit = None;
+                }
+                self.depart(&mut lanes, &key, now, &mut departures);
             }
         }
         for departure in departures {
@@ -333,6 +338,6 @@ impl<O: Operation> Lane<O> {
 
 impl<O: Operation> Default for Lane<O> {
     fn default() -> Self {
-        Self { queue: VecDeque::new(), under_way: 0, max_batch: MAX_BATCH, good: 0, latency: Duration::ZERO, alarmed: false }
+        Self { queue: VecDeque::new(), under_way: 0, max_batch: MAX_BATCH, good: 0, latency: Duration::ZERO, visit: None }
     }
 }

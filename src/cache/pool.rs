@@ -240,20 +240,12 @@ impl Inner {
         if count == 0 {
             return;
         }
-        let order = {
-            let this = self.clone();
-            move || {
-                this.mint.order(count, || {
-                    let this = this.clone();
-                    move |minted| this.arrive(epoch, minted)
-                });
-            }
-        };
+        let order = Order { pool: self.clone(), count, epoch };
         // Making hundreds of keys takes a fraction of a millisecond, which is nothing to let a caller wait for.
         if count > FIRST_TARGET {
-            self.mint.driver.start(async move { order() })
+            self.mint.driver.start(async move { order.place() })
         } else {
-            order()
+            order.place()
         }
         self.mint.driver.nudge();
     }
@@ -345,7 +337,7 @@ impl Inner {
 
     fn call_reaper(self: &Arc<Self>, state: &mut State, now: Instant) {
         let (Some(limits), Some(first)) = (&self.limits, state.ready.front()) else { return };
-        let at = first.at.checked_add(limits.max_age).unwrap_or(now);
+        let at = reaper::no_sooner(first.at.checked_add(limits.max_age).unwrap_or(now), now);
         if self.mint.source.real && state.visit.is_none_or(|visit| at < visit) {
             state.visit = Some(at);
             let this: Arc<dyn Due> = self.clone();
@@ -354,12 +346,37 @@ impl Inner {
     }
 }
 
+/// Keys that are counted as coming. If it is dropped before it was placed, they are not.
+struct Order {
+    pool: Arc<Inner>,
+    count: usize,
+    epoch: u64,
+}
+
+impl Order {
+    fn place(mut self) {
+        let count = std::mem::take(&mut self.count);
+        self.pool.mint.order(count, || {
+            let (pool, epoch) = (self.pool.clone(), self.epoch);
+            move |minted| pool.arrive(epoch, minted)
+        });
+    }
+}
+
+impl Drop for Order {
+    fn drop(&mut self) {
+        (0..self.count).for_each(|_| self.pool.arrive(self.epoch, None));
+    }
+}
+
 impl Due for Inner {
-    fn due(self: Arc<Self>) {
+    fn due(self: Arc<Self>, at: Instant) {
         let mut state = lock(&self.state);
         let now = (self.mint.source.now)();
-        state.visit = None;
         self.drop_old(&mut state, now);
-        self.call_reaper(&mut state, now);
+        if state.visit == Some(at) {
+            state.visit = None;
+            self.call_reaper(&mut state, now);
+        }
     }
 }

@@ -7,13 +7,16 @@ use crate::error::{Error, ErrorKind, Result};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError, Weak};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Something that has to be done at a time.
 pub(super) trait Due: Send + Sync {
-    /// Does what is due now. Asks to be called again by itself.
-    fn due(self: Arc<Self>);
+    /// Does what is due now. `at` is the time it was asked for; who has asked for another one since does not ask again, or visits would
+    /// breed.
+    fn due(self: Arc<Self>, at: Instant);
 }
+
+const BREATH: Duration = Duration::from_millis(20);
 
 struct Reaper {
     queue: Mutex<BinaryHeap<Reverse<Visit>>>,
@@ -46,6 +49,11 @@ pub(super) fn start() -> Result<()> {
     Ok(())
 }
 
+/// Not long after `now`, however many things end one after the other.
+pub(super) fn no_sooner(at: Instant, now: Instant) -> Instant {
+    now.checked_add(BREATH).map_or(at, |soonest| at.max(soonest))
+}
+
 /// Has `whom` visited at that time, unless it is gone by then.
 pub(super) fn visit(at: Instant, whom: Weak<dyn Due>) {
     if let Some(reaper) = REAPER.get() {
@@ -61,14 +69,14 @@ pub(super) fn visit(at: Instant, whom: Weak<dyn Due>) {
 impl Reaper {
     fn run(&self) {
         loop {
-            let due = self.next();
-            if let Some(whom) = due.upgrade() {
-                whom.due();
+            let Visit { at, whom } = self.next();
+            if let Some(whom) = whom.upgrade() {
+                whom.due(at);
             }
         }
     }
 
-    fn next(&self) -> Weak<dyn Due> {
+    fn next(&self) -> Visit {
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             let now = Instant::now();
@@ -76,7 +84,7 @@ impl Reaper {
                 None => None,
                 Some(Reverse(next)) if next.at > now => Some(next.at - now),
                 Some(_) => match queue.pop() {
-                    Some(Reverse(visit)) => return visit.whom,
+                    Some(Reverse(visit)) => return visit,
                     None => None,
                 },
             };

@@ -256,11 +256,13 @@ impl State {
 }
 
 impl Due for Inner {
-    fn due(self: Arc<Self>) {
+    fn due(self: Arc<Self>, at: Instant) {
         let mut state = lock(&self.state);
         let now = (self.mint.source.now)();
-        state.visit = None;
         self.drop_old(&mut state, now);
-        self.call_reaper(&mut state);
+        if state.visit == Some(at) {
+            state.visit = None;
+            self.call_reaper(&mut state);
+        }
     }
 }

@@ -21,8 +21,6 @@ use std::time::{Duration, Instant};
 /// How long a refusal is remembered.
 const REFUSED: Duration = Duration::from_secs(1);
 const MAX_REFUSALS: NonZeroUsize = NonZeroUsize::new(4_096).expect("not zero");
-/// The reaper comes no more often than this, however many keys end at different times.
-const SWEEP: Duration = Duration::from_millis(20);
 
 /// A cache of unwrapped data keys that several envelopes may share. Cheap to clone; clones are the same cache.
 ///
@@ -257,7 +255,7 @@ impl Shared {
 
     fn call_reaper(self: &Arc<Self>, state: &mut State, now: Instant) {
         let Some(end) = state.store.as_ref().and_then(Store::next_end) else { return };
-        let at = now.checked_add(SWEEP).map_or(end, |soonest| end.max(soonest));
+        let at = reaper::no_sooner(end, now);
         if self.source.real && state.visit.is_none_or(|visit| at < visit) {
             state.visit = Some(at);
             let this: Arc<dyn Due> = self.clone();
@@ -273,14 +271,16 @@ impl Shared {
 }
 
 impl Due for Shared {
-    fn due(self: Arc<Self>) {
+    fn due(self: Arc<Self>, at: Instant) {
         let mut state = lock(&self.state);
         let now = (self.source.now)();
-        state.visit = None;
         if let Some(store) = &mut state.store {
             store.sweep(now, &self.counters);
         }
-        self.call_reaper(&mut state, now);
+        if state.visit == Some(at) {
+            state.visit = None;
+            self.call_reaper(&mut state, now);
+        }
     }
 }
 
