@@ -6,7 +6,7 @@
 //!
 //! * [`SealedHeader`] is zone A, [`SlotTable`] zone B; [`Header`] is both, as found in front of a body.
 //! * [`Encryptor`] and [`Decryptor`] are pushed with bytes and hand back bytes.
-//! * [`range`] is the arithmetic of where a plaintext byte is; [`RangeDecryptor`] opens any run of chunks.
+//! * [`range`] is the arithmetic of where a plaintext byte is; [`RunEncryptor`] seals and [`RangeDecryptor`] opens runs of chunks in any order.
 
 mod chunk;
 mod decryptor;
@@ -14,6 +14,7 @@ mod derive;
 mod encryptor;
 mod header;
 pub mod range;
+mod runs;
 mod slots;
 
 pub use chunk::{CHUNK_LEN, SEALED_CHUNK_LEN, TAG_LEN};
@@ -22,6 +23,7 @@ pub use derive::PREAMBLE_LEN;
 pub use encryptor::Encryptor;
 pub use header::{FIXED_LEN, Header, MAX_ZONE_LEN, Profile, SealedHeader};
 pub use range::RangeDecryptor;
+pub use runs::{RunClaim, RunEncryptor};
 pub use slots::{CopyState, DEFAULT_MAX_SLOTS, MAX_SLOTS, SlotTable};
 
 /// Suite Cobblestone-256 (`F-6`): AES-256-GCM chunks under keys from HKDF-SHA-512.
