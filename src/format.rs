@@ -21,6 +21,8 @@ pub use chunk::{CHUNK_LEN, SEALED_CHUNK_LEN, TAG_LEN};
 pub use decryptor::Decryptor;
 pub use derive::PREAMBLE_LEN;
 pub use encryptor::Encryptor;
+#[cfg(test)]
+pub(crate) use encryptor::tests as testing;
 pub use header::{FIXED_LEN, Header, MAX_ZONE_LEN, Profile, SealedHeader};
 pub use range::RangeDecryptor;
 pub use runs::{RunClaim, RunEncryptor};

@@ -152,6 +152,14 @@ pub(crate) mod tests {
         out
     }
 
+    /// What opens a message of [`fixed`], and where its body begins.
+    pub(crate) fn fixed_decryptor(message: &[u8]) -> (crate::format::Decryptor, usize) {
+        let header = crate::format::Header::decode(message).unwrap();
+        let body = header.sealed().body_offset();
+        let preamble = message[body..].first_chunk().unwrap();
+        (crate::format::Decryptor::new(&DataKey::copy_from(&[3; 32]), header.sealed(), preamble, b"").unwrap(), body)
+    }
+
     pub(crate) fn sample(len: usize) -> Vec<u8> {
         (0..len as u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 23) as u8).collect()
     }

@@ -66,6 +66,15 @@ impl AtomicFile {
         Ok(())
     }
 
+    /// For writing at given places.
+    pub(super) fn file(&self) -> &File {
+        self.temporary.as_file()
+    }
+
+    pub(super) fn syncs(&self) -> bool {
+        self.sync
+    }
+
     fn failed(&self, what: &str, error: io::Error) -> Error {
         Error::io(format_args!("cannot {what} {}", self.target.display()), error)
     }
