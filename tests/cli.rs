@@ -348,14 +348,18 @@ fn a_killed_run_leaves_the_old_target_or_none() {
     assert!(killed > 10, "{killed} of 50 runs were killed on the way, {finished} finished");
 }
 
-/// The size of the file does not matter: 256 MiB take no more than a few buffers.
+/// Neither the size of the file nor the number of threads matters: 256 MiB take no more than a few buffers.
 #[test]
 #[cfg(target_os = "linux")]
 fn memory_does_not_grow_with_the_file() {
     let place = Place::new();
     place.write("f", b"");
     fs::File::options().write(true).open(place.path("f")).unwrap().set_len(256 << 20).unwrap();
-    for args in [&["encrypt", "--local", "f"][..], &["decrypt", "--local", "-o", "g", "f.ncpe"]] {
+    for args in [
+        &["encrypt", "--local", "f"][..],
+        &["decrypt", "--local", "-o", "g", "f.ncpe"],
+        &["encrypt", "--local", "--threads", "1000", "-o", "h", "f"],
+    ] {
         let mut child = place.std_command().args(args).stderr(Stdio::null()).spawn().unwrap();
         let (mut peak, mut looks) = (0, 0);
         while child.try_wait().unwrap().is_none() {

@@ -67,10 +67,12 @@ impl AtomicFile {
     }
 
     /// For writing at given places.
+    #[cfg(unix)]
     pub(super) fn file(&self) -> &File {
         self.temporary.as_file()
     }
 
+    #[cfg(unix)]
     pub(super) fn syncs(&self) -> bool {
         self.sync
     }

@@ -96,12 +96,12 @@ pub struct FileReport {
 impl Envelope {
     /// Encrypts the file `source` into the new file `target`.
     ///
-    /// The file work runs on a blocking thread where there is a tokio runtime, and on the calling thread elsewhere. Dropping the future
-    /// cancels it and leaves no output.
+    /// The file work runs on a blocking thread where there is a tokio runtime, and on the calling thread elsewhere; a regular file of 1 MiB or
+    /// more is worked on by more threads beside it, see [`FileOptions::threads`]. Dropping the future cancels it and leaves no output.
     ///
     /// # Errors
-    /// [`ErrorKind::Io`]; [`ErrorKind::InvalidInput`] if source and target are one file or the target is something else than a file; those of
-    /// [`encryptor`](Self::encryptor).
+    /// [`ErrorKind::Io`], also for a source that changes its length meanwhile; [`ErrorKind::InvalidInput`] if source and target are one file or
+    /// the target is something else than a file; those of [`encryptor`](Self::encryptor).
     pub async fn encrypt_file(
         &self,
         source: impl AsRef<Path>,
@@ -365,6 +365,7 @@ pub(super) fn changed(source: &Path) -> Error {
     Error::new(ErrorKind::Io, format!("{} changed its length while it was read: try again when nothing writes to it", source.display()))
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 #[path = "file_tests.rs"]
 mod tests;

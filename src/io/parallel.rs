@@ -114,7 +114,7 @@ impl Files<'_> {
         let helpers = workers.min(MAX_WORKERS).min(usize::try_from(runs).unwrap_or(MAX_WORKERS)) - 1;
         thread::scope(|scope| {
             // Where no thread can be had, fewer do the work.
-            let spawn = |_| thread::Builder::new().name("ncp-envelope file".to_owned()).spawn_scoped(scope, &work).ok();
+            let spawn = |_| thread::Builder::new().name("ncp-envelope".to_owned()).spawn_scoped(scope, work).ok();
             let helpers: Vec<_> = (0..helpers).map_while(spawn).collect();
             work();
             for helper in helpers {
@@ -146,11 +146,11 @@ impl Files<'_> {
         Ok(())
     }
 
-    /// Sends what lies a little behind what was just written, from `start` to `end`, on its way to the disk, so that the disk works while
-    /// the cores do. Not what was just written: its last page is shared with the next run, and would have to be written twice.
+    /// Sends what lies behind what was just written, from `start` to `end`, on its way to the disk, so that the disk works while the cores do.
+    /// A batch behind, because other workers may be a few runs late, and a page that changes again is written twice.
     #[cfg(target_os = "linux")]
     fn start_write_back(&self, start: u64, end: u64) {
-        let batch = |offset: u64| (offset / WRITE_BACK).checked_sub(1);
+        let batch = |offset: u64| (offset / WRITE_BACK).checked_sub(2);
         if let (before, Some(ready)) = (batch(start), batch(end))
             && before != Some(ready)
         {
