@@ -6,7 +6,7 @@
 //!
 //! * [`SealedHeader`] is zone A, [`SlotTable`] zone B; [`Header`] is both, as found in front of a body.
 //! * [`Encryptor`] and [`Decryptor`] are pushed with bytes and hand back bytes.
-//! * [`range`] is the arithmetic of where a plaintext byte is; [`RangeDecryptor`] opens any run of chunks.
+//! * [`range`] is the arithmetic of where a plaintext byte is; [`RunEncryptor`] seals and [`RangeDecryptor`] opens runs of chunks in any order.
 
 mod chunk;
 mod decryptor;
@@ -16,15 +16,19 @@ mod header;
 mod magic;
 mod message;
 pub mod range;
+mod runs;
 mod slots;
 
 pub use chunk::{CHUNK_LEN, SEALED_CHUNK_LEN, TAG_LEN};
 pub use decryptor::Decryptor;
 pub use derive::PREAMBLE_LEN;
 pub use encryptor::Encryptor;
+#[cfg(test)]
+pub(crate) use encryptor::tests as testing;
 pub use header::{FIXED_LEN, Header, MAX_ZONE_LEN, Profile, SealedHeader};
 pub(crate) use message::{Parts, seal};
 pub use range::RangeDecryptor;
+pub use runs::{RunClaim, RunEncryptor};
 pub use slots::{CopyState, DEFAULT_MAX_SLOTS, MAX_SLOTS, SlotTable};
 
 /// Suite Cobblestone-256 (`F-6`): AES-256-GCM chunks under keys from HKDF-SHA-512.

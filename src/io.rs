@@ -6,6 +6,8 @@
 mod atomic;
 mod buffer;
 mod file;
+#[cfg(unix)]
+mod parallel;
 mod read;
 #[cfg(feature = "tokio")]
 mod tokio;

@@ -348,14 +348,18 @@ fn a_killed_run_leaves_the_old_target_or_none() {
     assert!(killed > 10, "{killed} of 50 runs were killed on the way, {finished} finished");
 }
 
-/// The size of the file does not matter: 256 MiB take no more than a few buffers.
+/// Neither the size of the file nor the number of threads matters: 256 MiB take no more than a few buffers.
 #[test]
 #[cfg(target_os = "linux")]
 fn memory_does_not_grow_with_the_file() {
     let place = Place::new();
     place.write("f", b"");
     fs::File::options().write(true).open(place.path("f")).unwrap().set_len(256 << 20).unwrap();
-    for args in [&["encrypt", "--local", "f"][..], &["decrypt", "--local", "-o", "g", "f.ncpe"]] {
+    for args in [
+        &["encrypt", "--local", "f"][..],
+        &["decrypt", "--local", "-o", "g", "f.ncpe"],
+        &["encrypt", "--local", "--threads", "1000", "-o", "h", "f"],
+    ] {
         let mut child = place.std_command().args(args).stderr(Stdio::null()).spawn().unwrap();
         let (mut peak, mut looks) = (0, 0);
         while child.try_wait().unwrap().is_none() {
@@ -390,4 +394,85 @@ fn an_interrupted_run_cleans_up() {
     assert_eq!(child.wait().unwrap().code(), Some(143));
     feeder.join().unwrap();
     assert_eq!(place.names(), ["f", "fifo"]);
+}
+
+/// The same with standard input, whose temporary file is the program's own business.
+#[test]
+fn an_interrupted_pipe_cleans_up() {
+    let place = Place::new();
+    place.write("f", b"x");
+    let mut child =
+        place.std_command().args(["encrypt", "--local", "-o", "out", "-"]).stdin(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut feed = child.stdin.take().unwrap();
+    let feeder = std::thread::spawn(move || while std::io::Write::write_all(&mut feed, &[0; 65_536]).is_ok() {});
+    while !place.names().iter().any(|name| name.ends_with(".tmp")) {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert!(std::process::Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(143));
+    feeder.join().unwrap();
+    assert_eq!(place.names(), ["f"]);
+}
+
+#[test]
+fn threads_and_sync_are_the_users_choice() {
+    let place = Place::new();
+    let plaintext = sample((3 << 20) + 77);
+    place.write("f", &plaintext);
+    for options in [&["--threads", "1"][..], &["--threads", "3", "--no-sync"], &["--threads", "0"], &["--no-sync"]] {
+        place.run(&[&["encrypt", "--local", "--force", "f"], options].concat()).assert().success();
+        place.run(&[&["decrypt", "--local", "--force", "-o", "g", "f.ncpe"], options].concat()).assert().success();
+        assert_eq!(place.read("g"), plaintext, "{options:?}");
+    }
+    place.refuses(&["encrypt", "--local", "-o", "h", "--threads", "many", "f"], 2, "threads");
+    place.refuses(&["encrypt", "--local", "-o", "h", "--threads", "1025", "f"], 2, "threads");
+}
+
+/// More than a pipe and all buffers hold, in both directions, and what a reader that goes away does.
+#[test]
+fn long_pipes_are_taken_and_given_in_pieces() {
+    let place = Place::new();
+    for len in [0, 1, 131_071, 131_072, 131_073, (5 << 20) + 3] {
+        let plaintext = sample(len);
+        let message = place.run(&["encrypt", "--local", "-"]).write_stdin(plaintext.clone()).output().unwrap().stdout;
+        place.write("m", &message);
+        place.run(&["decrypt", "--local", "--force", "-o", "g", "m"]).assert().success();
+        assert_eq!(place.read("g"), plaintext, "one format for pipes and files");
+        assert_eq!(place.run(&["decrypt", "--local", "-"]).write_stdin(message).output().unwrap().stdout, plaintext);
+    }
+    // From the fourth of 5 MiB on, something is wrong: what comes out is verified, and there is nothing behind it.
+    let mut bad = place.read("m");
+    bad[4 << 20] ^= 1;
+    let output = place.run(&["decrypt", "--local", "-"]).write_stdin(bad).output().unwrap();
+    assert_eq!(output.status.code(), Some(3));
+    let (len, plaintext) = (output.stdout.len(), sample((5 << 20) + 3));
+    assert!(len.is_multiple_of(16_384) && len > 4_000_000 && len < 4 << 20 && output.stdout == plaintext[..len], "{len} bytes");
+
+    let mut child =
+        place.std_command().args(["decrypt", "--local", "-o", "-", "m"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut some = [0; 1_000];
+    child.stdout.take().unwrap().read_exact(&mut some).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), &some[..]), (Some(1), &plaintext[..1_000]));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("cannot write the output"));
+}
+
+#[test]
+fn bench_measures_and_leaves_nothing() {
+    let place = Place::new();
+    place.write("f", b"x");
+    let output = place.run(&["bench", "--size", "2MiB", "--dir", ".", "--json"]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let view: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let rows = view["rows"].as_array().unwrap();
+    assert!(rows.len() >= 7 && view["file_bytes"] == 2 << 20);
+    for row in rows {
+        assert!(row["gb_per_s"].as_f64().unwrap() > 0.0 && row["of_copy"].as_f64().unwrap() > 0.0, "{row}");
+    }
+    assert_eq!(rows[0]["of_sealing_alone"], 1.0);
+    assert_eq!(place.names(), ["f"]);
+    place.refuses(&["bench", "--size", "1048576GiB"], 2, "1024GiB");
+    place.refuses(&["bench", "--size", "1GB"], 2, "512MiB");
+    place.refuses(&["bench", "--size", "1024GiB", "--dir", "."], 1, "MiB free");
+    place.refuses(&["bench", "--dir", "absent"], 1, "absent");
 }

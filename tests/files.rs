@@ -148,13 +148,22 @@ fn a_cancelled_call_leaves_nothing() {
     let (envelope, dir) = (envelope(), tempfile::tempdir().unwrap());
     let path = |name: &str| dir.path().join(name);
     fs::write(path("in"), sample(8 << 20)).unwrap();
+    for threads in [1, 4] {
+        cancel_halfway(&envelope, dir.path(), threads);
+        assert_eq!(names(dir.path()), ["in"]);
+    }
+}
+
+#[cfg(feature = "tokio")]
+fn cancel_halfway(envelope: &ncp_envelope::Envelope, dir: &Path, threads: usize) {
+    let path = |name: &str| dir.join(name);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
     use std::sync::{Arc, Mutex};
     let (halfway, go_on) = (Arc::new(tokio::sync::Notify::new()), Arc::new(Mutex::new(())));
     let held = go_on.lock().unwrap();
     let options = {
         let (halfway, go_on) = (halfway.clone(), go_on.clone());
-        FileOptions::new().progress(move |done, total| {
+        FileOptions::new().threads(threads).progress(move |done, total| {
             assert_eq!(total, Some(8 << 20));
             if done >= 4 << 20 {
                 halfway.notify_one();
@@ -171,7 +180,6 @@ fn a_cancelled_call_leaves_nothing() {
     });
     drop(held);
     drop(runtime); // Waits for the blocking thread.
-    assert_eq!(names(dir.path()), ["in"]);
 }
 
 #[test]
@@ -188,4 +196,73 @@ fn input_that_is_no_regular_file_is_read_to_its_end() {
     feed.join().unwrap();
     let message = fs::read(dir.path().join("sealed")).unwrap();
     assert_eq!(*block_on(envelope.decrypt(&message, &DecryptPolicy::new())).unwrap(), plaintext);
+}
+
+#[test]
+fn any_number_of_threads_round_trips_and_reports_in_order() {
+    use std::sync::{Arc, Mutex};
+    let (envelope, dir) = (envelope(), tempfile::tempdir().unwrap());
+    let path = |name: &str| dir.path().join(name);
+    let plaintext = sample((9 << 20) + 1_234);
+    fs::write(path("in"), &plaintext).unwrap();
+    for threads in [0, 1, 2, 3, 7, 1_000] {
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let options = FileOptions::new().overwrite(true).threads(threads).progress({
+            let seen = seen.clone();
+            move |done, total| seen.lock().unwrap().push((done, total.unwrap()))
+        });
+        for (from, to) in [("in", "sealed"), ("sealed", "out")] {
+            let report = match to {
+                "sealed" => block_on(envelope.encrypt_file(path(from), path(to), EncryptOptions::new().durable(true), &options)).unwrap(),
+                _ => block_on(envelope.decrypt_file(path(from), path(to), &DecryptPolicy::new(), &options)).unwrap(),
+            };
+            let seen = std::mem::take(&mut *seen.lock().unwrap());
+            let len = fs::metadata(path(from)).unwrap().len();
+            assert!(seen.len() > 9 && seen.windows(2).all(|pair| pair[0].0 < pair[1].0), "{threads}: {seen:?}");
+            assert_eq!((*seen.last().unwrap(), report.bytes_read), ((len, len), len));
+        }
+        assert_eq!(fs::read(path("out")).unwrap(), plaintext, "{threads}");
+    }
+}
+
+#[test]
+fn a_source_that_changes_its_length_meanwhile_is_refused() {
+    let (envelope, dir) = (envelope(), tempfile::tempdir().unwrap());
+    let path = |name: &str| dir.path().join(name);
+    // Short enough for the plain loop, and long enough for threads.
+    for (len, threads) in [(600_000, 1), (10 << 20, 1), (10 << 20, 3)] {
+        fs::write(path("plain"), sample(len)).unwrap();
+        let fresh = FileOptions::new().overwrite(true);
+        block_on(envelope.encrypt_file(path("plain"), path("message"), EncryptOptions::new(), &fresh)).unwrap();
+        for change in [len as u64 - 1, 1_000, 0, len as u64 + 1, 3 * len as u64] {
+            for original in ["plain", "message"] {
+                fs::copy(path(original), path("in")).unwrap();
+                let options = FileOptions::new().threads(threads).progress({
+                    let path = path("in");
+                    move |_, _| fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(change).unwrap()
+                });
+                let error = match original {
+                    "plain" => block_on(envelope.encrypt_file(path("in"), path("out"), EncryptOptions::new(), &options)),
+                    _ => block_on(envelope.decrypt_file(path("in"), path("out"), &DecryptPolicy::new(), &options)),
+                };
+                let error = error.unwrap_err();
+                // In order, a message is opened as far as it goes before its end is missed.
+                let refused =
+                    len < 1 << 20 && original == "message" && matches!(error.kind(), ErrorKind::Truncated | ErrorKind::Authentication);
+                assert!(refused || error.kind() == ErrorKind::Io && error.to_string().contains("changed its length"), "{error}");
+                assert_eq!(names(dir.path()), ["in", "message", "plain"], "{original} of {len} to {change}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_file_that_claims_no_length_is_read_to_its_end() {
+    let (envelope, dir) = (envelope(), tempfile::tempdir().unwrap());
+    let source = Path::new("/proc/self/cmdline");
+    if fs::metadata(source).is_ok_and(|metadata| metadata.len() == 0) {
+        block_on(envelope.encrypt_file(source, dir.path().join("out"), EncryptOptions::new(), &FileOptions::new())).unwrap();
+        let message = fs::read(dir.path().join("out")).unwrap();
+        assert_eq!(*block_on(envelope.decrypt(&message, &DecryptPolicy::new())).unwrap(), fs::read(source).unwrap());
+    }
 }

@@ -12,7 +12,7 @@ pub const SEALED_CHUNK_LEN: usize = CHUNK_LEN + TAG_LEN;
 /// Chunks a message has at most (`F-26`).
 pub(super) const MAX_CHUNKS: u64 = 1 << 32;
 
-/// The key and base nonce of one message. Sealing is `crate`-private to the encryptor: a nonce is a chunk's number, so a number must
+/// The key and base nonce of one message. Sealing is private to the two encryptors: a nonce is a chunk's number, so a number must
 /// be sealed once only.
 pub(super) struct ChunkCipher {
     key: LessSafeKey,

@@ -1,7 +1,7 @@
 //! Pushes a body in, takes plaintext out.
 
 use super::chunk::{CHUNK_LEN, ChunkCipher, SEALED_CHUNK_LEN, TAG_LEN};
-use super::{PREAMBLE_LEN, Progress, SealedHeader, derive};
+use super::{PREAMBLE_LEN, Progress, RangeDecryptor, SealedHeader, derive};
 use crate::error::{Error, ErrorKind, Result};
 use crate::secret::DataKey;
 use std::fmt;
@@ -101,6 +101,12 @@ impl Decryptor {
         };
         self.cipher.open(self.next, &self.partial[..self.held], out)?;
         Ok(len)
+    }
+
+    /// For a body that is opened in any order or from several threads: the same message without any state of its own. Who uses it has to open
+    /// every chunk up to the last one before the message counts as complete.
+    pub fn into_range(self) -> RangeDecryptor {
+        RangeDecryptor::with(self.cipher)
     }
 }
 

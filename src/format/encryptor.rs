@@ -1,11 +1,11 @@
 //! Pushes plaintext in, takes a message out.
 
 use super::chunk::{CHUNK_LEN, ChunkCipher, SEALED_CHUNK_LEN, TAG_LEN};
-use super::{Progress, SealedHeader, SlotTable, derive};
+use super::{Progress, RunEncryptor, SealedHeader, SlotTable, derive};
 use crate::error::{Error, ErrorKind, Result};
 use crate::secret::DataKey;
 use std::fmt;
-use zeroize::Zeroize;
+use zeroize::Zeroizing;
 
 /// Encrypts one message, pushed with plaintext of any size. No I/O, no waiting.
 ///
@@ -17,7 +17,7 @@ pub struct Encryptor {
     header: Vec<u8>,
     cipher: ChunkCipher,
     next: u64,
-    partial: Box<[u8; CHUNK_LEN]>,
+    partial: Box<Zeroizing<[u8; CHUNK_LEN]>>,
     held: usize,
 }
 
@@ -41,7 +41,7 @@ impl Encryptor {
         let mut header = sealed.as_bytes().to_vec();
         slots.encode_zone(sealed, &mut header)?;
         header.extend_from_slice(&preamble);
-        Ok(Self { header, cipher, next: 0, partial: Box::new([0; CHUNK_LEN]), held: 0 })
+        Ok(Self { header, cipher, next: 0, partial: Box::new(Zeroizing::new([0; CHUNK_LEN])), held: 0 })
     }
 
     /// Zones A and B, salt and commitment: everything in front of the first chunk.
@@ -105,6 +105,18 @@ impl Encryptor {
         self.cipher.seal(self.next, &self.partial[..self.held], out)?;
         Ok(len)
     }
+
+    /// For a plaintext of known length whose chunks are sealed in any order or from several threads: the [`header`](Self::header), and what seals.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`] if plaintext was pushed already: its chunks must not be sealed twice. [`ErrorKind::LimitExceeded`] for more
+    /// than 2^32 chunks (`F-26`).
+    pub fn into_runs(self, plaintext_len: u64) -> Result<(Vec<u8>, RunEncryptor)> {
+        if self.next > 0 || self.held > 0 {
+            return Err(Error::new(ErrorKind::InvalidInput, "a message that was begun in order cannot be sealed in runs"));
+        }
+        Ok((self.header, RunEncryptor::new(self.cipher, plaintext_len)?))
+    }
 }
 
 impl fmt::Debug for Encryptor {
@@ -113,8 +125,119 @@ impl fmt::Debug for Encryptor {
     }
 }
 
-impl Drop for Encryptor {
-    fn drop(&mut self) {
-        self.partial.zeroize();
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::context::EncryptionContext;
+    use crate::format::{Profile, range};
+    use crate::wrap::{KeyId, Provider, WrappedKey, ZoneHint};
+
+    /// Encryptors of one and the same message. Tests only: the salt is always the same.
+    pub(crate) fn fixed() -> Encryptor {
+        let slot = WrappedKey::new(KeyId::new(Provider::Local, ZoneHint::None, "k").unwrap(), [1]).unwrap();
+        let slots = SlotTable::new(vec![slot]).unwrap();
+        let sealed = SealedHeader::new(Profile::Compact, &EncryptionContext::new(), false, &slots).unwrap();
+        let (preamble, cipher) = derive::start_with(&DataKey::copy_from(&[3; 32]), sealed.as_bytes(), b"", [5; 24]).unwrap();
+        Encryptor::with(&sealed, &slots, preamble, cipher).unwrap()
+    }
+
+    /// The message that [`fixed`] makes of `plaintext`.
+    pub(crate) fn fixed_message(plaintext: &[u8]) -> Vec<u8> {
+        let mut encryptor = fixed();
+        let mut out = encryptor.header().to_vec();
+        let start = out.len();
+        out.resize(start + (range::body_len(plaintext.len() as u64).unwrap() as usize - derive::PREAMBLE_LEN), 0);
+        let progress = encryptor.update(plaintext, &mut out[start..]).unwrap();
+        encryptor.finish(&mut out[start + progress.written..]).unwrap();
+        out
+    }
+
+    /// What opens a message of [`fixed`], and where its body begins.
+    pub(crate) fn fixed_decryptor(message: &[u8]) -> (crate::format::Decryptor, usize) {
+        let header = crate::format::Header::decode(message).unwrap();
+        let body = header.sealed().body_offset();
+        let preamble = message[body..].first_chunk().unwrap();
+        (crate::format::Decryptor::new(&DataKey::copy_from(&[3; 32]), header.sealed(), preamble, b"").unwrap(), body)
+    }
+
+    pub(crate) fn sample(len: usize) -> Vec<u8> {
+        (0..len as u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 23) as u8).collect()
+    }
+
+    // F-23, F-24
+    #[test]
+    fn runs_in_any_order_are_the_same_message() {
+        for len in [0, 1, 16_383, 16_384, 16_385, 32_768, 100_000, 163_840] {
+            let plaintext = sample(len);
+            let message = fixed_message(&plaintext);
+            for count in [1, 2, 3, 100, u64::MAX] {
+                let (header, runs) = fixed().into_runs(len as u64).unwrap();
+                let mut claims: Vec<_> = std::iter::from_fn(|| runs.claim(count)).collect();
+                assert!(runs.claim(1).is_none() && runs.claim(u64::MAX).is_none());
+                let mut out = vec![0; runs.chunks_len() as usize];
+                claims.reverse();
+                std::thread::scope(|scope| {
+                    let mut rest = &mut out[..];
+                    for claim in claims {
+                        let (from, to) = (claim.plaintext_range(), claim.sealed_range());
+                        let (before, own) = rest.split_at_mut(to.start as usize);
+                        rest = before;
+                        let input = &plaintext[from.start as usize..from.end as usize];
+                        scope.spawn(move || claim.seal(input, own).unwrap());
+                    }
+                });
+                runs.finish().unwrap();
+                assert_eq!([header, out].concat(), message, "{len} in runs of {count}");
+            }
+        }
+    }
+
+    // F-23
+    #[test]
+    fn a_chunk_is_claimed_once_whoever_asks() {
+        let (_, runs) = fixed().into_runs(16_384 * 10_000).unwrap();
+        assert!(runs.claim(0).is_none());
+        let counts: Vec<_> = std::thread::scope(|scope| {
+            let workers: Vec<_> = (1..=4)
+                .map(|count| {
+                    scope.spawn({
+                        let runs = &runs;
+                        move || std::iter::from_fn(|| runs.claim(count)).map(|claim| claim.sealed_range()).collect::<Vec<_>>()
+                    })
+                })
+                .collect();
+            workers.into_iter().map(|worker| worker.join().unwrap()).collect()
+        });
+        let mut all = counts.concat();
+        all.sort_by_key(|range| range.start);
+        assert_eq!((all[0].start, all[all.len() - 1].end), (0, runs.chunks_len()));
+        assert!(all.windows(2).all(|pair| pair[0].end == pair[1].start), "claims neither overlap nor leave a gap");
+    }
+
+    #[test]
+    fn a_claim_is_used_up_and_a_message_with_a_hole_is_not_finished() {
+        let plaintext = sample(40_000);
+        let (_, runs) = fixed().into_runs(40_000).unwrap();
+        let mut out = vec![0; 32_800];
+        let (first, last) = (runs.claim(2).unwrap(), runs.claim(2).unwrap());
+        assert_eq!((last.plaintext_range(), last.sealed_range()), (32_768..40_000, 32_800..40_048));
+        assert_eq!(first.seal(&plaintext[..32_767], &mut out).unwrap_err().kind(), ErrorKind::InvalidInput);
+        last.seal(&plaintext[32_768..], &mut out[..7_248]).unwrap();
+        assert!(runs.claim(1).is_none());
+        assert_eq!(runs.finish().unwrap_err().kind(), ErrorKind::InvalidInput);
+    }
+
+    // F-26
+    #[test]
+    fn runs_need_a_fresh_encryptor_and_a_possible_length() {
+        let mut begun = fixed();
+        begun.update(b"x", &mut []).unwrap();
+        assert_eq!(begun.into_runs(1).unwrap_err().kind(), ErrorKind::InvalidInput);
+        let mut begun = fixed();
+        begun.update(&[0; CHUNK_LEN], &mut [0; SEALED_CHUNK_LEN]).unwrap();
+        assert_eq!(begun.into_runs(1).unwrap_err().kind(), ErrorKind::InvalidInput);
+        for len in [1 << 46, u64::MAX] {
+            assert_eq!(fixed().into_runs(len).unwrap_err().kind(), ErrorKind::LimitExceeded);
+        }
     }
 }

@@ -106,7 +106,11 @@ impl RangeDecryptor {
     /// As [`Decryptor::new`](super::Decryptor::new).
     pub fn new(key: &DataKey, sealed: &SealedHeader, preamble: &[u8; PREAMBLE_LEN], aad: &[u8]) -> Result<Self> {
         sealed.check_aad(aad)?;
-        Ok(Self { cipher: derive::resume(key, sealed.as_bytes(), aad, preamble)? })
+        Ok(Self::with(derive::resume(key, sealed.as_bytes(), aad, preamble)?))
+    }
+
+    pub(super) fn with(cipher: ChunkCipher) -> Self {
+        Self { cipher }
     }
 
     /// Opens the consecutive chunks in `sealed`, of which `first` is the number of the first, into the start of `out`. Only the

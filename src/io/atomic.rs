@@ -66,6 +66,17 @@ impl AtomicFile {
         Ok(())
     }
 
+    /// For writing at given places.
+    #[cfg(unix)]
+    pub(super) fn file(&self) -> &File {
+        self.temporary.as_file()
+    }
+
+    #[cfg(unix)]
+    pub(super) fn syncs(&self) -> bool {
+        self.sync
+    }
+
     fn failed(&self, what: &str, error: io::Error) -> Error {
         Error::io(format_args!("cannot {what} {}", self.target.display()), error)
     }

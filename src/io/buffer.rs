@@ -3,7 +3,7 @@
 use std::ops::{Deref, DerefMut};
 use zeroize::Zeroize;
 
-const PAGE: usize = 4_096;
+pub(super) const PAGE: usize = 4_096;
 
 /// Bytes that start on a page and are wiped once, when dropped.
 ///
@@ -24,6 +24,14 @@ impl PageBuffer {
             _ => 0,
         };
         Self { bytes, start, len }
+    }
+
+    /// Room for the `len` bytes at `offset` of a file, which lies on its page as they lie on theirs: the kernel then copies whole pages onto
+    /// whole pages. The buffer has to be a page longer than the longest `len`.
+    #[cfg(unix)]
+    pub(super) fn beside(&mut self, offset: u64, len: usize) -> &mut [u8] {
+        let start = (offset % PAGE as u64) as usize;
+        &mut self[start..start + len]
     }
 }
 

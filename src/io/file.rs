@@ -2,6 +2,8 @@
 
 use super::atomic::AtomicFile;
 use super::buffer::PageBuffer;
+#[cfg(unix)]
+use super::parallel::Files;
 use super::read::read_front;
 use super::{PLAIN_RUN_LEN, SEALED_RUN_LEN};
 use crate::envelope::Envelope;
@@ -14,6 +16,12 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+#[cfg(unix)]
+use std::sync::{Mutex, PoisonError};
+
+/// Below this a second thread gains nothing: to start it takes as long as to seal some hundred KiB.
+#[cfg(unix)]
+const WORTH_SPLITTING: u64 = 1 << 20;
 
 /// Called with the bytes read so far and, where the input has a length, that length.
 type ProgressFn = dyn Fn(u64, Option<u64>) + Send + Sync;
@@ -23,6 +31,7 @@ type ProgressFn = dyn Fn(u64, Option<u64>) + Send + Sync;
 pub struct FileOptions {
     pub(super) overwrite: bool,
     pub(super) no_sync: bool,
+    threads: usize,
     progress: Option<Arc<ProgressFn>>,
 }
 
@@ -47,7 +56,16 @@ impl FileOptions {
         self
     }
 
-    /// Calls `progress` a few times for each MiB with the bytes read so far and the length of the input where it has one.
+    /// How many threads work on one file, at most 16; 0, the default, stands for as many as there are cores. Short files and input that is no
+    /// regular file are always read by one.
+    #[must_use]
+    pub fn threads(mut self, threads: usize) -> Self {
+        self.threads = threads;
+        self
+    }
+
+    /// Calls `progress` a few times for each MiB with the bytes read so far and the length of the input where it has one. The calls
+    /// come from any of the threads, one at a time and in ascending order.
     #[must_use]
     pub fn progress(mut self, progress: impl Fn(u64, Option<u64>) + Send + Sync + 'static) -> Self {
         self.progress = Some(Arc::new(progress));
@@ -57,7 +75,11 @@ impl FileOptions {
 
 impl fmt::Debug for FileOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FileOptions").field("overwrite", &self.overwrite).field("sync", &!self.no_sync).finish_non_exhaustive()
+        f.debug_struct("FileOptions")
+            .field("overwrite", &self.overwrite)
+            .field("sync", &!self.no_sync)
+            .field("threads", &self.threads)
+            .finish_non_exhaustive()
     }
 }
 
@@ -74,12 +96,12 @@ pub struct FileReport {
 impl Envelope {
     /// Encrypts the file `source` into the new file `target`.
     ///
-    /// The file work runs on a blocking thread where there is a tokio runtime, and on the calling thread elsewhere. Dropping the future
-    /// cancels it and leaves no output.
+    /// The file work runs on a blocking thread where there is a tokio runtime, and on the calling thread elsewhere; a regular file of 1 MiB or
+    /// more is worked on by more threads beside it, see [`FileOptions::threads`]. Dropping the future cancels it and leaves no output.
     ///
     /// # Errors
-    /// [`ErrorKind::Io`]; [`ErrorKind::InvalidInput`] if source and target are one file or the target is something else than a file; those of
-    /// [`encryptor`](Self::encryptor).
+    /// [`ErrorKind::Io`], also for a source that changes its length meanwhile; [`ErrorKind::InvalidInput`] if source and target are one file or
+    /// the target is something else than a file; those of [`encryptor`](Self::encryptor).
     pub async fn encrypt_file(
         &self,
         source: impl AsRef<Path>,
@@ -117,9 +139,10 @@ impl Envelope {
             Ok((job, header, preamble))
         })
         .await?;
-        job.done = (header.sealed().body_offset() + PREAMBLE_LEN) as u64;
+        let body = header.sealed().body_offset() as u64;
+        job.done = body + PREAMBLE_LEN as u64;
         let decryptor = self.decryptor(&header, &preamble, policy).await.map_err(|error| job.name(error))?;
-        offload(move |cancelled| job.with(cancelled).decrypt(decryptor)).await
+        offload(move |cancelled| job.with(cancelled).decrypt(decryptor, body)).await
     }
 }
 
@@ -137,10 +160,10 @@ async fn offload<T: Send + 'static>(work: impl FnOnce(Cancelled) -> Result<T> + 
 }
 
 #[derive(Clone, Default)]
-struct Cancelled(Arc<AtomicBool>);
+pub(super) struct Cancelled(Arc<AtomicBool>);
 
 impl Cancelled {
-    fn check(&self) -> Result<()> {
+    pub(super) fn check(&self) -> Result<()> {
         if self.0.load(Ordering::Relaxed) { Err(Error::new(ErrorKind::Io, "file work was cancelled")) } else { Ok(()) }
     }
 }
@@ -159,6 +182,7 @@ struct Job {
     source_path: PathBuf,
     source_len: Option<u64>,
     output: AtomicFile,
+    threads: usize,
     progress: Option<Arc<ProgressFn>>,
     cancelled: Cancelled,
     done: u64,
@@ -174,7 +198,17 @@ impl Job {
         }
         let source_len = metadata.is_file().then_some(metadata.len());
         let output = AtomicFile::create_for(target, &options, Some((&source, source_path)))?;
-        Ok(Self { source, source_path: source_path.into(), source_len, output, progress: options.progress, cancelled, done: 0, written: 0 })
+        Ok(Self {
+            source,
+            source_path: source_path.into(),
+            source_len,
+            output,
+            threads: options.threads,
+            progress: options.progress,
+            cancelled,
+            done: 0,
+            written: 0,
+        })
     }
 
     fn with(mut self, cancelled: Cancelled) -> Self {
@@ -198,7 +232,60 @@ impl Job {
         }
     }
 
-    fn encrypt(mut self, mut encryptor: Encryptor) -> Result<FileReport> {
+    fn encrypt(mut self, encryptor: Encryptor) -> Result<FileReport> {
+        #[cfg(unix)]
+        if let Some(len) = self.worth_splitting() {
+            self.written = self.in_runs(len, |files| files.encrypt(encryptor))?;
+            return self.publish();
+        }
+        self.encrypt_in_order(encryptor)?;
+        self.publish()
+    }
+
+    /// `body` is where the body begins.
+    fn decrypt(mut self, decryptor: Decryptor, body: u64) -> Result<FileReport> {
+        #[cfg(unix)]
+        if let Some(len) = self.worth_splitting() {
+            self.written = self.in_runs(len, |files| files.decrypt(decryptor, body)).map_err(|error| self.name(error))?;
+            return self.publish();
+        }
+        self.decrypt_in_order(decryptor)?;
+        self.publish()
+    }
+
+    /// The length of a source that is read in pieces by several threads.
+    #[cfg(unix)]
+    fn worth_splitting(&self) -> Option<u64> {
+        self.source_len.filter(|len| *len >= WORTH_SPLITTING)
+    }
+
+    #[cfg(unix)]
+    fn in_runs<T>(&mut self, source_len: u64, work: impl FnOnce(&Files<'_>) -> Result<T>) -> Result<T> {
+        // Locked during the call: what is reported ascends, whoever reports it.
+        let done = Mutex::new(self.done);
+        let report = |more| {
+            let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
+            *done += more;
+            if let Some(progress) = &self.progress {
+                progress(*done, Some(source_len));
+            }
+        };
+        let files = Files {
+            source: &self.source,
+            source_path: &self.source_path,
+            source_len,
+            output: self.output.file(),
+            sync: self.output.syncs(),
+            threads: self.threads,
+            cancelled: &self.cancelled,
+            report: &report,
+        };
+        let result = work(&files)?;
+        self.done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+        Ok(result)
+    }
+
+    fn encrypt_in_order(&mut self, mut encryptor: Encryptor) -> Result<()> {
         let (mut plain, mut sealed) = (PageBuffer::new(PLAIN_RUN_LEN), PageBuffer::new(SEALED_RUN_LEN));
         self.write(encryptor.header())?;
         loop {
@@ -210,11 +297,10 @@ impl Job {
             }
         }
         let len = encryptor.finish(&mut sealed)?;
-        self.write(&sealed[..len])?;
-        self.publish()
+        self.write(&sealed[..len])
     }
 
-    fn decrypt(mut self, mut decryptor: Decryptor) -> Result<FileReport> {
+    fn decrypt_in_order(&mut self, mut decryptor: Decryptor) -> Result<()> {
         let (mut sealed, mut plain) = (PageBuffer::new(SEALED_RUN_LEN), PageBuffer::new(PLAIN_RUN_LEN));
         loop {
             let len = self.read(&mut sealed)?;
@@ -229,8 +315,7 @@ impl Job {
             }
         }
         let len = decryptor.finish(&mut plain).map_err(|error| self.name(error))?;
-        self.write(&plain[..len])?;
-        self.publish()
+        self.write(&plain[..len])
     }
 
     /// Fills `buf`; less only at the end.
@@ -259,9 +344,28 @@ impl Job {
     }
 
     fn publish(mut self) -> Result<FileReport> {
+        self.check_length()?;
         self.output.sync()?;
         self.cancelled.check()?;
         self.output.commit()?;
         Ok(FileReport { bytes_read: self.done, bytes_written: self.written })
     }
+
+    /// Refuses a source that grew or shrank meanwhile: what was read of it is neither what it was nor what it is.
+    fn check_length(&self) -> Result<()> {
+        let Some(before) = self.source_len else { return Ok(()) };
+        let metadata = self.source.metadata();
+        let now = metadata.map_err(|error| Error::io(format_args!("cannot read {}", self.source_path.display()), error))?.len();
+        if now == before { Ok(()) } else { Err(changed(&self.source_path)) }
+    }
 }
+
+/// What to say of a source that is not as long as it was at the start.
+pub(super) fn changed(source: &Path) -> Error {
+    Error::new(ErrorKind::Io, format!("{} changed its length while it was read: try again when nothing writes to it", source.display()))
+}
+
+#[cfg(test)]
+#[cfg(unix)]
+#[path = "file_tests.rs"]
+mod tests;

@@ -1,14 +1,15 @@
 //! The reader and writer for tokio.
 
-use super::SEALED_RUN_LEN;
 use super::buffer::PageBuffer;
 use super::read::{Body, Front, Spare};
 use super::write::broken;
+use super::{PLAIN_RUN_LEN, SEALED_RUN_LEN};
 use crate::envelope::Envelope;
 use crate::error::{Error, Result};
 use crate::format::{CHUNK_LEN, Decryptor, Encryptor};
 use crate::policy::{DecryptPolicy, EncryptOptions};
 use ::tokio::io::{AsyncBufRead, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use ::tokio::task::coop::{RestoreOnPending, poll_proceed};
 use std::fmt;
 use std::future::poll_fn;
 use std::io;
@@ -120,6 +121,18 @@ impl<W: AsyncWrite + Unpin> AsyncEncryptWriter<W> {
     }
 }
 
+/// Asks whether the task may work on `len` bytes, at most a run, before it lets others have the thread. With a peer that is always ready it would
+/// otherwise keep the thread for as long as the data lasts. A run is worked on right here, which takes some 30 us: a poll cannot lend the caller's bytes
+/// to another thread, so that one would have to be given a copy.
+fn poll_turn(cx: &mut Context<'_>, len: usize) -> Poll<RestoreOnPending> {
+    let first = ready!(poll_proceed(cx));
+    // The runtime lets a task make 128 calls in a turn, and takes them for short ones: a chunk counts as one.
+    for _ in 1..len.min(PLAIN_RUN_LEN).div_ceil(CHUNK_LEN) {
+        ready!(poll_proceed(cx)).made_progress();
+    }
+    Poll::Ready(first)
+}
+
 fn some(written: usize) -> io::Result<usize> {
     if written == 0 { Err(io::ErrorKind::WriteZero.into()) } else { Ok(written) }
 }
@@ -128,12 +141,14 @@ impl<W: AsyncWrite + Unpin> AsyncWrite for AsyncEncryptWriter<W> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let this = &mut *self;
         ready!(this.poll_drain(cx))?;
+        let turn = ready!(poll_turn(cx, buf.len()));
         let Stage::Chunks(encryptor) = &mut this.stage else {
             return Poll::Ready(Err(broken().into()));
         };
         match encryptor.update(buf, &mut this.run) {
             Ok(progress) => {
                 (this.at, this.end) = (0, progress.written);
+                turn.made_progress();
                 Poll::Ready(Ok(progress.consumed))
             }
             Err(error) => {
@@ -199,15 +214,18 @@ impl<R: AsyncBufRead + Unpin> AsyncRead for AsyncDecryptReader<R> {
             return Poll::Ready(Ok(()));
         }
         if this.spare.is_empty() {
+            let turn = ready!(poll_turn(cx, buf.remaining()));
             if buf.remaining() >= CHUNK_LEN {
                 let room = buf.initialize_unfilled();
                 // A run at a time: a poll must not keep its thread for as long as a huge buffer takes.
-                let len = room.len().min(super::PLAIN_RUN_LEN);
+                let len = room.len().min(PLAIN_RUN_LEN);
                 let written = ready!(Self::poll_open_some(&mut this.inner, &mut this.body, cx, &mut room[..len]))?;
+                turn.made_progress();
                 buf.advance(written);
                 return Poll::Ready(Ok(()));
             }
             let written = ready!(Self::poll_open_some(&mut this.inner, &mut this.body, cx, this.spare.room()))?;
+            turn.made_progress();
             this.spare.filled(written);
         }
         let part = this.spare.take(buf.remaining());

@@ -4,8 +4,12 @@ use crate::cipher::CipherArgs;
 use crate::keys_args::KeysArgs;
 use crate::tokens::TokensArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum, value_parser};
+use ncp_envelope::io::FileOptions;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+
+/// More than the library uses.
+const MAX_THREADS: i64 = 1_024;
 
 pub(crate) const ENVIRONMENT: &str = "\
 Environment:
@@ -48,6 +52,8 @@ pub(crate) enum Command {
     Tokens(TokensArgs),
     /// Make single calls with a key, whose results are the service's own: no message format, no data key.
     Cipher(CipherArgs),
+    /// Measure how fast this machine encrypts; takes about a minute and needs no key service.
+    Bench(BenchArgs),
     /// Run the key service's emulator until interrupted; prints how to reach it as one line of JSON.
     Emulator(EmulatorArgs),
 }
@@ -105,6 +111,18 @@ pub(crate) struct OutputArgs {
     /// Where to write; "-" is standard output [default: INPUT with .ncpe added, or removed to decrypt; standard output for standard input].
     #[arg(short, long, value_name = "OUT")]
     pub(crate) output: Option<PathBuf>,
+    /// Threads that work on a file; 0 for as many as there are cores. Standard input and output do not use them.
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true, value_parser = value_parser!(u16).range(..=MAX_THREADS))]
+    pub(crate) threads: u16,
+    /// Do not wait until the output file is on the disk: faster, and a power cut may leave it with missing content.
+    #[arg(long)]
+    pub(crate) no_sync: bool,
+}
+
+impl OutputArgs {
+    pub(crate) fn options(&self) -> FileOptions {
+        FileOptions::new().overwrite(self.force).threads(usize::from(self.threads)).sync(!self.no_sync)
+    }
 }
 
 #[derive(Args)]
@@ -151,6 +169,19 @@ pub(crate) struct InspectArgs {
 }
 
 #[derive(Args)]
+pub(crate) struct BenchArgs {
+    /// Size of the file, such as 512MiB or 4GiB; three of them have to fit.
+    #[arg(long, default_value = "1GiB", value_parser = size)]
+    pub(crate) size: u64,
+    /// Directory for the files, which are removed at the end [default: that for temporary files].
+    #[arg(long)]
+    pub(crate) dir: Option<PathBuf>,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args)]
 pub(crate) struct EmulatorArgs {
     /// Address and port to listen on; port 0 takes a free one.
     #[arg(long, value_name = "ADDR")]
@@ -173,5 +204,18 @@ fn pair(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err("a pair is written NAME=VALUE, with a name".to_owned()),
+    }
+}
+
+fn size(text: &str) -> Result<u64, String> {
+    let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
+    let shift = match unit {
+        "MiB" => 20,
+        "GiB" => 30,
+        _ => return Err("a size is written as 512MiB or 4GiB".to_owned()),
+    };
+    match number.parse::<u64>().ok().and_then(|number| number.checked_mul(1 << shift)) {
+        Some(size) if (1 << 20..=1 << 40).contains(&size) => Ok(size),
+        _ => Err("a size is 1MiB to 1024GiB".to_owned()),
     }
 }

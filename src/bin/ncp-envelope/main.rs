@@ -3,6 +3,7 @@
 #![allow(clippy::print_stderr)] // Standard error is where this program speaks.
 
 mod args;
+mod bench;
 mod cipher;
 mod confirm;
 mod emulate;
@@ -10,6 +11,7 @@ mod inspect;
 mod keys;
 mod keys_args;
 mod output;
+mod pipe;
 mod progress;
 mod records;
 mod session;
@@ -52,6 +54,7 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Keys(args) => keys::run(args).await,
         Command::Tokens(args) => tokens::run(args).await,
         Command::Cipher(args) => cipher::run(args).await,
+        Command::Bench(args) => bench::run(args).await,
         Command::Emulator(args) => emulate::serve(args).await,
     }
 }

@@ -12,6 +12,18 @@ impl Progress {
         Self(bar)
     }
 
+    /// A bar for so many steps of like kind.
+    pub(crate) fn steps(count: usize) -> Self {
+        let this = Self::start();
+        this.0.set_length(count as u64);
+        this.0.set_style(style("{bar:30} {pos}/{len} {elapsed}"));
+        this
+    }
+
+    pub(crate) fn step(&self) {
+        self.0.inc(1);
+    }
+
     /// What to call with the bytes done and, where it is known, how many there are.
     pub(crate) fn reporter(&self) -> impl Fn(u64, Option<u64>) + Send + Sync + 'static {
         let bar = self.0.clone();

@@ -1,18 +1,21 @@
 //! `ncp-envelope encrypt` and `decrypt`: from a file or standard input to a file or standard output.
 
 use crate::args::{DecryptArgs, EncryptArgs, MessageArgs, OutputArgs};
+use crate::pipe::{self, Buffer, Buffered, blocking, write_beside};
 use crate::progress::Progress;
 use crate::session::Session;
 use crate::status::Failure;
+use ncp_envelope::format::{CHUNK_LEN, SEALED_CHUNK_LEN};
 use ncp_envelope::io::{AtomicFile, FileOptions};
 use ncp_envelope::{DecryptPolicy, EncryptOptions, EncryptionContext, Error};
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{self, BufReader, IsTerminal, Read, Write};
+use std::io::{self, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 
 const EXTENSION: &str = "ncpe";
-const BUFFER_LEN: usize = 256 * 1024;
+/// Plaintext of the chunks that fill one buffer, whatever was held back before.
+const RUN_LEN: usize = pipe::BUFFER_LEN / SEALED_CHUNK_LEN * CHUNK_LEN;
 const MAX_AAD_LEN: u64 = 16 << 20;
 
 pub(crate) async fn encrypt(args: EncryptArgs) -> Result<(), Failure> {
@@ -32,18 +35,33 @@ pub(crate) async fn encrypt(args: EncryptArgs) -> Result<(), Failure> {
     }
     let session = Session::open(&args.kms, &args.message.scope).await?;
     let progress = Progress::start();
-    let file_options = FileOptions::new().overwrite(args.output.force).progress(progress.reporter());
+    let file_options = args.output.options().progress(progress.reporter());
 
     if let (false, Target::File(target)) = (is_dash(&args.input), &target) {
         session.envelope.encrypt_file(&args.input, target, options, &file_options).await.map(drop).map_err(Failure::writing)
     } else {
-        let (source, sink) = (open(&args.input)?, target.open(&file_options)?);
-        let writer = session.envelope.writer(sink, options).await.map_err(Failure::writing)?;
+        let (mut source, mut sink) = (open(&args.input)?, target.open(&file_options)?);
+        let mut encryptor = Some(session.envelope.encryptor(options).await.map_err(Failure::writing)?);
         let report = progress.reporter();
-        blocking(move || {
-            let mut writer = writer;
-            pump(source, &mut writer, report).map_err(Failure::writing)?;
-            writer.finish().and_then(Sink::commit).map_err(Failure::writing)
+        blocking(move |abandoned| {
+            let header = encryptor.as_ref().map_or(&[][..], |encryptor| encryptor.header());
+            sink.write_all(header).map_err(|error| Failure::other(format!("cannot write the output: {error}")))?;
+            let (mut input, mut done) = (Buffer::new(), 0);
+            let sealed = write_beside(sink, abandoned, |out| {
+                let Some(mut running) = encryptor.take() else { return Ok(None) };
+                // As much as gives one output buffer, with what is held back from before.
+                let len = pipe::read(&mut source, &mut input.bytes()[..RUN_LEN])?;
+                if len == 0 {
+                    return running.finish(out).map(Some);
+                }
+                done += len as u64;
+                report(done, None);
+                let progress = running.update(&input.bytes()[..len], out)?;
+                debug_assert_eq!(progress.consumed, len);
+                encryptor = Some(running);
+                Ok(Some(progress.written))
+            });
+            sealed.and_then(Sink::commit).map_err(Failure::writing)
         })
         .await
     }
@@ -63,20 +81,23 @@ pub(crate) async fn decrypt(args: DecryptArgs) -> Result<(), Failure> {
     })?;
     let session = Session::open(&args.kms, &args.message.scope).await?;
     let progress = Progress::start();
-    let file_options = FileOptions::new().overwrite(args.output.force).progress(progress.reporter());
+    let file_options = args.output.options().progress(progress.reporter());
 
     if let (false, Target::File(target)) = (is_dash(&args.input), &target) {
         session.envelope.decrypt_file(&args.input, target, &policy, &file_options).await.map(drop).map_err(Failure::reading)
     } else {
         let (source, sink) = (open(&args.input)?, target.open(&file_options)?);
-        let source = BufReader::with_capacity(BUFFER_LEN, source);
-        let reader = session.envelope.reader(source, &policy).await.map_err(Failure::reading)?;
+        let mut reader = session.envelope.reader(Buffered::new(source), &policy).await.map_err(Failure::reading)?;
         let report = progress.reporter();
-        blocking(move || {
-            let mut sink = sink;
-            pump(reader, &mut sink, report).map_err(Failure::reading)?;
-            sink.flush().map_err(|error| Failure::other(format!("cannot write the output: {error}")))?;
-            sink.commit().map_err(Failure::reading)
+        blocking(move |abandoned| {
+            let mut done = 0;
+            let opened = write_beside(sink, abandoned, |out| {
+                let len = pipe::read(&mut reader, out)?;
+                done += len as u64;
+                report(done, None);
+                Ok((len > 0).then_some(len))
+            });
+            opened.and_then(Sink::commit).map_err(Failure::reading)
         })
         .await
     }
@@ -106,14 +127,16 @@ impl Target {
 
     fn open(&self, options: &FileOptions) -> Result<Sink, Failure> {
         match self {
-            Self::Stdout => Ok(Sink::Stdout(io::stdout())),
+            Self::Stdout => {
+                pipe::stdout().map(Sink::Stdout).map_err(|error| Failure::other(format!("cannot write to standard output: {error}")))
+            }
             Self::File(target) => AtomicFile::create(target, options).map(|file| Sink::File(Box::new(file))).map_err(Failure::writing),
         }
     }
 }
 
 enum Sink {
-    Stdout(io::Stdout),
+    Stdout(Box<dyn Write + Send>),
     File(Box<AtomicFile>),
 }
 
@@ -148,36 +171,12 @@ fn is_dash(path: &Path) -> bool {
 
 fn open(input: &Path) -> Result<Box<dyn Read + Send>, Failure> {
     if is_dash(input) {
-        return Ok(Box::new(io::stdin()));
+        return pipe::stdin().map_err(|error| Failure::other(format!("cannot read standard input: {error}")));
     }
     match File::open(input) {
         Ok(file) => Ok(Box::new(file)),
         Err(error) => Err(Failure::other(format!("cannot open {}: {error}", input.display()))),
     }
-}
-
-/// Copies to the end. An error of the library that came through an I/O error is given back as it was.
-fn pump(mut source: impl Read, sink: &mut impl Write, report: impl Fn(u64, Option<u64>)) -> Result<(), Error> {
-    let broken = |what: &str, error: io::Error| {
-        Error::inside(&error).unwrap_or_else(|| Error::new(ncp_envelope::ErrorKind::Io, format!("cannot {what}: {error}")))
-    };
-    let mut buffer = zeroize::Zeroizing::new(vec![0; BUFFER_LEN]);
-    let mut done = 0;
-    loop {
-        let len = match source.read(&mut buffer) {
-            Ok(0) => return Ok(()),
-            Ok(len) => len,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(broken("read the input", error)),
-        };
-        sink.write_all(&buffer[..len]).map_err(|error| broken("write the output", error))?;
-        done += len as u64;
-        report(done, None);
-    }
-}
-
-async fn blocking(work: impl FnOnce() -> Result<(), Failure> + Send + 'static) -> Result<(), Failure> {
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(Failure::other(format!("stopped: {error}"))))
 }
 
 fn aad(message: &MessageArgs) -> Result<Vec<u8>, Failure> {

@@ -1,0 +1,254 @@
+//! Whole files next to `cp` of the same file, pipes through the program next to pipes through `cat`, and tokio's writer next to the plain one.
+//!
+//! Run with `cargo bench --all-features --bench files -- [--size MIB] [--dir DIR] [--rounds N] [PART..]`; parts are memory, cached, synced, pipes and
+//! tokio, and all when none is named. Without all features there are no pipes, as there is no program. The files lie in DIR, the package's own target
+//! directory unless told otherwise, and are in the page cache. Every round runs all contestants one after the other, so that a machine that changes its
+//! speed changes it for all; the figures are medians over the rounds, the first ratio is the median of each round's ratio, and the second that of the least
+//! times, which others on the machine disturb less. Nobody's target exists when it starts.
+
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
+
+use ncp_envelope::io::FileOptions;
+use ncp_envelope::{DataKey, DecryptPolicy, EncryptionContext, Envelope, LocalKeyWrapper};
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Instant;
+
+/// Who runs, to write to the given file.
+type Contestant<'a> = (&'static str, Box<dyn FnMut(&Path) + 'a>);
+
+fn main() {
+    // The test runner of `cargo test --benches` passes this flag; there is nothing to test here.
+    if std::env::args().any(|argument| argument == "--test") {
+        return;
+    }
+    let setting = |name: &str| std::env::args().skip_while(|argument| argument != name).nth(1);
+    let mib: u64 = setting("--size").map_or(1_024, |size| size.parse().expect("--size is a number of MiB"));
+    let rounds: usize = setting("--rounds").map_or(7, |rounds| rounds.parse().expect("--rounds is a number"));
+    let base = setting("--dir").map_or_else(|| PathBuf::from(env!("CARGO_TARGET_TMPDIR")), PathBuf::from);
+    let dir = tempfile::tempdir_in(base).unwrap();
+    let (plain, sealed) = (dir.path().join("plain"), dir.path().join("sealed"));
+    fill(&plain, mib);
+
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let wrapper = LocalKeyWrapper::new("bench", &DataKey::generate().unwrap()).unwrap();
+    let envelope = Envelope::builder(wrapper).build().unwrap();
+    let encrypt = |target: &Path, threads: usize, sync: bool| {
+        let options = FileOptions::new().threads(threads).sync(sync);
+        runtime.block_on(envelope.encrypt_file(&plain, target, EncryptionContext::new(), &options)).unwrap();
+    };
+    let decrypt = |target: &Path, threads: usize, sync: bool| {
+        let options = FileOptions::new().threads(threads).sync(sync);
+        runtime.block_on(envelope.decrypt_file(&sealed, target, &DecryptPolicy::new(), &options)).unwrap();
+    };
+    encrypt(&sealed, 0, false);
+
+    let parts: Vec<String> = std::env::args().skip(1).collect();
+    let wanted = |part: &str| {
+        let all = ["cached", "synced", "memory", "pipes", "tokio"];
+        parts.iter().any(|own| own == part) || !parts.iter().any(|own| all.contains(&&own[..]))
+    };
+    let out = dir.path().join("out");
+    // First, while nothing else has made the process large.
+    if wanted("memory") {
+        println!("\npeak memory above that at the start, {mib} MiB");
+        for threads in [1, 2, 16] {
+            let peak_of = |run: &dyn Fn()| {
+                let _ = fs::remove_file(&out);
+                peak(run)
+            };
+            let (encrypting, decrypting) = (peak_of(&|| encrypt(&out, threads, false)), peak_of(&|| decrypt(&out, threads, false)));
+            println!("{:<28} {encrypting:>6.1} MiB encrypting, {decrypting:.1} MiB decrypting", format!("threads: {threads}"));
+        }
+    }
+    if wanted("cached") {
+        println!("\n{mib} MiB, file to file in the page cache, not synced; medians of {rounds} rounds");
+        let mut contestants: [Contestant<'_>; 5] = [
+            ("cp", Box::new(|out| copy(&plain, out, false))),
+            ("encrypt, all cores", Box::new(|out| encrypt(out, 0, false))),
+            ("decrypt, all cores", Box::new(|out| decrypt(out, 0, false))),
+            ("encrypt, one thread", Box::new(|out| encrypt(out, 1, false))),
+            ("decrypt, one thread", Box::new(|out| decrypt(out, 1, false))),
+        ];
+        measure(&out, rounds, mib, &mut contestants);
+    }
+    if wanted("synced") {
+        println!("\n{mib} MiB, file to file, synced; medians of {rounds} rounds");
+        let mut contestants: [Contestant<'_>; 3] = [
+            ("cp, and sync of the copy", Box::new(|out| copy(&plain, out, true))),
+            ("encrypt, all cores", Box::new(|out| encrypt(out, 0, true))),
+            ("decrypt, all cores", Box::new(|out| decrypt(out, 0, true))),
+        ];
+        measure(&out, rounds, mib, &mut contestants);
+    }
+    if let (true, Some(program)) = (wanted("pipes"), option_env!("CARGO_BIN_EXE_ncp-envelope")) {
+        println!("\n{mib} MiB through pipes, the start of the program and its embedded key service included; medians of {rounds} rounds");
+        let (message, nothing) = (dir.path().join("piped"), dir.path().join("nothing"));
+        shell(&format!("{program} encrypt --local --no-sync -o {} {}", message.display(), plain.display()), dir.path());
+        fs::write(&nothing, b"").unwrap();
+        let through = |file: &Path, middle: &str| shell(&format!("cat {} | {middle} | cat >/dev/null", file.display()), dir.path());
+        let mut contestants: [Contestant<'_>; 4] = [
+            ("cat | cat | cat", Box::new(|_| through(&plain, "cat"))),
+            ("cat | encrypt | cat", Box::new(|_| through(&plain, &format!("{program} encrypt --local -")))),
+            ("cat | decrypt | cat", Box::new(|_| through(&message, &format!("{program} decrypt --local -")))),
+            ("encrypt, of an empty file", Box::new(|_| through(&nothing, &format!("{program} encrypt --local -")))),
+        ];
+        measure(&out, rounds, mib, &mut contestants);
+    }
+    #[cfg(feature = "tokio")]
+    if wanted("tokio") {
+        tokio_part::measure_tokio(&envelope, mib, rounds);
+    }
+}
+
+/// The most memory that `run` had at one time, in MiB above what there was before.
+fn peak(run: impl FnOnce()) -> f64 {
+    let field = |name: &str| -> f64 {
+        let status = fs::read_to_string("/proc/self/status").unwrap();
+        let line = status.lines().find(|line| line.starts_with(name)).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse().unwrap()
+    };
+    // Forgets the peak so far.
+    fs::write("/proc/self/clear_refs", "5").unwrap();
+    let before = field("VmRSS:");
+    run();
+    (field("VmHWM:") - before) / 1_024.0
+}
+
+fn shell(command: &str, home: &Path) {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", command]).env("HOME", home).env("XDG_DATA_HOME", home).stderr(std::process::Stdio::null());
+    assert!(shell.status().unwrap().success());
+}
+
+/// Runs everyone once a round and prints medians.
+fn measure(out: &Path, rounds: usize, mib: u64, contestants: &mut [Contestant<'_>]) {
+    let mut seconds = vec![Vec::new(); contestants.len()];
+    for round in 0..=rounds {
+        for (own, (_, run)) in seconds.iter_mut().zip(&mut *contestants) {
+            let _ = fs::remove_file(out);
+            let start = Instant::now();
+            run(out);
+            // The first round fills the page cache and is not counted.
+            if round > 0 {
+                own.push(start.elapsed().as_secs_f64());
+            }
+        }
+    }
+    let _ = fs::remove_file(out);
+    let least = |index: usize| seconds[index].iter().copied().fold(f64::MAX, f64::min);
+    println!("{:<28} {:>8} {:>8} {:>10} {:>8}", "", "s", "GB/s", "of first", "least");
+    for (index, (name, _)) in contestants.iter().enumerate() {
+        let wall = median(seconds[index].clone());
+        let speed = mib as f64 * 1_048_576.0 / wall / 1e9;
+        let ratio = median(seconds[index].iter().zip(&seconds[0]).map(|(own, first)| own / first).collect());
+        println!("{name:<28} {wall:>8.3} {speed:>8.2} {ratio:>10.2} {:>8.2}", least(index) / least(0));
+    }
+}
+
+fn copy(from: &Path, to: &Path, sync: bool) {
+    assert!(Command::new("cp").arg("--reflink=never").args([from, to]).status().unwrap().success());
+    if sync {
+        assert!(Command::new("sync").arg(to).status().unwrap().success());
+    }
+}
+
+fn fill(path: &Path, mib: u64) {
+    let mut file = fs::File::create(path).unwrap();
+    let mut state = 0x9E37_79B9_7F4A_7C15_u64;
+    let mut piece = vec![0; 1 << 20];
+    for _ in 0..mib {
+        for word in piece.chunks_exact_mut(8) {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            word.copy_from_slice(&state.to_be_bytes());
+        }
+        file.write_all(&piece).unwrap();
+    }
+    file.sync_all().unwrap();
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+#[cfg(feature = "tokio")]
+mod tokio_part {
+    use super::{EncryptionContext, Envelope, Instant, median};
+    use std::cell::Cell;
+    use std::io::{self, Write};
+    use std::rc::Rc;
+    use std::time::Duration;
+    use tokio::io::AsyncWriteExt;
+
+    const PIECE: usize = 64 << 20;
+    const TICK: Duration = Duration::from_millis(1);
+
+    /// Both writers over the same memory into nothing, and how late a task on the same thread comes to its turn meanwhile.
+    pub(super) fn measure_tokio(envelope: &Envelope, mib: u64, rounds: usize) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let plaintext = vec![7; PIECE];
+        let pieces = (mib as usize * 1_048_576).div_ceil(PIECE);
+        let (mut ratios, mut latest) = (Vec::new(), Vec::new());
+        for _ in 0..rounds {
+            let start = Instant::now();
+            let mut writer = runtime.block_on(envelope.writer(io::sink(), EncryptionContext::new())).unwrap();
+            (0..pieces).for_each(|_| writer.write_all(&plaintext).unwrap());
+            writer.finish().unwrap();
+            let plain = start.elapsed();
+
+            let late = Rc::new(Cell::new(Duration::ZERO));
+            let start = Instant::now();
+            runtime.block_on(tokio::task::LocalSet::new().run_until(async {
+                let probe = tokio::task::spawn_local({
+                    let late = late.clone();
+                    async move {
+                        loop {
+                            let start = Instant::now();
+                            tokio::time::sleep(TICK).await;
+                            late.set(late.get().max(start.elapsed().saturating_sub(TICK)));
+                        }
+                    }
+                });
+                let mut writer = envelope.async_writer(tokio::io::sink(), EncryptionContext::new()).await.unwrap();
+                for _ in 0..pieces {
+                    writer.write_all(&plaintext).await.unwrap();
+                }
+                writer.finish().await.unwrap();
+                probe.abort();
+            }));
+            ratios.push(plain.as_secs_f64() / start.elapsed().as_secs_f64());
+            latest.push(late.get().as_secs_f64() * 1e3);
+        }
+        println!("\n{mib} MiB through the writers into nothing; medians of {rounds} rounds");
+        println!("the tokio writer is {:.2} times as fast as the plain one", median(ratios));
+        println!(
+            "a task on its thread that sleeps 1 ms wakes up at most {:.1} ms late (least {:.1})",
+            median(latest.clone()),
+            least(&latest)
+        );
+
+        // How long the task keeps the thread for a run, next to what a blocking thread would cost beside the copy.
+        let hand_over = (0..1_000).map(|_| {
+            let start = Instant::now();
+            runtime.block_on(async { tokio::task::spawn_blocking(|| ()).await.unwrap() });
+            start.elapsed().as_secs_f64() * 1e6
+        });
+        let hand_over = median(hand_over.collect());
+        let mut encryptor = runtime.block_on(envelope.encryptor(EncryptionContext::new())).unwrap();
+        let mut out = vec![1; 16 * 16_400];
+        let seal = plaintext.chunks(16 * 16_384).map(|run| {
+            let start = Instant::now();
+            encryptor.update(run, &mut out).unwrap();
+            start.elapsed().as_secs_f64() * 1e6
+        });
+        let seal = median(seal.collect());
+        println!("to seal 256 KiB takes {seal:.0} us, to hand work to a blocking thread and take it back {hand_over:.0} us");
+    }
+
+    fn least(values: &[f64]) -> f64 {
+        values.iter().copied().fold(f64::MAX, f64::min)
+    }
+}

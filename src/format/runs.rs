@@ -1,0 +1,128 @@
+//! Seals the chunks of one message in any order and from several threads.
+
+use super::chunk::{CHUNK_LEN, ChunkCipher, SEALED_CHUNK_LEN, TAG_LEN};
+use super::range;
+use crate::error::{Error, ErrorKind, Result};
+use std::fmt;
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Encrypts one message of a known length, as runs of consecutive chunks that threads claim and seal on their own. No I/O, no waiting.
+///
+/// Comes from [`Encryptor::into_runs`](super::Encryptor::into_runs). Every chunk is handed out by [`claim`](Self::claim) once, and a claim is used up by sealing
+/// it, also when that fails: under one key and nonce (`F-23`) two plaintexts would give both away, so there is no way to seal a chunk again.
+///
+/// ```
+/// # use ncp_envelope::{DataKey, DecryptPolicy, EncryptionContext, Envelope, LocalKeyWrapper};
+/// # let rt = tokio::runtime::Builder::new_current_thread().build().unwrap();
+/// # rt.block_on(async {
+/// # let envelope = Envelope::builder(LocalKeyWrapper::new("k", &DataKey::generate()?)?).build()?;
+/// let plaintext = vec![7; 100_000];
+/// let (header, runs) = envelope.encryptor(EncryptionContext::new()).await?.into_runs(plaintext.len() as u64)?;
+/// let mut message = vec![0; header.len() + runs.chunks_len() as usize];
+/// message[..header.len()].copy_from_slice(&header);
+/// let claims: Vec<_> = std::iter::from_fn(|| runs.claim(2)).collect();
+/// for claim in claims.into_iter().rev() {
+///     let (from, to) = (claim.plaintext_range(), claim.sealed_range());
+///     let out = &mut message[header.len()..][to.start as usize..to.end as usize];
+///     claim.seal(&plaintext[from.start as usize..from.end as usize], out)?;
+/// }
+/// runs.finish()?;
+/// assert_eq!(*envelope.decrypt(&message, &DecryptPolicy::new()).await?, plaintext);
+/// # Ok::<(), ncp_envelope::Error>(()) }).unwrap();
+/// ```
+pub struct RunEncryptor {
+    cipher: ChunkCipher,
+    plaintext_len: u64,
+    chunks: u64,
+    next: AtomicU64,
+    sealed: AtomicU64,
+}
+
+impl RunEncryptor {
+    pub(super) fn new(cipher: ChunkCipher, plaintext_len: u64) -> Result<Self> {
+        range::body_len(plaintext_len)?;
+        let chunks = range::chunk_count(plaintext_len);
+        Ok(Self { cipher, plaintext_len, chunks, next: AtomicU64::new(0), sealed: AtomicU64::new(0) })
+    }
+
+    /// Bytes of all chunks together: what follows the header.
+    pub fn chunks_len(&self) -> u64 {
+        self.plaintext_len + self.chunks * TAG_LEN as u64
+    }
+
+    /// The next `count` chunks that nobody has claimed, fewer at the end of the message; nothing when all are claimed, or for a count of 0.
+    pub fn claim(&self, count: u64) -> Option<RunClaim<'_>> {
+        let claimed = self.next.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |next| {
+            // Stops at the end instead of counting on, so that no number can come twice.
+            let end = next.saturating_add(count).min(self.chunks);
+            (end > next).then_some(end)
+        });
+        let first = claimed.ok()?;
+        Some(RunClaim { message: self, first, end: first.saturating_add(count).min(self.chunks) })
+    }
+
+    /// Confirms that every chunk was sealed.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`] if one was not; what was written is then not a message.
+    pub fn finish(self) -> Result<()> {
+        let sealed = self.sealed.into_inner();
+        if sealed == self.chunks {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::InvalidInput, format!("message is not complete: {sealed} of its {} chunks were sealed", self.chunks)))
+    }
+}
+
+impl fmt::Debug for RunEncryptor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RunEncryptor").field("chunks", &self.chunks).field("claimed", &self.next).finish_non_exhaustive()
+    }
+}
+
+/// The right to seal a run of chunks, once. Not to be copied, and gone when it was used.
+pub struct RunClaim<'a> {
+    message: &'a RunEncryptor,
+    first: u64,
+    end: u64,
+}
+
+impl RunClaim<'_> {
+    /// Which bytes of the plaintext the run holds. Empty for a last chunk without any.
+    pub fn plaintext_range(&self) -> Range<u64> {
+        self.first * CHUNK_LEN as u64..(self.end * CHUNK_LEN as u64).min(self.message.plaintext_len)
+    }
+
+    /// Where the sealed run goes, in bytes behind the header.
+    pub fn sealed_range(&self) -> Range<u64> {
+        let plaintext = self.plaintext_range();
+        self.first * SEALED_CHUNK_LEN as u64..plaintext.end + self.end * TAG_LEN as u64
+    }
+
+    /// Seals the run into `out`. Both have to be exactly as long as [`plaintext_range`](Self::plaintext_range) and
+    /// [`sealed_range`](Self::sealed_range) say.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`] for other lengths. The run is used up and the message cannot be completed any more.
+    pub fn seal(self, plaintext: &[u8], out: &mut [u8]) -> Result<()> {
+        let (from, to) = (self.plaintext_range(), self.sealed_range());
+        if plaintext.len() as u64 != from.end - from.start || out.len() as u64 != to.end - to.start {
+            let (from, to) = (from.end - from.start, to.end - to.start);
+            return Err(Error::new(ErrorKind::InvalidInput, format!("this run has {from} bytes of plaintext and {to} bytes sealed")));
+        }
+        // A last chunk without plaintext gives no input slice, so the two are not zipped (F-24).
+        for (index, out) in (self.first..self.end).zip(out.chunks_mut(SEALED_CHUNK_LEN)) {
+            let at = (index - self.first) as usize * CHUNK_LEN;
+            self.message.cipher.seal(index, &plaintext[at..at + out.len() - TAG_LEN], out)?;
+        }
+        self.message.sealed.fetch_add(self.end - self.first, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+impl fmt::Debug for RunClaim<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RunClaim").field("first", &self.first).field("end", &self.end).finish()
+    }
+}

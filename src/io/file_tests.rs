@@ -1,0 +1,152 @@
+//! One message, whichever way it is written and read.
+
+use super::*;
+use crate::format::testing::{fixed, fixed_decryptor, fixed_message, sample};
+use crate::format::{CHUNK_LEN, SEALED_CHUNK_LEN, TAG_LEN};
+use crate::io::EncryptWriter;
+use std::fs;
+
+const RUN: usize = PLAIN_RUN_LEN;
+const LENGTHS: [usize; 13] =
+    [0, 1, 16_383, 16_384, 16_385, RUN - 1, RUN, RUN + 1, RUN + CHUNK_LEN, 2 * RUN - 1, 2 * RUN, 11 * RUN + 5, 40 * RUN + 16_383];
+
+struct Place(tempfile::TempDir);
+
+impl Place {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// A call from "in" to "out".
+    fn job(&self, input: &[u8], options: FileOptions) -> Job {
+        fs::write(self.path("in"), input).unwrap();
+        Job::start(&self.path("in"), &self.path("out"), options.overwrite(true).sync(false), Cancelled::default()).unwrap()
+    }
+
+    fn encrypt(&self, plaintext: &[u8], threads: usize) -> Vec<u8> {
+        let mut job = self.job(plaintext, FileOptions::new().threads(threads));
+        job.written = job.in_runs(plaintext.len() as u64, |files| files.encrypt(fixed())).unwrap();
+        let report = job.publish().unwrap();
+        let message = fs::read(self.path("out")).unwrap();
+        assert_eq!((report.bytes_read, report.bytes_written), (plaintext.len() as u64, message.len() as u64));
+        message
+    }
+
+    fn decrypt(&self, message: &[u8], threads: usize) -> Result<Vec<u8>> {
+        let (decryptor, body) = fixed_decryptor(message);
+        let mut job = self.job(message, FileOptions::new().threads(threads));
+        job.done = (body + PREAMBLE_LEN) as u64;
+        job.written = job.in_runs(message.len() as u64, |files| files.decrypt(decryptor, body as u64))?;
+        let report = job.publish()?;
+        let plaintext = fs::read(self.path("out")).unwrap();
+        assert_eq!((report.bytes_read, report.bytes_written), (message.len() as u64, plaintext.len() as u64));
+        Ok(plaintext)
+    }
+}
+
+// F-23, F-24
+#[test]
+fn every_way_to_write_gives_the_same_bytes() {
+    let place = Place::new();
+    for len in LENGTHS {
+        let plaintext = sample(len);
+        let message = fixed_message(&plaintext);
+        let mut job = place.job(&plaintext, FileOptions::new());
+        job.encrypt_in_order(fixed()).unwrap();
+        job.publish().unwrap();
+        assert!(fs::read(place.path("out")).unwrap() == message, "{len} in order");
+        for threads in [0, 1, 2, 3, 7, 99] {
+            assert!(place.encrypt(&plaintext, threads) == message, "{len} with {threads} threads");
+        }
+        let mut writer = EncryptWriter::new(fixed(), Vec::new());
+        writer.write_all(&plaintext).unwrap();
+        assert!(writer.finish().unwrap() == message, "{len} through the writer");
+        #[cfg(feature = "tokio")]
+        ::tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+            use ::tokio::io::AsyncWriteExt;
+            let mut writer = crate::io::AsyncEncryptWriter::new(fixed(), Vec::new());
+            writer.write_all(&plaintext).await.unwrap();
+            assert!(writer.finish().await.unwrap() == message, "{len} through the tokio writer");
+        });
+        for threads in [0, 1, 2, 3, 7, 99] {
+            assert!(place.decrypt(&message, threads).unwrap() == plaintext, "{len} with {threads} threads");
+        }
+    }
+}
+
+// F-25, F-27
+#[test]
+fn whatever_was_changed_no_thread_lets_it_pass() {
+    let place = Place::new();
+    let plaintext = sample(2 * RUN + 3 * CHUNK_LEN + 100);
+    let message = fixed_message(&plaintext);
+    let start = message.len() - (plaintext.len() + (plaintext.len() / CHUNK_LEN + 1) * TAG_LEN);
+    let chunk = |index: usize| start + index * SEALED_CHUNK_LEN;
+    let chunks = plaintext.len() / CHUNK_LEN + 1;
+    let mut bad = Vec::new();
+    for index in 0..chunks {
+        let mut flipped = message.clone();
+        flipped[chunk(index) + index] ^= 0x10;
+        bad.push((flipped, ErrorKind::Authentication));
+        if index + 2 < chunks {
+            let mut swapped = message.clone();
+            let (one, other) = swapped.split_at_mut(chunk(index + 1));
+            one[chunk(index)..].swap_with_slice(&mut other[..SEALED_CHUNK_LEN]);
+            bad.push((swapped, ErrorKind::Authentication));
+        }
+        bad.push((message[..chunk(index)].to_vec(), ErrorKind::Truncated));
+        bad.push((message[..chunk(index) + 20].to_vec(), ErrorKind::Authentication));
+        let missing = [&message[..chunk(index)], &message[chunk(index + 1).min(message.len())..]].concat();
+        bad.push((missing, if index + 1 < chunks { ErrorKind::Authentication } else { ErrorKind::Truncated }));
+    }
+    bad.push(([&message[..], b"x"].concat(), ErrorKind::Authentication));
+    bad.push((message[..message.len() - 1].to_vec(), ErrorKind::Authentication));
+    for (at, (message, kind)) in bad.iter().enumerate() {
+        for threads in [1, 2, 7] {
+            let error = place.decrypt(message, threads).unwrap_err();
+            assert_eq!(error.kind(), *kind, "{at}, {threads} threads: {error}");
+            assert_eq!(fs::read_dir(place.0.path()).unwrap().count(), 1, "{at}: only the input is left");
+        }
+    }
+}
+
+#[test]
+fn of_several_failures_the_first_in_the_file_is_reported() {
+    let place = Place::new();
+    let message = fixed_message(&sample(40 * RUN));
+    for threads in [1, 2, 7] {
+        // A chunk that fails in an early run, and an end that is gone when its run is read.
+        let mut bad = message.clone();
+        bad[3 * SEALED_RUN_LEN] ^= 1;
+        let (decryptor, body) = fixed_decryptor(&message);
+        let mut job = place.job(&bad, FileOptions::new().threads(threads));
+        let cut = 5 * SEALED_RUN_LEN as u64;
+        fs::OpenOptions::new().write(true).open(place.path("in")).unwrap().set_len(cut).unwrap();
+        let error = job.in_runs(message.len() as u64, |files| files.decrypt(decryptor, body as u64)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Authentication, "{error}");
+        let (decryptor, body) = fixed_decryptor(&message);
+        let mut job = place.job(&message[..cut as usize], FileOptions::new().threads(threads));
+        let error = job.in_runs(message.len() as u64, |files| files.decrypt(decryptor, body as u64)).unwrap_err();
+        assert!(error.kind() == ErrorKind::Io && error.to_string().contains("changed its length"), "{error}");
+    }
+}
+
+#[test]
+fn a_worker_that_panics_stops_the_others_and_leaves_nothing() {
+    let place = Place::new();
+    for threads in [1, 3] {
+        let calls = Arc::new(AtomicBool::new(false));
+        let options = FileOptions::new().threads(threads).progress({
+            let calls = calls.clone();
+            move |_, _| assert!(!calls.swap(true, Ordering::SeqCst), "planted")
+        });
+        let job = place.job(&sample(40 * RUN), options);
+        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| job.encrypt(fixed())));
+        assert!(!matches!(result, Ok(Ok(_))), "the panic got lost");
+        assert_eq!(fs::read_dir(place.0.path()).unwrap().count(), 1);
+    }
+}

@@ -1,0 +1,190 @@
+//! Regular files on all cores: workers claim runs of chunks, read, seal or open them, and write each at its place.
+//!
+//! There is no order to keep, no hand-over and no copy in the middle. Each worker has one buffer for each side, as large as a run.
+
+use super::buffer::{PAGE, PageBuffer};
+use super::file::{Cancelled, changed};
+use super::{PLAIN_RUN_LEN, RUN_CHUNKS, SEALED_RUN_LEN};
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::{CHUNK_LEN, Decryptor, Encryptor, PREAMBLE_LEN, SEALED_CHUNK_LEN, range};
+use std::fs::File;
+use std::io;
+#[cfg(target_os = "linux")]
+use std::num::NonZeroU64;
+use std::num::NonZeroUsize;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+
+/// A file system writes to one file from one thread at a time, so many workers gain little, and their buffers add up.
+const MAX_WORKERS: usize = 16;
+const RUN: u64 = RUN_CHUNKS as u64;
+/// How much is sent to the disk at once while more is written. Much less costs more processor time than it saves.
+#[cfg(target_os = "linux")]
+const WRITE_BACK: u64 = 8 << 20;
+
+/// Two files on the way from one to the other, and what their workers have to know of each other.
+pub(super) struct Files<'a> {
+    pub(super) source: &'a File,
+    pub(super) source_path: &'a Path,
+    pub(super) source_len: u64,
+    pub(super) output: &'a File,
+    /// Whether the output is synced in the end.
+    pub(super) sync: bool,
+    /// 0 for as many as there are cores.
+    pub(super) threads: usize,
+    pub(super) cancelled: &'a Cancelled,
+    /// Is told how much more of the source was done, by any worker.
+    pub(super) report: &'a (dyn Fn(u64) + Sync),
+}
+
+impl Files<'_> {
+    /// Writes the message of `encryptor` and returns its length.
+    pub(super) fn encrypt(&self, encryptor: Encryptor) -> Result<u64> {
+        let (header, runs) = encryptor.into_runs(self.source_len)?;
+        let start = header.len() as u64;
+        self.write(&header, 0)?;
+        self.on_all(self.source_len, |buffers| {
+            let claim = runs.claim(RUN)?;
+            let (from, to) = (claim.plaintext_range(), claim.sealed_range());
+            let at = from.start;
+            let (input, output) = buffers.for_ranges(from.start, from.end - from.start, start + to.start, to.end - to.start);
+            let done =
+                self.read(input, from.start).and_then(|()| claim.seal(input, output)).and_then(|()| self.write(output, start + to.start));
+            Some((at, done.map(|()| from.end - from.start)))
+        })?;
+        let len = start + runs.chunks_len();
+        runs.finish()?;
+        Ok(len)
+    }
+
+    /// Writes the plaintext of the message whose body begins at `body`, and returns its length. All of it was verified when this succeeds (`F-27`).
+    pub(super) fn decrypt(&self, decryptor: Decryptor, body: u64) -> Result<u64> {
+        let len = range::plaintext_len(self.source_len.saturating_sub(body))?;
+        let (runs, chunks, start) = (decryptor.into_range(), range::chunk_count(len), body + PREAMBLE_LEN as u64);
+        let next = AtomicU64::new(0);
+        self.on_all(len, |buffers| {
+            let first = next.fetch_add(RUN, Ordering::Relaxed);
+            if first >= chunks {
+                return None;
+            }
+            let from = first * SEALED_CHUNK_LEN as u64;
+            let input_len = (SEALED_RUN_LEN as u64).min(self.source_len - start - from);
+            let to = first * CHUNK_LEN as u64;
+            let output_len = (PLAIN_RUN_LEN as u64).min(len - to);
+            let (input, output) = buffers.for_ranges(start + from, input_len, to, output_len);
+            let done = self.read(input, start + from).and_then(|()| runs.open(first, input, output)).and_then(|_| self.write(output, to));
+            Some((first, done.map(|()| input_len)))
+        })?;
+        Ok(len)
+    }
+
+    /// Has `step` take run after run on every core, until it finds none. Of several failures the first in the file is reported, whichever worker
+    /// came to it first: runs are claimed in order, and who has claimed one goes through with it.
+    fn on_all(&self, len: u64, step: impl Fn(&mut Buffers) -> Option<(u64, Result<u64>)> + Sync) -> Result<()> {
+        let (stop, failed) = (AtomicBool::new(false), Mutex::new(None::<(u64, Error)>));
+        let fail = |at: u64, error: Error| {
+            stop.store(true, Ordering::Relaxed);
+            let mut failed = failed.lock().unwrap_or_else(PoisonError::into_inner);
+            if failed.as_ref().is_none_or(|(earlier, _)| at < *earlier) {
+                *failed = Some((at, error));
+            }
+        };
+        let work = || {
+            let _guard = StopOnPanic(&stop);
+            let mut buffers = Buffers::new();
+            while !stop.load(Ordering::Relaxed) {
+                if let Err(error) = self.cancelled.check() {
+                    return fail(u64::MAX, error);
+                }
+                match step(&mut buffers) {
+                    None => return,
+                    Some((_, Ok(done))) => (self.report)(done),
+                    Some((at, Err(error))) => return fail(at, error),
+                }
+            }
+        };
+        let workers = match self.threads {
+            0 => thread::available_parallelism().map_or(1, NonZeroUsize::get),
+            threads => threads,
+        };
+        let runs = len / PLAIN_RUN_LEN as u64 + 1;
+        let helpers = workers.min(MAX_WORKERS).min(usize::try_from(runs).unwrap_or(MAX_WORKERS)) - 1;
+        thread::scope(|scope| {
+            // Where no thread can be had, fewer do the work.
+            let spawn = |_| thread::Builder::new().name("ncp-envelope".to_owned()).spawn_scoped(scope, work).ok();
+            let helpers: Vec<_> = (0..helpers).map_while(spawn).collect();
+            work();
+            for helper in helpers {
+                if helper.join().is_err() {
+                    fail(u64::MAX, Error::new(ErrorKind::Internal, "a thread of the file work did not finish"));
+                }
+            }
+        });
+        match failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            Some((_, error)) => Err(error),
+            None => Ok(()),
+        }
+    }
+
+    /// Fills `buf` from `offset`.
+    fn read(&self, buf: &mut [u8], offset: u64) -> Result<()> {
+        self.source.read_exact_at(buf, offset).map_err(|error| match error.kind() {
+            io::ErrorKind::UnexpectedEof => changed(self.source_path),
+            _ => Error::io(format_args!("cannot read {}", self.source_path.display()), error),
+        })
+    }
+
+    fn write(&self, bytes: &[u8], offset: u64) -> Result<()> {
+        self.output.write_all_at(bytes, offset).map_err(|error| Error::io("cannot write", error))?;
+        #[cfg(target_os = "linux")]
+        if self.sync {
+            self.start_write_back(offset, offset + bytes.len() as u64);
+        }
+        Ok(())
+    }
+
+    /// Sends what lies behind what was just written, from `start` to `end`, on its way to the disk, so that the disk works while the cores do.
+    /// A batch behind, because other workers may be a few runs late, and a page that changes again is written twice.
+    #[cfg(target_os = "linux")]
+    fn start_write_back(&self, start: u64, end: u64) {
+        let batch = |offset: u64| (offset / WRITE_BACK).checked_sub(2);
+        if let (before, Some(ready)) = (batch(start), batch(end))
+            && before != Some(ready)
+        {
+            // Advice: where it is not taken, the sync at the end does all the work.
+            let _ = rustix::fs::fadvise(self.output, ready * WRITE_BACK, NonZeroU64::new(WRITE_BACK), rustix::fs::Advice::DontNeed);
+        }
+    }
+}
+
+/// A worker that panics, such as in the caller's progress function, does not leave the others to their work.
+struct StopOnPanic<'a>(&'a AtomicBool);
+
+impl Drop for StopOnPanic<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+/// What one worker reads into and writes from.
+struct Buffers {
+    input: PageBuffer,
+    output: PageBuffer,
+}
+
+impl Buffers {
+    fn new() -> Self {
+        // One page more, to lie on their pages as the bytes in the files do.
+        Self { input: PageBuffer::new(SEALED_RUN_LEN + PAGE), output: PageBuffer::new(SEALED_RUN_LEN + PAGE) }
+    }
+
+    /// Room for so many bytes of the source and of the output, at these offsets.
+    fn for_ranges(&mut self, from: u64, from_len: u64, to: u64, to_len: u64) -> (&mut [u8], &mut [u8]) {
+        (self.input.beside(from, from_len as usize), self.output.beside(to, to_len as usize))
+    }
+}
