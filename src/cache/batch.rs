@@ -210,7 +210,8 @@ impl<O: Operation> Inner<O> {
         let Some(lane) = lanes.get_mut(key) else { return };
         match whole {
             Some(whole) => {
-                if whole.good_halves.fetch_add(1, Ordering::SeqCst) == 1 {
+                let both = whole.good_halves.fetch_add(1, Ordering::SeqCst) == 1;
+                if both {
                     // Nothing in it was bad, so it was its size.
                     lane.max_batch = lane.max_batch.min((whole.len / 2).max(1));
                     lane.good = 0;
