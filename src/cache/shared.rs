@@ -213,7 +213,7 @@ impl Shared {
         let mut state = lock(&self.state);
         let state = &mut *state;
         let now = (self.source.now)();
-        state.landed(&id, flight);
+        let current = state.landed(&id, flight);
         match Failure::of(error.kind()) {
             Failure::Outage => {
                 return match state.store.as_mut().and_then(|store| store.unreachable(&id, &error, now)) {
@@ -233,7 +233,8 @@ impl Shared {
             self.counters.denied.by(denied);
             observe::dropped(denied, "denied");
         }
-        if let Some(until) = now.checked_add(REFUSED) {
+        // After `forget_keys` the service is asked, whatever it said before.
+        if current && let Some(until) = now.checked_add(REFUSED) {
             state.refusals.put(id, (until, error.clone()));
         }
         Err(error)

@@ -516,3 +516,24 @@ fn sweeping_removes_what_is_over_without_anyone_looking() {
     rig.cache.0.clone().due();
     assert_eq!((rig.cache.0.len().0, rig.cache.stats().idle, rig.cache.stats().expired), (0, 2, 2));
 }
+
+#[test]
+fn a_refusal_from_before_a_key_was_forgotten_is_not_remembered() {
+    for denial in [ErrorKind::KeyUnusable, ErrorKind::Malformed] {
+        let rig = rig();
+        rig.service.holds();
+        let early = rig.read(1);
+        rig.cache.invalidate("tag");
+        rig.service.replies(Reply::Good);
+        rig.service.call(0).answer(Reply::Fail(denial));
+        assert_eq!(kind(early), denial);
+        assert!(rig.read(1).done().is_ok(), "the next reader asks the service");
+        assert_eq!(rig.service.count(), 2);
+    }
+    let rig = rig();
+    rig.service.replies(Reply::Fail(ErrorKind::KeyUnusable));
+    assert!(rig.read(1).done().is_err());
+    rig.service.replies(Reply::Good);
+    rig.cache.invalidate("tag");
+    assert!(rig.read(1).done().is_ok(), "nor is one that came before");
+}
