@@ -169,7 +169,7 @@ impl Store {
         if entry.gone <= now {
             return None;
         }
-        if now < entry.expires {
+        if now < entry.expires && self.limits.refresh_after.is_some() {
             entry.refresh_at = now.checked_add(QUIET);
         }
         entry.quiet = now.checked_add(QUIET).map(|until| (until, error.clone()));

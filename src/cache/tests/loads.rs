@@ -537,3 +537,15 @@ fn a_refusal_from_before_a_key_was_forgotten_is_not_remembered() {
     rig.cache.invalidate("tag");
     assert!(rig.read(1).done().is_ok(), "nor is one that came before");
 }
+
+#[test]
+fn a_cache_without_a_refresh_age_never_asks_in_the_background() {
+    let rig = rig();
+    assert!(rig.read(1).done().is_ok());
+    rig.service.replies(Reply::Fail(ErrorKind::Unavailable));
+    pass(secs(1));
+    assert!(rig.read_of("tag", 1, Some(Duration::ZERO)).done().is_err());
+    pass(secs(5));
+    rig.hit(1);
+    assert_eq!(rig.cache.stats().refreshes, 0);
+}
