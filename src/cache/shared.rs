@@ -187,7 +187,9 @@ impl Shared {
     pub(super) fn land(self: &Arc<Self>, id: CacheId, flight: &Arc<Flight<Answer>>, loaded: Loaded, outcome: Option<Result<DataKey>>) {
         let answer = match outcome {
             None => {
-                lock(&self.state).landed(&id, flight);
+                let mut state = lock(&self.state);
+                state.landed(&id, flight);
+                state.unanswered(&id, (self.source.now)());
                 None
             }
             Some(Ok(key)) => Some(Ok(Answer::Key(self.keep(id, flight, key, loaded)))),
@@ -221,7 +223,10 @@ impl Shared {
                     None => Err(error),
                 };
             }
-            Failure::Own => return Err(error),
+            Failure::Own => {
+                state.unanswered(&id, now);
+                return Err(error);
+            }
             Failure::OfKey | Failure::OfFamily => {}
         }
         let denied = match &mut state.store {
@@ -290,6 +295,12 @@ impl State {
         let flight = Arc::new(Flight::new());
         self.flights.insert(*id, UnderWay { flight: flight.clone(), tag: family.key.id().into() });
         flight
+    }
+
+    fn unanswered(&mut self, id: &CacheId, now: Instant) {
+        if let Some(store) = &mut self.store {
+            store.unanswered(id, now);
+        }
     }
 
     /// Takes `flight` off the list of what is under way. False if it is not on it: what it brings was forgotten before it came.

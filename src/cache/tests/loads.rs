@@ -549,3 +549,33 @@ fn a_cache_without_a_refresh_age_never_asks_in_the_background() {
     rig.hit(1);
     assert_eq!(rig.cache.stats().refreshes, 0);
 }
+
+#[test]
+fn a_refresh_that_failed_here_or_was_dropped_is_tried_again_after_a_second() {
+    for own in OWN {
+        let rig = Rig::new(Some(CacheLimits::new(TTL).with_refresh_after(secs(4))));
+        assert!(rig.read(1).done().is_ok());
+        rig.service.replies(Reply::Fail(own));
+        pass(secs(4));
+        rig.hit_and(1);
+        assert_eq!(rig.service.count(), 2);
+        rig.service.replies(Reply::Good);
+        pass(secs(1) - nanos(1));
+        rig.hit(1);
+        pass(nanos(1));
+        rig.hit_and(1);
+        assert_eq!(rig.service.count(), 3, "{own:?}");
+        // And the key has a new time.
+        pass(TTL - nanos(1));
+        rig.hit_and(1);
+    }
+    let rig = Rig::new(Some(CacheLimits::new(TTL).with_refresh_after(secs(4))));
+    assert!(rig.read(1).done().is_ok());
+    pass(secs(4));
+    let mut outbox = Outbox::default();
+    drop(rig.reader("p", "s").ask(&slot("tag", 1), None, &mut outbox));
+    drop(outbox);
+    pass(secs(1));
+    rig.hit_and(1);
+    assert_eq!(rig.service.count(), 2);
+}
