@@ -156,6 +156,11 @@ impl<O: Operation> Batcher<O> {
         self.0.start(departures);
     }
 
+    #[cfg(test)]
+    pub(super) fn lanes(&self) -> usize {
+        lock(&self.0.lanes).len()
+    }
+
     pub(super) fn stats(&self) -> BatchStats {
         self.0.counters.stats()
     }

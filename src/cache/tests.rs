@@ -2,6 +2,8 @@
 //!
 //! Under `cfg(shuttle)` there are only the [`schedules`], as its locks do not work outside of its own threads.
 
+#[cfg(not(shuttle))]
+mod batches;
 mod kit;
 #[cfg(not(shuttle))]
 mod loads;
