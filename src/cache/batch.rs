@@ -86,7 +86,8 @@ struct Lane<O: Operation> {
     good: u32,
     /// Smoothed time of a call.
     latency: Duration,
-    alarmed: bool,
+    /// When the reaper comes.
+    visit: Option<Instant>,
 }
 
 struct Queued<O: Operation> {
@@ -188,13 +189,14 @@ impl<O: Operation> Inner<O> {
             lane.under_way += 1;
             departures.push(Departure { key: key.clone(), inputs, tickets, whole: None });
         }
-        // If what is under way gets stuck, something has to look again.
+        // If what is under way gets stuck, something has to look again; unless nothing may leave anyway until a call comes back.
         if let Some(first) = lane.queue.front()
             && self.source.real
-            && !lane.alarmed
+            && lane.visit.is_none()
+            && lane.under_way < MAX_CALLS
             && let Some(at) = first.since.checked_add(lane.patience())
         {
-            lane.alarmed = true;
+            lane.visit = Some(at);
             let this: Arc<dyn Due> = self.clone();
             reaper::visit(at, Arc::downgrade(&this));
         }
@@ -240,9 +242,12 @@ impl<O: Operation> Due for Inner<O> {
         let mut departures = Vec::new();
         {
             let mut lanes = lock(&self.lanes);
-            let alarmed = lanes.iter_mut().filter_map(|(key, lane)| std::mem::take(&mut lane.alarmed).then(|| key.clone()));
-            for key in alarmed.collect::<Vec<_>>() {
-                self.depart(&mut lanes, &key, (self.source.now)(), &mut departures);
+            let now = (self.source.now)();
+            // Only those whose visit this is: one asked for again here would come twice, and then four times.
+            let visited = lanes.iter_mut().filter(|(_, lane)| lane.visit.is_some_and(|at| at <= now));
+            let visited: Vec<_> = visited.map(|(key, lane)| (key.clone(), lane.visit.take()).0).collect();
+            for key in visited {
+                self.depart(&mut lanes, &key, now, &mut departures);
             }
         }
         for departure in departures {
@@ -340,6 +345,6 @@ impl<O: Operation> Lane<O> {
 
 impl<O: Operation> Default for Lane<O> {
     fn default() -> Self {
-        Self { queue: VecDeque::new(), under_way: 0, max_batch: MAX_BATCH, good: 0, latency: Duration::ZERO, alarmed: false }
+        Self { queue: VecDeque::new(), under_way: 0, max_batch: MAX_BATCH, good: 0, latency: Duration::ZERO, visit: None }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::kit::*;
 use super::service::{Reply, Service};
-use crate::cache::batch::{Batcher, Ticket};
+use crate::cache::batch::{Batcher, MAX_BATCH, Ticket};
 use crate::cache::drive::Driver;
 use crate::cache::operation::Unwrap;
 use crate::cache::reaper;
@@ -74,8 +74,6 @@ impl Rig {
         }
     }
 }
-
-const GOOD: Option<Option<ErrorKind>> = Some(None);
 
 #[test]
 fn a_key_leaves_at_once_when_nothing_is_under_way_and_with_others_when_something_is() {
@@ -298,4 +296,54 @@ fn what_waits_too_long_is_fetched() {
     assert_eq!(rig.service.sizes(), [1]);
     assert_eq!(next_visit(&rig), Some(0));
     assert_eq!(rig.service.sizes(), [1, 2]);
+}
+
+#[test]
+fn visits_do_not_multiply_with_the_key_encryption_keys() {
+    reaper::note();
+    let rig = Rig::with_source(WITH_REAPER);
+    rig.service.holds();
+    let tags: Vec<_> = (0..12_u32).map(|n| format!("tag{n}")).collect();
+    let mut n = 0..;
+    for tag in &tags {
+        rig.submit(tag, n.next());
+    }
+    let mut most = 0;
+    for round in 0..40 {
+        for tag in &tags {
+            rig.submit(tag, n.next());
+            pass(millis(1));
+        }
+        while let Some(left) = next_visit(&rig) {
+            most = most.max(left);
+            assert!(left <= tags.len(), "{left} visits for {} queues in round {round}", tags.len());
+        }
+        if round % 2 == 1 {
+            (0..rig.service.count()).for_each(|call| rig.answer(call, Reply::Good));
+            assert_eq!(rig.service.under_way(), 0);
+            for tag in &tags {
+                rig.submit(tag, n.next());
+            }
+        }
+    }
+    assert!(most > 0, "nothing waited");
+}
+
+#[test]
+fn nobody_is_sent_to_look_at_a_queue_that_cannot_move() {
+    reaper::note();
+    let rig = Rig::with_source(WITH_REAPER);
+    rig.service.holds();
+    rig.submit("tag", 0..32 * MAX_BATCH as u32);
+    rig.submit("tag", [32 * MAX_BATCH as u32]);
+    pass(secs(2));
+    rig.submit("tag", [32 * MAX_BATCH as u32 + 1]);
+    for _ in 0..10 {
+        if next_visit(&rig).is_none() {
+            rig.answer(3, Reply::Good);
+            assert_eq!(rig.service.sizes()[32..], [2]);
+            return;
+        }
+    }
+    panic!("visits without end");
 }
