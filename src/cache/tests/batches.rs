@@ -347,3 +347,19 @@ fn nobody_is_sent_to_look_at_a_queue_that_cannot_move() {
     }
     panic!("visits without end");
 }
+
+#[test]
+fn a_wrapper_that_panics_has_failed_and_is_not_asked_for_ever() {
+    let rig = Rig::new();
+    rig.service.holds();
+    rig.submit("tag", 0..10);
+    rig.submit("tag", 10..20);
+    rig.service.replies(Reply::Good);
+    rig.answer(0, Reply::Panic);
+    assert!((0..10).all(|n| rig.outcome(n) == Some(Some(ErrorKind::Internal))));
+    rig.all_good(10..20);
+    let reader = super::kit::Rig::new(None);
+    reader.service.replies(Reply::Panic);
+    assert_eq!(reader.read(1).done().err().unwrap().kind(), ErrorKind::Internal);
+    assert_eq!(reader.service.count(), 1);
+}
