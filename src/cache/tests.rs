@@ -4,6 +4,8 @@
 
 #[cfg(not(shuttle))]
 mod batches;
+#[cfg(not(shuttle))]
+mod drives;
 mod kit;
 #[cfg(not(shuttle))]
 mod loads;
