@@ -106,7 +106,10 @@ impl Service {
     async fn reply(&self, op: Op, tag: &KeyId, keys: Vec<Vec<u8>>) -> Result<Arc<Call>> {
         let call = Arc::new(Call { op, tag: tag.id().to_owned(), keys, state: Mutex::default() });
         lock(&self.calls).push(call.clone());
-        lock(&call.state).reply = (*lock(&self.plan))(&call);
+        let planned = (*lock(&self.plan))(&call);
+        if planned.is_some() {
+            lock(&call.state).reply = planned;
+        }
         let _over = Over(&call);
         let reply = poll_fn(|cx| {
             let mut state = lock(&call.state);
