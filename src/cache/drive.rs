@@ -61,6 +61,16 @@ impl Drop for Seat<'_> {
     }
 }
 
+/// Those for whom calls are made. With the last of them go the calls that nobody polls, which would otherwise hold each other, and keys with
+/// them, for ever.
+pub(super) struct Home(pub(super) Arc<Driver>);
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        self.0.abandon();
+    }
+}
+
 impl Wake for Crowd {
     fn wake(self: Arc<Self>) {
         self.wake_by_ref();
@@ -124,6 +134,16 @@ impl Driver {
     pub(super) fn nudge(&self) {
         if self.count.load(Ordering::SeqCst) > 0 {
             while self.advance() {}
+        }
+    }
+
+    /// Drops what no runtime polls.
+    pub(super) fn abandon(&self) {
+        loop {
+            // Dropped outside the lock, as it may leave others behind.
+            let Some(work) = lock(&self.orphans).pop() else { break };
+            self.count.fetch_sub(1, Ordering::SeqCst);
+            drop(work);
         }
     }
 

@@ -363,3 +363,18 @@ fn a_wrapper_that_panics_has_failed_and_is_not_asked_for_ever() {
     assert_eq!(reader.read(1).done().err().unwrap().kind(), ErrorKind::Internal);
     assert_eq!(reader.service.count(), 1);
 }
+
+#[test]
+fn a_call_that_is_dropped_says_so_to_all_who_wait_behind_it() {
+    let rig = Rig::new();
+    rig.service.holds();
+    rig.submit("tag", 0..300);
+    rig.submit("other", [300]);
+    assert_eq!(rig.service.sizes(), [256, 1]);
+    rig.driver.abandon();
+    assert_eq!((rig.answered(), rig.service.under_way(), rig.service.count()), (301, 0, 2));
+    assert!((0..301).all(|n| rig.outcome(n).is_none()));
+    rig.service.replies(Reply::Good);
+    rig.submit("tag", [301]);
+    assert_eq!(rig.outcome(301), Some(None));
+}

@@ -1,11 +1,12 @@
 //! Work that no runtime does, and those who wait for it.
 
 use super::kit::*;
-use super::service::Reply;
-use crate::cache::Outbox;
+use super::service::{Reply, Service};
 use crate::cache::drive::Driver;
 use crate::cache::flight::{Flight, Wait};
 use crate::cache::source::Source;
+use crate::cache::{KeyCache, KeySettings, Keys, Outbox};
+use crate::context::Scope;
 use crate::error::ErrorKind;
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -88,6 +89,27 @@ fn no_wakers_are_left_behind() {
     rig.service.call(0).answer(Reply::Good);
     assert!(stays.done().is_ok());
     assert_eq!(rig.driver.seated(), 0);
+}
+
+#[test]
+fn calls_under_way_and_the_keys_in_them_go_with_their_envelopes() {
+    let service = Arc::new(Service::new("tag"));
+    service.holds();
+    let settings = KeySettings { cache: KeyCache::none(), partition: Vec::new(), pool: None, reuse: None, verify: false };
+    let keys = Arc::new(Keys::new(service.clone(), &Scope::new("s"), SUITE, settings).unwrap());
+    let others = Arc::new(keys.for_scope(&Scope::new("t")).unwrap());
+    let reading = read(keys.loader.clone(), slot("tag", 1), None);
+    let (writing, writing_too) = (keys.clone(), keys.clone());
+    let mut reading = Task::new(reading);
+    let mut writing = Task::new(async move { writing.supply.unique().await });
+    let queued = Task::new(async move { writing_too.supply.unique().await });
+    assert!(reading.pending() && writing.pending());
+    assert_eq!(service.under_way(), 2);
+    drop((reading, writing, queued, keys));
+    assert_eq!(service.under_way(), 2, "the other scope shares the calls");
+    drop(others);
+    assert_eq!(service.under_way(), 0);
+    assert_eq!(Arc::strong_count(&service), 1, "nothing is left of them");
 }
 
 struct Unpark(Thread);
