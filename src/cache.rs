@@ -24,6 +24,8 @@ mod stats;
 mod store;
 mod supply;
 mod sync;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use id::{CacheId, Realm};
 pub(crate) use keys::{KeySettings, Keys};

@@ -22,7 +22,11 @@ use super::sync::{
 use crate::error::{Error, ErrorKind, Result};
 use crate::wrap::{KeyId, KeyWrapper};
 use std::collections::{HashMap, VecDeque};
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 /// Keys in one call at most: what the service's arrays hold, however their size is counted.
@@ -157,6 +161,11 @@ impl<O: Operation> Batcher<O> {
         self.0.start(departures);
     }
 
+    #[cfg(test)]
+    pub(super) fn lanes(&self) -> usize {
+        lock(&self.0.lanes).len()
+    }
+
     pub(super) fn stats(&self) -> BatchStats {
         self.0.counters.stats()
     }
@@ -260,7 +269,8 @@ impl<O: Operation> Landing<O> {
     async fn fly(self, departure: Departure<O>) {
         let Departure { key, inputs, tickets, whole } = departure;
         let (inner, len) = (&self.inner, inputs.len());
-        let result = inner.operation.call(&*inner.wrapper, &inputs).await.and_then(|results| match results.len() == len {
+        let call = async { inner.operation.call(&*inner.wrapper, &inputs).await };
+        let result = caught(call).await.and_then(|results| match results.len() == len {
             true => Ok(results),
             false => Err(Error::new(ErrorKind::Internal, format!("the key wrapper returned {} results for {len} keys", results.len()))),
         });
@@ -306,6 +316,14 @@ impl<O: Operation> Landing<O> {
             lane.latency = if lane.latency.is_zero() { latency } else { (lane.latency * 3 + latency) / 4 };
         }
     }
+}
+
+/// A panic of the wrapper is an answer too. If it were none, those who wait would ask again, and again.
+async fn caught<T>(call: impl Future<Output = Result<T>>) -> Result<T> {
+    let mut call = pin!(call);
+    let poll =
+        poll_fn(|cx| catch_unwind(AssertUnwindSafe(|| call.as_mut().poll(cx))).map_or_else(|_| Poll::Ready(None), |poll| poll.map(Some)));
+    poll.await.unwrap_or_else(|| Err(Error::new(ErrorKind::Internal, "the key wrapper panicked")))
 }
 
 impl<O: Operation> Drop for Landing<O> {

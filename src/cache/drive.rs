@@ -10,6 +10,7 @@ use super::sync::{
     lock,
 };
 use crate::wrap::BoxFuture;
+use std::collections::BTreeMap;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
@@ -26,12 +27,48 @@ pub(super) struct Driver {
     crowd: Arc<Crowd>,
 }
 
-/// Everyone who has to look again when a call can go on.
+/// Everyone who has to look again when a call can go on, or a new one is there.
 #[derive(Default)]
 struct Crowd {
-    wakers: Mutex<Vec<Waker>>,
+    wakers: Mutex<BTreeMap<u64, Waker>>,
     /// Counts the times it was woken.
     times: AtomicU64,
+    seats: AtomicU64,
+}
+
+/// The place of one who waits among the others.
+struct Seat<'a> {
+    crowd: &'a Crowd,
+    number: u64,
+}
+
+impl Crowd {
+    fn seat(&self) -> Seat<'_> {
+        Seat { crowd: self, number: self.seats.fetch_add(1, Ordering::Relaxed) }
+    }
+}
+
+impl Seat<'_> {
+    fn take(&self, waker: &Waker) {
+        lock(&self.crowd.wakers).insert(self.number, waker.clone());
+    }
+}
+
+impl Drop for Seat<'_> {
+    fn drop(&mut self) {
+        // Dropped outside the lock, as it may be the last hold of a task.
+        let _waker = lock(&self.crowd.wakers).remove(&self.number);
+    }
+}
+
+/// Those for whom calls are made. With the last of them go the calls that nobody polls, which would otherwise hold each other, and keys with
+/// them, for ever.
+pub(super) struct Home(pub(super) Arc<Driver>);
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        self.0.abandon();
+    }
 }
 
 impl Wake for Crowd {
@@ -42,7 +79,7 @@ impl Wake for Crowd {
     fn wake_by_ref(self: &Arc<Self>) {
         self.times.fetch_add(1, Ordering::SeqCst);
         let wakers = std::mem::take(&mut *lock(&self.wakers));
-        wakers.into_iter().for_each(Waker::wake);
+        wakers.into_values().for_each(Waker::wake);
     }
 }
 
@@ -76,13 +113,16 @@ impl Driver {
 
     /// Waits for `wanted`, and polls meanwhile what no runtime polls.
     pub(super) async fn wait<F: Future>(&self, wanted: F) -> F::Output {
-        let mut wanted = pin!(wanted);
+        let (mut wanted, seat) = (pin!(wanted), self.crowd.seat());
         poll_fn(|cx| {
             loop {
                 if let Poll::Ready(output) = wanted.as_mut().poll(cx) {
                     return Poll::Ready(output);
                 }
-                if !self.advance(cx) {
+                // Before the look at what there is to poll: what comes after that look wakes this one. Where there is nothing, too, as what is
+                // wanted may be on its way here in another thread, which goes away once it has brought it.
+                seat.take(cx.waker());
+                if !self.advance() {
                     return Poll::Pending;
                 }
             }
@@ -93,20 +133,29 @@ impl Driver {
     /// Goes as far as it gets without waiting: for work that nobody waits for, where no runtime does it.
     pub(super) fn nudge(&self) {
         if self.count.load(Ordering::SeqCst) > 0 {
-            while self.advance(&Context::from_waker(Waker::noop())) {}
+            while self.advance() {}
         }
     }
 
+    /// Drops what no runtime polls.
+    pub(super) fn abandon(&self) {
+        loop {
+            // Dropped outside the lock, as it may leave others behind.
+            let Some(work) = lock(&self.orphans).pop() else { break };
+            self.count.fetch_sub(1, Ordering::SeqCst);
+            drop(work);
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn seated(&self) -> usize {
+        lock(&self.crowd.wakers).len()
+    }
+
     /// Polls every orphan once. Whether one of them ended.
-    fn advance(&self, cx: &Context<'_>) -> bool {
+    fn advance(&self) -> bool {
         if self.count.load(Ordering::SeqCst) == 0 {
             return false;
-        }
-        {
-            let mut wakers = lock(&self.crowd.wakers);
-            if !wakers.iter().any(|waker| waker.will_wake(cx.waker())) {
-                wakers.push(cx.waker().clone());
-            }
         }
         let crowd = Waker::from(self.crowd.clone());
         let mut ended = false;

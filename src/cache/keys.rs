@@ -1,7 +1,7 @@
 //! Everything that one envelope asks of key service, cache and pool, joined.
 
 use super::batch::{Batcher, Ticket};
-use super::drive::Driver;
+use super::drive::{Driver, Home};
 use super::flight::{Flight, Wait};
 use super::limits::{PoolLimits, ReuseLimits};
 use super::operation::{Rewrap, Unwrap, Wrap};
@@ -31,7 +31,7 @@ pub(crate) struct Keys {
     pub(crate) supply: Supply,
     wrap: Batcher<Wrap>,
     rewrap: Batcher<Rewrap>,
-    driver: Arc<Driver>,
+    home: Arc<Home>,
     settings: KeySettings,
     wrapper: Arc<dyn KeyWrapper>,
 }
@@ -44,13 +44,13 @@ impl Keys {
             Batcher::new(Unwrap, wrapper.clone(), driver.clone(), source),
             Batcher::new(Rewrap, wrapper.clone(), driver.clone(), source),
         );
-        Self::join(wrapper, scope, suite, settings, batchers, driver)
+        Self::join(wrapper, scope, suite, settings, batchers, Arc::new(Home(driver)))
     }
 
     /// Keys for another scope, which share calls and cache with these.
     pub(crate) fn for_scope(&self, scope: &Scope) -> Result<Self> {
         let batchers = (self.wrap.clone(), self.loader.batcher.clone(), self.rewrap.clone());
-        Self::join(self.wrapper.clone(), scope, self.loader.suite, self.settings.clone(), batchers, self.driver.clone())
+        Self::join(self.wrapper.clone(), scope, self.loader.suite, self.settings.clone(), batchers, self.home.clone())
     }
 
     fn join(
@@ -59,8 +59,9 @@ impl Keys {
         suite: u16,
         settings: KeySettings,
         (wrap, unwrap, rewrap): (Batcher<Wrap>, Batcher<Unwrap>, Batcher<Rewrap>),
-        driver: Arc<Driver>,
+        home: Arc<Home>,
     ) -> Result<Self> {
+        let driver = &home.0;
         let loader = Loader {
             cache: settings.cache.clone(),
             batcher: unwrap,
@@ -78,7 +79,7 @@ impl Keys {
             counters: Arc::new(PoolCounters::default()),
         };
         let supply = Supply::new(mint, settings.pool.clone(), settings.reuse.clone())?;
-        Ok(Self { loader, supply, wrap, rewrap, driver, settings, wrapper })
+        Ok(Self { loader, supply, wrap, rewrap, home, settings, wrapper })
     }
 
     /// Wraps each key anew, in as few calls as there can be.
@@ -92,7 +93,7 @@ impl Keys {
         let mut results = Vec::with_capacity(keys.len());
         for flight in flights {
             let lost = || Err(Error::new(ErrorKind::Unavailable, "the runtime that called the key service is gone: try again"));
-            results.push(self.driver.wait(Wait::new(flight)).await.unwrap_or_else(lost));
+            results.push(self.home.0.wait(Wait::new(flight)).await.unwrap_or_else(lost));
         }
         results
     }

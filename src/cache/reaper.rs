@@ -56,6 +56,8 @@ pub(super) fn no_sooner(at: Instant, now: Instant) -> Instant {
 
 /// Has `whom` visited at that time, unless it is gone by then.
 pub(super) fn visit(at: Instant, whom: Weak<dyn Due>) {
+    #[cfg(test)]
+    let Some(whom) = note::take(at, whom) else { return };
     if let Some(reaper) = REAPER.get() {
         let mut queue = reaper.queue.lock().unwrap_or_else(PoisonError::into_inner);
         let first = queue.peek().is_none_or(|Reverse(next)| at < next.at);
@@ -65,6 +67,41 @@ pub(super) fn visit(at: Instant, whom: Weak<dyn Due>) {
         }
     }
 }
+
+/// For tests with a clock of their own: visits are written down and not made.
+#[cfg(test)]
+mod note {
+    use super::{Due, Instant, Weak};
+    use std::cell::RefCell;
+
+    type Visits = Vec<(Instant, Weak<dyn Due>)>;
+
+    thread_local! {
+        static NOTED: RefCell<Option<Visits>> = const { RefCell::new(None) };
+    }
+
+    /// Begins to write down what this thread asks for.
+    pub(in super::super) fn note() {
+        NOTED.set(Some(Vec::new()));
+    }
+
+    pub(in super::super) fn noted<T>(look: impl FnOnce(&mut Visits) -> T) -> T {
+        NOTED.with_borrow_mut(|visits| look(visits.as_mut().expect("nothing is noted")))
+    }
+
+    pub(super) fn take(at: Instant, whom: Weak<dyn Due>) -> Option<Weak<dyn Due>> {
+        NOTED.with_borrow_mut(|visits| match visits {
+            Some(visits) => {
+                visits.push((at, whom));
+                None
+            }
+            None => Some(whom),
+        })
+    }
+}
+
+#[cfg(test)]
+pub(super) use note::{note, noted};
 
 impl Reaper {
     fn run(&self) {

@@ -185,7 +185,9 @@ impl Shared {
     pub(super) fn land(self: &Arc<Self>, id: CacheId, flight: &Arc<Flight<Answer>>, loaded: Loaded, outcome: Option<Result<DataKey>>) {
         let answer = match outcome {
             None => {
-                lock(&self.state).landed(&id, flight);
+                let mut state = lock(&self.state);
+                state.landed(&id, flight);
+                state.unanswered(&id, (self.source.now)());
                 None
             }
             Some(Ok(key)) => Some(Ok(Answer::Key(self.keep(id, flight, key, loaded)))),
@@ -211,7 +213,7 @@ impl Shared {
         let mut state = lock(&self.state);
         let state = &mut *state;
         let now = (self.source.now)();
-        state.landed(&id, flight);
+        let current = state.landed(&id, flight);
         match Failure::of(error.kind()) {
             Failure::Outage => {
                 return match state.store.as_mut().and_then(|store| store.unreachable(&id, &error, now)) {
@@ -219,7 +221,10 @@ impl Shared {
                     None => Err(error),
                 };
             }
-            Failure::Own => return Err(error),
+            Failure::Own => {
+                state.unanswered(&id, now);
+                return Err(error);
+            }
             Failure::OfKey | Failure::OfFamily => {}
         }
         let denied = match &mut state.store {
@@ -231,7 +236,8 @@ impl Shared {
             self.counters.denied.by(denied);
             observe::dropped(denied, "denied");
         }
-        if let Some(until) = now.checked_add(REFUSED) {
+        // After `forget_keys` the service is asked, whatever it said before.
+        if current && let Some(until) = now.checked_add(REFUSED) {
             state.refusals.put(id, (until, error.clone()));
         }
         Err(error)
@@ -289,6 +295,12 @@ impl State {
         let flight = Arc::new(Flight::new());
         self.flights.insert(*id, UnderWay { flight: flight.clone(), tag: family.key.id().into() });
         flight
+    }
+
+    fn unanswered(&mut self, id: &CacheId, now: Instant) {
+        if let Some(store) = &mut self.store {
+            store.unanswered(id, now);
+        }
     }
 
     /// Takes `flight` off the list of what is under way. False if it is not on it: what it brings was forgotten before it came.

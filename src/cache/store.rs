@@ -65,6 +65,14 @@ struct Entry {
     quiet: Option<(Instant, Error)>,
 }
 
+impl Entry {
+    fn put_off(&mut self, now: Instant, limits: &CacheLimits) {
+        if now < self.expires && limits.refresh_after.is_some() {
+            self.refresh_at = now.checked_add(QUIET);
+        }
+    }
+}
+
 /// What a look-up found.
 pub(super) enum Found {
     Fresh {
@@ -170,11 +178,16 @@ impl Store {
         if entry.gone <= now {
             return None;
         }
-        if now < entry.expires {
-            entry.refresh_at = now.checked_add(QUIET);
-        }
+        entry.put_off(now, &self.limits);
         entry.quiet = now.checked_add(QUIET).map(|until| (until, error.clone()));
         Some((entry.key.clone(), entry.asked))
+    }
+
+    /// A question came to nothing that says anything of the key or the service: one in use is asked for again in a moment.
+    pub(super) fn unanswered(&mut self, id: &CacheId, now: Instant) {
+        if let Some(entry) = self.keys.peek_mut(id) {
+            entry.put_off(now, &self.limits);
+        }
     }
 
     pub(super) fn remove(&mut self, id: &CacheId) -> bool {

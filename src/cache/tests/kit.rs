@@ -1,0 +1,225 @@
+//! A clock, an executor and a set-up for tests.
+
+#![allow(dead_code)]
+
+use super::super::batch::Batcher;
+use super::super::drive::Driver;
+use super::super::limits::{CacheLimits, PoolLimits, ReuseLimits};
+use super::super::load::{Loader, Outbox};
+use super::super::operation::{Unwrap, Wrap};
+use super::super::pool::{Mint, Pool};
+use super::super::reuse::Reuse;
+use super::super::source::Source;
+use super::super::stats::PoolCounters;
+use super::super::store::{CachedKey, Store};
+use super::super::{CacheId, KeyCache, Realm};
+use super::service::Service;
+use crate::context::Scope;
+use crate::error::Result;
+use crate::wrap::{KeyId, Provider, WrappedKey, ZoneHint};
+use std::cell::Cell;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::{Duration, Instant};
+
+pub(super) const SUITE: u16 = 1;
+
+pub(super) const fn secs(secs: u64) -> Duration {
+    Duration::from_secs(secs)
+}
+
+pub(super) const fn millis(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+pub(super) const fn nanos(nanos: u64) -> Duration {
+    Duration::from_nanos(nanos)
+}
+
+static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+thread_local! {
+    static PASSED: Cell<Duration> = const { Cell::new(Duration::ZERO) };
+    static CHANCE: Cell<u64> = const { Cell::new(0) };
+}
+
+/// Time that passes only when a test says so, and no jitter unless it says so; for each thread.
+pub(super) const SOURCE: Source = Source { now, random: || CHANCE.get(), real: false };
+
+pub(super) fn now() -> Instant {
+    *START + PASSED.get()
+}
+
+pub(super) fn pass(time: Duration) {
+    PASSED.set(PASSED.get() + time);
+}
+
+pub(super) fn set_chance(chance: u64) {
+    CHANCE.set(chance);
+}
+
+pub(super) type Read = Result<(CacheId, Arc<CachedKey>)>;
+
+/// Looks for a key as an envelope does.
+pub(super) async fn read(loader: Loader, slot: WrappedKey, max_age: Option<Duration>) -> Read {
+    let mut outbox = Outbox::default();
+    let id = loader.id(&slot);
+    let asked = loader.ask(&slot, id, max_age, &mut outbox);
+    loader.send(outbox);
+    Ok((id, loader.wait(asked, &slot, max_age).await?))
+}
+
+/// The number of the key that was read.
+pub(super) fn number(read: &Read) -> u32 {
+    super::service::number(&read.as_ref().expect("a key").1.key)
+}
+
+/// A future with a waker of its own.
+pub(super) struct Task<T> {
+    future: Option<Pin<Box<dyn Future<Output = T>>>>,
+    woken: Arc<Woken>,
+    pub(super) output: Option<T>,
+}
+
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+impl<T> Task<T> {
+    /// Polled once, as a task is that a runtime has just got.
+    pub(super) fn new(future: impl Future<Output = T> + 'static) -> Self {
+        let mut task = Self { future: Some(Box::pin(future)), woken: Arc::new(Woken(AtomicBool::new(true))), output: None };
+        task.run();
+        task
+    }
+
+    /// Polls for as long as it is woken. Whether it ended.
+    pub(super) fn run(&mut self) -> bool {
+        while let Some(future) = &mut self.future
+            && self.woken.0.swap(false, Ordering::SeqCst)
+        {
+            let waker = Waker::from(self.woken.clone());
+            if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
+                (self.future, self.output) = (None, Some(output));
+            }
+        }
+        self.output.is_some()
+    }
+
+    pub(super) fn pending(&mut self) -> bool {
+        !self.run()
+    }
+
+    #[track_caller]
+    pub(super) fn done(mut self) -> T {
+        self.run();
+        self.output.take().expect("the future has not ended, or was not woken")
+    }
+}
+
+/// Runs all of them until none is woken any more. How many ended.
+pub(super) fn run_all<T>(tasks: &mut [Task<T>]) -> usize {
+    loop {
+        let woken = tasks.iter().any(|task| task.future.is_some() && task.woken.0.load(Ordering::SeqCst));
+        let ended = tasks.iter_mut().filter_map(|task| task.run().then_some(())).count();
+        if !woken {
+            return ended;
+        }
+    }
+}
+
+/// One process: a key service, a cache, and readers and writers that use both.
+pub(super) struct Rig {
+    pub(super) service: Arc<Service>,
+    pub(super) cache: KeyCache,
+    pub(super) driver: Arc<Driver>,
+    pub(super) unwrap: Batcher<Unwrap>,
+    pub(super) source: Source,
+}
+
+impl Rig {
+    pub(super) fn new(limits: Option<CacheLimits>) -> Self {
+        Self::with_source(limits, SOURCE)
+    }
+
+    pub(super) fn with_source(limits: Option<CacheLimits>, source: Source) -> Self {
+        let (service, driver) = (Arc::new(Service::new("tag")), Arc::new(Driver::default()));
+        let unwrap = Batcher::new(Unwrap, service.clone(), driver.clone(), source);
+        let cache = KeyCache::with(limits.map(Store::new), source);
+        Self { service, cache, driver, unwrap, source }
+    }
+
+    pub(super) fn reader(&self, partition: &str, scope: &str) -> Loader {
+        let scope = Scope::new(scope);
+        Loader {
+            cache: self.cache.clone(),
+            batcher: self.unwrap.clone(),
+            driver: self.driver.clone(),
+            realm: Realm::new(partition.as_bytes(), ZoneHint::None, &scope, SUITE),
+            scope,
+            suite: SUITE,
+        }
+    }
+
+    /// Starts to look for key `n` under `tag` with the usual reader.
+    pub(super) fn read(&self, n: u32) -> Task<Read> {
+        self.read_of("tag", n, None)
+    }
+
+    pub(super) fn read_of(&self, tag: &str, n: u32, max_age: Option<Duration>) -> Task<Read> {
+        Task::new(read(self.reader("p", "s"), slot(tag, n), max_age))
+    }
+
+    /// Reads a key that has to be there without a call.
+    #[track_caller]
+    pub(super) fn hit(&self, n: u32) -> Arc<CachedKey> {
+        let before = self.service.count();
+        let key = self.read(n).done().expect("a key").1;
+        assert_eq!(self.service.count(), before, "the service was asked");
+        key
+    }
+
+    /// Reads a key that has to be there, whatever is asked in the background.
+    #[track_caller]
+    pub(super) fn hit_and(&self, n: u32) {
+        assert!(self.read(n).done().is_ok());
+    }
+
+    pub(super) fn mint(&self, verify: bool) -> Mint {
+        Mint {
+            batcher: Batcher::new(Wrap { verify }, self.service.clone(), self.driver.clone(), self.source),
+            driver: self.driver.clone(),
+            scope: Scope::new("s"),
+            suite: SUITE,
+            source: self.source,
+            counters: Arc::new(PoolCounters::default()),
+        }
+    }
+
+    pub(super) fn pool(&self, limits: Option<PoolLimits>) -> Arc<Pool> {
+        Arc::new(Pool::new(self.mint(false), limits).unwrap())
+    }
+
+    pub(super) fn reuse(&self, limits: ReuseLimits) -> Arc<Reuse> {
+        Arc::new(Reuse::new(self.mint(false), limits).unwrap())
+    }
+}
+
+pub(super) fn key_id(tag: &str) -> KeyId {
+    KeyId::new(Provider::NcpKms, ZoneHint::None, tag).unwrap()
+}
+
+/// Key number `n`, wrapped under version 1 of `tag` for scope "s".
+pub(super) fn slot(tag: &str, n: u32) -> WrappedKey {
+    slot_of(tag, n, 1, "s")
+}
+
+pub(super) fn slot_of(tag: &str, n: u32, version: u32, scope: &str) -> WrappedKey {
+    super::service::wrapped(&key_id(tag), version, &super::service::payload(n, scope))
+}
