@@ -8,6 +8,7 @@
 mod common;
 
 mod calls;
+mod policies;
 
 use common::message_under;
 use ncp_envelope::emulator::{Emulator, RecordedRequest};
