@@ -8,6 +8,8 @@
 mod common;
 
 mod calls;
+mod ends;
+mod outage;
 mod policies;
 
 use common::message_under;
