@@ -38,7 +38,7 @@ pub(crate) struct Keys {
 
 impl Keys {
     pub(crate) fn new(wrapper: Arc<dyn KeyWrapper>, scope: &Scope, suite: u16, settings: KeySettings) -> Result<Self> {
-        let (driver, source) = (Arc::new(Driver::default()), Source::REAL);
+        let (driver, source) = (settings.cache.0.driver.clone(), Source::REAL);
         let batchers = (
             Batcher::new(Wrap { verify: settings.verify }, wrapper.clone(), driver.clone(), source),
             Batcher::new(Unwrap, wrapper.clone(), driver.clone(), source),

@@ -11,6 +11,7 @@ mod calls;
 mod ends;
 mod outage;
 mod policies;
+mod runtimes;
 
 use common::message_under;
 use ncp_envelope::emulator::{Emulator, RecordedRequest};
