@@ -426,13 +426,13 @@ mod service {
             let seen = || wrapper.seen.lock().unwrap().clone();
             // What the client sends is its own memory. What it receives stays, as text, in the read buffer of the HTTP library until that
             // is written over, so that is not looked for.
-            let sent = || search(&seen().iter().map(Hidden::base64).collect::<Vec<_>>());
+            let as_text = || seen().iter().map(Hidden::base64).collect::<Vec<_>>();
             let message = write(&running, &Envelope::builder(wrapper.clone()).build().unwrap());
             nowhere("wrapped by the service", &seen());
-            assert!(sent().is_empty());
+            nowhere("sent to the service", &as_text());
             let envelope = Envelope::builder(wrapper.clone()).cache(CacheLimits::new(HOUR)).build().unwrap();
             read(&running, &envelope, &message);
-            assert_eq!(search(&seen()).len(), 1);
+            assert!(!search(&seen()).is_empty());
             envelope.forget_keys();
             nowhere("unwrapped by the service", &seen());
             let pooled = Envelope::builder(wrapper.clone()).pool(PoolLimits::new(HOUR)).build().unwrap();

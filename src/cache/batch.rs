@@ -267,6 +267,8 @@ impl<O: Operation> Landing<O> {
         match result {
             Ok(results) => {
                 inner.learn(&key, len, whole.as_deref());
+                // Payloads are wiped before anyone goes on with what became of them.
+                drop(inputs);
                 for (ticket, result) in tickets.into_iter().zip(results) {
                     ticket.answer(Ok(result));
                 }
