@@ -17,7 +17,8 @@ use zeroize::Zeroizing;
 /// Encrypts and decrypts under one key-encryption key and one scope. Cheap to clone; clones share the cache, the pool and the calls to the key service.
 ///
 /// Every message has a data key of its own, made here and wrapped by the key service, unless [`reuse`](EnvelopeBuilder::reuse) says otherwise.
-/// Callers that need keys at the same time share calls: up to 256 keys go through one.
+/// Callers that need keys at the same time share calls: up to 256 keys go through one. With tokio, a call is a task of the runtime that it was
+/// begun on, so a runtime that others share calls with has to go on running, or be dropped.
 ///
 /// ```
 /// use ncp_envelope::{DataKey, DecryptPolicy, EncryptionContext, Envelope, LocalKeyWrapper};
@@ -213,7 +214,8 @@ impl Envelope {
         self.0.keys.rewrap(keys).await
     }
 
-    /// Wipes every data key in memory: those in the cache, for all who share it, those kept for writing, and those that are on their way.
+    /// Wipes every data key in memory: those in the cache, for all who share it, and those kept for writing in this scope. Those that are in a call
+    /// are wiped when it comes back, and those that a caller uses at this moment when it is done.
     pub fn forget_keys(&self) {
         self.0.keys.forget();
     }

@@ -5,7 +5,7 @@
 //!
 //! Promises: every ticket is answered exactly once, with its own key's result or, if the work was dropped, with the word that it was;
 //! keys under different key-encryption keys never share a call, so a denial of one says nothing of the other; a batch refused for what may
-//! be one bad key in it is cut in two until the bad one is alone; a batch that only went through in halves was too large, and the next are
+//! be one bad key in it is cut in two until the bad one is alone, and one refused for what may be one version of the key, by versions; a batch that only went through in halves was too large, and the next are
 //! smaller. Knows wrapped keys and payloads, and nothing of caches.
 
 use super::drive::Driver;
@@ -108,6 +108,9 @@ struct Departure<O: Operation> {
     /// The batch that this is a half of.
     whole: Option<Arc<Whole>>,
 }
+
+/// Part of a batch: keys, and where each one's result goes.
+type Part<O> = (Vec<<O as Operation>::In>, Vec<Ticket<<O as Operation>::Out>>);
 
 struct Whole {
     len: usize,
@@ -278,27 +281,49 @@ impl<O: Operation> Landing<O> {
         match result {
             Ok(results) => {
                 inner.learn(&key, len, whole.as_deref());
+                // Payloads are wiped before anyone goes on with what became of them.
+                drop(inputs);
                 for (ticket, result) in tickets.into_iter().zip(results) {
                     ticket.answer(Ok(result));
                 }
             }
-            Err(error) if len > 1 && may_be_one_key(error.kind()) => self.split(key, inputs, tickets),
+            Err(error) if len > 1 && may_be_one_key(error.kind()) => self.halve(key, inputs, tickets),
+            Err(error)
+                if error.kind() == ErrorKind::KeyUnusable && inputs.iter().any(|input| O::version(input) != O::version(&inputs[0])) =>
+            {
+                self.sort(key, inputs, tickets);
+            }
             Err(error) => tickets.into_iter().for_each(|ticket| ticket.answer(Err(error.clone()))),
         }
     }
 
     /// Both halves at once, so that the good keys wait for no more calls than the logarithm of the batch.
-    fn split(&self, key: KeyId, mut inputs: Vec<O::In>, mut tickets: Vec<Ticket<O::Out>>) {
-        self.inner.counters.splits.add();
+    fn halve(&self, key: KeyId, mut inputs: Vec<O::In>, mut tickets: Vec<Ticket<O::Out>>) {
         let whole = Arc::new(Whole { len: inputs.len(), good_halves: AtomicUsize::new(0) });
         let half = inputs.len() / 2;
-        let (other_inputs, other_tickets) = (inputs.split_off(half), tickets.split_off(half));
-        if let Some(lane) = lock(&self.inner.lanes).get_mut(&key) {
-            lane.under_way += 2;
+        let other = (inputs.split_off(half), tickets.split_off(half));
+        self.again(key, [(inputs, tickets), other], Some(&whole));
+    }
+
+    /// The keys of each version on their own: one version of a key can be disabled while the others serve.
+    fn sort(&self, key: KeyId, inputs: Vec<O::In>, tickets: Vec<Ticket<O::Out>>) {
+        let mut versions: HashMap<Option<u32>, Part<O>> = HashMap::new();
+        for (input, ticket) in inputs.into_iter().zip(tickets) {
+            let (inputs, tickets) = versions.entry(O::version(&input)).or_default();
+            inputs.push(input);
+            tickets.push(ticket);
         }
-        let halves = [(inputs, tickets), (other_inputs, other_tickets)];
-        let halves = halves.map(|(inputs, tickets)| Departure { key: key.clone(), inputs, tickets, whole: Some(whole.clone()) });
-        self.inner.start(halves.into());
+        self.again(key, versions.into_values(), None);
+    }
+
+    fn again(&self, key: KeyId, parts: impl IntoIterator<Item = Part<O>>, whole: Option<&Arc<Whole>>) {
+        self.inner.counters.splits.add();
+        let departure = |(inputs, tickets)| Departure { key: key.clone(), inputs, tickets, whole: whole.cloned() };
+        let departures: Vec<_> = parts.into_iter().map(departure).collect();
+        if let Some(lane) = lock(&self.inner.lanes).get_mut(&key) {
+            lane.under_way += departures.len();
+        }
+        self.inner.start(departures);
     }
 
     fn count(&self, len: usize, error: Option<&Error>) {

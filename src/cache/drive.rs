@@ -98,9 +98,13 @@ impl Driver {
     /// As [`start`](Self::start), from a thread that is nobody's.
     pub(super) fn start_from_afar(&self, work: impl Future<Output = ()> + Send + 'static) {
         #[cfg(all(any(feature = "tokio", feature = "kms", feature = "emulator"), not(shuttle)))]
-        if let Some(runtime) = lock(&self.last).clone() {
-            runtime.spawn(work);
-            return;
+        {
+            // Not under the lock: a runtime that was shut down drops the work at once, and with it whatever that holds.
+            let last = lock(&self.last).clone();
+            if let Some(runtime) = last {
+                runtime.spawn(work);
+                return;
+            }
         }
         self.adopt(work);
     }

@@ -1,7 +1,7 @@
 //! Everything that one envelope asks of key service, cache and pool, joined.
 
 use super::batch::{Batcher, Ticket};
-use super::drive::{Driver, Home};
+use super::drive::Home;
 use super::flight::{Flight, Wait};
 use super::limits::{PoolLimits, ReuseLimits};
 use super::operation::{Rewrap, Unwrap, Wrap};
@@ -38,7 +38,7 @@ pub(crate) struct Keys {
 
 impl Keys {
     pub(crate) fn new(wrapper: Arc<dyn KeyWrapper>, scope: &Scope, suite: u16, settings: KeySettings) -> Result<Self> {
-        let (driver, source) = (Arc::new(Driver::default()), Source::REAL);
+        let (driver, source) = (settings.cache.0.driver.clone(), Source::REAL);
         let batchers = (
             Batcher::new(Wrap { verify: settings.verify }, wrapper.clone(), driver.clone(), source),
             Batcher::new(Unwrap, wrapper.clone(), driver.clone(), source),

@@ -14,6 +14,9 @@ pub(super) trait Operation: Send + Sync + 'static {
     /// The key-encryption key whose limit a call counts towards.
     fn key<'a>(input: &'a Self::In, wrapper: &'a dyn KeyWrapper) -> &'a KeyId;
 
+    /// The version of that key, where the input tells it.
+    fn version(input: &Self::In) -> Option<u32>;
+
     fn call<'a>(&'a self, wrapper: &'a dyn KeyWrapper, batch: &'a [Self::In]) -> BoxFuture<'a, Result<Vec<Self::Out>>>;
 }
 
@@ -30,6 +33,10 @@ impl Operation for Wrap {
 
     fn key<'a>(_: &'a KeyPayload, wrapper: &'a dyn KeyWrapper) -> &'a KeyId {
         wrapper.key_id()
+    }
+
+    fn version(_: &KeyPayload) -> Option<u32> {
+        None
     }
 
     fn call<'a>(&'a self, wrapper: &'a dyn KeyWrapper, batch: &'a [KeyPayload]) -> BoxFuture<'a, Result<Vec<WrappedKey>>> {
@@ -63,6 +70,10 @@ impl Operation for Unwrap {
         input.key_id()
     }
 
+    fn version(input: &WrappedKey) -> Option<u32> {
+        input.key_version()
+    }
+
     fn call<'a>(&'a self, wrapper: &'a dyn KeyWrapper, batch: &'a [WrappedKey]) -> BoxFuture<'a, Result<Vec<KeyPayload>>> {
         wrapper.unwrap_keys(batch)
     }
@@ -78,6 +89,10 @@ impl Operation for Rewrap {
 
     fn key<'a>(input: &'a WrappedKey, _: &'a dyn KeyWrapper) -> &'a KeyId {
         input.key_id()
+    }
+
+    fn version(input: &WrappedKey) -> Option<u32> {
+        input.key_version()
     }
 
     fn call<'a>(&'a self, wrapper: &'a dyn KeyWrapper, batch: &'a [WrappedKey]) -> BoxFuture<'a, Result<Vec<WrappedKey>>> {

@@ -1,5 +1,6 @@
 //! The cache that envelopes share: what is kept, what is under way, and what was refused.
 
+use super::drive::Driver;
 use super::flight::Flight;
 use super::id::Family;
 use super::limits::CacheLimits;
@@ -43,6 +44,8 @@ pub(super) struct Shared {
     state: Mutex<State>,
     pub(super) counters: CacheCounters,
     pub(super) source: Source,
+    /// Of all who share the cache: one's question may be what another one waits for, who then has to be able to poll it.
+    pub(super) driver: Arc<Driver>,
 }
 
 struct State {
@@ -98,7 +101,7 @@ impl KeyCache {
 
     pub(super) fn with(store: Option<Store>, source: Source) -> Self {
         let state = State { store, flights: HashMap::new(), refusals: LruCache::new(MAX_REFUSALS), floors: HashMap::new(), visit: None };
-        Self(Arc::new(Shared { state: Mutex::new(state), counters: CacheCounters::default(), source }))
+        Self(Arc::new(Shared { state: Mutex::new(state), counters: CacheCounters::default(), source, driver: Arc::default() }))
     }
 
     /// Drops every key, in all partitions. What is being asked for now is not kept when it comes.

@@ -95,7 +95,7 @@ counters! {
     keys,
     /// Most keys in one call.
     largest,
-    /// Batches cut in two and tried again, because the service refused them whole.
+    /// Batches cut into parts and tried again, because the service refused them whole.
     splits,
     /// Microseconds that all calls took together, from leaving the queue to the answer.
     micros,

@@ -1,0 +1,456 @@
+//! Searches the memory of this process for data keys: they are there while they may be, and nowhere once they may not.
+//!
+//! A program of its own, because nothing else may hold a key meanwhile. The test knows each key only as what it is
+//! after a mask, and takes the mask off one byte at a time.
+
+#![cfg(target_os = "linux")]
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
+
+use ncp_envelope::wrap::{BoxFuture, KeyPayload, Provider, ZoneHint};
+use ncp_envelope::{
+    CacheLimits, DecryptPolicy, EncryptOptions, Envelope, EnvelopeBuilder, KeyId, KeyWrapper, PoolLimits, Result, ReuseLimits, WrappedKey,
+};
+use std::fmt;
+use std::fs::{File, read_to_string};
+use std::hint::black_box;
+use std::os::unix::fs::FileExt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::runtime::{Builder, Runtime};
+
+const KEY_LEN: usize = 32;
+const PAYLOAD_LEN: usize = 80;
+const KEY_AT: usize = PAYLOAD_LEN - KEY_LEN;
+const HOUR: Duration = Duration::from_secs(3_600);
+/// Time enough for a search or two on a busy machine; where it was not, the step is made once more.
+const SHORT: Duration = Duration::from_secs(3);
+
+/// No two bytes at a key's places are the same, and none is zero.
+fn mask(at: usize) -> u8 {
+    black_box((at as u8).wrapping_mul(151) ^ 0xA5)
+}
+
+/// A text that is to be found or not, masked.
+#[derive(Debug, Clone)]
+struct Hidden(Vec<u8>);
+
+impl Hidden {
+    /// The data key in a payload.
+    #[cfg(feature = "cli")]
+    fn of(payload: &[u8]) -> Self {
+        Self((0..KEY_LEN).map(|at| payload[KEY_AT + at] ^ mask(at)).collect())
+    }
+
+    fn byte(&self, at: usize) -> u8 {
+        self.0[at] ^ mask(at)
+    }
+
+    /// The same as base64 writes it behind the 48 bytes in front of it, which are no part of any letter; without the last two bytes, which
+    /// share letters with the padding.
+    #[cfg(feature = "cli")]
+    fn base64(&self) -> Self {
+        const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+        let letter = |at: usize| {
+            let (byte, shift) = (at * 6 / 8, at * 6 % 8);
+            let pair = u16::from(self.byte(byte)) << 8 | u16::from(self.byte(byte + 1));
+            ALPHABET[usize::from(pair >> (10 - shift) & 63)]
+        };
+        Self((0..40).map(|at| letter(at) ^ mask(at)).collect())
+    }
+
+    fn padded(&self, pad: u8) -> Self {
+        Self(self.0.iter().map(|byte| byte ^ pad).collect())
+    }
+
+    fn is_at(&self, memory: &[u8]) -> bool {
+        memory.len() >= self.0.len() && (0..self.0.len()).all(|at| memory[at] == self.byte(at))
+    }
+}
+
+/// Where something was found.
+struct Place {
+    which: usize,
+    address: usize,
+    mapping: String,
+}
+
+impl fmt::Debug for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "[{}] at {:x} in {}", self.which, self.address, self.mapping)
+    }
+}
+
+/// Every place in everything that this process can read and write, the stacks of its threads included.
+fn search(wanted: &[Hidden]) -> Vec<Place> {
+    const PIECE: usize = 1 << 20;
+    let longest = wanted.iter().map(|hidden| hidden.0.len()).max().unwrap_or(0);
+    let mut starts = [false; 256];
+    wanted.iter().for_each(|hidden| starts[usize::from(hidden.byte(0))] = true);
+    let (maps, memory) = (read_to_string("/proc/self/maps").unwrap(), File::open("/proc/self/mem").unwrap());
+    let mut piece = vec![0; PIECE];
+    // The piece itself holds what was found last.
+    let own = piece.as_ptr() as usize..piece.as_ptr() as usize + PIECE;
+    let mut found = Vec::new();
+    for mapping in maps.lines().filter(|line| line.split(' ').nth(1).is_some_and(|rights| rights.starts_with("rw"))) {
+        let (start, end) = mapping.split(' ').next().unwrap().split_once('-').unwrap();
+        let (mut at, end) = (usize::from_str_radix(start, 16).unwrap(), usize::from_str_radix(end, 16).unwrap());
+        while at < end {
+            let len = PIECE.min(end - at);
+            if memory.read_exact_at(&mut piece[..len], at as u64).is_err() {
+                // Mapped away meanwhile.
+                break;
+            }
+            for (offset, first) in piece[..len].iter().enumerate() {
+                if starts[usize::from(*first)] && !own.contains(&(at + offset)) {
+                    let here = wanted.iter().enumerate().filter(|(_, hidden)| hidden.is_at(&piece[offset..len]));
+                    found.extend(here.map(|(which, _)| Place { which, address: at + offset, mapping: mapping.to_owned() }));
+                }
+            }
+            at += if at + len < end { len - longest + 1 } else { len };
+        }
+        black_box(&mut piece).fill(0);
+    }
+    found
+}
+
+/// Wraps by masking: neither a wrapped key nor what this remembers holds a key in the clear.
+#[derive(Debug, Clone)]
+struct Masking {
+    id: KeyId,
+    wrapped: Arc<Mutex<Vec<Vec<u8>>>>,
+}
+
+impl Masking {
+    fn new() -> Self {
+        Self { id: KeyId::new(Provider::Local, ZoneHint::None, "masking").unwrap(), wrapped: Arc::default() }
+    }
+
+    /// The keys wrapped so far.
+    fn keys(&self) -> Vec<Hidden> {
+        self.wrapped.lock().unwrap().iter().map(|wrapped| Hidden(wrapped[KEY_AT..].to_vec())).collect()
+    }
+
+    fn masked(bytes: &[u8]) -> Box<[u8]> {
+        let mut out = vec![0; bytes.len()].into_boxed_slice();
+        for (at, byte) in out.iter_mut().enumerate() {
+            // Counted from where the key begins.
+            *byte = bytes[at] ^ mask((at + PAYLOAD_LEN - KEY_AT) % PAYLOAD_LEN);
+        }
+        out
+    }
+}
+
+impl KeyWrapper for Masking {
+    fn key_id(&self) -> &KeyId {
+        &self.id
+    }
+
+    fn wrap_keys<'a>(&'a self, payloads: &'a [KeyPayload]) -> BoxFuture<'a, Result<Vec<WrappedKey>>> {
+        Box::pin(async move {
+            tokio::task::yield_now().await;
+            let wrap = |payload: &KeyPayload| {
+                let wrapped = Self::masked(payload.expose_secret()).into_vec();
+                self.wrapped.lock().unwrap().push(wrapped.clone());
+                WrappedKey::new(self.id.clone(), wrapped)
+            };
+            payloads.iter().map(wrap).collect()
+        })
+    }
+
+    fn unwrap_keys<'a>(&'a self, wrapped: &'a [WrappedKey]) -> BoxFuture<'a, Result<Vec<KeyPayload>>> {
+        Box::pin(async move {
+            tokio::task::yield_now().await;
+            Ok(wrapped.iter().map(|wrapped| KeyPayload::from_boxed(Self::masked(wrapped.as_bytes()))).collect())
+        })
+    }
+
+    fn rewrap_keys<'a>(&'a self, wrapped: &'a [WrappedKey]) -> BoxFuture<'a, Result<Vec<WrappedKey>>> {
+        Box::pin(async move { Ok(wrapped.to_vec()) })
+    }
+}
+
+fn one_thread() -> Runtime {
+    Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+fn three_threads() -> Runtime {
+    Builder::new_multi_thread().worker_threads(3).enable_all().build().unwrap()
+}
+
+/// Runs it where the runtime runs its tasks.
+fn run<T: Send + 'static>(runtime: &Runtime, work: impl Future<Output = T> + Send + 'static) -> T {
+    runtime.block_on(async { tokio::spawn(work).await.unwrap() })
+}
+
+fn write(runtime: &Runtime, envelope: &Envelope) -> Vec<u8> {
+    let envelope = envelope.clone();
+    run(runtime, async move { envelope.encrypt(b"a message", EncryptOptions::new()).await.unwrap() })
+}
+
+fn read(runtime: &Runtime, envelope: &Envelope, message: &[u8]) {
+    let (envelope, message) = (envelope.clone(), message.to_vec());
+    run(runtime, async move { assert_eq!(*envelope.decrypt(&message, &DecryptPolicy::new()).await.unwrap(), b"a message") });
+}
+
+fn nowhere(step: &str, keys: &[Hidden]) {
+    // The two pads of HMAC give the key away as well.
+    let pads = [0, 0x36, 0x5C].into_iter().flat_map(|pad| keys.iter().map(move |key| key.padded(pad)));
+    let pads: Vec<_> = pads.collect();
+    // A task that has just given its answer may not have come to its end yet.
+    for _ in 0..50 {
+        if search(&pads).is_empty() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    panic!("{step}: {:#?}", search(&pads));
+}
+
+/// Waits for something that comes by itself, without asking any envelope for anything.
+fn wait(so: impl Fn() -> bool) {
+    while !so() {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+fn masking(wrapper: &Masking) -> EnvelopeBuilder {
+    Envelope::builder(wrapper.clone())
+}
+
+/// A message of somebody else, and its key. Writing it has left nothing behind.
+fn message(runtime: &Runtime) -> (Masking, Vec<u8>, Vec<Hidden>) {
+    let wrapper = Masking::new();
+    let message = write(runtime, &masking(&wrapper).build().unwrap());
+    let keys = wrapper.keys();
+    assert_eq!(keys.len(), 1);
+    nowhere("written", &keys);
+    (wrapper, message, keys)
+}
+
+fn at_its_time(step: &str, runtime: impl Fn() -> Runtime, stays: bool, limits: &CacheLimits) {
+    loop {
+        let running = runtime();
+        let (wrapper, message, keys) = message(&running);
+        let envelope = masking(&wrapper).cache(limits.clone()).build().unwrap();
+        read(&running, &envelope, &message);
+        let read = Instant::now();
+        let running = stays.then_some(running);
+        let control = search(&keys);
+        if envelope.stats().cache.keys == 0 {
+            // Over before the search was.
+            continue;
+        }
+        assert!(!control.is_empty(), "{step}: a key that is there was not found");
+        wait(|| envelope.stats().cache.keys == 0);
+        let after = read.elapsed();
+        nowhere(step, &keys);
+        eprintln!("{step}: gone {after:?} after it was read, found {} times before", control.len());
+        drop(running);
+        return;
+    }
+}
+
+/// One test at a time.
+fn alone() -> MutexGuard<'static, ()> {
+    static ONE: Mutex<()> = Mutex::new(());
+    ONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[test]
+fn keys_are_in_memory_only_while_they_may_be() {
+    let _alone = alone();
+    let ends = CacheLimits::new(SHORT);
+    at_its_time("expired, runtime gone", one_thread, false, &ends);
+    at_its_time("expired, runtime idle", three_threads, true, &ends);
+    at_its_time("idle", one_thread, false, &CacheLimits::new(HOUR).with_idle(SHORT));
+    at_its_time("stale", one_thread, false, &CacheLimits::new(SHORT / 2).with_stale_window(SHORT / 2));
+
+    let runtime = three_threads();
+    let kept = |wrapper: &Masking| masking(wrapper).cache(CacheLimits::new(HOUR).with_max_keys(1)).build().unwrap();
+    let (wrapper, message_one, keys) = message(&runtime);
+    let envelope = kept(&wrapper);
+    read(&runtime, &envelope, &message_one);
+    assert!(!search(&keys).is_empty());
+    envelope.forget_keys();
+    nowhere("forgotten", &keys);
+
+    read(&runtime, &envelope, &message_one);
+    assert!(!search(&keys).is_empty());
+    let other = write(&runtime, &masking(&wrapper).build().unwrap());
+    read(&runtime, &envelope, &other);
+    nowhere("crowded out", &keys);
+    let keys = wrapper.keys();
+    assert!(search(&keys).iter().all(|place| place.which == 1) && !search(&keys).is_empty());
+    drop(envelope);
+    nowhere("dropped", &keys);
+
+    // Streams and messages that fail leave nothing either.
+    let envelope = masking(&wrapper).build().unwrap();
+    let mut broken = other.clone();
+    *broken.last_mut().unwrap() ^= 1;
+    run(&runtime, async move {
+        assert!(envelope.decrypt(&broken, &DecryptPolicy::new()).await.is_err());
+        let mut reader = envelope.reader(&broken[..], &DecryptPolicy::new()).await.unwrap();
+        assert!(std::io::Read::read_to_end(&mut reader, &mut Vec::new()).is_err());
+        assert!(envelope.for_scope("other").unwrap().decrypt(&other, &DecryptPolicy::new()).await.is_err());
+        envelope.encryptor(EncryptOptions::new()).await.unwrap();
+    });
+    nowhere("failed", &wrapper.keys());
+
+    unused(&runtime);
+    shared_by_messages(&runtime);
+}
+
+/// Keys that were made ahead of need.
+fn unused(runtime: &Runtime) {
+    loop {
+        let wrapper = Masking::new();
+        let envelope = masking(&wrapper).pool(PoolLimits::new(SHORT)).build().unwrap();
+        write(runtime, &envelope);
+        wait(|| envelope.stats().pool.ready > 10 || envelope.stats().pool.too_old > 0);
+        let keys = wrapper.keys();
+        let control = search(&keys);
+        if envelope.stats().pool.too_old > 0 {
+            continue;
+        }
+        assert!(control.len() > 10);
+        wait(|| envelope.stats().pool.ready == 0);
+        nowhere("too old in the pool", &keys);
+        break;
+    }
+    for forget in [true, false] {
+        let wrapper = Masking::new();
+        let envelope = masking(&wrapper).pool(PoolLimits::new(HOUR)).build().unwrap();
+        write(runtime, &envelope);
+        wait(|| envelope.stats().pool.ready > 10 && envelope.stats().pool.coming == 0);
+        let keys = wrapper.keys();
+        assert!(search(&keys).len() > 10);
+        let _still = forget.then(|| envelope.clone());
+        if forget {
+            envelope.forget_keys();
+        }
+        drop(envelope);
+        nowhere("thrown away in the pool", &keys);
+    }
+}
+
+/// A key for many messages.
+fn shared_by_messages(runtime: &Runtime) {
+    for (step, age) in [("too old to be used again", SHORT), ("forgotten", HOUR), ("dropped", HOUR)] {
+        let wrapper = Masking::new();
+        let envelope = masking(&wrapper).reuse(ReuseLimits::new(age)).build().unwrap();
+        write(runtime, &envelope);
+        write(runtime, &envelope);
+        let keys = wrapper.keys();
+        assert_eq!(keys.len(), 1);
+        assert!(age < HOUR || !search(&keys).is_empty());
+        match step {
+            "forgotten" => envelope.forget_keys(),
+            "dropped" => drop(envelope),
+            _ => wait(|| search(&keys).is_empty()),
+        }
+        nowhere(step, &keys);
+    }
+}
+
+/// The same with the real client, and the key service in a process of its own.
+#[cfg(feature = "cli")]
+mod service {
+    use super::*;
+    use ncp_envelope::kms::{Client, Credentials, Endpoint, Key};
+    use std::io::{BufRead, BufReader};
+    use std::process::{Child, Command, Stdio};
+
+    struct Served {
+        child: Child,
+        key: Key,
+        _dir: tempfile::TempDir,
+    }
+
+    impl Served {
+        fn start() -> Self {
+            let dir = tempfile::tempdir().unwrap();
+            let mut command = Command::new(env!("CARGO_BIN_EXE_ncp-envelope"));
+            command.args(["emulator", "--listen", "127.0.0.1:0", "--state", "state"]).current_dir(dir.path());
+            let mut child = command.env_clear().env("HOME", dir.path()).stdout(Stdio::piped()).spawn().unwrap();
+            let mut line = String::new();
+            BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+            let connection: serde_json::Value = serde_json::from_str(&line).unwrap();
+            let field = |name: &str| connection[name].as_str().unwrap().to_owned();
+            let account = Credentials::account(field("access_key"), field("secret_key")).unwrap();
+            let client = Client::builder().endpoint(Endpoint::Custom(field("url"))).credentials(account).build().unwrap();
+            Self { child, key: client.key(field("key_tag")).unwrap(), _dir: dir }
+        }
+    }
+
+    impl Drop for Served {
+        fn drop(&mut self) {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+    }
+
+    /// Remembers what it has wrapped, masked.
+    #[derive(Debug, Clone)]
+    struct Noting {
+        key: Key,
+        seen: Arc<Mutex<Vec<Hidden>>>,
+    }
+
+    impl KeyWrapper for Noting {
+        fn key_id(&self) -> &KeyId {
+            self.key.id()
+        }
+
+        fn wrap_keys<'a>(&'a self, payloads: &'a [KeyPayload]) -> BoxFuture<'a, Result<Vec<WrappedKey>>> {
+            self.seen.lock().unwrap().extend(payloads.iter().map(|payload| Hidden::of(payload.expose_secret())));
+            self.key.wrap_keys(payloads)
+        }
+
+        fn unwrap_keys<'a>(&'a self, wrapped: &'a [WrappedKey]) -> BoxFuture<'a, Result<Vec<KeyPayload>>> {
+            self.key.unwrap_keys(wrapped)
+        }
+
+        fn rewrap_keys<'a>(&'a self, wrapped: &'a [WrappedKey]) -> BoxFuture<'a, Result<Vec<WrappedKey>>> {
+            self.key.rewrap_keys(wrapped)
+        }
+    }
+
+    #[test]
+    fn the_client_leaves_no_key_behind() {
+        let _alone = alone();
+        let served = Served::start();
+        for runtime in [one_thread, three_threads] {
+            let running = runtime();
+            let wrapper = Noting { key: served.key.clone(), seen: Arc::default() };
+            let seen = || wrapper.seen.lock().unwrap().clone();
+            // What the client sends is its own memory. What it receives stays, as text, in the read buffer of the HTTP library until that
+            // is written over, so that is not looked for.
+            let as_text = || seen().iter().map(Hidden::base64).collect::<Vec<_>>();
+            let message = write(&running, &Envelope::builder(wrapper.clone()).build().unwrap());
+            nowhere("wrapped by the service", &seen());
+            nowhere("sent to the service", &as_text());
+            let envelope = Envelope::builder(wrapper.clone()).cache(CacheLimits::new(HOUR)).build().unwrap();
+            read(&running, &envelope, &message);
+            assert!(!search(&seen()).is_empty());
+            envelope.forget_keys();
+            nowhere("unwrapped by the service", &seen());
+            let pooled = Envelope::builder(wrapper.clone()).pool(PoolLimits::new(HOUR)).build().unwrap();
+            let messages: Vec<_> = (0..40).map(|_| write(&running, &pooled)).collect();
+            run(&running, async move {
+                for result in envelope.decrypt_many(&messages, &DecryptPolicy::new()).await {
+                    assert_eq!(*result.unwrap(), b"a message");
+                }
+            });
+            assert!(search(&seen()).len() >= 40);
+            // Those on their way are wiped when they are there.
+            running.block_on(async {
+                while pooled.stats().pool.coming > 0 {
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+            });
+            pooled.forget_keys();
+            nowhere("many by the service", &seen());
+        }
+    }
+}
