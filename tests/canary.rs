@@ -8,12 +8,13 @@ mod common;
 
 use common::base64;
 use ncp_envelope::emulator::{Emulator, Fault, FaultKind, FaultShape};
+use ncp_envelope::format::Header;
 use ncp_envelope::kms::{
     Api, Client, ClientBuilder, Credentials, CustomKeyBits, Endpoint, Key, MemoryTokenStore, RateLimit, SignatureVersion, TokenHours,
     TokenLifetimes,
 };
 use ncp_envelope::wrap::KeyPayload;
-use ncp_envelope::{CacheLimits, DataKey, DecryptPolicy, EncryptOptions, Envelope, KeyWrapper};
+use ncp_envelope::{CacheLimits, DataKey, DecryptPolicy, EncryptOptions, Envelope, KeyCache, KeyWrapper, PoolLimits, ReuseLimits};
 use std::fmt::{Debug, Write as _};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
@@ -27,9 +28,9 @@ const SECRET_KEY: &str = "CANARYsecretkey0002abcdefghijklmnopqrst";
 const APIGW_KEY: &str = "CANARYapigwkey0003abcdefghijklmnopqrstu";
 const PLAINTEXT: &[u8] = b"CANARYplaintextdatakey0004------";
 
-/// Everything that was said, from wherever.
+/// Everything that was said, from wherever; and what caches said, once more.
 #[derive(Clone, Default)]
-struct Heard(Arc<Mutex<String>>);
+struct Heard(Arc<Mutex<String>>, Arc<Mutex<String>>);
 
 impl Heard {
     fn say(&self, what: impl Debug) {
@@ -82,6 +83,9 @@ impl Subscriber for Heard {
 
     fn event(&self, event: &Event<'_>) {
         event.record(&mut Line(&mut self.0.lock().unwrap()));
+        if event.metadata().target() == "ncp_envelope::cache" {
+            event.record(&mut Line(&mut self.1.lock().unwrap()));
+        }
     }
 
     fn enter(&self, _: &Id) {}
@@ -177,6 +181,71 @@ async fn every_call(heard: &Heard, key: &Key, message: &[u8], ciphertext: &str) 
     heard.result(key.decrypt("ncpkms:v1:Q0FOQVJZ").await.map(drop));
 }
 
+/// Everything that is counted or said of keys, through everything that can happen to them. What comes back must not be said by a cache at all:
+/// the key's tag, wrapped keys, and data keys.
+async fn kept_keys(heard: &Heard, emulator: &Emulator, key: &Key) -> Vec<Vec<u8>> {
+    let second = Duration::from_secs(1);
+    let cache = KeyCache::new(CacheLimits::new(second / 10).with_stale_window(30 * second).with_max_keys(8)).unwrap();
+    let builder = || Envelope::builder(key.clone()).scope("kept").shared_cache(&cache, "CANARY is no partition");
+    let pool = PoolLimits::new(second / 5).with_max_keys(16);
+    let writers = [
+        builder().build().unwrap(),
+        builder().pool(pool).verify_wrapped(true).build().unwrap(),
+        builder().reuse(ReuseLimits::new(second)).build().unwrap(),
+    ];
+    let say = || {
+        for writer in &writers {
+            heard.say((&cache, writer, writer.stats()));
+            heard.say(format!("{:#?} {:#?} {:#?}", cache, writer.stats(), cache.stats()));
+        }
+    };
+    let mut messages = Vec::new();
+    for writer in &writers {
+        messages.extend(heard.result(writer.encrypt_many(&[PLAINTEXT; 10], EncryptOptions::new()).await).unwrap());
+        messages.push(heard.result(writer.encrypt(PLAINTEXT, EncryptOptions::new()).await).unwrap());
+    }
+    let wrapped: Vec<_> = messages.iter().map(|message| Header::decode(message).unwrap().slots().slots()[0].clone()).collect();
+    let payloads = key.unwrap_keys(&wrapped).await.unwrap();
+    let reader = &writers[0];
+    let read = async || {
+        for result in reader.decrypt_many(&messages, &DecryptPolicy::new()).await {
+            heard.result(result.map(drop));
+        }
+        for message in &messages {
+            heard.result(writers[1].decrypt(message, &DecryptPolicy::new()).await.map(drop));
+        }
+        say();
+    };
+    read().await;
+    heard.result(reader.for_scope("other").unwrap().decrypt(&messages[0], &DecryptPolicy::new()).await.map(drop));
+    // Out of reach, until something past its time was used.
+    let fault = emulator.inject(Fault::new(FaultKind::ResetBefore)).await.unwrap();
+    while reader.stats().cache.stale_hits == 0 {
+        read().await;
+        heard.result(writers[0].encrypt(PLAINTEXT, EncryptOptions::new()).await);
+    }
+    emulator.clear_fault(fault).await;
+    reader.invalidate(emulator.key_tag());
+    read().await;
+    reader.retire_below(emulator.key_tag(), 1);
+    // Denied, once what is held does not answer for it any more.
+    emulator.disable_key(emulator.key_tag()).await.unwrap();
+    while reader.stats().cache.denied == 0 {
+        read().await;
+        tokio::time::sleep(second / 20).await;
+    }
+    for result in reader.rewrap_keys(&wrapped).await {
+        heard.result(result.map(|wrapped| drop(wrapped)));
+    }
+    heard.result(writers[2].encrypt(PLAINTEXT, EncryptOptions::new()).await);
+    emulator.enable_key(emulator.key_tag()).await.unwrap();
+    reader.forget_keys();
+    say();
+    let mut unsaid: Vec<_> = payloads.iter().map(|payload| payload.expose_secret()[48..].to_vec()).collect();
+    unsaid.extend(wrapped.iter().map(|wrapped| wrapped.as_bytes().to_vec()));
+    unsaid
+}
+
 async fn token_calls(heard: &Heard, account: &Key, refresh: &str) -> Vec<String> {
     use secrecy::{ExposeSecret, SecretString};
     let lifetimes = TokenLifetimes::default();
@@ -252,7 +321,7 @@ fn no_secret_is_said_on_any_path() {
     let wrapper = ncp_envelope::LocalKeyWrapper::new("local", &local).unwrap();
     heard.say((&local, &wrapper, KeyPayload::copy_from(PLAINTEXT)));
 
-    let tokens = runtime.block_on(async {
+    let (tokens, unsaid, tag) = runtime.block_on(async {
         let emulator = Emulator::builder().account(ACCESS_KEY, SECRET_KEY).apigw_api_key(APIGW_KEY).unthrottled().start().await.unwrap();
         let (access, refresh) = (emulator.access_token().await.unwrap().to_owned(), emulator.refresh_token().await.unwrap().to_owned());
         let account = Credentials::account(ACCESS_KEY, SECRET_KEY).unwrap().with_api_gateway_key(APIGW_KEY).unwrap();
@@ -267,6 +336,10 @@ fn no_secret_is_said_on_any_path() {
         let ciphertext = key.encrypt(PLAINTEXT).await.unwrap();
 
         let mut issued = vec![access.clone(), refresh.clone()];
+        let steady =
+            builder(emulator.url(), 2, account.clone()).attempt_timeout(Duration::from_secs(10)).call_timeout(Duration::from_secs(20));
+        let unsaid = kept_keys(&heard, &emulator, &steady.build().unwrap().key(emulator.key_tag()).unwrap()).await;
+        let tag = emulator.key_tag().as_bytes().to_vec();
         let mut kinds: Vec<Option<FaultKind>> = faults().into_iter().map(Some).collect();
         kinds.push(None);
         for kind in kinds {
@@ -296,11 +369,22 @@ fn no_secret_is_said_on_any_path() {
             program(&heard, &emulator, Some((&access, &refresh)));
         });
         heard.say(emulator.requests());
-        issued
+        (issued, unsaid, tag)
     });
     // The signature is what makes a token one; its other parts are known to anyone who knows the key.
     secrets.extend(tokens.iter().map(|token| token.rsplit('.').next().unwrap().as_bytes().to_vec()));
 
+    // Data keys and wrapped keys are said nowhere; a key's tag is, in errors, but not by a cache.
+    let caches = heard.1.lock().unwrap().clone();
+    for message in ["handed to the key service", "dropped from the cache", "past its time", "no data key is ready", "wiped unused"] {
+        assert!(caches.contains(message), "no cache said {message:?}");
+    }
+    for secret in secrets.iter().chain(&unsaid).chain([&tag]) {
+        for spelling in spellings(secret) {
+            assert!(!caches.contains(&spelling), "a cache said {spelling}");
+        }
+    }
+    secrets.extend(unsaid);
     let text = heard.0.lock().unwrap();
     assert!(text.len() > 100_000, "only {} bytes were heard", text.len());
     assert!(text.contains("refused") && text.contains("kms_call") || text.contains("operation"), "errors and spans were heard");
