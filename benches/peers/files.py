@@ -109,7 +109,7 @@ def sio(tools):
 
 
 def ncrypt(_):
-    raise Missing("its modules come from Go's module proxy, and it takes its password from a terminal")
+    raise Missing("it is to be had as a Go module only, which this suite does not fetch, and it asks a terminal for its password")
 
 
 def python(name):

@@ -1,4 +1,4 @@
-// Encrypts and decrypts a file with sio-go, a streaming format for Go by authors of MinIO's: `sio encrypt|decrypt SOURCE TARGET`.
+// Encrypts and decrypts a file with sio-go, a streaming format for Go: `sio encrypt|decrypt SOURCE TARGET`.
 package main
 
 import (
@@ -10,7 +10,7 @@ import (
 	"github.com/secure-io/sio-go"
 )
 
-// A key and nonces for a benchmark: this is no program to keep anything with.
+// A key for a benchmark: this is no program to keep anything with.
 const key = "0123456789abcdef0123456789abcdef"
 
 func main() {
