@@ -1,0 +1,227 @@
+"""Writes docs/benchmarks.md and its plots from what was measured."""
+
+import argparse
+import json
+import os
+import pathlib
+import re
+import subprocess
+from importlib import metadata
+
+import matplotlib
+
+matplotlib.use("svg")
+# Text stays text, and the same figures give the same bytes.
+matplotlib.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "ncp-envelope", "font.family": "sans-serif", "font.size": 9})
+from matplotlib import pyplot  # noqa: E402
+
+OURS, LIMIT, PEER = "#2f6db5", "#b9b9b9", "#d98a3d"
+
+INTRODUCTION = """\
+# Benchmarks
+
+This page and its plots are made by one command, which builds or installs everything it names, measures it, and writes them again:
+
+```sh
+benches/peers/run
+```
+
+It is a package of its own: who builds the crate builds none of the others. All who meet in a table took turns on one machine, round after round, so that a
+machine that changes its speed changes it for all. Times are medians over the rounds; a ratio is the median of each round's ratio, and
+**ratios are what to read**: times drift by 10 to 30 % from run to run, ratios much less. No call to a key service is part of any figure; keys are wrapped and unwrapped in the process.
+
+"""
+
+SMALL = """\
+## Small messages
+
+One message of 1 KiB after the other on one thread. *Times ours* says how many times as long it takes as ncp-envelope.
+
+"""
+
+LARGE = """\
+## In memory
+
+One message of {label} after the other on one thread, in GB of plaintext a second. *Times ours* is the time, as above: below 1 is faster than ncp-envelope. Who can
+write into a buffer that is used again does so; a library that returns a new vector pays for new memory each time, as its callers do.
+
+"""
+
+FILES = """\
+## From file to file
+
+A file of {size}, from one name to another on one disk, read from the page cache and written to it; nobody forces the output to the disk. Programs are timed from start to end;
+libraries for Python from the opening of the file to its closing, without the start of the interpreter.
+
+"""
+
+WHAT = """\
+## What each of them does
+
+They do not all do the same, and the fastest are not all to be had for the same use. *New key* is a new data key, or one derived, for each message. *Commits* means that a message cannot be made that opens under two
+keys. *Streams* means that a message larger than memory can be read and written, and that what comes out was verified.
+
+| | new key | authenticated | commits | streams | as measured |
+| --- | --- | --- | --- | --- | --- |
+"""
+
+FACTS = [
+    ("ncp-envelope", "yes", "yes", "yes", "yes", "Cobblestone-256: AES-256-GCM in chunks of 16 KiB; the data key is wrapped in the process; reading keeps unwrapped keys in the cache. "
+     "`encrypt_file` is the library's call, the program is `ncp-envelope encrypt` and `decrypt`"),
+    ("limit", "no", "chunk by chunk", "no", "no", "one key, a counter as nonce, into a reused buffer; nothing to store, no format"),
+    ("memcpy, cp", "", "no", "no", "", "nothing but copying"),
+    ("envelopers", "no: cached", "yes", "no", "no", "AES-256-GCM with random nonces under one cached data key, its limits on use of a key lifted; its authors call it alpha"),
+    ("Tink, envelope AEAD", "yes", "yes", "no", "no", "AES-256-GCM, the data key wrapped by a key in the process; the Rust crates are a port, the Python package has Google's C++ core"),
+    ("Tink, streaming AEAD", "derived", "yes", "no", "yes", "AES-256-GCM with HKDF, one key for all messages; how that one is wrapped is left to the caller"),
+    ("AWS Encryption SDK, default suite", "yes", "yes, and signed", "yes", "in Python", "AES-256-GCM and ECDSA P-384, frames of 4 KiB, raw AES keyring; in Rust it has a cache for one keyring only, which needs AWS"),
+    ("AWS Encryption SDK, unsigned suite", "yes", "yes", "yes", "in Python", "the same without signature; in Python with a raw master key, which is faster than the raw AES keyring that is measured for small messages. "
+     "*Data key cached* reuses one data key"),
+    ("age for Rust, age, rage", "yes", "yes", "by a MAC over the header", "yes", "ChaCha20-Poly1305 in chunks of 64 KiB, one X25519 recipient"),
+    ("aead-stream", "no", "yes", "no", "yes", "a body only: AES-256-GCM of RustCrypto, one key, a random nonce for each message"),
+    ("openssl enc", "no", "**no**", "no", "unverified", "AES-256-CTR: whoever changes the file changes the plaintext, unnoticed"),
+    ("gpg", "derived", "by a SHA-1 inside", "no", "unverified", "OpenPGP with a passphrase, AES-256 in CFB mode, no compression"),
+    ("sio-go", "no", "yes", "no", "yes", "AES-256-GCM in chunks of 16 KiB, one key, a random nonce for each file; driven by the small program in `benches/peers/sio`"),
+]
+
+
+def cells(*values):
+    return "| " + " | ".join(values) + " |\n"
+
+
+def number(value):
+    """Three digits are what a measurement is worth."""
+    if value >= 1_000:
+        return f"{value:,.0f}"
+    return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}" if value >= 0.995 else f"{value:.3f}"
+
+
+def measured(rows):
+    return [row for row in rows if "missing" not in row]
+
+
+def small_table(size):
+    text = cells("", "encrypt, µs", "times ours", "decrypt, µs", "times ours", "bytes added") + cells("---", *["---:"] * 5)
+    for row in measured(size["rows"]):
+        figures = [number(value) for name in ("encrypt", "decrypt") for value in (row[name]["seconds"] * 1e6, row[name]["ratio"])]
+        text += cells(row["name"], *figures, f"{row['added_bytes']:,}")
+    return text + "\n"
+
+
+def large_table(size):
+    text = cells("", "encrypt, GB/s", "times ours", "decrypt, GB/s", "times ours") + cells("---", *["---:"] * 4)
+    for row in measured(size["rows"]):
+        figures = [number(value) for name in ("encrypt", "decrypt") for value in (size["len"] / row[name]["seconds"] / 1e9, row[name]["ratio"])]
+        text += cells(row["name"], *figures)
+    return text + "\n"
+
+
+def files_table(files):
+    text = cells("", "encrypt, s", "of cp", "times ours", "decrypt, s", "of cp", "times ours") + cells("---", *["---:"] * 6)
+    for row in measured(files["rows"]):
+        figures = []
+        for name in ("encrypt", "decrypt"):
+            figures += [number(row[name][key]) if key in row[name] else "" for key in ("seconds", "of_cp", "of_ours")]
+        text += cells(row["name"], *figures)
+    return text + "\n"
+
+
+def kind(name):
+    return OURS if name.startswith("ncp-envelope") else LIMIT if name.startswith(("limit", "memcpy", "cp ")) else PEER
+
+
+def plot(path, title, unit, rows, value, scale="log"):
+    """Two bars for each row, encrypting above decrypting."""
+    figure, axes = pyplot.subplots(figsize=(8.4, 0.6 + 0.44 * len(rows)))
+    for index, row in enumerate(rows):
+        for offset, name, shade in ((-0.19, "encrypt", 1.0), (0.19, "decrypt", 0.55)):
+            amount = value(row, name)
+            bar = axes.barh(index + offset, amount, height=0.36, color=kind(row["name"]), alpha=shade)
+            axes.bar_label(bar, [number(amount)], padding=3, fontsize=7.5)
+    axes.set_yticks(range(len(rows)), [row["name"] for row in rows])
+    axes.invert_yaxis()
+    axes.set_xscale(scale)
+    axes.margins(x=0.12, y=0.01)
+    logarithmic = "; the scale is logarithmic" if scale == "log" else ""
+    axes.set_xlabel(f"{unit}; full colour: encrypt, pale: decrypt{logarithmic}")
+    axes.set_title(title, loc="left", fontsize=10, fontweight="bold")
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(path, bbox_inches="tight", metadata={"Date": None, "Creator": None}, facecolor="white")
+    pyplot.close(figure)
+
+
+def version(*command):
+    try:
+        done = subprocess.run([str(part) for part in command], capture_output=True, text=True)
+    except OSError:
+        return None
+    found = re.search(r"\d+(\.\d+)+[\w.~+-]*", done.stdout)
+    return found and found.group()
+
+
+def versions(lock, tools):
+    locked = dict(re.findall(r'^name = "(.+)"\nversion = "(.+)"$', lock.read_text(), re.MULTILINE))
+    crates = ("envelopers", "tink-aead", "tink-streaming-aead", "age", "aead-stream", "aes-gcm", "aws-esdk", "aws-lc-rs")
+    lines = ["crates: " + ", ".join(f"{name} {locked[name]}" for name in crates)]
+    lines.append("for Python: " + ", ".join(f"{name} {metadata.version(name)}" for name in ("tink", "aws-encryption-sdk", "cryptography")))
+    programs = {
+        "age": version("age", "--version"),
+        "rage": version(tools / "rage", "--version"),
+        "OpenSSL": version("openssl", "version"),
+        "gpg": version("gpg", "--version"),
+        "sio-go": version("dpkg-query", "--show", "--showformat=${Version}", "golang-github-secure-io-sio-go-dev"),
+        "Go": version("go", "version"),
+        "Rust": version("rustc", "--version"),
+        "cp": version("cp", "--version"),
+    }
+    lines.append("programs: " + ", ".join(f"{name} {found}" for name, found in programs.items() if found))
+    return lines
+
+
+def machine():
+    processor = re.search(r"^model name\s*: (.+)$", pathlib.Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    memory = int(re.search(r"^MemTotal:\s*(\d+)", pathlib.Path("/proc/meminfo").read_text()).group(1)) / (1 << 20)
+    name = processor.group(1) if processor else os.uname().machine
+    return f"{name}, {len(os.sched_getaffinity(0))} cores, {memory:.0f} GiB of memory, Linux {os.uname().release.split('-')[0]}"
+
+
+def missing(memory, files):
+    found = {}
+    for row in [row for size in memory["sizes"] for row in size["rows"]] + files["rows"]:
+        if "missing" in row:
+            found[row["name"]] = row["missing"]
+    lines = [f"* {name}: {reason}." for name, reason in found.items()]
+    return "## Not measured\n\n" + "\n".join(lines) + "\n\n" if lines else ""
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    for name in ("memory", "files", "tools", "lock", "page", "plots"):
+        parser.add_argument(f"--{name}", type=pathlib.Path, required=True)
+    arguments = parser.parse_args()
+    memory, files = json.loads(arguments.memory.read_text()), json.loads(arguments.files.read_text())
+    small, *large = memory["sizes"]
+    arguments.plots.mkdir(parents=True, exist_ok=True)
+    pictures = arguments.plots.name
+    file_size = f"{files['size'] / (1 << 30):.3g} GiB"
+
+    text = INTRODUCTION + f"Machine: {machine()}. Rounds: {memory['rounds']} in memory, {files['rounds']} for files.\n\n"
+    plot(arguments.plots / "small.svg", "A message of 1 KiB", "µs, less is better", measured(small["rows"]), lambda row, name: row[name]["seconds"] * 1e6)
+    text += SMALL + small_table(small) + f"![Time for a message of 1 KiB]({pictures}/small.svg)\n\n"
+    for size in reversed(large):
+        title = f"### {size['label']}\n\n"
+        if size is large[-1]:
+            title = LARGE.format(label=" or ".join(size["label"] for size in large)) + title
+        text += title + large_table(size)
+        if size is large[-1]:
+            speed = lambda row, name, size=size: size["len"] / row[name]["seconds"] / 1e9
+            plot(arguments.plots / "memory.svg", f"{size['label']} in memory, one thread", "GB/s, more is better", measured(size["rows"]), speed)
+            text += f"![Speed in memory at {size['label']}]({pictures}/memory.svg)\n\n"
+    plot(arguments.plots / "files.svg", f"A file of {file_size}", "times of cp, less is better", measured(files["rows"]), lambda row, name: row[name]["of_cp"], "linear")
+    text += FILES.format(size=file_size) + files_table(files) + f"![Time from file to file]({pictures}/files.svg)\n\n"
+    text += WHAT + "".join(cells(*fact) for fact in FACTS) + "\n"
+    text += missing(memory, files)
+    text += "## Versions\n\n" + "".join(f"* {line}\n" for line in versions(arguments.lock, arguments.tools))
+    arguments.page.write_text(text)
+
+
+main()
