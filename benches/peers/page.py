@@ -66,7 +66,7 @@ keys. *Streams* means that a message larger than memory can be read and written,
 """
 
 FACTS = [
-    ("ncp-envelope", "yes", "yes", "yes", "yes", "Cobblestone-256: AES-256-GCM in chunks of 16 KiB; the data key is wrapped in the process; reading keeps unwrapped keys in the cache. "
+    ("ncp-envelope", "yes", "yes", "yes", "yes", "Cobblestone-256: AES-256-GCM in chunks of 16 KiB; the data key is wrapped in the process, reused for many messages only where the row says so; reading keeps unwrapped keys in the cache. "
      "`encrypt_file` is the library's call, the program is `ncp-envelope encrypt` and `decrypt`"),
     ("limit", "no", "chunk by chunk", "no", "no", "one key, a counter as nonce, into a reused buffer; nothing to store, no format"),
     ("memcpy, cp", "", "no", "no", "", "nothing but copying"),

@@ -1,56 +1,44 @@
 //! This crate, with keys wrapped in the process: no call to a key service.
 
 use crate::contestant::{Contestant, Entry};
-use ncp_envelope::format::{Header, PREAMBLE_LEN};
-use ncp_envelope::{CacheLimits, DataKey, DecryptPolicy, EncryptionContext, Envelope, LocalKeyWrapper};
+use ncp_envelope::{CacheLimits, DataKey, DecryptPolicy, EncryptOptions, Envelope, LocalKeyWrapper, ReuseLimits};
 use std::future::Future;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-/// Where the comparison with `encrypt` and `decrypt` ends and the one with the encryptor begins.
+/// Where a message begins to be large.
 const LARGE: usize = 1 << 20;
 
 pub fn entries(len: usize) -> Vec<Entry> {
-    let call = || Ours::new(encrypt, decrypt);
+    let ours = |reuse, calls| Ours::new(reuse, calls);
     if len < LARGE {
-        return vec![Entry::new("ncp-envelope", call())];
+        return vec![
+            Entry::new("ncp-envelope, data key reused, encrypt_into()", ours(true, (encrypt_into, decrypt_into))),
+            Entry::new("ncp-envelope, data key reused, encrypt()", ours(true, (encrypt, decrypt))),
+            Entry::new("ncp-envelope, a data key for each message", ours(false, (encrypt_into, decrypt_into))),
+        ];
     }
     vec![
-        Entry::new("ncp-envelope, encryptor, into a reused buffer", Ours::new(encrypt_large, decrypt_large)),
-        Entry::new("ncp-envelope, encrypt(), returns a new vector", call()),
+        Entry::new("ncp-envelope, encrypt_into(), into a reused buffer", ours(false, (encrypt_into, decrypt_into))),
+        Entry::new("ncp-envelope, encrypt(), returns a new vector", ours(false, (encrypt, decrypt))),
     ]
 }
 
-/// A small message.
-fn encrypt(envelope: &Envelope, plaintext: &[u8], out: &mut Vec<u8>) {
-    *out = ready(envelope.encrypt(plaintext, EncryptionContext::new())).unwrap();
+fn encrypt(ours: &mut Ours, plaintext: &[u8]) {
+    ours.message = ready(ours.envelope.encrypt(plaintext, &ours.options)).unwrap();
 }
 
-fn decrypt(envelope: &Envelope, message: &[u8], out: &mut Vec<u8>) {
-    *out = std::mem::take(&mut ready(envelope.decrypt(message, &DecryptPolicy::new())).unwrap());
+fn decrypt(ours: &mut Ours) {
+    ours.opened = std::mem::take(&mut ready(ours.envelope.decrypt(&ours.message, &ours.policy)).unwrap());
 }
 
-/// A message of a megabyte or more.
-fn encrypt_large(envelope: &Envelope, plaintext: &[u8], out: &mut Vec<u8>) {
-    let mut encryptor = ready(envelope.encryptor(EncryptionContext::new())).unwrap();
-    let start = encryptor.header().len();
-    // Room for the body's tags; what was there already is neither touched nor cleared.
-    out.resize(start + encryptor.update_len(plaintext.len()) + ncp_envelope::format::SEALED_CHUNK_LEN, 0);
-    out[..start].copy_from_slice(encryptor.header());
-    let written = start + encryptor.update(plaintext, &mut out[start..]).unwrap().written;
-    let last = encryptor.finish(&mut out[written..]).unwrap();
-    out.truncate(written + last);
+fn encrypt_into(ours: &mut Ours, plaintext: &[u8]) {
+    ready(ours.envelope.encrypt_into(plaintext, &ours.options, &mut ours.message)).unwrap();
 }
 
-fn decrypt_large(envelope: &Envelope, message: &[u8], out: &mut Vec<u8>) {
-    let header = Header::decode(message).unwrap();
-    let (preamble, chunks) = message[header.sealed().body_offset()..].split_first_chunk::<PREAMBLE_LEN>().unwrap();
-    let mut decryptor = ready(envelope.decryptor(&header, preamble, &DecryptPolicy::new())).unwrap();
-    out.resize(chunks.len(), 0);
-    let written = decryptor.update(chunks, out).unwrap().written;
-    let last = decryptor.finish(&mut out[written..]).unwrap();
-    out.truncate(written + last);
+fn decrypt_into(ours: &mut Ours) {
+    ready(ours.envelope.decrypt_into(&ours.message, &ours.policy, &mut ours.opened)).unwrap();
 }
 
 /// The result of a future that waits for nobody.
@@ -61,30 +49,35 @@ pub fn ready<F: Future>(future: F) -> F::Output {
     }
 }
 
-type Call = fn(&Envelope, &[u8], &mut Vec<u8>);
+type Calls = (fn(&mut Ours, &[u8]), fn(&mut Ours));
 
 struct Ours {
     envelope: Envelope,
-    calls: (Call, Call),
+    options: EncryptOptions,
+    policy: DecryptPolicy,
+    calls: Calls,
     message: Vec<u8>,
     opened: Vec<u8>,
 }
 
 impl Ours {
-    fn new(encrypt: Call, decrypt: Call) -> Self {
+    fn new(reuse: bool, calls: Calls) -> Self {
+        let hour = Duration::from_secs(3_600);
         let wrapper = LocalKeyWrapper::new("bench", &DataKey::generate().unwrap()).unwrap();
-        let envelope = Envelope::builder(wrapper).cache(CacheLimits::new(Duration::from_secs(3_600))).build().unwrap();
-        Self { envelope, calls: (encrypt, decrypt), message: Vec::new(), opened: Vec::new() }
+        let builder = Envelope::builder(wrapper).cache(CacheLimits::new(hour));
+        let builder = if reuse { builder.reuse(ReuseLimits::new(hour).with_max_messages(1 << 32)) } else { builder };
+        let (options, policy) = (EncryptOptions::new(), DecryptPolicy::new());
+        Self { envelope: builder.build().unwrap(), options, policy, calls, message: Vec::new(), opened: Vec::new() }
     }
 }
 
 impl Contestant for Ours {
     fn encrypt(&mut self, plaintext: &[u8]) {
-        self.calls.0(&self.envelope, plaintext, &mut self.message);
+        self.calls.0(self, plaintext);
     }
 
     fn decrypt(&mut self) {
-        self.calls.1(&self.envelope, &self.message, &mut self.opened);
+        self.calls.1(self);
     }
 
     fn message(&self) -> &[u8] {
