@@ -9,6 +9,9 @@ use std::collections::BinaryHeap;
 use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
+#[cfg(test)]
+pub(super) use note::{note, noted};
+
 /// Something that has to be done at a time.
 pub(super) trait Due: Send + Sync {
     /// Does what is due now. `at` is the time it was asked for; who has asked for another one since does not ask again, or visits would
@@ -68,41 +71,6 @@ pub(super) fn visit(at: Instant, whom: Weak<dyn Due>) {
     }
 }
 
-/// For tests with a clock of their own: visits are written down and not made.
-#[cfg(test)]
-mod note {
-    use super::{Due, Instant, Weak};
-    use std::cell::RefCell;
-
-    type Visits = Vec<(Instant, Weak<dyn Due>)>;
-
-    thread_local! {
-        static NOTED: RefCell<Option<Visits>> = const { RefCell::new(None) };
-    }
-
-    /// Begins to write down what this thread asks for.
-    pub(in super::super) fn note() {
-        NOTED.set(Some(Vec::new()));
-    }
-
-    pub(in super::super) fn noted<T>(look: impl FnOnce(&mut Visits) -> T) -> T {
-        NOTED.with_borrow_mut(|visits| look(visits.as_mut().expect("nothing is noted")))
-    }
-
-    pub(super) fn take(at: Instant, whom: Weak<dyn Due>) -> Option<Weak<dyn Due>> {
-        NOTED.with_borrow_mut(|visits| match visits {
-            Some(visits) => {
-                visits.push((at, whom));
-                None
-            }
-            None => Some(whom),
-        })
-    }
-}
-
-#[cfg(test)]
-pub(super) use note::{note, noted};
-
 impl Reaper {
     fn run(&self) {
         loop {
@@ -150,5 +118,37 @@ impl PartialOrd for Visit {
 impl Ord for Visit {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
         self.at.cmp(&other.at)
+    }
+}
+
+/// For tests with a clock of their own: visits are written down and not made.
+#[cfg(test)]
+mod note {
+    use super::{Due, Instant, Weak};
+    use std::cell::RefCell;
+
+    type Visits = Vec<(Instant, Weak<dyn Due>)>;
+
+    thread_local! {
+        static NOTED: RefCell<Option<Visits>> = const { RefCell::new(None) };
+    }
+
+    /// Begins to write down what this thread asks for.
+    pub(in super::super) fn note() {
+        NOTED.set(Some(Vec::new()));
+    }
+
+    pub(in super::super) fn noted<T>(look: impl FnOnce(&mut Visits) -> T) -> T {
+        NOTED.with_borrow_mut(|visits| look(visits.as_mut().expect("nothing is noted")))
+    }
+
+    pub(super) fn take(at: Instant, whom: Weak<dyn Due>) -> Option<Weak<dyn Due>> {
+        NOTED.with_borrow_mut(|visits| match visits {
+            Some(visits) => {
+                visits.push((at, whom));
+                None
+            }
+            None => Some(whom),
+        })
     }
 }
