@@ -216,7 +216,7 @@ impl<O: Operation> Inner<O> {
     }
 
     fn landing(self: &Arc<Self>, departure: &Departure<O>) -> Landing<O> {
-        Landing { inner: self.clone(), key: departure.key.clone(), began: (self.source.now)() }
+        Landing { inner: self.clone(), key: departure.key.clone(), began: (self.source.now)(), landed: false }
     }
 
     fn learn(&self, key: &KeyId, len: usize, whole: Option<&Whole>) {
@@ -261,15 +261,16 @@ impl<O: Operation> Due for Inner<O> {
     }
 }
 
-/// A call under way. Whichever way it ends, its place is given back and the next batch leaves.
+/// A call under way. Whichever way it ends, its place is given back, and the next batch leaves or is given up.
 struct Landing<O: Operation> {
     inner: Arc<Inner<O>>,
     key: KeyId,
     began: Instant,
+    landed: bool,
 }
 
 impl<O: Operation> Landing<O> {
-    async fn fly(self, departure: Departure<O>) {
+    async fn fly(mut self, departure: Departure<O>) {
         let Departure { key, inputs, tickets, whole } = departure;
         let (inner, len) = (&self.inner, inputs.len());
         let call = async { inner.operation.call(&*inner.wrapper, &inputs).await };
@@ -295,6 +296,7 @@ impl<O: Operation> Landing<O> {
             }
             Err(error) => tickets.into_iter().for_each(|ticket| ticket.answer(Err(error.clone()))),
         }
+        self.landed = true;
     }
 
     /// Both halves at once, so that the good keys wait for no more calls than the logarithm of the batch.
@@ -354,13 +356,20 @@ async fn caught<T>(call: impl Future<Output = Result<T>>) -> Result<T> {
 impl<O: Operation> Drop for Landing<O> {
     fn drop(&mut self) {
         let mut departures = Vec::new();
+        let mut left = VecDeque::new();
         {
             let mut lanes = lock(&self.inner.lanes);
-            if let Some(lane) = lanes.get_mut(&self.key) {
-                lane.under_way = lane.under_way.saturating_sub(1);
+            let Some(lane) = lanes.get_mut(&self.key) else { return };
+            lane.under_way = lane.under_way.saturating_sub(1);
+            if self.landed {
+                self.inner.depart(&mut lanes, &self.key, (self.inner.source.now)(), &mut departures);
+            } else if lane.under_way == 0 {
+                // A runtime is going away, and here is its thread: what left from here would go the same way. Those who wait start anew from
+                // where they are.
+                left = std::mem::take(&mut lane.queue);
             }
-            self.inner.depart(&mut lanes, &self.key, (self.inner.source.now)(), &mut departures);
         }
+        drop(left);
         self.inner.start(departures);
     }
 }
