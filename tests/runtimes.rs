@@ -19,6 +19,8 @@ enum Mode {
     Go,
     /// Calls do not come back while it lasts.
     Hold,
+    /// As [`Hold`](Self::Hold) for the first call and `Go` for the others.
+    HoldFirst,
     /// Refuses more than one key in a call.
     Single,
 }
@@ -50,11 +52,16 @@ impl Gate {
     }
 
     async fn enter(&self, keys: usize) -> Result<()> {
-        self.state.lock().unwrap().1 += 1;
+        let number = {
+            let mut state = self.state.lock().unwrap();
+            state.1 += 1;
+            state.1
+        };
         poll_fn(|cx| {
             let mut state = self.state.lock().unwrap();
             match state.0 {
                 Mode::Hold => {}
+                Mode::HoldFirst if number == 1 => {}
                 Mode::Single if keys > 1 => return Poll::Ready(Err(Error::new(ErrorKind::LimitExceeded, "too many keys"))),
                 _ => return Poll::Ready(Ok(())),
             }
@@ -121,6 +128,23 @@ fn ends<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
 
 fn context() -> EncryptionContext {
     EncryptionContext::new()
+}
+
+#[test]
+fn a_call_that_is_stuck_holds_up_nobody_without_a_cache_either() {
+    let gate = Gate::new();
+    gate.set(Mode::HoldFirst);
+    let envelope = Envelope::builder(gate.clone()).build().unwrap();
+    let first = {
+        let envelope = envelope.clone();
+        thread::spawn(move || park_on(envelope.encrypt(b"first", context())).is_ok())
+    };
+    while gate.calls() == 0 {
+        thread::yield_now();
+    }
+    assert!(ends(move || park_on(envelope.encrypt(b"second", context())).is_ok()));
+    gate.set(Mode::Go);
+    assert!(ends(move || first.join().unwrap()));
 }
 
 #[cfg(feature = "tokio")]

@@ -199,6 +199,7 @@ impl<O: Operation> Inner<O> {
             && lane.visit.is_none()
             && lane.under_way < MAX_CALLS
             && let Some(at) = first.since.checked_add(lane.patience())
+            && reaper::start().is_ok()
         {
             lane.visit = Some(at);
             let this: Arc<dyn Due> = self.clone();
