@@ -199,6 +199,17 @@ mod tokio_runtimes {
     }
 
     #[test]
+    fn keys_ordered_on_a_runtime_that_ends_are_ordered_again() {
+        let gate = Gate::new();
+        let envelope = Envelope::builder(gate.clone()).pool(PoolLimits::new(Duration::from_secs(60))).build().unwrap();
+        let ended = runtime();
+        assert!(poll_once(&ended, envelope.encrypt(b"text", context())).is_none());
+        assert_eq!(gate.calls(), 0, "the order was not made yet");
+        drop(ended);
+        assert!(ends(move || runtime().block_on(async { envelope.encrypt(b"text", context()).await.is_ok() })));
+    }
+
+    #[test]
     fn a_long_queue_on_a_runtime_that_ends_is_given_up_without_ado() {
         let gate = Gate::new();
         let envelope = Envelope::builder(gate.clone()).build().unwrap();

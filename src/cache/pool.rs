@@ -240,20 +240,12 @@ impl Inner {
         if count == 0 {
             return;
         }
-        let order = {
-            let this = self.clone();
-            move || {
-                this.mint.order(count, || {
-                    let this = this.clone();
-                    move |minted| this.arrive(epoch, minted)
-                });
-            }
-        };
+        let order = Order { pool: self.clone(), count, epoch };
         // Making hundreds of keys takes a fraction of a millisecond, which is nothing to let a caller wait for.
         if count > FIRST_TARGET {
-            self.mint.driver.start(async move { order() })
+            self.mint.driver.start(async move { order.place() })
         } else {
-            order()
+            order.place()
         }
         self.mint.driver.nudge();
     }
@@ -350,6 +342,32 @@ impl Inner {
             state.visit = Some(at);
             let this: Arc<dyn Due> = self.clone();
             reaper::visit(at, Arc::downgrade(&this));
+        }
+    }
+}
+
+/// Keys that are counted on already and were not ordered yet.
+struct Order {
+    pool: Arc<Inner>,
+    count: usize,
+    epoch: u64,
+}
+
+impl Order {
+    fn place(mut self) {
+        let (pool, epoch) = (self.pool.clone(), self.epoch);
+        self.pool.mint.order(std::mem::take(&mut self.count), || {
+            let pool = pool.clone();
+            move |minted| pool.arrive(epoch, minted)
+        });
+    }
+}
+
+impl Drop for Order {
+    fn drop(&mut self) {
+        // Lost with the runtime that was to place it.
+        for _ in 0..self.count {
+            self.pool.arrive(self.epoch, None);
         }
     }
 }
