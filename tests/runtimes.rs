@@ -19,6 +19,8 @@ enum Mode {
     Go,
     /// Calls do not come back while it lasts.
     Hold,
+    /// As [`Hold`](Self::Hold) for the first call and `Go` for the others.
+    HoldFirst,
     /// Refuses more than one key in a call.
     Single,
 }
@@ -50,11 +52,16 @@ impl Gate {
     }
 
     async fn enter(&self, keys: usize) -> Result<()> {
-        self.state.lock().unwrap().1 += 1;
+        let number = {
+            let mut state = self.state.lock().unwrap();
+            state.1 += 1;
+            state.1
+        };
         poll_fn(|cx| {
             let mut state = self.state.lock().unwrap();
             match state.0 {
                 Mode::Hold => {}
+                Mode::HoldFirst if number == 1 => {}
                 Mode::Single if keys > 1 => return Poll::Ready(Err(Error::new(ErrorKind::LimitExceeded, "too many keys"))),
                 _ => return Poll::Ready(Ok(())),
             }
@@ -123,6 +130,23 @@ fn context() -> EncryptionContext {
     EncryptionContext::new()
 }
 
+#[test]
+fn a_call_that_is_stuck_holds_up_nobody_without_a_cache_either() {
+    let gate = Gate::new();
+    gate.set(Mode::HoldFirst);
+    let envelope = Envelope::builder(gate.clone()).build().unwrap();
+    let first = {
+        let envelope = envelope.clone();
+        thread::spawn(move || park_on(envelope.encrypt(b"first", context())).is_ok())
+    };
+    while gate.calls() == 0 {
+        thread::yield_now();
+    }
+    assert!(ends(move || park_on(envelope.encrypt(b"second", context())).is_ok()));
+    gate.set(Mode::Go);
+    assert!(ends(move || first.join().unwrap()));
+}
+
 #[cfg(feature = "tokio")]
 mod tokio_runtimes {
     use super::*;
@@ -172,6 +196,17 @@ mod tokio_runtimes {
             gate.set(Mode::Go);
             assert!(ends(move || waiting.join().unwrap()));
         }
+    }
+
+    #[test]
+    fn keys_ordered_on_a_runtime_that_ends_are_ordered_again() {
+        let gate = Gate::new();
+        let envelope = Envelope::builder(gate.clone()).pool(PoolLimits::new(Duration::from_secs(60))).build().unwrap();
+        let ended = runtime();
+        assert!(poll_once(&ended, envelope.encrypt(b"text", context())).is_none());
+        assert_eq!(gate.calls(), 0, "the order was not made yet");
+        drop(ended);
+        assert!(ends(move || runtime().block_on(async { envelope.encrypt(b"text", context()).await.is_ok() })));
     }
 
     #[test]

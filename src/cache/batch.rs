@@ -202,6 +202,7 @@ impl<O: Operation> Inner<O> {
             && self.source.real
             && lane.visit.is_none()
             && let Some(at) = first.since.checked_add(lane.patience())
+            && reaper::start().is_ok()
         {
             lane.visit = Some(at);
             let this: Arc<dyn Due> = self.clone();
