@@ -235,7 +235,7 @@ async fn kept_keys(heard: &Heard, emulator: &Emulator, key: &Key) -> Vec<Vec<u8>
         tokio::time::sleep(second / 20).await;
     }
     for result in reader.rewrap_keys(&wrapped).await {
-        heard.result(result.map(|wrapped| drop(wrapped)));
+        heard.result(result.map(drop));
     }
     heard.result(writers[2].encrypt(PLAINTEXT, EncryptOptions::new()).await);
     emulator.enable_key(emulator.key_tag()).await.unwrap();

@@ -190,7 +190,9 @@ impl Shared {
     pub(super) fn land(self: &Arc<Self>, id: CacheId, flight: &Arc<Flight<Answer>>, loaded: Loaded, outcome: Option<Result<DataKey>>) {
         let answer = match outcome {
             None => {
-                lock(&self.state).landed(&id, flight);
+                let mut state = lock(&self.state);
+                state.landed(&id, flight);
+                state.ask_later(&id, (self.source.now)());
                 None
             }
             Some(Ok(key)) => Some(Ok(Answer::Key(self.keep(id, flight, key, loaded)))),
@@ -224,7 +226,10 @@ impl Shared {
                     None => Err(error),
                 };
             }
-            Failure::Own => return Err(error),
+            Failure::Own => {
+                state.ask_later(&id, now);
+                return Err(error);
+            }
             Failure::OfKey | Failure::OfFamily => {}
         }
         let denied = match &mut state.store {
@@ -292,6 +297,12 @@ impl State {
         let flight = Arc::new(Flight::new());
         self.flights.insert(*id, UnderWay { flight: flight.clone(), tag: family.key.id().into() });
         flight
+    }
+
+    fn ask_later(&mut self, id: &CacheId, now: Instant) {
+        if let Some(store) = &mut self.store {
+            store.ask_later(id, now);
+        }
     }
 
     /// Takes `flight` off the list of what is under way. False if it is not on it: what it brings was forgotten before it came.

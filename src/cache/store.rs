@@ -169,11 +169,18 @@ impl Store {
         if entry.gone <= now {
             return None;
         }
-        if now < entry.expires {
+        entry.quiet = now.checked_add(QUIET).map(|until| (until, error.clone()));
+        let found = (entry.key.clone(), entry.asked);
+        self.ask_later(id, now);
+        Some(found)
+    }
+
+    /// Nothing came of asking for this key again, which says nothing of the key: someone has to ask once more, in a moment.
+    pub(super) fn ask_later(&mut self, id: &CacheId, now: Instant) {
+        let refreshes = self.limits.refresh_after.is_some();
+        if let Some(entry) = self.keys.peek_mut(id).filter(|entry| refreshes && now < entry.expires) {
             entry.refresh_at = now.checked_add(QUIET);
         }
-        entry.quiet = now.checked_add(QUIET).map(|until| (until, error.clone()));
-        Some((entry.key.clone(), entry.asked))
     }
 
     pub(super) fn remove(&mut self, id: &CacheId) -> bool {
