@@ -76,6 +76,29 @@ async fn a_refresh_that_came_to_nothing_is_asked_again() {
 }
 
 #[tokio::test]
+async fn one_false_answer_does_not_end_a_key_that_has_opened_a_message() {
+    use ncp_envelope::emulator::{Fault, FaultKind};
+    let emulator = emulator().await;
+    let message = write(&key(&emulator), 1).await.remove(0);
+    let envelope = refreshing(&key(&emulator));
+    envelope.decrypt(&message, &policy()).await.unwrap();
+    emulator.inject(Fault::new(FaultKind::OtherPlaintext).times(2)).await.unwrap();
+    // Twice falsely, then rightly.
+    until(async || {
+        assert_eq!(*envelope.decrypt(&message, &policy()).await.unwrap(), text(0));
+        envelope.stats().cache.refreshes >= 4
+    })
+    .await;
+    assert_eq!((envelope.stats().cache.misses, envelope.stats().cache.denied), (1, 0));
+    // Whoever insists on a new answer is told that it is false, and the others are not disturbed.
+    emulator.inject(Fault::new(FaultKind::OtherPlaintext)).await.unwrap();
+    assert_eq!(kind(envelope.decrypt(&message, &policy().max_key_age(Duration::ZERO)).await), ErrorKind::Internal);
+    envelope.decrypt(&message, &policy()).await.unwrap();
+    // Where there is no such key, it is as ever.
+    assert_eq!(kind(cached(&key(&emulator)).decrypt(&message, &policy()).await), ErrorKind::Authentication);
+}
+
+#[tokio::test]
 async fn an_outage_while_refreshing_is_not_noticed() {
     let emulator = emulator().await;
     let key = client(&emulator).max_attempts(1).build().unwrap().key(emulator.key_tag()).unwrap();
