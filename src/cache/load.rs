@@ -113,7 +113,8 @@ impl Loader {
         // The time to live counts from before the call: what the service says is not younger than that.
         let loaded = Loaded { family: self.realm.family(slot.key_id()), version: slot.key_version(), asked: (cache.source.now)() };
         let ticket = Ticket::new(move |payload: Option<Result<KeyPayload>>| {
-            let key = payload.map(|payload| payload.and_then(|payload| payload.decode(suite, &scope)));
+            let decode = |payload: KeyPayload| payload.decode(suite, &scope).map_err(|error| cache.misfit(&id, error));
+            let key = payload.map(|payload| payload.and_then(decode));
             cache.land(id, &flight, loaded, key);
         });
         (slot.clone(), ticket)

@@ -256,6 +256,17 @@ impl Shared {
         }
     }
 
+    /// What the service gave for `id` is no key for this use. If one is here that has opened a message, that one is right and this is one false
+    /// answer, which says nothing of the key.
+    pub(super) fn misfit(&self, id: &CacheId, error: Error) -> Error {
+        let mut state = lock(&self.state);
+        let now = (self.source.now)();
+        match state.store.as_mut().is_some_and(|store| store.has_proven(id, now)) {
+            true => Error::with_source(ErrorKind::Internal, "the key service gave another key than before for the same wrapped key", error),
+            false => error,
+        }
+    }
+
     /// An old key was used.
     pub(super) fn used_old(&self, error: &Error) {
         self.counters.stale_hits.add();

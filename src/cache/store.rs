@@ -190,6 +190,11 @@ impl Store {
         }
     }
 
+    /// Whether there is a key that has opened a message.
+    pub(super) fn has_proven(&self, id: &CacheId, now: Instant) -> bool {
+        self.keys.peek(id).is_some_and(|entry| now < entry.gone && entry.key.is_proven())
+    }
+
     pub(super) fn remove(&mut self, id: &CacheId) -> bool {
         match self.keys.pop(id) {
             Some(entry) => self.by_end.remove(&(entry.gone, *id)),

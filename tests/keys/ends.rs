@@ -58,6 +58,47 @@ async fn a_refresh_that_is_denied_ends_the_key_and_one_that_succeeds_keeps_it() 
 }
 
 #[tokio::test]
+async fn a_refresh_that_came_to_nothing_is_asked_again() {
+    use ncp_envelope::emulator::{Fault, FaultKind};
+    let emulator = emulator().await;
+    let message = write(&key(&emulator), 1).await.remove(0);
+    let envelope = refreshing(&key(&emulator));
+    envelope.decrypt(&message, &policy()).await.unwrap();
+    emulator.inject(Fault::new(FaultKind::MissingField).once()).await.unwrap();
+    until(async || {
+        envelope.decrypt(&message, &policy()).await.unwrap();
+        envelope.stats().unwrap.calls == 2 && emulator.requests().iter().any(|request| request.fault.is_some())
+    })
+    .await;
+    emulator.disable_key(emulator.key_tag()).await.unwrap();
+    let denied = until(async || envelope.decrypt(&message, &policy()).await.is_err());
+    tokio::time::timeout(Duration::from_secs(60), denied).await.expect("the key is asked for again");
+}
+
+#[tokio::test]
+async fn one_false_answer_does_not_end_a_key_that_has_opened_a_message() {
+    use ncp_envelope::emulator::{Fault, FaultKind};
+    let emulator = emulator().await;
+    let message = write(&key(&emulator), 1).await.remove(0);
+    let envelope = refreshing(&key(&emulator));
+    envelope.decrypt(&message, &policy()).await.unwrap();
+    emulator.inject(Fault::new(FaultKind::OtherPlaintext).times(2)).await.unwrap();
+    // Twice falsely, then rightly.
+    until(async || {
+        assert_eq!(*envelope.decrypt(&message, &policy()).await.unwrap(), text(0));
+        envelope.stats().cache.refreshes >= 4
+    })
+    .await;
+    assert_eq!((envelope.stats().cache.misses, envelope.stats().cache.denied), (1, 0));
+    // Whoever insists on a new answer is told that it is false, and the others are not disturbed.
+    emulator.inject(Fault::new(FaultKind::OtherPlaintext)).await.unwrap();
+    assert_eq!(kind(envelope.decrypt(&message, &policy().max_key_age(Duration::ZERO)).await), ErrorKind::Internal);
+    envelope.decrypt(&message, &policy()).await.unwrap();
+    // Where there is no such key, it is as ever.
+    assert_eq!(kind(cached(&key(&emulator)).decrypt(&message, &policy()).await), ErrorKind::Authentication);
+}
+
+#[tokio::test]
 async fn an_outage_while_refreshing_is_not_noticed() {
     let emulator = emulator().await;
     let key = client(&emulator).max_attempts(1).build().unwrap().key(emulator.key_tag()).unwrap();

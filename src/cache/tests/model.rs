@@ -137,7 +137,7 @@ impl Model {
     }
 
     /// Asks the service. With a failure, the key that may serve instead.
-    fn call(&mut self, name: Name) -> Result<(bool, u64), (Option<Kept>, ErrorKind)> {
+    fn call(&mut self, name: Name) -> Result<(bool, u64), (Option<Box<Kept>>, ErrorKind)> {
         let asked = self.time;
         let (reply, latency) = MODE.get();
         self.time += latency;
@@ -155,7 +155,7 @@ impl Model {
                 let Some(kept) = at.map(|at| &mut self.kept[at]).filter(|kept| kept.gone > time) else { return Err((None, kind)) };
                 quiet(kept);
                 kept.quiet = Some((time + millis(1_000), kind));
-                return Err((Some(kept.clone()), kind));
+                return Err((Some(Box::new(kept.clone())), kind));
             }
             ErrorKind::Internal => {
                 if let Some(at) = at {
@@ -409,7 +409,7 @@ fn supply(seed: u64) -> u64 {
                 pool.forget();
                 reuse.forget();
                 // What was shared until now is not any more.
-                shared.iter().for_each(|(key, _, _)| drop(once.insert(*key)));
+                once.extend(shared.iter().map(|(key, _, _)| *key));
                 shared.clear();
             }
             _ => {}
