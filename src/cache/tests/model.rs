@@ -79,6 +79,9 @@ struct Limits {
 /// Whether the key is the right one, and which key it is.
 type Got = Result<(bool, u64), ErrorKind>;
 
+/// Why not, and the key that may serve instead.
+type Instead = (Option<Box<Kept>>, ErrorKind);
+
 struct Model {
     limits: Limits,
     /// The one used longest ago first.
@@ -137,7 +140,7 @@ impl Model {
     }
 
     /// Asks the service. With a failure, the key that may serve instead.
-    fn call(&mut self, name: Name) -> Result<(bool, u64), (Option<Box<Kept>>, ErrorKind)> {
+    fn call(&mut self, name: Name) -> Result<(bool, u64), Instead> {
         let asked = self.time;
         let (reply, latency) = MODE.get();
         self.time += latency;
