@@ -5,6 +5,7 @@ import filecmp
 import json
 import os
 import pathlib
+import random
 import shutil
 import statistics
 import subprocess
@@ -194,7 +195,8 @@ def main():
 
     rows = [Row(name, make, tools) for name, make in CONTESTANTS]
     for number in range(tools.rounds + 1):
-        for row in rows:
+        # In another order each time: what the one before leaves of the machine's memory helps or hinders the next.
+        for row in random.Random(number).sample(rows, len(rows)):
             if not row.missing:
                 row.round(plain, tools.work, counts=number > 0)
 

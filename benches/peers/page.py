@@ -51,7 +51,7 @@ FILES = """\
 ## From file to file
 
 A file of {size}, from one name to another on one disk, read from the page cache and written to it; nobody forces the output to the disk. Programs are timed from start to end;
-libraries for Python from the opening of the file to its closing, without the start of the interpreter.
+libraries for Python from the opening of the file to its closing, without the start of the interpreter. Each round has an order of its own.
 
 """
 
