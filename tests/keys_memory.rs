@@ -30,19 +30,19 @@ fn mask(at: usize) -> u8 {
     black_box((at as u8).wrapping_mul(151) ^ 0xA5)
 }
 
-/// A text that is to be found or not, masked.
+/// A text that is to be found or not, masked; and the place in the key that its first byte has, which decides its mask.
 #[derive(Debug, Clone)]
-struct Hidden(Vec<u8>);
+struct Hidden(Vec<u8>, usize);
 
 impl Hidden {
     /// The data key in a payload.
     #[cfg(feature = "cli")]
     fn of(payload: &[u8]) -> Self {
-        Self((0..KEY_LEN).map(|at| payload[KEY_AT + at] ^ mask(at)).collect())
+        Self((0..KEY_LEN).map(|at| payload[KEY_AT + at] ^ mask(at)).collect(), 0)
     }
 
     fn byte(&self, at: usize) -> u8 {
-        self.0[at] ^ mask(at)
+        self.0[at] ^ mask(self.1 + at)
     }
 
     /// The same as base64 writes it behind the 48 bytes in front of it, which are no part of any letter; without the last two bytes, which
@@ -55,11 +55,16 @@ impl Hidden {
             let pair = u16::from(self.byte(byte)) << 8 | u16::from(self.byte(byte + 1));
             ALPHABET[usize::from(pair >> (10 - shift) & 63)]
         };
-        Self((0..40).map(|at| letter(at) ^ mask(at)).collect())
+        Self((0..40).map(|at| letter(at) ^ mask(at)).collect(), 0)
     }
 
-    fn padded(&self, pad: u8) -> Self {
-        Self(self.0.iter().map(|byte| byte ^ pad).collect())
+    /// Each half, and what each half is in the two pads of HMAC, which give the key away as well. Halves, because whoever frees a small piece of
+    /// memory writes over its beginning: a key that was freed and not wiped would not be found whole.
+    fn parts(&self) -> impl Iterator<Item = Self> {
+        let half = self.0.len() / 2;
+        [0, half].into_iter().flat_map(move |from| {
+            [0, 0x36, 0x5C].map(|pad| Self(self.0[from..from + half].iter().map(|byte| byte ^ pad).collect(), self.1 + from))
+        })
     }
 
     fn is_at(&self, memory: &[u8]) -> bool {
@@ -84,8 +89,10 @@ impl fmt::Debug for Place {
 fn search(wanted: &[Hidden]) -> Vec<Place> {
     const PIECE: usize = 1 << 20;
     let longest = wanted.iter().map(|hidden| hidden.0.len()).max().unwrap_or(0);
-    let mut starts = [false; 256];
-    wanted.iter().for_each(|hidden| starts[usize::from(hidden.byte(0))] = true);
+    // By their first two bytes.
+    let two = |first: u8, second: u8| usize::from(first) << 8 | usize::from(second);
+    let mut starts = vec![Vec::new(); 1 << 16];
+    wanted.iter().enumerate().for_each(|(which, hidden)| starts[two(hidden.byte(0), hidden.byte(1))].push(which));
     let (maps, memory) = (read_to_string("/proc/self/maps").unwrap(), File::open("/proc/self/mem").unwrap());
     let mut piece = vec![0; PIECE];
     // The piece itself holds what was found last.
@@ -100,11 +107,10 @@ fn search(wanted: &[Hidden]) -> Vec<Place> {
                 // Mapped away meanwhile.
                 break;
             }
-            for (offset, first) in piece[..len].iter().enumerate() {
-                if starts[usize::from(*first)] && !own.contains(&(at + offset)) {
-                    let here = wanted.iter().enumerate().filter(|(_, hidden)| hidden.is_at(&piece[offset..len]));
-                    found.extend(here.map(|(which, _)| Place { which, address: at + offset, mapping: mapping.to_owned() }));
-                }
+            for (offset, pair) in piece[..len].windows(2).enumerate() {
+                let here = starts[two(pair[0], pair[1])].iter().filter(|which| wanted[**which].is_at(&piece[offset..len]));
+                let places = here.map(|which| Place { which: *which, address: at + offset, mapping: mapping.to_owned() });
+                found.extend(places.filter(|place| !own.contains(&place.address)));
             }
             at += if at + len < end { len - longest + 1 } else { len };
         }
@@ -127,7 +133,7 @@ impl Masking {
 
     /// The keys wrapped so far.
     fn keys(&self) -> Vec<Hidden> {
-        self.wrapped.lock().unwrap().iter().map(|wrapped| Hidden(wrapped[KEY_AT..].to_vec())).collect()
+        self.wrapped.lock().unwrap().iter().map(|wrapped| Hidden(wrapped[KEY_AT..].to_vec(), 0)).collect()
     }
 
     fn masked(bytes: &[u8]) -> Box<[u8]> {
@@ -193,17 +199,15 @@ fn read(runtime: &Runtime, envelope: &Envelope, message: &[u8]) {
 }
 
 fn nowhere(step: &str, keys: &[Hidden]) {
-    // The two pads of HMAC give the key away as well.
-    let pads = [0, 0x36, 0x5C].into_iter().flat_map(|pad| keys.iter().map(move |key| key.padded(pad)));
-    let pads: Vec<_> = pads.collect();
+    let parts: Vec<_> = keys.iter().flat_map(Hidden::parts).collect();
     // A task that has just given its answer may not have come to its end yet.
     for _ in 0..50 {
-        if search(&pads).is_empty() {
+        if search(&parts).is_empty() {
             return;
         }
         std::thread::sleep(Duration::from_millis(20));
     }
-    panic!("{step}: {:#?}", search(&pads));
+    panic!("{step}: {:#?}", search(&parts));
 }
 
 /// Waits for something that comes by itself, without asking any envelope for anything.
