@@ -19,8 +19,8 @@ enum Mode {
     Go,
     /// Calls do not come back while it lasts.
     Hold,
-    /// As [`Hold`](Self::Hold) for the first call and `Go` for the others.
-    HoldFirst,
+    /// As [`Hold`](Self::Hold) for the call of this number, and `Go` for the others.
+    HoldOne(usize),
     /// Refuses more than one key in a call.
     Single,
 }
@@ -61,7 +61,7 @@ impl Gate {
             let mut state = self.state.lock().unwrap();
             match state.0 {
                 Mode::Hold => {}
-                Mode::HoldFirst if number == 1 => {}
+                Mode::HoldOne(held) if number == held => {}
                 Mode::Single if keys > 1 => return Poll::Ready(Err(Error::new(ErrorKind::LimitExceeded, "too many keys"))),
                 _ => return Poll::Ready(Ok(())),
             }
@@ -133,18 +133,20 @@ fn context() -> EncryptionContext {
 #[test]
 fn a_call_that_is_stuck_holds_up_nobody_without_a_cache_either() {
     let gate = Gate::new();
-    gate.set(Mode::HoldFirst);
     let envelope = Envelope::builder(gate.clone()).build().unwrap();
-    let first = {
+    let [first, second] = [b"1", b"2"].map(|text| park_on(envelope.encrypt(text, context())).unwrap());
+    gate.set(Mode::HoldOne(3));
+    let stuck = {
         let envelope = envelope.clone();
-        thread::spawn(move || park_on(envelope.encrypt(b"first", context())).is_ok())
+        thread::spawn(move || park_on(envelope.decrypt(&first, &DecryptPolicy::new())).is_ok())
     };
-    while gate.calls() == 0 {
+    while gate.calls() < 3 {
         thread::yield_now();
     }
-    assert!(ends(move || park_on(envelope.encrypt(b"second", context())).is_ok()));
+    assert!(ends(move || park_on(envelope.decrypt(&second, &DecryptPolicy::new())).is_ok()));
+    assert!(!stuck.is_finished());
     gate.set(Mode::Go);
-    assert!(ends(move || first.join().unwrap()));
+    assert!(ends(move || stuck.join().unwrap()));
 }
 
 #[cfg(feature = "tokio")]
