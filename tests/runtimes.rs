@@ -231,4 +231,33 @@ mod tokio_runtimes {
         });
         assert!(results.iter().all(Result::is_ok));
     }
+
+    #[test]
+    fn whoever_calls_from_within_a_runtime_that_is_gone_is_told() {
+        let limits = ReuseLimits::new(Duration::from_secs(60));
+        let pooled = PoolLimits::new(Duration::from_secs(60));
+        let builders = [
+            Envelope::builder(Gate::new()),
+            Envelope::builder(Gate::new()).cache(CacheLimits::new(Duration::from_secs(60))),
+            Envelope::builder(Gate::new()).pool(pooled),
+            Envelope::builder(Gate::new()).reuse(limits),
+        ];
+        for builder in builders {
+            let envelope = builder.build().unwrap();
+            let message = park_on(envelope.encrypt(b"text", context())).unwrap();
+            envelope.forget_keys();
+            let results = ends(move || {
+                let gone = runtime();
+                let handle = gone.handle().clone();
+                drop(gone);
+                let _entered = handle.enter();
+                let written = park_on(envelope.encrypt(b"text", context())).map(drop);
+                let read = park_on(envelope.decrypt(&message, &DecryptPolicy::new())).map(drop);
+                [written, read]
+            });
+            for result in results {
+                assert_eq!(result.unwrap_err().kind(), ErrorKind::Unavailable);
+            }
+        }
+    }
 }
