@@ -9,4 +9,8 @@ mod drives;
 mod kit;
 #[cfg(not(shuttle))]
 mod loads;
+#[cfg(not(shuttle))]
+mod pools;
+#[cfg(not(shuttle))]
+mod reuses;
 mod service;
