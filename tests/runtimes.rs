@@ -19,8 +19,8 @@ enum Mode {
     Go,
     /// Calls do not come back while it lasts.
     Hold,
-    /// As [`Hold`](Self::Hold) for the first call and `Go` for the others.
-    HoldFirst,
+    /// As [`Hold`](Self::Hold) for the call of this number, and `Go` for the others.
+    HoldOne(usize),
     /// Refuses more than one key in a call.
     Single,
 }
@@ -61,7 +61,7 @@ impl Gate {
             let mut state = self.state.lock().unwrap();
             match state.0 {
                 Mode::Hold => {}
-                Mode::HoldFirst if number == 1 => {}
+                Mode::HoldOne(held) if number == held => {}
                 Mode::Single if keys > 1 => return Poll::Ready(Err(Error::new(ErrorKind::LimitExceeded, "too many keys"))),
                 _ => return Poll::Ready(Ok(())),
             }
@@ -133,18 +133,20 @@ fn context() -> EncryptionContext {
 #[test]
 fn a_call_that_is_stuck_holds_up_nobody_without_a_cache_either() {
     let gate = Gate::new();
-    gate.set(Mode::HoldFirst);
     let envelope = Envelope::builder(gate.clone()).build().unwrap();
-    let first = {
+    let [first, second] = [b"1", b"2"].map(|text| park_on(envelope.encrypt(text, context())).unwrap());
+    gate.set(Mode::HoldOne(3));
+    let stuck = {
         let envelope = envelope.clone();
-        thread::spawn(move || park_on(envelope.encrypt(b"first", context())).is_ok())
+        thread::spawn(move || park_on(envelope.decrypt(&first, &DecryptPolicy::new())).is_ok())
     };
-    while gate.calls() == 0 {
+    while gate.calls() < 3 {
         thread::yield_now();
     }
-    assert!(ends(move || park_on(envelope.encrypt(b"second", context())).is_ok()));
+    assert!(ends(move || park_on(envelope.decrypt(&second, &DecryptPolicy::new())).is_ok()));
+    assert!(!stuck.is_finished());
     gate.set(Mode::Go);
-    assert!(ends(move || first.join().unwrap()));
+    assert!(ends(move || stuck.join().unwrap()));
 }
 
 #[cfg(feature = "tokio")]
@@ -228,5 +230,34 @@ mod tokio_runtimes {
             park_on(envelope.rewrap_keys(&keys))
         });
         assert!(results.iter().all(Result::is_ok));
+    }
+
+    #[test]
+    fn whoever_calls_from_within_a_runtime_that_is_gone_is_told() {
+        let limits = ReuseLimits::new(Duration::from_secs(60));
+        let pooled = PoolLimits::new(Duration::from_secs(60));
+        let builders = [
+            Envelope::builder(Gate::new()),
+            Envelope::builder(Gate::new()).cache(CacheLimits::new(Duration::from_secs(60))),
+            Envelope::builder(Gate::new()).pool(pooled),
+            Envelope::builder(Gate::new()).reuse(limits),
+        ];
+        for builder in builders {
+            let envelope = builder.build().unwrap();
+            let message = park_on(envelope.encrypt(b"text", context())).unwrap();
+            envelope.forget_keys();
+            let results = ends(move || {
+                let gone = runtime();
+                let handle = gone.handle().clone();
+                drop(gone);
+                let _entered = handle.enter();
+                let written = park_on(envelope.encrypt(b"text", context())).map(drop);
+                let read = park_on(envelope.decrypt(&message, &DecryptPolicy::new())).map(drop);
+                [written, read]
+            });
+            for result in results {
+                assert_eq!(result.unwrap_err().kind(), ErrorKind::Unavailable);
+            }
+        }
     }
 }

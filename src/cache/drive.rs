@@ -9,6 +9,7 @@ use super::sync::{
     atomic::{AtomicU64, AtomicUsize, Ordering},
     lock,
 };
+use crate::error::{Error, ErrorKind, Result};
 use crate::wrap::BoxFuture;
 use std::collections::BTreeMap;
 use std::future::{Future, poll_fn};
@@ -25,6 +26,25 @@ pub(super) struct Driver {
     orphans: Mutex<Vec<BoxFuture<'static, ()>>>,
     count: AtomicUsize,
     crowd: Arc<Crowd>,
+}
+
+/// How often one who waits starts anew because work was lost with its runtime. Runtimes end; but within one that has ended, all work is lost.
+const MOST_LOST: u32 = 16;
+
+/// Counts what was lost.
+#[derive(Default)]
+pub(super) struct Lost(u32);
+
+impl Lost {
+    /// Whether to start anew.
+    pub(super) fn again(&mut self) -> Result<()> {
+        self.0 += 1;
+        if self.0 < MOST_LOST { Ok(()) } else { Err(gone()) }
+    }
+}
+
+pub(super) fn gone() -> Error {
+    Error::new(ErrorKind::Unavailable, "the runtime that called the key service is gone: try again")
 }
 
 /// Everyone who has to look again when a call can go on, or a new one is there.

@@ -1,7 +1,7 @@
 //! Everything that one envelope asks of key service, cache and pool, joined.
 
 use super::batch::{Batcher, Ticket};
-use super::drive::Home;
+use super::drive::{self, Home};
 use super::flight::{Flight, Wait};
 use super::limits::{PoolLimits, ReuseLimits};
 use super::operation::{Rewrap, Unwrap, Wrap};
@@ -10,7 +10,7 @@ use super::source::Source;
 use super::stats::{EnvelopeStats, PoolCounters};
 use super::{KeyCache, Loader, Realm, Supply};
 use crate::context::Scope;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::wrap::{KeyWrapper, WrappedKey};
 use std::sync::Arc;
 
@@ -92,8 +92,7 @@ impl Keys {
         self.rewrap.submit(keys.iter().cloned().zip(tickets.collect::<Vec<_>>()));
         let mut results = Vec::with_capacity(keys.len());
         for flight in flights {
-            let lost = || Err(Error::new(ErrorKind::Unavailable, "the runtime that called the key service is gone: try again"));
-            results.push(self.home.0.wait(Wait::new(flight)).await.unwrap_or_else(lost));
+            results.push(self.home.0.wait(Wait::new(flight)).await.unwrap_or_else(|| Err(drive::gone())));
         }
         results
     }

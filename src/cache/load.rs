@@ -1,7 +1,7 @@
 //! Gets unwrapped keys: from the cache, from a question that is under way, or by asking.
 
 use super::batch::{Batcher, Ticket};
-use super::drive::Driver;
+use super::drive::{Driver, Lost};
 use super::flight::{Flight, Wait};
 use super::operation::Unwrap;
 use super::shared::{Answer, KeyCache, LookUp};
@@ -75,6 +75,7 @@ impl Loader {
 
     /// Waits for the key in `slot`.
     pub(crate) async fn wait(&self, mut asked: Asked, slot: &WrappedKey, max_age: Option<Duration>) -> Result<Arc<CachedKey>> {
+        let mut lost = Lost::default();
         loop {
             let answer = match asked.state {
                 State::Here(answer) => answer?,
@@ -82,6 +83,7 @@ impl Loader {
                     Some(answer) => answer?,
                     // Whoever worked on it is gone, with its runtime. Go round: someone who waited asks again.
                     None => {
+                        lost.again()?;
                         let mut outbox = Outbox::default();
                         asked = self.ask(slot, asked.id, max_age, &mut outbox);
                         self.send(outbox);

@@ -8,7 +8,7 @@
 //! ordered but by someone who takes a key, so a pool that is not used makes no calls.
 
 use super::batch::{Batcher, MAX_BATCH, Ticket};
-use super::drive::Driver;
+use super::drive::{Driver, Lost};
 use super::flight::{Flight, Wait};
 use super::limits::PoolLimits;
 use super::observe;
@@ -144,7 +144,7 @@ impl Pool {
     }
 
     pub(super) async fn wait(&self, taken: Taken) -> Result<Arc<Minted>> {
-        let mut taken = taken;
+        let (mut taken, mut lost) = (taken, Lost::default());
         loop {
             match taken.0 {
                 Found::Here(result) => return result,
@@ -153,6 +153,7 @@ impl Pool {
                         return result;
                     }
                     // The order went with its runtime.
+                    lost.again()?;
                     taken = self.take();
                 }
             }

@@ -4,6 +4,7 @@
 //! service can be reached; those who do wait share one order, which belongs to none of them; a key that is used up or too old is
 //! dropped, and so wiped, at once.
 
+use super::drive::Lost;
 use super::flight::{Flight, Wait};
 use super::limits::ReuseLimits;
 use super::pool::{Mint, Minted};
@@ -64,6 +65,7 @@ impl Reuse {
         if len > self.0.limits.max_bytes {
             return Ok(None);
         }
+        let mut lost = Lost::default();
         loop {
             let (found, order) = {
                 let mut state = lock(&self.0.state);
@@ -80,7 +82,7 @@ impl Reuse {
             match found {
                 Ok(minted) => return Ok(Some(minted)),
                 // Others may have used up what came, or its runtime is gone: then once more.
-                Err(flight) => self.0.mint.driver.wait(Wait::new(flight)).await.transpose().map(drop)?,
+                Err(flight) => self.0.mint.driver.wait(Wait::new(flight)).await.unwrap_or_else(|| lost.again())?,
             }
         }
     }

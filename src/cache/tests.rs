@@ -11,4 +11,8 @@ mod kit;
 mod loads;
 #[cfg(not(shuttle))]
 mod model;
+#[cfg(not(shuttle))]
+mod pools;
+#[cfg(not(shuttle))]
+mod reuses;
 mod service;

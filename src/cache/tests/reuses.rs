@@ -1,0 +1,198 @@
+//! One data key for many messages.
+
+use super::kit::*;
+use super::service::{Reply, fits};
+use crate::cache::limits::ReuseLimits;
+use crate::cache::pool::Minted;
+use crate::cache::reuse::Reuse;
+use crate::error::{ErrorKind, Result};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+const AGE: Duration = secs(16);
+
+type Write = Task<Result<Option<Arc<Minted>>>>;
+
+fn take(reuse: &Arc<Reuse>, len: u64) -> Write {
+    let reuse = reuse.clone();
+    Task::new(async move { reuse.take(len).await })
+}
+
+fn limits(messages: u64, bytes: u64) -> ReuseLimits {
+    ReuseLimits::new(AGE).with_max_messages(messages).with_max_bytes(bytes)
+}
+
+#[track_caller]
+fn good(task: Write) -> Arc<Minted> {
+    let minted = task.done().unwrap().expect("a shared key");
+    assert!(fits(&minted.key, &minted.wrapped));
+    minted
+}
+
+#[track_caller]
+fn kind(task: Write) -> ErrorKind {
+    task.done().err().expect("an error").kind()
+}
+
+fn same(a: &Arc<Minted>, b: &Arc<Minted>) -> bool {
+    Arc::ptr_eq(a, b)
+}
+
+fn settle(rig: &Rig) {
+    for call in 0..rig.service.count() {
+        if !rig.service.call(call).is_over() {
+            rig.service.call(call).answer(Reply::Good);
+        }
+    }
+    rig.driver.nudge();
+}
+
+#[test]
+fn a_key_is_used_for_exactly_so_many_messages() {
+    for messages in [1, 2, 7, 8, 100] {
+        let rig = Rig::new(None);
+        let reuse = rig.reuse(limits(messages, 1 << 30));
+        let mut uses: HashMap<[u8; 32], u64> = HashMap::new();
+        for _ in 0..messages * 10 {
+            *uses.entry(*good(take(&reuse, 5)).key.expose_secret()).or_default() += 1;
+        }
+        assert!(uses.len() == 10 && uses.values().all(|uses| *uses == messages), "{messages}");
+    }
+}
+
+#[test]
+fn a_key_is_used_for_so_many_bytes_and_never_more() {
+    let rig = Rig::new(None);
+    let reuse = rig.reuse(limits(1_000, 100));
+    let first = good(take(&reuse, 60));
+    assert!(same(&first, &good(take(&reuse, 40))), "exactly 100");
+    let second = good(take(&reuse, 1));
+    assert!(!same(&first, &second));
+    assert!(same(&second, &good(take(&reuse, 0))));
+    let third = good(take(&reuse, 100));
+    assert!(!same(&second, &third), "1 + 100 is too much");
+    assert!(same(&third, &good(take(&reuse, 0))));
+    assert!(take(&reuse, 101).done().unwrap().is_none(), "a longer one has a key of its own");
+    assert!(take(&reuse, u64::MAX).done().unwrap().is_none());
+}
+
+#[test]
+fn a_key_is_used_for_so_long_to_the_nanosecond_and_then_wiped() {
+    let rig = Rig::new(None);
+    let reuse = rig.reuse(limits(1 << 20, 1 << 30));
+    let first = good(take(&reuse, 1));
+    pass(secs(14) - nanos(1));
+    assert!(same(&first, &good(take(&reuse, 1))));
+    assert_eq!(rig.service.count(), 1);
+    rig.service.holds();
+    pass(nanos(1));
+    assert!(same(&first, &good(take(&reuse, 1))));
+    assert_eq!(rig.service.count(), 2, "its successor is ordered an eighth before its end");
+    pass(secs(2) - nanos(1));
+    assert!(same(&first, &good(take(&reuse, 1))));
+    assert_eq!(rig.service.count(), 2);
+    pass(nanos(1));
+    let waits = take(&reuse, 1);
+    assert_eq!(Arc::strong_count(&first), 1, "let go of at once");
+    settle(&rig);
+    let second = good(waits);
+    assert!(!same(&first, &second));
+    // The successor's time has begun when it was ordered.
+    pass(secs(14) - nanos(1));
+    assert!(same(&second, &good(take(&reuse, 1))));
+    pass(nanos(1));
+    drop(take(&reuse, 1));
+    assert_eq!(Arc::strong_count(&second), 1);
+}
+
+#[test]
+fn nobody_waits_while_the_service_answers_in_time() {
+    let rig = Rig::new(None);
+    let reuse = rig.reuse(limits(80, 1 << 30));
+    drop(good(take(&reuse, 1)));
+    rig.service.holds();
+    for round in 0..5 {
+        for _ in usize::from(round == 0)..69 {
+            drop(good(take(&reuse, 1)));
+        }
+        assert_eq!(rig.service.count(), 1 + round);
+        drop(good(take(&reuse, 1)));
+        assert_eq!(rig.service.count(), 2 + round, "ordered at 70 of 80");
+        settle(&rig);
+        for _ in 70..80 {
+            drop(good(take(&reuse, 1)));
+        }
+    }
+}
+
+#[test]
+fn a_failed_order_fails_those_who_wait_and_the_key_in_use_goes_on() {
+    for failure in [ErrorKind::Unavailable, ErrorKind::AccessDenied] {
+        let rig = Rig::new(None);
+        let reuse = rig.reuse(limits(8, 1 << 30));
+        let first = good(take(&reuse, 1));
+        rig.service.replies(Reply::Fail(failure));
+        for _ in 1..8 {
+            assert!(same(&first, &good(take(&reuse, 1))), "{failure:?}");
+        }
+        let before = rig.service.count();
+        assert_eq!(before, 2, "no successor is ordered for a second");
+        assert_eq!(kind(take(&reuse, 1)), failure);
+        let asked = usize::from(failure == ErrorKind::Unavailable);
+        assert_eq!(rig.service.count(), before + asked, "a refusal is remembered, an outage is not");
+        pass(secs(1));
+        rig.service.holds();
+        let mut tasks = [take(&reuse, 1), take(&reuse, 1)];
+        rig.service.last().answer(Reply::Fail(failure));
+        assert_eq!(run_all(&mut tasks), 2);
+        for task in tasks {
+            assert_eq!(kind(task), failure);
+        }
+        pass(secs(1));
+        rig.service.replies(Reply::Good);
+        drop(good(take(&reuse, 1)));
+    }
+}
+
+#[test]
+fn a_key_that_is_forgotten_is_used_no_more() {
+    let rig = Rig::new(None);
+    let reuse = rig.reuse(limits(8, 1 << 30));
+    let first = good(take(&reuse, 1));
+    reuse.forget();
+    assert_eq!(Arc::strong_count(&first), 1);
+    for _ in 0..7 {
+        assert!(!same(&first, &good(take(&reuse, 1))));
+    }
+    reuse.forget();
+    // While it is on its way: those who wait get another one.
+    rig.service.holds();
+    let waits = take(&reuse, 1);
+    let before = now();
+    pass(nanos(1));
+    reuse.forget();
+    settle(&rig);
+    settle(&rig);
+    assert!(good(waits).at > before);
+    let stays = good(take(&reuse, 1));
+    reuse.retire_below(1);
+    assert!(same(&stays, &good(take(&reuse, 1))));
+    rig.service.replies(Reply::Good);
+    reuse.retire_below(2);
+    assert_eq!(kind(take(&reuse, 1)), ErrorKind::KeyUnusable);
+    rig.service.rotate(2);
+    pass(secs(1));
+    assert_eq!(good(take(&reuse, 1)).wrapped.key_version(), Some(2));
+}
+
+#[test]
+fn a_key_that_came_too_late_is_not_used() {
+    let rig = Rig::new(None);
+    let reuse = rig.reuse(limits(8, 1 << 30));
+    rig.service.holds();
+    let waits = take(&reuse, 1);
+    pass(AGE);
+    settle(&rig);
+    assert_eq!(kind(waits), ErrorKind::Unavailable);
+}
