@@ -5,7 +5,7 @@
 use ncp_envelope::wrap::{BoxFuture, KeyPayload};
 use ncp_envelope::{
     CacheLimits, DataKey, DecryptPolicy, EncryptionContext, Envelope, Error, ErrorKind, KeyId, KeyWrapper, LocalKeyWrapper, PoolLimits,
-    Result, WrappedKey,
+    Result, ReuseLimits, WrappedKey,
 };
 use std::future::poll_fn;
 use std::pin::pin;
