@@ -9,4 +9,6 @@ mod drives;
 mod kit;
 #[cfg(not(shuttle))]
 mod loads;
+#[cfg(shuttle)]
+mod schedules;
 mod service;
