@@ -164,7 +164,7 @@ impl<O: Operation> Batcher<O> {
         self.0.start(departures);
     }
 
-    #[cfg(test)]
+    #[cfg(all(test, not(shuttle)))]
     pub(super) fn lanes(&self) -> usize {
         lock(&self.0.lanes).len()
     }

@@ -291,7 +291,8 @@ impl Inner {
                 return;
             }
         }
-        if self.limits.is_some() {
+        // One that was ordered for somebody who went away may be one too many.
+        if self.limits.as_ref().is_some_and(|limits| state.ready.len() < limits.max_keys) {
             state.ready.push_back(minted);
             self.call_reaper(&mut state, now);
         }

@@ -9,7 +9,7 @@ use std::collections::BinaryHeap;
 use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-#[cfg(test)]
+#[cfg(all(test, not(shuttle)))]
 pub(super) use note::{note, noted};
 
 /// Something that has to be done at a time.
@@ -123,6 +123,7 @@ impl Ord for Visit {
 
 /// For tests with a clock of their own: visits are written down and not made.
 #[cfg(test)]
+#[cfg_attr(shuttle, allow(dead_code))]
 mod note {
     use super::{Due, Instant, Weak};
     use std::cell::RefCell;

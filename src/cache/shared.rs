@@ -62,6 +62,7 @@ struct State {
 struct UnderWay {
     flight: Arc<Flight<Answer>>,
     tag: Arc<str>,
+    asked: Instant,
 }
 
 /// What a question to the service came to.
@@ -156,7 +157,7 @@ impl Shared {
                 self.counters.hits.add();
                 let refresh = (refresh && !state.flights.contains_key(id)).then(|| {
                     self.counters.refreshes.add();
-                    state.depart(id, family())
+                    state.depart(id, family(), now)
                 });
                 return LookUp::Hit(Answer::Key(key), refresh);
             }
@@ -172,14 +173,16 @@ impl Shared {
             }
             state.refusals.pop(id);
         }
+        // Where nobody polls it a question can be under way for long, and what it brings is as old as the question.
+        let over = |asked| state.store.as_ref().is_some_and(|store| store.is_over(asked, now));
         match state.flights.get(id) {
-            Some(under_way) => {
+            Some(under_way) if !over(under_way.asked) => {
                 self.counters.joins.add();
                 LookUp::Join(under_way.flight.clone())
             }
-            None => {
+            _ => {
                 self.counters.misses.add();
-                LookUp::Lead(state.depart(id, family()))
+                LookUp::Lead(state.depart(id, family(), now))
             }
         }
     }
@@ -305,9 +308,9 @@ impl Due for Shared {
 }
 
 impl State {
-    fn depart(&mut self, id: &CacheId, family: Family) -> Arc<Flight<Answer>> {
+    fn depart(&mut self, id: &CacheId, family: Family, asked: Instant) -> Arc<Flight<Answer>> {
         let flight = Arc::new(Flight::new());
-        self.flights.insert(*id, UnderWay { flight: flight.clone(), tag: family.key.id().into() });
+        self.flights.insert(*id, UnderWay { flight: flight.clone(), tag: family.key.id().into(), asked });
         flight
     }
 

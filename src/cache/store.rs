@@ -256,6 +256,11 @@ impl Store {
         self.keys.len()
     }
 
+    /// Whether a key asked for at `asked` is too old, whatever chance took off its time.
+    pub(super) fn is_over(&self, asked: Instant, now: Instant) -> bool {
+        now.saturating_duration_since(asked) >= self.limits.ttl
+    }
+
     /// The end of a key's time and of its stale window. None for a time that the clock cannot hold.
     fn ends(&self, asked: Instant, source: Source) -> Option<(Instant, Instant)> {
         let expires = asked.checked_add(source.jittered(self.limits.ttl))?;

@@ -15,4 +15,6 @@ mod model;
 mod pools;
 #[cfg(not(shuttle))]
 mod reuses;
+#[cfg(shuttle)]
+mod schedules;
 mod service;
