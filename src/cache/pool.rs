@@ -292,7 +292,9 @@ impl Inner {
             }
         }
         if self.limits.is_some() {
-            state.ready.push_back(minted);
+            // Calls do not come back in the order that they left in.
+            let place = state.ready.partition_point(|other| other.at <= minted.at);
+            state.ready.insert(place, minted);
             self.call_reaper(&mut state, now);
         }
     }

@@ -4,6 +4,7 @@ use super::kit::*;
 use super::service::{Op, Reply, fits};
 use crate::cache::limits::PoolLimits;
 use crate::cache::pool::{Minted, Pool};
+use crate::cache::reaper;
 use crate::error::{ErrorKind, Result};
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -306,4 +307,43 @@ fn many_are_ordered_in_one_go() {
         assert!(keys.insert(*good(Task::new(async move { pool.wait(taken).await })).key.expose_secret()));
     }
     assert_eq!(rig.service.sizes(), [256, 256, 188]);
+}
+
+#[test]
+fn a_key_that_came_later_does_not_hide_an_older_one() {
+    reaper::note();
+    let rig = Rig::with_source(None, crate::cache::source::Source { real: true, ..SOURCE });
+    let pool = rig.pool(Some(PoolLimits::new(AGE).with_max_keys(2)));
+    rig.service.holds();
+    let old = [take(&pool)];
+    assert_eq!(rig.service.sizes(), [3]);
+    pass(secs(5));
+    // The first call is stuck, so the next leaves and comes back before it.
+    let first = take(&pool);
+    pass(millis(20));
+    let young = [first, take(&pool)];
+    assert_eq!(rig.service.count(), 2);
+    drop((old, young));
+    rig.service.call(1).answer(Reply::Good);
+    rig.driver.nudge();
+    let (first, _) = pool.depth();
+    rig.service.call(0).answer(Reply::Good);
+    rig.driver.nudge();
+    let (both, _) = pool.depth();
+    assert!(first > 0 && both > first, "{first} {both}");
+    // The reaper comes for the older ones at their time.
+    let visits = reaper::noted(std::mem::take);
+    let next = visits.iter().map(|(at, _)| *at).filter(|at| *at > now()).min().unwrap();
+    assert_eq!(next, now() + secs(5) - millis(20));
+    pass(secs(5) - millis(20));
+    let pool_now = pool.take_many(both);
+    let ages: Vec<_> = pool_now
+        .into_iter()
+        .map_while(|taken| {
+            let pool = pool.clone();
+            let mut task = Task::new(async move { pool.wait(taken).await });
+            task.run().then(|| now() - good(task).at)
+        })
+        .collect();
+    assert!(!ages.is_empty() && ages.iter().all(|age| *age < AGE), "{ages:?}");
 }
