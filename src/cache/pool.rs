@@ -318,6 +318,8 @@ impl Inner {
         let old = before - state.ready.len();
         if old > 0 {
             state.target = state.target.saturating_sub(old / 2).max(FIRST_TARGET.min(limits.max_keys));
+            // Who finds none now has met their age, and not a demand for more.
+            state.raised = true;
             self.mint.counters.too_old.by(old);
             observe::too_old(old);
         }

@@ -347,3 +347,35 @@ fn a_key_that_came_later_does_not_hide_an_older_one() {
         .collect();
     assert!(!ages.is_empty() && ages.iter().all(|age| *age < AGE), "{ages:?}");
 }
+
+#[test]
+fn more_are_kept_when_somebody_had_to_wait_and_fewer_when_they_became_old() {
+    let rig = Rig::new(None);
+    let pool = kept(&rig);
+    drop(good(take(&pool)));
+    assert_eq!(pool.depth(), (64, 0), "32, and twice as many since the first had to wait");
+    (0..64).for_each(|_| drop(good(take(&pool))));
+    assert!(pool.depth().0 <= 64);
+    // Used up while no key comes: somebody waits.
+    rig.service.holds();
+    let mut tasks: Vec<_> = (0..64 + 16).map(|_| take(&pool)).collect();
+    assert!(run_all(&mut tasks) < 80);
+    rig.service.replies(Reply::Good);
+    settle(&rig);
+    settle(&rig);
+    assert_eq!(run_all(&mut tasks), 80);
+    drop(good(take(&pool)));
+    let (many, _) = pool.depth();
+    assert!(many > 64, "{many}");
+    let mut depths = vec![many];
+    for _ in 0..4 {
+        pass(AGE);
+        drop(good(take(&pool)));
+        depths.push(pool.depth().0);
+    }
+    assert!(depths.is_sorted_by(|a, b| a >= b) && depths[4] == 32, "{depths:?}");
+    // Never more than the limit.
+    let small = rig.pool(Some(PoolLimits::new(AGE).with_max_keys(5)));
+    let mut tasks: Vec<_> = (0..50).map(|_| take(&small)).collect();
+    assert_eq!((run_all(&mut tasks), small.depth()), (50, (5, 0)));
+}
