@@ -60,6 +60,16 @@ pub(super) fn visit(at: Instant, whom: Weak<dyn Due>) {
     }
 }
 
+/// Whether a visit is one left over from before an earlier one was asked for. Whoever asked for another at each of those would be visited ever
+/// more often. If it is the awaited one, none is awaited any more.
+pub(super) fn is_early(awaited: &mut Option<Instant>, now: Instant) -> bool {
+    if awaited.is_some_and(|at| now < at) {
+        return true;
+    }
+    *awaited = None;
+    false
+}
+
 /// For tests with a clock of their own: visits are written down and not made.
 #[cfg(test)]
 mod note {

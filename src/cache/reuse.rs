@@ -260,7 +260,9 @@ impl Due for Inner {
     fn due(self: Arc<Self>) {
         let mut state = lock(&self.state);
         let now = (self.mint.source.now)();
-        state.visit = None;
+        if reaper::is_early(&mut state.visit, now) {
+            return;
+        }
         self.drop_old(&mut state, now);
         self.call_reaper(&mut state);
     }

@@ -282,7 +282,9 @@ impl Due for Shared {
     fn due(self: Arc<Self>) {
         let mut state = lock(&self.state);
         let now = (self.source.now)();
-        state.visit = None;
+        if reaper::is_early(&mut state.visit, now) {
+            return;
+        }
         if let Some(store) = &mut state.store {
             store.sweep(now, &self.counters);
         }

@@ -12,5 +12,7 @@ mod loads;
 #[cfg(not(shuttle))]
 mod pools;
 #[cfg(not(shuttle))]
+mod reapers;
+#[cfg(not(shuttle))]
 mod reuses;
 mod service;

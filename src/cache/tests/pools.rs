@@ -4,7 +4,7 @@ use super::kit::*;
 use super::service::{Op, Reply, fits};
 use crate::cache::limits::PoolLimits;
 use crate::cache::pool::{Minted, Pool};
-use crate::cache::reaper;
+use crate::cache::reaper::{self, Due};
 use crate::error::{ErrorKind, Result};
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -380,4 +380,28 @@ fn more_are_kept_when_somebody_had_to_wait_and_fewer_when_they_became_old() {
     assert_eq!(run_all(&mut tasks), 50);
     let (ready, coming) = small.depth();
     assert!((1..=5).contains(&ready) && coming == 0, "{ready} {coming}");
+}
+
+#[test]
+fn the_reaper_wipes_what_nobody_takes_and_asks_to_come_once() {
+    reaper::note();
+    let rig = Rig::with_source(None, crate::cache::source::Source { real: true, ..SOURCE });
+    let pool = kept(&rig);
+    drop(good(take(&pool)));
+    pass(secs(1));
+    (0..40).for_each(|_| drop(good(take(&pool))));
+    let mut visits = 0;
+    while let Some((at, whom)) = reaper::noted(|visits| {
+        let first = visits.iter().enumerate().min_by_key(|(_, (at, _))| *at)?.0;
+        Some(visits.swap_remove(first))
+    }) {
+        visits += 1;
+        pass(at.saturating_duration_since(now()));
+        let whom: Arc<dyn Due> = whom.upgrade().unwrap();
+        // One too many, as after an earlier time had been asked for.
+        whom.clone().due();
+        whom.due();
+        assert!(reaper::noted(|visits| visits.len()) <= 1);
+    }
+    assert_eq!((pool.depth().0, visits), (0, 2), "at the end of those that came first, and of those that came later");
 }

@@ -4,6 +4,7 @@ use super::kit::*;
 use super::service::{Reply, fits};
 use crate::cache::limits::ReuseLimits;
 use crate::cache::pool::Minted;
+use crate::cache::reaper::{self, Due};
 use crate::cache::reuse::Reuse;
 use crate::error::{ErrorKind, Result};
 use std::collections::HashMap;
@@ -233,4 +234,24 @@ fn a_key_now_and_then_is_ordered_alone() {
         pass(AGE);
     }
     assert_eq!(rig.service.sizes(), [1; 10], "nobody used them up");
+}
+
+#[test]
+fn the_reaper_wipes_what_nobody_uses_and_asks_to_come_once() {
+    reaper::note();
+    let rig = Rig::with_source(None, crate::cache::source::Source { real: true, ..SOURCE });
+    let reuse = rig.reuse(limits(8, 1 << 30));
+    let key = Arc::downgrade(&good(take(&reuse, 1)));
+    let mut visits = 0;
+    while let Some((at, whom)) = reaper::noted(Vec::pop) {
+        visits += 1;
+        pass(at.saturating_duration_since(now()) - nanos(1));
+        let whom: Arc<dyn Due> = whom.upgrade().unwrap();
+        whom.clone().due();
+        assert!(reaper::noted(|visits| visits.is_empty()), "before its time it has nothing to ask for");
+        pass(nanos(1));
+        whom.due();
+    }
+    assert!(key.upgrade().is_none());
+    assert_eq!(visits, 1);
 }
