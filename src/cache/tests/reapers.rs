@@ -5,7 +5,7 @@ use crate::cache::limits::{CacheLimits, PoolLimits, ReuseLimits};
 use crate::cache::reaper::{self, Due};
 use crate::cache::source::Source;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -45,6 +45,32 @@ fn keys_are_wiped_at_their_time_though_nobody_asks_for_any() {
     });
     let minted = minted.done().unwrap().unwrap();
     sooner_or_later(|| Arc::strong_count(&minted) == 1);
+}
+
+#[test]
+fn visits_are_made_in_the_order_of_their_times_and_a_panic_ends_none() {
+    struct Noted(Mutex<Vec<u32>>);
+    struct Visited(u32, Arc<Noted>);
+    impl Due for Visited {
+        fn due(self: Arc<Self>) {
+            self.1.0.lock().unwrap().push(self.0);
+            assert!(self.0 != 2, "planted");
+        }
+    }
+    reaper::start().unwrap();
+    let noted = Arc::new(Noted(Mutex::default()));
+    let all: Vec<Arc<dyn Due>> = (0..5).map(|n| Arc::new(Visited(n, noted.clone())) as Arc<dyn Due>).collect();
+    let gone = {
+        let gone: Arc<dyn Due> = Arc::new(Visited(9, noted.clone()));
+        Arc::downgrade(&gone)
+    };
+    let start = Instant::now() + millis(50);
+    reaper::visit(start, gone);
+    for n in [3, 1, 4, 0, 2_u32] {
+        reaper::visit(start + Duration::from_millis(u64::from(n)), Arc::downgrade(&all[n as usize]));
+    }
+    sooner_or_later(|| noted.0.lock().unwrap().len() >= 5);
+    assert_eq!(*noted.0.lock().unwrap(), [0, 1, 2, 3, 4]);
 }
 
 #[test]
