@@ -293,7 +293,9 @@ impl Inner {
         }
         // One that was ordered for somebody who went away may be one too many.
         if self.limits.as_ref().is_some_and(|limits| state.ready.len() < limits.max_keys) {
-            state.ready.push_back(minted);
+            // Calls do not come back in the order that they left in.
+            let place = state.ready.partition_point(|other| other.at <= minted.at);
+            state.ready.insert(place, minted);
             self.call_reaper(&mut state, now);
         }
     }
@@ -317,6 +319,8 @@ impl Inner {
         let old = before - state.ready.len();
         if old > 0 {
             state.target = state.target.saturating_sub(old / 2).max(FIRST_TARGET.min(limits.max_keys));
+            // Who finds none now has met their age, and not a demand for more.
+            state.raised = true;
             self.mint.counters.too_old.by(old);
             observe::too_old(old);
         }

@@ -6,6 +6,7 @@
 use crate::error::{Error, ErrorKind, Result};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -76,7 +77,8 @@ impl Reaper {
         loop {
             let Visit { at, whom } = self.next();
             if let Some(whom) = whom.upgrade() {
-                whom.due(at);
+                // It may wake tasks of any executor. Whatever they do there, this thread has keys to wipe.
+                let _ = catch_unwind(AssertUnwindSafe(|| whom.due(at)));
             }
         }
     }

@@ -108,6 +108,8 @@ impl Inner {
     fn drop_old(&self, state: &mut State, now: Instant) {
         if state.current.as_ref().is_some_and(|current| self.old(&current.minted, now)) {
             state.current = None;
+            // Who finds none now has met its age, and not a demand for more.
+            state.raised = true;
         }
         let before = state.next.len();
         state.next.retain(|minted| !self.old(minted, now));
@@ -148,14 +150,11 @@ impl Inner {
         }
         self.mint.counters.dry.add();
         let flight = state.waiting.get_or_insert_with(|| Arc::new(Flight::new())).clone();
-        if state.coming > 0 {
-            return Ok((flight, (0, state.epoch)));
-        }
         if !state.raised && self.mint.counters.stats().taken > 0 {
             state.lot = (state.lot * 2).min(MAX_LOT);
             state.raised = true;
         }
-        Ok((flight, state.order()))
+        Ok((flight, if state.coming > 0 { (0, state.epoch) } else { state.order() }))
     }
 
     /// Orders successors if the key in use is near one of its limits and none is ready.

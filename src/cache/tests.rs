@@ -14,6 +14,8 @@ mod model;
 #[cfg(not(shuttle))]
 mod pools;
 #[cfg(not(shuttle))]
+mod reapers;
+#[cfg(not(shuttle))]
 mod reuses;
 #[cfg(shuttle)]
 mod schedules;

@@ -4,6 +4,7 @@ use super::kit::*;
 use super::service::{Op, Reply, fits};
 use crate::cache::limits::PoolLimits;
 use crate::cache::pool::{Minted, Pool};
+use crate::cache::reaper::{self, Due};
 use crate::error::{ErrorKind, Result};
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -306,4 +307,101 @@ fn many_are_ordered_in_one_go() {
         assert!(keys.insert(*good(Task::new(async move { pool.wait(taken).await })).key.expose_secret()));
     }
     assert_eq!(rig.service.sizes(), [256, 256, 188]);
+}
+
+#[test]
+fn a_key_that_came_later_does_not_hide_an_older_one() {
+    reaper::note();
+    let rig = Rig::with_source(None, crate::cache::source::Source { real: true, ..SOURCE });
+    let pool = rig.pool(Some(PoolLimits::new(AGE).with_max_keys(4)));
+    rig.service.holds();
+    let old = [take(&pool)];
+    assert_eq!(rig.service.sizes(), [5]);
+    pass(secs(5));
+    // The first call is stuck, so the next leaves and comes back before it.
+    let first = take(&pool);
+    pass(millis(20));
+    let young = [first, take(&pool)];
+    assert_eq!(rig.service.count(), 2);
+    drop((old, young));
+    rig.service.call(1).answer(Reply::Good);
+    rig.driver.nudge();
+    let (first, _) = pool.depth();
+    rig.service.call(0).answer(Reply::Good);
+    rig.driver.nudge();
+    let (both, _) = pool.depth();
+    assert!(first > 0 && both > first, "{first} {both}");
+    // The reaper comes for the older ones at their time.
+    let visits = reaper::noted(std::mem::take);
+    let next = visits.iter().map(|(at, _)| *at).filter(|at| *at > now()).min().unwrap();
+    assert_eq!(next, now() + secs(5) - millis(20));
+    pass(secs(5) - millis(20));
+    let pool_now = pool.take_many(both);
+    let ages: Vec<_> = pool_now
+        .into_iter()
+        .map_while(|taken| {
+            let pool = pool.clone();
+            let mut task = Task::new(async move { pool.wait(taken).await });
+            task.run().then(|| now() - good(task).at)
+        })
+        .collect();
+    assert!(!ages.is_empty() && ages.iter().all(|age| *age < AGE), "{ages:?}");
+}
+
+#[test]
+fn more_are_kept_when_somebody_had_to_wait_and_fewer_when_they_became_old() {
+    let rig = Rig::new(None);
+    let pool = kept(&rig);
+    drop(good(take(&pool)));
+    assert_eq!(pool.depth(), (64, 0), "32, and twice as many since the first had to wait");
+    (0..64).for_each(|_| drop(good(take(&pool))));
+    assert!(pool.depth().0 <= 64);
+    // Used up while no key comes: somebody waits.
+    rig.service.holds();
+    let mut tasks: Vec<_> = (0..64 + 16).map(|_| take(&pool)).collect();
+    assert!(run_all(&mut tasks) < 80);
+    rig.service.replies(Reply::Good);
+    settle(&rig);
+    settle(&rig);
+    assert_eq!(run_all(&mut tasks), 80);
+    drop(good(take(&pool)));
+    let (many, _) = pool.depth();
+    assert!(many > 64, "{many}");
+    let mut depths = vec![many];
+    for _ in 0..4 {
+        pass(AGE);
+        drop(good(take(&pool)));
+        depths.push(pool.depth().0);
+    }
+    assert!(depths.is_sorted_by(|a, b| a >= b) && depths[4] == 32, "{depths:?}");
+    // Never more than the limit.
+    let small = rig.pool(Some(PoolLimits::new(AGE).with_max_keys(5)));
+    let mut tasks: Vec<_> = (0..50).map(|_| take(&small)).collect();
+    assert_eq!(run_all(&mut tasks), 50);
+    let (ready, coming) = small.depth();
+    assert!((1..=5).contains(&ready) && coming == 0, "{ready} {coming}");
+}
+
+#[test]
+fn the_reaper_wipes_what_nobody_takes_and_asks_to_come_once() {
+    reaper::note();
+    let rig = Rig::with_source(None, crate::cache::source::Source { real: true, ..SOURCE });
+    let pool = kept(&rig);
+    drop(good(take(&pool)));
+    pass(secs(1));
+    (0..40).for_each(|_| drop(good(take(&pool))));
+    let mut visits = 0;
+    while let Some((at, whom)) = reaper::noted(|visits| {
+        let first = visits.iter().enumerate().min_by_key(|(_, (at, _))| *at)?.0;
+        Some(visits.swap_remove(first))
+    }) {
+        visits += 1;
+        pass(at.saturating_duration_since(now()));
+        let whom: Arc<dyn Due> = whom.upgrade().unwrap();
+        // One too many, as after an earlier time had been asked for.
+        whom.clone().due(at - nanos(1));
+        whom.due(at);
+        assert!(reaper::noted(|visits| visits.len()) <= 1);
+    }
+    assert_eq!((pool.depth().0, visits), (0, 2), "at the end of those that came first, and of those that came later");
 }

@@ -4,6 +4,7 @@ use super::kit::*;
 use super::service::{Reply, fits};
 use crate::cache::limits::ReuseLimits;
 use crate::cache::pool::Minted;
+use crate::cache::reaper::{self, Due};
 use crate::cache::reuse::Reuse;
 use crate::error::{ErrorKind, Result};
 use std::collections::HashMap;
@@ -195,4 +196,62 @@ fn a_key_that_came_too_late_is_not_used() {
     pass(AGE);
     settle(&rig);
     assert_eq!(kind(waits), ErrorKind::Unavailable);
+}
+
+#[test]
+fn those_who_wait_share_an_order_and_all_are_served() {
+    let rig = Rig::new(None);
+    for messages in [1, 3, 50, 1_000] {
+        let reuse = rig.reuse(limits(messages, 1 << 30));
+        rig.service.holds();
+        let mut tasks: Vec<_> = (0..1_000).map(|_| take(&reuse, 1)).collect();
+        tasks.drain(..10);
+        let before = rig.service.count();
+        assert_eq!(run_all(&mut tasks), 0);
+        let mut rounds = 0;
+        while run_all(&mut tasks) < 990 {
+            settle(&rig);
+            rounds += 1;
+            assert!(rounds < 20, "the lots do not grow");
+        }
+        assert!(rig.service.count() - before < 20);
+        let mut uses: HashMap<[u8; 32], u64> = HashMap::new();
+        for task in tasks {
+            *uses.entry(*good(task).key.expose_secret()).or_default() += 1;
+        }
+        assert!(uses.values().all(|uses| *uses <= messages));
+        assert_eq!(uses.values().sum::<u64>(), 990);
+        settle(&rig);
+    }
+}
+
+#[test]
+fn a_key_now_and_then_is_ordered_alone() {
+    let rig = Rig::new(None);
+    let reuse = rig.reuse(limits(8, 1 << 30));
+    for _ in 0..10 {
+        drop(good(take(&reuse, 1)));
+        pass(AGE);
+    }
+    assert_eq!(rig.service.sizes(), [1; 10], "nobody used them up");
+}
+
+#[test]
+fn the_reaper_wipes_what_nobody_uses_and_asks_to_come_once() {
+    reaper::note();
+    let rig = Rig::with_source(None, crate::cache::source::Source { real: true, ..SOURCE });
+    let reuse = rig.reuse(limits(8, 1 << 30));
+    let key = Arc::downgrade(&good(take(&reuse, 1)));
+    let mut visits = 0;
+    while let Some((at, whom)) = reaper::noted(Vec::pop) {
+        visits += 1;
+        pass(at.saturating_duration_since(now()) - nanos(1));
+        let whom: Arc<dyn Due> = whom.upgrade().unwrap();
+        whom.clone().due(at - nanos(1));
+        assert!(reaper::noted(|visits| visits.is_empty()), "before its time it has nothing to ask for");
+        pass(nanos(1));
+        whom.due(at);
+    }
+    assert!(key.upgrade().is_none());
+    assert_eq!(visits, 1);
 }
