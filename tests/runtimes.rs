@@ -1,5 +1,6 @@
 //! Envelopes between runtimes that end, runtimes that are gone, and no runtime at all: whoever waits is answered.
 
+#![cfg(feature = "tokio")]
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
 use ncp_envelope::wrap::{BoxFuture, KeyPayload};
