@@ -15,13 +15,12 @@ use crate::secret::DataKey;
 use lru::LruCache;
 use std::collections::HashMap;
 use std::fmt;
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How long a refusal is remembered.
 const REFUSED: Duration = Duration::from_secs(1);
-const MAX_REFUSALS: NonZeroUsize = NonZeroUsize::new(4_096).expect("not zero");
+const MAX_REFUSALS: usize = 4_096;
 
 /// A cache of unwrapped data keys that several envelopes may share. Cheap to clone; clones are the same cache.
 ///
@@ -101,7 +100,13 @@ impl KeyCache {
     }
 
     pub(super) fn with(store: Option<Store>, source: Source) -> Self {
-        let state = State { store, flights: HashMap::new(), refusals: LruCache::new(MAX_REFUSALS), floors: HashMap::new(), visit: None };
+        let state = State {
+            store,
+            flights: HashMap::new(), // Unbounded of itself: with a bound it would take memory for that many at once.
+            refusals: LruCache::unbounded(),
+            floors: HashMap::new(),
+            visit: None,
+        };
         Self(Arc::new(Shared { state: Mutex::new(state), counters: CacheCounters::default(), source, driver: Arc::default() }))
     }
 
@@ -126,7 +131,7 @@ impl KeyCache {
         self.0.forget(|_| false, |store| store.remove_key(tag, Some(floor)), "retired");
     }
 
-    /// What the cache did so far.
+    /// What the cache did so far. Not from within a `tracing` subscriber; see [`Envelope::stats`](crate::Envelope::stats).
     pub fn stats(&self) -> CacheStats {
         let keys = lock(&self.0.state).store.as_ref().map_or(0, Store::len);
         self.0.counters.keys.set(keys);
@@ -245,6 +250,9 @@ impl Shared {
         // After `forget_keys` the service is asked, whatever it said before.
         if current && let Some(until) = now.checked_add(REFUSED) {
             state.refusals.put(id, (until, error.clone()));
+            if state.refusals.len() > MAX_REFUSALS {
+                state.refusals.pop_lru();
+            }
         }
         Err(error)
     }
