@@ -5,8 +5,8 @@
 //!
 //! Promises: every ticket is answered exactly once, with its own key's result or, if the work was dropped, with the word that it was;
 //! keys under different key-encryption keys never share a call, so a denial of one says nothing of the other; a batch refused for what may
-//! be one bad key in it is cut in two until the bad one is alone, and one refused for what may be one version of the key, by versions; a batch that only went through in halves was too large, and the next are
-//! smaller. Knows wrapped keys and payloads, and nothing of caches.
+//! be one bad key in it is cut in two until the bad one is alone, and one refused for what may be one version of the key, by versions; a batch
+//! that only went through in halves was too large, and the next are smaller. Knows wrapped keys and payloads, and nothing of caches.
 
 use super::drive::Driver;
 use super::observe;

@@ -40,15 +40,19 @@ pub(crate) struct Minted {
 }
 
 impl Minted {
+    /// Whether it was wrapped under a version of the key-encryption key that is not below `floor`, or under one that is not told.
+    pub(super) fn is_above(&self, floor: u32) -> bool {
+        self.wrapped.key_version().is_none_or(|version| version >= floor)
+    }
+
     /// This one, unless it was wrapped under a version of the key-encryption key that was retired.
     pub(super) fn above(self, floor: Option<u32>) -> Result<Self> {
-        match (floor, self.wrapped.key_version()) {
-            (Some(floor), Some(version)) if version < floor => Err(Error::new(
-                ErrorKind::KeyUnusable,
-                format!("the key service wraps with version {version} of the key, which was retired"),
-            )),
-            _ => Ok(self),
+        if floor.is_none_or(|floor| self.is_above(floor)) {
+            return Ok(self);
         }
+        let version = self.wrapped.key_version().unwrap_or_default();
+        let what = format!("the key service wraps with version {version} of the key, which was retired");
+        Err(Error::new(ErrorKind::KeyUnusable, what))
     }
 }
 
@@ -166,11 +170,8 @@ impl Pool {
     }
 
     pub(super) fn retire_below(&self, version: u32) {
-        {
-            let mut state = lock(&self.0.state);
-            state.floor = Some(state.floor.map_or(version, |floor| floor.max(version)));
-        }
-        self.0.throw_away(|minted| minted.wrapped.key_version().is_none_or(|of| of >= version));
+        self.0.raise_floor(version);
+        self.0.throw_away(|minted| minted.is_above(version));
     }
 
     /// Keys ready and keys coming.
@@ -181,6 +182,11 @@ impl Pool {
 }
 
 impl Inner {
+    fn raise_floor(&self, version: u32) {
+        let mut state = lock(&self.state);
+        state.floor = state.floor.max(Some(version));
+    }
+
     fn take<T>(self: &Arc<Self>, take: impl FnOnce(&Self, &mut State, Instant) -> T) -> T {
         let (taken, order) = {
             let mut state = lock(&self.state);

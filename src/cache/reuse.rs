@@ -92,15 +92,17 @@ impl Reuse {
     }
 
     pub(super) fn retire_below(&self, version: u32) {
-        {
-            let mut state = lock(&self.0.state);
-            state.floor = Some(state.floor.map_or(version, |floor| floor.max(version)));
-        }
-        self.0.throw_away(|minted| minted.wrapped.key_version().is_none_or(|of| of >= version));
+        self.0.raise_floor(version);
+        self.0.throw_away(|minted| minted.is_above(version));
     }
 }
 
 impl Inner {
+    fn raise_floor(&self, version: u32) {
+        let mut state = lock(&self.state);
+        state.floor = state.floor.max(Some(version));
+    }
+
     fn old(&self, minted: &Minted, now: Instant) -> bool {
         now.saturating_duration_since(minted.at) >= self.limits.max_age
     }
