@@ -66,6 +66,27 @@ impl AtomicFile {
         Ok(())
     }
 
+    /// Takes the disk space for `len` bytes now, and makes the file so long. Writes that fill it afterwards, in whatever order, cost less than writes
+    /// that take their blocks one by one, and a disk that is too full is found out at the start.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Io`] if there is no room. A file system that cannot reserve space is none: the writes will show.
+    #[cfg(unix)]
+    pub(super) fn reserve(&self, len: u64) -> Result<()> {
+        #[cfg(target_os = "linux")]
+        {
+            use rustix::fs::{FallocateFlags, fallocate};
+            use rustix::io::{Errno, retry_on_intr};
+            let reserved = retry_on_intr(|| fallocate(self.file(), FallocateFlags::empty(), 0, len));
+            if let Err(error @ (Errno::NOSPC | Errno::DQUOT | Errno::FBIG | Errno::IO)) = reserved {
+                return Err(self.failed(&format!("reserve {len} bytes for"), error.into()));
+            }
+        }
+        #[cfg(not(target_os = "linux"))]
+        let _ = len;
+        Ok(())
+    }
+
     /// For writing at given places.
     #[cfg(unix)]
     pub(super) fn file(&self) -> &File {

@@ -2,6 +2,7 @@
 //!
 //! There is no order to keep, no hand-over and no copy in the middle. Each worker has one buffer for each side, as large as a run.
 
+use super::atomic::AtomicFile;
 use super::buffer::{PAGE, PageBuffer};
 use super::file::{Cancelled, changed};
 use super::{PLAIN_RUN_LEN, RUN_CHUNKS, SEALED_RUN_LEN};
@@ -30,9 +31,7 @@ pub(super) struct Files<'a> {
     pub(super) source: &'a File,
     pub(super) source_path: &'a Path,
     pub(super) source_len: u64,
-    pub(super) output: &'a File,
-    /// Whether the output is synced in the end.
-    pub(super) sync: bool,
+    pub(super) output: &'a AtomicFile,
     /// 0 for as many as there are cores.
     pub(super) threads: usize,
     pub(super) cancelled: &'a Cancelled,
@@ -45,6 +44,8 @@ impl Files<'_> {
     pub(super) fn encrypt(&self, encryptor: Encryptor) -> Result<u64> {
         let (header, runs) = encryptor.into_runs(self.source_len)?;
         let start = header.len() as u64;
+        let len = start + runs.chunks_len();
+        self.output.reserve(len)?;
         self.write(&header, 0)?;
         self.on_all(self.source_len, |buffers| {
             let claim = runs.claim(RUN)?;
@@ -55,7 +56,6 @@ impl Files<'_> {
                 self.read(input, from.start).and_then(|()| claim.seal(input, output)).and_then(|()| self.write(output, start + to.start));
             Some((at, done.map(|()| from.end - from.start)))
         })?;
-        let len = start + runs.chunks_len();
         runs.finish()?;
         Ok(len)
     }
@@ -64,6 +64,7 @@ impl Files<'_> {
     pub(super) fn decrypt(&self, decryptor: Decryptor, body: u64) -> Result<u64> {
         let len = range::plaintext_len(self.source_len.saturating_sub(body))?;
         let (runs, chunks, start) = (decryptor.into_range(), range::chunk_count(len), body + PREAMBLE_LEN as u64);
+        self.output.reserve(len)?;
         let next = AtomicU64::new(0);
         self.on_all(len, |buffers| {
             let first = next.fetch_add(RUN, Ordering::Relaxed);
@@ -138,9 +139,9 @@ impl Files<'_> {
     }
 
     fn write(&self, bytes: &[u8], offset: u64) -> Result<()> {
-        self.output.write_all_at(bytes, offset).map_err(|error| Error::io("cannot write", error))?;
+        self.output.file().write_all_at(bytes, offset).map_err(|error| Error::io("cannot write", error))?;
         #[cfg(target_os = "linux")]
-        if self.sync {
+        if self.output.syncs() {
             self.start_write_back(offset, offset + bytes.len() as u64);
         }
         Ok(())
@@ -155,7 +156,7 @@ impl Files<'_> {
             && before != Some(ready)
         {
             // Advice: where it is not taken, the sync at the end does all the work.
-            let _ = rustix::fs::fadvise(self.output, ready * WRITE_BACK, NonZeroU64::new(WRITE_BACK), rustix::fs::Advice::DontNeed);
+            let _ = rustix::fs::fadvise(self.output.file(), ready * WRITE_BACK, NonZeroU64::new(WRITE_BACK), rustix::fs::Advice::DontNeed);
         }
     }
 }
