@@ -1,10 +1,13 @@
 //! Whole files next to `cp` of the same file, pipes through the program next to pipes through `cat`, and tokio's writer next to the plain one.
 //!
-//! Run with `cargo bench --all-features --bench files -- [--size MIB] [--dir DIR] [--rounds N] [PART..]`; parts are memory, cached, synced, pipes and
-//! tokio, and all when none is named. Without all features there are no pipes, as there is no program. The files lie in DIR, the package's own target
-//! directory unless told otherwise, and are in the page cache. Every round runs all contestants one after the other, so that a machine that changes its
-//! speed changes it for all; the figures are medians over the rounds, the first ratio is the median of each round's ratio, and the second that of the least
-//! times, which others on the machine disturb less. Nobody's target exists when it starts.
+//! Run with `cargo bench --all-features --bench files -- [--size MIB] [--dir DIR] [--rounds N] [PART..]`; parts are memory, cached, program, synced,
+//! pipes and tokio, and all when none is named. Without all features there is no program, and no pipes. The files lie in DIR, the package's own target
+//! directory unless told otherwise, and are in the page cache. Every contestant takes turns with `cp`, or with who else is the measure of its part, so
+//! that a machine that changes its speed changes it for both; the figures are medians over the rounds, the first ratio is the median of each round's
+//! ratio, and the second that of the least times, which others on the machine disturb less. Nobody's target exists when it starts.
+//!
+//! A virtual machine that gives freed memory back to its host gets it again at a price higher than that of the copy: there, files that are larger than
+//! what it keeps measure the host, for `cp` and for everyone else. Where that can be turned off, turn it off for the measurement.
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 
@@ -24,6 +27,9 @@ fn main() {
     if std::env::args().any(|argument| argument == "--test") {
         return;
     }
+    if let Some(job) = std::env::args().skip_while(|argument| argument != "--peak").nth(1) {
+        return peak_of_own(&job);
+    }
     let setting = |name: &str| std::env::args().skip_while(|argument| argument != name).nth(1);
     let mib: u64 = setting("--size").map_or(1_024, |size| size.parse().expect("--size is a number of MiB"));
     let rounds: usize = setting("--rounds").map_or(7, |rounds| rounds.parse().expect("--rounds is a number"));
@@ -32,35 +38,25 @@ fn main() {
     let (plain, sealed) = (dir.path().join("plain"), dir.path().join("sealed"));
     fill(&plain, mib);
 
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let wrapper = LocalKeyWrapper::new("bench", &DataKey::generate().unwrap()).unwrap();
-    let envelope = Envelope::builder(wrapper).build().unwrap();
-    let encrypt = |target: &Path, threads: usize, sync: bool| {
-        let options = FileOptions::new().threads(threads).sync(sync);
-        runtime.block_on(envelope.encrypt_file(&plain, target, EncryptionContext::new(), &options)).unwrap();
-    };
-    let decrypt = |target: &Path, threads: usize, sync: bool| {
-        let options = FileOptions::new().threads(threads).sync(sync);
-        runtime.block_on(envelope.decrypt_file(&sealed, target, &DecryptPolicy::new(), &options)).unwrap();
-    };
+    let files = Work::new(&plain, &sealed);
+    let encrypt = |target: &Path, threads: usize, sync: bool| files.encrypt(target, threads, sync);
+    let decrypt = |target: &Path, threads: usize, sync: bool| files.decrypt(target, threads, sync);
     encrypt(&sealed, 0, false);
 
     let parts: Vec<String> = std::env::args().skip(1).collect();
     let wanted = |part: &str| {
-        let all = ["cached", "synced", "memory", "pipes", "tokio"];
+        let all = ["memory", "cached", "program", "synced", "pipes", "tokio"];
         parts.iter().any(|own| own == part) || !parts.iter().any(|own| all.contains(&&own[..]))
     };
     let out = dir.path().join("out");
-    // First, while nothing else has made the process large.
     if wanted("memory") {
-        println!("\npeak memory above that at the start, {mib} MiB");
+        println!("\npeak memory of a process above that at its start, {mib} MiB");
         for threads in [1, 2, 16] {
-            let peak_of = |run: &dyn Fn()| {
-                let _ = fs::remove_file(&out);
-                peak(run)
-            };
-            let (encrypting, decrypting) = (peak_of(&|| encrypt(&out, threads, false)), peak_of(&|| decrypt(&out, threads, false)));
-            println!("{:<28} {encrypting:>6.1} MiB encrypting, {decrypting:.1} MiB decrypting", format!("threads: {threads}"));
+            let _ = fs::remove_file(&out);
+            let job = format!("{threads}:{}:{}", plain.display(), out.display());
+            let own = Command::new(std::env::current_exe().unwrap()).args(["--peak", &job]).output().unwrap();
+            assert!(own.status.success(), "{}", String::from_utf8_lossy(&own.stderr));
+            print!("threads: {threads:<2} {}", String::from_utf8_lossy(&own.stdout));
         }
     }
     if wanted("cached") {
@@ -74,6 +70,26 @@ fn main() {
         ];
         measure(&out, rounds, mib, &mut contestants);
     }
+    let program = option_env!("CARGO_BIN_EXE_ncp-envelope");
+    if let (true, Some(program)) = (wanted("program"), program) {
+        println!(
+            "\n{mib} MiB, file to file, not synced, by the program: its start and that of its embedded key service are included; medians of {rounds} rounds"
+        );
+        let message = dir.path().join("by-the-program");
+        let run = |command: &str, from: &Path, out: &Path| {
+            shell(&format!("{program} {command} --local --no-sync -o {} {}", out.display(), from.display()), dir.path());
+        };
+        run("encrypt", &plain, &message);
+        let mut contestants: [Contestant<'_>; 5] = [
+            ("cp", Box::new(|out| copy(&plain, out, false))),
+            ("encrypt, all cores", Box::new(|out| run("encrypt", &plain, out))),
+            ("decrypt, all cores", Box::new(|out| run("decrypt", &message, out))),
+            ("encrypt, one thread", Box::new(|out| run("encrypt --threads 1", &plain, out))),
+            ("decrypt, one thread", Box::new(|out| run("decrypt --threads 1", &message, out))),
+        ];
+        measure(&out, rounds, mib, &mut contestants);
+        fs::remove_file(&message).unwrap();
+    }
     if wanted("synced") {
         println!("\n{mib} MiB, file to file, synced; medians of {rounds} rounds");
         let mut contestants: [Contestant<'_>; 3] = [
@@ -83,7 +99,7 @@ fn main() {
         ];
         measure(&out, rounds, mib, &mut contestants);
     }
-    if let (true, Some(program)) = (wanted("pipes"), option_env!("CARGO_BIN_EXE_ncp-envelope")) {
+    if let (true, Some(program)) = (wanted("pipes"), program) {
         println!("\n{mib} MiB through pipes, the start of the program and its embedded key service included; medians of {rounds} rounds");
         let (message, nothing) = (dir.path().join("piped"), dir.path().join("nothing"));
         shell(&format!("{program} encrypt --local --no-sync -o {} {}", message.display(), plain.display()), dir.path());
@@ -93,28 +109,60 @@ fn main() {
             ("cat | cat | cat", Box::new(|_| through(&plain, "cat"))),
             ("cat | encrypt | cat", Box::new(|_| through(&plain, &format!("{program} encrypt --local -")))),
             ("cat | decrypt | cat", Box::new(|_| through(&message, &format!("{program} decrypt --local -")))),
-            ("encrypt, of an empty file", Box::new(|_| through(&nothing, &format!("{program} encrypt --local -")))),
+            ("an empty file", Box::new(|_| through(&nothing, &format!("{program} encrypt --local -")))),
         ];
         measure(&out, rounds, mib, &mut contestants);
     }
     #[cfg(feature = "tokio")]
     if wanted("tokio") {
-        tokio_part::measure_tokio(&envelope, mib, rounds);
+        tokio_part::measure_tokio(&files.envelope, mib, rounds);
     }
 }
 
-/// The most memory that `run` had at one time, in MiB above what there was before.
-fn peak(run: impl FnOnce()) -> f64 {
+/// The library at work on two files, with a key in the process.
+struct Work<'a> {
+    envelope: Envelope,
+    runtime: tokio::runtime::Runtime,
+    plain: &'a Path,
+    sealed: &'a Path,
+}
+
+impl<'a> Work<'a> {
+    fn new(plain: &'a Path, sealed: &'a Path) -> Self {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let wrapper = LocalKeyWrapper::new("bench", &DataKey::generate().unwrap()).unwrap();
+        Self { envelope: Envelope::builder(wrapper).build().unwrap(), runtime, plain, sealed }
+    }
+
+    fn encrypt(&self, target: &Path, threads: usize, sync: bool) {
+        let options = FileOptions::new().threads(threads).sync(sync);
+        self.runtime.block_on(self.envelope.encrypt_file(self.plain, target, EncryptionContext::new(), &options)).unwrap();
+    }
+
+    fn decrypt(&self, target: &Path, threads: usize, sync: bool) {
+        let options = FileOptions::new().threads(threads).sync(sync);
+        self.runtime.block_on(self.envelope.decrypt_file(self.sealed, target, &DecryptPolicy::new(), &options)).unwrap();
+    }
+}
+
+/// In a process of its own, which nothing has made large before: encrypts, decrypts, and prints how much more memory than at the start that took.
+fn peak_of_own(job: &str) {
+    let parts: Vec<&str> = job.splitn(3, ':').collect();
+    let (threads, plain, out) = (parts[0].parse().unwrap(), Path::new(parts[1]), PathBuf::from(parts[2]));
     let field = |name: &str| -> f64 {
         let status = fs::read_to_string("/proc/self/status").unwrap();
         let line = status.lines().find(|line| line.starts_with(name)).unwrap();
-        line.split_whitespace().nth(1).unwrap().parse().unwrap()
+        line.split_whitespace().nth(1).unwrap().parse::<f64>().unwrap() / 1_024.0
     };
-    // Forgets the peak so far.
-    fs::write("/proc/self/clear_refs", "5").unwrap();
     let before = field("VmRSS:");
-    run();
-    (field("VmHWM:") - before) / 1_024.0
+    let sealed = out.with_extension("sealed");
+    let work = Work::new(plain, &sealed);
+    work.encrypt(&sealed, threads, false);
+    let encrypting = field("VmHWM:") - before;
+    work.decrypt(&out, threads, false);
+    println!("{encrypting:>6.1} MiB encrypting, {:.1} MiB with decrypting", field("VmHWM:") - before);
+    fs::remove_file(sealed).unwrap();
+    fs::remove_file(out).unwrap();
 }
 
 fn shell(command: &str, home: &Path) {
@@ -123,32 +171,27 @@ fn shell(command: &str, home: &Path) {
     assert!(shell.status().unwrap().success());
 }
 
-/// Runs everyone once a round and prints medians.
+/// Runs the first and each of the others in turn, and prints medians.
 fn measure(out: &Path, rounds: usize, mib: u64, contestants: &mut [Contestant<'_>]) {
-    let mut seconds = vec![Vec::new(); contestants.len()];
-    for round in 0..=rounds {
-        // Everyone comes first in turn: what the one before leaves behind, such as free memory that the host took back, hits all alike.
-        for turn in 0..contestants.len() {
-            let index = (turn + round) % contestants.len();
-            let (own, run) = (&mut seconds[index], &mut contestants[index].1);
-            let _ = fs::remove_file(out);
-            let start = Instant::now();
-            run(out);
-            // The first round fills the page cache and is not counted.
-            if round > 0 {
-                own.push(start.elapsed().as_secs_f64());
-            }
-        }
+    let (first, others) = contestants.split_first_mut().unwrap();
+    let timed = |(_, run): &mut Contestant<'_>| {
+        let _ = fs::remove_file(out);
+        let start = Instant::now();
+        run(out);
+        start.elapsed().as_secs_f64()
+    };
+    let least = |seconds: &[f64]| seconds.iter().copied().fold(f64::MAX, f64::min);
+    println!("{:<22} {:>8} {:>8} {:>24} {:>8} {:>8}", "", "s", "GB/s", first.0, "ratio", "least");
+    for other in others {
+        // The first round fills the page cache and is not counted.
+        let (theirs, own): (Vec<_>, Vec<_>) = (0..=rounds).map(|_| (timed(first), timed(other))).skip(1).unzip();
+        let wall = median(own.clone());
+        let speed = mib as f64 * 1_048_576.0 / wall / 1e9;
+        let ratio = median(own.iter().zip(&theirs).map(|(own, theirs)| own / theirs).collect());
+        let least = least(&own) / least(&theirs);
+        println!("{:<22} {wall:>8.3} {speed:>8.2} {:>24.3} {ratio:>8.2} {least:>8.2}", other.0, median(theirs));
     }
     let _ = fs::remove_file(out);
-    let least = |index: usize| seconds[index].iter().copied().fold(f64::MAX, f64::min);
-    println!("{:<28} {:>8} {:>8} {:>10} {:>8}", "", "s", "GB/s", "of first", "least");
-    for (index, (name, _)) in contestants.iter().enumerate() {
-        let wall = median(seconds[index].clone());
-        let speed = mib as f64 * 1_048_576.0 / wall / 1e9;
-        let ratio = median(seconds[index].iter().zip(&seconds[0]).map(|(own, first)| own / first).collect());
-        println!("{name:<28} {wall:>8.3} {speed:>8.2} {ratio:>10.2} {:>8.2}", least(index) / least(0));
-    }
 }
 
 fn copy(from: &Path, to: &Path, sync: bool) {

@@ -9,7 +9,7 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
-use aws_lc_rs::{digest, hmac, rand};
+use aws_lc_rs::{digest, hmac};
 use ncp_envelope::format::Header;
 use ncp_envelope::wrap::KeyPayload;
 use ncp_envelope::{
@@ -51,7 +51,7 @@ fn derive(kept: &hmac::Key, zone_a: &[u8], salt: &[u8; SALT]) -> [u8; 128] {
 
 fn random_salt() -> [u8; SALT] {
     let mut salt = [0; SALT];
-    rand::fill(&mut salt).unwrap();
+    getrandom::fill(&mut salt).unwrap();
     salt
 }
 

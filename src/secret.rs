@@ -82,9 +82,12 @@ impl<const N: usize> Drop for Scratch<N> {
     }
 }
 
-/// Fills `out` from the system's cryptographic random source.
+/// Fills `out` from the operating system's cryptographic random source.
+///
+/// Not from the generator of aws-lc-rs: that one keeps its state in the process, gathers entropy for 30 ms before it gives the first byte, which is
+/// most of what a program spends that encrypts one small file, and is no faster afterwards.
 pub(crate) fn random(out: &mut [u8]) -> Result<()> {
-    aws_lc_rs::rand::fill(out).map_err(|_| Error::new(ErrorKind::Internal, "the system's random source failed"))
+    getrandom::fill(out).map_err(|error| Error::new(ErrorKind::Internal, format!("the system's random source failed: {error}")))
 }
 
 /// Compares in a time that depends on the lengths only.

@@ -430,6 +430,29 @@ fn threads_and_sync_are_the_users_choice() {
 
 /// More than a pipe and all buffers hold, in both directions, and what a reader that goes away does.
 #[test]
+#[cfg(target_os = "linux")]
+fn an_output_without_room_is_refused_at_the_start() {
+    let place = Place::new();
+    place.write("f", &sample(4 << 20));
+    place.run(&["encrypt", "--local", "f"]).assert().success();
+    let before = place.names();
+    // A limit on the size of files stands in for a full disk: 1 MiB, in units of 512 bytes, and an error in place of the signal.
+    for args in [["encrypt", "f"], ["decrypt", "f.ncpe"]] {
+        for threads in ["1", "2"] {
+            let mut limited = std::process::Command::new("sh");
+            limited.args(["-c", r#"trap "" XFSZ; ulimit -f 2048; exec "$0" "$@""#, env!("CARGO_BIN_EXE_ncp-envelope")]);
+            limited.args(args).args(["--local", "--threads", threads, "-o", "g"]);
+            limited.current_dir(place.path("")).env("XDG_DATA_HOME", place.dir.path().join("data"));
+            let output = limited.output().unwrap();
+            let stderr = String::from_utf8(output.stderr).unwrap();
+            assert_eq!(output.status.code(), Some(1), "{stderr}");
+            assert!(stderr.contains("cannot reserve 419"), "{stderr}");
+            assert_eq!(place.names(), before);
+        }
+    }
+}
+
+#[test]
 fn long_pipes_are_taken_and_given_in_pieces() {
     let place = Place::new();
     for len in [0, 1, 131_071, 131_072, 131_073, (5 << 20) + 3] {

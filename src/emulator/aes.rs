@@ -4,6 +4,7 @@
 //! opens. Payloads are nonce, ciphertext and tag.
 
 use super::answer::Refusal;
+use super::random;
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use aws_lc_rs::hkdf;
 use zeroize::Zeroizing;
@@ -33,7 +34,7 @@ impl Aes {
 
     pub(super) fn encrypt(&self, plaintext: &[u8]) -> Result<Zeroizing<Vec<u8>>, Refusal> {
         let mut nonce = [0; NONCE_LEN];
-        aws_lc_rs::rand::fill(&mut nonce).map_err(|_| Refusal::internal("random source failed"))?;
+        random::fill(&mut nonce)?;
         seal(&self.aead, &self.associated, nonce, plaintext)
     }
 

@@ -4,9 +4,13 @@ use super::answer::Refusal;
 use super::text;
 use zeroize::Zeroizing;
 
+pub(super) fn fill(bytes: &mut [u8]) -> Result<(), Refusal> {
+    getrandom::fill(bytes).map_err(|_| Refusal::internal("the system's random source failed"))
+}
+
 pub(super) fn bytes(len: usize) -> Result<Zeroizing<Vec<u8>>, Refusal> {
     let mut bytes = Zeroizing::new(vec![0; len]);
-    aws_lc_rs::rand::fill(&mut bytes).map_err(|_| Refusal::internal("the system's random source failed"))?;
+    fill(&mut bytes)?;
     Ok(bytes)
 }
 
