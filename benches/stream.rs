@@ -1,23 +1,23 @@
 //! Streams of 64 MiB on one core, next to the bare primitive in the same run.
 //!
 //! Run with `cargo bench --bench stream`. The limit of a stream is the bare primitive over the same 64 MiB of memory, 16 KiB at a time, without any
-//! format around it: into one small buffer for those who pass the result on, into a buffer of 64 MiB for those who keep it. The third limit, one
-//! buffer that never leaves the first-level cache, is what the primitive could do if reading memory cost nothing. Every round measures all contestants one after the other, so that a machine that changes its speed
+//! format around it: into one small buffer for those who pass the result on, into a buffer of 64 MiB for those who keep it, into a new vector for those
+//! who return one. The third limit, one buffer that never leaves the first-level cache, is what the primitive could do if reading memory cost nothing. Every round measures all contestants one after the other, so that a machine that changes its speed
 //! changes it for all; the figures are medians over the rounds, and the ratio is the median of each round's ratio.
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use ncp_envelope::format::{CHUNK_LEN, Header, PREAMBLE_LEN, SEALED_CHUNK_LEN};
-use ncp_envelope::{DataKey, DecryptPolicy, EncryptionContext, Envelope, LocalKeyWrapper};
+use ncp_envelope::{DataKey, DecryptPolicy, EncryptOptions, EncryptionContext, Envelope, LocalKeyWrapper};
 use std::hint::black_box;
 use std::io::{Read, Write};
 use std::time::Instant;
 
 const LEN: usize = 64 << 20;
 const ROUNDS: usize = 15;
-/// For each contestant in `main`, which of the first three is its limit.
-const LIMIT_OF: [usize; 7] = [0, 1, 2, 0, 0, 1, 1];
+/// For each contestant in `main`, which of the first four is its limit.
+const LIMIT_OF: [usize; 11] = [0, 1, 2, 3, 0, 0, 1, 1, 1, 3, 3];
 
 /// Counts what it is given; a stand-in for a socket that costs nothing.
 struct Counter(usize);
@@ -57,6 +57,7 @@ fn main() {
     let offset = Header::decode(&message).unwrap().sealed().body_offset();
     let preamble: &[u8; PREAMBLE_LEN] = message[offset..offset + PREAMBLE_LEN].try_into().unwrap();
 
+    let mut kept = Vec::new();
     let mut small = vec![1; SEALED_CHUNK_LEN];
     let mut bare_sealed = vec![1; LEN + LEN / CHUNK_LEN * 16 + SEALED_CHUNK_LEN];
     let seal = |index, chunk: &[u8], out: &mut [u8]| {
@@ -91,6 +92,16 @@ fn main() {
                     let tag = key.seal_in_place_separate_tag(nonce(index), Aad::empty(), &mut hot).unwrap();
                     black_box((&tag, &hot));
                 }
+            }),
+        ),
+        (
+            "D  bare, 16 KiB at a time, into a new 64 MiB vector",
+            Box::new(|| {
+                let mut sealed = vec![0; LEN + LEN / CHUNK_LEN * 16];
+                for ((index, chunk), out) in plaintext.chunks(CHUNK_LEN).enumerate().zip(sealed.chunks_mut(SEALED_CHUNK_LEN)) {
+                    seal(index, chunk, out);
+                }
+                black_box(&sealed);
             }),
         ),
         (
@@ -129,6 +140,25 @@ fn main() {
                 let progress = decryptor.update(&message[offset + PREAMBLE_LEN..], &mut opened).unwrap();
                 decryptor.finish(&mut opened[progress.written..]).unwrap();
                 black_box(&opened);
+            }),
+        ),
+        (
+            "   encrypt_into: a vector that is used again",
+            Box::new(|| {
+                runtime.block_on(envelope.encrypt_into(&plaintext, &EncryptOptions::default(), &mut kept)).unwrap();
+                black_box(&kept);
+            }),
+        ),
+        (
+            "   encrypt: a new vector",
+            Box::new(|| {
+                black_box(runtime.block_on(envelope.encrypt(&plaintext, EncryptionContext::new())).unwrap());
+            }),
+        ),
+        (
+            "   decrypt: a new vector, wiped in the end",
+            Box::new(|| {
+                black_box(runtime.block_on(envelope.decrypt(&message, &DecryptPolicy::new())).unwrap());
             }),
         ),
     ];

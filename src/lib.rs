@@ -68,6 +68,7 @@ mod envelope;
 mod error;
 pub mod format;
 pub mod io;
+mod memory;
 mod policy;
 mod secret;
 pub mod wrap;

@@ -8,6 +8,7 @@ use super::slots::{FIRST_GENERATION, copy_len, encode_copies};
 use super::{Header, PREAMBLE_LEN, Profile, SealedHeader, derive, range};
 use crate::context::EncryptionContext;
 use crate::error::{Error, ErrorKind, Result};
+use crate::memory;
 use crate::secret::DataKey;
 use crate::wrap::WrappedKey;
 use zeroize::Zeroize;
@@ -43,28 +44,35 @@ fn write(
     let zone_a = SealedHeader::encoded_len(profile, context);
     let body = zone_a + profile.copies() * copy_len;
     let total = fitting(range::body_len(plaintext.len() as u64)?)?.checked_add(body).ok_or_else(too_large)?;
-    // Bytes that are there already are written over, not set to zero first: for a large message in a buffer that is used again that would be
-    // a pass over memory for nothing.
     out.truncate(total);
-    out.try_reserve_exact(total - out.len()).map_err(|_| too_large())?;
-    out.resize(total, 0);
+    memory::reserve(out, total).map_err(|_| too_large())?;
+    grow(out, body + PREAMBLE_LEN);
     SealedHeader::encode(&mut out[..zone_a], profile, context, false, !aad.is_empty(), copy_len);
     encode_copies(FIRST_GENERATION, slots, &mut out[zone_a..body], copy_len)?;
     let (preamble, cipher) = derive::start(key, &out[..zone_a], aad)?;
     out[body..body + PREAMBLE_LEN].copy_from_slice(&preamble);
-    seal_chunks(&cipher, plaintext, &mut out[body + PREAMBLE_LEN..])
+    seal_chunks(&cipher, plaintext, out, body + PREAMBLE_LEN)
 }
 
-fn seal_chunks(cipher: &ChunkCipher, plaintext: &[u8], out: &mut [u8]) -> Result<()> {
-    let full = plaintext.len() / CHUNK_LEN;
-    let (whole, last) = plaintext.split_at(full * CHUNK_LEN);
-    let (out, last_out) = out.split_at_mut(full * SEALED_CHUNK_LEN);
-    let mut index = 0;
-    for (chunk, out) in whole.chunks_exact(CHUNK_LEN).zip(out.chunks_exact_mut(SEALED_CHUNK_LEN)) {
-        cipher.seal(index, chunk, out)?;
-        index += 1;
+/// Seals `plaintext` into `out`, from `at` on.
+fn seal_chunks(cipher: &ChunkCipher, plaintext: &[u8], out: &mut Vec<u8>, mut at: usize) -> Result<()> {
+    let (whole, last) = plaintext.split_at(plaintext.len() / CHUNK_LEN * CHUNK_LEN);
+    // The last chunk is there also when it is empty (F-24).
+    for (index, chunk) in (0..).zip(whole.chunks_exact(CHUNK_LEN).chain([last])) {
+        let end = at + chunk.len() + TAG_LEN;
+        grow(out, end);
+        cipher.seal(index, chunk, &mut out[at..end])?;
+        at = end;
     }
-    cipher.seal(index, last, last_out)
+    Ok(())
+}
+
+/// Makes `out` at least `len` bytes long. Bytes that are there already are written over afterwards, not set to zero first, and new ones are set to
+/// zero only shortly before: in a large message either would be a pass over memory for nothing.
+fn grow(out: &mut Vec<u8>, len: usize) {
+    if out.len() < len {
+        out.resize(len, 0);
+    }
 }
 
 /// A message whose header was read.
@@ -107,11 +115,12 @@ impl<'m> Parts<'m> {
             // What grows moves, and would leave earlier plaintext behind.
             out.zeroize();
         }
-        out.try_reserve_exact(len - out.len()).map_err(|_| too_large())?;
-        out.resize(len, 0);
+        memory::reserve(out, len).map_err(|_| too_large())?;
         for (index, chunk) in self.chunks.chunks(SEALED_CHUNK_LEN).enumerate() {
             let at = index * CHUNK_LEN;
-            cipher.open(index as u64, chunk, &mut out[at..at + chunk.len() - TAG_LEN])?;
+            let end = at + chunk.len() - TAG_LEN;
+            grow(out, end);
+            cipher.open(index as u64, chunk, &mut out[at..end])?;
         }
         Ok(())
     }

@@ -1,0 +1,100 @@
+//! Room for large outputs in new memory.
+//!
+//! The system hands new memory out when it is first written, 4 KiB at a time, and for a message of many MiB that takes longer than the encryption. In
+//! huge pages it takes a 512th of the steps, on systems that leave the choice to the program (`madvise` in
+//! `/sys/kernel/mm/transparent_hugepage/enabled`, the usual setting). The one module with `unsafe` code.
+
+use std::collections::TryReserveError;
+
+/// Less does not surely hold a whole huge page.
+#[cfg(target_os = "linux")]
+const WORTH_ADVISING: usize = 2 * HUGE_PAGE;
+/// That of x86-64, and of AArch64 with pages of 4 KiB. With another size the advice holds for as much as fits, or is refused.
+#[cfg(target_os = "linux")]
+const HUGE_PAGE: usize = 2 << 20;
+
+/// Sees to it that `out` can grow to `len` bytes without moving. What is in it stays.
+pub(crate) fn reserve(out: &mut Vec<u8>, len: usize) -> Result<(), TryReserveError> {
+    let before = out.capacity();
+    out.try_reserve_exact(len.saturating_sub(out.len()))?;
+    #[cfg(target_os = "linux")]
+    if out.capacity() != before && out.capacity() >= WORTH_ADVISING {
+        advise_huge_pages(out);
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = before;
+    Ok(())
+}
+
+#[cfg(target_os = "linux")]
+#[allow(unsafe_code)]
+fn advise_huge_pages(out: &mut Vec<u8>) {
+    use rustix::mm::{Advice, madvise};
+    let capacity = out.capacity();
+    let start = out.as_mut_ptr();
+    // Whole huge pages only: their neighbours may hold memory of others, and the call refuses what starts inside of a page.
+    let skipped = start.align_offset(HUGE_PAGE);
+    let len = capacity.saturating_sub(skipped) / HUGE_PAGE * HUGE_PAGE;
+    if len == 0 {
+        return;
+    }
+    // SAFETY: `skipped + len <= capacity`, so the range lies in the one allocation of `out`, which is borrowed for writing. The advice changes neither
+    // content nor access; it tells which size of page to use for what is written from now on. It ends with the mapping, or stays on memory
+    // that the allocator keeps, where it means the same for the next user.
+    let _ = unsafe { madvise(start.add(skipped).cast(), len, Advice::LinuxHugepage) };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_there_stays_and_there_is_room() {
+        for len in [0, 1, 100, 4 << 20, (16 << 20) + 5] {
+            let mut out = vec![7; 100];
+            reserve(&mut out, len).unwrap();
+            assert_eq!(out, [7; 100]);
+            assert!(out.capacity() >= len);
+            let at = out.as_ptr();
+            out.resize(len.max(100), 9);
+            assert_eq!(out.as_ptr(), at);
+            assert!(out[..100] == [7; 100] && out[100..].iter().all(|byte| *byte == 9));
+        }
+    }
+
+    #[test]
+    fn more_than_there_can_be_is_an_error() {
+        assert!(reserve(&mut Vec::new(), usize::MAX).is_err());
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn large_memory_is_advised_and_small_is_not() {
+        if std::fs::read("/sys/kernel/mm/transparent_hugepage/enabled").is_err() {
+            return;
+        }
+        for (len, advised) in [(64 << 20, true), (1 << 20, false)] {
+            let mut out = Vec::new();
+            reserve(&mut out, len).unwrap();
+            assert_eq!(flags_of(out.as_ptr() as usize + len / 2).contains(" hg"), advised, "{len}");
+        }
+    }
+
+    /// What the system says of the mapping that `address` lies in.
+    #[cfg(target_os = "linux")]
+    fn flags_of(address: usize) -> String {
+        let maps = std::fs::read_to_string("/proc/self/smaps").unwrap();
+        let mut inside = false;
+        for line in maps.lines() {
+            let range = line.split(' ').next().and_then(|range| range.split_once('-'));
+            if let Some((Ok(start), Ok(end))) = range.map(|(start, end)| (usize::from_str_radix(start, 16), usize::from_str_radix(end, 16)))
+            {
+                inside = (start..end).contains(&address);
+            }
+            if inside && line.starts_with("VmFlags") {
+                return line.to_owned();
+            }
+        }
+        panic!("no mapping holds {address:x}");
+    }
+}
