@@ -64,7 +64,7 @@ impl FileOptions {
         self
     }
 
-    /// Calls `progress` a few times for each MiB with the bytes read so far and the length of the input where it has one. The calls
+    /// Calls `progress` at least once for each MiB with the bytes read so far and the length of the input where it has one. The calls
     /// come from any of the threads, one at a time and in ascending order.
     #[must_use]
     pub fn progress(mut self, progress: impl Fn(u64, Option<u64>) + Send + Sync + 'static) -> Self {

@@ -1,11 +1,12 @@
 //! Regular files on all cores: workers claim runs of chunks, read, seal or open them, and write each at its place.
 //!
-//! There is no order to keep, no hand-over and no copy in the middle. Each worker has one buffer for each side, as large as a run.
+//! There is no order to keep, no hand-over and no copy in the middle. Each worker has one buffer for each side, as large as a run, and all of them
+//! together take 8 MiB at most.
 
+use super::RUN_CHUNKS;
 use super::atomic::AtomicFile;
 use super::buffer::{PAGE, PageBuffer};
 use super::file::{Cancelled, changed};
-use super::{PLAIN_RUN_LEN, RUN_CHUNKS, SEALED_RUN_LEN};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::{CHUNK_LEN, Decryptor, Encryptor, PREAMBLE_LEN, SEALED_CHUNK_LEN, range};
 use std::fs::File;
@@ -21,7 +22,10 @@ use std::thread;
 
 /// A file system writes to one file from one thread at a time, so many workers gain little, and their buffers add up.
 const MAX_WORKERS: usize = 16;
-const RUN: u64 = RUN_CHUNKS as u64;
+/// The longest run, 1 MiB. With a quarter of that a file takes a quarter more time, with twice as much it takes the same.
+const LONG_RUN: usize = 64;
+/// Chunks that all workers together hold, on each side.
+const HELD_CHUNKS: usize = LONG_RUN * 4;
 /// How much is sent to the disk at once while more is written. Much less costs more processor time than it saves.
 #[cfg(target_os = "linux")]
 const WRITE_BACK: u64 = 8 << 20;
@@ -47,8 +51,9 @@ impl Files<'_> {
         let len = start + runs.chunks_len();
         self.output.reserve(len)?;
         self.write(&header, 0)?;
-        self.on_all(self.source_len, |buffers| {
-            let claim = runs.claim(RUN)?;
+        let plan = Plan::new(self.threads, range::chunk_count(self.source_len));
+        self.on_all(plan, |buffers| {
+            let claim = runs.claim(plan.run)?;
             let (from, to) = (claim.plaintext_range(), claim.sealed_range());
             let at = from.start;
             let (input, output) = buffers.for_ranges(from.start, from.end - from.start, start + to.start, to.end - to.start);
@@ -65,16 +70,16 @@ impl Files<'_> {
         let len = range::plaintext_len(self.source_len.saturating_sub(body))?;
         let (runs, chunks, start) = (decryptor.into_range(), range::chunk_count(len), body + PREAMBLE_LEN as u64);
         self.output.reserve(len)?;
-        let next = AtomicU64::new(0);
-        self.on_all(len, |buffers| {
-            let first = next.fetch_add(RUN, Ordering::Relaxed);
+        let (next, plan) = (AtomicU64::new(0), Plan::new(self.threads, chunks));
+        self.on_all(plan, |buffers| {
+            let first = next.fetch_add(plan.run, Ordering::Relaxed);
             if first >= chunks {
                 return None;
             }
             let from = first * SEALED_CHUNK_LEN as u64;
-            let input_len = (SEALED_RUN_LEN as u64).min(self.source_len - start - from);
+            let input_len = (plan.run * SEALED_CHUNK_LEN as u64).min(self.source_len - start - from);
             let to = first * CHUNK_LEN as u64;
-            let output_len = (PLAIN_RUN_LEN as u64).min(len - to);
+            let output_len = (plan.run * CHUNK_LEN as u64).min(len - to);
             let (input, output) = buffers.for_ranges(start + from, input_len, to, output_len);
             let done = self.read(input, start + from).and_then(|()| runs.open(first, input, output)).and_then(|_| self.write(output, to));
             Some((first, done.map(|()| input_len)))
@@ -84,7 +89,7 @@ impl Files<'_> {
 
     /// Has `step` take run after run on every core, until it finds none. Of several failures the first in the file is reported, whichever worker
     /// came to it first: runs are claimed in order, and who has claimed one goes through with it.
-    fn on_all(&self, len: u64, step: impl Fn(&mut Buffers) -> Option<(u64, Result<u64>)> + Sync) -> Result<()> {
+    fn on_all(&self, plan: Plan, step: impl Fn(&mut Buffers) -> Option<(u64, Result<u64>)> + Sync) -> Result<()> {
         let (stop, failed) = (AtomicBool::new(false), Mutex::new(None::<(u64, Error)>));
         let fail = |at: u64, error: Error| {
             stop.store(true, Ordering::Relaxed);
@@ -95,7 +100,7 @@ impl Files<'_> {
         };
         let work = || {
             let _guard = StopOnPanic(&stop);
-            let mut buffers = Buffers::new();
+            let mut buffers = Buffers::new(plan.run as usize);
             while !stop.load(Ordering::Relaxed) {
                 if let Err(error) = self.cancelled.check() {
                     return fail(u64::MAX, error);
@@ -107,16 +112,10 @@ impl Files<'_> {
                 }
             }
         };
-        let workers = match self.threads {
-            0 => thread::available_parallelism().map_or(1, NonZeroUsize::get),
-            threads => threads,
-        };
-        let runs = len / PLAIN_RUN_LEN as u64 + 1;
-        let helpers = workers.min(MAX_WORKERS).min(usize::try_from(runs).unwrap_or(MAX_WORKERS)) - 1;
         thread::scope(|scope| {
             // Where no thread can be had, fewer do the work.
             let spawn = |_| thread::Builder::new().name("ncp-envelope".to_owned()).spawn_scoped(scope, work).ok();
-            let helpers: Vec<_> = (0..helpers).map_while(spawn).collect();
+            let helpers: Vec<_> = (1..plan.workers).map_while(spawn).collect();
             work();
             for helper in helpers {
                 if helper.join().is_err() {
@@ -161,6 +160,30 @@ impl Files<'_> {
     }
 }
 
+/// How the work is divided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Plan {
+    workers: usize,
+    /// Chunks that one of them takes at once, a power of two: plaintext that begins on large boundaries gets larger pieces of the page cache.
+    run: u64,
+}
+
+impl Plan {
+    /// For as many `threads` as the caller wants, 0 standing for one a core.
+    fn new(threads: usize, chunks: u64) -> Self {
+        let wanted = match threads {
+            0 => thread::available_parallelism().map_or(1, NonZeroUsize::get),
+            threads => threads,
+        };
+        let wanted = wanted.min(MAX_WORKERS);
+        // Four runs for each, or they do not finish together.
+        let share = usize::try_from(chunks).unwrap_or(usize::MAX) / (4 * wanted);
+        let run = share.min(HELD_CHUNKS / wanted).clamp(RUN_CHUNKS, LONG_RUN);
+        let run = 1 << run.ilog2();
+        Self { workers: wanted.min(usize::try_from(chunks.div_ceil(run)).unwrap_or(wanted)), run }
+    }
+}
+
 /// A worker that panics, such as in the caller's progress function, does not leave the others to their work.
 struct StopOnPanic<'a>(&'a AtomicBool);
 
@@ -179,13 +202,36 @@ struct Buffers {
 }
 
 impl Buffers {
-    fn new() -> Self {
+    fn new(run: usize) -> Self {
         // One page more, to lie on their pages as the bytes in the files do.
-        Self { input: PageBuffer::new(SEALED_RUN_LEN + PAGE), output: PageBuffer::new(SEALED_RUN_LEN + PAGE) }
+        let len = run * SEALED_CHUNK_LEN + PAGE;
+        Self { input: PageBuffer::new(len), output: PageBuffer::new(len) }
     }
 
     /// Room for so many bytes of the source and of the output, at these offsets.
     fn for_ranges(&mut self, from: u64, from_len: u64, to: u64, to_len: u64) -> (&mut [u8], &mut [u8]) {
         (self.input.beside(from, from_len as usize), self.output.beside(to, to_len as usize))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn work_is_divided_so_that_buffers_stay_small_and_all_have_some() {
+        for threads in [0, 1, 2, 3, 4, 5, 7, 8, 16, 1_000] {
+            for chunks in [1, 15, 16, 17, 64, 100, 1_000, 65_536, u64::MAX] {
+                let plan = Plan::new(threads, chunks);
+                let runs = chunks.div_ceil(plan.run);
+                assert!((1..=MAX_WORKERS).contains(&plan.workers) && plan.workers as u64 <= runs, "{threads} {chunks}: {plan:?}");
+                assert!(plan.run.is_power_of_two() && (16..=64).contains(&plan.run), "{threads} {chunks}: {plan:?}");
+                assert!(plan.workers * plan.run as usize <= HELD_CHUNKS, "{threads} {chunks}: {plan:?}");
+            }
+        }
+        assert_eq!(Plan::new(2, 65_536), Plan { workers: 2, run: 64 });
+        assert_eq!(Plan::new(16, 65_536), Plan { workers: 16, run: 16 });
+        assert_eq!(Plan::new(2, 256), Plan { workers: 2, run: 32 });
+        assert_eq!(Plan::new(8, 17), Plan { workers: 2, run: 16 });
     }
 }
