@@ -78,6 +78,7 @@ FACTS = [
      "*Data key cached* reuses one data key"),
     ("age for Rust, age, rage", "yes", "yes", "by a MAC over the header", "yes", "ChaCha20-Poly1305 in chunks of 64 KiB, one X25519 recipient"),
     ("aead-stream", "no", "yes", "no", "yes", "a body only: AES-256-GCM of RustCrypto, one key, a random nonce for each message"),
+    ("openssl speed", "no", "yes", "no", "no", "OpenSSL's measure of its own primitive: one buffer of 16 KiB again and again, which reads no memory, and writes none"),
     ("openssl enc", "no", "**no**", "no", "unverified", "AES-256-CTR: whoever changes the file changes the plaintext, unnoticed"),
     ("gpg", "derived", "by a SHA-1 inside", "no", "unverified", "OpenPGP with a passphrase, AES-256 in CFB mode, no compression"),
     ("sio-go", "no", "yes", "no", "yes", "AES-256-GCM in chunks of 16 KiB, one key, a random nonce for each file; driven by the small program in `benches/peers/sio`"),
@@ -126,7 +127,7 @@ def files_table(files):
 
 
 def kind(name):
-    return OURS if name.startswith("ncp-envelope") else LIMIT if name.startswith(("limit", "memcpy", "cp ")) else PEER
+    return OURS if name.startswith("ncp-envelope") else LIMIT if name.startswith(("limit", "memcpy", "cp ", "openssl speed")) else PEER
 
 
 def plot(path, title, unit, rows, value, scale="log"):
@@ -197,6 +198,7 @@ def main():
     parser = argparse.ArgumentParser()
     for name in ("memory", "files", "tools", "lock", "page", "plots"):
         parser.add_argument(f"--{name}", type=pathlib.Path, required=True)
+    parser.add_argument("--note", help="what else there is to know of the machine")
     arguments = parser.parse_args()
     memory, files = json.loads(arguments.memory.read_text()), json.loads(arguments.files.read_text())
     small, *large = memory["sizes"]
@@ -204,7 +206,8 @@ def main():
     pictures = arguments.plots.name
     file_size = f"{files['size'] / (1 << 30):.3g} GiB"
 
-    text = INTRODUCTION + f"Machine: {machine()}. Rounds: {memory['rounds']} in memory, {files['rounds']} for files.\n\n"
+    note = f" {arguments.note}" if arguments.note else ""
+    text = INTRODUCTION + f"Machine: {machine()}. Rounds: {memory['rounds']} in memory, {files['rounds']} for files.{note}\n\n"
     plot(arguments.plots / "small.svg", "A message of 1 KiB", "µs, less is better", measured(small["rows"]), lambda row, name: row[name]["seconds"] * 1e6)
     text += SMALL + small_table(small) + f"![Time for a message of 1 KiB]({pictures}/small.svg)\n\n"
     for size in reversed(large):

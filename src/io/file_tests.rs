@@ -7,8 +7,8 @@ use crate::io::EncryptWriter;
 use std::fs;
 
 const RUN: usize = PLAIN_RUN_LEN;
-const LENGTHS: [usize; 13] =
-    [0, 1, 16_383, 16_384, 16_385, RUN - 1, RUN, RUN + 1, RUN + CHUNK_LEN, 2 * RUN - 1, 2 * RUN, 11 * RUN + 5, 40 * RUN + 16_383];
+const LENGTHS: [usize; 14] =
+    [0, 1, 16_383, 16_384, 16_385, RUN - 1, RUN, RUN + 1, RUN + CHUNK_LEN, 2 * RUN - 1, 2 * RUN, 11 * RUN + 5, 40 * RUN + 16_383, 64 * RUN];
 
 struct Place(tempfile::TempDir);
 

@@ -7,6 +7,7 @@ mod contestant;
 mod esdk;
 mod file;
 mod limits;
+mod openssl;
 mod ours;
 mod peers;
 mod python;
@@ -45,6 +46,7 @@ fn main() {
 fn entries(len: usize, python: Option<&std::path::Path>) -> Vec<Entry> {
     let mut entries = ours::entries(len);
     entries.extend(limits::entries(len));
+    entries.extend(openssl::entries(len));
     entries.extend(peers::entries(len));
     #[cfg(feature = "aws-esdk")]
     entries.extend(esdk::entries(len));

@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 
 const MEMORY_LEN: usize = 64 << 20;
 const RUN_CHUNKS: usize = 16;
+const COPIED_AT_ONCE: usize = 1 << 20;
 const ROUNDS: usize = 7;
 /// On a slow machine fewer rounds have to do, but not fewer than three.
 const ENOUGH: Duration = Duration::from_secs(60);
@@ -252,10 +253,10 @@ fn write_sample(path: &Path, size: u64, abandoned: &Abandoned) -> Result<(), Fai
     file.sync_all().map_err(failed(path))
 }
 
-/// The plain loop, with pieces as large as the library's.
+/// The plain loop, with pieces as large as the library's; smaller and larger ones are slower.
 fn copy(from: &Path, to: &Path, abandoned: &Abandoned) -> Result<(), Failure> {
     let (mut from, mut out) = (File::open(from).map_err(failed(from))?, File::create(to).map_err(failed(to))?);
-    let mut buffer = Buffer::with_len(RUN_CHUNKS * CHUNK_LEN);
+    let mut buffer = Buffer::with_len(COPIED_AT_ONCE);
     loop {
         abandoned.check().map_err(Failure::writing)?;
         let len = from.read(buffer.bytes()).map_err(failed(to))?;
