@@ -231,9 +231,6 @@ impl Envelope {
     }
 
     /// What cache, pool and calls did so far.
-    ///
-    /// Not from within a `tracing` subscriber that is being told of these: events are sent while the numbers are being changed, and the call would wait
-    /// for itself.
     pub fn stats(&self) -> EnvelopeStats {
         self.0.keys.stats()
     }

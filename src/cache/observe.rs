@@ -1,6 +1,7 @@
 //! What cache, pool and batches tell observers, with the feature `tracing`; without it all of this is nothing.
 //!
-//! Promises: events hold numbers, kinds and names of operations. No key, key tag, wrapped key or text of the service is among them.
+//! Promises: events hold numbers, kinds and names of operations. No key, key tag, wrapped key or text of the service is among them. No lock of the cache
+//! is held while one is sent: an observer may do with the envelope what it likes.
 
 use crate::error::ErrorKind;
 use std::time::Duration;
@@ -11,7 +12,7 @@ macro_rules! events {
             $(#[doc = $doc])+
             #[cfg(feature = "tracing")]
             pub(super) fn $name($($field: $type),*) {
-                tracing::event!(target: "ncp_envelope::cache", tracing::Level::$level, $($field = $value,)* $message);
+                later::send(move || tracing::event!(target: "ncp_envelope::cache", tracing::Level::$level, $($field = $value,)* $message));
             }
 
             #[cfg(not(feature = "tracing"))]
@@ -35,4 +36,60 @@ events! {
     dry(target: usize => target) DEBUG "no data key is ready";
     /// Data keys became too old unused.
     too_old(keys: usize => keys) DEBUG "data keys were wiped unused";
+}
+
+#[cfg(feature = "tracing")]
+pub(super) use later::Quiet;
+
+/// Nobody is told anything, whether now or later.
+#[cfg(not(feature = "tracing"))]
+pub(super) struct Quiet;
+
+#[cfg(not(feature = "tracing"))]
+impl Quiet {
+    #[inline]
+    pub(super) fn begin() -> Self {
+        Self
+    }
+}
+
+#[cfg(feature = "tracing")]
+mod later {
+    use std::cell::{Cell, RefCell};
+
+    thread_local! {
+        static LOCKS: Cell<usize> = const { Cell::new(0) };
+        static WAITING: RefCell<Vec<Box<dyn FnOnce()>>> = const { RefCell::new(Vec::new()) };
+    }
+
+    /// Sends an event, or keeps it until this thread holds no lock.
+    pub(super) fn send(event: impl FnOnce() + 'static) {
+        if LOCKS.get() == 0 {
+            event();
+        } else {
+            // A thread that ends has nobody to tell any more.
+            let _ = WAITING.try_with(|waiting| waiting.borrow_mut().push(Box::new(event)));
+        }
+    }
+
+    /// Lives as long as a lock is held. It counts on its own thread, which it cannot leave, as the lock cannot.
+    pub(in super::super) struct Quiet(std::marker::PhantomData<*const ()>);
+
+    impl Quiet {
+        pub(in super::super) fn begin() -> Self {
+            LOCKS.set(LOCKS.get() + 1);
+            Self(std::marker::PhantomData)
+        }
+    }
+
+    impl Drop for Quiet {
+        fn drop(&mut self) {
+            LOCKS.set(LOCKS.get() - 1);
+            // One that panics here, during a panic, would end the process.
+            if LOCKS.get() == 0 && !std::thread::panicking() {
+                let waiting = WAITING.try_with(RefCell::take).unwrap_or_default();
+                waiting.into_iter().for_each(|event| event());
+            }
+        }
+    }
 }

@@ -17,7 +17,7 @@ use super::reaper::{self, Due};
 use super::shared::Failure;
 use super::source::Source;
 use super::stats::PoolCounters;
-use super::sync::{Mutex, lock};
+use super::sync::{Guard, Mutex, lock};
 use crate::context::Scope;
 use crate::error::{Error, ErrorKind, Result};
 use crate::secret::DataKey;
@@ -287,7 +287,7 @@ impl Inner {
         minted.above(state.floor)
     }
 
-    fn hand_out(self: &Arc<Self>, mut state: super::sync::MutexGuard<'_, State>, minted: Minted, now: Instant) {
+    fn hand_out(self: &Arc<Self>, mut state: Guard<'_, State>, minted: Minted, now: Instant) {
         while let Some(flight) = state.waiting.pop_front() {
             // The list has the last hold of a flight whose waiter went away.
             if Arc::strong_count(&flight) > 1 {
@@ -307,7 +307,7 @@ impl Inner {
     }
 
     /// One key less than was hoped for: if more wait than are coming, the first of them has waited for this one.
-    fn disappoint(mut state: super::sync::MutexGuard<'_, State>, outcome: Option<Result<Arc<Minted>>>) {
+    fn disappoint(mut state: Guard<'_, State>, outcome: Option<Result<Arc<Minted>>>) {
         if state.waiting.len() > state.coming
             && let Some(flight) = state.waiting.pop_front()
         {

@@ -131,7 +131,7 @@ impl KeyCache {
         self.0.forget(|_| false, |store| store.remove_key(tag, Some(floor)), "retired");
     }
 
-    /// What the cache did so far. Not from within a `tracing` subscriber; see [`Envelope::stats`](crate::Envelope::stats).
+    /// What the cache did so far.
     pub fn stats(&self) -> CacheStats {
         let keys = lock(&self.0.state).store.as_ref().map_or(0, Store::len);
         self.0.counters.keys.set(keys);
