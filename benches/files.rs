@@ -27,8 +27,10 @@ fn main() {
     if std::env::args().any(|argument| argument == "--test") {
         return;
     }
-    if let Some(job) = std::env::args().skip_while(|argument| argument != "--peak").nth(1) {
-        return peak_of_own(&job);
+    if let [_, flag, threads, plain, out, ..] = &std::env::args().collect::<Vec<_>>()[..]
+        && flag == "--peak"
+    {
+        return peak_of_own(threads.parse().unwrap(), Path::new(plain), Path::new(out));
     }
     let setting = |name: &str| std::env::args().skip_while(|argument| argument != name).nth(1);
     let mib: u64 = setting("--size").map_or(1_024, |size| size.parse().expect("--size is a number of MiB"));
@@ -39,9 +41,7 @@ fn main() {
     fill(&plain, mib);
 
     let files = Work::new(&plain, &sealed);
-    let encrypt = |target: &Path, threads: usize, sync: bool| files.encrypt(target, threads, sync);
-    let decrypt = |target: &Path, threads: usize, sync: bool| files.decrypt(target, threads, sync);
-    encrypt(&sealed, 0, false);
+    files.encrypt(&sealed, 0, false);
 
     let parts: Vec<String> = std::env::args().skip(1).collect();
     let wanted = |part: &str| {
@@ -53,8 +53,8 @@ fn main() {
         println!("\npeak memory of a process above that at its start, {mib} MiB");
         for threads in [1, 2, 16] {
             let _ = fs::remove_file(&out);
-            let job = format!("{threads}:{}:{}", plain.display(), out.display());
-            let own = Command::new(std::env::current_exe().unwrap()).args(["--peak", &job]).output().unwrap();
+            let mut own = Command::new(std::env::current_exe().unwrap());
+            let own = own.args(["--peak", &threads.to_string()]).args([&plain, &out]).output().unwrap();
             assert!(own.status.success(), "{}", String::from_utf8_lossy(&own.stderr));
             print!("threads: {threads:<2} {}", String::from_utf8_lossy(&own.stdout));
         }
@@ -63,23 +63,26 @@ fn main() {
         println!("\n{mib} MiB, file to file in the page cache, not synced; medians of {rounds} rounds");
         let mut contestants: [Contestant<'_>; 5] = [
             ("cp", Box::new(|out| copy(&plain, out, false))),
-            ("encrypt, all cores", Box::new(|out| encrypt(out, 0, false))),
-            ("decrypt, all cores", Box::new(|out| decrypt(out, 0, false))),
-            ("encrypt, one thread", Box::new(|out| encrypt(out, 1, false))),
-            ("decrypt, one thread", Box::new(|out| decrypt(out, 1, false))),
+            ("encrypt, all cores", Box::new(|out| files.encrypt(out, 0, false))),
+            ("decrypt, all cores", Box::new(|out| files.decrypt(out, 0, false))),
+            ("encrypt, one thread", Box::new(|out| files.encrypt(out, 1, false))),
+            ("decrypt, one thread", Box::new(|out| files.decrypt(out, 1, false))),
         ];
         measure(&out, rounds, mib, &mut contestants);
     }
     let program = option_env!("CARGO_BIN_EXE_ncp-envelope");
+    let message = dir.path().join("by-the-program");
+    if let Some(program) = program.filter(|_| wanted("program") || wanted("pipes")) {
+        // Its key is its own embedded service's.
+        shell(&format!("{program} encrypt --local --no-sync -o {} {}", message.display(), plain.display()), dir.path());
+    }
     if let (true, Some(program)) = (wanted("program"), program) {
         println!(
             "\n{mib} MiB, file to file, not synced, by the program: its start and that of its embedded key service are included; medians of {rounds} rounds"
         );
-        let message = dir.path().join("by-the-program");
         let run = |command: &str, from: &Path, out: &Path| {
             shell(&format!("{program} {command} --local --no-sync -o {} {}", out.display(), from.display()), dir.path());
         };
-        run("encrypt", &plain, &message);
         let mut contestants: [Contestant<'_>; 5] = [
             ("cp", Box::new(|out| copy(&plain, out, false))),
             ("encrypt, all cores", Box::new(|out| run("encrypt", &plain, out))),
@@ -88,21 +91,19 @@ fn main() {
             ("decrypt, one thread", Box::new(|out| run("decrypt --threads 1", &message, out))),
         ];
         measure(&out, rounds, mib, &mut contestants);
-        fs::remove_file(&message).unwrap();
     }
     if wanted("synced") {
         println!("\n{mib} MiB, file to file, synced; medians of {rounds} rounds");
         let mut contestants: [Contestant<'_>; 3] = [
             ("cp, and sync of the copy", Box::new(|out| copy(&plain, out, true))),
-            ("encrypt, all cores", Box::new(|out| encrypt(out, 0, true))),
-            ("decrypt, all cores", Box::new(|out| decrypt(out, 0, true))),
+            ("encrypt, all cores", Box::new(|out| files.encrypt(out, 0, true))),
+            ("decrypt, all cores", Box::new(|out| files.decrypt(out, 0, true))),
         ];
         measure(&out, rounds, mib, &mut contestants);
     }
     if let (true, Some(program)) = (wanted("pipes"), program) {
         println!("\n{mib} MiB through pipes, the start of the program and its embedded key service included; medians of {rounds} rounds");
-        let (message, nothing) = (dir.path().join("piped"), dir.path().join("nothing"));
-        shell(&format!("{program} encrypt --local --no-sync -o {} {}", message.display(), plain.display()), dir.path());
+        let nothing = dir.path().join("nothing");
         fs::write(&nothing, b"").unwrap();
         let through = |file: &Path, middle: &str| shell(&format!("cat {} | {middle} | cat >/dev/null", file.display()), dir.path());
         let mut contestants: [Contestant<'_>; 4] = [
@@ -146,9 +147,7 @@ impl<'a> Work<'a> {
 }
 
 /// In a process of its own, which nothing has made large before: encrypts, decrypts, and prints how much more memory than at the start that took.
-fn peak_of_own(job: &str) {
-    let parts: Vec<&str> = job.splitn(3, ':').collect();
-    let (threads, plain, out) = (parts[0].parse().unwrap(), Path::new(parts[1]), PathBuf::from(parts[2]));
+fn peak_of_own(threads: usize, plain: &Path, out: &Path) {
     let field = |name: &str| -> f64 {
         let status = fs::read_to_string("/proc/self/status").unwrap();
         let line = status.lines().find(|line| line.starts_with(name)).unwrap();
@@ -159,7 +158,7 @@ fn peak_of_own(job: &str) {
     let work = Work::new(plain, &sealed);
     work.encrypt(&sealed, threads, false);
     let encrypting = field("VmHWM:") - before;
-    work.decrypt(&out, threads, false);
+    work.decrypt(out, threads, false);
     println!("{encrypting:>6.1} MiB encrypting, {:.1} MiB with decrypting", field("VmHWM:") - before);
     fs::remove_file(sealed).unwrap();
     fs::remove_file(out).unwrap();

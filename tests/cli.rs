@@ -376,6 +376,17 @@ fn memory_does_not_grow_with_the_file() {
     }
 }
 
+/// Terminates `child` when its temporary file is there. Its input, which is `feed`, does not end before.
+fn interrupt(place: &Place, mut child: std::process::Child, mut feed: impl std::io::Write + Send + 'static) {
+    let feeder = std::thread::spawn(move || while feed.write_all(&[0; 65_536]).is_ok() {});
+    while !place.names().iter().any(|name| name.ends_with(".tmp")) {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert!(std::process::Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(143));
+    feeder.join().unwrap();
+}
+
 /// An interrupt, unlike a kill, leaves no temporary file either.
 #[test]
 fn an_interrupted_run_cleans_up() {
@@ -384,15 +395,9 @@ fn an_interrupted_run_cleans_up() {
     // A pipe that never ends keeps the run busy for as long as it takes.
     let fifo = place.path("fifo");
     assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
-    let mut child = place.std_command().args(["encrypt", "--local", "-o", "out", "fifo"]).stderr(Stdio::null()).spawn().unwrap();
-    let mut feed = fs::OpenOptions::new().write(true).open(&fifo).unwrap();
-    let feeder = std::thread::spawn(move || while std::io::Write::write_all(&mut feed, &[0; 65_536]).is_ok() {});
-    while !place.names().iter().any(|name| name.ends_with(".tmp")) {
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    assert!(std::process::Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap().success());
-    assert_eq!(child.wait().unwrap().code(), Some(143));
-    feeder.join().unwrap();
+    let child = place.std_command().args(["encrypt", "--local", "-o", "out", "fifo"]).stderr(Stdio::null()).spawn().unwrap();
+    let feed = fs::OpenOptions::new().write(true).open(&fifo).unwrap();
+    interrupt(&place, child, feed);
     assert_eq!(place.names(), ["f", "fifo"]);
 }
 
@@ -403,14 +408,8 @@ fn an_interrupted_pipe_cleans_up() {
     place.write("f", b"x");
     let mut child =
         place.std_command().args(["encrypt", "--local", "-o", "out", "-"]).stdin(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-    let mut feed = child.stdin.take().unwrap();
-    let feeder = std::thread::spawn(move || while std::io::Write::write_all(&mut feed, &[0; 65_536]).is_ok() {});
-    while !place.names().iter().any(|name| name.ends_with(".tmp")) {
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    assert!(std::process::Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap().success());
-    assert_eq!(child.wait().unwrap().code(), Some(143));
-    feeder.join().unwrap();
+    let feed = child.stdin.take().unwrap();
+    interrupt(&place, child, feed);
     assert_eq!(place.names(), ["f"]);
 }
 
@@ -428,7 +427,6 @@ fn threads_and_sync_are_the_users_choice() {
     place.refuses(&["encrypt", "--local", "-o", "h", "--threads", "1025", "f"], 2, "threads");
 }
 
-/// More than a pipe and all buffers hold, in both directions, and what a reader that goes away does.
 #[test]
 #[cfg(target_os = "linux")]
 fn an_output_without_room_is_refused_at_the_start() {
@@ -452,6 +450,7 @@ fn an_output_without_room_is_refused_at_the_start() {
     }
 }
 
+/// More than a pipe and all buffers hold, in both directions, and what a reader that goes away does.
 #[test]
 fn long_pipes_are_taken_and_given_in_pieces() {
     let place = Place::new();

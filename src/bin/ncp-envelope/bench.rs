@@ -253,7 +253,7 @@ fn write_sample(path: &Path, size: u64, abandoned: &Abandoned) -> Result<(), Fai
     file.sync_all().map_err(failed(path))
 }
 
-/// The plain loop, with pieces as large as the library's; smaller and larger ones are slower.
+/// The plain loop, with pieces as large as the library's.
 fn copy(from: &Path, to: &Path, abandoned: &Abandoned) -> Result<(), Failure> {
     let (mut from, mut out) = (File::open(from).map_err(failed(from))?, File::create(to).map_err(failed(to))?);
     let mut buffer = Buffer::with_len(COPIED_AT_ONCE);

@@ -13,9 +13,9 @@ use super::super::source::Source;
 use super::super::stats::PoolCounters;
 use super::super::store::{CachedKey, Store};
 use super::super::{CacheId, KeyCache, Realm};
-use super::service::Service;
+use super::service::{Reply, Service};
 use crate::context::Scope;
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::wrap::{KeyId, Provider, WrappedKey, ZoneHint};
 use std::cell::Cell;
 use std::pin::Pin;
@@ -134,6 +134,11 @@ pub(super) fn run_all<T>(tasks: &mut [Task<T>]) -> usize {
     }
 }
 
+#[track_caller]
+pub(super) fn kind<T>(task: Task<Result<T>>) -> ErrorKind {
+    task.done().err().expect("an error").kind()
+}
+
 /// One process: a key service, a cache, and readers and writers that use both.
 pub(super) struct Rig {
     pub(super) service: Arc<Service>,
@@ -189,6 +194,16 @@ impl Rig {
     #[track_caller]
     pub(super) fn hit_and(&self, n: u32) {
         assert!(self.read(n).done().is_ok());
+    }
+
+    /// Answers every call that is under way.
+    pub(super) fn settle(&self) {
+        for call in 0..self.service.count() {
+            if !self.service.call(call).is_over() {
+                self.service.call(call).answer(Reply::Good);
+            }
+        }
+        self.driver.nudge();
     }
 
     pub(super) fn mint(&self, verify: bool) -> Mint {

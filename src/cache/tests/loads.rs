@@ -20,11 +20,6 @@ fn rig() -> Rig {
     Rig::new(Some(CacheLimits::new(TTL)))
 }
 
-#[track_caller]
-fn kind(task: Task<Read>) -> ErrorKind {
-    task.done().err().expect("an error").kind()
-}
-
 #[test]
 fn a_key_is_asked_for_once_and_gone_at_its_time_to_the_nanosecond() {
     let rig = rig();

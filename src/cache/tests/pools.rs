@@ -30,20 +30,6 @@ fn good(task: Write) -> Arc<Minted> {
     minted
 }
 
-#[track_caller]
-fn kind(task: Write) -> ErrorKind {
-    task.done().err().expect("an error").kind()
-}
-
-fn settle(rig: &Rig) {
-    for call in 0..rig.service.count() {
-        if !rig.service.call(call).is_over() {
-            rig.service.call(call).answer(Reply::Good);
-        }
-    }
-    rig.driver.nudge();
-}
-
 #[test]
 fn without_limits_each_key_is_made_for_one_who_waits() {
     let rig = Rig::new(None);
@@ -54,13 +40,13 @@ fn without_limits_each_key_is_made_for_one_who_waits() {
     rig.service.holds();
     let mut tasks: Vec<_> = (0..10).map(|_| take(&pool)).collect();
     assert_eq!(rig.service.sizes()[3..], [1]);
-    settle(&rig);
+    rig.settle();
     assert_eq!(rig.service.sizes()[3..], [1, 9], "those who wait together share a call");
-    settle(&rig);
+    rig.settle();
     assert_eq!((run_all(&mut tasks), pool.depth()), (10, (0, 0)));
     // Nobody waits for what comes now: it is not kept.
     drop(take(&pool));
-    settle(&rig);
+    rig.settle();
     assert_eq!(pool.depth(), (0, 0));
 }
 
@@ -91,10 +77,10 @@ fn first_come_first_served() {
         // The first call brought one key or all; either way the first ones have theirs.
         let have: Vec<_> = tasks.iter_mut().map(Task::run).collect();
         assert!(have[0] && have.is_sorted_by(|a, b| a >= b), "{have:?}");
-        settle(&rig);
-        settle(&rig);
+        rig.settle();
+        rig.settle();
         assert_eq!(run_all(&mut tasks), 3);
-        settle(&rig);
+        rig.settle();
     }
 }
 
@@ -109,8 +95,8 @@ fn whoever_goes_away_costs_nobody_a_key() {
         index += 1;
         index % 3 == 0
     });
-    settle(&rig);
-    settle(&rig);
+    rig.settle();
+    rig.settle();
     assert_eq!((run_all(&mut tasks), pool.depth()), (33, (0, 0)));
 }
 
@@ -129,7 +115,7 @@ fn a_key_is_used_within_its_age_to_the_nanosecond() {
     let waits = take(&pool);
     assert_eq!(pool.depth().0, 0, "the others were wiped");
     rig.service.replies(Reply::Good);
-    settle(&rig);
+    rig.settle();
     assert!(now() - good(waits).at < AGE);
 }
 
@@ -140,7 +126,7 @@ fn the_age_counts_from_before_the_call() {
     rig.service.holds();
     let task = take(&pool);
     pass(AGE);
-    settle(&rig);
+    rig.settle();
     assert_eq!(kind(task), ErrorKind::Unavailable);
     assert_eq!(pool.depth(), (0, 0), "nothing that is too old already is kept");
 }
@@ -160,7 +146,7 @@ fn what_is_forgotten_is_wiped_and_what_was_coming_too() {
     pool.forget();
     let waits = take(&pool);
     rig.service.replies(Reply::Good);
-    settle(&rig);
+    rig.settle();
     let minted = good(waits);
     assert!(minted.at > before, "a key from before");
     let (ready, coming) = pool.depth();
@@ -174,7 +160,7 @@ fn what_is_forgotten_is_wiped_and_what_was_coming_too() {
     pass(nanos(1));
     pool.forget();
     rig.service.replies(Reply::Good);
-    settle(&rig);
+    rig.settle();
     // Some had got theirs before.
     let late = waits.into_iter().map(good).filter(|minted| minted.at > before).count();
     assert!(late > 50, "{late}");
@@ -197,8 +183,8 @@ fn nothing_is_written_under_a_retired_version() {
     rig.service.rotate(1);
     rig.service.holds();
     let waits: Vec<_> = (0..pool.depth().0 + 1).map(|_| take(&pool)).collect();
-    settle(&rig);
-    settle(&rig);
+    rig.settle();
+    rig.settle();
     let versions: Vec<_> = waits.into_iter().map(|task| task.done().map_err(|error| error.kind())).collect();
     assert!(versions.iter().all(|minted| match minted {
         Ok(minted) => minted.wrapped.key_version() == Some(2),
@@ -258,8 +244,8 @@ fn a_failed_refill_fails_those_who_waited_for_it_and_no_others() {
     rig.driver.nudge();
     // 65 were coming for three: those who waited have failed once nothing was coming any more.
     rig.service.holds();
-    settle(&rig);
-    settle(&rig);
+    rig.settle();
+    rig.settle();
     assert_eq!(run_all(&mut first), 3);
     for task in first {
         assert!(task.done().map_or_else(|error| error.kind() == ErrorKind::Unavailable, |_| true));
@@ -299,8 +285,8 @@ fn many_are_ordered_in_one_go() {
     rig.service.holds();
     let taken = pool.take_many(700);
     assert_eq!(rig.service.sizes(), [256, 256]);
-    settle(&rig);
-    settle(&rig);
+    rig.settle();
+    rig.settle();
     let mut keys = HashSet::new();
     for taken in taken {
         let pool = pool.clone();
@@ -361,8 +347,8 @@ fn more_are_kept_when_somebody_had_to_wait_and_fewer_when_they_became_old() {
     let mut tasks: Vec<_> = (0..64 + 16).map(|_| take(&pool)).collect();
     assert!(run_all(&mut tasks) < 80);
     rig.service.replies(Reply::Good);
-    settle(&rig);
-    settle(&rig);
+    rig.settle();
+    rig.settle();
     assert_eq!(run_all(&mut tasks), 80);
     drop(good(take(&pool)));
     let (many, _) = pool.depth();

@@ -31,22 +31,8 @@ fn good(task: Write) -> Arc<Minted> {
     minted
 }
 
-#[track_caller]
-fn kind(task: Write) -> ErrorKind {
-    task.done().err().expect("an error").kind()
-}
-
 fn same(a: &Arc<Minted>, b: &Arc<Minted>) -> bool {
     Arc::ptr_eq(a, b)
-}
-
-fn settle(rig: &Rig) {
-    for call in 0..rig.service.count() {
-        if !rig.service.call(call).is_over() {
-            rig.service.call(call).answer(Reply::Good);
-        }
-    }
-    rig.driver.nudge();
 }
 
 #[test]
@@ -96,7 +82,7 @@ fn a_key_is_used_for_so_long_to_the_nanosecond_and_then_wiped() {
     pass(nanos(1));
     let waits = take(&reuse, 1);
     assert_eq!(Arc::strong_count(&first), 1, "let go of at once");
-    settle(&rig);
+    rig.settle();
     let second = good(waits);
     assert!(!same(&first, &second));
     // The successor's time has begun when it was ordered.
@@ -120,7 +106,7 @@ fn nobody_waits_while_the_service_answers_in_time() {
         assert_eq!(rig.service.count(), 1 + round);
         drop(good(take(&reuse, 1)));
         assert_eq!(rig.service.count(), 2 + round, "ordered at 70 of 80");
-        settle(&rig);
+        rig.settle();
         for _ in 70..80 {
             drop(good(take(&reuse, 1)));
         }
@@ -173,8 +159,8 @@ fn a_key_that_is_forgotten_is_used_no_more() {
     let before = now();
     pass(nanos(1));
     reuse.forget();
-    settle(&rig);
-    settle(&rig);
+    rig.settle();
+    rig.settle();
     assert!(good(waits).at > before);
     let stays = good(take(&reuse, 1));
     reuse.retire_below(1);
@@ -194,7 +180,7 @@ fn a_key_that_came_too_late_is_not_used() {
     rig.service.holds();
     let waits = take(&reuse, 1);
     pass(AGE);
-    settle(&rig);
+    rig.settle();
     assert_eq!(kind(waits), ErrorKind::Unavailable);
 }
 
@@ -210,7 +196,7 @@ fn those_who_wait_share_an_order_and_all_are_served() {
         assert_eq!(run_all(&mut tasks), 0);
         let mut rounds = 0;
         while run_all(&mut tasks) < 990 {
-            settle(&rig);
+            rig.settle();
             rounds += 1;
             assert!(rounds < 20, "the lots do not grow");
         }
@@ -221,7 +207,7 @@ fn those_who_wait_share_an_order_and_all_are_served() {
         }
         assert!(uses.values().all(|uses| *uses <= messages));
         assert_eq!(uses.values().sum::<u64>(), 990);
-        settle(&rig);
+        rig.settle();
     }
 }
 
