@@ -1,8 +1,9 @@
 //! How fast a call fails while the circuit breaker is open, and how much a minute of outage costs.
 //!
-//! `cargo bench --bench breaker` prints percentiles of 100,000 calls, and of 100,000 messages whose key is not in the cache or past its time
-//! there; `cargo bench --bench breaker -- minute` makes calls for a minute
-//! against a server that closes every connection, and prints what each call cost it.
+//! `cargo bench --bench breaker` prints percentiles of 100,000 calls, and of 100,000 messages whose
+//! key is not in the cache or past its time there; `cargo bench --bench breaker -- minute` makes
+//! calls for a minute against a server that closes every connection, and prints what each call cost
+//! it.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
@@ -10,14 +11,15 @@ use ncp_envelope::format::{Encryptor, Profile, SealedHeader, SlotTable};
 use ncp_envelope::kms::{Client, Credentials, Endpoint, Key};
 use ncp_envelope::wrap::{BoxFuture, KeyPayload};
 use ncp_envelope::{
-    CacheLimits, DataKey, DecryptPolicy, EncryptOptions, EncryptionContext, Envelope, KeyId, KeyWrapper, LocalKeyWrapper, Result,
-    WrappedKey,
+    CacheLimits, DataKey, DecryptPolicy, EncryptOptions, EncryptionContext, Envelope, KeyId,
+    KeyWrapper, LocalKeyWrapper, Result, WrappedKey,
 };
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// A key of a server that reads a little of each request and closes the connection, and how many it has seen.
+/// A key of a server that reads a little of each request and closes the connection, and how many it
+/// has seen.
 async fn dead() -> (Key, Arc<AtomicU64>) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -34,7 +36,8 @@ async fn dead() -> (Key, Arc<AtomicU64>) {
         }
     });
     let credentials = Credentials::account("access", "secret").unwrap();
-    let client = Client::builder().endpoint(Endpoint::Custom(url)).credentials(credentials).build().unwrap();
+    let client =
+        Client::builder().endpoint(Endpoint::Custom(url)).credentials(credentials).build().unwrap();
     (client.key("tag").unwrap(), requests)
 }
 
@@ -51,7 +54,10 @@ async fn percentiles() {
         let failed = key.encrypt(b"x").await.is_err();
         let time = begun.elapsed();
         // Probes wait for the server, so they are not what is measured.
-        if failed && sent == requests.load(Ordering::Relaxed) && key.client().stats().breaker_refusals > refused {
+        if failed
+            && sent == requests.load(Ordering::Relaxed)
+            && key.client().stats().breaker_refusals > refused
+        {
             times.push(time);
         }
     }
@@ -61,14 +67,21 @@ async fn percentiles() {
 fn print(what: &str, mut times: Vec<Duration>) {
     times.sort();
     let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize];
-    println!("{what}: p50 {:?}, p99 {:?}, p99.9 {:?}, max {:?}", at(0.5), at(0.99), at(0.999), at(1.0));
+    println!(
+        "{what}: p50 {:?}, p99 {:?}, p99.9 {:?}, max {:?}",
+        at(0.5),
+        at(0.99),
+        at(0.999),
+        at(1.0)
+    );
 }
 
 /// A message with a wrapped key that nobody has seen, as if it were under `key`.
 fn message(key: &Key, number: u64) -> Vec<u8> {
     let wrapped = WrappedKey::new(key.id().clone(), format!("ncpkms:v1:{number:0144}")).unwrap();
     let slots = SlotTable::new(vec![wrapped]).unwrap();
-    let sealed = SealedHeader::new(Profile::Compact, &EncryptionContext::new(), false, &slots).unwrap();
+    let sealed =
+        SealedHeader::new(Profile::Compact, &EncryptionContext::new(), false, &slots).unwrap();
     let encryptor = Encryptor::new(&DataKey::generate().unwrap(), &sealed, &slots, b"").unwrap();
     let mut message = encryptor.header().to_vec();
     let mut last = vec![0; encryptor.finish_len()];
@@ -77,13 +90,17 @@ fn message(key: &Key, number: u64) -> Vec<u8> {
     message
 }
 
-/// What a reader waits for a message whose key is not there, or no longer good, while the breaker is open.
+/// What a reader waits for a message whose key is not there, or no longer good, while the breaker
+/// is open.
 async fn readers() {
     let (key, requests) = dead().await;
     let limits = CacheLimits::new(Duration::from_secs(60));
     for (what, builder) in [
         ("decrypt without a cache, breaker open", Envelope::builder(key.clone())),
-        ("decrypt with the key not in the cache, breaker open", Envelope::builder(key.clone()).cache(limits)),
+        (
+            "decrypt with the key not in the cache, breaker open",
+            Envelope::builder(key.clone()).cache(limits),
+        ),
     ] {
         let (envelope, policy) = (builder.build().unwrap(), DecryptPolicy::new());
         while key.client().stats().breaker_opens == 0 {
@@ -98,7 +115,10 @@ async fn readers() {
             let begun = Instant::now();
             let failed = envelope.decrypt(&message, &policy).await.is_err();
             let time = begun.elapsed();
-            if failed && sent == requests.load(Ordering::Relaxed) && key.client().stats().breaker_refusals > refused {
+            if failed
+                && sent == requests.load(Ordering::Relaxed)
+                && key.client().stats().breaker_refusals > refused
+            {
                 times.push(time);
             }
         }
@@ -106,8 +126,9 @@ async fn readers() {
     }
 }
 
-/// The same for keys that were unwrapped once and are past their time, with a stale window and without. Each answer of the open breaker counts
-/// for a second, so most of these are answered without asking it.
+/// The same for keys that were unwrapped once and are past their time, with a stale window and
+/// without. Each answer of the open breaker counts for a second, so most of these are answered
+/// without asking it.
 async fn expired() {
     let local = LocalKeyWrapper::new("local", &DataKey::generate().unwrap()).unwrap();
     let (key, requests) = dead().await;
@@ -116,9 +137,12 @@ async fn expired() {
     let policy = DecryptPolicy::new();
     for (what, stale) in [("expired, with a stale window", 3_600), ("expired", 0)] {
         wrapper.broken.store(false, Ordering::Relaxed);
-        let limits = CacheLimits::new(Duration::from_millis(500)).with_stale_window(Duration::from_secs(stale)).with_max_keys(20_000);
+        let limits = CacheLimits::new(Duration::from_millis(500))
+            .with_stale_window(Duration::from_secs(stale))
+            .with_max_keys(20_000);
         let envelope = Envelope::builder(wrapper.clone()).cache(limits).build().unwrap();
-        let messages = envelope.encrypt_many(&vec![b"x"; 10_000], EncryptOptions::new()).await.unwrap();
+        let messages =
+            envelope.encrypt_many(&vec![b"x"; 10_000], EncryptOptions::new()).await.unwrap();
         envelope.decrypt_many(&messages, &policy).await;
         wrapper.broken.store(true, Ordering::Relaxed);
         tokio::time::sleep(Duration::from_millis(500)).await;
@@ -136,7 +160,10 @@ async fn expired() {
                 times.push(time);
             }
         }
-        print(&format!("decrypt with the key {what}, breaker open, {opened} of 100000 opened"), times);
+        print(
+            &format!("decrypt with the key {what}, breaker open, {opened} of 100000 opened"),
+            times,
+        );
     }
 }
 
@@ -153,11 +180,17 @@ impl KeyWrapper for Failing {
         self.local.key_id()
     }
 
-    fn wrap_keys<'a>(&'a self, payloads: &'a [KeyPayload]) -> BoxFuture<'a, Result<Vec<WrappedKey>>> {
+    fn wrap_keys<'a>(
+        &'a self,
+        payloads: &'a [KeyPayload],
+    ) -> BoxFuture<'a, Result<Vec<WrappedKey>>> {
         self.local.wrap_keys(payloads)
     }
 
-    fn unwrap_keys<'a>(&'a self, wrapped: &'a [WrappedKey]) -> BoxFuture<'a, Result<Vec<KeyPayload>>> {
+    fn unwrap_keys<'a>(
+        &'a self,
+        wrapped: &'a [WrappedKey],
+    ) -> BoxFuture<'a, Result<Vec<KeyPayload>>> {
         match self.broken.load(Ordering::Relaxed) {
             true => Box::pin(async {
                 self.dead.encrypt(b"x").await?;
@@ -167,7 +200,10 @@ impl KeyWrapper for Failing {
         }
     }
 
-    fn rewrap_keys<'a>(&'a self, wrapped: &'a [WrappedKey]) -> BoxFuture<'a, Result<Vec<WrappedKey>>> {
+    fn rewrap_keys<'a>(
+        &'a self,
+        wrapped: &'a [WrappedKey],
+    ) -> BoxFuture<'a, Result<Vec<WrappedKey>>> {
         self.local.rewrap_keys(wrapped)
     }
 }
@@ -190,7 +226,10 @@ async fn minute() {
         caller.await.unwrap();
     }
     let (calls, requests) = (key.client().stats().calls, requests.load(Ordering::Relaxed));
-    println!("a minute of outage: {calls} calls, {requests} requests, {:.4} for each call", requests as f64 / calls as f64);
+    println!(
+        "a minute of outage: {calls} calls, {requests} requests, {:.4} for each call",
+        requests as f64 / calls as f64
+    );
 }
 
 fn main() {

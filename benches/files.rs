@@ -1,13 +1,19 @@
-//! Whole files next to `cp` of the same file, pipes through the program next to pipes through `cat`, and tokio's writer next to the plain one.
+//! Whole files next to `cp` of the same file, pipes through the program next to pipes through
+//! `cat`, and tokio's writer next to the plain one.
 //!
-//! Run with `cargo bench --all-features --bench files -- [--size MIB] [--dir DIR] [--rounds N] [PART..]`; parts are memory, cached, program, synced,
-//! pipes and tokio, and all when none is named. Without all features there is no program, and no pipes. The files lie in DIR, the package's own target
-//! directory unless told otherwise, and are in the page cache. Every contestant takes turns with `cp`, or with who else is the measure of its part, so
-//! that a machine that changes its speed changes it for both; the figures are medians over the rounds, the first ratio is the median of each round's
-//! ratio, and the second that of the least times, which others on the machine disturb less. Nobody's target exists when it starts.
+//! Run with
+//! `cargo bench --all-features --bench files -- [--size MIB] [--dir DIR] [--rounds N] [PART..]`;
+//! parts are memory, cached, program, synced, pipes and tokio, and all when none is named. Without
+//! all features there is no program, and no pipes. The files lie in DIR, the package's own target
+//! directory unless told otherwise, and are in the page cache. Every contestant takes turns with
+//! `cp`, or with who else is the measure of its part, so that a machine that changes its speed
+//! changes it for both; the figures are medians over the rounds, the first ratio is the median of
+//! each round's ratio, and the second that of the least times, which others on the machine disturb
+//! less. Nobody's target exists when it starts.
 //!
-//! A virtual machine that gives freed memory back to its host gets it again at a price higher than that of the copy: there, files that are larger than
-//! what it keeps measure the host, for `cp` and for everyone else. Where that can be turned off, turn it off for the measurement.
+//! A virtual machine that gives freed memory back to its host gets it again at a price higher than
+//! that of the copy: there, files that are larger than what it keeps measure the host, for `cp` and
+//! for everyone else. Where that can be turned off, turn it off for the measurement.
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 
@@ -33,9 +39,12 @@ fn main() {
         return peak_of_own(threads.parse().unwrap(), Path::new(plain), Path::new(out));
     }
     let setting = |name: &str| std::env::args().skip_while(|argument| argument != name).nth(1);
-    let mib: u64 = setting("--size").map_or(1_024, |size| size.parse().expect("--size is a number of MiB"));
-    let rounds: usize = setting("--rounds").map_or(7, |rounds| rounds.parse().expect("--rounds is a number"));
-    let base = setting("--dir").map_or_else(|| PathBuf::from(env!("CARGO_TARGET_TMPDIR")), PathBuf::from);
+    let mib: u64 =
+        setting("--size").map_or(1_024, |size| size.parse().expect("--size is a number of MiB"));
+    let rounds: usize =
+        setting("--rounds").map_or(7, |rounds| rounds.parse().expect("--rounds is a number"));
+    let base =
+        setting("--dir").map_or_else(|| PathBuf::from(env!("CARGO_TARGET_TMPDIR")), PathBuf::from);
     let dir = tempfile::tempdir_in(base).unwrap();
     let (plain, sealed) = (dir.path().join("plain"), dir.path().join("sealed"));
     fill(&plain, mib);
@@ -54,13 +63,16 @@ fn main() {
         for threads in [1, 2, 16] {
             let _ = fs::remove_file(&out);
             let mut own = Command::new(std::env::current_exe().unwrap());
-            let own = own.args(["--peak", &threads.to_string()]).args([&plain, &out]).output().unwrap();
+            let own =
+                own.args(["--peak", &threads.to_string()]).args([&plain, &out]).output().unwrap();
             assert!(own.status.success(), "{}", String::from_utf8_lossy(&own.stderr));
             print!("threads: {threads:<2} {}", String::from_utf8_lossy(&own.stdout));
         }
     }
     if wanted("cached") {
-        println!("\n{mib} MiB, file to file in the page cache, not synced; medians of {rounds} rounds");
+        println!(
+            "\n{mib} MiB, file to file in the page cache, not synced; medians of {rounds} rounds"
+        );
         let mut contestants: [Contestant<'_>; 5] = [
             ("cp", Box::new(|out| copy(&plain, out, false))),
             ("encrypt, all cores", Box::new(|out| files.encrypt(out, 0, false))),
@@ -74,14 +86,28 @@ fn main() {
     let message = dir.path().join("by-the-program");
     if let Some(program) = program.filter(|_| wanted("program") || wanted("pipes")) {
         // Its key is its own embedded service's.
-        shell(&format!("{program} encrypt --local --no-sync -o {} {}", message.display(), plain.display()), dir.path());
+        shell(
+            &format!(
+                "{program} encrypt --local --no-sync -o {} {}",
+                message.display(),
+                plain.display()
+            ),
+            dir.path(),
+        );
     }
     if let (true, Some(program)) = (wanted("program"), program) {
         println!(
             "\n{mib} MiB, file to file, not synced, by the program: its start and that of its embedded key service are included; medians of {rounds} rounds"
         );
         let run = |command: &str, from: &Path, out: &Path| {
-            shell(&format!("{program} {command} --local --no-sync -o {} {}", out.display(), from.display()), dir.path());
+            shell(
+                &format!(
+                    "{program} {command} --local --no-sync -o {} {}",
+                    out.display(),
+                    from.display()
+                ),
+                dir.path(),
+            );
         };
         let mut contestants: [Contestant<'_>; 5] = [
             ("cp", Box::new(|out| copy(&plain, out, false))),
@@ -102,15 +128,28 @@ fn main() {
         measure(&out, rounds, mib, &mut contestants);
     }
     if let (true, Some(program)) = (wanted("pipes"), program) {
-        println!("\n{mib} MiB through pipes, the start of the program and its embedded key service included; medians of {rounds} rounds");
+        println!(
+            "\n{mib} MiB through pipes, the start of the program and its embedded key service included; medians of {rounds} rounds"
+        );
         let nothing = dir.path().join("nothing");
         fs::write(&nothing, b"").unwrap();
-        let through = |file: &Path, middle: &str| shell(&format!("cat {} | {middle} | cat >/dev/null", file.display()), dir.path());
+        let through = |file: &Path, middle: &str| {
+            shell(&format!("cat {} | {middle} | cat >/dev/null", file.display()), dir.path())
+        };
         let mut contestants: [Contestant<'_>; 4] = [
             ("cat | cat | cat", Box::new(|_| through(&plain, "cat"))),
-            ("cat | encrypt | cat", Box::new(|_| through(&plain, &format!("{program} encrypt --local -")))),
-            ("cat | decrypt | cat", Box::new(|_| through(&message, &format!("{program} decrypt --local -")))),
-            ("an empty file", Box::new(|_| through(&nothing, &format!("{program} encrypt --local -")))),
+            (
+                "cat | encrypt | cat",
+                Box::new(|_| through(&plain, &format!("{program} encrypt --local -"))),
+            ),
+            (
+                "cat | decrypt | cat",
+                Box::new(|_| through(&message, &format!("{program} decrypt --local -"))),
+            ),
+            (
+                "an empty file",
+                Box::new(|_| through(&nothing, &format!("{program} encrypt --local -"))),
+            ),
         ];
         measure(&out, rounds, mib, &mut contestants);
     }
@@ -137,16 +176,31 @@ impl<'a> Work<'a> {
 
     fn encrypt(&self, target: &Path, threads: usize, sync: bool) {
         let options = FileOptions::new().threads(threads).sync(sync);
-        self.runtime.block_on(self.envelope.encrypt_file(self.plain, target, EncryptionContext::new(), &options)).unwrap();
+        self.runtime
+            .block_on(self.envelope.encrypt_file(
+                self.plain,
+                target,
+                EncryptionContext::new(),
+                &options,
+            ))
+            .unwrap();
     }
 
     fn decrypt(&self, target: &Path, threads: usize, sync: bool) {
         let options = FileOptions::new().threads(threads).sync(sync);
-        self.runtime.block_on(self.envelope.decrypt_file(self.sealed, target, &DecryptPolicy::new(), &options)).unwrap();
+        self.runtime
+            .block_on(self.envelope.decrypt_file(
+                self.sealed,
+                target,
+                &DecryptPolicy::new(),
+                &options,
+            ))
+            .unwrap();
     }
 }
 
-/// In a process of its own, which nothing has made large before: encrypts, decrypts, and prints how much more memory than at the start that took.
+/// In a process of its own, which nothing has made large before: encrypts, decrypts, and prints how
+/// much more memory than at the start that took.
 fn peak_of_own(threads: usize, plain: &Path, out: &Path) {
     let field = |name: &str| -> f64 {
         let status = fs::read_to_string("/proc/self/status").unwrap();
@@ -159,14 +213,21 @@ fn peak_of_own(threads: usize, plain: &Path, out: &Path) {
     work.encrypt(&sealed, threads, false);
     let encrypting = field("VmHWM:") - before;
     work.decrypt(out, threads, false);
-    println!("{encrypting:>6.1} MiB encrypting, {:.1} MiB with decrypting", field("VmHWM:") - before);
+    println!(
+        "{encrypting:>6.1} MiB encrypting, {:.1} MiB with decrypting",
+        field("VmHWM:") - before
+    );
     fs::remove_file(sealed).unwrap();
     fs::remove_file(out).unwrap();
 }
 
 fn shell(command: &str, home: &Path) {
     let mut shell = Command::new("sh");
-    shell.args(["-c", command]).env("HOME", home).env("XDG_DATA_HOME", home).stderr(std::process::Stdio::null());
+    shell
+        .args(["-c", command])
+        .env("HOME", home)
+        .env("XDG_DATA_HOME", home)
+        .stderr(std::process::Stdio::null());
     assert!(shell.status().unwrap().success());
 }
 
@@ -183,12 +244,17 @@ fn measure(out: &Path, rounds: usize, mib: u64, contestants: &mut [Contestant<'_
     println!("{:<22} {:>8} {:>8} {:>24} {:>8} {:>8}", "", "s", "GB/s", first.0, "ratio", "least");
     for other in others {
         // The first round fills the page cache and is not counted.
-        let (theirs, own): (Vec<_>, Vec<_>) = (0..=rounds).map(|_| (timed(first), timed(other))).skip(1).unzip();
+        let (theirs, own): (Vec<_>, Vec<_>) =
+            (0..=rounds).map(|_| (timed(first), timed(other))).skip(1).unzip();
         let wall = median(own.clone());
         let speed = mib as f64 * 1_048_576.0 / wall / 1e9;
         let ratio = median(own.iter().zip(&theirs).map(|(own, theirs)| own / theirs).collect());
         let least = least(&own) / least(&theirs);
-        println!("{:<22} {wall:>8.3} {speed:>8.2} {:>24.3} {ratio:>8.2} {least:>8.2}", other.0, median(theirs));
+        println!(
+            "{:<22} {wall:>8.3} {speed:>8.2} {:>24.3} {ratio:>8.2} {least:>8.2}",
+            other.0,
+            median(theirs)
+        );
     }
     let _ = fs::remove_file(out);
 }
@@ -206,7 +272,9 @@ fn fill(path: &Path, mib: u64) {
     let mut piece = vec![0; 1 << 20];
     for _ in 0..mib {
         for word in piece.chunks_exact_mut(8) {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
             word.copy_from_slice(&state.to_be_bytes());
         }
         file.write_all(&piece).unwrap();
@@ -231,7 +299,8 @@ mod tokio_part {
     const PIECE: usize = 64 << 20;
     const TICK: Duration = Duration::from_millis(1);
 
-    /// Both writers over the same memory into nothing, and how late a task on the same thread comes to its turn meanwhile.
+    /// Both writers over the same memory into nothing, and how late a task on the same thread comes
+    /// to its turn meanwhile.
     pub(super) fn measure_tokio(envelope: &Envelope, mib: u64, rounds: usize) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         let plaintext = vec![7; PIECE];
@@ -239,7 +308,8 @@ mod tokio_part {
         let (mut ratios, mut latest) = (Vec::new(), Vec::new());
         for _ in 0..rounds {
             let start = Instant::now();
-            let mut writer = runtime.block_on(envelope.writer(io::sink(), EncryptionContext::new())).unwrap();
+            let mut writer =
+                runtime.block_on(envelope.writer(io::sink(), EncryptionContext::new())).unwrap();
             (0..pieces).for_each(|_| writer.write_all(&plaintext).unwrap());
             writer.finish().unwrap();
             let plain = start.elapsed();
@@ -257,7 +327,10 @@ mod tokio_part {
                         }
                     }
                 });
-                let mut writer = envelope.async_writer(tokio::io::sink(), EncryptionContext::new()).await.unwrap();
+                let mut writer = envelope
+                    .async_writer(tokio::io::sink(), EncryptionContext::new())
+                    .await
+                    .unwrap();
                 for _ in 0..pieces {
                     writer.write_all(&plaintext).await.unwrap();
                 }
@@ -275,7 +348,8 @@ mod tokio_part {
             least(&latest)
         );
 
-        // How long the task keeps the thread for a run, next to what a blocking thread would cost beside the copy.
+        // How long the task keeps the thread for a run, next to what a blocking thread would cost
+        // beside the copy.
         let hand_over = (0..1_000).map(|_| {
             let start = Instant::now();
             runtime.block_on(async { tokio::task::spawn_blocking(|| ()).await.unwrap() });
@@ -290,7 +364,9 @@ mod tokio_part {
             start.elapsed().as_secs_f64() * 1e6
         });
         let seal = median(seal.collect());
-        println!("to seal 256 KiB takes {seal:.0} us, to hand work to a blocking thread and take it back {hand_over:.0} us");
+        println!(
+            "to seal 256 KiB takes {seal:.0} us, to hand work to a blocking thread and take it back {hand_over:.0} us"
+        );
     }
 
     fn least(values: &[f64]) -> f64 {

@@ -1,10 +1,14 @@
-//! Messages of 1 KiB under a data key that is in memory, next to the sum of what they are made of, in the same run.
+//! Messages of 1 KiB under a data key that is in memory, next to the sum of what they are made of,
+//! in the same run.
 //!
-//! Run with `cargo bench --bench small`. The parts are those of the construction, each done with the primitives alone: a random salt, the derivation
-//! (SHA-256 of the header, HMAC-SHA-512 twice with the key kept, the scratch wiped), the set-up of the message's key, and one chunk sealed or
-//! opened. What is measured against them is everything: header, slots, policy, look-up and the parts. In a row they run as they have to in a
-//! message, each on what the one before gave; one by one each repeats itself, which caches and branch predictors like better. Every round
-//! measures all contestants one after the other; figures are medians over the rounds, ratios the medians of each round's ratio.
+//! Run with `cargo bench --bench small`. The parts are those of the construction, each done with
+//! the primitives alone: a random salt, the derivation (SHA-256 of the header, HMAC-SHA-512 twice
+//! with the key kept, the scratch wiped), the set-up of the message's key, and one chunk sealed or
+//! opened. What is measured against them is everything: header, slots, policy, look-up and the
+//! parts. In a row they run as they have to in a message, each on what the one before gave; one by
+//! one each repeats itself, which caches and branch predictors like better. Every round measures
+//! all contestants one after the other; figures are medians over the rounds, ratios the medians of
+//! each round's ratio.
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 
@@ -13,7 +17,8 @@ use aws_lc_rs::{digest, hmac};
 use ncp_envelope::format::Header;
 use ncp_envelope::wrap::KeyPayload;
 use ncp_envelope::{
-    CacheLimits, DataKey, DecryptPolicy, EncryptOptions, EncryptionContext, Envelope, KeyWrapper, LocalKeyWrapper, ReuseLimits,
+    CacheLimits, DataKey, DecryptPolicy, EncryptOptions, EncryptionContext, Envelope, KeyWrapper,
+    LocalKeyWrapper, ReuseLimits,
 };
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -30,7 +35,8 @@ fn key(material: &[u8; 128]) -> LessSafeKey {
     LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &black_box(material)[..32]).unwrap())
 }
 
-/// What the construction does with a kept key to get from a header and a salt to a message key and a commitment.
+/// What the construction does with a kept key to get from a header and a salt to a message key and
+/// a commitment.
 fn derive(kept: &hmac::Key, zone_a: &[u8], salt: &[u8; SALT]) -> [u8; 128] {
     let mut framed = [0; 512];
     framed[..16].copy_from_slice(b"ncp-envelope v1\0");
@@ -62,14 +68,17 @@ fn main() {
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let hour = Duration::from_secs(3_600);
-    let wrapper = LocalKeyWrapper::new("01234567-89ab-cdef-0123-456789abcdef", &DataKey::generate().unwrap()).unwrap();
+    let wrapper =
+        LocalKeyWrapper::new("01234567-89ab-cdef-0123-456789abcdef", &DataKey::generate().unwrap())
+            .unwrap();
     let wrapper = std::sync::Arc::new(wrapper);
     let envelope = Envelope::builder(wrapper.clone())
         .cache(CacheLimits::new(hour))
         .reuse(ReuseLimits::new(hour).with_max_messages(1 << 32))
         .build()
         .unwrap();
-    let options = EncryptOptions::new().context(EncryptionContext::new().with("kind", "invoice").unwrap());
+    let options =
+        EncryptOptions::new().context(EncryptionContext::new().with("kind", "invoice").unwrap());
     let policy = DecryptPolicy::new().require("kind", "invoice");
     let plaintext = [0x5A; LEN];
     let message = runtime.block_on(envelope.encrypt(&plaintext, &options)).unwrap();
@@ -91,7 +100,8 @@ fn main() {
         aead.seal_out_of_place_scatter(nonce(), Aad::empty(), &plaintext, out, &[], tag).unwrap();
     }
     let sealed_copy = sealed.clone();
-    let (mut out, mut into, mut opened, mut row_out) = (vec![0; LEN], Vec::new(), Vec::new(), vec![0; LEN]);
+    let (mut out, mut into, mut opened, mut row_out) =
+        (vec![0; LEN], Vec::new(), Vec::new(), vec![0; LEN]);
     let mut row_sealed = sealed.clone();
     type Contestant<'a> = (&'a str, Box<dyn FnMut() + 'a>);
     let mut contestants: Vec<Contestant<'_>> = vec![
@@ -114,14 +124,29 @@ fn main() {
             "one seal",
             Box::new(|| {
                 let (out, tag) = sealed.split_at_mut(LEN);
-                aead.seal_out_of_place_scatter(nonce(), Aad::empty(), black_box(&plaintext), out, &[], tag).unwrap();
+                aead.seal_out_of_place_scatter(
+                    nonce(),
+                    Aad::empty(),
+                    black_box(&plaintext),
+                    out,
+                    &[],
+                    tag,
+                )
+                .unwrap();
             }),
         ),
         (
             "one open",
             Box::new(|| {
                 let (ciphertext, tag) = sealed_copy.split_at(LEN);
-                aead.open_separate_gather(nonce(), Aad::empty(), black_box(ciphertext), tag, &mut out).unwrap();
+                aead.open_separate_gather(
+                    nonce(),
+                    Aad::empty(),
+                    black_box(ciphertext),
+                    tag,
+                    &mut out,
+                )
+                .unwrap();
             }),
         ),
         (
@@ -130,7 +155,15 @@ fn main() {
                 let mut material = derive(&kept, &zone_a, &random_salt());
                 let aead = key(&material);
                 let (out, tag) = row_sealed.split_at_mut(LEN);
-                aead.seal_out_of_place_scatter(nonce(), Aad::empty(), black_box(&plaintext), out, &[], tag).unwrap();
+                aead.seal_out_of_place_scatter(
+                    nonce(),
+                    Aad::empty(),
+                    black_box(&plaintext),
+                    out,
+                    &[],
+                    tag,
+                )
+                .unwrap();
                 material.as_mut_slice().zeroize();
             }),
         ),
@@ -140,7 +173,14 @@ fn main() {
                 let mut material = derive(&kept, &zone_a, black_box(&fixed_salt));
                 let aead = key(&material);
                 let (ciphertext, tag) = sealed_copy.split_at(LEN);
-                aead.open_separate_gather(nonce(), Aad::empty(), black_box(ciphertext), tag, &mut row_out).unwrap();
+                aead.open_separate_gather(
+                    nonce(),
+                    Aad::empty(),
+                    black_box(ciphertext),
+                    tag,
+                    &mut row_out,
+                )
+                .unwrap();
                 material.as_mut_slice().zeroize();
             }),
         ),
@@ -172,13 +212,22 @@ fn main() {
         }
     }
 
-    println!("1 KiB messages, data key in memory, one thread; medians of {ROUNDS} rounds of {PER_ROUND}\n");
+    println!(
+        "1 KiB messages, data key in memory, one thread; medians of {ROUNDS} rounds of {PER_ROUND}\n"
+    );
     for (index, (name, _)) in contestants.iter().enumerate() {
         println!("{name:<38} {:>8.0} ns", median(times[index].clone()));
     }
-    let [salt, derive, setup, seal, open, encrypt_row, decrypt_row, encrypt, decrypt] = [0, 1, 2, 3, 4, 5, 6, 7, 8];
+    let [salt, derive, setup, seal, open, encrypt_row, decrypt_row, encrypt, decrypt] =
+        [0, 1, 2, 3, 4, 5, 6, 7, 8];
     let ratio = |of: usize, parts: &[usize]| {
-        median((0..ROUNDS).map(|round| times[of][round] / parts.iter().map(|part| times[*part][round]).sum::<f64>()).collect())
+        median(
+            (0..ROUNDS)
+                .map(|round| {
+                    times[of][round] / parts.iter().map(|part| times[*part][round]).sum::<f64>()
+                })
+                .collect(),
+        )
     };
     println!("\n{:<14} {:>24} {:>30}", "", "of its parts in a row", "of its parts one by one, sum");
     for (name, of, row, parts) in [
@@ -191,7 +240,8 @@ fn main() {
 
 /// All of it is ready at once: the keys are in memory.
 fn poll<T>(future: impl Future<Output = ncp_envelope::Result<T>>) {
-    let polled = std::pin::pin!(future).poll(&mut std::task::Context::from_waker(std::task::Waker::noop()));
+    let polled =
+        std::pin::pin!(future).poll(&mut std::task::Context::from_waker(std::task::Waker::noop()));
     assert!(matches!(polled, std::task::Poll::Ready(Ok(_))));
 }
 

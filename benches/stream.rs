@@ -1,15 +1,20 @@
 //! Streams of 64 MiB on one core, next to the bare primitive in the same run.
 //!
-//! Run with `cargo bench --bench stream`. The limit of a stream is the bare primitive over the same 64 MiB of memory, 16 KiB at a time, without any
-//! format around it: into one small buffer for those who pass the result on, into a buffer of 64 MiB for those who keep it, into a new vector for those
-//! who return one. The third limit, one buffer that never leaves the first-level cache, is what the primitive could do if reading memory cost nothing. Every round measures all contestants one after the other, so that a machine that changes its speed
-//! changes it for all; the figures are medians over the rounds, and the ratio is the median of each round's ratio.
+//! Run with `cargo bench --bench stream`. The limit of a stream is the bare primitive over the same
+//! 64 MiB of memory, 16 KiB at a time, without any format around it: into one small buffer for
+//! those who pass the result on, into a buffer of 64 MiB for those who keep it, into a new vector
+//! for those who return one. The third limit, one buffer that never leaves the first-level cache,
+//! is what the primitive could do if reading memory cost nothing. Every round measures all
+//! contestants one after the other, so that a machine that changes its speed changes it for all;
+//! the figures are medians over the rounds, and the ratio is the median of each round's ratio.
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use ncp_envelope::format::{CHUNK_LEN, Header, PREAMBLE_LEN, SEALED_CHUNK_LEN};
-use ncp_envelope::{DataKey, DecryptPolicy, EncryptOptions, EncryptionContext, Envelope, LocalKeyWrapper};
+use ncp_envelope::{
+    DataKey, DecryptPolicy, EncryptOptions, EncryptionContext, Envelope, LocalKeyWrapper,
+};
 use std::hint::black_box;
 use std::io::{Read, Write};
 use std::time::Instant;
@@ -41,7 +46,8 @@ fn main() {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let wrapper = LocalKeyWrapper::new("bench", &DataKey::generate().unwrap()).unwrap();
     let envelope = Envelope::builder(wrapper).build().unwrap();
-    let plaintext: Vec<u8> = (0..LEN as u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    let plaintext: Vec<u8> =
+        (0..LEN as u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
     let message = runtime.block_on(envelope.encrypt(&plaintext, EncryptionContext::new())).unwrap();
     let key = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &[7; 32]).unwrap());
     let nonce = |index: usize| {
@@ -79,7 +85,11 @@ fn main() {
         (
             "B  bare, 16 KiB at a time, into a reused 64 MiB buffer",
             Box::new(|| {
-                for ((index, chunk), out) in plaintext.chunks(CHUNK_LEN).enumerate().zip(bare_sealed.chunks_mut(SEALED_CHUNK_LEN)) {
+                for ((index, chunk), out) in plaintext
+                    .chunks(CHUNK_LEN)
+                    .enumerate()
+                    .zip(bare_sealed.chunks_mut(SEALED_CHUNK_LEN))
+                {
                     seal(index, chunk, out);
                 }
                 black_box(&bare_sealed);
@@ -89,7 +99,9 @@ fn main() {
             "C  bare, one 16 KiB buffer in place, 4096 times, no memory read",
             Box::new(|| {
                 for index in 0..LEN / CHUNK_LEN {
-                    let tag = key.seal_in_place_separate_tag(nonce(index), Aad::empty(), &mut hot).unwrap();
+                    let tag = key
+                        .seal_in_place_separate_tag(nonce(index), Aad::empty(), &mut hot)
+                        .unwrap();
                     black_box((&tag, &hot));
                 }
             }),
@@ -98,7 +110,9 @@ fn main() {
             "D  bare, 16 KiB at a time, into a new 64 MiB vector",
             Box::new(|| {
                 let mut sealed = vec![0; LEN + LEN / CHUNK_LEN * 16];
-                for ((index, chunk), out) in plaintext.chunks(CHUNK_LEN).enumerate().zip(sealed.chunks_mut(SEALED_CHUNK_LEN)) {
+                for ((index, chunk), out) in
+                    plaintext.chunks(CHUNK_LEN).enumerate().zip(sealed.chunks_mut(SEALED_CHUNK_LEN))
+                {
                     seal(index, chunk, out);
                 }
                 black_box(&sealed);
@@ -107,7 +121,9 @@ fn main() {
         (
             "   writer: 64 MiB in one write, to a writer that counts",
             Box::new(|| {
-                let mut writer = runtime.block_on(envelope.writer(Counter(0), EncryptionContext::new())).unwrap();
+                let mut writer = runtime
+                    .block_on(envelope.writer(Counter(0), EncryptionContext::new()))
+                    .unwrap();
                 writer.write_all(&plaintext).unwrap();
                 assert_eq!(writer.finish().unwrap().0, message.len());
             }),
@@ -115,7 +131,8 @@ fn main() {
         (
             "   reader: from a slice, 256 KiB a read",
             Box::new(|| {
-                let mut reader = runtime.block_on(envelope.reader(&message[..], &DecryptPolicy::new())).unwrap();
+                let mut reader =
+                    runtime.block_on(envelope.reader(&message[..], &DecryptPolicy::new())).unwrap();
                 let mut total = 0;
                 while let len @ 1.. = reader.read(&mut buffer).unwrap() {
                     total += black_box(&buffer[..len]).len();
@@ -126,7 +143,8 @@ fn main() {
         (
             "   encryptor: into one reused 64 MiB buffer",
             Box::new(|| {
-                let mut encryptor = runtime.block_on(envelope.encryptor(EncryptionContext::new())).unwrap();
+                let mut encryptor =
+                    runtime.block_on(envelope.encryptor(EncryptionContext::new())).unwrap();
                 let progress = encryptor.update(&plaintext, &mut sealed).unwrap();
                 encryptor.finish(&mut sealed[progress.written..]).unwrap();
                 black_box(&sealed);
@@ -136,8 +154,11 @@ fn main() {
             "   decryptor: into one reused 64 MiB buffer",
             Box::new(|| {
                 let header = Header::decode(&message).unwrap();
-                let mut decryptor = runtime.block_on(envelope.decryptor(&header, preamble, &DecryptPolicy::new())).unwrap();
-                let progress = decryptor.update(&message[offset + PREAMBLE_LEN..], &mut opened).unwrap();
+                let mut decryptor = runtime
+                    .block_on(envelope.decryptor(&header, preamble, &DecryptPolicy::new()))
+                    .unwrap();
+                let progress =
+                    decryptor.update(&message[offset + PREAMBLE_LEN..], &mut opened).unwrap();
                 decryptor.finish(&mut opened[progress.written..]).unwrap();
                 black_box(&opened);
             }),
@@ -145,20 +166,32 @@ fn main() {
         (
             "   encrypt_into: a vector that is used again",
             Box::new(|| {
-                runtime.block_on(envelope.encrypt_into(&plaintext, &EncryptOptions::default(), &mut kept)).unwrap();
+                runtime
+                    .block_on(envelope.encrypt_into(
+                        &plaintext,
+                        &EncryptOptions::default(),
+                        &mut kept,
+                    ))
+                    .unwrap();
                 black_box(&kept);
             }),
         ),
         (
             "   encrypt: a new vector",
             Box::new(|| {
-                black_box(runtime.block_on(envelope.encrypt(&plaintext, EncryptionContext::new())).unwrap());
+                black_box(
+                    runtime
+                        .block_on(envelope.encrypt(&plaintext, EncryptionContext::new()))
+                        .unwrap(),
+                );
             }),
         ),
         (
             "   decrypt: a new vector, wiped in the end",
             Box::new(|| {
-                black_box(runtime.block_on(envelope.decrypt(&message, &DecryptPolicy::new())).unwrap());
+                black_box(
+                    runtime.block_on(envelope.decrypt(&message, &DecryptPolicy::new())).unwrap(),
+                );
             }),
         ),
     ];
@@ -176,12 +209,16 @@ fn main() {
         }
     }
 
-    println!("64 MiB on one core, medians of {ROUNDS} rounds; the ratio is to the limit with that letter, in the same round");
+    println!(
+        "64 MiB on one core, medians of {ROUNDS} rounds; the ratio is to the limit with that letter, in the same round"
+    );
     println!("{:<62} {:>6} {:>12}", "", "GB/s", "of limit");
     for (index, (name, _)) in contestants.iter().enumerate() {
         let speed = LEN as f64 / median(seconds[index].clone()) / 1e9;
         let limit = LIMIT_OF[index];
-        let ratio = median(seconds[limit].iter().zip(&seconds[index]).map(|(limit, own)| limit / own).collect());
+        let ratio = median(
+            seconds[limit].iter().zip(&seconds[index]).map(|(limit, own)| limit / own).collect(),
+        );
         let letter = char::from(b'A' + limit as u8);
         println!("{name:<62} {speed:>6.2} {ratio:>10.3} {letter}");
     }

@@ -6,9 +6,10 @@
 //! cargo run --release --features emulator --example call_wall -- --seconds 10
 //! ```
 //!
-//! Starts the emulator with answers that take 20 ms and the service's limit of 300 calls a second for a key, then writes messages of 1 KiB and reads them
-//! again from an empty cache, each message under a data key of its own: first with a call for each message, then with the pool and
-//! batches of an [`Envelope`]. Emulator and caller share the machine.
+//! Starts the emulator with answers that take 20 ms and the service's limit of 300 calls a second
+//! for a key, then writes messages of 1 KiB and reads them again from an empty cache, each message
+//! under a data key of its own: first with a call for each message, then with the pool and batches
+//! of an [`Envelope`]. Emulator and caller share the machine.
 
 #![allow(clippy::print_stdout)]
 
@@ -28,7 +29,8 @@ const PLAINTEXT: [u8; 1_024] = [0x5A; 1_024];
 const WRITERS: usize = 64;
 /// Callers that read at the same time, each waiting for its own key.
 const READERS: usize = 4_096;
-/// Enough callers for a call each to be on its way at all times, and few enough to wait for their turn without being sent away.
+/// Enough callers for a call each to be on its way at all times, and few enough to wait for their
+/// turn without being sent away.
 const SINGLE_CALLERS: usize = 32;
 /// How long the pool is given to find out how much is asked of it.
 const WARM_UP: Duration = Duration::from_millis(1_500);
@@ -52,11 +54,16 @@ async fn main() -> Fallible<()> {
 
     let emulator = Emulator::builder().latency(LATENCY).start().await?;
     let credentials = Credentials::account(emulator.access_key(), emulator.secret_key())?;
-    let client = Client::builder().endpoint(Endpoint::Custom(emulator.url().to_owned())).credentials(credentials).build()?;
+    let client = Client::builder()
+        .endpoint(Endpoint::Custom(emulator.url().to_owned()))
+        .credentials(credentials)
+        .build()?;
     let key = client.key(emulator.key_tag())?;
 
     let single = single_calls(&key, time).await?;
-    let envelope = Envelope::builder(key.clone()).pool(PoolLimits::new(Duration::from_secs(60)).with_max_keys(16_384)).build()?;
+    let envelope = Envelope::builder(key.clone())
+        .pool(PoolLimits::new(Duration::from_secs(60)).with_max_keys(16_384))
+        .build()?;
     let (sealed, messages) = write(&envelope, time).await?;
     let opened = read(&Envelope::builder(key.clone()).build()?, messages).await?;
     let throttled = client.stats().throttled;
@@ -70,7 +77,9 @@ async fn main() -> Fallible<()> {
         );
         return Ok(());
     }
-    println!("1 KiB messages, each under a data key of its own; answers take {LATENCY:?}, 300 calls a second are allowed\n");
+    println!(
+        "1 KiB messages, each under a data key of its own; answers take {LATENCY:?}, 300 calls a second are allowed\n"
+    );
     println!("{:<44} {:>12} {:>14}", "", "messages/s", "keys per call");
     for (what, measured) in [
         ("written, one call for each message", single),
@@ -136,7 +145,11 @@ async fn read(envelope: &Envelope, messages: Vec<Vec<u8>>) -> Fallible<Measured>
 }
 
 /// Has `callers` do `work` again and again for `time`.
-async fn repeat<F, Fut>(callers: usize, time: Duration, work: F) -> Fallible<(Vec<Vec<u8>>, Duration)>
+async fn repeat<F, Fut>(
+    callers: usize,
+    time: Duration,
+    work: F,
+) -> Fallible<(Vec<Vec<u8>>, Duration)>
 where
     F: Fn() -> Fut + Clone + Send + 'static,
     Fut: Future<Output = Fallible<Vec<u8>>> + Send + 'static,

@@ -1,10 +1,13 @@
-//! Keeps unwrapped data keys for a bounded time, keeps new ones ready, and lets one call to the key service do what many wait for.
+//! Keeps unwrapped data keys for a bounded time, keeps new ones ready, and lets one call to the key
+//! service do what many wait for.
 //!
-//! Promises: a key is never handed out past its limits, and is wiped at its time whether or not anyone asks for keys; at most one question
-//! for one wrapped key is under way, its answer goes to everyone who waits for it, and belongs to none of them; a denial ends a key at once,
-//! an outage does not. Knows wrapped keys and data keys, and nothing of services, HTTP or messages.
+//! Promises: a key is never handed out past its limits, and is wiped at its time whether or not
+//! anyone asks for keys; at most one question for one wrapped key is under way, its answer goes to
+//! everyone who waits for it, and belongs to none of them; a denial ends a key at once, an outage
+//! does not. Knows wrapped keys and data keys, and nothing of services, HTTP or messages.
 //!
-//! [`store`] is what is kept, [`load`] how it gets there; [`pool`] and [`reuse`] are the keys for writing; all of them ask through [`batch`].
+//! [`store`] is what is kept, [`load`] how it gets there; [`pool`] and [`reuse`] are the keys for
+//! writing; all of them ask through [`batch`].
 
 mod batch;
 mod drive;

@@ -1,4 +1,5 @@
-//! What a message is bound to besides its key: the encryption context, which is stored, and the scope, which is not.
+//! What a message is bound to besides its key: the encryption context, which is stored, and the
+//! scope, which is not.
 
 use crate::error::{Error, ErrorKind, Result};
 use aws_lc_rs::digest;
@@ -10,10 +11,12 @@ pub const MAX_CONTEXT_PAIRS: usize = 64;
 /// Most bytes that all context pairs with their length fields may take (`F-10`).
 pub const MAX_CONTEXT_LEN: usize = 8_192;
 
-/// Name–value pairs kept in the clear in a message's header: readable by anyone, changeable by no one.
+/// Name–value pairs kept in the clear in a message's header: readable by anyone, changeable by no
+/// one.
 ///
-/// Use it for what the data is and whom it belongs to; never for secrets. A reader can require pairs
-/// ([`DecryptPolicy::require`](crate::DecryptPolicy::require)). At most 64 pairs and 8,192 bytes with 4 bytes of overhead a pair.
+/// Use it for what the data is and whom it belongs to; never for secrets. A reader can require
+/// pairs ([`DecryptPolicy::require`](crate::DecryptPolicy::require)). At most 64 pairs and 8,192
+/// bytes with 4 bytes of overhead a pair.
 ///
 /// ```
 /// use ncp_envelope::EncryptionContext;
@@ -36,7 +39,8 @@ impl EncryptionContext {
     /// Adds a pair.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidInput`] for an empty name or one that is there already, [`ErrorKind::LimitExceeded`] past 64 pairs or 8,192 bytes.
+    /// [`ErrorKind::InvalidInput`] for an empty name or one that is there already,
+    /// [`ErrorKind::LimitExceeded`] past 64 pairs or 8,192 bytes.
     pub fn with(mut self, name: impl Into<String>, value: impl Into<String>) -> Result<Self> {
         self.insert(name, value)?;
         Ok(self)
@@ -52,15 +56,29 @@ impl EncryptionContext {
             return Err(Error::new(ErrorKind::InvalidInput, "a context name is empty"));
         }
         if self.pairs.contains_key(&name) {
-            return Err(Error::new(ErrorKind::InvalidInput, format!("context name {name:?} is given twice")));
+            return Err(Error::new(
+                ErrorKind::InvalidInput,
+                format!("context name {name:?} is given twice"),
+            ));
         }
         if self.pairs.len() == MAX_CONTEXT_PAIRS {
-            return Err(Error::new(ErrorKind::LimitExceeded, format!("an encryption context holds at most {MAX_CONTEXT_PAIRS} pairs")));
-        }
-        if self.encoded_len().saturating_add(4).saturating_add(name.len()).saturating_add(value.len()) > MAX_CONTEXT_LEN {
             return Err(Error::new(
                 ErrorKind::LimitExceeded,
-                format!("an encryption context takes at most {MAX_CONTEXT_LEN} bytes, 4 of overhead for each pair included"),
+                format!("an encryption context holds at most {MAX_CONTEXT_PAIRS} pairs"),
+            ));
+        }
+        if self
+            .encoded_len()
+            .saturating_add(4)
+            .saturating_add(name.len())
+            .saturating_add(value.len())
+            > MAX_CONTEXT_LEN
+        {
+            return Err(Error::new(
+                ErrorKind::LimitExceeded,
+                format!(
+                    "an encryption context takes at most {MAX_CONTEXT_LEN} bytes, 4 of overhead for each pair included"
+                ),
             ));
         }
         self.pairs.insert(name, value);
@@ -98,11 +116,12 @@ impl fmt::Debug for EncryptionContext {
     }
 }
 
-/// A caller's name for what a data key may be used for: a tenant, a purpose. Travels inside the wrapped key and is not stored in the
-/// message; a reader with another scope cannot open it (`F-29`).
+/// A caller's name for what a data key may be used for: a tenant, a purpose. Travels inside the
+/// wrapped key and is not stored in the message; a reader with another scope cannot open it
+/// (`F-29`).
 ///
-/// Without a scope, whoever may decrypt one tenant's message under a KMS key holds a data key with which to write messages that
-/// every other tenant under that KMS key would accept.
+/// Without a scope, whoever may decrypt one tenant's message under a KMS key holds a data key with
+/// which to write messages that every other tenant under that KMS key would accept.
 ///
 /// ```
 /// use ncp_envelope::Scope;
@@ -145,7 +164,8 @@ impl<T: AsRef<[u8]>> From<T> for Scope {
 
 impl fmt::Debug for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // A tenant's name may be confidential; four bytes of its hash tell two scopes apart in a log.
+        // A tenant's name may be confidential; four bytes of its hash tell two scopes apart in a
+        // log.
         let [a, b, c, d, ..] = self.hash;
         write!(f, "Scope({a:02x}{b:02x}{c:02x}{d:02x}..)")
     }
@@ -162,7 +182,10 @@ mod tests {
         assert_eq!(context.clone().with("", "2").unwrap_err().kind(), ErrorKind::InvalidInput);
         // 4 + 1 + 1 bytes are taken, 4 + 1 + 8181 is exactly the rest.
         assert!(context.clone().with("b", "x".repeat(8_181)).is_ok());
-        assert_eq!(context.with("b", "x".repeat(8_182)).unwrap_err().kind(), ErrorKind::LimitExceeded);
+        assert_eq!(
+            context.with("b", "x".repeat(8_182)).unwrap_err().kind(),
+            ErrorKind::LimitExceeded
+        );
         let mut many = EncryptionContext::new();
         for i in 0..64 {
             many.insert(format!("n{i}"), "").unwrap();
@@ -173,7 +196,13 @@ mod tests {
 
     #[test]
     fn pairs_come_out_in_byte_order() {
-        let context = EncryptionContext::new().with("é", "3").unwrap().with("b", "2").unwrap().with("B", "1").unwrap();
+        let context = EncryptionContext::new()
+            .with("é", "3")
+            .unwrap()
+            .with("b", "2")
+            .unwrap()
+            .with("B", "1")
+            .unwrap();
         assert_eq!(context.iter().map(|(name, _)| name).collect::<Vec<_>>(), ["B", "b", "é"]);
     }
 }

@@ -1,15 +1,17 @@
-//! An HTTP server that behaves as the Key Management Service does, for tests and for work without a network.
+//! An HTTP server that behaves as the Key Management Service does, for tests and for work without a
+//! network.
 //!
-//! It checks what the service checks: signatures over the request line as received, timestamps, token signatures, types, expiry
-//! and keys, sizes and formats. A client that it accepts has read the service's documentation as it does, and it shares no code
-//! with this crate's client, so that neither hides the other's mistakes. Where the documentation is silent it had to choose; its
+//! It checks what the service checks: signatures over the request line as received, timestamps,
+//! token signatures, types, expiry and keys, sizes and formats. A client that it accepts has read
+//! the service's documentation as it does, and it shares no code with this crate's client, so that
+//! neither hides the other's mistakes. Where the documentation is silent it had to choose; its
 //! guide lists which behaviour is documented, which is inferred and which is invented.
 //!
-//! Beyond what the service does, it fails on demand ([`Fault`]), lets a test move its clock ([`EmulatorClock`]) and tells what it was
-//! asked ([`Emulator::requests`]).
+//! Beyond what the service does, it fails on demand ([`Fault`]), lets a test move its clock
+//! ([`EmulatorClock`]) and tells what it was asked ([`Emulator::requests`]).
 //!
-//! It is **not** a key management service. Keys lie in memory or in a plain file, and requests travel unencrypted unless
-//! [TLS is asked for](EmulatorBuilder::tls).
+//! It is **not** a key management service. Keys lie in memory or in a plain file, and requests
+//! travel unencrypted unless [TLS is asked for](EmulatorBuilder::tls).
 //!
 //! ```
 //! use ncp_envelope::emulator::Emulator;
@@ -96,7 +98,8 @@ use zeroize::Zeroizing;
 
 /// A running emulator. Dropping it stops the server, at once and with everything it started.
 ///
-/// It starts with one account, one API Gateway key and one AES-256 key. Tokens are made when first asked for.
+/// It starts with one account, one API Gateway key and one AES-256 key. Tokens are made when first
+/// asked for.
 pub struct Emulator {
     server: Server,
     url: String,
@@ -124,18 +127,29 @@ impl Emulator {
 
     fn new(server: Server, lifetimes: (Lifetime, Lifetime)) -> Self {
         let url = server.app.base_url.clone();
-        let (key_tag, account) = server.app.store.read(|state| (state.ready_key.clone(), state.account.clone()));
+        let (key_tag, account) =
+            server.app.store.read(|state| (state.ready_key.clone(), state.account.clone()));
         let (secret_key, apigw_api_key) = (account.secret_key, account.apigw_api_key);
-        Self { url, key_tag, access_key: account.access_key, secret_key, apigw_api_key, lifetimes, tokens: OnceCell::new(), server }
+        Self {
+            url,
+            key_tag,
+            access_key: account.access_key,
+            secret_key,
+            apigw_api_key,
+            lifetimes,
+            tokens: OnceCell::new(),
+            server,
+        }
     }
 
-    /// Base URL for both generations of the interface, such as `http://127.0.0.1:40123`, or `https://` and so on with
-    /// [TLS](EmulatorBuilder::tls).
+    /// Base URL for both generations of the interface, such as `http://127.0.0.1:40123`, or
+    /// `https://` and so on with [TLS](EmulatorBuilder::tls).
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// The certificate that a client has to trust, if this speaks [TLS](EmulatorBuilder::tls). Another one at every start.
+    /// The certificate that a client has to trust, if this speaks [TLS](EmulatorBuilder::tls).
+    /// Another one at every start.
     pub fn certificate_pem(&self) -> Option<&str> {
         self.server.certificate_pem.as_deref()
     }
@@ -165,17 +179,18 @@ impl Emulator {
         &self.apigw_api_key
     }
 
-    /// Access token of the ready-made key, issued when a token is first asked for and the same ever after, even once it has expired.
-    /// The first one of a key takes a tenth of a second or more.
+    /// Access token of the ready-made key, issued when a token is first asked for and the same ever
+    /// after, even once it has expired. The first one of a key takes a tenth of a second or more.
     ///
     /// # Errors
-    /// [`ErrorKind::Internal`](crate::ErrorKind::Internal) if the token generator fails, [`ErrorKind::Io`](crate::ErrorKind::Io)
-    /// if it cannot be written to the state directory.
+    /// [`ErrorKind::Internal`](crate::ErrorKind::Internal) if the token generator fails,
+    /// [`ErrorKind::Io`](crate::ErrorKind::Io) if it cannot be written to the state directory.
     pub async fn access_token(&self) -> Result<&str> {
         Ok(self.tokens().await?.access_token())
     }
 
-    /// Refresh token of the ready-made key, of the same set as [`access_token`](Self::access_token).
+    /// Refresh token of the ready-made key, of the same set as
+    /// [`access_token`](Self::access_token).
     ///
     /// # Errors
     /// As there.
@@ -183,14 +198,20 @@ impl Emulator {
         Ok(self.tokens().await?.refresh_token())
     }
 
-    /// Issues a token set of the key `tag` for the account, and enables the key's token generator if need be. Good for these lifetimes in whole seconds, at least one. The service's own interface
-    /// knows only hours.
+    /// Issues a token set of the key `tag` for the account, and enables the key's token generator
+    /// if need be. Good for these lifetimes in whole seconds, at least one. The service's own
+    /// interface knows only hours.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) for a lifetime of less than a second,
-    /// [`ErrorKind::KeyUnusable`](crate::ErrorKind::KeyUnusable) if there is no such key, and as
-    /// [`access_token`](Self::access_token).
-    pub async fn issue_tokens(&self, tag: &str, access: Duration, refresh: Duration) -> Result<TokenSet> {
+    /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) for a lifetime of less than a
+    /// second, [`ErrorKind::KeyUnusable`](crate::ErrorKind::KeyUnusable) if there is no such key,
+    /// and as [`access_token`](Self::access_token).
+    pub async fn issue_tokens(
+        &self,
+        tag: &str,
+        access: Duration,
+        refresh: Duration,
+    ) -> Result<TokenSet> {
         self.issue(tag, lifetime(access)?, lifetime(refresh)?).await
     }
 
@@ -215,8 +236,9 @@ impl Emulator {
     /// Creates an AES-256 key and gives its tag.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) if the name is not 3 to 15 letters, digits, hyphens and
-    /// underscores with a letter first, or is taken; [`ErrorKind::Io`](crate::ErrorKind::Io) if the state cannot be written.
+    /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) if the name is not 3 to 15
+    /// letters, digits, hyphens and underscores with a letter first, or is taken;
+    /// [`ErrorKind::Io`](crate::ErrorKind::Io) if the state cannot be written.
     pub async fn create_key(&self, name: &str) -> Result<String> {
         self.create_key_of(KeyKind::Aes256, name).await
     }
@@ -227,25 +249,32 @@ impl Emulator {
     /// As [`create_key`](Self::create_key).
     pub async fn create_key_of(&self, kind: KeyKind, name: &str) -> Result<String> {
         let (name, (key_type, convergent)) = (name.to_owned(), kind.terms());
-        let create = move |app: &App| app.change(|state, now| Ok(state.create_key(&name, key_type, convergent, now)?.tag.clone()));
+        let create = move |app: &App| {
+            app.change(|state, now| {
+                Ok(state.create_key(&name, key_type, convergent, now)?.tag.clone())
+            })
+        };
         self.server.blocking(create).await
     }
 
     /// Adds a version to a key, which becomes the current one, and gives its number.
     ///
     /// # Errors
-    /// [`ErrorKind::KeyUnusable`](crate::ErrorKind::KeyUnusable) if there is no such key, it is disabled or it has 100 versions;
-    /// [`ErrorKind::Io`](crate::ErrorKind::Io) if the state cannot be written.
+    /// [`ErrorKind::KeyUnusable`](crate::ErrorKind::KeyUnusable) if there is no such key, it is
+    /// disabled or it has 100 versions; [`ErrorKind::Io`](crate::ErrorKind::Io) if the state cannot
+    /// be written.
     pub async fn rotate_key(&self, tag: &str) -> Result<u32> {
         let tag = tag.to_owned();
-        self.server.blocking(move |app| app.change(|state, now| Ok(state.key(&tag)?.rotate(now)?.version))).await
+        self.server
+            .blocking(move |app| app.change(|state, now| Ok(state.key(&tag)?.rotate(now)?.version)))
+            .await
     }
 
     /// Disables a key with all its versions.
     ///
     /// # Errors
-    /// [`ErrorKind::KeyUnusable`](crate::ErrorKind::KeyUnusable) if there is no such key; [`ErrorKind::Io`](crate::ErrorKind::Io) if
-    /// the state cannot be written.
+    /// [`ErrorKind::KeyUnusable`](crate::ErrorKind::KeyUnusable) if there is no such key;
+    /// [`ErrorKind::Io`](crate::ErrorKind::Io) if the state cannot be written.
     pub async fn disable_key(&self, tag: &str) -> Result<()> {
         self.set_key_enabled(tag, false).await
     }
@@ -261,9 +290,10 @@ impl Emulator {
     /// Disables one version of a key.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) for the current version, which stays enabled;
-    /// [`ErrorKind::KeyUnusable`](crate::ErrorKind::KeyUnusable) if there is no such key or version, or the key is disabled;
-    /// [`ErrorKind::Io`](crate::ErrorKind::Io) if the state cannot be written.
+    /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) for the current version, which
+    /// stays enabled; [`ErrorKind::KeyUnusable`](crate::ErrorKind::KeyUnusable) if there is no such
+    /// key or version, or the key is disabled; [`ErrorKind::Io`](crate::ErrorKind::Io) if the state
+    /// cannot be written.
     pub async fn disable_key_version(&self, tag: &str, version: u32) -> Result<()> {
         self.set_version_enabled(tag, version, false).await
     }
@@ -286,11 +316,12 @@ impl Emulator {
         self.server.app.record.count()
     }
 
-    /// Injects a fault; when this returns, it is in force. Several may be: a request meets the first that fits it, and all that only
-    /// delay it or shift its clock.
+    /// Injects a fault; when this returns, it is in force. Several may be: a request meets the
+    /// first that fits it, and all that only delay it or shift its clock.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) if the fault names a call that there is not, or contradicts itself.
+    /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) if the fault names a call that
+    /// there is not, or contradicts itself.
     pub async fn inject(&self, fault: Fault) -> Result<FaultId> {
         self.server.app.faults.inject(fault).await
     }
@@ -310,20 +341,31 @@ impl Emulator {
         self.server.app.faults.set_latency(latency);
     }
 
-    /// Stops gracefully: takes no new connections, and waits up to 5 seconds for requests that are being answered.
+    /// Stops gracefully: takes no new connections, and waits up to 5 seconds for requests that are
+    /// being answered.
     pub async fn shutdown(self) {
         self.server.shutdown().await;
     }
 
     async fn tokens(&self) -> Result<&TokenSet> {
-        self.tokens.get_or_try_init(|| self.issue(&self.key_tag, self.lifetimes.0, self.lifetimes.1)).await
+        self.tokens
+            .get_or_try_init(|| self.issue(&self.key_tag, self.lifetimes.0, self.lifetimes.1))
+            .await
     }
 
     async fn issue(&self, tag: &str, access: Lifetime, refresh: Lifetime) -> Result<TokenSet> {
         let tag = tag.to_owned();
         let work = move |app: &App| {
             app.ensure_generator(&tag)?;
-            let mint = |token_type, lifetime| app.mint(&tag, app.accounts.main_id(), token_type, lifetime, app.clock.unix_millis());
+            let mint = |token_type, lifetime| {
+                app.mint(
+                    &tag,
+                    app.accounts.main_id(),
+                    token_type,
+                    lifetime,
+                    app.clock.unix_millis(),
+                )
+            };
             let refresh = mint(TokenType::Refresh, refresh)?;
             Ok(TokenSet::new(mint(TokenType::Access, access)?, refresh))
         };
@@ -332,7 +374,11 @@ impl Emulator {
 
     async fn set_key_enabled(&self, tag: &str, enabled: bool) -> Result<()> {
         let tag = tag.to_owned();
-        self.server.blocking(move |app| app.change(|state, now| Ok(state.key(&tag)?.set_enabled(enabled, now)?))).await
+        self.server
+            .blocking(move |app| {
+                app.change(|state, now| Ok(state.key(&tag)?.set_enabled(enabled, now)?))
+            })
+            .await
     }
 
     async fn set_version_enabled(&self, tag: &str, version: u32, enabled: bool) -> Result<()> {
@@ -349,6 +395,9 @@ impl Emulator {
 
 impl fmt::Debug for Emulator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Emulator").field("url", &self.url).field("key_tag", &self.key_tag).finish_non_exhaustive()
+        f.debug_struct("Emulator")
+            .field("url", &self.url)
+            .field("key_tag", &self.key_tag)
+            .finish_non_exhaustive()
     }
 }

@@ -1,7 +1,8 @@
 //! The one error type of the crate.
 //!
-//! [`Error`] is opaque: what a program decides on is its [`ErrorKind`], what a person reads is its `Display`, one lower-case
-//! line that says what is wrong, where, and what to do. No error holds a key, a token, a signature or plaintext.
+//! [`Error`] is opaque: what a program decides on is its [`ErrorKind`], what a person reads is its
+//! `Display`, one lower-case line that says what is wrong, where, and what to do. No error holds a
+//! key, a token, a signature or plaintext.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -16,7 +17,8 @@ pub type Result<T> = std::result::Result<T, Error>;
 pub enum ErrorKind {
     /// The key service knows the caller and does not permit the call.
     AccessDenied,
-    /// Bytes failed authentication: tampered with, wrong key, wrong scope or wrong associated data. Never says which part.
+    /// Bytes failed authentication: tampered with, wrong key, wrong scope or wrong associated data.
+    /// Never says which part.
     Authentication,
     /// Credentials are missing, malformed, refused or expired.
     Credentials,
@@ -59,7 +61,8 @@ struct Inner {
 impl Error {
     /// An error of `kind` with a one-line lower-case `message`.
     ///
-    /// Implementations of [`KeyWrapper`](crate::KeyWrapper) use this. Put no secret into the message.
+    /// Implementations of [`KeyWrapper`](crate::KeyWrapper) use this. Put no secret into the
+    /// message.
     pub fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
         Self(Arc::new(Inner { kind, message: message.into(), source: None }))
     }
@@ -96,7 +99,8 @@ impl Error {
 
     /// The error of this crate that travels inside an [`std::io::Error`], if there is one.
     ///
-    /// The readers and writers in [`io`](crate::io) implement the standard traits, whose errors are `std::io::Error`.
+    /// The readers and writers in [`io`](crate::io) implement the standard traits, whose errors are
+    /// `std::io::Error`.
     pub fn inside(error: &std::io::Error) -> Option<Self> {
         error.get_ref().and_then(|inner| inner.downcast_ref::<Self>()).cloned()
     }
@@ -132,7 +136,9 @@ impl From<Error> for std::io::Error {
             ErrorKind::Truncated => Io::UnexpectedEof,
             ErrorKind::InvalidInput => Io::InvalidInput,
             ErrorKind::AccessDenied => Io::PermissionDenied,
-            ErrorKind::Authentication | ErrorKind::Malformed | ErrorKind::UnsupportedVersion => Io::InvalidData,
+            ErrorKind::Authentication | ErrorKind::Malformed | ErrorKind::UnsupportedVersion => {
+                Io::InvalidData
+            }
             _ => Io::Other,
         };
         Self::new(kind, error)

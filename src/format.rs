@@ -1,12 +1,15 @@
 //! The message format: bytes in, bytes out, no I/O.
 //!
-//! The rules are those of `docs/format.md`, cited by number (`F-12`). This module knows the data key and the bytes, and nothing of who
-//! wraps keys, of files, sockets, time or async. Everything is strict, bounded and canonical: what decodes re-encodes to the same bytes, and
-//! no length is trusted before it was compared with its cap.
+//! The rules are those of `docs/format.md`, cited by number (`F-12`). This module knows the data
+//! key and the bytes, and nothing of who wraps keys, of files, sockets, time or async. Everything
+//! is strict, bounded and canonical: what decodes re-encodes to the same bytes, and no length is
+//! trusted before it was compared with its cap.
 //!
-//! * [`SealedHeader`] is zone A, [`SlotTable`] zone B; [`Header`] is both, as found in front of a body.
+//! * [`SealedHeader`] is zone A, [`SlotTable`] zone B; [`Header`] is both, as found in front of a
+//!   body.
 //! * [`Encryptor`] and [`Decryptor`] are pushed with bytes and hand back bytes.
-//! * [`range`] is the arithmetic of where a plaintext byte is; [`RunEncryptor`] seals and [`RangeDecryptor`] opens runs of chunks in any order.
+//! * [`range`] is the arithmetic of where a plaintext byte is; [`RunEncryptor`] seals and
+//!   [`RangeDecryptor`] opens runs of chunks in any order.
 
 mod chunk;
 mod decryptor;

@@ -1,7 +1,7 @@
 //! Client of NAVER Cloud Platform Key Management Service, and the key wrapper built on it.
 //!
-//! A [`Client`] knows where the service is and who calls; a [`Key`] is one key-encryption key seen through a client. A `Key` makes
-//! the cipher calls, and it is a [`KeyWrapper`](crate::KeyWrapper).
+//! A [`Client`] knows where the service is and who calls; a [`Key`] is one key-encryption key seen
+//! through a client. A `Key` makes the cipher calls, and it is a [`KeyWrapper`](crate::KeyWrapper).
 //!
 //! | calls | from | API | credentials |
 //! | --- | --- | --- | --- |
@@ -34,33 +34,43 @@
 //!
 //! # Promises
 //!
-//! * No plaintext, credential or signature is in an error, a `Debug` output or a URL. Buffers of this module that held plaintext or
-//!   credentials are wiped; copies in the HTTP and TLS libraries' own buffers are not.
-//! * Nothing but a loopback address is called without TLS. Redirects are not followed. Proxy settings of the environment are not
-//!   used: a call goes to the endpoint or nowhere.
-//! * Every call ends within its time ([`ClientBuilder::call_timeout`]), repetitions included. Every attempt is signed anew.
-//! * Whatever the service answers, the result is a value or an error; answers longer than 1 MiB are not read to their end.
-//! * What creates, changes, rotates or deletes something, or issues a token, is sent again only if the service saw nothing of it. The
-//!   table's "repeated" is for all other calls.
-//! * Dropping a call's future abandons the call and gives back whatever it held; nothing runs on in the background.
+//! * No plaintext, credential or signature is in an error, a `Debug` output or a URL. Buffers of
+//!   this module that held plaintext or credentials are wiped; copies in the HTTP and TLS
+//!   libraries' own buffers are not.
+//! * Nothing but a loopback address is called without TLS. Redirects are not followed. Proxy
+//!   settings of the environment are not used: a call goes to the endpoint or nowhere.
+//! * Every call ends within its time ([`ClientBuilder::call_timeout`]), repetitions included. Every
+//!   attempt is signed anew.
+//! * Whatever the service answers, the result is a value or an error; answers longer than 1 MiB are
+//!   not read to their end.
+//! * What creates, changes, rotates or deletes something, or issues a token, is sent again only if
+//!   the service saw nothing of it. The table's "repeated" is for all other calls.
+//! * Dropping a call's future abandons the call and gives back whatever it held; nothing runs on in
+//!   the background.
 //!
 //! # Under faults
 //!
-//! * What may be repeated is repeated up to twice after a jittered pause. All calls of a client share a quota of repetitions: 20, and
-//!   one more for every two successes. A request lost with an idle connection that the service closed is sent again at once, and for free.
+//! * What may be repeated is repeated up to twice after a jittered pause. All calls of a client
+//!   share a quota of repetitions: 20, and one more for every two successes. A request lost with an
+//!   idle connection that the service closed is sent again at once, and for free.
 //! * A circuit breaker fails calls at once while the host, or the host for one key, does not answer
 //!   ([`ClientBuilder::circuit_breaker`]).
-//! * A queue keeps calls under the service's limit ([`ClientBuilder::rate_limit`]), in the order in which they came. No second sees more
-//!   calls than the limit, whatever the network delays; refusals slow the client down.
-//! * A timestamp that was refused is put right from the `Date` of the answer, once, if that is 4.5 minutes or more away and at most 48
-//!   hours; later calls are signed with the right time from the beginning.
-//! * A token that says when it expires is replaced in the last tenth of its life, at most an hour ahead, by one caller while the others
-//!   go on with it. A refresh token is replaced too, at most 7 days ahead, and goes to the [`TokenStore`].
-//! * [`Client::stats`] counts all of this. With the feature `tracing` each call has a span (`kms_call`), and repetitions, the breaker and
-//!   refreshes have events, all under the target `ncp_envelope::kms`.
+//! * A queue keeps calls under the service's limit ([`ClientBuilder::rate_limit`]), in the order in
+//!   which they came. No second sees more calls than the limit, whatever the network delays;
+//!   refusals slow the client down.
+//! * A timestamp that was refused is put right from the `Date` of the answer, once, if that is 4.5
+//!   minutes or more away and at most 48 hours; later calls are signed with the right time from the
+//!   beginning.
+//! * A token that says when it expires is replaced in the last tenth of its life, at most an hour
+//!   ahead, by one caller while the others go on with it. A refresh token is replaced too, at most
+//!   7 days ahead, and goes to the [`TokenStore`].
+//! * [`Client::stats`] counts all of this. With the feature `tracing` each call has a span
+//!   (`kms_call`), and repetitions, the breaker and refreshes have events, all under the target
+//!   `ncp_envelope::kms`.
 //!
-//! Calls need a Tokio runtime with its I/O and time drivers. This module knows nothing of caches, of the message format or of
-//! policy; it uses the crate's errors, secrets and [`wrap`](crate::wrap) only.
+//! Calls need a Tokio runtime with its I/O and time drivers. This module knows nothing of caches,
+//! of the message format or of policy; it uses the crate's errors, secrets and
+//! [`wrap`](crate::wrap) only.
 //!
 //! # Errors of calls
 //!
@@ -125,4 +135,6 @@ pub use sign::{CustomKey, CustomKeyBits, MAX_SIGN_DATA};
 pub use stats::Stats;
 pub use time::Timestamp;
 pub use token_store::{FileTokenStore, MemoryTokenStore, TokenStore};
-pub use tokens::{KeyTokens, MAX_TOKEN_HOURS, TokenGenerator, TokenHours, TokenLifetimes, TokenSet};
+pub use tokens::{
+    KeyTokens, MAX_TOKEN_HOURS, TokenGenerator, TokenHours, TokenLifetimes, TokenSet,
+};

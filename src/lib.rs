@@ -1,4 +1,5 @@
-//! Envelope encryption for data whose key-encryption keys are held in NAVER Cloud Platform Key Management Service.
+//! Envelope encryption for data whose key-encryption keys are held in NAVER Cloud Platform Key
+//! Management Service.
 //!
 //! ```no_run
 //! # #[cfg(feature = "kms")]
@@ -25,8 +26,9 @@
 //!                └──► with suite and scope, 80 bytes ──► KeyWrapper (the key service's Encrypt)
 //! ```
 //!
-//! Reading goes the other way: the header is checked against a [`DecryptPolicy`], the key service unwraps the data key (or a cache has it), a
-//! commitment proves that key, header and associated data belong together, and chunks come out as their tags are verified.
+//! Reading goes the other way: the header is checked against a [`DecryptPolicy`], the key service
+//! unwraps the data key (or a cache has it), a commitment proves that key, header and associated
+//! data belong together, and chunks come out as their tags are verified.
 //!
 //! # What is where
 //!
@@ -46,8 +48,8 @@
 //! | use another key service | [`KeyWrapper`], checked by [`wrap::conformance`] |
 //! | handle messages without any I/O | [`format`](mod@format) |
 //!
-//! All errors are [`Error`], with an [`ErrorKind`] to decide on. The format of messages is specified in `docs/format.md`, what is and is not defended
-//! against in `SECURITY.md`.
+//! All errors are [`Error`], with an [`ErrorKind`] to decide on. The format of messages is
+//! specified in `docs/format.md`, what is and is not defended against in `SECURITY.md`.
 //!
 //! # Features
 //!
@@ -59,8 +61,8 @@
 //! | `tracing` | spans and events of the client's calls, without secrets |
 //! | `cli` | the program `ncp-envelope` |
 //!
-//! Features add calls and never change what a call does. Without any, nothing in the dependency tree knows HTTP, TLS, serde or async, and futures run on any
-//! executor.
+//! Features add calls and never change what a call does. Without any, nothing in the dependency
+//! tree knows HTTP, TLS, serde or async, and futures run on any executor.
 
 mod cache;
 mod context;
@@ -78,7 +80,10 @@ pub mod emulator;
 #[cfg(feature = "kms")]
 pub mod kms;
 
-pub use cache::{BatchStats, CacheLimits, CacheStats, EnvelopeStats, KeyCache, PoolLimits, PoolStats, ReuseLimits};
+pub use cache::{
+    BatchStats, CacheLimits, CacheStats, EnvelopeStats, KeyCache, PoolLimits, PoolStats,
+    ReuseLimits,
+};
 pub use context::{EncryptionContext, MAX_CONTEXT_LEN, MAX_CONTEXT_PAIRS, Scope};
 pub use envelope::{Envelope, EnvelopeBuilder};
 pub use error::{Error, ErrorKind, Result};

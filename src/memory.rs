@@ -1,15 +1,18 @@
 //! Room for large outputs in new memory.
 //!
-//! The system hands new memory out when it is first written, 4 KiB at a time, and for a message of many MiB that takes longer than the encryption. In
-//! huge pages it takes a 512th of the steps, on systems that leave the choice to the program (`madvise` in
-//! `/sys/kernel/mm/transparent_hugepage/enabled`, the usual setting). The one module with `unsafe` code.
+//! The system hands new memory out when it is first written, 4 KiB at a time, and for a message of
+//! many MiB that takes longer than the encryption. In huge pages it takes a 512th of the steps, on
+//! systems that leave the choice to the program (`madvise` in
+//! `/sys/kernel/mm/transparent_hugepage/enabled`, the usual setting). The one module with `unsafe`
+//! code.
 
 use std::collections::TryReserveError;
 
 /// Less does not surely hold a whole huge page.
 #[cfg(target_os = "linux")]
 const WORTH_ADVISING: usize = 2 * HUGE_PAGE;
-/// That of x86-64, and of AArch64 with pages of 4 KiB. With another size the advice holds for as much as fits, or is refused.
+/// That of x86-64, and of AArch64 with pages of 4 KiB. With another size the advice holds for as
+/// much as fits, or is refused.
 #[cfg(target_os = "linux")]
 const HUGE_PAGE: usize = 2 << 20;
 
@@ -32,14 +35,16 @@ fn advise_huge_pages(out: &mut Vec<u8>) {
     use rustix::mm::{Advice, madvise};
     let capacity = out.capacity();
     let start = out.as_mut_ptr();
-    // Whole huge pages only: their neighbours may hold memory of others, and the call refuses what starts inside of a page.
+    // Whole huge pages only: their neighbours may hold memory of others, and the call refuses what
+    // starts inside of a page.
     let skipped = start.align_offset(HUGE_PAGE);
     let len = capacity.saturating_sub(skipped) / HUGE_PAGE * HUGE_PAGE;
     if len == 0 {
         return;
     }
-    // SAFETY: `skipped + len <= capacity`, so the range lies in the one allocation of `out`, which is borrowed for writing. The advice changes neither
-    // content nor access; it tells which size of page to use for what is written from now on. It ends with the mapping, or stays on memory
+    // SAFETY: `skipped + len <= capacity`, so the range lies in the one allocation of `out`, which
+    // is borrowed for writing. The advice changes neither content nor access; it tells which size
+    // of page to use for what is written from now on. It ends with the mapping, or stays on memory
     // that the allocator keeps, where it means the same for the next user.
     let _ = unsafe { madvise(start.add(skipped).cast(), len, Advice::LinuxHugepage) };
 }
@@ -87,8 +92,9 @@ mod tests {
         let mut inside = false;
         for line in maps.lines() {
             let range = line.split(' ').next().and_then(|range| range.split_once('-'));
-            if let Some((Ok(start), Ok(end))) = range.map(|(start, end)| (usize::from_str_radix(start, 16), usize::from_str_radix(end, 16)))
-            {
+            if let Some((Ok(start), Ok(end))) = range.map(|(start, end)| {
+                (usize::from_str_radix(start, 16), usize::from_str_radix(end, 16))
+            }) {
                 inside = (start..end).contains(&address);
             }
             if inside && line.starts_with("VmFlags") {

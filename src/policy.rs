@@ -37,7 +37,8 @@ impl EncryptOptions {
         self
     }
 
-    /// Authenticates these bytes without storing them: the reader has to supply the same. Empty is the same as none.
+    /// Authenticates these bytes without storing them: the reader has to supply the same. Empty is
+    /// the same as none.
     #[must_use]
     pub fn aad(mut self, aad: impl Into<Vec<u8>>) -> Self {
         self.aad = aad.into();
@@ -80,9 +81,11 @@ impl From<&EncryptOptions> for EncryptOptions {
     }
 }
 
-/// What a reader accepts. Checked before any key is asked for (`F-32`), and again when a key comes out of a cache.
+/// What a reader accepts. Checked before any key is asked for (`F-32`), and again when a key comes
+/// out of a cache.
 ///
-/// By default: the key of the reader's own wrapper, no required context, no associated data, at most 4 slots, at most 4 unwrap calls.
+/// By default: the key of the reader's own wrapper, no required context, no associated data, at
+/// most 4 slots, at most 4 unwrap calls.
 ///
 /// ```
 /// use ncp_envelope::DecryptPolicy;
@@ -125,7 +128,8 @@ impl DecryptPolicy {
         self
     }
 
-    /// Accepts slots under this key, in addition to those accepted so far. The first call replaces the default, which is the wrapper's own key.
+    /// Accepts slots under this key, in addition to those accepted so far. The first call replaces
+    /// the default, which is the wrapper's own key.
     #[must_use]
     pub fn allow_key(mut self, key: KeyId) -> Self {
         self.keys.push(key);
@@ -146,8 +150,9 @@ impl DecryptPolicy {
         self
     }
 
-    /// Accepts no key from a cache that was asked for longer ago than this, whatever the cache's own limits are; zero accepts none. An answer that
-    /// others are waiting for already is accepted.
+    /// Accepts no key from a cache that was asked for longer ago than this, whatever the cache's
+    /// own limits are; zero accepts none. An answer that others are waiting for already is
+    /// accepted.
     #[must_use]
     pub fn max_key_age(mut self, age: Duration) -> Self {
         self.max_key_age = Some(age);
@@ -164,8 +169,13 @@ impl DecryptPolicy {
         &self.aad
     }
 
-    /// The slots to try, in order and with their places, or why this reader refuses the message (`F-32`, `F-33`). Asks nobody.
-    pub(crate) fn admit<'a>(&'a self, header: &'a Header, own_key: &'a KeyId) -> Result<Admitted<'a>> {
+    /// The slots to try, in order and with their places, or why this reader refuses the message
+    /// (`F-32`, `F-33`). Asks nobody.
+    pub(crate) fn admit<'a>(
+        &'a self,
+        header: &'a Header,
+        own_key: &'a KeyId,
+    ) -> Result<Admitted<'a>> {
         let sealed = header.sealed();
         if sealed.is_detached() {
             return Err(Error::new(
@@ -176,8 +186,14 @@ impl DecryptPolicy {
         for (name, value) in &self.required {
             match sealed.context().get(name) {
                 Some(found) if found == value => {}
-                Some(_) => return Err(refused(format!("its context has another value for {name:?} than the one required"))),
-                None => return Err(refused(format!("its context lacks {name:?}, which is required"))),
+                Some(_) => {
+                    return Err(refused(format!(
+                        "its context has another value for {name:?} than the one required"
+                    )));
+                }
+                None => {
+                    return Err(refused(format!("its context lacks {name:?}, which is required")));
+                }
             }
         }
         sealed.check_aad(&self.aad)?;
@@ -185,13 +201,25 @@ impl DecryptPolicy {
         if slots.len() > self.max_slots {
             return Err(Error::new(
                 ErrorKind::LimitExceeded,
-                format!("message has {} key slots, the policy accepts {}", slots.len(), self.max_slots),
+                format!(
+                    "message has {} key slots, the policy accepts {}",
+                    slots.len(),
+                    self.max_slots
+                ),
             ));
         }
-        let admitted = Admitted { slots: slots.iter().enumerate(), keys: &self.keys, own_key, left: self.max_unwraps };
+        let admitted = Admitted {
+            slots: slots.iter().enumerate(),
+            keys: &self.keys,
+            own_key,
+            left: self.max_unwraps,
+        };
         if !slots.iter().any(|slot| admitted.accepts(slot.key_id())) {
             let found: Vec<_> = slots.iter().map(|slot| format!("{:?}", slot.key_id())).collect();
-            return Err(refused(format!("none of its keys is allowed: it has {}", found.join(", "))));
+            return Err(refused(format!(
+                "none of its keys is allowed: it has {}",
+                found.join(", ")
+            )));
         }
         if self.max_unwraps == 0 {
             return Err(Error::new(ErrorKind::LimitExceeded, "the policy allows no unwrap call"));

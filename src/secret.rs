@@ -1,7 +1,7 @@
 //! Data keys: boxed, wiped when dropped, never printed, never copied by accident.
 //!
-//! A [`DataKey`] lives in one heap allocation from birth to death; moving it moves a pointer, so no stack copy of the key is left
-//! behind. It has no `Clone`, and its `Debug` shows no byte.
+//! A [`DataKey`] lives in one heap allocation from birth to death; moving it moves a pointer, so no
+//! stack copy of the key is left behind. It has no `Clone`, and its `Debug` shows no byte.
 
 use crate::error::{Error, ErrorKind, Result};
 use aws_lc_rs::hmac;
@@ -21,7 +21,8 @@ pub const DATA_KEY_LEN: usize = 32;
 /// ```
 pub struct DataKey {
     bytes: Box<[u8; DATA_KEY_LEN]>,
-    // Boxed like the key, and wiped by the primitive when dropped. Setting it up is a quarter of what a small message costs.
+    // Boxed like the key, and wiped by the primitive when dropped. Setting it up is a quarter of
+    // what a small message costs.
     expander: OnceLock<Box<hmac::Key>>,
 }
 
@@ -72,8 +73,8 @@ impl Drop for DataKey {
 
 impl ZeroizeOnDrop for DataKey {}
 
-/// Secret bytes on the stack, wiped when dropped. As one slice: `Zeroizing` wipes an array byte by byte, which for the few hundred bytes of a
-/// derivation is a tenth of what a small message costs.
+/// Secret bytes on the stack, wiped when dropped. As one slice: `Zeroizing` wipes an array byte by
+/// byte, which for the few hundred bytes of a derivation is a tenth of what a small message costs.
 pub(crate) struct Scratch<const N: usize>(pub(crate) [u8; N]);
 
 impl<const N: usize> Drop for Scratch<N> {
@@ -84,10 +85,13 @@ impl<const N: usize> Drop for Scratch<N> {
 
 /// Fills `out` from the operating system's cryptographic random source.
 ///
-/// Not from the generator of aws-lc-rs: that one keeps its state in the process, gathers entropy for 30 ms before it gives the first byte, which is
-/// most of what a program spends that encrypts one small file, and is no faster afterwards.
+/// Not from the generator of aws-lc-rs: that one keeps its state in the process, gathers entropy
+/// for 30 ms before it gives the first byte, which is most of what a program spends that encrypts
+/// one small file, and is no faster afterwards.
 pub(crate) fn random(out: &mut [u8]) -> Result<()> {
-    getrandom::fill(out).map_err(|error| Error::new(ErrorKind::Internal, format!("the system's random source failed: {error}")))
+    getrandom::fill(out).map_err(|error| {
+        Error::new(ErrorKind::Internal, format!("the system's random source failed: {error}"))
+    })
 }
 
 /// Compares in a time that depends on the lengths only.

@@ -1,8 +1,9 @@
 //! The joint between this crate and a key service: who wraps data keys, and what a wrapped key is.
 //!
-//! [`KeyWrapper`] is the only thing the rest of the crate knows of a key service. Batches are its primitive because the service takes
-//! arrays; a batch succeeds or fails as a whole, and whoever built the batch decides how to split it. A wrapper knows nothing of the
-//! message format, of caches or of policy. Every implementation has to pass [`conformance::check`].
+//! [`KeyWrapper`] is the only thing the rest of the crate knows of a key service. Batches are its
+//! primitive because the service takes arrays; a batch succeeds or fails as a whole, and whoever
+//! built the batch decides how to split it. A wrapper knows nothing of the message format, of
+//! caches or of policy. Every implementation has to pass [`conformance::check`].
 
 pub mod conformance;
 mod local;
@@ -71,10 +72,15 @@ impl KeyId {
     /// [`ErrorKind::InvalidInput`] unless `id` is 1 to 128 bytes of printable ASCII without spaces.
     pub fn new(provider: Provider, zone: ZoneHint, id: impl AsRef<str>) -> Result<Self> {
         let id = id.as_ref();
-        if id.is_empty() || id.len() > MAX_KEY_ID_LEN || !id.bytes().all(|byte| byte.is_ascii_graphic()) {
+        if id.is_empty()
+            || id.len() > MAX_KEY_ID_LEN
+            || !id.bytes().all(|byte| byte.is_ascii_graphic())
+        {
             return Err(Error::new(
                 ErrorKind::InvalidInput,
-                format!("a key id (key tag) has 1 to {MAX_KEY_ID_LEN} printable ASCII characters without spaces"),
+                format!(
+                    "a key id (key tag) has 1 to {MAX_KEY_ID_LEN} printable ASCII characters without spaces"
+                ),
             ));
         }
         Ok(Self { provider, zone, id: id.into() })
@@ -123,7 +129,8 @@ impl fmt::Display for KeyId {
     }
 }
 
-/// A wrapped data key: which key it is wrapped under and the bytes exactly as the provider returned them.
+/// A wrapped data key: which key it is wrapped under and the bytes exactly as the provider returned
+/// them.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct WrappedKey {
     key_id: KeyId,
@@ -140,7 +147,10 @@ impl WrappedKey {
         if bytes.is_empty() || bytes.len() > MAX_WRAPPED_LEN {
             return Err(Error::new(
                 ErrorKind::LimitExceeded,
-                format!("a wrapped key has 1 to {MAX_WRAPPED_LEN} bytes, this one has {}", bytes.len()),
+                format!(
+                    "a wrapped key has 1 to {MAX_WRAPPED_LEN} bytes, this one has {}",
+                    bytes.len()
+                ),
             ));
         }
         Ok(Self { key_id, bytes })
@@ -156,7 +166,8 @@ impl WrappedKey {
         &self.bytes
     }
 
-    /// The version of the wrapping key, where the wrapped key tells it: `3` for `ncpkms:v3:…` (`F-30`). For display, never for a decision.
+    /// The version of the wrapping key, where the wrapped key tells it: `3` for `ncpkms:v3:…`
+    /// (`F-30`). For display, never for a decision.
     pub fn key_version(&self) -> Option<u32> {
         if self.key_id.provider != Provider::NcpKms {
             return None;
@@ -177,21 +188,33 @@ pub(crate) fn ncp_key_version(text: &str) -> Option<u32> {
 
 /// Wraps and unwraps data keys. Object-safe; the one extension point of the crate.
 ///
-/// Contract, checked by [`conformance::check`]: results are as many as the inputs and in their order; an empty batch gives an empty
-/// result without a call; a batch that cannot be done whole fails whole; what `unwrap_keys` returns is what was wrapped, to the byte;
-/// no error or `Debug` output shows a payload.
+/// Contract, checked by [`conformance::check`]: results are as many as the inputs and in their
+/// order; an empty batch gives an empty result without a call; a batch that cannot be done whole
+/// fails whole; what `unwrap_keys` returns is what was wrapped, to the byte; no error or `Debug`
+/// output shows a payload.
 pub trait KeyWrapper: fmt::Debug + Send + Sync {
     /// The key that [`wrap_keys`](Self::wrap_keys) wraps under.
     fn key_id(&self) -> &KeyId;
 
     /// Wraps each payload under [`key_id`](Self::key_id).
-    fn wrap_keys<'a>(&'a self, payloads: &'a [KeyPayload]) -> BoxFuture<'a, Result<Vec<WrappedKey>>>;
+    fn wrap_keys<'a>(
+        &'a self,
+        payloads: &'a [KeyPayload],
+    ) -> BoxFuture<'a, Result<Vec<WrappedKey>>>;
 
-    /// Unwraps each wrapped key. A wrapper may refuse keys that are not under [`key_id`](Self::key_id) with [`ErrorKind::KeyNotAllowed`].
-    fn unwrap_keys<'a>(&'a self, wrapped: &'a [WrappedKey]) -> BoxFuture<'a, Result<Vec<KeyPayload>>>;
+    /// Unwraps each wrapped key. A wrapper may refuse keys that are not under
+    /// [`key_id`](Self::key_id) with [`ErrorKind::KeyNotAllowed`].
+    fn unwrap_keys<'a>(
+        &'a self,
+        wrapped: &'a [WrappedKey],
+    ) -> BoxFuture<'a, Result<Vec<KeyPayload>>>;
 
-    /// Wraps each key anew under the newest version of the key it is wrapped under, without showing any payload to the caller.
-    fn rewrap_keys<'a>(&'a self, wrapped: &'a [WrappedKey]) -> BoxFuture<'a, Result<Vec<WrappedKey>>>;
+    /// Wraps each key anew under the newest version of the key it is wrapped under, without showing
+    /// any payload to the caller.
+    fn rewrap_keys<'a>(
+        &'a self,
+        wrapped: &'a [WrappedKey],
+    ) -> BoxFuture<'a, Result<Vec<WrappedKey>>>;
 }
 
 impl<T: KeyWrapper + ?Sized> KeyWrapper for Arc<T> {
@@ -199,15 +222,24 @@ impl<T: KeyWrapper + ?Sized> KeyWrapper for Arc<T> {
         (**self).key_id()
     }
 
-    fn wrap_keys<'a>(&'a self, payloads: &'a [KeyPayload]) -> BoxFuture<'a, Result<Vec<WrappedKey>>> {
+    fn wrap_keys<'a>(
+        &'a self,
+        payloads: &'a [KeyPayload],
+    ) -> BoxFuture<'a, Result<Vec<WrappedKey>>> {
         (**self).wrap_keys(payloads)
     }
 
-    fn unwrap_keys<'a>(&'a self, wrapped: &'a [WrappedKey]) -> BoxFuture<'a, Result<Vec<KeyPayload>>> {
+    fn unwrap_keys<'a>(
+        &'a self,
+        wrapped: &'a [WrappedKey],
+    ) -> BoxFuture<'a, Result<Vec<KeyPayload>>> {
         (**self).unwrap_keys(wrapped)
     }
 
-    fn rewrap_keys<'a>(&'a self, wrapped: &'a [WrappedKey]) -> BoxFuture<'a, Result<Vec<WrappedKey>>> {
+    fn rewrap_keys<'a>(
+        &'a self,
+        wrapped: &'a [WrappedKey],
+    ) -> BoxFuture<'a, Result<Vec<WrappedKey>>> {
         (**self).rewrap_keys(wrapped)
     }
 }
@@ -222,7 +254,13 @@ mod tests {
         let version = |text: &str| WrappedKey::new(id.clone(), text).unwrap().key_version();
         assert_eq!(version("ncpkms:v1:AAAA"), Some(1));
         assert_eq!(version("ncpkms:v10:AAAA"), Some(10));
-        for odd in ["ncpkms:v:AAAA", "ncpkms:v+1:AAAA", "ncpkms:v1", "kms:v1:AAAA", "ncpkms:v99999999999:AAAA"] {
+        for odd in [
+            "ncpkms:v:AAAA",
+            "ncpkms:v+1:AAAA",
+            "ncpkms:v1",
+            "kms:v1:AAAA",
+            "ncpkms:v99999999999:AAAA",
+        ] {
             assert_eq!(version(odd), None, "{odd}");
         }
     }

@@ -3,7 +3,9 @@
 #![cfg(feature = "tracing")]
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
-use ncp_envelope::{CacheLimits, DataKey, DecryptPolicy, EncryptionContext, Envelope, LocalKeyWrapper, PoolLimits};
+use ncp_envelope::{
+    CacheLimits, DataKey, DecryptPolicy, EncryptionContext, Envelope, LocalKeyWrapper, PoolLimits,
+};
 use std::sync::{Arc, Mutex, OnceLock, mpsc};
 use std::thread;
 use std::time::Duration;
@@ -23,7 +25,13 @@ impl Subscriber for Curious {
     }
 
     fn event(&self, event: &Event<'_>) {
-        let message = event.metadata().fields().iter().map(|field| field.name()).find(|name| *name != "message").unwrap_or_default();
+        let message = event
+            .metadata()
+            .fields()
+            .iter()
+            .map(|field| field.name())
+            .find(|name| *name != "message")
+            .unwrap_or_default();
         self.heard.lock().unwrap().push(message);
         let envelope = self.envelope.get().unwrap();
         envelope.stats();
@@ -51,11 +59,16 @@ fn an_observer_may_use_the_envelope() {
     thread::spawn(move || {
         let hour = Duration::from_secs(3_600);
         let wrapper = LocalKeyWrapper::new("k", &DataKey::generate().unwrap()).unwrap();
-        let envelope = Envelope::builder(wrapper).cache(CacheLimits::new(hour)).pool(PoolLimits::new(hour)).build().unwrap();
+        let envelope = Envelope::builder(wrapper)
+            .cache(CacheLimits::new(hour))
+            .pool(PoolLimits::new(hour))
+            .build()
+            .unwrap();
         let curious = Curious::default();
         curious.envelope.set(envelope.clone()).unwrap();
         let _guard = tracing::subscriber::set_default(curious.clone());
-        // Who wants to hear of something is settled the first time, and that must not be while something else is being heard.
+        // Who wants to hear of something is settled the first time, and that must not be while
+        // something else is being heard.
         envelope.forget_keys();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
@@ -68,7 +81,9 @@ fn an_observer_may_use_the_envelope() {
         });
         done.send(curious.heard.lock().unwrap().clone()).unwrap();
     });
-    let heard = waiting.recv_timeout(Duration::from_secs(30)).expect("an observer that asks for numbers waits for itself");
+    let heard = waiting
+        .recv_timeout(Duration::from_secs(30))
+        .expect("an observer that asks for numbers waits for itself");
     for field in ["operation", "keys", "target"] {
         assert!(heard.contains(&field), "no event has the field {field}: {heard:?}");
     }

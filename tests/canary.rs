@@ -1,5 +1,6 @@
-//! Marked secrets are planted everywhere a secret can be, every path and every failure is run, and nothing that a person or a log could see
-//! holds one of them. A program of its own, because it listens to everything the process says.
+//! Marked secrets are planted everywhere a secret can be, every path and every failure is run, and
+//! nothing that a person or a log could see holds one of them. A program of its own, because it
+//! listens to everything the process says.
 
 #![cfg(all(feature = "cli", feature = "tracing"))]
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
@@ -10,11 +11,14 @@ use common::base64;
 use ncp_envelope::emulator::{Emulator, Fault, FaultKind, FaultShape};
 use ncp_envelope::format::Header;
 use ncp_envelope::kms::{
-    Api, Client, ClientBuilder, Credentials, CustomKeyBits, Endpoint, Key, MemoryTokenStore, RateLimit, SignatureVersion, TokenHours,
-    TokenLifetimes,
+    Api, Client, ClientBuilder, Credentials, CustomKeyBits, Endpoint, Key, MemoryTokenStore,
+    RateLimit, SignatureVersion, TokenHours, TokenLifetimes,
 };
 use ncp_envelope::wrap::KeyPayload;
-use ncp_envelope::{CacheLimits, DataKey, DecryptPolicy, EncryptOptions, Envelope, KeyCache, KeyWrapper, PoolLimits, ReuseLimits};
+use ncp_envelope::{
+    CacheLimits, DataKey, DecryptPolicy, EncryptOptions, Envelope, KeyCache, KeyWrapper,
+    PoolLimits, ReuseLimits,
+};
 use std::fmt::{Debug, Write as _};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
@@ -104,7 +108,8 @@ fn spellings(secret: &[u8]) -> Vec<String> {
         all.push(text[..text.len() / 2].to_owned());
         all.push(text[text.len() / 2..].to_owned());
     }
-    // In base64 at each of the three ways it can fall on the six-bit grid, less the letters that neighbours have a part in.
+    // In base64 at each of the three ways it can fall on the six-bit grid, less the letters that
+    // neighbours have a part in.
     for shift in 0..3 {
         let mut padded = vec![0; shift];
         padded.extend_from_slice(secret);
@@ -137,7 +142,11 @@ fn faults() -> Vec<FaultKind> {
     ];
     for status in [400, 401, 403, 404, 409, 429, 500, 502, 503, 504] {
         for shape in [FaultShape::Service, FaultShape::Gateway, FaultShape::Html] {
-            all.push(FaultKind::Status { status, shape, retry_after: (status == 429).then_some(0) });
+            all.push(FaultKind::Status {
+                status,
+                shape,
+                retry_after: (status == 429).then_some(0),
+            });
         }
     }
     all
@@ -165,28 +174,43 @@ fn builder(url: &str, row: usize, credentials: Credentials) -> ClientBuilder {
 /// Every call that carries a secret there or back.
 async fn every_call(heard: &Heard, key: &Key, message: &[u8], ciphertext: &str) {
     let limits = CacheLimits::new(Duration::from_secs(1));
-    let envelope = Envelope::builder(key.clone()).cache(limits).scope("CANARY is not in the scope").build().unwrap();
+    let envelope = Envelope::builder(key.clone())
+        .cache(limits)
+        .scope("CANARY is not in the scope")
+        .build()
+        .unwrap();
     heard.say((&envelope, key, key.client(), key.client().stats()));
     heard.result(key.encrypt(PLAINTEXT).await);
     if let Some(payload) = heard.result(key.decrypt(ciphertext).await) {
         heard.say(&payload);
     }
     heard.result(key.re_encrypt(ciphertext).await);
-    heard.result(key.create_custom_key_with_plaintext(CustomKeyBits::Bits256).await.map(|custom| heard.say(&custom)));
+    heard.result(
+        key.create_custom_key_with_plaintext(CustomKeyBits::Bits256)
+            .await
+            .map(|custom| heard.say(&custom)),
+    );
     heard.result(key.wrap_keys(&[KeyPayload::copy_from(PLAINTEXT)]).await);
     heard.result(envelope.encrypt(PLAINTEXT, EncryptOptions::new()).await);
     heard.result(envelope.decrypt(message, &DecryptPolicy::new()).await.map(drop));
-    heard.result(envelope.reader(message, &DecryptPolicy::new()).await.map(|reader| heard.say(&reader)));
+    heard.result(
+        envelope.reader(message, &DecryptPolicy::new()).await.map(|reader| heard.say(&reader)),
+    );
     heard.result(key.encrypt(&[b'C'; 40_000]).await);
     heard.result(key.decrypt("ncpkms:v1:Q0FOQVJZ").await.map(drop));
 }
 
-/// Everything that is counted or said of keys, through everything that can happen to them. What comes back must not be said by a cache at all:
-/// the key's tag, wrapped keys, and data keys.
+/// Everything that is counted or said of keys, through everything that can happen to them. What
+/// comes back must not be said by a cache at all: the key's tag, wrapped keys, and data keys.
 async fn kept_keys(heard: &Heard, emulator: &Emulator, key: &Key) -> Vec<Vec<u8>> {
     let second = Duration::from_secs(1);
-    let cache = KeyCache::new(CacheLimits::new(second / 10).with_stale_window(30 * second).with_max_keys(8)).unwrap();
-    let builder = || Envelope::builder(key.clone()).scope("kept").shared_cache(&cache, "CANARY is no partition");
+    let cache = KeyCache::new(
+        CacheLimits::new(second / 10).with_stale_window(30 * second).with_max_keys(8),
+    )
+    .unwrap();
+    let builder = || {
+        Envelope::builder(key.clone()).scope("kept").shared_cache(&cache, "CANARY is no partition")
+    };
     let pool = PoolLimits::new(second / 5).with_max_keys(16);
     let writers = [
         builder().build().unwrap(),
@@ -201,10 +225,18 @@ async fn kept_keys(heard: &Heard, emulator: &Emulator, key: &Key) -> Vec<Vec<u8>
     };
     let mut messages = Vec::new();
     for writer in &writers {
-        messages.extend(heard.result(writer.encrypt_many(&[PLAINTEXT; 10], EncryptOptions::new()).await).unwrap());
-        messages.push(heard.result(writer.encrypt(PLAINTEXT, EncryptOptions::new()).await).unwrap());
+        messages.extend(
+            heard
+                .result(writer.encrypt_many(&[PLAINTEXT; 10], EncryptOptions::new()).await)
+                .unwrap(),
+        );
+        messages
+            .push(heard.result(writer.encrypt(PLAINTEXT, EncryptOptions::new()).await).unwrap());
     }
-    let wrapped: Vec<_> = messages.iter().map(|message| Header::decode(message).unwrap().slots().slots()[0].clone()).collect();
+    let wrapped: Vec<_> = messages
+        .iter()
+        .map(|message| Header::decode(message).unwrap().slots().slots()[0].clone())
+        .collect();
     let payloads = key.unwrap_keys(&wrapped).await.unwrap();
     let reader = &writers[0];
     let read = async || {
@@ -217,7 +249,14 @@ async fn kept_keys(heard: &Heard, emulator: &Emulator, key: &Key) -> Vec<Vec<u8>
         say();
     };
     read().await;
-    heard.result(reader.for_scope("other").unwrap().decrypt(&messages[0], &DecryptPolicy::new()).await.map(drop));
+    heard.result(
+        reader
+            .for_scope("other")
+            .unwrap()
+            .decrypt(&messages[0], &DecryptPolicy::new())
+            .await
+            .map(drop),
+    );
     // Out of reach, until something past its time was used.
     let fault = emulator.inject(Fault::new(FaultKind::ResetBefore)).await.unwrap();
     while reader.stats().cache.stale_hits == 0 {
@@ -241,7 +280,8 @@ async fn kept_keys(heard: &Heard, emulator: &Emulator, key: &Key) -> Vec<Vec<u8>
     emulator.enable_key(emulator.key_tag()).await.unwrap();
     reader.forget_keys();
     say();
-    let mut unsaid: Vec<_> = payloads.iter().map(|payload| payload.expose_secret()[48..].to_vec()).collect();
+    let mut unsaid: Vec<_> =
+        payloads.iter().map(|payload| payload.expose_secret()[48..].to_vec()).collect();
     unsaid.extend(wrapped.iter().map(|wrapped| wrapped.as_bytes().to_vec()));
     unsaid
 }
@@ -251,23 +291,34 @@ async fn token_calls(heard: &Heard, account: &Key, refresh: &str) -> Vec<String>
     let lifetimes = TokenLifetimes::default();
     let mut seen = Vec::new();
     let refresh = SecretString::from(refresh.to_owned());
-    for set in [account.tokens().create_set(&lifetimes).await, account.tokens().renew_set(&refresh, &lifetimes).await] {
+    for set in [
+        account.tokens().create_set(&lifetimes).await,
+        account.tokens().renew_set(&refresh, &lifetimes).await,
+    ] {
         if let Some(set) = heard.result(set) {
             heard.say(&set);
-            seen.extend([set.access_token.expose_secret().to_owned(), set.refresh_token.expose_secret().to_owned()]);
+            seen.extend([
+                set.access_token.expose_secret().to_owned(),
+                set.refresh_token.expose_secret().to_owned(),
+            ]);
         }
     }
-    if let Some(token) = heard.result(account.tokens().new_access_token(&refresh, Some(TokenHours::Hours(1))).await) {
+    if let Some(token) =
+        heard.result(account.tokens().new_access_token(&refresh, Some(TokenHours::Hours(1))).await)
+    {
         seen.push(token.expose_secret().to_owned());
     }
     heard.result(account.tokens().validate(&refresh).await);
     heard.result(account.tokens().generator().await.map(|generator| heard.say(generator)));
     heard.result(account.admin().info().await.map(|info| heard.say(info)));
-    heard.result(account.admin().activities(&Default::default()).next().await.map(|page| heard.say(page)));
+    heard.result(
+        account.admin().activities(&Default::default()).next().await.map(|page| heard.say(page)),
+    );
     seen
 }
 
-/// Runs the program with every secret in its environment; what it says is heard, what it is told to put out is not.
+/// Runs the program with every secret in its environment; what it says is heard, what it is told to
+/// put out is not.
 fn program(heard: &Heard, emulator: &Emulator, tokens: Option<(&str, &str)>) {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("f"), PLAINTEXT).unwrap();
@@ -288,14 +339,25 @@ fn program(heard: &Heard, emulator: &Emulator, tokens: Option<(&str, &str)>) {
     ];
     for args in runs {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ncp-envelope"));
-        command.args(args).current_dir(dir.path()).env_clear().env("HOME", dir.path()).stdin(Stdio::null());
+        command
+            .args(args)
+            .current_dir(dir.path())
+            .env_clear()
+            .env("HOME", dir.path())
+            .stdin(Stdio::null());
         command.env("NCP_KMS_ENDPOINT", emulator.url()).env("NCP_KMS_KEY_TAG", emulator.key_tag());
-        command.env("NCP_ACCESS_KEY", ACCESS_KEY).env("NCP_SECRET_KEY", SECRET_KEY).env("NCP_APIGW_API_KEY", APIGW_KEY);
+        command
+            .env("NCP_ACCESS_KEY", ACCESS_KEY)
+            .env("NCP_SECRET_KEY", SECRET_KEY)
+            .env("NCP_APIGW_API_KEY", APIGW_KEY);
         if let Some((access, refresh)) = tokens {
             command.env("NCP_KMS_ACCESS_TOKEN", access).env("NCP_KMS_REFRESH_TOKEN", refresh);
         }
         let output = command.output().unwrap();
-        heard.say((String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr)));
+        heard.say((
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr),
+        ));
     }
 }
 
@@ -313,8 +375,12 @@ fn no_secret_is_said_on_any_path() {
             hook(info);
         }
     }));
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    let mut secrets: Vec<Vec<u8>> = [ACCESS_KEY, SECRET_KEY, APIGW_KEY].iter().map(|secret| secret.as_bytes().to_vec()).collect();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let mut secrets: Vec<Vec<u8>> = [ACCESS_KEY, SECRET_KEY, APIGW_KEY]
+        .iter()
+        .map(|secret| secret.as_bytes().to_vec())
+        .collect();
     secrets.push(PLAINTEXT.to_vec());
 
     let local = DataKey::copy_from(PLAINTEXT.try_into().unwrap());
@@ -322,23 +388,50 @@ fn no_secret_is_said_on_any_path() {
     heard.say((&local, &wrapper, KeyPayload::copy_from(PLAINTEXT)));
 
     let (tokens, unsaid, tag) = runtime.block_on(async {
-        let emulator = Emulator::builder().account(ACCESS_KEY, SECRET_KEY).apigw_api_key(APIGW_KEY).unthrottled().start().await.unwrap();
-        let (access, refresh) = (emulator.access_token().await.unwrap().to_owned(), emulator.refresh_token().await.unwrap().to_owned());
-        let account = Credentials::account(ACCESS_KEY, SECRET_KEY).unwrap().with_api_gateway_key(APIGW_KEY).unwrap();
+        let emulator = Emulator::builder()
+            .account(ACCESS_KEY, SECRET_KEY)
+            .apigw_api_key(APIGW_KEY)
+            .unthrottled()
+            .start()
+            .await
+            .unwrap();
+        let (access, refresh) = (
+            emulator.access_token().await.unwrap().to_owned(),
+            emulator.refresh_token().await.unwrap().to_owned(),
+        );
+        let account = Credentials::account(ACCESS_KEY, SECRET_KEY)
+            .unwrap()
+            .with_api_gateway_key(APIGW_KEY)
+            .unwrap();
         let token = Credentials::token(access.clone(), Some(refresh.clone().into())).unwrap();
-        let expired = Credentials::token(format!("{}AAAA", &access[..access.len() - 4]), Some(refresh.clone().into())).unwrap();
-        let wrong = Credentials::account(ACCESS_KEY, SECRET_KEY.to_owned() + "x").unwrap().with_api_gateway_key(APIGW_KEY).unwrap();
+        let expired = Credentials::token(
+            format!("{}AAAA", &access[..access.len() - 4]),
+            Some(refresh.clone().into()),
+        )
+        .unwrap();
+        let wrong = Credentials::account(ACCESS_KEY, SECRET_KEY.to_owned() + "x")
+            .unwrap()
+            .with_api_gateway_key(APIGW_KEY)
+            .unwrap();
         heard.say((&account, &token, &emulator));
 
-        let key = builder(emulator.url(), 2, account.clone()).build().unwrap().key(emulator.key_tag()).unwrap();
-        let message = Envelope::builder(key.clone()).scope("CANARY is not in the scope").build().unwrap();
+        let key = builder(emulator.url(), 2, account.clone())
+            .build()
+            .unwrap()
+            .key(emulator.key_tag())
+            .unwrap();
+        let message =
+            Envelope::builder(key.clone()).scope("CANARY is not in the scope").build().unwrap();
         let message = message.encrypt(PLAINTEXT, EncryptOptions::new()).await.unwrap();
         let ciphertext = key.encrypt(PLAINTEXT).await.unwrap();
 
         let mut issued = vec![access.clone(), refresh.clone()];
-        let steady =
-            builder(emulator.url(), 2, account.clone()).attempt_timeout(Duration::from_secs(10)).call_timeout(Duration::from_secs(20));
-        let unsaid = kept_keys(&heard, &emulator, &steady.build().unwrap().key(emulator.key_tag()).unwrap()).await;
+        let steady = builder(emulator.url(), 2, account.clone())
+            .attempt_timeout(Duration::from_secs(10))
+            .call_timeout(Duration::from_secs(20));
+        let unsaid =
+            kept_keys(&heard, &emulator, &steady.build().unwrap().key(emulator.key_tag()).unwrap())
+                .await;
         let tag = emulator.key_tag().as_bytes().to_vec();
         let mut kinds: Vec<Option<FaultKind>> = faults().into_iter().map(Some).collect();
         kinds.push(None);
@@ -348,7 +441,14 @@ fn no_secret_is_said_on_any_path() {
                 None => None,
             };
             let mut rows = Vec::new();
-            for (row, credentials) in [(0, &account), (1, &account), (2, &account), (3, &token), (3, &expired), (2, &wrong)] {
+            for (row, credentials) in [
+                (0, &account),
+                (1, &account),
+                (2, &account),
+                (3, &token),
+                (3, &expired),
+                (2, &wrong),
+            ] {
                 let store = MemoryTokenStore::default();
                 heard.say(&store);
                 let client = builder(emulator.url(), row, credentials.clone());
@@ -371,12 +471,20 @@ fn no_secret_is_said_on_any_path() {
         heard.say(emulator.requests());
         (issued, unsaid, tag)
     });
-    // The signature is what makes a token one; its other parts are known to anyone who knows the key.
-    secrets.extend(tokens.iter().map(|token| token.rsplit('.').next().unwrap().as_bytes().to_vec()));
+    // The signature is what makes a token one; its other parts are known to anyone who knows the
+    // key.
+    secrets
+        .extend(tokens.iter().map(|token| token.rsplit('.').next().unwrap().as_bytes().to_vec()));
 
     // Data keys and wrapped keys are said nowhere; a key's tag is, in errors, but not by a cache.
     let caches = heard.1.lock().unwrap().clone();
-    for message in ["handed to the key service", "dropped from the cache", "past its time", "no data key is ready", "wiped unused"] {
+    for message in [
+        "handed to the key service",
+        "dropped from the cache",
+        "past its time",
+        "no data key is ready",
+        "wiped unused",
+    ] {
         assert!(caches.contains(message), "no cache said {message:?}");
     }
     for secret in secrets.iter().chain(&unsaid).chain([&tag]) {
@@ -387,7 +495,10 @@ fn no_secret_is_said_on_any_path() {
     secrets.extend(unsaid);
     let text = heard.0.lock().unwrap();
     assert!(text.len() > 100_000, "only {} bytes were heard", text.len());
-    assert!(text.contains("refused") && text.contains("kms_call") || text.contains("operation"), "errors and spans were heard");
+    assert!(
+        text.contains("refused") && text.contains("kms_call") || text.contains("operation"),
+        "errors and spans were heard"
+    );
     for secret in &secrets {
         for spelling in spellings(secret) {
             assert!(spelling.len() >= 8);

@@ -11,7 +11,10 @@ use std::fs;
 use std::path::Path;
 
 fn names(dir: &Path) -> Vec<String> {
-    let mut names: Vec<_> = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    let mut names: Vec<_> = fs::read_dir(dir)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
     names.sort();
     names
 }
@@ -20,21 +23,37 @@ fn names(dir: &Path) -> Vec<String> {
 fn files_of_every_length_round_trip() {
     let (envelope, dir) = (envelope(), tempfile::tempdir().unwrap());
     let path = |name: &str| dir.path().join(name);
-    for len in [0, 1, 16_383, 16_384, 16_385, 262_143, 262_144, 262_145, 3 * 262_144, (1 << 20) + 7] {
+    for len in [0, 1, 16_383, 16_384, 16_385, 262_143, 262_144, 262_145, 3 * 262_144, (1 << 20) + 7]
+    {
         for durable in [false, true] {
             let plaintext = sample(len);
             fs::write(path("in"), &plaintext).unwrap();
             let options = FileOptions::new().overwrite(true).sync(len > 1);
-            let report =
-                block_on(envelope.encrypt_file(path("in"), path("sealed"), EncryptOptions::new().durable(durable), &options)).unwrap();
+            let report = block_on(envelope.encrypt_file(
+                path("in"),
+                path("sealed"),
+                EncryptOptions::new().durable(durable),
+                &options,
+            ))
+            .unwrap();
             assert_eq!(report.bytes_read, len as u64);
             assert_eq!(report.bytes_written, fs::metadata(path("sealed")).unwrap().len());
-            let report = block_on(envelope.decrypt_file(path("sealed"), path("out"), &DecryptPolicy::new(), &options)).unwrap();
+            let report = block_on(envelope.decrypt_file(
+                path("sealed"),
+                path("out"),
+                &DecryptPolicy::new(),
+                &options,
+            ))
+            .unwrap();
             assert_eq!(report.bytes_written, len as u64);
             assert_eq!(report.bytes_read, fs::metadata(path("sealed")).unwrap().len());
             assert_eq!(fs::read(path("out")).unwrap(), plaintext, "{len}");
             let message = fs::read(path("sealed")).unwrap();
-            assert_eq!(*block_on(envelope.decrypt(&message, &DecryptPolicy::new())).unwrap(), plaintext, "one format for all paths");
+            assert_eq!(
+                *block_on(envelope.decrypt(&message, &DecryptPolicy::new())).unwrap(),
+                plaintext,
+                "one format for all paths"
+            );
         }
     }
     assert_eq!(names(dir.path()), ["in", "out", "sealed"], "no temporary file is left");
@@ -45,7 +64,13 @@ fn a_failed_decryption_leaves_the_target_as_it_was() {
     let (envelope, dir) = (envelope(), tempfile::tempdir().unwrap());
     let path = |name: &str| dir.path().join(name);
     fs::write(path("in"), sample((1 << 20) + 7)).unwrap();
-    block_on(envelope.encrypt_file(path("in"), path("sealed"), EncryptOptions::new(), &FileOptions::new())).unwrap();
+    block_on(envelope.encrypt_file(
+        path("in"),
+        path("sealed"),
+        EncryptOptions::new(),
+        &FileOptions::new(),
+    ))
+    .unwrap();
     let message = fs::read(path("sealed")).unwrap();
     fs::write(path("old"), b"what was there").unwrap();
 
@@ -68,7 +93,13 @@ fn a_failed_decryption_leaves_the_target_as_it_was() {
         fs::write(path("bad"), bad).unwrap();
         let run = |target: &str| {
             let options = FileOptions::new().overwrite(true);
-            block_on(envelope.decrypt_file(path("bad"), path(target), &DecryptPolicy::new(), &options)).unwrap_err()
+            block_on(envelope.decrypt_file(
+                path("bad"),
+                path(target),
+                &DecryptPolicy::new(),
+                &options,
+            ))
+            .unwrap_err()
         };
         let error = run("new");
         assert_eq!(error.kind(), kind, "{error}");
@@ -91,7 +122,13 @@ fn targets_that_must_not_be_replaced_are_refused_without_a_call() {
     fs::create_dir(path("dir")).unwrap();
     let refuse = |source: &str, target: &str, overwrite: bool, kind: ErrorKind, text: &str| {
         let options = FileOptions::new().overwrite(overwrite);
-        let error = block_on(envelope.encrypt_file(path(source), path(target), EncryptOptions::new(), &options)).unwrap_err();
+        let error = block_on(envelope.encrypt_file(
+            path(source),
+            path(target),
+            EncryptOptions::new(),
+            &options,
+        ))
+        .unwrap_err();
         assert_eq!(error.kind(), kind, "{error}");
         assert!(error.to_string().contains(text), "{error} should say {text:?}");
     };
@@ -107,8 +144,13 @@ fn targets_that_must_not_be_replaced_are_refused_without_a_call() {
     refuse("absent", "new", true, ErrorKind::Io, "cannot open");
     refuse("dir", "new", true, ErrorKind::InvalidInput, "is a directory");
     let device = Path::new("/dev/null");
-    let error =
-        block_on(envelope.encrypt_file(path("in"), device, EncryptOptions::new(), &FileOptions::new().overwrite(true))).unwrap_err();
+    let error = block_on(envelope.encrypt_file(
+        path("in"),
+        device,
+        EncryptOptions::new(),
+        &FileOptions::new().overwrite(true),
+    ))
+    .unwrap_err();
     assert!(error.to_string().contains("not a regular file"));
     assert_eq!(wrapper.calls(), 0);
     assert_eq!(fs::read(path("in")).unwrap(), b"data");
@@ -124,7 +166,8 @@ fn a_link_to_another_file_is_followed() {
     fs::write(path("behind"), b"old").unwrap();
     std::os::unix::fs::symlink(path("behind"), path("link")).unwrap();
     let options = FileOptions::new().overwrite(true);
-    block_on(envelope.encrypt_file(path("in"), path("link"), EncryptOptions::new(), &options)).unwrap();
+    block_on(envelope.encrypt_file(path("in"), path("link"), EncryptOptions::new(), &options))
+        .unwrap();
     assert!(fs::symlink_metadata(path("link")).unwrap().is_symlink());
     let message = fs::read(path("behind")).unwrap();
     assert_eq!(*block_on(envelope.decrypt(&message, &DecryptPolicy::new())).unwrap(), b"data");
@@ -136,7 +179,13 @@ fn new_files_have_the_rights_that_the_umask_leaves() {
     let (envelope, dir) = (envelope(), tempfile::tempdir().unwrap());
     let path = |name: &str| dir.path().join(name);
     fs::write(path("in"), b"data").unwrap();
-    block_on(envelope.encrypt_file(path("in"), path("sealed"), EncryptOptions::new(), &FileOptions::new())).unwrap();
+    block_on(envelope.encrypt_file(
+        path("in"),
+        path("sealed"),
+        EncryptOptions::new(),
+        &FileOptions::new(),
+    ))
+    .unwrap();
     let mode = |name: &str| fs::metadata(path(name)).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode("sealed"), mode("in"), "both were created under one umask");
 }
@@ -172,7 +221,8 @@ fn cancel_halfway(envelope: &ncp_envelope::Envelope, dir: &Path, threads: usize)
         })
     };
     runtime.block_on(async {
-        let call = envelope.encrypt_file(path("in"), path("sealed"), EncryptOptions::new(), &options);
+        let call =
+            envelope.encrypt_file(path("in"), path("sealed"), EncryptOptions::new(), &options);
         tokio::select! {
             _ = call => panic!("finished while it was held up"),
             () = halfway.notified() => {}
@@ -192,7 +242,13 @@ fn input_that_is_no_regular_file_is_read_to_its_end() {
         let (fifo, plaintext) = (fifo.clone(), plaintext.clone());
         std::thread::spawn(move || fs::write(fifo, plaintext).unwrap())
     };
-    block_on(envelope.encrypt_file(&fifo, dir.path().join("sealed"), EncryptOptions::new(), &FileOptions::new())).unwrap();
+    block_on(envelope.encrypt_file(
+        &fifo,
+        dir.path().join("sealed"),
+        EncryptOptions::new(),
+        &FileOptions::new(),
+    ))
+    .unwrap();
     feed.join().unwrap();
     let message = fs::read(dir.path().join("sealed")).unwrap();
     assert_eq!(*block_on(envelope.decrypt(&message, &DecryptPolicy::new())).unwrap(), plaintext);
@@ -213,12 +269,27 @@ fn any_number_of_threads_round_trips_and_reports_in_order() {
         });
         for (from, to) in [("in", "sealed"), ("sealed", "out")] {
             let report = match to {
-                "sealed" => block_on(envelope.encrypt_file(path(from), path(to), EncryptOptions::new().durable(true), &options)).unwrap(),
-                _ => block_on(envelope.decrypt_file(path(from), path(to), &DecryptPolicy::new(), &options)).unwrap(),
+                "sealed" => block_on(envelope.encrypt_file(
+                    path(from),
+                    path(to),
+                    EncryptOptions::new().durable(true),
+                    &options,
+                ))
+                .unwrap(),
+                _ => block_on(envelope.decrypt_file(
+                    path(from),
+                    path(to),
+                    &DecryptPolicy::new(),
+                    &options,
+                ))
+                .unwrap(),
             };
             let seen = std::mem::take(&mut *seen.lock().unwrap());
             let len = fs::metadata(path(from)).unwrap().len();
-            assert!(seen.len() > 9 && seen.windows(2).all(|pair| pair[0].0 < pair[1].0), "{threads}: {seen:?}");
+            assert!(
+                seen.len() > 9 && seen.windows(2).all(|pair| pair[0].0 < pair[1].0),
+                "{threads}: {seen:?}"
+            );
             assert_eq!((*seen.last().unwrap(), report.bytes_read), ((len, len), len));
         }
         assert_eq!(fs::read(path("out")).unwrap(), plaintext, "{threads}");
@@ -233,24 +304,57 @@ fn a_source_that_changes_its_length_meanwhile_is_refused() {
     for (len, threads) in [(600_000, 1), (10 << 20, 1), (10 << 20, 3)] {
         fs::write(path("plain"), sample(len)).unwrap();
         let fresh = FileOptions::new().overwrite(true);
-        block_on(envelope.encrypt_file(path("plain"), path("message"), EncryptOptions::new(), &fresh)).unwrap();
+        block_on(envelope.encrypt_file(
+            path("plain"),
+            path("message"),
+            EncryptOptions::new(),
+            &fresh,
+        ))
+        .unwrap();
         for change in [len as u64 - 1, 1_000, 0, len as u64 + 1, 3 * len as u64] {
             for original in ["plain", "message"] {
                 fs::copy(path(original), path("in")).unwrap();
                 let options = FileOptions::new().threads(threads).progress({
                     let path = path("in");
-                    move |_, _| fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(change).unwrap()
+                    move |_, _| {
+                        fs::OpenOptions::new()
+                            .write(true)
+                            .open(&path)
+                            .unwrap()
+                            .set_len(change)
+                            .unwrap()
+                    }
                 });
                 let error = match original {
-                    "plain" => block_on(envelope.encrypt_file(path("in"), path("out"), EncryptOptions::new(), &options)),
-                    _ => block_on(envelope.decrypt_file(path("in"), path("out"), &DecryptPolicy::new(), &options)),
+                    "plain" => block_on(envelope.encrypt_file(
+                        path("in"),
+                        path("out"),
+                        EncryptOptions::new(),
+                        &options,
+                    )),
+                    _ => block_on(envelope.decrypt_file(
+                        path("in"),
+                        path("out"),
+                        &DecryptPolicy::new(),
+                        &options,
+                    )),
                 };
                 let error = error.unwrap_err();
                 // In order, a message is opened as far as it goes before its end is missed.
-                let refused =
-                    len < 1 << 20 && original == "message" && matches!(error.kind(), ErrorKind::Truncated | ErrorKind::Authentication);
-                assert!(refused || error.kind() == ErrorKind::Io && error.to_string().contains("changed its length"), "{error}");
-                assert_eq!(names(dir.path()), ["in", "message", "plain"], "{original} of {len} to {change}");
+                let refused = len < 1 << 20
+                    && original == "message"
+                    && matches!(error.kind(), ErrorKind::Truncated | ErrorKind::Authentication);
+                assert!(
+                    refused
+                        || error.kind() == ErrorKind::Io
+                            && error.to_string().contains("changed its length"),
+                    "{error}"
+                );
+                assert_eq!(
+                    names(dir.path()),
+                    ["in", "message", "plain"],
+                    "{original} of {len} to {change}"
+                );
             }
         }
     }
@@ -261,8 +365,17 @@ fn a_file_that_claims_no_length_is_read_to_its_end() {
     let (envelope, dir) = (envelope(), tempfile::tempdir().unwrap());
     let source = Path::new("/proc/self/cmdline");
     if fs::metadata(source).is_ok_and(|metadata| metadata.len() == 0) {
-        block_on(envelope.encrypt_file(source, dir.path().join("out"), EncryptOptions::new(), &FileOptions::new())).unwrap();
+        block_on(envelope.encrypt_file(
+            source,
+            dir.path().join("out"),
+            EncryptOptions::new(),
+            &FileOptions::new(),
+        ))
+        .unwrap();
         let message = fs::read(dir.path().join("out")).unwrap();
-        assert_eq!(*block_on(envelope.decrypt(&message, &DecryptPolicy::new())).unwrap(), fs::read(source).unwrap());
+        assert_eq!(
+            *block_on(envelope.decrypt(&message, &DecryptPolicy::new())).unwrap(),
+            fs::read(source).unwrap()
+        );
     }
 }

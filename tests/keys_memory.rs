@@ -1,14 +1,16 @@
-//! Searches the memory of this process for data keys: they are there while they may be, and nowhere once they may not.
+//! Searches the memory of this process for data keys: they are there while they may be, and nowhere
+//! once they may not.
 //!
-//! A program of its own, because nothing else may hold a key meanwhile. The test knows each key only as what it is
-//! after a mask, and takes the mask off one byte at a time.
+//! A program of its own, because nothing else may hold a key meanwhile. The test knows each key
+//! only as what it is after a mask, and takes the mask off one byte at a time.
 
 #![cfg(target_os = "linux")]
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
 
 use ncp_envelope::wrap::{BoxFuture, KeyPayload, Provider, ZoneHint};
 use ncp_envelope::{
-    CacheLimits, DecryptPolicy, EncryptOptions, Envelope, EnvelopeBuilder, KeyId, KeyWrapper, PoolLimits, Result, ReuseLimits, WrappedKey,
+    CacheLimits, DecryptPolicy, EncryptOptions, Envelope, EnvelopeBuilder, KeyId, KeyWrapper,
+    PoolLimits, Result, ReuseLimits, WrappedKey,
 };
 use std::fmt;
 use std::fs::{File, read_to_string};
@@ -30,7 +32,8 @@ fn mask(at: usize) -> u8 {
     black_box((at as u8).wrapping_mul(151) ^ 0xA5)
 }
 
-/// A text that is to be found or not, masked; and the place in the key that its first byte has, which decides its mask.
+/// A text that is to be found or not, masked; and the place in the key that its first byte has,
+/// which decides its mask.
 #[derive(Debug, Clone)]
 struct Hidden(Vec<u8>, usize);
 
@@ -45,11 +48,12 @@ impl Hidden {
         self.0[at] ^ mask(self.1 + at)
     }
 
-    /// The same as base64 writes it behind the 48 bytes in front of it, which are no part of any letter; without the last two bytes, which
-    /// share letters with the padding.
+    /// The same as base64 writes it behind the 48 bytes in front of it, which are no part of any
+    /// letter; without the last two bytes, which share letters with the padding.
     #[cfg(feature = "cli")]
     fn base64(&self) -> Self {
-        const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+        const ALPHABET: &[u8; 64] =
+            b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
         let letter = |at: usize| {
             let (byte, shift) = (at * 6 / 8, at * 6 % 8);
             let pair = u16::from(self.byte(byte)) << 8 | u16::from(self.byte(byte + 1));
@@ -58,12 +62,18 @@ impl Hidden {
         Self((0..40).map(|at| letter(at) ^ mask(at)).collect(), 0)
     }
 
-    /// Each half, and what each half is in the two pads of HMAC, which give the key away as well. Halves, because whoever frees a small piece of
-    /// memory writes over its beginning: a key that was freed and not wiped would not be found whole.
+    /// Each half, and what each half is in the two pads of HMAC, which give the key away as well.
+    /// Halves, because whoever frees a small piece of memory writes over its beginning: a key that
+    /// was freed and not wiped would not be found whole.
     fn parts(&self) -> impl Iterator<Item = Self> {
         let half = self.0.len() / 2;
         [0, half].into_iter().flat_map(move |from| {
-            [0, 0x36, 0x5C].map(|pad| Self(self.0[from..from + half].iter().map(|byte| byte ^ pad).collect(), self.1 + from))
+            [0, 0x36, 0x5C].map(|pad| {
+                Self(
+                    self.0[from..from + half].iter().map(|byte| byte ^ pad).collect(),
+                    self.1 + from,
+                )
+            })
         })
     }
 
@@ -85,22 +95,31 @@ impl fmt::Debug for Place {
     }
 }
 
-/// Every place in everything that this process can read and write, the stacks of its threads included.
+/// Every place in everything that this process can read and write, the stacks of its threads
+/// included.
 fn search(wanted: &[Hidden]) -> Vec<Place> {
     const PIECE: usize = 1 << 20;
     let longest = wanted.iter().map(|hidden| hidden.0.len()).max().unwrap_or(0);
     // By their first two bytes.
     let two = |first: u8, second: u8| usize::from(first) << 8 | usize::from(second);
     let mut starts = vec![Vec::new(); 1 << 16];
-    wanted.iter().enumerate().for_each(|(which, hidden)| starts[two(hidden.byte(0), hidden.byte(1))].push(which));
-    let (maps, memory) = (read_to_string("/proc/self/maps").unwrap(), File::open("/proc/self/mem").unwrap());
+    wanted
+        .iter()
+        .enumerate()
+        .for_each(|(which, hidden)| starts[two(hidden.byte(0), hidden.byte(1))].push(which));
+    let (maps, memory) =
+        (read_to_string("/proc/self/maps").unwrap(), File::open("/proc/self/mem").unwrap());
     let mut piece = vec![0; PIECE];
     // The piece itself holds what was found last.
     let own = piece.as_ptr() as usize..piece.as_ptr() as usize + PIECE;
     let mut found = Vec::new();
-    for mapping in maps.lines().filter(|line| line.split(' ').nth(1).is_some_and(|rights| rights.starts_with("rw"))) {
+    for mapping in maps
+        .lines()
+        .filter(|line| line.split(' ').nth(1).is_some_and(|rights| rights.starts_with("rw")))
+    {
         let (start, end) = mapping.split(' ').next().unwrap().split_once('-').unwrap();
-        let (mut at, end) = (usize::from_str_radix(start, 16).unwrap(), usize::from_str_radix(end, 16).unwrap());
+        let (mut at, end) =
+            (usize::from_str_radix(start, 16).unwrap(), usize::from_str_radix(end, 16).unwrap());
         while at < end {
             let len = PIECE.min(end - at);
             if memory.read_exact_at(&mut piece[..len], at as u64).is_err() {
@@ -108,8 +127,14 @@ fn search(wanted: &[Hidden]) -> Vec<Place> {
                 break;
             }
             for (offset, pair) in piece[..len].windows(2).enumerate() {
-                let here = starts[two(pair[0], pair[1])].iter().filter(|which| wanted[**which].is_at(&piece[offset..len]));
-                let places = here.map(|which| Place { which: *which, address: at + offset, mapping: mapping.to_owned() });
+                let here = starts[two(pair[0], pair[1])]
+                    .iter()
+                    .filter(|which| wanted[**which].is_at(&piece[offset..len]));
+                let places = here.map(|which| Place {
+                    which: *which,
+                    address: at + offset,
+                    mapping: mapping.to_owned(),
+                });
                 found.extend(places.filter(|place| !own.contains(&place.address)));
             }
             at += if at + len < end { len - longest + 1 } else { len };
@@ -128,12 +153,20 @@ struct Masking {
 
 impl Masking {
     fn new() -> Self {
-        Self { id: KeyId::new(Provider::Local, ZoneHint::None, "masking").unwrap(), wrapped: Arc::default() }
+        Self {
+            id: KeyId::new(Provider::Local, ZoneHint::None, "masking").unwrap(),
+            wrapped: Arc::default(),
+        }
     }
 
     /// The keys wrapped so far.
     fn keys(&self) -> Vec<Hidden> {
-        self.wrapped.lock().unwrap().iter().map(|wrapped| Hidden(wrapped[KEY_AT..].to_vec(), 0)).collect()
+        self.wrapped
+            .lock()
+            .unwrap()
+            .iter()
+            .map(|wrapped| Hidden(wrapped[KEY_AT..].to_vec(), 0))
+            .collect()
     }
 
     fn masked(bytes: &[u8]) -> Box<[u8]> {
@@ -151,7 +184,10 @@ impl KeyWrapper for Masking {
         &self.id
     }
 
-    fn wrap_keys<'a>(&'a self, payloads: &'a [KeyPayload]) -> BoxFuture<'a, Result<Vec<WrappedKey>>> {
+    fn wrap_keys<'a>(
+        &'a self,
+        payloads: &'a [KeyPayload],
+    ) -> BoxFuture<'a, Result<Vec<WrappedKey>>> {
         Box::pin(async move {
             tokio::task::yield_now().await;
             let wrap = |payload: &KeyPayload| {
@@ -163,14 +199,23 @@ impl KeyWrapper for Masking {
         })
     }
 
-    fn unwrap_keys<'a>(&'a self, wrapped: &'a [WrappedKey]) -> BoxFuture<'a, Result<Vec<KeyPayload>>> {
+    fn unwrap_keys<'a>(
+        &'a self,
+        wrapped: &'a [WrappedKey],
+    ) -> BoxFuture<'a, Result<Vec<KeyPayload>>> {
         Box::pin(async move {
             tokio::task::yield_now().await;
-            Ok(wrapped.iter().map(|wrapped| KeyPayload::from_boxed(Self::masked(wrapped.as_bytes()))).collect())
+            Ok(wrapped
+                .iter()
+                .map(|wrapped| KeyPayload::from_boxed(Self::masked(wrapped.as_bytes())))
+                .collect())
         })
     }
 
-    fn rewrap_keys<'a>(&'a self, wrapped: &'a [WrappedKey]) -> BoxFuture<'a, Result<Vec<WrappedKey>>> {
+    fn rewrap_keys<'a>(
+        &'a self,
+        wrapped: &'a [WrappedKey],
+    ) -> BoxFuture<'a, Result<Vec<WrappedKey>>> {
         Box::pin(async move { Ok(wrapped.to_vec()) })
     }
 }
@@ -190,12 +235,17 @@ fn run<T: Send + 'static>(runtime: &Runtime, work: impl Future<Output = T> + Sen
 
 fn write(runtime: &Runtime, envelope: &Envelope) -> Vec<u8> {
     let envelope = envelope.clone();
-    run(runtime, async move { envelope.encrypt(b"a message", EncryptOptions::new()).await.unwrap() })
+    run(
+        runtime,
+        async move { envelope.encrypt(b"a message", EncryptOptions::new()).await.unwrap() },
+    )
 }
 
 fn read(runtime: &Runtime, envelope: &Envelope, message: &[u8]) {
     let (envelope, message) = (envelope.clone(), message.to_vec());
-    run(runtime, async move { assert_eq!(*envelope.decrypt(&message, &DecryptPolicy::new()).await.unwrap(), b"a message") });
+    run(runtime, async move {
+        assert_eq!(*envelope.decrypt(&message, &DecryptPolicy::new()).await.unwrap(), b"a message")
+    });
 }
 
 fn nowhere(step: &str, keys: &[Hidden]) {
@@ -267,10 +317,17 @@ fn keys_are_in_memory_only_while_they_may_be() {
     at_its_time("expired, runtime gone", one_thread, false, &ends);
     at_its_time("expired, runtime idle", three_threads, true, &ends);
     at_its_time("idle", one_thread, false, &CacheLimits::new(HOUR).with_idle(SHORT));
-    at_its_time("stale", one_thread, false, &CacheLimits::new(SHORT / 2).with_stale_window(SHORT / 2));
+    at_its_time(
+        "stale",
+        one_thread,
+        false,
+        &CacheLimits::new(SHORT / 2).with_stale_window(SHORT / 2),
+    );
 
     let runtime = three_threads();
-    let kept = |wrapper: &Masking| masking(wrapper).cache(CacheLimits::new(HOUR).with_max_keys(1)).build().unwrap();
+    let kept = |wrapper: &Masking| {
+        masking(wrapper).cache(CacheLimits::new(HOUR).with_max_keys(1)).build().unwrap()
+    };
     let (wrapper, message_one, keys) = message(&runtime);
     let envelope = kept(&wrapper);
     read(&runtime, &envelope, &message_one);
@@ -296,7 +353,14 @@ fn keys_are_in_memory_only_while_they_may_be() {
         assert!(envelope.decrypt(&broken, &DecryptPolicy::new()).await.is_err());
         let mut reader = envelope.reader(&broken[..], &DecryptPolicy::new()).await.unwrap();
         assert!(std::io::Read::read_to_end(&mut reader, &mut Vec::new()).is_err());
-        assert!(envelope.for_scope("other").unwrap().decrypt(&other, &DecryptPolicy::new()).await.is_err());
+        assert!(
+            envelope
+                .for_scope("other")
+                .unwrap()
+                .decrypt(&other, &DecryptPolicy::new())
+                .await
+                .is_err()
+        );
         envelope.encryptor(EncryptOptions::new()).await.unwrap();
     });
     nowhere("failed", &wrapper.keys());
@@ -340,7 +404,8 @@ fn unused(runtime: &Runtime) {
 
 /// A key for many messages.
 fn shared_by_messages(runtime: &Runtime) {
-    for (step, age) in [("too old to be used again", SHORT), ("forgotten", HOUR), ("dropped", HOUR)] {
+    for (step, age) in [("too old to be used again", SHORT), ("forgotten", HOUR), ("dropped", HOUR)]
+    {
         let wrapper = Masking::new();
         let envelope = masking(&wrapper).reuse(ReuseLimits::new(age)).build().unwrap();
         write(runtime, &envelope);
@@ -375,14 +440,21 @@ mod service {
         fn start() -> Self {
             let dir = tempfile::tempdir().unwrap();
             let mut command = Command::new(env!("CARGO_BIN_EXE_ncp-envelope"));
-            command.args(["emulator", "--listen", "127.0.0.1:0", "--state", "state"]).current_dir(dir.path());
-            let mut child = command.env_clear().env("HOME", dir.path()).stdout(Stdio::piped()).spawn().unwrap();
+            command
+                .args(["emulator", "--listen", "127.0.0.1:0", "--state", "state"])
+                .current_dir(dir.path());
+            let mut child =
+                command.env_clear().env("HOME", dir.path()).stdout(Stdio::piped()).spawn().unwrap();
             let mut line = String::new();
             BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
             let connection: serde_json::Value = serde_json::from_str(&line).unwrap();
             let field = |name: &str| connection[name].as_str().unwrap().to_owned();
             let account = Credentials::account(field("access_key"), field("secret_key")).unwrap();
-            let client = Client::builder().endpoint(Endpoint::Custom(field("url"))).credentials(account).build().unwrap();
+            let client = Client::builder()
+                .endpoint(Endpoint::Custom(field("url")))
+                .credentials(account)
+                .build()
+                .unwrap();
             Self { child, key: client.key(field("key_tag")).unwrap(), _dir: dir }
         }
     }
@@ -406,16 +478,28 @@ mod service {
             self.key.id()
         }
 
-        fn wrap_keys<'a>(&'a self, payloads: &'a [KeyPayload]) -> BoxFuture<'a, Result<Vec<WrappedKey>>> {
-            self.seen.lock().unwrap().extend(payloads.iter().map(|payload| Hidden::of(payload.expose_secret())));
+        fn wrap_keys<'a>(
+            &'a self,
+            payloads: &'a [KeyPayload],
+        ) -> BoxFuture<'a, Result<Vec<WrappedKey>>> {
+            self.seen
+                .lock()
+                .unwrap()
+                .extend(payloads.iter().map(|payload| Hidden::of(payload.expose_secret())));
             self.key.wrap_keys(payloads)
         }
 
-        fn unwrap_keys<'a>(&'a self, wrapped: &'a [WrappedKey]) -> BoxFuture<'a, Result<Vec<KeyPayload>>> {
+        fn unwrap_keys<'a>(
+            &'a self,
+            wrapped: &'a [WrappedKey],
+        ) -> BoxFuture<'a, Result<Vec<KeyPayload>>> {
             self.key.unwrap_keys(wrapped)
         }
 
-        fn rewrap_keys<'a>(&'a self, wrapped: &'a [WrappedKey]) -> BoxFuture<'a, Result<Vec<WrappedKey>>> {
+        fn rewrap_keys<'a>(
+            &'a self,
+            wrapped: &'a [WrappedKey],
+        ) -> BoxFuture<'a, Result<Vec<WrappedKey>>> {
             self.key.rewrap_keys(wrapped)
         }
     }
@@ -428,18 +512,20 @@ mod service {
             let running = runtime();
             let wrapper = Noting { key: served.key.clone(), seen: Arc::default() };
             let seen = || wrapper.seen.lock().unwrap().clone();
-            // What the client sends is its own memory. What it receives stays, as text, in the read buffer of the HTTP library until that
-            // is written over, so that is not looked for.
+            // What the client sends is its own memory. What it receives stays, as text, in the read
+            // buffer of the HTTP library until that is written over, so that is not looked for.
             let as_text = || seen().iter().map(Hidden::base64).collect::<Vec<_>>();
             let message = write(&running, &Envelope::builder(wrapper.clone()).build().unwrap());
             nowhere("wrapped by the service", &seen());
             nowhere("sent to the service", &as_text());
-            let envelope = Envelope::builder(wrapper.clone()).cache(CacheLimits::new(HOUR)).build().unwrap();
+            let envelope =
+                Envelope::builder(wrapper.clone()).cache(CacheLimits::new(HOUR)).build().unwrap();
             read(&running, &envelope, &message);
             assert!(!search(&seen()).is_empty());
             envelope.forget_keys();
             nowhere("unwrapped by the service", &seen());
-            let pooled = Envelope::builder(wrapper.clone()).pool(PoolLimits::new(HOUR)).build().unwrap();
+            let pooled =
+                Envelope::builder(wrapper.clone()).pool(PoolLimits::new(HOUR)).build().unwrap();
             let messages: Vec<_> = (0..40).map(|_| write(&running, &pooled)).collect();
             run(&running, async move {
                 for result in envelope.decrypt_many(&messages, &DecryptPolicy::new()).await {

@@ -23,11 +23,18 @@ struct Done {
 /// Runs the program with account credentials and tokens in its environment, and without a terminal.
 async fn run(server: &Server, args: &[&str], stdin: &[u8]) -> Done {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ncp-envelope"));
-    command.env_clear().args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .env_clear()
+        .args(args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     command.env("NCP_KMS_ENDPOINT", server.url()).env("NCP_KMS_KEY_TAG", "tag");
     command.env("NCP_ACCESS_KEY", "CANARYaccess").env("NCP_SECRET_KEY", "CANARYsecret");
     if !args.contains(&"cipher") {
-        command.env("NCP_KMS_ACCESS_TOKEN", "CANARYtoken").env("NCP_KMS_REFRESH_TOKEN", "CANARYrefresh");
+        command
+            .env("NCP_KMS_ACCESS_TOKEN", "CANARYtoken")
+            .env("NCP_KMS_REFRESH_TOKEN", "CANARYrefresh");
     }
     let stdin = stdin.to_owned();
     let output = tokio::task::spawn_blocking(move || {
@@ -38,9 +45,18 @@ async fn run(server: &Server, args: &[&str], stdin: &[u8]) -> Done {
     });
     let output = output.await.unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let done = Done { code: output.status.code().unwrap(), out: text(&output.stdout), err: text(&output.stderr) };
+    let done = Done {
+        code: output.status.code().unwrap(),
+        out: text(&output.stdout),
+        err: text(&output.stderr),
+    };
     for secret in SECRETS {
-        assert!(!done.out.contains(secret) && !done.err.contains(secret), "{args:?}: {} {}", done.out, done.err);
+        assert!(
+            !done.out.contains(secret) && !done.err.contains(secret),
+            "{args:?}: {} {}",
+            done.out,
+            done.err
+        );
     }
     done
 }
@@ -50,32 +66,55 @@ fn success(data: Value) -> Reply {
 }
 
 fn line(request: &Request) -> String {
-    let who = request.header("x-ncp-ocapi-token").map_or("account", |token| token.strip_prefix("CANARY").unwrap());
-    format!("{who} {} {} {}", request.method, request.path.replace("/kms/v1/keys", ""), request.body).trim_end().to_owned()
+    let who = request
+        .header("x-ncp-ocapi-token")
+        .map_or("account", |token| token.strip_prefix("CANARY").unwrap());
+    format!(
+        "{who} {} {} {}",
+        request.method,
+        request.path.replace("/kms/v1/keys", ""),
+        request.body
+    )
+    .trim_end()
+    .to_owned()
 }
 
 fn answer(request: &Request) -> Reply {
     let path = request.path.strip_prefix("/kms/v1/keys").unwrap();
     match (request.method.as_str(), path) {
-        ("GET", "/tag") | ("POST", "") => {
-            success(json!({ "keyTag": "tag", "keyName": "bad\u{1b}[31m", "status": "ENABLE", "keyType": "AES256" }))
+        ("GET", "/tag") | ("POST", "") => success(
+            json!({ "keyTag": "tag", "keyName": "bad\u{1b}[31m", "status": "ENABLE", "keyType": "AES256" }),
+        ),
+        ("GET", "/tag/versions") => success(
+            json!({ "versionList": [{ "version": 1, "status": "ENABLE" }, { "version": 12 }] }),
+        ),
+        ("GET", path) if path.starts_with("?pageNo=1&") => {
+            success(json!({ "keyList": [{ "keyTag": "a" }], "totalPageNo": 2 }))
         }
-        ("GET", "/tag/versions") => success(json!({ "versionList": [{ "version": 1, "status": "ENABLE" }, { "version": 12 }] })),
-        ("GET", path) if path.starts_with("?pageNo=1&") => success(json!({ "keyList": [{ "keyTag": "a" }], "totalPageNo": 2 })),
-        ("GET", path) if path.starts_with('?') => success(json!({ "keyList": [{ "keyTag": "b", "keyType": "ECDSA" }], "totalPageNo": 2 })),
-        ("GET", path) if path.starts_with("/tag/activities") => {
-            success(json!({ "activityLogList": [{ "api": { "action": "encrypt" } }, {}], "totalPageNo": 1 }))
+        ("GET", path) if path.starts_with('?') => {
+            success(json!({ "keyList": [{ "keyTag": "b", "keyType": "ECDSA" }], "totalPageNo": 2 }))
         }
-        (_, "/tag/token-set") => success(json!({ "accessToken": "issued1", "refreshToken": "issued\"2" })),
+        ("GET", path) if path.starts_with("/tag/activities") => success(
+            json!({ "activityLogList": [{ "api": { "action": "encrypt" } }, {}], "totalPageNo": 1 }),
+        ),
+        (_, "/tag/token-set") => {
+            success(json!({ "accessToken": "issued1", "refreshToken": "issued\"2" }))
+        }
         (_, "/tag/access-token") => success(json!({ "accessToken": "issued3" })),
-        (_, "/tag/validate-token") => success(json!({ "validated": request.header("x-ncp-ocapi-token") == Some("CANARYtoken") })),
+        (_, "/tag/validate-token") => success(
+            json!({ "validated": request.header("x-ncp-ocapi-token") == Some("CANARYtoken") }),
+        ),
         (_, "/tag/encrypt") => success(json!({ "ciphertext": "ncpkms:v1:AAAA" })),
         (_, "/tag/re-encrypt") => success(json!({ "newCiphertext": "ncpkms:v2:AAAA" })),
         (_, "/tag/decrypt") => success(json!({ "plaintext": "AAECAw==" })),
-        (_, "/tag/create-custom-key") => success(json!({ "plaintext": "AAAAAAAAAAAAAAAAAAAAAA==", "ciphertext": "ncpkms:v1:BBBB" })),
+        (_, "/tag/create-custom-key") => success(
+            json!({ "plaintext": "AAAAAAAAAAAAAAAAAAAAAA==", "ciphertext": "ncpkms:v1:BBBB" }),
+        ),
         (_, "/tag/sign") => success(json!({ "signature": "ncpkms:v1:CCCC" })),
         (_, "/tag/verify") => success(json!({ "valid": request.body.contains("CCCC") })),
-        (_, "/tag/get-pub-key") => success(json!({ "publicKey": "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n" })),
+        (_, "/tag/get-pub-key") => success(
+            json!({ "publicKey": "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n" }),
+        ),
         _ => success(Value::Null),
     }
 }
@@ -101,7 +140,10 @@ async fn commands_make_the_calls_they_name() {
         (&["keys", "memo", "some text"], r#"account PUT /tag/memo {"memo":"some text"}"#),
         (&["keys", "auto-rotation", "on"], "account POST /tag/enable-auto-rotation {}"),
         (&["keys", "auto-rotation", "off"], "account POST /tag/disable-auto-rotation {}"),
-        (&["keys", "auto-rotation", "period", "7"], r#"account PUT /tag/rotation-period {"rotationPeriod":7}"#),
+        (
+            &["keys", "auto-rotation", "period", "7"],
+            r#"account PUT /tag/rotation-period {"rotationPeriod":7}"#,
+        ),
         (&["keys", "versions", "list"], "account GET /tag/versions"),
         (&["keys", "versions", "enable", "2"], "account POST /tag/versions/2/enable {}"),
         (&["keys", "versions", "disable", "2", "--yes"], "account POST /tag/versions/2/disable {}"),
@@ -111,16 +153,31 @@ async fn commands_make_the_calls_they_name() {
         (&["keys", "acl", "list"], "account GET /tag/acl"),
         (&["keys", "acl", "enable", "--yes"], "account POST /tag/acl/enable {}"),
         (&["keys", "acl", "disable"], "account POST /tag/acl/disable {}"),
-        (&["keys", "acl", "add", "203.0.113.7", "203.0.113.8"], r#"account POST /tag/acl {"ipList":["203.0.113.7","203.0.113.8"]}"#),
-        (&["keys", "acl", "remove", "203.0.113.7"], r#"account DELETE /tag/acl {"ipList":["203.0.113.7"]}"#),
+        (
+            &["keys", "acl", "add", "203.0.113.7", "203.0.113.8"],
+            r#"account POST /tag/acl {"ipList":["203.0.113.7","203.0.113.8"]}"#,
+        ),
+        (
+            &["keys", "acl", "remove", "203.0.113.7"],
+            r#"account DELETE /tag/acl {"ipList":["203.0.113.7"]}"#,
+        ),
         (
             &["keys", "activities", "--keyword", "x", "--from", "1"],
             "account GET /tag/activities?keyword=x&timestampFrom=1&pageNo=1&pageSize=100",
         ),
         (&["keys", "last-use"], "account GET /tag/last-use-info"),
-        (&["tokens", "create", "--access-hours", "UL"], r#"account POST /tag/token-set {"accessTokenHours":"UL"}"#),
-        (&["tokens", "renew", "--refresh-hours", "5"], r#"refresh PUT /tag/token-set {"refreshTokenHours":5}"#),
-        (&["tokens", "access", "--access-hours", "5"], r#"refresh POST /tag/access-token {"accessTokenHours":5}"#),
+        (
+            &["tokens", "create", "--access-hours", "UL"],
+            r#"account POST /tag/token-set {"accessTokenHours":"UL"}"#,
+        ),
+        (
+            &["tokens", "renew", "--refresh-hours", "5"],
+            r#"refresh PUT /tag/token-set {"refreshTokenHours":5}"#,
+        ),
+        (
+            &["tokens", "access", "--access-hours", "5"],
+            r#"refresh POST /tag/access-token {"accessTokenHours":5}"#,
+        ),
         (&["tokens", "validate"], "token GET /tag/validate-token"),
         (&["tokens", "generator", "show"], "account GET /tag/token-generator"),
         (&["tokens", "generator", "enable"], "account POST /tag/token-generator {}"),
@@ -131,7 +188,12 @@ async fn commands_make_the_calls_they_name() {
     for (index, (args, want)) in table.iter().enumerate() {
         // The other tag gets an answer without a key in it.
         let done = run(&server, args, b"").await;
-        assert_eq!(done.code, if want.contains("other%2Ftag") { 1 } else { 0 }, "{args:?}: {}", done.err);
+        assert_eq!(
+            done.code,
+            if want.contains("other%2Ftag") { 1 } else { 0 },
+            "{args:?}: {}",
+            done.err
+        );
         made += 1;
         let requests = server.requests();
         assert_eq!(requests.len(), made, "{args:?}");
@@ -156,7 +218,10 @@ async fn what_is_printed() {
             &["keys", "versions", "list"],
             "VERSION  STATUS  STATUS_CHANGED  ROTATED\n1        ENABLE  -               -\n12       -       -               -\n",
         ),
-        (&["keys", "activities", "--limit", "1"], "TIMESTAMP  ACTION   RESULT  REQUESTOR  IP\n-          encrypt  -       -          -\n"),
+        (
+            &["keys", "activities", "--limit", "1"],
+            "TIMESTAMP  ACTION   RESULT  REQUESTOR  IP\n-          encrypt  -       -          -\n",
+        ),
         (
             &["keys", "list"],
             "KEY_TAG  NAME  TYPE   STATUS  CONVERGENT  REGISTERED\na        -     -      -       -           -\n\
@@ -164,7 +229,10 @@ async fn what_is_printed() {
         ),
         (&["keys", "last-use", "--json"], "{}\n"),
         (&["tokens", "create"], "access_token   issued1\nrefresh_token  issued\"2\n"),
-        (&["tokens", "create", "--json"], "{\"access_token\":\"issued1\",\"refresh_token\":\"issued\\\"2\"}\n"),
+        (
+            &["tokens", "create", "--json"],
+            "{\"access_token\":\"issued1\",\"refresh_token\":\"issued\\\"2\"}\n",
+        ),
         (&["tokens", "access"], "issued3\n"),
         (&["tokens", "access", "--json"], "{\"access_token\":\"issued3\"}\n"),
         (&["tokens", "validate"], "valid    true\n"),
@@ -217,7 +285,8 @@ async fn cipher_commands_work_as_filters() {
     let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
     std::fs::write(path("good.sig"), "ncpkms:v1:CCCC\n").unwrap();
     std::fs::write(path("bad.sig"), "ncpkms:v1:DDDD\n").unwrap();
-    let (good, bad, sealed, plain) = (path("good.sig"), path("bad.sig"), path("sealed"), path("plain"));
+    let (good, bad, sealed, plain) =
+        (path("good.sig"), path("bad.sig"), path("sealed"), path("plain"));
     for (args, stdin, code, want) in [
         (&["cipher", "encrypt"][..], "x", 0, "ncpkms:v1:AAAA\n"),
         (&["cipher", "encrypt", "--context", "c", "-"], "x", 0, "ncpkms:v1:AAAA\n"),
@@ -227,9 +296,19 @@ async fn cipher_commands_work_as_filters() {
         (&["cipher", "sign"], "data", 0, "ncpkms:v1:CCCC\n"),
         (&["cipher", "verify", "--signature-file", &good], "data", 0, "valid\n"),
         (&["cipher", "verify", "--signature-file", &bad], "data", 3, ""),
-        (&["cipher", "public-key", "--version-number", "2"], "", 0, "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n"),
+        (
+            &["cipher", "public-key", "--version-number", "2"],
+            "",
+            0,
+            "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n",
+        ),
         (&["cipher", "custom-key"], "", 0, "ncpkms:v1:BBBB\n"),
-        (&["cipher", "custom-key", "--bits", "128", "--plaintext", &plain, "-o", &sealed], "", 0, ""),
+        (
+            &["cipher", "custom-key", "--bits", "128", "--plaintext", &plain, "-o", &sealed],
+            "",
+            0,
+            "",
+        ),
         (&["cipher", "encrypt", "-o", &sealed], "x", 2, ""),
         (&["cipher", "decrypt", "-o", &plain], "ncpkms:v1:AAAA", 2, ""),
         (&["cipher", "encrypt", "--force", "-o", &sealed], "x", 0, ""),

@@ -39,7 +39,8 @@ fn account(server: &Server) -> ClientBuilder {
 
 fn with_token(server: &Server, refresh: Option<&str>) -> Key {
     let credentials = Credentials::token(TOKEN, refresh.map(Into::into)).unwrap();
-    let builder = Client::builder().endpoint(Endpoint::Custom(server.url())).credentials(credentials);
+    let builder =
+        Client::builder().endpoint(Endpoint::Custom(server.url())).credentials(credentials);
     builder.build().unwrap().key("tag").unwrap()
 }
 
@@ -67,14 +68,21 @@ fn kind(error: &Error) -> ErrorKind {
 fn signature(version: u8, request: &Request) -> String {
     let gateway = if version == 1 { format!("{GATEWAY_KEY}\n") } else { String::new() };
     let timestamp = request.header("x-ncp-apigw-timestamp").unwrap();
-    let message = format!("{} {}\n{timestamp}\n{gateway}{ACCESS_KEY}", request.method, request.path);
-    STANDARD.encode(hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, SECRET_KEY.as_bytes()), message.as_bytes()))
+    let message =
+        format!("{} {}\n{timestamp}\n{gateway}{ACCESS_KEY}", request.method, request.path);
+    STANDARD.encode(hmac::sign(
+        &hmac::Key::new(hmac::HMAC_SHA256, SECRET_KEY.as_bytes()),
+        message.as_bytes(),
+    ))
 }
 
 #[tokio::test]
 async fn the_four_ways_to_authenticate() {
     let server = Server::start(|_, _| encrypted()).await;
-    let gateway = Credentials::account(ACCESS_KEY, SECRET_KEY).unwrap().with_api_gateway_key(GATEWAY_KEY).unwrap();
+    let gateway = Credentials::account(ACCESS_KEY, SECRET_KEY)
+        .unwrap()
+        .with_api_gateway_key(GATEWAY_KEY)
+        .unwrap();
     let v1 = account(&server).api(Api::V1);
     for key in [
         key_of(v1.clone().signature(SignatureVersion::V1).credentials(gateway)),
@@ -85,30 +93,54 @@ async fn the_four_ways_to_authenticate() {
         assert_eq!(key.encrypt(PLAINTEXT).await.unwrap(), "ncpkms:v1:AAAA");
     }
     let requests = server.requests();
-    let paths = ["/keys/v1/tag/encrypt", "/keys/v2/tag/encrypt", "/kms/v1/keys/tag/encrypt", "/kms/v1/keys/tag/encrypt"];
+    let paths = [
+        "/keys/v1/tag/encrypt",
+        "/keys/v2/tag/encrypt",
+        "/kms/v1/keys/tag/encrypt",
+        "/kms/v1/keys/tag/encrypt",
+    ];
     assert_eq!(requests.iter().map(|request| request.path.as_str()).collect::<Vec<_>>(), paths);
     for request in &requests {
         assert_eq!(request.method, "POST");
         assert_eq!(request.header("accept"), Some("application/json"));
         assert_eq!(request.header("content-type"), Some("application/json"));
-        assert_eq!(request.header("user-agent"), Some(concat!("ncp-envelope/", env!("CARGO_PKG_VERSION"))));
+        assert_eq!(
+            request.header("user-agent"),
+            Some(concat!("ncp-envelope/", env!("CARGO_PKG_VERSION")))
+        );
         assert_eq!(request.body, json!({ "plaintext": STANDARD.encode(PLAINTEXT) }).to_string());
     }
     let names = |request: &Request| {
-        let names = request.headers.iter().map(|(name, _)| name.as_str()).filter(|name| name.starts_with("x-ncp-"));
+        let names = request
+            .headers
+            .iter()
+            .map(|(name, _)| name.as_str())
+            .filter(|name| name.starts_with("x-ncp-"));
         let mut names: Vec<String> = names.map(str::to_owned).collect();
         names.sort();
         names.join(" ")
     };
-    assert_eq!(names(&requests[0]), "x-ncp-apigw-api-key x-ncp-apigw-signature-v1 x-ncp-apigw-timestamp x-ncp-iam-access-key");
-    assert_eq!(names(&requests[1]), "x-ncp-apigw-signature-v2 x-ncp-apigw-timestamp x-ncp-iam-access-key");
+    assert_eq!(
+        names(&requests[0]),
+        "x-ncp-apigw-api-key x-ncp-apigw-signature-v1 x-ncp-apigw-timestamp x-ncp-iam-access-key"
+    );
+    assert_eq!(
+        names(&requests[1]),
+        "x-ncp-apigw-signature-v2 x-ncp-apigw-timestamp x-ncp-iam-access-key"
+    );
     assert_eq!(names(&requests[2]), names(&requests[1]));
     assert_eq!(names(&requests[3]), "x-ncp-ocapi-token");
     assert_eq!(requests[0].header("x-ncp-apigw-api-key"), Some(GATEWAY_KEY));
-    assert_eq!(requests[0].header("x-ncp-apigw-signature-v1"), Some(signature(1, &requests[0]).as_str()));
+    assert_eq!(
+        requests[0].header("x-ncp-apigw-signature-v1"),
+        Some(signature(1, &requests[0]).as_str())
+    );
     for request in &requests[1..3] {
         assert_eq!(request.header("x-ncp-iam-access-key"), Some(ACCESS_KEY));
-        assert_eq!(request.header("x-ncp-apigw-signature-v2"), Some(signature(2, request).as_str()));
+        assert_eq!(
+            request.header("x-ncp-apigw-signature-v2"),
+            Some(signature(2, request).as_str())
+        );
     }
     assert_eq!(requests[3].header("x-ncp-ocapi-token"), Some(TOKEN));
 }
@@ -117,9 +149,13 @@ async fn the_four_ways_to_authenticate() {
 async fn calls_carry_one_value_or_several() {
     let server = Server::start(|request, _| match request.path.rsplit('/').next() {
         Some("encrypt") => success(json!({ "ciphertext": ["a", "b"] })),
-        Some("decrypt") if request.body.contains('[') => success(json!({ "plaintextList": ["YQ==", "Yg=="] })),
+        Some("decrypt") if request.body.contains('[') => {
+            success(json!({ "plaintextList": ["YQ==", "Yg=="] }))
+        }
         Some("decrypt") => success(json!({ "plaintext": ["YQ=="] })),
-        Some("re-encrypt") if request.body.contains('[') => success(json!({ "newCiphertext": ["c", "d"] })),
+        Some("re-encrypt") if request.body.contains('[') => {
+            success(json!({ "newCiphertext": ["c", "d"] }))
+        }
         _ => success(json!({ "newCiphertext": "c" })),
     })
     .await;
@@ -142,7 +178,8 @@ async fn calls_carry_one_value_or_several() {
     );
     key_of(account(&server).api(Api::V1)).re_encrypt("a").await.unwrap();
     key_of(account(&server).re_encrypt_action("reencrypt")).re_encrypt("a").await.unwrap();
-    let paths: Vec<String> = server.requests().into_iter().skip(5).map(|request| request.path).collect();
+    let paths: Vec<String> =
+        server.requests().into_iter().skip(5).map(|request| request.path).collect();
     assert_eq!(paths, ["/keys/v2/tag/reencrypt", "/kms/v1/keys/tag/reencrypt"]);
 }
 
@@ -172,7 +209,11 @@ async fn what_cannot_be_a_call_is_not_made() {
 #[tokio::test]
 async fn every_attempt_is_signed_anew() {
     let server = Server::start(|_, index| match index {
-        0 => Reply::json(503, &json!({ "error": { "errorCode": "500", "message": "Endpoint Error" } })).after(Duration::from_millis(20)),
+        0 => Reply::json(
+            503,
+            &json!({ "error": { "errorCode": "500", "message": "Endpoint Error" } }),
+        )
+        .after(Duration::from_millis(20)),
         1 => Reply::hang_up().after(Duration::from_millis(20)),
         _ => encrypted(),
     })
@@ -181,24 +222,53 @@ async fn every_attempt_is_signed_anew() {
     let requests = server.requests();
     assert_eq!(requests.len(), 3);
     for request in &requests {
-        assert_eq!(request.header("x-ncp-apigw-signature-v2"), Some(signature(2, request).as_str()));
+        assert_eq!(
+            request.header("x-ncp-apigw-signature-v2"),
+            Some(signature(2, request).as_str())
+        );
         assert_eq!(request.body, requests[0].body);
     }
-    let times: Vec<u64> = requests.iter().map(|request| request.header("x-ncp-apigw-timestamp").unwrap().parse().unwrap()).collect();
+    let times: Vec<u64> = requests
+        .iter()
+        .map(|request| request.header("x-ncp-apigw-timestamp").unwrap().parse().unwrap())
+        .collect();
     assert!(times[0] < times[1] && times[1] < times[2], "{times:?}");
 }
 
 #[tokio::test]
 async fn failures_that_last_are_not_repeated_and_others_end() {
     for (reply, want, attempts) in [
-        (Reply::json(404, &json!({ "code": "NOT_FOUND", "msg": "Not found" })), ErrorKind::KeyUnusable, 1),
+        (
+            Reply::json(404, &json!({ "code": "NOT_FOUND", "msg": "Not found" })),
+            ErrorKind::KeyUnusable,
+            1,
+        ),
         (Reply::json(401, &json!({ "error": { "errorCode": 210 } })), ErrorKind::AccessDenied, 1),
-        (Reply::json(401, &json!({ "code": "UNAUTHORIZED", "msg": "Unauthorized" })), ErrorKind::Credentials, 1),
-        (Reply::json(200, &json!({ "code": "INVALID_STATUS", "msg": "Invalid status" })), ErrorKind::KeyUnusable, 1),
+        (
+            Reply::json(401, &json!({ "code": "UNAUTHORIZED", "msg": "Unauthorized" })),
+            ErrorKind::Credentials,
+            1,
+        ),
+        (
+            Reply::json(200, &json!({ "code": "INVALID_STATUS", "msg": "Invalid status" })),
+            ErrorKind::KeyUnusable,
+            1,
+        ),
         (Reply::new(413, "text/html", "<html>"), ErrorKind::LimitExceeded, 1),
-        (Reply::json(429, &json!({ "error": { "errorCode": "400", "message": "Quota Exceeded" } })), ErrorKind::Throttled, 3),
+        (
+            Reply::json(
+                429,
+                &json!({ "error": { "errorCode": "400", "message": "Quota Exceeded" } }),
+            ),
+            ErrorKind::Throttled,
+            3,
+        ),
         (Reply::new(502, "text/html", "<html>"), ErrorKind::Unavailable, 3),
-        (Reply::json(200, &json!({ "code": "INTERNAL_SERVER_ERROR", "msg": "x" })), ErrorKind::Unavailable, 3),
+        (
+            Reply::json(200, &json!({ "code": "INTERNAL_SERVER_ERROR", "msg": "x" })),
+            ErrorKind::Unavailable,
+            3,
+        ),
         (Reply::hang_up(), ErrorKind::Unavailable, 3),
         (Reply::new(501, "text/plain", ""), ErrorKind::Unavailable, 1),
         (Reply::new(200, "text/html", "<html>CANARY</html>"), ErrorKind::Unavailable, 1),
@@ -234,13 +304,22 @@ async fn errors_say_what_the_service_said_but_never_a_secret() {
     );
     let error = key_of(account(&server)).decrypt("ncpkms:v1:CANARYCANARY").await.unwrap_err();
     assert_eq!(kind(&error), ErrorKind::InvalidInput);
-    assert!(error.to_string().ends_with("the ciphertext may be changed, or not be one of this key"), "{error}");
+    assert!(
+        error.to_string().ends_with("the ciphertext may be changed, or not be one of this key"),
+        "{error}"
+    );
 
-    let server = Server::start(|_, _| Reply::json(403, &json!({ "code": TOKEN, "message": format!("{TOKEN}{REFRESH}") }))).await;
+    let server = Server::start(|_, _| {
+        Reply::json(403, &json!({ "code": TOKEN, "message": format!("{TOKEN}{REFRESH}") }))
+    })
+    .await;
     let key = with_token(&server, Some(REFRESH));
     let error = key.encrypt(PLAINTEXT).await.unwrap_err();
     assert_eq!(kind(&error), ErrorKind::AccessDenied);
-    assert!(error.to_string().ends_with("http 403, code [redacted]: [redacted][redacted]"), "{error}");
+    assert!(
+        error.to_string().ends_with("http 403, code [redacted]: [redacted][redacted]"),
+        "{error}"
+    );
     assert!(!format!("{key:?} {:?}", key.client()).contains("CANARY"));
 }
 
@@ -250,7 +329,10 @@ async fn redirects_are_not_followed() {
     let location = format!("{}/kms/v1/keys/tag/encrypt?CANARY", target.url());
     for status in [301, 302, 303, 307, 308] {
         let location = location.clone();
-        let server = Server::start(move |_, _| Reply::new(status, "text/html", "").header("Location", &location)).await;
+        let server = Server::start(move |_, _| {
+            Reply::new(status, "text/html", "").header("Location", &location)
+        })
+        .await;
         let error = key_of(account(&server)).encrypt(PLAINTEXT).await.unwrap_err();
         assert_eq!(kind(&error), ErrorKind::Unavailable);
         assert!(error.to_string().contains("redirects are not followed"), "{error}");
@@ -272,15 +354,23 @@ async fn long_answers_are_not_read_to_their_end() {
 
 #[tokio::test]
 async fn slow_answers_end_with_the_attempt_and_the_call() {
-    let server = Server::start(|_, index| if index == 0 { encrypted().after(Duration::from_secs(60)) } else { encrypted() }).await;
+    let server = Server::start(|_, index| {
+        if index == 0 { encrypted().after(Duration::from_secs(60)) } else { encrypted() }
+    })
+    .await;
     let quick = account(&server).attempt_timeout(Duration::from_secs(1));
     key_of(quick).encrypt(PLAINTEXT).await.unwrap();
     assert!(server.requests().len() >= 2);
 
-    for reply in [encrypted().after(Duration::from_secs(60)), Reply::stalled(200), Reply::stalled(500)] {
+    for reply in
+        [encrypted().after(Duration::from_secs(60)), Reply::stalled(200), Reply::stalled(500)]
+    {
         let server = Server::start(move |_, _| reply.clone()).await;
         let start = Instant::now();
-        let error = key_of(account(&server).call_timeout(Duration::from_millis(300))).encrypt(PLAINTEXT).await.unwrap_err();
+        let error = key_of(account(&server).call_timeout(Duration::from_millis(300)))
+            .encrypt(PLAINTEXT)
+            .await
+            .unwrap_err();
         assert_eq!(kind(&error), ErrorKind::Unavailable);
         assert!(error.to_string().contains("300ms"), "{error}");
         assert!(start.elapsed() < Duration::from_secs(10));
@@ -298,19 +388,30 @@ async fn localhost_is_this_machine_and_nobody_listening_is_unavailable() {
     let url = format!("http://localhost:{}", listener.local_addr().unwrap().port());
     drop(listener);
     let credentials = Credentials::account(ACCESS_KEY, SECRET_KEY).unwrap();
-    let error = key_of(Client::builder().endpoint(Endpoint::Custom(url)).credentials(credentials)).encrypt(PLAINTEXT).await.unwrap_err();
+    let error = key_of(Client::builder().endpoint(Endpoint::Custom(url)).credentials(credentials))
+        .encrypt(PLAINTEXT)
+        .await
+        .unwrap_err();
     assert_eq!(kind(&error), ErrorKind::Unavailable);
     assert!(error.to_string().contains("cannot connect"), "{error}");
 }
 
 #[tokio::test]
 async fn retry_after_is_waited_for_within_the_calls_time() {
-    let throttled = || Reply::json(429, &json!({ "error": { "errorCode": "410", "message": "Throttle Limited" } }));
-    let server = Server::start(move |_, index| if index == 0 { throttled().header("Retry-After", "1") } else { encrypted() }).await;
+    let throttled = || {
+        Reply::json(429, &json!({ "error": { "errorCode": "410", "message": "Throttle Limited" } }))
+    };
+    let server = Server::start(move |_, index| {
+        if index == 0 { throttled().header("Retry-After", "1") } else { encrypted() }
+    })
+    .await;
     let key = key_of(account(&server));
     key.encrypt(PLAINTEXT).await.unwrap();
-    let times: Vec<u64> =
-        server.requests().iter().map(|request| request.header("x-ncp-apigw-timestamp").unwrap().parse().unwrap()).collect();
+    let times: Vec<u64> = server
+        .requests()
+        .iter()
+        .map(|request| request.header("x-ncp-apigw-timestamp").unwrap().parse().unwrap())
+        .collect();
     assert!(times[1] - times[0] >= 1_000, "{times:?}");
 
     let server = Server::start(move |_, _| throttled().header("Retry-After", "3600")).await;
@@ -328,7 +429,11 @@ fn token_service(request: &Request, good: &'static str) -> Reply {
         assert_eq!((token, request.body.as_str()), (REFRESH, "{}"));
         return success(json!({ "accessToken": good })).after(Duration::from_millis(50));
     }
-    if token == good { encrypted() } else { Reply::json(401, &json!({ "code": "UNAUTHORIZED", "msg": "Unauthorized" })) }
+    if token == good {
+        encrypted()
+    } else {
+        Reply::json(401, &json!({ "code": "UNAUTHORIZED", "msg": "Unauthorized" }))
+    }
 }
 
 fn refreshes(server: &Server) -> usize {
@@ -359,7 +464,10 @@ async fn twenty_refused_callers_share_one_refresh() {
 async fn tokens_that_stay_refused_are_credentials_errors() {
     // No refresh token: one request.
     let server = Server::start(|request, _| token_service(request, "other")).await;
-    assert_eq!(kind(&with_token(&server, None).encrypt(PLAINTEXT).await.unwrap_err()), ErrorKind::Credentials);
+    assert_eq!(
+        kind(&with_token(&server, None).encrypt(PLAINTEXT).await.unwrap_err()),
+        ErrorKind::Credentials
+    );
     assert_eq!(server.requests().len(), 1);
 
     // The new token is refused as well: no second refresh.
@@ -368,23 +476,34 @@ async fn tokens_that_stay_refused_are_credentials_errors() {
         false => Reply::new(401, "text/plain", ""),
     })
     .await;
-    assert_eq!(kind(&with_token(&server, Some(REFRESH)).encrypt(PLAINTEXT).await.unwrap_err()), ErrorKind::Credentials);
+    assert_eq!(
+        kind(&with_token(&server, Some(REFRESH)).encrypt(PLAINTEXT).await.unwrap_err()),
+        ErrorKind::Credentials
+    );
     assert_eq!((server.requests().len(), refreshes(&server)), (3, 1));
 
-    // The refresh token is refused, in whatever words; a failure that may have issued a token is not repeated.
+    // The refresh token is refused, in whatever words; a failure that may have issued a token is
+    // not repeated.
     for (reply, want) in [
-        (Reply::json(401, &json!({ "code": "UNAUTHORIZED", "msg": REFRESH })), ErrorKind::Credentials),
-        (Reply::json(404, &json!({ "code": "NOT_FOUND", "msg": "Not found" })), ErrorKind::Credentials),
+        (
+            Reply::json(401, &json!({ "code": "UNAUTHORIZED", "msg": REFRESH })),
+            ErrorKind::Credentials,
+        ),
+        (
+            Reply::json(404, &json!({ "code": "NOT_FOUND", "msg": "Not found" })),
+            ErrorKind::Credentials,
+        ),
         (Reply::new(503, "text/plain", ""), ErrorKind::Unavailable),
         (Reply::hang_up(), ErrorKind::Unavailable),
         (success(json!({})), ErrorKind::Internal),
         (success(json!({ "accessToken": "CANARY\n" })), ErrorKind::Credentials),
     ] {
-        let server = Server::start(move |request, _| match request.path.ends_with("/access-token") {
-            true => reply.clone(),
-            false => Reply::new(401, "text/plain", ""),
-        })
-        .await;
+        let server =
+            Server::start(move |request, _| match request.path.ends_with("/access-token") {
+                true => reply.clone(),
+                false => Reply::new(401, "text/plain", ""),
+            })
+            .await;
         let error = with_token(&server, Some(REFRESH)).encrypt(PLAINTEXT).await.unwrap_err();
         assert_eq!(kind(&error), want, "{error}");
         assert_eq!((server.requests().len(), refreshes(&server)), (2, 1), "{error}");
@@ -425,7 +544,9 @@ async fn a_key_wraps_any_number_of_keys_in_their_order() {
     };
     let same = |got: &[KeyPayload], want: &[KeyPayload]| {
         assert_eq!(got.len(), want.len());
-        assert!(got.iter().zip(want).all(|(got, want)| got.expose_secret() == want.expose_secret()));
+        assert!(
+            got.iter().zip(want).all(|(got, want)| got.expose_secret() == want.expose_secret())
+        );
     };
     let many = payloads(600);
     let wrapped = a.wrap_keys(&many).await.unwrap();
@@ -436,11 +557,15 @@ async fn a_key_wraps_any_number_of_keys_in_their_order() {
     // Two tags mixed: one call each, and everything back in its place.
     let few = payloads(6);
     let (under_a, under_b) = (a.wrap_keys(&few).await.unwrap(), b.wrap_keys(&few).await.unwrap());
-    let mixed: Vec<WrappedKey> = (0..6).map(|index| if index % 2 == 0 { under_a[index].clone() } else { under_b[index].clone() }).collect();
+    let mixed: Vec<WrappedKey> = (0..6)
+        .map(|index| if index % 2 == 0 { under_a[index].clone() } else { under_b[index].clone() })
+        .collect();
     let before = server.requests().len();
     same(&a.unwrap_keys(&mixed).await.unwrap(), &few);
     let rewrapped = a.rewrap_keys(&mixed).await.unwrap();
     assert_eq!(server.requests().len(), before + 4);
     assert_eq!(rewrapped, mixed);
-    assert!(a.wrap_keys(&[]).await.unwrap().is_empty() && a.unwrap_keys(&[]).await.unwrap().is_empty());
+    assert!(
+        a.wrap_keys(&[]).await.unwrap().is_empty() && a.unwrap_keys(&[]).await.unwrap().is_empty()
+    );
 }

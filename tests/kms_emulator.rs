@@ -11,7 +11,9 @@ use ncp_envelope::format::Header;
 use ncp_envelope::io::FileOptions;
 use ncp_envelope::kms::{Api, Client, Credentials, Endpoint, Key, SignatureVersion};
 use ncp_envelope::wrap::conformance;
-use ncp_envelope::{CacheLimits, DecryptPolicy, EncryptOptions, EncryptionContext, Envelope, ErrorKind, Result};
+use ncp_envelope::{
+    CacheLimits, DecryptPolicy, EncryptOptions, EncryptionContext, Envelope, ErrorKind, Result,
+};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -23,7 +25,8 @@ enum Row {
     Api2Token,
 }
 
-const ROWS: [Row; 4] = [Row::Api1SignatureV1, Row::Api1SignatureV2, Row::Api2Account, Row::Api2Token];
+const ROWS: [Row; 4] =
+    [Row::Api1SignatureV1, Row::Api1SignatureV2, Row::Api2Account, Row::Api2Token];
 const MINUTE: Duration = Duration::from_secs(60);
 
 impl Row {
@@ -37,12 +40,18 @@ impl Row {
             Self::Api1SignatureV2 => (Api::V1, SignatureVersion::V2),
             Self::Api2Account | Self::Api2Token => (Api::V2, SignatureVersion::V2),
         };
-        Client::builder().endpoint(Endpoint::Custom(url.to_owned())).api(api).signature(signature).credentials(credentials).build()
+        Client::builder()
+            .endpoint(Endpoint::Custom(url.to_owned()))
+            .api(api)
+            .signature(signature)
+            .credentials(credentials)
+            .build()
     }
 
     async fn credentials(self, emulator: &Emulator) -> Credentials {
         if self.is_account() {
-            let account = Credentials::account(emulator.access_key(), emulator.secret_key()).unwrap();
+            let account =
+                Credentials::account(emulator.access_key(), emulator.secret_key()).unwrap();
             account.with_api_gateway_key(emulator.apigw_api_key()).unwrap()
         } else {
             Credentials::token(emulator.access_token().await.unwrap(), None).unwrap()
@@ -50,7 +59,10 @@ impl Row {
     }
 
     async fn key(self, emulator: &Emulator) -> Key {
-        self.client(emulator.url(), self.credentials(emulator).await).unwrap().key(emulator.key_tag()).unwrap()
+        self.client(emulator.url(), self.credentials(emulator).await)
+            .unwrap()
+            .key(emulator.key_tag())
+            .unwrap()
     }
 }
 
@@ -58,7 +70,9 @@ impl Row {
 async fn every_row_conforms() {
     let emulator = Emulator::start().await.unwrap();
     for row in ROWS {
-        conformance::check(&row.key(&emulator).await).await.unwrap_or_else(|error| panic!("{row:?}: {error}"));
+        conformance::check(&row.key(&emulator).await)
+            .await
+            .unwrap_or_else(|error| panic!("{row:?}: {error}"));
     }
     assert!(emulator.requests().iter().any(|request| request.items == 256), "a batch is one call");
 }
@@ -72,7 +86,8 @@ async fn messages_and_files_round_trip_on_every_row() {
     std::fs::write(path("in"), sample(1_000_000)).unwrap();
     let mut messages = Vec::new();
     for row in ROWS {
-        let envelope = Envelope::builder(row.key(&emulator).await).scope("tenant-42").build().unwrap();
+        let envelope =
+            Envelope::builder(row.key(&emulator).await).scope("tenant-42").build().unwrap();
         let context = EncryptionContext::new().with("row", format!("{row:?}")).unwrap();
         let message = envelope.encrypt(b"small", &context).await.unwrap();
         let header = Header::decode(&message).unwrap();
@@ -84,20 +99,30 @@ async fn messages_and_files_round_trip_on_every_row() {
         let options = FileOptions::new().overwrite(true);
         let before = emulator.request_count();
         envelope.encrypt_file(path("in"), path("sealed"), &context, &options).await.unwrap();
-        envelope.decrypt_file(path("sealed"), path("out"), &DecryptPolicy::new(), &options).await.unwrap();
+        envelope
+            .decrypt_file(path("sealed"), path("out"), &DecryptPolicy::new(), &options)
+            .await
+            .unwrap();
         assert_eq!(emulator.request_count(), before + 2, "one call to write, one to read");
         assert_eq!(std::fs::read(path("in")).unwrap(), std::fs::read(path("out")).unwrap());
     }
     // What one row wrote every other reads, before and after the key was rotated.
     for rotated in [false, true] {
         for row in ROWS {
-            let envelope = Envelope::builder(row.key(&emulator).await).scope("tenant-42").build().unwrap();
+            let envelope =
+                Envelope::builder(row.key(&emulator).await).scope("tenant-42").build().unwrap();
             for message in &messages {
-                assert_eq!(*envelope.decrypt(message, &DecryptPolicy::new()).await.unwrap(), b"small");
+                assert_eq!(
+                    *envelope.decrypt(message, &DecryptPolicy::new()).await.unwrap(),
+                    b"small"
+                );
             }
             if rotated {
                 let message = envelope.encrypt(b"new", EncryptOptions::new()).await.unwrap();
-                assert_eq!(Header::decode(&message).unwrap().slots().slots()[0].key_version(), Some(2));
+                assert_eq!(
+                    Header::decode(&message).unwrap().slots().slots()[0].key_version(),
+                    Some(2)
+                );
             }
         }
         emulator.rotate_key(emulator.key_tag()).await.unwrap();
@@ -121,8 +146,15 @@ async fn a_wrong_secret_is_refused_on_every_row() {
         let key = row.client(emulator.url(), wrong).unwrap().key(emulator.key_tag()).unwrap();
         assert_eq!(key.encrypt(b"x").await.unwrap_err().kind(), ErrorKind::Credentials, "{row:?}");
     }
-    let wrong = Credentials::account(emulator.access_key(), emulator.secret_key()).unwrap().with_api_gateway_key("another").unwrap();
-    let key = Row::Api1SignatureV1.client(emulator.url(), wrong).unwrap().key(emulator.key_tag()).unwrap();
+    let wrong = Credentials::account(emulator.access_key(), emulator.secret_key())
+        .unwrap()
+        .with_api_gateway_key("another")
+        .unwrap();
+    let key = Row::Api1SignatureV1
+        .client(emulator.url(), wrong)
+        .unwrap()
+        .key(emulator.key_tag())
+        .unwrap();
     assert_eq!(key.encrypt(b"x").await.unwrap_err().kind(), ErrorKind::Credentials);
 }
 
@@ -132,17 +164,27 @@ async fn a_stale_timestamp_is_refused_on_every_signed_row() {
     let emulator = Emulator::builder().clock(clock.clone()).start().await.unwrap();
     type Turn = fn(&EmulatorClock, Duration);
     for row in ROWS.into_iter().filter(|row| row.is_account()) {
-        for (there, back) in
-            [(EmulatorClock::advance as Turn, EmulatorClock::rewind as Turn), (EmulatorClock::rewind, EmulatorClock::advance)]
-        {
+        for (there, back) in [
+            (EmulatorClock::advance as Turn, EmulatorClock::rewind as Turn),
+            (EmulatorClock::rewind, EmulatorClock::advance),
+        ] {
             // A new client each time: one that was refused once has learned the difference.
             for (minutes, statuses) in [(4, &[200][..]), (6, &[401, 200]), (24 * 60, &[401, 200])] {
                 there(&clock, minutes * MINUTE);
                 let before = emulator.request_count() as usize;
                 let key = row.key(&emulator).await;
                 key.encrypt(b"x").await.unwrap();
-                let seen = |from: usize| emulator.requests()[from..].iter().map(|request| request.status).collect::<Vec<_>>();
-                assert_eq!(seen(before), statuses, "{row:?}: {minutes} minutes cost one more request, signed by the service's clock");
+                let seen = |from: usize| {
+                    emulator.requests()[from..]
+                        .iter()
+                        .map(|request| request.status)
+                        .collect::<Vec<_>>()
+                };
+                assert_eq!(
+                    seen(before),
+                    statuses,
+                    "{row:?}: {minutes} minutes cost one more request, signed by the service's clock"
+                );
                 key.encrypt(b"x").await.unwrap();
                 assert_eq!(seen(before + statuses.len()), [200], "{row:?}: and only once");
                 back(&clock, minutes * MINUTE);
@@ -159,13 +201,18 @@ async fn meddler(upstream: String, from: String, to: String) -> String {
         while let Ok((mut near, _)) = listener.accept().await {
             let (upstream, from, to) = (upstream.clone(), from.clone(), to.clone());
             tokio::spawn(async move {
-                let mut far = tokio::net::TcpStream::connect(upstream.strip_prefix("http://").unwrap()).await.unwrap();
+                let mut far =
+                    tokio::net::TcpStream::connect(upstream.strip_prefix("http://").unwrap())
+                        .await
+                        .unwrap();
                 let mut head = vec![0; 64 * 1024];
                 let len = near.read(&mut head).await.unwrap();
                 let text = String::from_utf8_lossy(&head[..len]).into_owned();
                 let (line, rest) = text.split_once("\r\n").unwrap();
                 assert!(line.contains(&from), "{line}");
-                far.write_all(format!("{}\r\n{rest}", line.replace(&from, &to)).as_bytes()).await.unwrap();
+                far.write_all(format!("{}\r\n{rest}", line.replace(&from, &to)).as_bytes())
+                    .await
+                    .unwrap();
                 let _ = tokio::io::copy_bidirectional(&mut near, &mut far).await;
             });
         }
@@ -180,15 +227,28 @@ async fn an_altered_path_is_refused_on_every_row() {
     for row in ROWS {
         let credentials = row.credentials(&emulator).await;
         // Another key's tag: the account may use it, the signature is for the first one.
-        let url = meddler(emulator.url().to_owned(), emulator.key_tag().to_owned(), other.clone()).await;
+        let url =
+            meddler(emulator.url().to_owned(), emulator.key_tag().to_owned(), other.clone()).await;
         let key = row.client(&url, credentials.clone()).unwrap().key(emulator.key_tag()).unwrap();
         let kind = key.encrypt(b"x").await.unwrap_err().kind();
-        assert!(matches!(kind, ErrorKind::Credentials | ErrorKind::AccessDenied), "{row:?}: {kind:?}");
+        assert!(
+            matches!(kind, ErrorKind::Credentials | ErrorKind::AccessDenied),
+            "{row:?}: {kind:?}"
+        );
         if row.is_account() {
             // A query that was not signed.
-            let url = meddler(emulator.url().to_owned(), "/encrypt ".to_owned(), "/encrypt?a=b ".to_owned()).await;
+            let url = meddler(
+                emulator.url().to_owned(),
+                "/encrypt ".to_owned(),
+                "/encrypt?a=b ".to_owned(),
+            )
+            .await;
             let key = row.client(&url, credentials).unwrap().key(emulator.key_tag()).unwrap();
-            assert_eq!(key.encrypt(b"x").await.unwrap_err().kind(), ErrorKind::Credentials, "{row:?}");
+            assert_eq!(
+                key.encrypt(b"x").await.unwrap_err().kind(),
+                ErrorKind::Credentials,
+                "{row:?}"
+            );
         }
     }
 }
@@ -208,7 +268,9 @@ async fn an_expired_token_is_refused_and_renewed_once_where_it_can_be() {
 
     clock.advance(11 * MINUTE);
     assert_eq!(bare.encrypt(b"x").await.unwrap_err().kind(), ErrorKind::Credentials);
-    let renewals = |emulator: &Emulator| emulator.requests().iter().filter(|request| request.path.ends_with("/access-token")).count();
+    let renewals = |emulator: &Emulator| {
+        emulator.requests().iter().filter(|request| request.path.ends_with("/access-token")).count()
+    };
     assert_eq!(renewals(&emulator), 0);
     for _ in 0..3 {
         renewing.encrypt(b"x").await.unwrap();
@@ -226,7 +288,9 @@ async fn a_disabled_key_or_version_is_unusable_and_a_changed_wrapped_key_is_not_
     let emulator = Emulator::start().await.unwrap();
     let envelope = Envelope::builder(Row::Api2Account.key(&emulator).await).build().unwrap();
     let message = envelope.encrypt(b"x", EncryptOptions::new()).await.unwrap();
-    let kind = async |message: &[u8]| envelope.decrypt(message, &DecryptPolicy::new()).await.map(drop).unwrap_err().kind();
+    let kind = async |message: &[u8]| {
+        envelope.decrypt(message, &DecryptPolicy::new()).await.map(drop).unwrap_err().kind()
+    };
 
     emulator.rotate_key(emulator.key_tag()).await.unwrap();
     emulator.disable_key_version(emulator.key_tag(), 1).await.unwrap();
@@ -234,10 +298,14 @@ async fn a_disabled_key_or_version_is_unusable_and_a_changed_wrapped_key_is_not_
     emulator.enable_key_version(emulator.key_tag(), 1).await.unwrap();
     emulator.disable_key(emulator.key_tag()).await.unwrap();
     assert_eq!(kind(&message).await, ErrorKind::KeyUnusable);
-    assert_eq!(envelope.encrypt(b"x", EncryptOptions::new()).await.unwrap_err().kind(), ErrorKind::KeyUnusable);
+    assert_eq!(
+        envelope.encrypt(b"x", EncryptOptions::new()).await.unwrap_err().kind(),
+        ErrorKind::KeyUnusable
+    );
     emulator.enable_key(emulator.key_tag()).await.unwrap();
 
-    // The slot is outside of every value that comes from the data key, so only the service can tell.
+    // The slot is outside of every value that comes from the data key, so only the service can
+    // tell.
     let header = Header::decode(&message).unwrap();
     let slot = &header.slots().slots()[0];
     let mut wrapped = slot.as_bytes().to_vec();
@@ -252,13 +320,17 @@ async fn a_disabled_key_or_version_is_unusable_and_a_changed_wrapped_key_is_not_
 async fn a_cache_makes_one_call_for_many_readers() {
     let emulator = Emulator::start().await.unwrap();
     let limits = CacheLimits::new(Duration::from_secs(60));
-    let envelope = Envelope::builder(Row::Api2Account.key(&emulator).await).cache(limits).build().unwrap();
-    let message = std::sync::Arc::new(envelope.encrypt(b"shared", EncryptOptions::new()).await.unwrap());
+    let envelope =
+        Envelope::builder(Row::Api2Account.key(&emulator).await).cache(limits).build().unwrap();
+    let message =
+        std::sync::Arc::new(envelope.encrypt(b"shared", EncryptOptions::new()).await.unwrap());
     let before = emulator.request_count();
     let readers: Vec<_> = (0..100)
         .map(|_| {
             let (envelope, message) = (envelope.clone(), message.clone());
-            tokio::spawn(async move { envelope.decrypt(&message, &DecryptPolicy::new()).await.map(|plain| plain.len()) })
+            tokio::spawn(async move {
+                envelope.decrypt(&message, &DecryptPolicy::new()).await.map(|plain| plain.len())
+            })
         })
         .collect();
     for reader in readers {
@@ -276,7 +348,10 @@ async fn keys_survive_a_restart() {
     let message = envelope.encrypt(b"x", EncryptOptions::new()).await.unwrap();
     first.rotate_key(first.key_tag()).await.unwrap();
     first.shutdown().await;
-    assert_eq!(envelope.decrypt(&message, &DecryptPolicy::new()).await.map(drop).unwrap_err().kind(), ErrorKind::Unavailable);
+    assert_eq!(
+        envelope.decrypt(&message, &DecryptPolicy::new()).await.map(drop).unwrap_err().kind(),
+        ErrorKind::Unavailable
+    );
 
     let second = Emulator::builder().state_dir(&state).start().await.unwrap();
     let envelope = Envelope::builder(Row::Api2Account.key(&second).await).build().unwrap();

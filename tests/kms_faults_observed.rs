@@ -29,7 +29,10 @@ fn encrypted() -> Reply {
 }
 
 fn unauthorized() -> Reply {
-    Reply::json(401, &json!({ "error": { "errorCode": "200", "message": "Authentication Failed" } }))
+    Reply::json(
+        401,
+        &json!({ "error": { "errorCode": "200", "message": "Authentication Failed" } }),
+    )
 }
 
 fn account(url: impl Into<String>) -> ClientBuilder {
@@ -89,8 +92,12 @@ impl Subscriber for Listener {
 async fn calls_are_told_without_secrets() {
     let listener = Listener::default();
     let _guard = tracing::subscriber::set_default(listener.clone());
-    let echo = |request: &Request| Reply::json(503, &json!({ "code": "X", "msg": format!("CANARY {}", request.body) }));
-    let server = Server::start(move |request, index| if index == 0 { echo(request) } else { encrypted() }).await;
+    let echo = |request: &Request| {
+        Reply::json(503, &json!({ "code": "X", "msg": format!("CANARY {}", request.body) }))
+    };
+    let server =
+        Server::start(move |request, index| if index == 0 { echo(request) } else { encrypted() })
+            .await;
     key_of(account(server.url())).encrypt(b"CANARYplaintext").await.unwrap();
 
     let server = Server::start(|request, _| match request.path.ends_with("/access-token") {
@@ -100,7 +107,10 @@ async fn calls_are_told_without_secrets() {
     })
     .await;
     let credentials = Credentials::token("CANARYold", Some(REFRESH.into())).unwrap();
-    key_of(account(server.url()).credentials(credentials)).encrypt(b"CANARYplaintext").await.unwrap();
+    key_of(account(server.url()).credentials(credentials))
+        .encrypt(b"CANARYplaintext")
+        .await
+        .unwrap();
 
     let server = Server::start(|_, _| Reply::hang_up()).await;
     let key = key_of(account(server.url()));
@@ -120,5 +130,8 @@ async fn calls_are_told_without_secrets() {
     ] {
         assert!(told.contains(want), "{want}: {told}");
     }
-    assert!(!told.contains("CANARY") && !told.contains("Q0FOQVJZ") && !told.contains("ncpkms:"), "{told}");
+    assert!(
+        !told.contains("CANARY") && !told.contains("Q0FOQVJZ") && !told.contains("ncpkms:"),
+        "{told}"
+    );
 }

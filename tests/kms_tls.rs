@@ -21,7 +21,10 @@ fn account(emulator: &Emulator) -> Credentials {
 }
 
 fn builder(emulator: &Emulator, url: &str) -> ClientBuilder {
-    Client::builder().endpoint(Endpoint::Custom(url.to_owned())).credentials(account(emulator)).max_attempts(1)
+    Client::builder()
+        .endpoint(Endpoint::Custom(url.to_owned()))
+        .credentials(account(emulator))
+        .max_attempts(1)
 }
 
 /// One that trusts `trusted`.
@@ -44,13 +47,21 @@ async fn refusal(key: &Key) -> Error {
 async fn every_row_conforms_over_tls() {
     let emulator = start().await;
     assert!(emulator.url().starts_with("https://127.0.0.1:"), "{}", emulator.url());
-    let rows = [(Api::V1, SignatureVersion::V1), (Api::V1, SignatureVersion::V2), (Api::V2, SignatureVersion::V2)];
+    let rows = [
+        (Api::V1, SignatureVersion::V1),
+        (Api::V1, SignatureVersion::V2),
+        (Api::V2, SignatureVersion::V2),
+    ];
     for (api, signature) in rows {
         let key = key(trusting(&emulator, &emulator).api(api).signature(signature), &emulator);
-        conformance::check(&key).await.unwrap_or_else(|error| panic!("{api:?}, {signature:?}: {error}"));
+        conformance::check(&key)
+            .await
+            .unwrap_or_else(|error| panic!("{api:?}, {signature:?}: {error}"));
     }
     let token = Credentials::token(emulator.access_token().await.unwrap(), None).unwrap();
-    conformance::check(&key(trusting(&emulator, &emulator).credentials(token), &emulator)).await.unwrap();
+    conformance::check(&key(trusting(&emulator, &emulator).credentials(token), &emulator))
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
@@ -63,7 +74,10 @@ async fn the_certificate_is_for_this_machines_names_and_goes_with_the_connection
     let pem = connection.certificate_pem.unwrap();
     assert!(pem.starts_with("-----BEGIN CERTIFICATE-----\n") && !pem.contains("PRIVATE"));
     let by_name = emulator.url().replace("127.0.0.1", "localhost");
-    key(builder(&emulator, &by_name).root_certificate(&pem), &emulator).encrypt(b"x").await.unwrap();
+    key(builder(&emulator, &by_name).root_certificate(&pem), &emulator)
+        .encrypt(b"x")
+        .await
+        .unwrap();
 
     let plain = Emulator::start().await.unwrap();
     assert!(plain.certificate_pem().is_none() && plain.url().starts_with("http://"));
@@ -72,7 +86,10 @@ async fn the_certificate_is_for_this_machines_names_and_goes_with_the_connection
     // Of several certificates each is trusted, whether they come in one text or one by one.
     let other = start().await;
     let both = format!("{}{pem}", other.certificate_pem().unwrap());
-    key(builder(&emulator, emulator.url()).root_certificate(both), &emulator).encrypt(b"x").await.unwrap();
+    key(builder(&emulator, emulator.url()).root_certificate(both), &emulator)
+        .encrypt(b"x")
+        .await
+        .unwrap();
     key(trusting(&emulator, &other).root_certificate(&pem), &emulator).encrypt(b"x").await.unwrap();
 }
 
@@ -81,7 +98,12 @@ async fn whoever_does_not_trust_the_certificate_sends_nothing() {
     let (emulator, other) = (start().await, start().await);
     for builder in [builder(&emulator, emulator.url()), trusting(&emulator, &other)] {
         let error = refusal(&key(builder, &emulator)).await;
-        assert!(error.to_string().contains("cannot connect to the key service: invalid peer certificate"), "{error}");
+        assert!(
+            error
+                .to_string()
+                .contains("cannot connect to the key service: invalid peer certificate"),
+            "{error}"
+        );
     }
     assert_eq!(emulator.request_count(), 0);
 }
@@ -133,7 +155,8 @@ async fn faults_below_http_are_the_same_with_tls() {
     for kind in [FaultKind::SlowHeader(pause), FaultKind::SlowBody(pause)] {
         tls.inject(Fault::new(kind.clone()).once()).await.unwrap();
         let key = key(trusting(&tls, &tls), &tls);
-        let ciphertext = key.encrypt(b"x").await.unwrap_or_else(|error| panic!("{kind:?}: {error}"));
+        let ciphertext =
+            key.encrypt(b"x").await.unwrap_or_else(|error| panic!("{kind:?}: {error}"));
         assert_eq!(key.decrypt(&ciphertext).await.unwrap().expose_secret(), b"x");
     }
     for kind in [
@@ -146,7 +169,9 @@ async fn faults_below_http_are_the_same_with_tls() {
         FaultKind::NotJson,
     ] {
         let mut ends = Vec::new();
-        for (emulator, builder) in [(&plain, builder(&plain, plain.url())), (&tls, trusting(&tls, &tls))] {
+        for (emulator, builder) in
+            [(&plain, builder(&plain, plain.url())), (&tls, trusting(&tls, &tls))]
+        {
             let key = key(builder.attempt_timeout(Duration::from_millis(500)), emulator);
             // On a connection that has been used.
             key.encrypt(b"x").await.unwrap();

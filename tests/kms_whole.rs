@@ -1,4 +1,5 @@
-//! Every call of the service by the client against the emulator, over loopback HTTP. The table of `docs/emulator.md` names these tests.
+//! Every call of the service by the client against the emulator, over loopback HTTP. The table of
+//! `docs/emulator.md` names these tests.
 
 #![cfg(all(feature = "kms", feature = "emulator", feature = "tokio"))]
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
@@ -6,9 +7,9 @@
 use ncp_envelope::ErrorKind;
 use ncp_envelope::emulator::{AuthRow, Emulator, EmulatorClock, KeyKind};
 use ncp_envelope::kms::{
-    ActivityQuery, Api, Client, ClientBuilder, CreateKey, Credentials, CustomKeyBits, Endpoint, GeneratorStatus, Key, KeyStatus, KeyType,
-    Protection, RateLimit, RequestType, SignatureVersion, Timestamp, TokenClaims, TokenHours, TokenKind, TokenLifetimes, VersionStatus,
-    key_version,
+    ActivityQuery, Api, Client, ClientBuilder, CreateKey, Credentials, CustomKeyBits, Endpoint,
+    GeneratorStatus, Key, KeyStatus, KeyType, Protection, RateLimit, RequestType, SignatureVersion,
+    Timestamp, TokenClaims, TokenHours, TokenKind, TokenLifetimes, VersionStatus, key_version,
 };
 use secrecy::{ExposeSecret as _, SecretString};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -27,7 +28,8 @@ enum Row {
     Api2Token,
 }
 
-const ROWS: [Row; 4] = [Row::Api1SignatureV1, Row::Api1SignatureV2, Row::Api2Account, Row::Api2Token];
+const ROWS: [Row; 4] =
+    [Row::Api1SignatureV1, Row::Api1SignatureV2, Row::Api2Account, Row::Api2Token];
 
 impl Row {
     /// A client of this row with default settings. A token serves the key `tag` alone.
@@ -41,10 +43,15 @@ impl Row {
             let tokens = emulator.issue_tokens(tag, HOUR, HOUR).await.unwrap();
             Credentials::token(tokens.access_token(), None).unwrap()
         } else {
-            let account = Credentials::account(emulator.access_key(), emulator.secret_key()).unwrap();
+            let account =
+                Credentials::account(emulator.access_key(), emulator.secret_key()).unwrap();
             account.with_api_gateway_key(emulator.apigw_api_key()).unwrap()
         };
-        Client::builder().endpoint(Endpoint::Custom(emulator.url().to_owned())).api(api).signature(signature).credentials(credentials)
+        Client::builder()
+            .endpoint(Endpoint::Custom(emulator.url().to_owned()))
+            .api(api)
+            .signature(signature)
+            .credentials(credentials)
     }
 
     async fn key(self, emulator: &Emulator, tag: &str) -> Key {
@@ -74,7 +81,10 @@ fn met(emulator: &Emulator, row: Row, calls: &[&str]) {
     let requests = emulator.requests();
     for call in calls {
         let fits = requests.iter().any(|request| {
-            request.action == Some(*call) && request.auth == row.recorded() && request.status == 200 && request.path.starts_with(row.path())
+            request.action == Some(*call)
+                && request.auth == row.recorded()
+                && request.status == 200
+                && request.path.starts_with(row.path())
         });
         assert!(fits, "{call} on {row:?}");
     }
@@ -100,19 +110,28 @@ async fn values_are_encrypted_on_every_row() {
     let aes = emulator.key_tag().to_owned();
     let rsa = emulator.create_key_of(KeyKind::Rsa2048, "rsa").await.unwrap();
     let largest = vec![7; 32_768];
-    for (tag, long, key_type) in [(&aes, &largest[..], KeyType::Aes256), (&rsa, &largest[..190], KeyType::Rsa2048)] {
+    for (tag, long, key_type) in
+        [(&aes, &largest[..], KeyType::Aes256), (&rsa, &largest[..190], KeyType::Rsa2048)]
+    {
         let mut sealed = Vec::new();
         for row in ROWS {
             let key = row.key(&emulator, tag).await.with_type(key_type.clone());
             for plaintext in [&b""[..], b"one", long] {
                 let ciphertext = key.encrypt(plaintext).await.unwrap();
-                assert_eq!(key.decrypt(&ciphertext).await.unwrap().expose_secret(), plaintext, "{row:?}");
+                assert_eq!(
+                    key.decrypt(&ciphertext).await.unwrap().expose_secret(),
+                    plaintext,
+                    "{row:?}"
+                );
             }
             let texts = [&b"a"[..], b"", b"c"];
             let ciphertexts = key.encrypt_many(&texts).await.unwrap();
             assert_eq!(emulator.requests().last().unwrap().items, 3, "one call");
             let plaintexts = key.decrypt_many(&ciphertexts).await.unwrap();
-            assert!(plaintexts.iter().map(|plaintext| plaintext.expose_secret()).eq(texts), "{row:?}");
+            assert!(
+                plaintexts.iter().map(|plaintext| plaintext.expose_secret()).eq(texts),
+                "{row:?}"
+            );
             let error = key.encrypt(&vec![0; long.len() + 1]).await.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::LimitExceeded);
             sealed.push(ciphertexts);
@@ -123,7 +142,11 @@ async fn values_are_encrypted_on_every_row() {
             let key = row.key(&emulator, tag).await;
             for ciphertexts in &sealed {
                 let moved = key.re_encrypt(&ciphertexts[0]).await.unwrap();
-                assert_eq!((key_version(&ciphertexts[0]), key_version(&moved)), (Some(1), Some(2)), "{row:?}");
+                assert_eq!(
+                    (key_version(&ciphertexts[0]), key_version(&moved)),
+                    (Some(1), Some(2)),
+                    "{row:?}"
+                );
                 assert_eq!(key.decrypt(&moved).await.unwrap().expose_secret(), b"a");
             }
             let moved = key.re_encrypt_many(&sealed[0]).await.unwrap();
@@ -134,7 +157,14 @@ async fn values_are_encrypted_on_every_row() {
     }
     // Both spellings of the one path that the documents spell in two ways.
     for (row, other) in [(Row::Api1SignatureV2, "re-encrypt"), (Row::Api2Account, "reencrypt")] {
-        let key = row.builder(&emulator, &aes).await.re_encrypt_action(other).build().unwrap().key(&aes).unwrap();
+        let key = row
+            .builder(&emulator, &aes)
+            .await
+            .re_encrypt_action(other)
+            .build()
+            .unwrap()
+            .key(&aes)
+            .unwrap();
         key.re_encrypt(&key.encrypt(b"x").await.unwrap()).await.unwrap();
         assert!(emulator.requests().last().unwrap().path.ends_with(&format!("/{other}")));
     }
@@ -154,9 +184,16 @@ async fn custom_keys_are_made_on_every_row() {
                 let shown = key.create_custom_key_with_plaintext(bits).await.unwrap();
                 assert_eq!((hidden.key_version, shown.key_version), (Some(2), Some(2)), "{row:?}");
                 let opened = key.decrypt(&shown.ciphertext).await.unwrap();
-                assert_eq!(opened.expose_secret(), shown.plaintext.unwrap().expose_secret(), "{row:?}");
+                assert_eq!(
+                    opened.expose_secret(),
+                    shown.plaintext.unwrap().expose_secret(),
+                    "{row:?}"
+                );
                 assert_eq!(opened.expose_secret().len() * 8, usize::from(bits.bits()));
-                assert_ne!(key.decrypt(&hidden.ciphertext).await.unwrap().expose_secret(), opened.expose_secret());
+                assert_ne!(
+                    key.decrypt(&hidden.ciphertext).await.unwrap().expose_secret(),
+                    opened.expose_secret()
+                );
             }
             met(&emulator, row, &["create-custom-key"]);
         }
@@ -180,16 +217,34 @@ async fn convergent_keys_need_their_context_on_every_row() {
         let many = key.encrypt_many(&[&b"a@example.com"[..], b"b"]).await.unwrap();
         assert_eq!(many[0], ciphertext);
         assert_eq!(key.decrypt_many(&many).await.unwrap()[1].expose_secret(), b"b");
-        assert_eq!(key.re_encrypt(&ciphertext).await.unwrap(), ciphertext, "the version is the newest already");
+        assert_eq!(
+            key.re_encrypt(&ciphertext).await.unwrap(),
+            ciphertext,
+            "the version is the newest already"
+        );
         assert_eq!(key.re_encrypt_many(&many).await.unwrap(), many);
         let custom = key.create_custom_key_with_plaintext(CustomKeyBits::Bits256).await.unwrap();
-        assert_eq!(key.decrypt(&custom.ciphertext).await.unwrap().expose_secret(), custom.plaintext.unwrap().expose_secret());
+        assert_eq!(
+            key.decrypt(&custom.ciphertext).await.unwrap().expose_secret(),
+            custom.plaintext.unwrap().expose_secret()
+        );
         for wrong in [&bare, &longest] {
-            assert_eq!(wrong.decrypt(&ciphertext).await.unwrap_err().kind(), ErrorKind::InvalidInput, "{row:?}");
-            assert_eq!(wrong.re_encrypt(&ciphertext).await.unwrap_err().kind(), ErrorKind::InvalidInput, "{row:?}");
+            assert_eq!(
+                wrong.decrypt(&ciphertext).await.unwrap_err().kind(),
+                ErrorKind::InvalidInput,
+                "{row:?}"
+            );
+            assert_eq!(
+                wrong.re_encrypt(&ciphertext).await.unwrap_err().kind(),
+                ErrorKind::InvalidInput,
+                "{row:?}"
+            );
         }
         assert_eq!(bare.encrypt(b"x").await.unwrap_err().kind(), ErrorKind::InvalidInput);
-        assert_eq!(bare.create_custom_key(CustomKeyBits::Bits256).await.unwrap_err().kind(), ErrorKind::InvalidInput);
+        assert_eq!(
+            bare.create_custom_key(CustomKeyBits::Bits256).await.unwrap_err().kind(),
+            ErrorKind::InvalidInput
+        );
         met(&emulator, row, &["encrypt", "decrypt", "re-encrypt", "create-custom-key"]);
     }
 }
@@ -225,7 +280,11 @@ async fn signatures_are_made_and_verified_on_every_row() {
     }
     for row in ROWS {
         let key = row.key(&emulator, emulator.key_tag()).await;
-        assert_eq!(key.sign(b"x").await.unwrap_err().kind(), ErrorKind::InvalidInput, "an AES key does not sign");
+        assert_eq!(
+            key.sign(b"x").await.unwrap_err().kind(),
+            ErrorKind::InvalidInput,
+            "an AES key does not sign"
+        );
     }
 }
 
@@ -240,7 +299,8 @@ async fn public_keys_are_told_to_account_and_token() {
         let mut seen = None;
         for row in [Row::Api2Account, Row::Api2Token] {
             let key = row.key(&emulator, &tag).await;
-            let (newest, first) = (key.public_key(None).await.unwrap(), key.public_key(Some(1)).await.unwrap());
+            let (newest, first) =
+                (key.public_key(None).await.unwrap(), key.public_key(Some(1)).await.unwrap());
             assert!(newest.starts_with("-----BEGIN PUBLIC KEY-----\n"), "{newest}");
             assert_ne!(newest, first);
             assert_eq!(key.public_key(Some(3)).await.unwrap(), newest);
@@ -251,7 +311,11 @@ async fn public_keys_are_told_to_account_and_token() {
     }
     let before = emulator.request_count();
     let key = Row::Api1SignatureV2.key(&emulator, emulator.key_tag()).await;
-    assert_eq!(key.public_key(None).await.unwrap_err().kind(), ErrorKind::InvalidInput, "API 1.0 does not have it");
+    assert_eq!(
+        key.public_key(None).await.unwrap_err().kind(),
+        ErrorKind::InvalidInput,
+        "API 1.0 does not have it"
+    );
     assert_eq!(emulator.request_count(), before);
 }
 
@@ -262,7 +326,13 @@ fn lifetime(token: &SecretString) -> Option<u64> {
 
 fn token_key(url: &str, tag: &str, access: &SecretString, refresh: Option<&SecretString>) -> Key {
     let credentials = Credentials::token(access.clone(), refresh.cloned()).unwrap();
-    Client::builder().endpoint(Endpoint::Custom(url.to_owned())).credentials(credentials).build().unwrap().key(tag).unwrap()
+    Client::builder()
+        .endpoint(Endpoint::Custom(url.to_owned()))
+        .credentials(credentials)
+        .build()
+        .unwrap()
+        .key(tag)
+        .unwrap()
 }
 
 #[tokio::test]
@@ -277,12 +347,19 @@ async fn tokens_are_issued_renewed_and_validated() {
     };
 
     let usual = tokens.create_set(&TokenLifetimes::default()).await.unwrap();
-    assert_eq!((lifetime(&usual.access_token), lifetime(&usual.refresh_token)), (Some(72), Some(2_160)));
-    let lifetimes = TokenLifetimes { access: Some(TokenHours::Hours(1)), refresh: Some(TokenHours::Unlimited) };
+    assert_eq!(
+        (lifetime(&usual.access_token), lifetime(&usual.refresh_token)),
+        (Some(72), Some(2_160))
+    );
+    let lifetimes =
+        TokenLifetimes { access: Some(TokenHours::Hours(1)), refresh: Some(TokenHours::Unlimited) };
     let set = tokens.create_set(&lifetimes).await.unwrap();
     assert_eq!((lifetime(&set.access_token), lifetime(&set.refresh_token)), (Some(1), None));
     let claims = TokenClaims::peek(set.refresh_token.expose_secret());
-    assert_eq!((claims.kind, claims.key_tag.as_deref()), (Some(TokenKind::Refresh), Some(emulator.key_tag())));
+    assert_eq!(
+        (claims.kind, claims.key_tag.as_deref()),
+        (Some(TokenKind::Refresh), Some(emulator.key_tag()))
+    );
     works(&set.access_token).await.unwrap();
 
     let renewed = tokens.renew_set(&set.refresh_token, &lifetimes).await.unwrap();
@@ -292,7 +369,10 @@ async fn tokens_are_issued_renewed_and_validated() {
     let access = tokens.new_access_token(&renewed.refresh_token, longest).await.unwrap();
     assert_eq!(lifetime(&access), Some(17_520));
     works(&access).await.unwrap();
-    assert_eq!(lifetime(&tokens.new_access_token(&set.refresh_token, None).await.unwrap()), Some(72));
+    assert_eq!(
+        lifetime(&tokens.new_access_token(&set.refresh_token, None).await.unwrap()),
+        Some(72)
+    );
 
     // Each call takes its own kind of token.
     let refused = ErrorKind::Credentials;
@@ -309,16 +389,24 @@ async fn tokens_are_issued_renewed_and_validated() {
     assert!(tokens.validate(&set.refresh_token).await.unwrap());
     assert_eq!(works(&set.access_token).await.unwrap_err().kind(), refused);
     // A client with the refresh token helps itself.
-    let key = token_key(emulator.url(), emulator.key_tag(), &set.access_token, Some(&set.refresh_token));
+    let key =
+        token_key(emulator.url(), emulator.key_tag(), &set.access_token, Some(&set.refresh_token));
     key.encrypt(b"x").await.unwrap();
     assert_eq!(key.client().stats().refreshes, 1);
 
     managed(&emulator, &["create-token-set"]);
-    for (call, row) in
-        [("renew-token-set", AuthRow::RefreshToken), ("access-token", AuthRow::RefreshToken), ("validate-token", AuthRow::AnyToken)]
-    {
-        let fits = |request: &ncp_envelope::emulator::RecordedRequest| request.action == Some(call) && request.auth == row;
-        assert!(emulator.requests().iter().any(|request| fits(request) && request.status == 200), "{call}");
+    for (call, row) in [
+        ("renew-token-set", AuthRow::RefreshToken),
+        ("access-token", AuthRow::RefreshToken),
+        ("validate-token", AuthRow::AnyToken),
+    ] {
+        let fits = |request: &ncp_envelope::emulator::RecordedRequest| {
+            request.action == Some(call) && request.auth == row
+        };
+        assert!(
+            emulator.requests().iter().any(|request| fits(request) && request.status == 200),
+            "{call}"
+        );
     }
 }
 
@@ -345,7 +433,10 @@ async fn token_generators_come_and_go() {
     let second = tokens.generator().await.unwrap();
     assert_ne!(first.id.unwrap(), second.id.unwrap());
     assert!(!tokens.validate(&set.access_token).await.unwrap());
-    assert_eq!(tokens.new_access_token(&set.refresh_token, None).await.unwrap_err().kind(), ErrorKind::Credentials);
+    assert_eq!(
+        tokens.new_access_token(&set.refresh_token, None).await.unwrap_err().kind(),
+        ErrorKind::Credentials
+    );
     let set = tokens.create_set(&TokenLifetimes::default()).await.unwrap();
 
     tokens.disable_generator().await.unwrap();
@@ -355,7 +446,15 @@ async fn token_generators_come_and_go() {
     close(gone.disabled, SystemTime::now());
     unusable(tokens.replace_generator().await);
     unusable(tokens.disable_generator().await);
-    managed(&emulator, &["get-token-generator", "create-token-generator", "replace-token-generator", "delete-token-generator"]);
+    managed(
+        &emulator,
+        &[
+            "get-token-generator",
+            "create-token-generator",
+            "replace-token-generator",
+            "delete-token-generator",
+        ],
+    );
 }
 
 #[tokio::test]
@@ -364,32 +463,53 @@ async fn keys_are_created_described_and_listed_in_pages() {
     let client = Row::Api2Account.builder(&emulator, emulator.key_tag()).await.build().unwrap();
     let keys = client.keys();
     let wish = CreateKey::new("my-key_1", KeyType::Aes256);
-    let wish = wish.memo("주문").convergent(true).auto_rotation(Some(30)).protection(Protection::CommonHsm);
+    let wish = wish
+        .memo("주문")
+        .convergent(true)
+        .auto_rotation(Some(30))
+        .protection(Protection::CommonHsm);
     let created = keys.create(&wish).await.unwrap();
     let info = client.key(&created.tag).unwrap().admin().info().await.unwrap();
     assert_eq!(info, created);
     assert_eq!((info.name.as_deref(), info.memo.as_deref()), (Some("my-key_1"), Some("주문")));
-    assert_eq!((info.key_type, info.convergent, info.status), (Some(KeyType::Aes256), Some(true), Some(KeyStatus::Enabled)));
+    assert_eq!(
+        (info.key_type, info.convergent, info.status),
+        (Some(KeyType::Aes256), Some(true), Some(KeyStatus::Enabled))
+    );
     assert_eq!((info.auto_rotation, info.rotation_period_days), (Some(true), Some(30)));
     assert_eq!((info.protection, info.current_version), (Some(Protection::CommonHsm), Some(1)));
     assert_eq!(info.base_url.as_deref(), Some(emulator.url()));
-    assert_eq!(info.next_rotation.unwrap().millis(), info.registered.unwrap().millis() + 30 * DAY_MILLIS);
-    assert!(info.nrn.is_some() && info.id.is_some() && info.keystore_id.is_some() && info.destroyed.is_none());
+    assert_eq!(
+        info.next_rotation.unwrap().millis(),
+        info.registered.unwrap().millis() + 30 * DAY_MILLIS
+    );
+    assert!(
+        info.nrn.is_some()
+            && info.id.is_some()
+            && info.keystore_id.is_some()
+            && info.destroyed.is_none()
+    );
     for key_type in [KeyType::Rsa2048, KeyType::Ecdsa] {
-        let created = keys.create(&CreateKey::new(key_type.as_str(), key_type.clone())).await.unwrap();
+        let created =
+            keys.create(&CreateKey::new(key_type.as_str(), key_type.clone())).await.unwrap();
         assert_eq!((created.key_type, created.auto_rotation), (Some(key_type), Some(false)));
     }
     // A name that is taken is for the service to refuse, others are refused without it.
     assert_eq!(keys.create(&wish).await.unwrap_err().kind(), ErrorKind::InvalidInput);
     let before = emulator.request_count();
-    assert_eq!(keys.create(&CreateKey::new("1st", KeyType::Aes256)).await.unwrap_err().kind(), ErrorKind::InvalidInput);
+    assert_eq!(
+        keys.create(&CreateKey::new("1st", KeyType::Aes256)).await.unwrap_err().kind(),
+        ErrorKind::InvalidInput
+    );
     assert_eq!(emulator.request_count(), before);
 
     for index in 0..100 {
         emulator.create_key(&format!("key{index}")).await.unwrap();
     }
     let total = 104;
-    for (mut pages, counts) in [(keys.pages(), vec![100, 4]), (keys.pages_of(50).unwrap(), vec![50, 50, 4])] {
+    for (mut pages, counts) in
+        [(keys.pages(), vec![100, 4]), (keys.pages_of(50).unwrap(), vec![50, 50, 4])]
+    {
         let (mut seen, mut tags) = (Vec::new(), Vec::new());
         while let Some(page) = pages.next().await.unwrap() {
             assert_eq!((page.total, page.pages), (Some(total), u32::try_from(counts.len()).ok()));
@@ -464,7 +584,11 @@ async fn versions_come_and_go() {
     unusable(key.decrypt(&old).await);
     assert_eq!(admin.enable_version(1).await.unwrap().status, Some(KeyStatus::Enabled));
     assert_eq!(key.decrypt(&old).await.unwrap().expose_secret(), b"x");
-    assert_eq!(admin.disable_version(2).await.unwrap_err().kind(), ErrorKind::InvalidInput, "the newest stays enabled");
+    assert_eq!(
+        admin.disable_version(2).await.unwrap_err().kind(),
+        ErrorKind::InvalidInput,
+        "the newest stays enabled"
+    );
     unusable(admin.disable_version(3).await);
     managed(&emulator, &["rotate-key", "list-versions", "disable-version", "enable-version"]);
 }
@@ -496,7 +620,10 @@ async fn keys_rotate_by_themselves() {
     assert_eq!(key_version(&key.encrypt(b"x").await.unwrap()), Some(4));
     // By hand, the next one stays when it is.
     assert_eq!(admin.rotate().await.unwrap().version, Some(5));
-    assert_eq!(admin.info().await.unwrap().next_rotation, Some(Timestamp::from_millis(first + 3 * DAY_MILLIS)));
+    assert_eq!(
+        admin.info().await.unwrap().next_rotation,
+        Some(Timestamp::from_millis(first + 3 * DAY_MILLIS))
+    );
     assert_eq!(admin.disable_auto_rotation().await.unwrap().enabled, Some(false));
     let info = admin.info().await.unwrap();
     assert_eq!((info.auto_rotation, info.next_rotation), (Some(false), None));
@@ -537,7 +664,8 @@ async fn deletion_waits_72_hours_is_called_off_or_carried_out() {
     unusable(key.decrypt(&ciphertext).await);
     assert!(key.client().keys().page(1, 100).await.unwrap().items.is_empty());
 
-    let created = key.client().keys().create(&CreateKey::new("another", KeyType::Aes256)).await.unwrap();
+    let created =
+        key.client().keys().create(&CreateKey::new("another", KeyType::Aes256)).await.unwrap();
     let admin = key.client().key(&created.tag).unwrap().admin();
     admin.request_deletion().await.unwrap();
     admin.delete().await.unwrap();
@@ -545,7 +673,8 @@ async fn deletion_waits_72_hours_is_called_off_or_carried_out() {
     managed(&emulator, &["request-deletion", "cancel-deletion", "delete-key"]);
 }
 
-/// Passes connections on to `to`, which sees them come from `from`. Lives as long as the test's runtime.
+/// Passes connections on to `to`, which sees them come from `from`. Lives as long as the test's
+/// runtime.
 async fn relay(to: SocketAddr, from: Ipv4Addr) -> String {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -577,10 +706,17 @@ async fn an_access_list_judges_tokens_from_two_addresses() {
             let kinds = [
                 key.encrypt(b"x").await.map(drop),
                 key.tokens().new_access_token(&set.refresh_token, None).await.map(drop),
-                key.tokens().renew_set(&set.refresh_token, &TokenLifetimes::default()).await.map(drop),
+                key.tokens()
+                    .renew_set(&set.refresh_token, &TokenLifetimes::default())
+                    .await
+                    .map(drop),
             ];
             for result in kinds {
-                assert_eq!(result.map_err(|error| error.kind()), if allowed { Ok(()) } else { Err(ErrorKind::AccessDenied) }, "{from}");
+                assert_eq!(
+                    result.map_err(|error| error.kind()),
+                    if allowed { Ok(()) } else { Err(ErrorKind::AccessDenied) },
+                    "{from}"
+                );
             }
             assert_eq!(key.tokens().validate(&set.access_token).await.unwrap(), allowed);
             assert_eq!(emulator.requests().last().unwrap().peer, from);
@@ -618,8 +754,14 @@ async fn activities_and_the_last_use_are_told() {
     }
     assert_eq!(key.decrypt("ncpkms:v1:AAAA").await.unwrap_err().kind(), ErrorKind::InvalidInput);
     let last = admin.last_use().await.unwrap().unwrap();
-    assert_eq!((last.action.as_deref(), last.result.as_deref()), (Some("decrypt"), Some("INVALID_REQUEST")));
-    assert_eq!((last.request_type, last.requestor_ip.as_deref()), (Some(RequestType::Api), Some("127.0.0.1")));
+    assert_eq!(
+        (last.action.as_deref(), last.result.as_deref()),
+        (Some("decrypt"), Some("INVALID_REQUEST"))
+    );
+    assert_eq!(
+        (last.request_type, last.requestor_ip.as_deref()),
+        (Some(RequestType::Api), Some("127.0.0.1"))
+    );
     assert_eq!(last.key_tag.as_deref(), Some(emulator.key_tag()));
     assert!(last.timestamp.is_some() && last.requestor_id.is_some() && last.nrn.is_some());
 
@@ -638,15 +780,20 @@ async fn activities_and_the_last_use_are_told() {
     assert_eq!(actions.iter().filter(|action| *action == "decrypt").count(), 121);
     assert_eq!((actions[0].as_str(), actions[123].as_str()), ("getLastUseInfo", "getLastUseInfo"));
     let page = admin.activity_page(&query.clone().keyword("decrypt"), 7, 20).await.unwrap();
-    assert_eq!((page.items.len(), page.total, page.number, page.pages), (1, Some(121), Some(7), Some(7)));
+    assert_eq!(
+        (page.items.len(), page.total, page.number, page.pages),
+        (1, Some(121), Some(7), Some(7))
+    );
     let page = admin.activity_page(&query.keyword("INVALID_REQUEST"), 1, 20).await.unwrap();
     assert_eq!(page.items.len(), 1);
-    let earlier = ActivityQuery::new().from(SystemTime::now() - 2 * HOUR).to(SystemTime::now() - HOUR);
+    let earlier =
+        ActivityQuery::new().from(SystemTime::now() - 2 * HOUR).to(SystemTime::now() - HOUR);
     assert!(admin.activities(&earlier).next().await.unwrap().is_none());
     managed(&emulator, &["list-activities", "get-last-use"]);
 }
 
-/// Fifty callers want as much as they can get for three seconds; all that is set is where to call and as whom.
+/// Fifty callers want as much as they can get for three seconds; all that is set is where to call
+/// and as whom.
 async fn under_load(row: Row, keys: usize) {
     let emulator = Emulator::start().await.unwrap();
     let tag = emulator.key_tag().to_owned();
@@ -676,27 +823,42 @@ async fn under_load(row: Row, keys: usize) {
     }
     let took = begun.elapsed();
     let requests = emulator.requests();
-    assert!(requests.iter().all(|request| request.status == 200 && request.auth == row.recorded()), "{row:?}");
+    assert!(
+        requests.iter().all(|request| request.status == 200 && request.auth == row.recorded()),
+        "{row:?}"
+    );
     let stats = client.stats();
-    assert_eq!((requests.len() as u64, stats.throttled, stats.failed_calls, stats.retries), (calls, 0, 0, 0));
+    assert_eq!(
+        (requests.len() as u64, stats.throttled, stats.failed_calls, stats.retries),
+        (calls, 0, 0, 0)
+    );
     assert!(stats.queue_waits > 0, "{row:?}: it was the client that waited");
     assert!(calls > 300, "{row:?}: only {calls} calls in 3 s");
     // The emulator lets a burst of a whole second through; the client is to need none of it.
-    let rate = if matches!(row, Row::Api2Account | Row::Api2Token) { 300.0 * keys as f64 } else { 200.0 };
+    let rate =
+        if matches!(row, Row::Api2Account | Row::Api2Token) { 300.0 * keys as f64 } else { 200.0 };
     assert!(calls as f64 <= rate * took.as_secs_f64(), "{row:?}: {calls} calls in {took:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn default_clients_stay_under_the_default_throttle() {
-    for (row, keys) in
-        [(Row::Api2Account, 1), (Row::Api2Account, 2), (Row::Api2Token, 1), (Row::Api1SignatureV1, 1), (Row::Api1SignatureV2, 2)]
-    {
+    for (row, keys) in [
+        (Row::Api2Account, 1),
+        (Row::Api2Account, 2),
+        (Row::Api2Token, 1),
+        (Row::Api1SignatureV1, 1),
+        (Row::Api1SignatureV2, 2),
+    ] {
         under_load(row, keys).await;
     }
     // The throttle is there: whoever does not wait is refused.
     for row in [Row::Api2Account, Row::Api1SignatureV2] {
         let emulator = Emulator::start().await.unwrap();
-        let builder = row.builder(&emulator, emulator.key_tag()).await.rate_limit(RateLimit::Off).max_attempts(1);
+        let builder = row
+            .builder(&emulator, emulator.key_tag())
+            .await
+            .rate_limit(RateLimit::Off)
+            .max_attempts(1);
         let key = builder.build().unwrap().key(emulator.key_tag()).unwrap();
         let refused = async {
             let callers: Vec<_> = (0..50)
@@ -715,7 +877,9 @@ async fn default_clients_stay_under_the_default_throttle() {
                 assert_eq!(caller.await.unwrap(), ErrorKind::Throttled);
             }
         };
-        tokio::time::timeout(Duration::from_secs(30), refused).await.expect("more calls than the rate");
+        tokio::time::timeout(Duration::from_secs(30), refused)
+            .await
+            .expect("more calls than the rate");
         assert!(emulator.requests().iter().any(|request| request.status == 429));
     }
 }
@@ -741,16 +905,30 @@ async fn the_programs_emulator_takes_faults_latency_and_any_number_of_calls() {
     let place = tempfile::tempdir().unwrap();
     let start = |options: &[&str]| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ncp-envelope"));
-        command.args(["emulator", "--listen", "127.0.0.1:0", "--state"]).arg(place.path().join("state")).args(options);
-        let mut program = Program(command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap());
+        command
+            .args(["emulator", "--listen", "127.0.0.1:0", "--state"])
+            .arg(place.path().join("state"))
+            .args(options);
+        let mut program =
+            Program(command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap());
         let mut line = String::new();
         BufReader::new(program.0.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
         (program, line)
     };
-    let documented = ["url", "key_tag", "access_key", "secret_key", "apigw_api_key", "access_token", "refresh_token"];
+    let documented = [
+        "url",
+        "key_tag",
+        "access_key",
+        "secret_key",
+        "apigw_api_key",
+        "access_token",
+        "refresh_token",
+    ];
     let fields = |line: &str| {
         // The order is that of the line, which a map may not keep.
-        let found = line.split("\",\"").map(|part| part.trim_start_matches("{\"").split('"').next().unwrap().to_owned());
+        let found = line
+            .split("\",\"")
+            .map(|part| part.trim_start_matches("{\"").split('"').next().unwrap().to_owned());
         found.collect::<Vec<_>>()
     };
     let plain = start(&[]).1;
@@ -761,7 +939,10 @@ async fn the_programs_emulator_takes_faults_latency_and_any_number_of_calls() {
     let said: serde_json::Value = serde_json::from_str(&line).unwrap();
     let field = |name: &str| said[name].as_str().unwrap();
     let credentials = Credentials::account(field("access_key"), field("secret_key")).unwrap();
-    let client = Client::builder().endpoint(Endpoint::Custom(field("url").to_owned())).credentials(credentials).max_attempts(1);
+    let client = Client::builder()
+        .endpoint(Endpoint::Custom(field("url").to_owned()))
+        .credentials(credentials)
+        .max_attempts(1);
     let key = client.rate_limit(RateLimit::Off).build().unwrap().key(field("key_tag")).unwrap();
     let begun = std::time::Instant::now();
     key.encrypt(b"x").await.unwrap();
@@ -772,7 +953,11 @@ async fn the_programs_emulator_takes_faults_latency_and_any_number_of_calls() {
         assert_eq!(request.body(body).send().await.unwrap().status(), 200);
     };
     let url = |path: &str| format!("{}{path}", field("admin_url"));
-    call(admin.post(url("/faults")), r#"{"kind":"status","status":503,"action":"encrypt","times":1}"#).await;
+    call(
+        admin.post(url("/faults")),
+        r#"{"kind":"status","status":503,"action":"encrypt","times":1}"#,
+    )
+    .await;
     assert_eq!(key.encrypt(b"x").await.unwrap_err().kind(), ErrorKind::Unavailable);
     key.encrypt(b"x").await.unwrap();
 

@@ -9,11 +9,13 @@ mod common;
 
 use common::{KEK, KEY_ID, block_on, envelope, message_under, payload, sample, slots};
 use ncp_envelope::format::{
-    CHUNK_LEN, Decryptor, Encryptor, FIXED_LEN, Header, MAX_SLOTS, PREAMBLE_LEN, Profile, RangeDecryptor, SealedHeader, SlotTable, range,
+    CHUNK_LEN, Decryptor, Encryptor, FIXED_LEN, Header, MAX_SLOTS, PREAMBLE_LEN, Profile,
+    RangeDecryptor, SealedHeader, SlotTable, range,
 };
 use ncp_envelope::wrap::{MAX_WRAPPED_LEN, Provider, ZoneHint};
 use ncp_envelope::{
-    DataKey, DecryptPolicy, EncryptOptions, EncryptionContext, Envelope, ErrorKind, KeyId, LocalKeyWrapper, MAX_CONTEXT_PAIRS, WrappedKey,
+    DataKey, DecryptPolicy, EncryptOptions, EncryptionContext, Envelope, ErrorKind, KeyId,
+    LocalKeyWrapper, MAX_CONTEXT_PAIRS, WrappedKey,
 };
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
@@ -21,12 +23,18 @@ use proptest::sample::Index;
 use proptest::test_runner::{Config, RngSeed};
 
 fn cases(cases: u32) -> Config {
-    Config { cases, rng_seed: RngSeed::Fixed(0x4E43_5045), failure_persistence: None, ..Config::default() }
+    Config {
+        cases,
+        rng_seed: RngSeed::Fixed(0x4E43_5045),
+        failure_persistence: None,
+        ..Config::default()
+    }
 }
 
 /// Lengths of up to a few chunks, those around a chunk's end often.
 fn length() -> impl Strategy<Value = usize> {
-    let near_an_end = (0..4_usize, 0..5_usize).prop_map(|(chunks, off)| (chunks * CHUNK_LEN + off).saturating_sub(2));
+    let near_an_end = (0..4_usize, 0..5_usize)
+        .prop_map(|(chunks, off)| (chunks * CHUNK_LEN + off).saturating_sub(2));
     prop_oneof![2 => 0..100_usize, 3 => near_an_end, 3 => 0..70_000_usize]
 }
 
@@ -44,13 +52,20 @@ fn context() -> impl Strategy<Value = EncryptionContext> {
 }
 
 fn any_slots() -> impl Strategy<Value = SlotTable> {
-    let zones = [ZoneHint::None, ZoneHint::Global, ZoneHint::Kr, ZoneHint::Jp, ZoneHint::Gov, ZoneHint::Fin];
-    let slot = ("[!-~]{1,128}", any::<bool>(), 0..zones.len(), vec(any::<u8>(), 1..=MAX_WRAPPED_LEN)).prop_map(
-        move |(id, local, zone, wrapped)| {
-            let provider = if local { Provider::Local } else { Provider::NcpKms };
-            WrappedKey::new(KeyId::new(provider, zones[zone], id).unwrap(), wrapped).unwrap()
-        },
-    );
+    let zones = [
+        ZoneHint::None,
+        ZoneHint::Global,
+        ZoneHint::Kr,
+        ZoneHint::Jp,
+        ZoneHint::Gov,
+        ZoneHint::Fin,
+    ];
+    let slot =
+        ("[!-~]{1,128}", any::<bool>(), 0..zones.len(), vec(any::<u8>(), 1..=MAX_WRAPPED_LEN))
+            .prop_map(move |(id, local, zone, wrapped)| {
+                let provider = if local { Provider::Local } else { Provider::NcpKms };
+                WrappedKey::new(KeyId::new(provider, zones[zone], id).unwrap(), wrapped).unwrap()
+            });
     vec(slot, 1..=MAX_SLOTS).prop_map(|slots| SlotTable::new(slots).unwrap())
 }
 
@@ -78,7 +93,10 @@ fn push(
         let piece = &input[..input.len().min(pieces.next())];
         let mut buffer = vec![0xEE; buffers.next()];
         let progress = update(piece, &mut buffer);
-        assert!(buffer[progress.written..].iter().all(|byte| *byte == 0xEE), "more was written than was said");
+        assert!(
+            buffer[progress.written..].iter().all(|byte| *byte == 0xEE),
+            "more was written than was said"
+        );
         out.extend_from_slice(&buffer[..progress.written]);
         input = &input[progress.consumed..];
     }
@@ -88,7 +106,8 @@ fn push(
 /// What a message consists of, taken apart again.
 fn open(message: &[u8], key: &DataKey, aad: &[u8], pieces: &[usize], buffers: &[usize]) -> Vec<u8> {
     let header = Header::decode(message).unwrap();
-    let (preamble, chunks) = message[header.sealed().body_offset()..].split_first_chunk::<PREAMBLE_LEN>().unwrap();
+    let (preamble, chunks) =
+        message[header.sealed().body_offset()..].split_first_chunk::<PREAMBLE_LEN>().unwrap();
     let mut decryptor = Decryptor::new(key, header.sealed(), preamble, aad).unwrap();
     let mut out = push(chunks, pieces, buffers, |input, out| decryptor.update(input, out).unwrap());
     let mut last = vec![0; decryptor.finish_len()];
@@ -115,7 +134,8 @@ proptest! {
         prop_assert_eq!(encryptor.finish(&mut last).unwrap(), last.len());
         message.append(&mut last);
 
-        // The same bytes as in one push, but for the salt and what hangs on it: the same length, and every reader sees one plaintext.
+        // The same bytes as in one push, but for the salt and what hangs on it: the same length,
+        // and every reader sees one plaintext.
         prop_assert_eq!(message.len(), message_under(&key, &slots, &plaintext).len());
         prop_assert_eq!(message.len() as u64, sealed.body_offset() as u64 + range::body_len(len as u64).unwrap());
         prop_assert!(open(&message, &key, b"", &[message.len()], &[message.len()]) == plaintext);
@@ -287,7 +307,8 @@ fn rebuilt(header: &Header) {
     let mut context = EncryptionContext::new();
     sealed.context().iter().for_each(|(name, value)| context.insert(name, value).unwrap());
     let slots = SlotTable::new(header.slots().slots().to_vec()).unwrap();
-    let again = SealedHeader::new(sealed.profile(), &context, sealed.requires_aad(), &slots).unwrap();
+    let again =
+        SealedHeader::new(sealed.profile(), &context, sealed.requires_aad(), &slots).unwrap();
     if again.copy_len() == sealed.copy_len() && !sealed.is_detached() {
         assert_eq!(again.as_bytes(), sealed.as_bytes());
         assert_eq!(&again, sealed);

@@ -1,4 +1,5 @@
-//! Each thing a reader refuses has a clear error of its own, and where no key is needed to know, none is asked for.
+//! Each thing a reader refuses has a clear error of its own, and where no key is needed to know,
+//! none is asked for.
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
@@ -7,7 +8,8 @@ mod common;
 use common::{Counting, KEK, KEY_ID, base64, block_on, counting_envelope, message_under, slots};
 use ncp_envelope::wrap::{Provider, ZoneHint};
 use ncp_envelope::{
-    DataKey, DecryptPolicy, EncryptOptions, EncryptionContext, Envelope, Error, ErrorKind, KeyId, LocalKeyWrapper, ReuseLimits,
+    DataKey, DecryptPolicy, EncryptOptions, EncryptionContext, Envelope, Error, ErrorKind, KeyId,
+    LocalKeyWrapper, ReuseLimits,
 };
 use std::collections::HashSet;
 use std::time::Duration;
@@ -44,15 +46,40 @@ fn refused_before_any_call_each_in_its_own_words() {
         assert!(seen.insert(refuse(message, &policy, kind, text)), "{text} is used twice");
     };
 
-    check(&plain, policy().require("tenant", "42"), ErrorKind::KeyNotAllowed, "its context lacks \"tenant\"");
-    check(&with_context, policy().require("tenant", "43"), ErrorKind::KeyNotAllowed, "another value for \"tenant\"");
+    check(
+        &plain,
+        policy().require("tenant", "42"),
+        ErrorKind::KeyNotAllowed,
+        "its context lacks \"tenant\"",
+    );
+    check(
+        &with_context,
+        policy().require("tenant", "43"),
+        ErrorKind::KeyNotAllowed,
+        "another value for \"tenant\"",
+    );
     check(&with_aad, policy(), ErrorKind::KeyNotAllowed, "was written with associated data");
-    check(&plain, policy().aad("x"), ErrorKind::KeyNotAllowed, "was written without associated data");
+    check(
+        &plain,
+        policy().aad("x"),
+        ErrorKind::KeyNotAllowed,
+        "was written without associated data",
+    );
     let other = KeyId::new(Provider::NcpKms, ZoneHint::Global, KEY_ID).unwrap();
-    check(&plain, policy().allow_key(other), ErrorKind::KeyNotAllowed, "none of its keys is allowed: it has KeyId(Local test-key)");
+    check(
+        &plain,
+        policy().allow_key(other),
+        ErrorKind::KeyNotAllowed,
+        "none of its keys is allowed: it has KeyId(Local test-key)",
+    );
 
     let key = DataKey::generate().unwrap();
-    check(&message_under(&key, &slots(&key, 5), b"x"), policy(), ErrorKind::LimitExceeded, "5 key slots, the policy accepts 4");
+    check(
+        &message_under(&key, &slots(&key, 5), b"x"),
+        policy(),
+        ErrorKind::LimitExceeded,
+        "5 key slots, the policy accepts 4",
+    );
 
     let mut long = plain.clone();
     long[16..20].copy_from_slice(&(65 * 1024_u32).to_be_bytes());
@@ -62,13 +89,23 @@ fn refused_before_any_call_each_in_its_own_words() {
     long[20..24].copy_from_slice(&(65 * 1024_u32).to_be_bytes());
     check(&long, policy(), ErrorKind::LimitExceeded, "key slots claim 66560 bytes");
 
-    check(b"\x89PNG\r\n\x1a\n and so on, an image", policy(), ErrorKind::Malformed, "not an ncp-envelope message");
+    check(
+        b"\x89PNG\r\n\x1a\n and so on, an image",
+        policy(),
+        ErrorKind::Malformed,
+        "not an ncp-envelope message",
+    );
     check(b"", policy(), ErrorKind::Truncated, "is empty");
     check(&plain[..10], policy(), ErrorKind::Truncated, "ends within its header");
     check(base64(&plain).as_bytes(), policy(), ErrorKind::Malformed, "is in base64 text");
     let hex: String = plain.iter().map(|byte| format!("{byte:02X}")).collect();
     check(hex.as_bytes(), policy(), ErrorKind::Malformed, "is in hexadecimal text");
-    check(&[&plain[..4], b"\n\x1a\n", &plain[8..]].concat(), policy(), ErrorKind::Malformed, "damaged by a transfer in text mode");
+    check(
+        &[&plain[..4], b"\n\x1a\n", &plain[8..]].concat(),
+        policy(),
+        ErrorKind::Malformed,
+        "damaged by a transfer in text mode",
+    );
 
     let changed = |at: usize, value: u8| {
         let mut message = plain.clone();
@@ -107,11 +144,24 @@ fn text_mode_damage_is_told_from_a_foreign_file() {
         }
         out
     };
-    let latin1: Vec<u8> = plain.iter().map(|byte| char::from(*byte)).collect::<String>().into_bytes();
+    let latin1: Vec<u8> =
+        plain.iter().map(|byte| char::from(*byte)).collect::<String>().into_bytes();
     let lossy = String::from_utf8_lossy(&plain).into_owned().into_bytes();
     let seven_bits: Vec<u8> = plain.iter().map(|byte| byte & 0x7F).collect();
-    for damaged in [replace(b"\r\n", b"\n"), replace(b"\n", b"\r\n"), replace(b"\n", b""), latin1, lossy, seven_bits] {
-        refuse(&damaged, &DecryptPolicy::new(), ErrorKind::Malformed, "damaged by a transfer in text mode");
+    for damaged in [
+        replace(b"\r\n", b"\n"),
+        replace(b"\n", b"\r\n"),
+        replace(b"\n", b""),
+        latin1,
+        lossy,
+        seven_bits,
+    ] {
+        refuse(
+            &damaged,
+            &DecryptPolicy::new(),
+            ErrorKind::Malformed,
+            "damaged by a transfer in text mode",
+        );
     }
 }
 
@@ -124,7 +174,8 @@ fn a_wrong_scope_is_refused_after_one_call() {
     for scope in ["tenant-43", ""] {
         let before = wrapper.calls();
         let reader = Envelope::builder(wrapper.clone()).scope(scope).build().unwrap();
-        let error = block_on(reader.decrypt(&message, &DecryptPolicy::new())).map(drop).unwrap_err();
+        let error =
+            block_on(reader.decrypt(&message, &DecryptPolicy::new())).map(drop).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Authentication);
         assert!(error.to_string().contains("another scope or suite"));
         assert_eq!(wrapper.calls(), before + 1);
@@ -141,34 +192,47 @@ fn unwraps_are_bounded_by_the_policy() {
     for allowed in 1..=4 {
         let before = wrapper.calls();
         let policy = DecryptPolicy::new().max_unwraps(allowed);
-        assert_eq!(block_on(envelope.decrypt(&message, &policy)).map(drop).unwrap_err().kind(), ErrorKind::Authentication);
+        assert_eq!(
+            block_on(envelope.decrypt(&message, &policy)).map(drop).unwrap_err().kind(),
+            ErrorKind::Authentication
+        );
         assert_eq!(wrapper.calls(), before + allowed);
     }
     let none = DecryptPolicy::new().max_unwraps(0);
-    assert_eq!(block_on(envelope.decrypt(&message, &none)).map(drop).unwrap_err().kind(), ErrorKind::LimitExceeded);
+    assert_eq!(
+        block_on(envelope.decrypt(&message, &none)).map(drop).unwrap_err().kind(),
+        ErrorKind::LimitExceeded
+    );
 }
 
 fn crc32c_of(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(!0_u32, |crc, byte| {
-        (0..8).fold(crc ^ u32::from(*byte), |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0x82F6_3B78 } else { crc >> 1 })
+        (0..8).fold(crc ^ u32::from(*byte), |crc, _| {
+            if crc & 1 == 1 { crc >> 1 ^ 0x82F6_3B78 } else { crc >> 1 }
+        })
     })
 }
 
-/// Messages under one data key with one context have the same header, which a reader need not read twice.
+/// Messages under one data key with one context have the same header, which a reader need not read
+/// twice.
 #[test]
 fn a_header_that_was_seen_is_judged_anew_and_a_changed_one_is_read_anew() {
     block_on(async {
         let wrapper = LocalKeyWrapper::new("k", &DataKey::generate().unwrap()).unwrap();
         let reuse = ReuseLimits::new(Duration::from_secs(60));
         let envelope = Envelope::builder(wrapper).reuse(reuse).build().unwrap();
-        let options = EncryptOptions::new().context(EncryptionContext::new().with("kind", "a").unwrap());
+        let options =
+            EncryptOptions::new().context(EncryptionContext::new().with("kind", "a").unwrap());
         let message = envelope.encrypt(b"one", &options).await.unwrap();
         let other = envelope.encrypt(b"two", &options).await.unwrap();
         let (open, strict) = (DecryptPolicy::new(), DecryptPolicy::new().require("kind", "b"));
         for _ in 0..3 {
             assert_eq!(*envelope.decrypt(&message, &open).await.unwrap(), b"one");
             assert_eq!(*envelope.decrypt(&other, &open).await.unwrap(), b"two");
-            assert_eq!(envelope.decrypt(&message, &strict).await.unwrap_err().kind(), ErrorKind::KeyNotAllowed);
+            assert_eq!(
+                envelope.decrypt(&message, &strict).await.unwrap_err().kind(),
+                ErrorKind::KeyNotAllowed
+            );
         }
         for at in 0..message.len() {
             let mut changed = message.clone();

@@ -1,4 +1,5 @@
-//! Every rule of docs/format.md is named by code that implements it and by a test, and nothing names a rule that does not exist.
+//! Every rule of docs/format.md is named by code that implements it and by a test, and nothing
+//! names a rule that does not exist.
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
@@ -12,12 +13,14 @@ use std::fs;
 /// Rules that no code names yet. Naming one takes it off this list; the list never grows.
 const UNNAMED_IN_CODE: &[u32] = &[];
 
-/// The rules that `text` names. A range names its two ends only, as the rules between them are implemented somewhere else.
+/// The rules that `text` names. A range names its two ends only, as the rules between them are
+/// implemented somewhere else.
 fn named(text: &str) -> BTreeSet<u32> {
     let mut rules = BTreeSet::new();
     for (at, _) in text.match_indices("F-") {
         if !text[..at].ends_with(|before: char| before.is_alphanumeric() || before == '-') {
-            let digits = text[at + 2..].split(|c: char| !c.is_ascii_digit()).next().unwrap_or_default();
+            let digits =
+                text[at + 2..].split(|c: char| !c.is_ascii_digit()).next().unwrap_or_default();
             rules.extend(digits.parse::<u32>());
         }
     }
@@ -36,7 +39,12 @@ fn defined(page: &str) -> BTreeSet<u32> {
 }
 
 /// What lacks a name, for each of the two places that have to give it.
-fn faults(defined: &BTreeSet<u32>, in_code: &BTreeSet<u32>, in_tests: &BTreeSet<u32>, waived: &[u32]) -> Vec<String> {
+fn faults(
+    defined: &BTreeSet<u32>,
+    in_code: &BTreeSet<u32>,
+    in_tests: &BTreeSet<u32>,
+    waived: &[u32],
+) -> Vec<String> {
     let mut faults = Vec::new();
     for rule in defined {
         if !in_code.contains(rule) && !waived.contains(rule) {
@@ -46,8 +54,18 @@ fn faults(defined: &BTreeSet<u32>, in_code: &BTreeSet<u32>, in_tests: &BTreeSet<
             faults.push(format!("F-{rule} is named by no test"));
         }
     }
-    faults.extend(waived.iter().filter(|rule| in_code.contains(rule)).map(|rule| format!("F-{rule} is named now: take it off the list")));
-    faults.extend(in_code.union(in_tests).filter(|rule| !defined.contains(rule)).map(|rule| format!("F-{rule} does not exist")));
+    faults.extend(
+        waived
+            .iter()
+            .filter(|rule| in_code.contains(rule))
+            .map(|rule| format!("F-{rule} is named now: take it off the list")),
+    );
+    faults.extend(
+        in_code
+            .union(in_tests)
+            .filter(|rule| !defined.contains(rule))
+            .map(|rule| format!("F-{rule} does not exist")),
+    );
     faults
 }
 
@@ -63,12 +81,16 @@ fn every_rule_is_named_by_code_and_by_a_test() {
         in_code.extend(named(&code));
         // What is left over when the code is taken away line by line.
         let kept: BTreeSet<&str> = code.lines().collect();
-        all.lines().filter(|line| !kept.contains(line)).for_each(|line| in_tests.extend(named(line)));
+        all.lines()
+            .filter(|line| !kept.contains(line))
+            .for_each(|line| in_tests.extend(named(line)));
     }
     for source in Source::all_in("tests") {
         in_tests.extend(named(&source.text));
     }
-    let index: Vec<Value> = serde_json::from_slice(&fs::read(root().join("tests/vectors/index.json")).unwrap()).unwrap();
+    let index: Vec<Value> =
+        serde_json::from_slice(&fs::read(root().join("tests/vectors/index.json")).unwrap())
+            .unwrap();
     for entry in &index {
         in_tests.extend(named(entry["rule"].as_str().unwrap()));
     }
@@ -80,17 +102,30 @@ fn every_rule_is_named_by_code_and_by_a_test() {
 fn the_rules_are_counted_without_gaps() {
     let page = page();
     assert!(page.len() >= 33, "the page is there");
-    assert_eq!(page.iter().copied().collect::<Vec<_>>(), (1..=page.len() as u32).collect::<Vec<_>>());
+    assert_eq!(
+        page.iter().copied().collect::<Vec<_>>(),
+        (1..=page.len() as u32).collect::<Vec<_>>()
+    );
 }
 
 #[test]
 fn other_places_name_existing_rules_only() {
     let page = page();
-    let mut files: Vec<_> = fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().path()).collect();
-    files.extend(fs::read_dir(root().join("tests/second")).unwrap().map(|entry| entry.unwrap().path()));
-    for path in files.iter().filter(|path| path.extension().is_some_and(|end| end == "md" || end == "py")) {
-        let unknown: Vec<_> = named(&fs::read_to_string(path).unwrap()).difference(&page).copied().collect();
-        assert!(unknown.is_empty(), "{} names rules {unknown:?}, which do not exist", path.display());
+    let mut files: Vec<_> =
+        fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.extend(
+        fs::read_dir(root().join("tests/second")).unwrap().map(|entry| entry.unwrap().path()),
+    );
+    for path in
+        files.iter().filter(|path| path.extension().is_some_and(|end| end == "md" || end == "py"))
+    {
+        let unknown: Vec<_> =
+            named(&fs::read_to_string(path).unwrap()).difference(&page).copied().collect();
+        assert!(
+            unknown.is_empty(),
+            "{} names rules {unknown:?}, which do not exist",
+            path.display()
+        );
     }
 }
 
@@ -98,8 +133,14 @@ fn other_places_name_existing_rules_only() {
 fn what_is_missing_is_found() {
     let set = |rules: &[u32]| rules.iter().copied().collect::<BTreeSet<u32>>();
     let rule = |number: u32| format!("F-{number}");
-    assert_eq!(named(&format!("({}, `{}` to {}) UTF-8 PDF-{}", rule(1), rule(22), rule(30), 7)), set(&[1, 22, 30]));
-    assert_eq!(defined(&format!("* **{}** One.\nsee {}\n* **{}** Two.", rule(1), rule(3), rule(2))), set(&[1, 2]));
+    assert_eq!(
+        named(&format!("({}, `{}` to {}) UTF-8 PDF-{}", rule(1), rule(22), rule(30), 7)),
+        set(&[1, 22, 30])
+    );
+    assert_eq!(
+        defined(&format!("* **{}** One.\nsee {}\n* **{}** Two.", rule(1), rule(3), rule(2))),
+        set(&[1, 2])
+    );
     assert!(faults(&set(&[1, 2]), &set(&[1, 2]), &set(&[1, 2]), &[]).is_empty());
     assert!(faults(&set(&[1, 2]), &set(&[2]), &set(&[1, 2]), &[1]).is_empty());
     assert_eq!(faults(&set(&[1, 2]), &set(&[2]), &set(&[1, 2]), &[]).len(), 1);

@@ -1,12 +1,13 @@
-//! Envelopes between runtimes that end, runtimes that are gone, and no runtime at all: whoever waits is answered.
+//! Envelopes between runtimes that end, runtimes that are gone, and no runtime at all: whoever
+//! waits is answered.
 
 #![cfg(feature = "tokio")]
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
 use ncp_envelope::wrap::{BoxFuture, KeyPayload};
 use ncp_envelope::{
-    CacheLimits, DataKey, DecryptPolicy, EncryptionContext, Envelope, Error, ErrorKind, KeyId, KeyWrapper, LocalKeyWrapper, PoolLimits,
-    Result, ReuseLimits, WrappedKey,
+    CacheLimits, DataKey, DecryptPolicy, EncryptionContext, Envelope, Error, ErrorKind, KeyId,
+    KeyWrapper, LocalKeyWrapper, PoolLimits, Result, ReuseLimits, WrappedKey,
 };
 use std::future::poll_fn;
 use std::pin::pin;
@@ -63,7 +64,9 @@ impl Gate {
             match state.0 {
                 Mode::Hold => {}
                 Mode::HoldOne(held) if number == held => {}
-                Mode::Single if keys > 1 => return Poll::Ready(Err(Error::new(ErrorKind::LimitExceeded, "too many keys"))),
+                Mode::Single if keys > 1 => {
+                    return Poll::Ready(Err(Error::new(ErrorKind::LimitExceeded, "too many keys")));
+                }
                 _ => return Poll::Ready(Ok(())),
             }
             state.2.push(cx.waker().clone());
@@ -78,21 +81,30 @@ impl KeyWrapper for Gate {
         self.inner.key_id()
     }
 
-    fn wrap_keys<'a>(&'a self, payloads: &'a [KeyPayload]) -> BoxFuture<'a, Result<Vec<WrappedKey>>> {
+    fn wrap_keys<'a>(
+        &'a self,
+        payloads: &'a [KeyPayload],
+    ) -> BoxFuture<'a, Result<Vec<WrappedKey>>> {
         Box::pin(async move {
             self.enter(payloads.len()).await?;
             self.inner.wrap_keys(payloads).await
         })
     }
 
-    fn unwrap_keys<'a>(&'a self, wrapped: &'a [WrappedKey]) -> BoxFuture<'a, Result<Vec<KeyPayload>>> {
+    fn unwrap_keys<'a>(
+        &'a self,
+        wrapped: &'a [WrappedKey],
+    ) -> BoxFuture<'a, Result<Vec<KeyPayload>>> {
         Box::pin(async move {
             self.enter(wrapped.len()).await?;
             self.inner.unwrap_keys(wrapped).await
         })
     }
 
-    fn rewrap_keys<'a>(&'a self, wrapped: &'a [WrappedKey]) -> BoxFuture<'a, Result<Vec<WrappedKey>>> {
+    fn rewrap_keys<'a>(
+        &'a self,
+        wrapped: &'a [WrappedKey],
+    ) -> BoxFuture<'a, Result<Vec<WrappedKey>>> {
         Box::pin(async move {
             self.enter(wrapped.len()).await?;
             self.inner.rewrap_keys(wrapped).await
@@ -120,7 +132,8 @@ fn park_on<T>(future: impl Future<Output = T>) -> T {
     }
 }
 
-/// Fails if `work` does not come to an end. Not a limit of time: it is far more than anything here takes.
+/// Fails if `work` does not come to an end. Not a limit of time: it is far more than anything here
+/// takes.
 fn ends<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     let (done, over) = mpsc::channel();
     thread::spawn(move || done.send(work()));
@@ -135,7 +148,8 @@ fn context() -> EncryptionContext {
 fn a_call_that_is_stuck_holds_up_nobody_without_a_cache_either() {
     let gate = Gate::new();
     let envelope = Envelope::builder(gate.clone()).build().unwrap();
-    let [first, second] = [b"1", b"2"].map(|text| park_on(envelope.encrypt(text, context())).unwrap());
+    let [first, second] =
+        [b"1", b"2"].map(|text| park_on(envelope.encrypt(text, context())).unwrap());
     gate.set(Mode::HoldOne(3));
     let stuck = {
         let envelope = envelope.clone();
@@ -182,7 +196,8 @@ mod tokio_runtimes {
             let before = gate.calls();
             let (ended, other) = (runtime(), envelope.clone());
             let theirs = message.clone();
-            let task = ended.spawn(async move { other.decrypt(&theirs, &DecryptPolicy::new()).await });
+            let task =
+                ended.spawn(async move { other.decrypt(&theirs, &DecryptPolicy::new()).await });
             ended.block_on(async {
                 while gate.calls() == before {
                     tokio::task::yield_now().await;
@@ -190,7 +205,11 @@ mod tokio_runtimes {
             });
             let waiting = {
                 let (envelope, message) = (envelope.clone(), message.clone());
-                thread::spawn(move || runtime().block_on(async { envelope.decrypt(&message, &DecryptPolicy::new()).await.is_ok() }))
+                thread::spawn(move || {
+                    runtime().block_on(async {
+                        envelope.decrypt(&message, &DecryptPolicy::new()).await.is_ok()
+                    })
+                })
             };
             while envelope.stats().cache.joins == 0 {
                 thread::yield_now();
@@ -204,12 +223,16 @@ mod tokio_runtimes {
     #[test]
     fn keys_ordered_on_a_runtime_that_ends_are_ordered_again() {
         let gate = Gate::new();
-        let envelope = Envelope::builder(gate.clone()).pool(PoolLimits::new(Duration::from_secs(60))).build().unwrap();
+        let envelope = Envelope::builder(gate.clone())
+            .pool(PoolLimits::new(Duration::from_secs(60)))
+            .build()
+            .unwrap();
         let ended = runtime();
         assert!(poll_once(&ended, envelope.encrypt(b"text", context())).is_none());
         assert_eq!(gate.calls(), 0, "the order was not made yet");
         drop(ended);
-        assert!(ends(move || runtime().block_on(async { envelope.encrypt(b"text", context()).await.is_ok() })));
+        assert!(ends(move || runtime()
+            .block_on(async { envelope.encrypt(b"text", context()).await.is_ok() })));
     }
 
     #[test]

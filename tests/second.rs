@@ -1,4 +1,5 @@
-//! The crate and the second implementation in tests/second read each other's messages, and refuse the same things in the same way.
+//! The crate and the second implementation in tests/second read each other's messages, and refuse
+//! the same things in the same way.
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
@@ -6,7 +7,9 @@ mod common;
 
 use common::{KEK, KEY_ID, block_on, sample};
 use ncp_envelope::io::FileOptions;
-use ncp_envelope::{DataKey, DecryptPolicy, EncryptOptions, EncryptionContext, Envelope, Error, LocalKeyWrapper};
+use ncp_envelope::{
+    DataKey, DecryptPolicy, EncryptOptions, EncryptionContext, Envelope, Error, LocalKeyWrapper,
+};
 use serde_json::{Value, json};
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -37,7 +40,8 @@ impl Second {
             .stdout(Stdio::piped())
             .spawn()
             .expect("the interpreter in NCP_ENVELOPE_PYTHON starts");
-        let (requests, answers) = (process.stdin.take(), BufReader::new(process.stdout.take().unwrap()));
+        let (requests, answers) =
+            (process.stdin.take(), BufReader::new(process.stdout.take().unwrap()));
         Self { process, requests, answers }
     }
 
@@ -48,7 +52,8 @@ impl Second {
         requests.flush().unwrap();
         let mut line = String::new();
         self.answers.read_line(&mut line).unwrap();
-        let answer: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: answer {line:?} to {request}"));
+        let answer: Value = serde_json::from_str(&line)
+            .unwrap_or_else(|error| panic!("{error}: answer {line:?} to {request}"));
         match answer["ok"].as_bool() {
             Some(true) => Ok(()),
             Some(false) => Err(answer["kind"].as_str().unwrap().to_owned()),
@@ -81,7 +86,9 @@ struct Binding {
 impl Binding {
     fn all() -> Vec<Self> {
         let mut all = Vec::new();
-        for context in [vec![], vec![("tenant", "42"), ("\u{c774}\u{b984}", ""), ("Z", "\u{1F511}")]] {
+        for context in
+            [vec![], vec![("tenant", "42"), ("\u{c774}\u{b984}", ""), ("Z", "\u{1F511}")]]
+        {
             for aad in [&b""[..], b"volume 7\x00\xFF"] {
                 for scope in ["", "tenant-42/\u{d0a4}"] {
                     all.push(Self { context: context.clone(), aad, scope });
@@ -109,7 +116,8 @@ impl Binding {
 
     fn request(&self, op: &str, input: &Path, output: &Path) -> Value {
         let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-        let context: serde_json::Map<_, _> = self.context.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
+        let context: serde_json::Map<_, _> =
+            self.context.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
         json!({
             "op": op,
             "kek": hex(&KEK),
@@ -138,7 +146,13 @@ impl Bench {
     }
 
     /// Writes the message of `plaintext` by one of [`WRITERS`].
-    fn write(&mut self, writer: &str, plaintext: &[u8], binding: &Binding, durable: bool) -> PathBuf {
+    fn write(
+        &mut self,
+        writer: &str,
+        plaintext: &[u8],
+        binding: &Binding,
+        durable: bool,
+    ) -> PathBuf {
         let (plain, message) = (self.file("plain"), self.file("message"));
         fs::write(&plain, plaintext).unwrap();
         let (envelope, options) = (binding.envelope(), binding.options(durable));
@@ -148,9 +162,13 @@ impl Bench {
                 request["durable"] = json!(durable);
                 self.second.ask(&request).unwrap();
             }
-            "encrypt" => fs::write(&message, block_on(envelope.encrypt(plaintext, options)).unwrap()).unwrap(),
+            "encrypt" => {
+                fs::write(&message, block_on(envelope.encrypt(plaintext, options)).unwrap())
+                    .unwrap()
+            }
             "writer" => {
-                let mut writer = block_on(envelope.writer(File::create(&message).unwrap(), options)).unwrap();
+                let mut writer =
+                    block_on(envelope.writer(File::create(&message).unwrap(), options)).unwrap();
                 plaintext.chunks(10_007).for_each(|part| writer.write_all(part).unwrap());
                 writer.finish().unwrap();
             }
@@ -168,18 +186,35 @@ impl Bench {
         let (envelope, policy) = (binding.envelope(), binding.policy());
         let kind = |error: Error| format!("{:?}", error.kind());
         let second = self.file("second");
-        let by_python = self.second.ask(&binding.request("decrypt", message, &second)).map(|()| fs::read(&second).unwrap());
-        let whole = block_on(envelope.decrypt(&fs::read(message).unwrap(), &policy)).map(|plaintext| plaintext.to_vec()).map_err(kind);
+        let by_python = self
+            .second
+            .ask(&binding.request("decrypt", message, &second))
+            .map(|()| fs::read(&second).unwrap());
+        let whole = block_on(envelope.decrypt(&fs::read(message).unwrap(), &policy))
+            .map(|plaintext| plaintext.to_vec())
+            .map_err(kind);
         let streamed =
-            block_on(envelope.reader(BufReader::new(File::open(message).unwrap()), &policy)).map_err(kind).and_then(|mut reader| {
-                let mut out = Vec::new();
-                reader.read_to_end(&mut out).map_err(|error| kind(Error::inside(&error).unwrap())).map(|_| out)
-            });
+            block_on(envelope.reader(BufReader::new(File::open(message).unwrap()), &policy))
+                .map_err(kind)
+                .and_then(|mut reader| {
+                    let mut out = Vec::new();
+                    reader
+                        .read_to_end(&mut out)
+                        .map_err(|error| kind(Error::inside(&error).unwrap()))
+                        .map(|_| out)
+                });
         let out = self.file("out");
         let overwrite = FileOptions::new().overwrite(true).sync(false);
-        let by_file = block_on(envelope.decrypt_file(message, &out, &policy, &overwrite)).map_err(kind).map(|_| fs::read(&out).unwrap());
+        let by_file = block_on(envelope.decrypt_file(message, &out, &policy, &overwrite))
+            .map_err(kind)
+            .map(|_| fs::read(&out).unwrap());
         for (way, result) in [("decrypt", whole), ("reader", streamed), ("decrypt_file", by_file)] {
-            assert!(result == by_python, "{way} and the second implementation disagree: {:?}, {:?}", brief(&result), brief(&by_python));
+            assert!(
+                result == by_python,
+                "{way} and the second implementation disagree: {:?}, {:?}",
+                brief(&result),
+                brief(&by_python)
+            );
         }
         by_python
     }
@@ -202,7 +237,11 @@ fn each_reads_what_the_other_writes() {
                 for writer in WRITERS {
                     let message = bench.write(writer, &plaintext, &binding, durable);
                     let read = bench.read(&message, &binding);
-                    assert!(read.as_deref() == Ok(&plaintext), "{writer}, {len} bytes, durable {durable}, {binding:?}: {:?}", brief(&read));
+                    assert!(
+                        read.as_deref() == Ok(&plaintext),
+                        "{writer}, {len} bytes, durable {durable}, {binding:?}: {:?}",
+                        brief(&read)
+                    );
                     messages += 1;
                 }
             }
@@ -217,7 +256,8 @@ fn each_reads_what_the_other_writes() {
 #[ignore = "needs the Python environment that .ci/run makes"]
 fn both_refuse_what_is_bound_otherwise() {
     let mut bench = Bench::new();
-    let bound = Binding { context: vec![("tenant", "42"), ("kind", "note")], aad: b"volume 7", scope: "s" };
+    let bound =
+        Binding { context: vec![("tenant", "42"), ("kind", "note")], aad: b"volume 7", scope: "s" };
     let with = |change: fn(&mut Binding)| {
         let mut binding = bound.clone();
         change(&mut binding);
@@ -236,14 +276,22 @@ fn both_refuse_what_is_bound_otherwise() {
                     ("KeyNotAllowed", with(|reader| reader.context[0].1 = "43")),
                     ("KeyNotAllowed", with(|reader| reader.context.push(("absent", "")))),
                 ] {
-                    assert_eq!(bench.read(&message, &reader), Err(kind.to_owned()), "{writer}: {reader:?}");
+                    assert_eq!(
+                        bench.read(&message, &reader),
+                        Err(kind.to_owned()),
+                        "{writer}: {reader:?}"
+                    );
                 }
                 // A reader may require less than is there.
                 assert!(bench.read(&message, &with(|reader| reader.context.truncate(1))).is_ok());
 
                 let message = bench.write(writer, &sample(len), &unbound, durable);
                 let reader = Binding { aad: b"volume 7", ..unbound.clone() };
-                assert_eq!(bench.read(&message, &reader), Err("KeyNotAllowed".to_owned()), "{writer}: {reader:?}");
+                assert_eq!(
+                    bench.read(&message, &reader),
+                    Err("KeyNotAllowed".to_owned()),
+                    "{writer}: {reader:?}"
+                );
                 assert!(bench.read(&message, &unbound).is_ok());
             }
         }
@@ -251,7 +299,8 @@ fn both_refuse_what_is_bound_otherwise() {
     bench.second.stop();
 }
 
-// F-4, F-22, F-25, F-27: what is no message at all, or one cut or changed, has one name on both sides.
+// F-4, F-22, F-25, F-27: what is no message at all, or one cut or changed, has one name on both
+// sides.
 #[test]
 #[ignore = "needs the Python environment that .ci/run makes"]
 fn both_refuse_damage_alike() {

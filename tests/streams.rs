@@ -24,7 +24,11 @@ impl<T> Awkward<T> {
 
     fn next(&mut self, len: usize) -> io::Result<usize> {
         self.turn += 1;
-        if self.turn.is_multiple_of(3) { Err(io::ErrorKind::Interrupted.into()) } else { Ok(len.min(1 + self.turn * 37 % self.most)) }
+        if self.turn.is_multiple_of(3) {
+            Err(io::ErrorKind::Interrupted.into())
+        } else {
+            Ok(len.min(1 + self.turn * 37 % self.most))
+        }
     }
 }
 
@@ -53,12 +57,19 @@ fn every_length_round_trips_through_pieces_of_any_size() {
     for len in LENGTHS {
         let plaintext = sample(len);
         for piece in [1 << 20, 16_384, 10_000, 999] {
-            let mut writer = block_on(envelope.writer(Awkward::new(Vec::new(), 50_000), EncryptionContext::new())).unwrap();
+            let mut writer = block_on(
+                envelope.writer(Awkward::new(Vec::new(), 50_000), EncryptionContext::new()),
+            )
+            .unwrap();
             for part in plaintext.chunks(piece) {
                 writer.write_all(part).unwrap();
             }
             let message = writer.finish().unwrap().inner;
-            assert_eq!(*block_on(envelope.decrypt(&message, &DecryptPolicy::new())).unwrap(), plaintext, "{len} in {piece}");
+            assert_eq!(
+                *block_on(envelope.decrypt(&message, &DecryptPolicy::new())).unwrap(),
+                plaintext,
+                "{len} in {piece}"
+            );
 
             let source = BufReader::with_capacity(piece, Awkward::new(&message[..], 40_000));
             let mut reader = block_on(envelope.reader(source, &DecryptPolicy::new())).unwrap();
@@ -124,7 +135,11 @@ fn a_reader_survives_a_time_out_and_not_a_forgery() {
     impl BufRead for Stutter<'_> {
         fn fill_buf(&mut self) -> io::Result<&[u8]> {
             self.1 = !self.1;
-            if self.1 { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(&self.0[..self.0.len().min(5_000)]) }
+            if self.1 {
+                Err(io::ErrorKind::WouldBlock.into())
+            } else {
+                Ok(&self.0[..self.0.len().min(5_000)])
+            }
         }
         fn consume(&mut self, amount: usize) {
             self.0 = &self.0[amount..];
@@ -134,7 +149,8 @@ fn a_reader_survives_a_time_out_and_not_a_forgery() {
     let (envelope, plaintext) = (envelope(), sample(40_000));
     let mut message = block_on(envelope.encrypt(&plaintext, EncryptionContext::new())).unwrap();
     let read = |message: &[u8]| {
-        let mut reader = block_on(envelope.reader(Stutter(message, false), &DecryptPolicy::new())).unwrap();
+        let mut reader =
+            block_on(envelope.reader(Stutter(message, false), &DecryptPolicy::new())).unwrap();
         let (mut back, mut buffer) = (Vec::new(), [0; 1_000]);
         loop {
             match reader.read(&mut buffer) {
@@ -157,7 +173,8 @@ fn a_reader_survives_a_time_out_and_not_a_forgery() {
     assert_eq!(back, plaintext[..32_768]);
 }
 
-// One call to wrap, none more for any number of bytes; one to unwrap, and with a cache one for many reads.
+// One call to wrap, none more for any number of bytes; one to unwrap, and with a cache one for many
+// reads.
 #[test]
 fn key_service_calls_are_counted() {
     let (envelope, wrapper) = counting_envelope();
@@ -178,7 +195,10 @@ fn key_service_calls_are_counted() {
     assert_eq!(wrapper.calls(), 5);
     // The policy is asked again although the key is there.
     let strict = DecryptPolicy::new().require("tenant", "42");
-    assert_eq!(block_on(cached.decrypt(&message, &strict)).map(drop).unwrap_err().kind(), ErrorKind::KeyNotAllowed);
+    assert_eq!(
+        block_on(cached.decrypt(&message, &strict)).map(drop).unwrap_err().kind(),
+        ErrorKind::KeyNotAllowed
+    );
 }
 
 #[test]
@@ -201,13 +221,15 @@ impl ncp_envelope::KeyWrapper for Mistaken {
     fn wrap_keys<'a>(
         &'a self,
         payloads: &'a [ncp_envelope::wrap::KeyPayload],
-    ) -> ncp_envelope::wrap::BoxFuture<'a, ncp_envelope::Result<Vec<ncp_envelope::WrappedKey>>> {
+    ) -> ncp_envelope::wrap::BoxFuture<'a, ncp_envelope::Result<Vec<ncp_envelope::WrappedKey>>>
+    {
         self.inner.wrap_keys(payloads)
     }
     fn unwrap_keys<'a>(
         &'a self,
         wrapped: &'a [ncp_envelope::WrappedKey],
-    ) -> ncp_envelope::wrap::BoxFuture<'a, ncp_envelope::Result<Vec<ncp_envelope::wrap::KeyPayload>>> {
+    ) -> ncp_envelope::wrap::BoxFuture<'a, ncp_envelope::Result<Vec<ncp_envelope::wrap::KeyPayload>>>
+    {
         let first = self.inner.calls() == 1;
         Box::pin(async move {
             let right = self.inner.unwrap_keys(wrapped).await?;
@@ -217,7 +239,8 @@ impl ncp_envelope::KeyWrapper for Mistaken {
     fn rewrap_keys<'a>(
         &'a self,
         wrapped: &'a [ncp_envelope::WrappedKey],
-    ) -> ncp_envelope::wrap::BoxFuture<'a, ncp_envelope::Result<Vec<ncp_envelope::WrappedKey>>> {
+    ) -> ncp_envelope::wrap::BoxFuture<'a, ncp_envelope::Result<Vec<ncp_envelope::WrappedKey>>>
+    {
         self.inner.rewrap_keys(wrapped)
     }
 }
@@ -226,11 +249,13 @@ impl ncp_envelope::KeyWrapper for Mistaken {
 #[test]
 fn a_key_that_does_not_open_its_message_is_not_kept() {
     let inner = common::Counting::new(common::KEY_ID, common::KEK);
-    let wrapper = Mistaken { inner: inner.clone(), other: ncp_envelope::DataKey::generate().unwrap() };
+    let wrapper =
+        Mistaken { inner: inner.clone(), other: ncp_envelope::DataKey::generate().unwrap() };
     let limits = ncp_envelope::CacheLimits::new(std::time::Duration::from_secs(300));
     let envelope = ncp_envelope::Envelope::builder(wrapper).cache(limits).build().unwrap();
     let mut message = block_on(envelope.encrypt(b"x", EncryptOptions::new())).unwrap();
-    let read = |message: &[u8]| block_on(envelope.decrypt(message, &DecryptPolicy::new())).map(drop);
+    let read =
+        |message: &[u8]| block_on(envelope.decrypt(message, &DecryptPolicy::new())).map(drop);
     assert_eq!(read(&message).unwrap_err().kind(), ErrorKind::Authentication);
     assert!(read(&message).is_ok());
     assert_eq!(inner.calls(), 3);

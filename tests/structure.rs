@@ -1,4 +1,5 @@
-//! The shape of the crate: who may know whom, what the core depends on, how long a file is, and that one module alone is `unsafe`.
+//! The shape of the crate: who may know whom, what the core depends on, how long a file is, and
+//! that one module alone is `unsafe`.
 //!
 //! Each check is a function over sources and is first shown to find a planted violation.
 
@@ -19,9 +20,31 @@ struct Layer {
     never: &'static [&'static str],
 }
 
-const NO_IO: &[&str] = &["std::fs", "std::net", "std::process", "std::env", "tokio", "reqwest", "axum", "serde", "serde_json", "base64"];
-const NO_SERVICE: &[&str] = &["std::fs", "std::net", "tokio", "reqwest", "axum", "serde", "serde_json", "base64", "secrecy"];
-const NO_HTTP: &[&str] = &["std::net", "reqwest", "axum", "serde", "serde_json", "base64", "secrecy", "jsonwebtoken"];
+const NO_IO: &[&str] = &[
+    "std::fs",
+    "std::net",
+    "std::process",
+    "std::env",
+    "tokio",
+    "reqwest",
+    "axum",
+    "serde",
+    "serde_json",
+    "base64",
+];
+const NO_SERVICE: &[&str] = &[
+    "std::fs",
+    "std::net",
+    "tokio",
+    "reqwest",
+    "axum",
+    "serde",
+    "serde_json",
+    "base64",
+    "secrecy",
+];
+const NO_HTTP: &[&str] =
+    &["std::net", "reqwest", "axum", "serde", "serde_json", "base64", "secrecy", "jsonwebtoken"];
 
 /// The whole rule. A new module has to be given a line here.
 const LAYERS: &[Layer] = &[
@@ -48,21 +71,31 @@ const LAYERS: &[Layer] = &[
     },
     Layer { name: "cache", knows: &["error", "secret", "context", "wrap"], never: NO_SERVICE },
     Layer { name: "policy", knows: &["error", "context", "wrap", "format"], never: NO_IO },
-    Layer { name: "envelope", knows: &["error", "secret", "context", "wrap", "format", "cache", "policy"], never: NO_IO },
-    Layer { name: "io", knows: &["error", "secret", "context", "format", "policy", "envelope"], never: NO_HTTP },
+    Layer {
+        name: "envelope",
+        knows: &["error", "secret", "context", "wrap", "format", "cache", "policy"],
+        never: NO_IO,
+    },
+    Layer {
+        name: "io",
+        knows: &["error", "secret", "context", "format", "policy", "envelope"],
+        never: NO_HTTP,
+    },
     Layer { name: "kms", knows: &["error", "secret", "wrap"], never: &["axum", "jsonwebtoken"] },
-    // Nothing of the client: two independent readings of the service's documentation catch each other's mistakes.
+    // Nothing of the client: two independent readings of the service's documentation catch each
+    // other's mistakes.
     Layer { name: "emulator", knows: &["error"], never: &["reqwest"] },
 ];
 
 /// What single files may name although their layer may not, each with its reason.
 const EXCEPTIONS: &[(&str, &str)] = &[
-    // Where there is a runtime, calls to the key service are tasks of their own. Nothing else of tokio.
+    // Where there is a runtime, calls to the key service are tasks of their own. Nothing else of
+    // tokio.
     ("src/cache/drive.rs", "tokio::runtime::Handle"),
 ];
 
-/// Everything in the core's dependency tree on Linux, build dependencies included. A name more is a decision: write it down in
-/// docs/design.md, then here.
+/// Everything in the core's dependency tree on Linux, build dependencies included. A name more is a
+/// decision: write it down in docs/design.md, then here.
 const CORE: &[&str] = &[
     "aws-lc-rs",
     "aws-lc-sys",
@@ -149,9 +182,13 @@ fn layering(sources: &[Source], exports: &BTreeMap<String, String>) -> Vec<Strin
     let mut faults = Vec::new();
     for source in sources {
         let code = code(&source.text);
-        for (at, banned) in ["#[path", "include!", "extern crate"].iter().flat_map(|banned| code.match_indices(banned)) {
+        for (at, banned) in ["#[path", "include!", "extern crate"]
+            .iter()
+            .flat_map(|banned| code.match_indices(banned))
+        {
             // A file of tests may have a name of its own beside what it tests.
-            let beside = banned == "#[path" && !source.text[at..].split(']').next().unwrap_or_default().contains(['/', '\\']);
+            let beside = banned == "#[path"
+                && !source.text[at..].split(']').next().unwrap_or_default().contains(['/', '\\']);
             if !beside {
                 faults.push(format!("{}: {banned} goes round the layers", source.path));
             }
@@ -164,11 +201,16 @@ fn layering(sources: &[Source], exports: &BTreeMap<String, String>) -> Vec<Strin
         for path in paths(source) {
             let fault = match &path {
                 Reached::Crate(path) => reach(layer, path, exports),
-                Reached::Other(path) if path[0] == "ncp_envelope" => Some("names the crate from outside".to_owned()),
+                Reached::Other(path) if path[0] == "ncp_envelope" => {
+                    Some("names the crate from outside".to_owned())
+                }
                 Reached::Other(path) => {
                     let full = path.join("::");
-                    let within = |outer: &str| full == outer || full.starts_with(&format!("{outer}::"));
-                    let allowed = EXCEPTIONS.iter().any(|(path, outer)| *path == source.path && within(outer));
+                    let within =
+                        |outer: &str| full == outer || full.starts_with(&format!("{outer}::"));
+                    let allowed = EXCEPTIONS
+                        .iter()
+                        .any(|(path, outer)| *path == source.path && within(outer));
                     let barred = layer.never.iter().find(|barred| !allowed && within(barred));
                     barred.map(|_| format!("{own} may not know {full}"))
                 }
@@ -193,7 +235,9 @@ fn reach(layer: &Layer, path: &[String], exports: &BTreeMap<String, String>) -> 
     let known = path[0] == layer.name
         || layer.knows.iter().any(|known| match known.split_once("::") {
             None => path[0] == *known,
-            Some((module, item)) => path[0] == module && path.get(1).is_some_and(|name| matches(item, name)),
+            Some((module, item)) => {
+                path[0] == module && path.get(1).is_some_and(|name| matches(item, name))
+            }
         });
     (!known).then(|| format!("{} may not know {}", layer.name, path.join("::")))
 }
@@ -203,7 +247,11 @@ fn long_files(sources: &[Source], allowed: &[(&str, &str)]) -> Vec<String> {
     let length = |source: &Source| source.without_tests().lines().count();
     for source in sources.iter().filter(|source| length(source) > MAX_LINES) {
         if !allowed.iter().any(|(path, reason)| *path == source.path && !reason.is_empty()) {
-            faults.push(format!("{} has {} lines without its tests, {MAX_LINES} need no reason", source.path, length(source)));
+            faults.push(format!(
+                "{} has {} lines without its tests, {MAX_LINES} need no reason",
+                source.path,
+                length(source)
+            ));
         }
     }
     for (path, _) in allowed {
@@ -215,8 +263,14 @@ fn long_files(sources: &[Source], allowed: &[(&str, &str)]) -> Vec<String> {
 }
 
 fn unsafe_code(sources: &[Source]) -> Vec<String> {
-    let word = |code: &str| code.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == "unsafe");
-    sources.iter().filter(|source| word(&code(&source.text))).map(|source| format!("{} has unsafe code", source.path)).collect()
+    let word = |code: &str| {
+        code.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == "unsafe")
+    };
+    sources
+        .iter()
+        .filter(|source| word(&code(&source.text)))
+        .map(|source| format!("{} has unsafe code", source.path))
+        .collect()
 }
 
 fn in_core(names: &BTreeSet<String>) -> Vec<String> {
@@ -225,17 +279,31 @@ fn in_core(names: &BTreeSet<String>) -> Vec<String> {
         if NEVER_IN_CORE.iter().any(|never| matches(never, name)) {
             faults.push(format!("{name} has no place in the core"));
         } else if !CORE.contains(&name.as_str()) {
-            faults.push(format!("{name} is new in the core: decide, and say why in docs/design.md"));
+            faults
+                .push(format!("{name} is new in the core: decide, and say why in docs/design.md"));
         }
     }
-    faults.extend(CORE.iter().filter(|name| !names.contains(**name)).map(|name| format!("{name} left the core: take it off the list")));
+    faults.extend(
+        CORE.iter()
+            .filter(|name| !names.contains(**name))
+            .map(|name| format!("{name} left the core: take it off the list")),
+    );
     faults
 }
 
 fn core_tree(extra: &[&str]) -> BTreeSet<String> {
     let mut cargo = Command::new(env!("CARGO"));
     // One target, so that the list is the same wherever the test runs.
-    cargo.args(["tree", "--locked", "--edges", "normal,build", "--prefix", "none", "--target", "x86_64-unknown-linux-gnu"]);
+    cargo.args([
+        "tree",
+        "--locked",
+        "--edges",
+        "normal,build",
+        "--prefix",
+        "none",
+        "--target",
+        "x86_64-unknown-linux-gnu",
+    ]);
     let output = cargo.args(extra).current_dir(root()).output().expect("cargo runs");
     assert!(output.status.success(), "cargo tree: {}", String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8(output.stdout).unwrap();
@@ -255,7 +323,11 @@ fn no_layer_knows_what_it_may_not() {
     let sources = Source::all_in("src");
     none(layering(&sources, &root_exports(&sources)));
     for layer in LAYERS {
-        assert!(sources.iter().any(|source| layer_of(&source.path) == Some(layer.name)), "{} is in the table only", layer.name);
+        assert!(
+            sources.iter().any(|source| layer_of(&source.path) == Some(layer.name)),
+            "{} is in the table only",
+            layer.name
+        );
     }
 }
 
@@ -296,7 +368,10 @@ fn forbidden_paths_are_found_in_every_spelling() {
         assert_eq!(faults.len(), 1, "{path}: {text}: {faults:?}");
     }
     for (path, text) in [
-        ("src/format/chunk.rs", "use crate::wrap::{KeyId, MAX_KEY_ID_LEN}; use super::{header, slots::SlotTable};"),
+        (
+            "src/format/chunk.rs",
+            "use crate::wrap::{KeyId, MAX_KEY_ID_LEN}; use super::{header, slots::SlotTable};",
+        ),
         (
             "src/format/chunk.rs",
             "/// As [`Envelope`](crate::Envelope).\n// crate::kms::Client\n/* use crate::kms; /* */ crate::io */ fn f() {}",
@@ -306,7 +381,10 @@ fn forbidden_paths_are_found_in_every_spelling() {
             "const A: &str = \"use crate::kms;\"; const B: &str = r#\"crate::\"io\"#; const C: &[u8] = b\"crate::io\";",
         ),
         ("src/format/chunk.rs", "pub(in super::super) fn f<'a>(x: &'a str) -> &'a str { x }"),
-        ("src/cache/store.rs", "use std::sync::{Arc, Mutex}; use super::CacheId; mod tests { use super::*; use crate::wrap::Provider; }"),
+        (
+            "src/cache/store.rs",
+            "use std::sync::{Arc, Mutex}; use super::CacheId; mod tests { use super::*; use crate::wrap::Provider; }",
+        ),
         ("src/kms/wire.rs", "#[cfg(test)]\n#[path = \"wire_tests.rs\"]\nmod tests;"),
         ("src/io/tokio.rs", "use ::tokio::io::AsyncRead; use super::read::Body; use crate::Error;"),
         ("src/bin/ncp-envelope/main.rs", "use ncp_envelope::kms; use crate::arguments;"),
@@ -324,7 +402,10 @@ fn the_core_depends_on_no_http_tls_serde_or_async_crate() {
     // The check can fail: the default features bring nearly everything that it is there to find.
     let faults = in_core(&core_tree(&[])).join("\n");
     for name in ["reqwest", "hyper", "rustls", "tokio", "serde", "http"] {
-        assert!(faults.contains(&format!("{name} has no place")), "{name} was not found in {faults}");
+        assert!(
+            faults.contains(&format!("{name} has no place")),
+            "{name} was not found in {faults}"
+        );
     }
     assert_eq!(in_core(&core.iter().cloned().chain(["left-pad".to_owned()]).collect()).len(), 1);
 }
@@ -332,7 +413,12 @@ fn the_core_depends_on_no_http_tls_serde_or_async_crate() {
 #[test]
 fn a_long_file_has_a_reason() {
     none(long_files(&Source::all_in("src"), LONG_FILES));
-    let long = |lines: usize| planted("src/long.rs", &format!("{}#[cfg(test)]\nmod tests {{\n{0}}}\n", "// a line\n".repeat(lines)));
+    let long = |lines: usize| {
+        planted(
+            "src/long.rs",
+            &format!("{}#[cfg(test)]\nmod tests {{\n{0}}}\n", "// a line\n".repeat(lines)),
+        )
+    };
     none(long_files(&long(MAX_LINES), &[]));
     assert_eq!(long_files(&long(MAX_LINES + 1), &[]).len(), 1);
     none(long_files(&long(MAX_LINES + 1), &[("src/long.rs", "a table")]));
@@ -341,9 +427,13 @@ fn a_long_file_has_a_reason() {
 
 #[test]
 fn one_module_is_unsafe() {
-    let (allowed, others): (Vec<_>, Vec<_>) = Source::all_in("src").into_iter().partition(|source| source.path == "src/memory.rs");
+    let (allowed, others): (Vec<_>, Vec<_>) =
+        Source::all_in("src").into_iter().partition(|source| source.path == "src/memory.rs");
     none(unsafe_code(&others));
     assert_eq!(unsafe_code(&allowed).len(), 1);
     assert_eq!(unsafe_code(&planted("src/a.rs", "fn f() { unsafe { g() } }")).len(), 1);
-    none(unsafe_code(&planted("src/a.rs", "// unsafe\nconst A: &str = \"unsafe\"; fn not_unsafe() {}")));
+    none(unsafe_code(&planted(
+        "src/a.rs",
+        "// unsafe\nconst A: &str = \"unsafe\"; fn not_unsafe() {}",
+    )));
 }

@@ -1,4 +1,5 @@
-//! A message of three chunks, changed in every way an attacker can: nothing that was not verified comes out.
+//! A message of three chunks, changed in every way an attacker can: nothing that was not verified
+//! comes out.
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
@@ -12,7 +13,8 @@ use std::ops::Range;
 
 const LEN: usize = 2 * 16_384 + 5_000;
 
-/// Reads through the streaming reader and checks that what came out is a verified prefix, cut at a chunk.
+/// Reads through the streaming reader and checks that what came out is a verified prefix, cut at a
+/// chunk.
 fn read(envelope: &Envelope, message: &[u8], plaintext: &[u8]) -> Result<(), Error> {
     let mut reader = block_on_local(envelope.reader(message, &DecryptPolicy::new()))?;
     let mut out = vec![0xEE; plaintext.len() + SEALED_CHUNK_LEN];
@@ -24,13 +26,20 @@ fn read(envelope: &Envelope, message: &[u8], plaintext: &[u8]) -> Result<(), Err
             Err(error) => break Err(Error::inside(&error).expect("an error of the crate")),
         }
     };
-    assert_eq!(out[..len], plaintext[..len.min(plaintext.len())], "bytes that were never written came out");
+    assert_eq!(
+        out[..len],
+        plaintext[..len.min(plaintext.len())],
+        "bytes that were never written came out"
+    );
     match &result {
         Ok(()) => assert_eq!(len, plaintext.len(), "a shortened message read as whole"),
         Err(_) => {
             assert_eq!(len % 16_384, 0, "part of a chunk came out");
             // The caller's own buffer holds nothing of the refused chunk either.
-            assert!(out[len..].iter().all(|byte| *byte == 0xEE || *byte == 0), "unverified bytes were left in the caller's buffer");
+            assert!(
+                out[len..].iter().all(|byte| *byte == 0xEE || *byte == 0),
+                "unverified bytes were left in the caller's buffer"
+            );
         }
     }
     result
@@ -51,7 +60,9 @@ fn slot_area(message: &[u8]) -> Range<usize> {
 }
 
 fn chunk(message: &[u8], index: usize) -> Range<usize> {
-    let start = Header::decode(message).unwrap().sealed().body_offset() + PREAMBLE_LEN + index * SEALED_CHUNK_LEN;
+    let start = Header::decode(message).unwrap().sealed().body_offset()
+        + PREAMBLE_LEN
+        + index * SEALED_CHUNK_LEN;
     start..(start + SEALED_CHUNK_LEN).min(message.len())
 }
 
@@ -66,10 +77,14 @@ fn every_single_bit_flip_is_refused() {
     let mut harmless = 0;
     for bit in 0..message.len() * 8 {
         message[bit / 8] ^= 1 << (bit % 8);
-        // In the slots a flip may change nothing that counts (the zone hint, with its checksum, cannot be one bit); everywhere else it is refused.
+        // In the slots a flip may change nothing that counts (the zone hint, with its checksum,
+        // cannot be one bit); everywhere else it is refused.
         match read(&envelope, &message, &plaintext) {
             Ok(()) => {
-                assert!(slots.contains(&(bit / 8)), "bit {bit} was flipped and the message read as whole");
+                assert!(
+                    slots.contains(&(bit / 8)),
+                    "bit {bit} was flipped and the message read as whole"
+                );
                 harmless += 1;
             }
             Err(error) => assert_ne!(error.kind(), ErrorKind::Internal, "bit {bit}: {error}"),
@@ -100,8 +115,12 @@ fn every_truncation_is_refused() {
     let (envelope, plaintext) = (envelope(), sample(LEN));
     let message = block_on(envelope.encrypt(&plaintext, EncryptionContext::new())).unwrap();
     for len in 0..message.len() {
-        let error = read(&envelope, &message[..len], &plaintext).expect_err("cut short and read as whole");
-        assert!(matches!(error.kind(), ErrorKind::Truncated | ErrorKind::Authentication), "{len}: {error:?}");
+        let error =
+            read(&envelope, &message[..len], &plaintext).expect_err("cut short and read as whole");
+        assert!(
+            matches!(error.kind(), ErrorKind::Truncated | ErrorKind::Authentication),
+            "{len}: {error:?}"
+        );
         assert!(block_on_local(envelope.decrypt(&message[..len], &DecryptPolicy::new())).is_err());
     }
     for extra in [1, 15, 16, 17, SEALED_CHUNK_LEN, 2 * SEALED_CHUNK_LEN] {
@@ -118,7 +137,10 @@ fn chunks_cannot_be_swapped_repeated_dropped_or_spliced() {
     let (plaintext, other_plaintext) = (sample(LEN), sample(2 * LEN)[LEN..].to_vec());
     let message = message_under(&key, &slots, &plaintext);
     let other = message_under(&key, &slots, &other_plaintext);
-    assert!(read(&envelope, &message, &plaintext).is_ok() && read(&envelope, &other, &other_plaintext).is_ok());
+    assert!(
+        read(&envelope, &message, &plaintext).is_ok()
+            && read(&envelope, &other, &other_plaintext).is_ok()
+    );
     let part = |message: &[u8], index| message[chunk(message, index)].to_vec();
     let front = message[..chunk(&message, 0).start].to_vec();
     let own = [part(&message, 0), part(&message, 1), part(&message, 2)];
@@ -135,7 +157,10 @@ fn chunks_cannot_be_swapped_repeated_dropped_or_spliced() {
             }
             let mut forged = front.clone();
             picks.iter().for_each(|pick| forged.extend_from_slice(all[*pick]));
-            assert!(read(&envelope, &forged, &plaintext).is_err(), "chunks {picks:?} read as a message");
+            assert!(
+                read(&envelope, &forged, &plaintext).is_err(),
+                "chunks {picks:?} read as a message"
+            );
             tried += 1;
         }
     }
@@ -147,11 +172,15 @@ fn chunks_cannot_be_swapped_repeated_dropped_or_spliced() {
     for range in [salt.clone(), commitment.clone(), salt.start..commitment.end] {
         let mut forged = message.clone();
         forged[range.clone()].copy_from_slice(&other[range]);
-        assert_eq!(read(&envelope, &forged, &plaintext).unwrap_err().kind(), ErrorKind::Authentication);
+        assert_eq!(
+            read(&envelope, &forged, &plaintext).unwrap_err().kind(),
+            ErrorKind::Authentication
+        );
     }
 }
 
-// F-21, F-33: another data key in the slot can make a message unreadable, not readable as something else.
+// F-21, F-33: another data key in the slot can make a message unreadable, not readable as something
+// else.
 #[test]
 fn a_replaced_slot_can_only_fail() {
     let envelope = envelope();

@@ -28,7 +28,8 @@ fn tokio_readers_and_writers_do_the_same() {
                     far.read_to_end(&mut message).await.unwrap();
                     message
                 });
-                let mut writer = envelope.async_writer(near, EncryptionContext::new()).await.unwrap();
+                let mut writer =
+                    envelope.async_writer(near, EncryptionContext::new()).await.unwrap();
                 for part in plaintext.chunks(70_000) {
                     writer.write_all(part).await.unwrap();
                 }
@@ -39,11 +40,18 @@ fn tokio_readers_and_writers_do_the_same() {
                     drop(writer.finish().await.unwrap())
                 }
                 let message = collect.await.unwrap();
-                assert_eq!(*envelope.decrypt(&message, &DecryptPolicy::new()).await.unwrap(), plaintext, "{len}");
+                assert_eq!(
+                    *envelope.decrypt(&message, &DecryptPolicy::new()).await.unwrap(),
+                    plaintext,
+                    "{len}"
+                );
 
                 let (mut near, far) = tokio::io::duplex(10_000);
                 let send = tokio::spawn(async move { near.write_all(&message).await });
-                let mut reader = envelope.async_reader(tokio::io::BufReader::new(far), &DecryptPolicy::new()).await.unwrap();
+                let mut reader = envelope
+                    .async_reader(tokio::io::BufReader::new(far), &DecryptPolicy::new())
+                    .await
+                    .unwrap();
                 let mut back = Vec::with_capacity(100);
                 reader.read_to_end(&mut back).await.unwrap();
                 send.await.unwrap().unwrap();
@@ -67,7 +75,11 @@ fn a_tokio_message_that_was_dropped_or_cut_does_not_open() {
         let error = Error::inside(&reader.read_to_end(&mut back).await.unwrap_err()).unwrap();
         assert_eq!(error.kind(), ErrorKind::Truncated);
         assert_eq!(back, plaintext[..32_768], "the verified part came out, and no more");
-        assert_eq!(reader.read(&mut [0; 10]).await.map_err(|e| e.kind()), Err(io::ErrorKind::UnexpectedEof), "and the error stays");
+        assert_eq!(
+            reader.read(&mut [0; 10]).await.map_err(|e| e.kind()),
+            Err(io::ErrorKind::UnexpectedEof),
+            "and the error stays"
+        );
     });
 }
 
@@ -75,7 +87,11 @@ fn a_tokio_message_that_was_dropped_or_cut_does_not_open() {
 struct Ready;
 
 impl tokio::io::AsyncWrite for Ready {
-    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
         Poll::Ready(Ok(buf.len()))
     }
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -1,4 +1,5 @@
-//! Any bytes as a message: no panic, and the call for whole messages and the streaming reader agree on the result, its kind and the bytes.
+//! Any bytes as a message: no panic, and the call for whole messages and the streaming reader agree
+//! on the result, its kind and the bytes.
 
 #![no_main]
 
@@ -10,23 +11,31 @@ use ncp_envelope::{DecryptPolicy, Envelope, Error, ErrorKind};
 use std::io::Read;
 use std::sync::LazyLock;
 
-static ENVELOPES: LazyLock<[Envelope; 2]> =
-    LazyLock::new(|| ["", "vectors/2024"].map(|scope| Envelope::builder(vectors::wrapper()).scope(scope).build().expect("an envelope")));
+static ENVELOPES: LazyLock<[Envelope; 2]> = LazyLock::new(|| {
+    ["", "vectors/2024"].map(|scope| {
+        Envelope::builder(vectors::wrapper()).scope(scope).build().expect("an envelope")
+    })
+});
 
 fuzz_target!(|message: &[u8]| {
     let wants_aad = Header::decode(message).is_ok_and(|header| header.sealed().requires_aad());
-    let policy = if wants_aad { DecryptPolicy::new().aad(b"object 4711") } else { DecryptPolicy::new() };
+    let policy =
+        if wants_aad { DecryptPolicy::new().aad(b"object 4711") } else { DecryptPolicy::new() };
     for envelope in ENVELOPES.iter() {
         let whole = vectors::ready(envelope.decrypt(message, &policy));
         for buffer in [1_000, 20_000, 1 << 20] {
             let mut released = Vec::new();
             let streamed = stream(envelope, message, &policy, buffer, &mut released);
             match (&whole, &streamed) {
-                (Ok(plaintext), Ok(())) => assert_eq!(**plaintext, released, "two plaintexts of one message"),
+                (Ok(plaintext), Ok(())) => {
+                    assert_eq!(**plaintext, released, "two plaintexts of one message")
+                }
                 (Err(one), Err(other)) => {
                     assert_ne!(one.kind(), ErrorKind::Internal, "{one}");
-                    // The one exception: knowing the length, the call for whole messages sees a body too short before any chunk is opened.
-                    let early = one.kind() == ErrorKind::Truncated && other.kind() == ErrorKind::Authentication;
+                    // The one exception: knowing the length, the call for whole messages sees a
+                    // body too short before any chunk is opened.
+                    let early = one.kind() == ErrorKind::Truncated
+                        && other.kind() == ErrorKind::Authentication;
                     assert!(early || one.kind() == other.kind(), "{one:?} and {other:?}");
                 }
                 _ => panic!("one accepts, the other does not: {whole:?} and {streamed:?}"),
@@ -35,7 +44,13 @@ fuzz_target!(|message: &[u8]| {
     }
 });
 
-fn stream(envelope: &Envelope, message: &[u8], policy: &DecryptPolicy, buffer: usize, released: &mut Vec<u8>) -> Result<(), Error> {
+fn stream(
+    envelope: &Envelope,
+    message: &[u8],
+    policy: &DecryptPolicy,
+    buffer: usize,
+    released: &mut Vec<u8>,
+) -> Result<(), Error> {
     let mut reader = vectors::ready(envelope.reader(message, policy))?;
     let mut part = vec![0; buffer];
     loop {

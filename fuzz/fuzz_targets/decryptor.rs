@@ -1,5 +1,6 @@
-//! A message of three chunks, changed and pushed in pieces as the input says: what comes out is a verified prefix that ends with a chunk
-//! (F-27), only the unchanged message comes out whole, and nothing comes out after an error.
+//! A message of three chunks, changed and pushed in pieces as the input says: what comes out is a
+//! verified prefix that ends with a chunk (F-27), only the unchanged message comes out whole, and
+//! nothing comes out after an error.
 
 #![no_main]
 
@@ -21,12 +22,16 @@ struct Sample {
 static SAMPLE: LazyLock<Sample> = LazyLock::new(|| {
     let wrapper = vectors::wrapper();
     let header = Header::decode(vectors::THREE_CHUNKS).expect("a header");
-    let (preamble, chunks) =
-        vectors::THREE_CHUNKS[header.sealed().body_offset()..].split_first_chunk().map(|(a, b)| (*a, b)).expect("a preamble");
+    let (preamble, chunks) = vectors::THREE_CHUNKS[header.sealed().body_offset()..]
+        .split_first_chunk()
+        .map(|(a, b)| (*a, b))
+        .expect("a preamble");
     let payload = vectors::ready(wrapper.unwrap_keys(header.slots().slots())).expect("the payload");
     let key = DataKey::copy_from(payload[0].expose_secret()[48..].try_into().expect("F-28"));
     let envelope = Envelope::builder(wrapper).build().expect("an envelope");
-    let plaintext = vectors::ready(envelope.decrypt(vectors::THREE_CHUNKS, &DecryptPolicy::new())).expect("a plaintext").to_vec();
+    let plaintext = vectors::ready(envelope.decrypt(vectors::THREE_CHUNKS, &DecryptPolicy::new()))
+        .expect("a plaintext")
+        .to_vec();
     Sample { header, preamble, chunks, key, plaintext }
 });
 
@@ -46,7 +51,8 @@ fuzz_target!(|input: &[u8]| {
     let mut script = Script(input);
     let body = change(sample.chunks, &mut script);
 
-    let mut decryptor = Decryptor::new(&sample.key, sample.header.sealed(), &sample.preamble, b"").expect("the commitment fits");
+    let mut decryptor = Decryptor::new(&sample.key, sample.header.sealed(), &sample.preamble, b"")
+        .expect("the commitment fits");
     let mut released = Vec::new();
     let mut rest = &body[..];
     let mut failed = false;
@@ -56,9 +62,14 @@ fuzz_target!(|input: &[u8]| {
         let promised = decryptor.update_len(part.len());
         match decryptor.update(part, &mut out) {
             Ok(progress) => {
-                assert!(progress.consumed <= part.len() && progress.written <= promised.min(out.len()));
+                assert!(
+                    progress.consumed <= part.len() && progress.written <= promised.min(out.len())
+                );
                 assert_eq!(progress.written % CHUNK_LEN, 0, "part of a chunk came out");
-                assert!(out[progress.written..].iter().all(|byte| *byte == 0xEE || *byte == 0), "F-27: more was written than was verified");
+                assert!(
+                    out[progress.written..].iter().all(|byte| *byte == 0xEE || *byte == 0),
+                    "F-27: more was written than was verified"
+                );
                 released.extend_from_slice(&out[..progress.written]);
                 rest = &rest[progress.consumed..];
                 if progress.consumed == 0 {
@@ -66,7 +77,11 @@ fuzz_target!(|input: &[u8]| {
                     let mut out = vec![0; CHUNK_LEN];
                     match decryptor.update(rest, &mut out) {
                         Ok(progress) => {
-                            assert!(progress.consumed > 0, "stuck with {} bytes and room for a chunk", rest.len());
+                            assert!(
+                                progress.consumed > 0,
+                                "stuck with {} bytes and room for a chunk",
+                                rest.len()
+                            );
                             released.extend_from_slice(&out[..progress.written]);
                             rest = &rest[progress.consumed..];
                         }
@@ -78,7 +93,10 @@ fuzz_target!(|input: &[u8]| {
         }
     }
     if failed {
-        assert!(decryptor.update(&[], &mut vec![0; CHUNK_LEN]).is_err(), "an update after a failed one");
+        assert!(
+            decryptor.update(&[], &mut vec![0; CHUNK_LEN]).is_err(),
+            "an update after a failed one"
+        );
     }
     let mut last = vec![0; decryptor.finish_len()];
     let end = decryptor.finish(&mut last);

@@ -1,4 +1,5 @@
-//! Any bytes as a header: no panic, no second encoding of anything that is accepted (F-2), and no trust in a length (F-1).
+//! Any bytes as a header: no panic, no second encoding of anything that is accepted (F-2), and no
+//! trust in a length (F-1).
 
 #![no_main]
 
@@ -10,7 +11,8 @@ use ncp_envelope::format::{Header, MAX_ZONE_LEN, SealedHeader};
 
 fuzz_target!(|message: &[u8]| {
     look(message);
-    // Nearly every mutation of the slots dies at their checksum; with the right one their content is reached.
+    // Nearly every mutation of the slots dies at their checksum; with the right one their content
+    // is reached.
     let mut repaired = message.to_vec();
     canonical::repair_checksums(&mut repaired);
     if repaired != message {
@@ -26,11 +28,21 @@ fn look(message: &[u8]) {
         assert!(message.len() >= len || header.is_err(), "more was decoded than there is");
     }
     if let Ok(header) = &header {
-        assert_eq!(len.ok(), Some(header.sealed().body_offset()), "two opinions about where the body starts");
+        assert_eq!(
+            len.ok(),
+            Some(header.sealed().body_offset()),
+            "two opinions about where the body starts"
+        );
         canonical::check(message, header);
         // What follows the zones does not matter, and the sealed header alone is one.
-        assert!(Header::decode(&message[..header.sealed().body_offset()]).is_ok_and(|again| again == *header));
-        assert!(SealedHeader::decode(header.sealed().as_bytes()).is_ok_and(|again| again == *header.sealed()));
+        assert!(
+            Header::decode(&message[..header.sealed().body_offset()])
+                .is_ok_and(|again| again == *header)
+        );
+        assert!(
+            SealedHeader::decode(header.sealed().as_bytes())
+                .is_ok_and(|again| again == *header.sealed())
+        );
     }
     if let Ok(sealed) = SealedHeader::decode(message) {
         assert_eq!(canonical::zone_a(&sealed), message, "zone A has a second encoding");

@@ -1,12 +1,15 @@
 //! Many keys in one call to the key service.
 //!
-//! The service limits calls, and takes arrays. So keys that are asked for while a call is under way leave together: at once when nothing is
-//! under way, when a whole batch has gathered, or when the last call has come back. Nobody waits for company; under load it comes by itself.
+//! The service limits calls, and takes arrays. So keys that are asked for while a call is under way
+//! leave together: at once when nothing is under way, when a whole batch has gathered, or when the
+//! last call has come back. Nobody waits for company; under load it comes by itself.
 //!
-//! Promises: every ticket is answered exactly once, with its own key's result or, if the work was dropped, with the word that it was;
-//! keys under different key-encryption keys never share a call, so a denial of one says nothing of the other; a batch refused for what may
-//! be one bad key in it is cut in two until the bad one is alone, and one refused for what may be one version of the key, by versions; a batch
-//! that only went through in halves was too large, and the next are smaller. Knows wrapped keys and payloads, and nothing of caches.
+//! Promises: every ticket is answered exactly once, with its own key's result or, if the work was
+//! dropped, with the word that it was; keys under different key-encryption keys never share a call,
+//! so a denial of one says nothing of the other; a batch refused for what may be one bad key in it
+//! is cut in two until the bad one is alone, and one refused for what may be one version of the
+//! key, by versions; a batch that only went through in halves was too large, and the next are
+//! smaller. Knows wrapped keys and payloads, and nothing of caches.
 
 use super::drive::Driver;
 use super::observe;
@@ -31,7 +34,8 @@ use std::time::{Duration, Instant};
 
 /// Keys in one call at most: what the service's arrays hold, however their size is counted.
 pub(super) const MAX_BATCH: usize = 256;
-/// Calls under way at most for one key-encryption key. At the service's 300 calls a second this is enough for answers that take 100 ms.
+/// Calls under way at most for one key-encryption key. At the service's 300 calls a second this is
+/// enough for answers that take 100 ms.
 const MAX_CALLS: usize = 32;
 /// Keys that wait at most, for one key-encryption key.
 const MAX_QUEUE: usize = 1 << 18;
@@ -39,7 +43,8 @@ const MAX_QUEUE: usize = 1 << 18;
 const MAX_LANES: usize = 1_024;
 /// Whole batches that have to succeed before a larger one is tried again.
 const GROW_AFTER: u32 = 1_000;
-/// A key that waited this many times as long as a call takes does not wait for company any longer: the call ahead of it may be stuck.
+/// A key that waited this many times as long as a call takes does not wait for company any longer:
+/// the call ahead of it may be stuck.
 const PATIENCE: u32 = 2;
 const LEAST_PATIENCE: Duration = Duration::from_millis(20);
 const MOST_PATIENCE: Duration = Duration::from_secs(1);
@@ -124,8 +129,20 @@ impl<O: Operation> Clone for Batcher<O> {
 }
 
 impl<O: Operation> Batcher<O> {
-    pub(super) fn new(operation: O, wrapper: Arc<dyn KeyWrapper>, driver: Arc<Driver>, source: Source) -> Self {
-        Self(Arc::new(Inner { operation, wrapper, driver, lanes: Mutex::default(), counters: BatchCounters::default(), source }))
+    pub(super) fn new(
+        operation: O,
+        wrapper: Arc<dyn KeyWrapper>,
+        driver: Arc<Driver>,
+        source: Source,
+    ) -> Self {
+        Self(Arc::new(Inner {
+            operation,
+            wrapper,
+            driver,
+            lanes: Mutex::default(),
+            counters: BatchCounters::default(),
+            source,
+        }))
     }
 
     /// Queues all of `items` before any of them leaves, so that they leave together.
@@ -147,7 +164,9 @@ impl<O: Operation> Batcher<O> {
                     }
                 }
                 match lanes.get_mut(key) {
-                    Some(lane) if lane.queue.len() < MAX_QUEUE => lane.queue.push_back(Queued { input, ticket, since }),
+                    Some(lane) if lane.queue.len() < MAX_QUEUE => {
+                        lane.queue.push_back(Queued { input, ticket, since })
+                    }
                     _ => refused.push(ticket),
                 }
             }
@@ -182,7 +201,13 @@ impl<O: Operation> Inner<O> {
     }
 
     /// Takes out what may leave now.
-    fn depart(self: &Arc<Self>, lanes: &mut HashMap<KeyId, Lane<O>>, key: &KeyId, now: Instant, departures: &mut Vec<Departure<O>>) {
+    fn depart(
+        self: &Arc<Self>,
+        lanes: &mut HashMap<KeyId, Lane<O>>,
+        key: &KeyId,
+        now: Instant,
+        departures: &mut Vec<Departure<O>>,
+    ) {
         let Some(lane) = lanes.get_mut(key) else { return };
         while let Some(first) = lane.queue.front()
             && lane.under_way < MAX_CALLS
@@ -192,11 +217,13 @@ impl<O: Operation> Inner<O> {
                 break;
             }
             let count = lane.queue.len().min(lane.max_batch);
-            let (inputs, tickets) = lane.queue.drain(..count).map(|queued| (queued.input, queued.ticket)).unzip();
+            let (inputs, tickets) =
+                lane.queue.drain(..count).map(|queued| (queued.input, queued.ticket)).unzip();
             lane.under_way += 1;
             departures.push(Departure { key: key.clone(), inputs, tickets, whole: None });
         }
-        // If what is under way gets stuck, something has to look again. Where there is no place, only an answer can help.
+        // If what is under way gets stuck, something has to look again. Where there is no place,
+        // only an answer can help.
         if let Some(first) = lane.queue.front()
             && lane.under_way < MAX_CALLS
             && self.source.real
@@ -217,7 +244,12 @@ impl<O: Operation> Inner<O> {
     }
 
     fn landing(self: &Arc<Self>, departure: &Departure<O>) -> Landing<O> {
-        Landing { inner: self.clone(), key: departure.key.clone(), began: (self.source.now)(), landed: false }
+        Landing {
+            inner: self.clone(),
+            key: departure.key.clone(),
+            began: (self.source.now)(),
+            landed: false,
+        }
     }
 
     fn learn(&self, key: &KeyId, len: usize, whole: Option<&Whole>) {
@@ -248,7 +280,11 @@ impl<O: Operation> Due for Inner<O> {
         let mut departures = Vec::new();
         {
             let (mut lanes, now) = (lock(&self.lanes), (self.source.now)());
-            let due: Vec<_> = lanes.iter().filter(|(_, lane)| lane.visit.is_some_and(|at| at <= now)).map(|(key, _)| key.clone()).collect();
+            let due: Vec<_> = lanes
+                .iter()
+                .filter(|(_, lane)| lane.visit.is_some_and(|at| at <= now))
+                .map(|(key, _)| key.clone())
+                .collect();
             for key in due {
                 if let Some(lane) = lanes.get_mut(&key) {
                     lane.visit = None;
@@ -262,7 +298,8 @@ impl<O: Operation> Due for Inner<O> {
     }
 }
 
-/// A call under way. Whichever way it ends, its place is given back, and the next batch leaves or is given up.
+/// A call under way. Whichever way it ends, its place is given back, and the next batch leaves or
+/// is given up.
 struct Landing<O: Operation> {
     inner: Arc<Inner<O>>,
     key: KeyId,
@@ -277,7 +314,10 @@ impl<O: Operation> Landing<O> {
         let call = async { inner.operation.call(&*inner.wrapper, &inputs).await };
         let result = caught(call).await.and_then(|results| match results.len() == len {
             true => Ok(results),
-            false => Err(Error::new(ErrorKind::Internal, format!("the key wrapper returned {} results for {len} keys", results.len()))),
+            false => Err(Error::new(
+                ErrorKind::Internal,
+                format!("the key wrapper returned {} results for {len} keys", results.len()),
+            )),
         });
         self.count(len, result.as_ref().err());
         match result {
@@ -289,9 +329,12 @@ impl<O: Operation> Landing<O> {
                     ticket.answer(Ok(result));
                 }
             }
-            Err(error) if len > 1 && may_be_one_key(error.kind()) => self.halve(key, inputs, tickets),
+            Err(error) if len > 1 && may_be_one_key(error.kind()) => {
+                self.halve(key, inputs, tickets)
+            }
             Err(error)
-                if error.kind() == ErrorKind::KeyUnusable && inputs.iter().any(|input| O::version(input) != O::version(&inputs[0])) =>
+                if error.kind() == ErrorKind::KeyUnusable
+                    && inputs.iter().any(|input| O::version(input) != O::version(&inputs[0])) =>
             {
                 self.sort(key, inputs, tickets);
             }
@@ -300,7 +343,8 @@ impl<O: Operation> Landing<O> {
         self.landed = true;
     }
 
-    /// Both halves at once, so that the good keys wait for no more calls than the logarithm of the batch.
+    /// Both halves at once, so that the good keys wait for no more calls than the logarithm of the
+    /// batch.
     fn halve(&self, key: KeyId, mut inputs: Vec<O::In>, mut tickets: Vec<Ticket<O::Out>>) {
         let whole = Arc::new(Whole { len: inputs.len(), good_halves: AtomicUsize::new(0) });
         let half = inputs.len() / 2;
@@ -308,7 +352,8 @@ impl<O: Operation> Landing<O> {
         self.again(key, [(inputs, tickets), other], Some(&whole));
     }
 
-    /// The keys of each version on their own: one version of a key can be disabled while the others serve.
+    /// The keys of each version on their own: one version of a key can be disabled while the others
+    /// serve.
     fn sort(&self, key: KeyId, inputs: Vec<O::In>, tickets: Vec<Ticket<O::Out>>) {
         let mut versions: HashMap<Option<u32>, Part<O>> = HashMap::new();
         for (input, ticket) in inputs.into_iter().zip(tickets) {
@@ -319,9 +364,19 @@ impl<O: Operation> Landing<O> {
         self.again(key, versions.into_values(), None);
     }
 
-    fn again(&self, key: KeyId, parts: impl IntoIterator<Item = Part<O>>, whole: Option<&Arc<Whole>>) {
+    fn again(
+        &self,
+        key: KeyId,
+        parts: impl IntoIterator<Item = Part<O>>,
+        whole: Option<&Arc<Whole>>,
+    ) {
         self.inner.counters.splits.add();
-        let departure = |(inputs, tickets)| Departure { key: key.clone(), inputs, tickets, whole: whole.cloned() };
+        let departure = |(inputs, tickets)| Departure {
+            key: key.clone(),
+            inputs,
+            tickets,
+            whole: whole.cloned(),
+        };
         let departures: Vec<_> = parts.into_iter().map(departure).collect();
         if let Some(lane) = lock(&self.inner.lanes).get_mut(&key) {
             lane.under_way += departures.len();
@@ -341,16 +396,20 @@ impl<O: Operation> Landing<O> {
         }
         observe::batch(O::NAME, len, latency, error.map(Error::kind));
         if let Some(lane) = lock(&self.inner.lanes).get_mut(&self.key) {
-            lane.latency = if lane.latency.is_zero() { latency } else { (lane.latency * 3 + latency) / 4 };
+            lane.latency =
+                if lane.latency.is_zero() { latency } else { (lane.latency * 3 + latency) / 4 };
         }
     }
 }
 
-/// A panic of the wrapper is an answer too. If it were none, those who wait would ask again, and again.
+/// A panic of the wrapper is an answer too. If it were none, those who wait would ask again, and
+/// again.
 async fn caught<T>(call: impl Future<Output = Result<T>>) -> Result<T> {
     let mut call = pin!(call);
-    let poll =
-        poll_fn(|cx| catch_unwind(AssertUnwindSafe(|| call.as_mut().poll(cx))).map_or_else(|_| Poll::Ready(None), |poll| poll.map(Some)));
+    let poll = poll_fn(|cx| {
+        catch_unwind(AssertUnwindSafe(|| call.as_mut().poll(cx)))
+            .map_or_else(|_| Poll::Ready(None), |poll| poll.map(Some))
+    });
     poll.await.unwrap_or_else(|| Err(Error::new(ErrorKind::Internal, "the key wrapper panicked")))
 }
 
@@ -363,10 +422,15 @@ impl<O: Operation> Drop for Landing<O> {
             let Some(lane) = lanes.get_mut(&self.key) else { return };
             lane.under_way = lane.under_way.saturating_sub(1);
             if self.landed {
-                self.inner.depart(&mut lanes, &self.key, (self.inner.source.now)(), &mut departures);
+                self.inner.depart(
+                    &mut lanes,
+                    &self.key,
+                    (self.inner.source.now)(),
+                    &mut departures,
+                );
             } else if lane.under_way == 0 {
-                // A runtime is going away, and here is its thread: what left from here would go the same way. Those who wait start anew from
-                // where they are.
+                // A runtime is going away, and here is its thread: what left from here would go the
+                // same way. Those who wait start anew from where they are.
                 left = std::mem::take(&mut lane.queue);
             }
         }
@@ -375,11 +439,16 @@ impl<O: Operation> Drop for Landing<O> {
     }
 }
 
-/// Whether a batch may have failed for one of its keys, or for how many there are, and not for what all of them share.
+/// Whether a batch may have failed for one of its keys, or for how many there are, and not for what
+/// all of them share.
 fn may_be_one_key(kind: ErrorKind) -> bool {
     matches!(
         kind,
-        ErrorKind::Authentication | ErrorKind::Malformed | ErrorKind::InvalidInput | ErrorKind::LimitExceeded | ErrorKind::KeyNotAllowed
+        ErrorKind::Authentication
+            | ErrorKind::Malformed
+            | ErrorKind::InvalidInput
+            | ErrorKind::LimitExceeded
+            | ErrorKind::KeyNotAllowed
     )
 }
 
@@ -391,6 +460,13 @@ impl<O: Operation> Lane<O> {
 
 impl<O: Operation> Default for Lane<O> {
     fn default() -> Self {
-        Self { queue: VecDeque::new(), under_way: 0, max_batch: MAX_BATCH, good: 0, latency: Duration::ZERO, visit: None }
+        Self {
+            queue: VecDeque::new(),
+            under_way: 0,
+            max_batch: MAX_BATCH,
+            good: 0,
+            latency: Duration::ZERO,
+            visit: None,
+        }
     }
 }

@@ -1,8 +1,9 @@
 //! Who polls the calls to the key service.
 //!
-//! A call belongs to all who wait for what it brings, so no one of them can own it: a leader that is dropped, or that is alive and not polled,
-//! would stop the others. Where there is a tokio runtime a call is therefore a task of its own. Elsewhere everyone who waits polls
-//! everything that is under way, and a caller that goes away has taken nothing with it.
+//! A call belongs to all who wait for what it brings, so no one of them can own it: a leader that
+//! is dropped, or that is alive and not polled, would stop the others. Where there is a tokio
+//! runtime a call is therefore a task of its own. Elsewhere everyone who waits polls everything
+//! that is under way, and a caller that goes away has taken nothing with it.
 
 use super::sync::{
     Mutex,
@@ -28,7 +29,8 @@ pub(super) struct Driver {
     crowd: Arc<Crowd>,
 }
 
-/// How often one who waits starts anew because work was lost with its runtime. Runtimes end; but within one that has ended, all work is lost.
+/// How often one who waits starts anew because work was lost with its runtime. Runtimes end; but
+/// within one that has ended, all work is lost.
 const MOST_LOST: u32 = 16;
 
 /// Counts what was lost.
@@ -81,8 +83,8 @@ impl Drop for Seat<'_> {
     }
 }
 
-/// Those for whom calls are made. With the last of them go the calls that nobody polls, which would otherwise hold each other, and keys with
-/// them, for ever.
+/// Those for whom calls are made. With the last of them go the calls that nobody polls, which would
+/// otherwise hold each other, and keys with them, for ever.
 pub(super) struct Home(pub(super) Arc<Driver>);
 
 impl Drop for Home {
@@ -119,7 +121,8 @@ impl Driver {
     pub(super) fn start_from_afar(&self, work: impl Future<Output = ()> + Send + 'static) {
         #[cfg(all(any(feature = "tokio", feature = "kms", feature = "emulator"), not(shuttle)))]
         {
-            // Not under the lock: a runtime that was shut down drops the work at once, and with it whatever that holds.
+            // Not under the lock: a runtime that was shut down drops the work at once, and with it
+            // whatever that holds.
             let last = lock(&self.last).clone();
             if let Some(runtime) = last {
                 runtime.spawn(work);
@@ -143,8 +146,9 @@ impl Driver {
                 if let Poll::Ready(output) = wanted.as_mut().poll(cx) {
                     return Poll::Ready(output);
                 }
-                // Before the look at what there is to poll: what comes after that look wakes this one. Where there is nothing, too, as what is
-                // wanted may be on its way here in another thread, which goes away once it has brought it.
+                // Before the look at what there is to poll: what comes after that look wakes this
+                // one. Where there is nothing, too, as what is wanted may be on its way here in
+                // another thread, which goes away once it has brought it.
                 seat.take(cx.waker());
                 if !self.advance() {
                     return Poll::Pending;
@@ -154,7 +158,8 @@ impl Driver {
         .await
     }
 
-    /// Goes as far as it gets without waiting: for work that nobody waits for, where no runtime does it.
+    /// Goes as far as it gets without waiting: for work that nobody waits for, where no runtime
+    /// does it.
     pub(super) fn nudge(&self) {
         if self.count.load(Ordering::SeqCst) > 0 {
             while self.advance() {}
@@ -197,7 +202,8 @@ impl Driver {
             }
         }
         lock(&self.orphans).append(&mut waiting);
-        // Somebody who was woken meanwhile has found these out of the list, so has to look once more.
+        // Somebody who was woken meanwhile has found these out of the list, so has to look once
+        // more.
         if self.crowd.times.load(Ordering::SeqCst) != before {
             self.crowd.wake_by_ref();
         }

@@ -8,8 +8,9 @@ use std::hash::{Hash, Hasher};
 const HASH_LEN: usize = 32;
 const MAX_LEN: usize = HASH_LEN + 1 + 8 + MAX_KEY_ID_LEN + 8 + MAX_WRAPPED_LEN;
 
-/// SHA-256 over everything that decides which data key comes out and for what it may be used: the realm, then provider, key tag and wrapped
-/// bytes, each with its length in front where it has no fixed one.
+/// SHA-256 over everything that decides which data key comes out and for what it may be used: the
+/// realm, then provider, key tag and wrapped bytes, each with its length in front where it has no
+/// fixed one.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct CacheId([u8; HASH_LEN]);
 
@@ -19,8 +20,8 @@ impl Hash for CacheId {
     }
 }
 
-/// Takes a part of an id as its hash, which it is already. Only for maps of what a key service has unwrapped: ids of anything else can be made to
-/// collide by whoever makes up wrapped keys.
+/// Takes a part of an id as its hash, which it is already. Only for maps of what a key service has
+/// unwrapped: ids of anything else can be made to collide by whoever makes up wrapped keys.
 #[derive(Default)]
 pub(super) struct IdHasher(u64);
 
@@ -34,8 +35,8 @@ impl Hasher for IdHasher {
     }
 }
 
-/// What all keys of one reader have in common: partition, endpoint zone, scope and suite, hashed once because a look-up for each message
-/// would feel it.
+/// What all keys of one reader have in common: partition, endpoint zone, scope and suite, hashed
+/// once because a look-up for each message would feel it.
 #[derive(Clone)]
 pub(crate) struct Realm {
     hash: [u8; HASH_LEN],
@@ -59,7 +60,10 @@ impl Realm {
             hash.update(&(part.len() as u64).to_be_bytes());
             hash.update(part);
         }
-        Self { hash: array(&hash.finish()), partition: array(&digest::digest(&digest::SHA256, partition)) }
+        Self {
+            hash: array(&hash.finish()),
+            partition: array(&digest::digest(&digest::SHA256, partition)),
+        }
     }
 
     pub(crate) fn id(&self, wrapped: &WrappedKey) -> CacheId {
@@ -108,7 +112,9 @@ mod tests {
     fn ids_differ_by_every_part() {
         let tag = |provider, text| KeyId::new(provider, ZoneHint::None, text).unwrap();
         let wrapped = |key, bytes: &[u8]| WrappedKey::new(key, bytes).unwrap();
-        let realm = |partition: &[u8], zone, scope, suite| Realm::new(partition, zone, &Scope::new(scope), suite);
+        let realm = |partition: &[u8], zone, scope, suite| {
+            Realm::new(partition, zone, &Scope::new(scope), suite)
+        };
         let ncp = |text, bytes| wrapped(tag(Provider::NcpKms, text), bytes);
         let own = realm(b"p", ZoneHint::Kr, "s", 1);
         let ids = [
@@ -124,7 +130,8 @@ mod tests {
         for (at, id) in ids.iter().enumerate() {
             assert!(!ids[..at].contains(id), "{at}");
         }
-        let longest = wrapped(tag(Provider::NcpKms, &"x".repeat(MAX_KEY_ID_LEN)), &[7; MAX_WRAPPED_LEN]);
+        let longest =
+            wrapped(tag(Provider::NcpKms, &"x".repeat(MAX_KEY_ID_LEN)), &[7; MAX_WRAPPED_LEN]);
         assert!(own.id(&longest) == own.id(&longest.clone()));
     }
 }

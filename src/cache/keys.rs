@@ -37,7 +37,12 @@ pub(crate) struct Keys {
 }
 
 impl Keys {
-    pub(crate) fn new(wrapper: Arc<dyn KeyWrapper>, scope: &Scope, suite: u16, settings: KeySettings) -> Result<Self> {
+    pub(crate) fn new(
+        wrapper: Arc<dyn KeyWrapper>,
+        scope: &Scope,
+        suite: u16,
+        settings: KeySettings,
+    ) -> Result<Self> {
         let (driver, source) = (settings.cache.0.driver.clone(), Source::REAL);
         let batchers = (
             Batcher::new(Wrap { verify: settings.verify }, wrapper.clone(), driver.clone(), source),
@@ -50,7 +55,14 @@ impl Keys {
     /// Keys for another scope, which share calls and cache with these.
     pub(crate) fn for_scope(&self, scope: &Scope) -> Result<Self> {
         let batchers = (self.wrap.clone(), self.loader.batcher.clone(), self.rewrap.clone());
-        Self::join(self.wrapper.clone(), scope, self.loader.suite, self.settings.clone(), batchers, self.home.clone())
+        Self::join(
+            self.wrapper.clone(),
+            scope,
+            self.loader.suite,
+            self.settings.clone(),
+            batchers,
+            self.home.clone(),
+        )
     }
 
     fn join(
@@ -92,7 +104,9 @@ impl Keys {
         self.rewrap.submit(keys.iter().cloned().zip(tickets.collect::<Vec<_>>()));
         let mut results = Vec::with_capacity(keys.len());
         for flight in flights {
-            results.push(self.home.0.wait(Wait::new(flight)).await.unwrap_or_else(|| Err(drive::gone())));
+            results.push(
+                self.home.0.wait(Wait::new(flight)).await.unwrap_or_else(|| Err(drive::gone())),
+            );
         }
         results
     }

@@ -45,8 +45,15 @@ impl Loader {
         self.realm.id(slot)
     }
 
-    /// Looks for the key in `slot`, which is found by `id`. What has to be asked of the service goes to `outbox`, which has to be [`send`](Self::send)t.
-    pub(crate) fn ask(&self, slot: &WrappedKey, id: CacheId, max_age: Option<Duration>, outbox: &mut Outbox) -> Asked {
+    /// Looks for the key in `slot`, which is found by `id`. What has to be asked of the service
+    /// goes to `outbox`, which has to be [`send`](Self::send)t.
+    pub(crate) fn ask(
+        &self,
+        slot: &WrappedKey,
+        id: CacheId,
+        max_age: Option<Duration>,
+        outbox: &mut Outbox,
+    ) -> Asked {
         let state = match self.cache.0.look_up(&id, || self.realm.family(slot.key_id()), max_age) {
             LookUp::Hit(answer, refresh) => {
                 if let Some(flight) = refresh {
@@ -74,14 +81,20 @@ impl Loader {
     }
 
     /// Waits for the key in `slot`.
-    pub(crate) async fn wait(&self, mut asked: Asked, slot: &WrappedKey, max_age: Option<Duration>) -> Result<Arc<CachedKey>> {
+    pub(crate) async fn wait(
+        &self,
+        mut asked: Asked,
+        slot: &WrappedKey,
+        max_age: Option<Duration>,
+    ) -> Result<Arc<CachedKey>> {
         let mut lost = Lost::default();
         loop {
             let answer = match asked.state {
                 State::Here(answer) => answer?,
                 State::Coming(flight) => match self.driver.wait(Wait::new(flight)).await {
                     Some(answer) => answer?,
-                    // Whoever worked on it is gone, with its runtime. Go round: someone who waited asks again.
+                    // Whoever worked on it is gone, with its runtime. Go round: someone who waited
+                    // asks again.
                     None => {
                         lost.again()?;
                         let mut outbox = Outbox::default();
@@ -110,12 +123,24 @@ impl Loader {
         if opened { key.prove() } else { self.cache.0.wrong(id, key) }
     }
 
-    fn question(&self, id: CacheId, slot: &WrappedKey, flight: Arc<Flight<Answer>>) -> (WrappedKey, Ticket<KeyPayload>) {
+    fn question(
+        &self,
+        id: CacheId,
+        slot: &WrappedKey,
+        flight: Arc<Flight<Answer>>,
+    ) -> (WrappedKey, Ticket<KeyPayload>) {
         let (cache, scope, suite) = (self.cache.0.clone(), self.scope.clone(), self.suite);
-        // The time to live counts from before the call: what the service says is not younger than that.
-        let loaded = Loaded { family: self.realm.family(slot.key_id()), version: slot.key_version(), asked: (cache.source.now)() };
+        // The time to live counts from before the call: what the service says is not younger than
+        // that.
+        let loaded = Loaded {
+            family: self.realm.family(slot.key_id()),
+            version: slot.key_version(),
+            asked: (cache.source.now)(),
+        };
         let ticket = Ticket::new(move |payload: Option<Result<KeyPayload>>| {
-            let decode = |payload: KeyPayload| payload.decode(suite, &scope).map_err(|error| cache.misfit(&id, error));
+            let decode = |payload: KeyPayload| {
+                payload.decode(suite, &scope).map_err(|error| cache.misfit(&id, error))
+            };
             let key = payload.map(|payload| payload.and_then(decode));
             cache.land(id, &flight, loaded, key);
         });

@@ -1,7 +1,9 @@
-//! What cache, pool and batches tell observers, with the feature `tracing`; without it all of this is nothing.
+//! What cache, pool and batches tell observers, with the feature `tracing`; without it all of this
+//! is nothing.
 //!
-//! Promises: events hold numbers, kinds and names of operations. No key, key tag, wrapped key or text of the service is among them. No lock of the cache
-//! is held while one is sent: an observer may do with the envelope what it likes.
+//! Promises: events hold numbers, kinds and names of operations. No key, key tag, wrapped key or
+//! text of the service is among them. No lock of the cache is held while one is sent: an observer
+//! may do with the envelope what it likes.
 
 use crate::error::ErrorKind;
 use std::time::Duration;
@@ -72,7 +74,8 @@ mod later {
         }
     }
 
-    /// Lives as long as a lock is held. It counts on its own thread, which it cannot leave, as the lock cannot.
+    /// Lives as long as a lock is held. It counts on its own thread, which it cannot leave, as the
+    /// lock cannot.
     pub(in super::super) struct Quiet(std::marker::PhantomData<*const ()>);
 
     impl Quiet {

@@ -17,7 +17,11 @@ pub(super) trait Operation: Send + Sync + 'static {
     /// The version of that key, where the input tells it.
     fn version(input: &Self::In) -> Option<u32>;
 
-    fn call<'a>(&'a self, wrapper: &'a dyn KeyWrapper, batch: &'a [Self::In]) -> BoxFuture<'a, Result<Vec<Self::Out>>>;
+    fn call<'a>(
+        &'a self,
+        wrapper: &'a dyn KeyWrapper,
+        batch: &'a [Self::In],
+    ) -> BoxFuture<'a, Result<Vec<Self::Out>>>;
 }
 
 /// Wraps new data keys.
@@ -39,14 +43,19 @@ impl Operation for Wrap {
         None
     }
 
-    fn call<'a>(&'a self, wrapper: &'a dyn KeyWrapper, batch: &'a [KeyPayload]) -> BoxFuture<'a, Result<Vec<WrappedKey>>> {
+    fn call<'a>(
+        &'a self,
+        wrapper: &'a dyn KeyWrapper,
+        batch: &'a [KeyPayload],
+    ) -> BoxFuture<'a, Result<Vec<WrappedKey>>> {
         if !self.verify {
             return wrapper.wrap_keys(batch);
         }
         Box::pin(async move {
             let wrapped = wrapper.wrap_keys(batch).await?;
             let again = wrapper.unwrap_keys(&wrapped).await?;
-            let same = |(a, b): (&KeyPayload, &KeyPayload)| equal(a.expose_secret(), b.expose_secret());
+            let same =
+                |(a, b): (&KeyPayload, &KeyPayload)| equal(a.expose_secret(), b.expose_secret());
             if again.len() != batch.len() || !again.iter().zip(batch).all(same) {
                 return Err(Error::new(
                     ErrorKind::Internal,
@@ -74,7 +83,11 @@ impl Operation for Unwrap {
         input.key_version()
     }
 
-    fn call<'a>(&'a self, wrapper: &'a dyn KeyWrapper, batch: &'a [WrappedKey]) -> BoxFuture<'a, Result<Vec<KeyPayload>>> {
+    fn call<'a>(
+        &'a self,
+        wrapper: &'a dyn KeyWrapper,
+        batch: &'a [WrappedKey],
+    ) -> BoxFuture<'a, Result<Vec<KeyPayload>>> {
         wrapper.unwrap_keys(batch)
     }
 }
@@ -95,7 +108,11 @@ impl Operation for Rewrap {
         input.key_version()
     }
 
-    fn call<'a>(&'a self, wrapper: &'a dyn KeyWrapper, batch: &'a [WrappedKey]) -> BoxFuture<'a, Result<Vec<WrappedKey>>> {
+    fn call<'a>(
+        &'a self,
+        wrapper: &'a dyn KeyWrapper,
+        batch: &'a [WrappedKey],
+    ) -> BoxFuture<'a, Result<Vec<WrappedKey>>> {
         wrapper.rewrap_keys(batch)
     }
 }

@@ -1,11 +1,13 @@
 //! Data keys for writing, each for one message, made and wrapped ahead of need.
 //!
-//! Promises: no key is used twice, past its age, or after it was forgotten; a key that is not used is wiped at its age; whoever finds none ready
-//! waits, first come first served, and is never made to wait for a key that somebody else's refill failed to bring. Without limits
-//! nothing is kept: each key is made for someone who waits, and those who wait together share calls.
+//! Promises: no key is used twice, past its age, or after it was forgotten; a key that is not used
+//! is wiped at its age; whoever finds none ready waits, first come first served, and is never made
+//! to wait for a key that somebody else's refill failed to bring. Without limits nothing is kept:
+//! each key is made for someone who waits, and those who wait together share calls.
 //!
-//! How many are kept follows the demand: twice as many after each time that somebody had to wait, fewer after keys became too old. Nothing is
-//! ordered but by someone who takes a key, so a pool that is not used makes no calls.
+//! How many are kept follows the demand: twice as many after each time that somebody had to wait,
+//! fewer after keys became too old. Nothing is ordered but by someone who takes a key, so a pool
+//! that is not used makes no calls.
 
 use super::batch::{Batcher, MAX_BATCH, Ticket};
 use super::drive::{Driver, Lost};
@@ -28,7 +30,8 @@ use std::time::{Duration, Instant};
 
 /// Keys kept ready before any demand was seen.
 const FIRST_TARGET: usize = 32;
-/// After a failure no keys are ordered ahead of need for this long, and a refusal is remembered for as long.
+/// After a failure no keys are ordered ahead of need for this long, and a refusal is remembered for
+/// as long.
 const QUIET: Duration = Duration::from_secs(1);
 
 /// A new data key in both of its forms.
@@ -40,7 +43,8 @@ pub(crate) struct Minted {
 }
 
 impl Minted {
-    /// Whether it was wrapped under a version of the key-encryption key that is not below `floor`, or under one that is not told.
+    /// Whether it was wrapped under a version of the key-encryption key that is not below `floor`,
+    /// or under one that is not told.
     pub(super) fn is_above(&self, floor: u32) -> bool {
         self.wrapped.key_version().is_none_or(|version| version >= floor)
     }
@@ -51,7 +55,8 @@ impl Minted {
             return Ok(self);
         }
         let version = self.wrapped.key_version().unwrap_or_default();
-        let what = format!("the key service wraps with version {version} of the key, which was retired");
+        let what =
+            format!("the key service wraps with version {version} of the key, which was retired");
         Err(Error::new(ErrorKind::KeyUnusable, what))
     }
 }
@@ -68,7 +73,8 @@ pub(super) struct Mint {
 }
 
 impl Mint {
-    /// Orders `count` keys; each goes to `arrive` of its own, or the reason why not, or nothing if the order was dropped.
+    /// Orders `count` keys; each goes to `arrive` of its own, or the reason why not, or nothing if
+    /// the order was dropped.
     pub(super) fn order<A>(&self, count: usize, arrive: impl Fn() -> A)
     where
         A: FnOnce(Option<Result<Minted>>) + Send + 'static,
@@ -228,7 +234,8 @@ impl Inner {
         let uncovered = state.waiting.len().saturating_sub(state.coming);
         let quiet = state.quiet.as_ref().is_some_and(|(until, _)| now < *until);
         let ahead = if self.limits.is_some() && !quiet {
-            let missing = (state.waiting.len() + state.target).saturating_sub(state.ready.len() + state.coming);
+            let missing = (state.waiting.len() + state.target)
+                .saturating_sub(state.ready.len() + state.coming);
             match missing {
                 // Whole batches, so that the calls are full.
                 MAX_BATCH.. => missing / MAX_BATCH * MAX_BATCH,
@@ -248,7 +255,8 @@ impl Inner {
             return;
         }
         let order = Order { pool: self.clone(), count, epoch };
-        // Making hundreds of keys takes a fraction of a millisecond, which is nothing to let a caller wait for.
+        // Making hundreds of keys takes a fraction of a millisecond, which is nothing to let a
+        // caller wait for.
         if count > FIRST_TARGET {
             self.mint.driver.start(async move { order.place() })
         } else {
@@ -280,9 +288,16 @@ impl Inner {
 
     /// A key that was long under way may be of no use any more.
     fn accept(&self, minted: Minted, state: &State, now: Instant) -> Result<Minted> {
-        if self.limits.as_ref().is_some_and(|limits| now.saturating_duration_since(minted.at) >= limits.max_age) {
+        if self
+            .limits
+            .as_ref()
+            .is_some_and(|limits| now.saturating_duration_since(minted.at) >= limits.max_age)
+        {
             self.mint.counters.too_old.add();
-            return Err(Error::new(ErrorKind::Unavailable, "the key service took longer to wrap a data key than one may be kept"));
+            return Err(Error::new(
+                ErrorKind::Unavailable,
+                "the key service took longer to wrap a data key than one may be kept",
+            ));
         }
         minted.above(state.floor)
     }
@@ -306,7 +321,8 @@ impl Inner {
         }
     }
 
-    /// One key less than was hoped for: if more wait than are coming, the first of them has waited for this one.
+    /// One key less than was hoped for: if more wait than are coming, the first of them has waited
+    /// for this one.
     fn disappoint(mut state: Guard<'_, State>, outcome: Option<Result<Arc<Minted>>>) {
         if state.waiting.len() > state.coming
             && let Some(flight) = state.waiting.pop_front()
@@ -319,12 +335,17 @@ impl Inner {
     fn drop_old(&self, state: &mut State, now: Instant) {
         let Some(limits) = &self.limits else { return };
         let before = state.ready.len();
-        while state.ready.front().is_some_and(|minted| now.saturating_duration_since(minted.at) >= limits.max_age) {
+        while state
+            .ready
+            .front()
+            .is_some_and(|minted| now.saturating_duration_since(minted.at) >= limits.max_age)
+        {
             state.ready.pop_front();
         }
         let old = before - state.ready.len();
         if old > 0 {
-            state.target = state.target.saturating_sub(old / 2).max(FIRST_TARGET.min(limits.max_keys));
+            state.target =
+                state.target.saturating_sub(old / 2).max(FIRST_TARGET.min(limits.max_keys));
             // Who finds none now has met their age, and not a demand for more.
             state.raised = true;
             self.mint.counters.too_old.by(old);

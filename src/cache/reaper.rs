@@ -1,7 +1,8 @@
 //! One thread for all caches of the process, which comes when something is due.
 //!
-//! A key has to be gone at its time also when nobody asks for any key, so time has to pass on its own. A thread does it and not a task,
-//! because the core has no runtime and because a runtime may be busy or gone while keys are in memory.
+//! A key has to be gone at its time also when nobody asks for any key, so time has to pass on its
+//! own. A thread does it and not a task, because the core has no runtime and because a runtime may
+//! be busy or gone while keys are in memory.
 
 use crate::error::{Error, ErrorKind, Result};
 use std::cmp::Reverse;
@@ -15,8 +16,8 @@ pub(super) use note::{note, noted};
 
 /// Something that has to be done at a time.
 pub(super) trait Due: Send + Sync {
-    /// Does what is due now. `at` is the time it was asked for; who has asked for another one since does not ask again, or visits would
-    /// breed.
+    /// Does what is due now. `at` is the time it was asked for; who has asked for another one since
+    /// does not ask again, or visits would breed.
     fn due(self: Arc<Self>, at: Instant);
 }
 
@@ -45,10 +46,15 @@ pub(super) fn start() -> Result<()> {
         return Ok(());
     }
     let reaper = REAPER.get_or_init(|| Reaper { queue: Mutex::default(), earlier: Condvar::new() });
-    std::thread::Builder::new()
-        .name("ncp-reaper".to_owned())
-        .spawn(|| reaper.run())
-        .map_err(|error| Error::with_source(ErrorKind::Internal, "cannot start the thread that wipes keys at their time", error))?;
+    std::thread::Builder::new().name("ncp-reaper".to_owned()).spawn(|| reaper.run()).map_err(
+        |error| {
+            Error::with_source(
+                ErrorKind::Internal,
+                "cannot start the thread that wipes keys at their time",
+                error,
+            )
+        },
+    )?;
     *started = true;
     Ok(())
 }
@@ -77,7 +83,8 @@ impl Reaper {
         loop {
             let Visit { at, whom } = self.next();
             if let Some(whom) = whom.upgrade() {
-                // It may wake tasks of any executor. Whatever they do there, this thread has keys to wipe.
+                // It may wake tasks of any executor. Whatever they do there, this thread has keys
+                // to wipe.
                 let _ = catch_unwind(AssertUnwindSafe(|| whom.due(at)));
             }
         }
@@ -97,7 +104,9 @@ impl Reaper {
             };
             queue = match wait {
                 None => self.earlier.wait(queue).unwrap_or_else(PoisonError::into_inner),
-                Some(wait) => self.earlier.wait_timeout(queue, wait).unwrap_or_else(PoisonError::into_inner).0,
+                Some(wait) => {
+                    self.earlier.wait_timeout(queue, wait).unwrap_or_else(PoisonError::into_inner).0
+                }
             };
         }
     }

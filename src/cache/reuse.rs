@@ -1,8 +1,9 @@
 //! One data key for many messages, within limits of time, messages and bytes.
 //!
-//! Promises: a key is used within all of its limits or not at all; its successor is ordered before its end, so that nobody waits for it while the
-//! service can be reached; those who do wait share one order, which belongs to none of them; a key that is used up or too old is
-//! dropped, and so wiped, at once.
+//! Promises: a key is used within all of its limits or not at all; its successor is ordered before
+//! its end, so that nobody waits for it while the service can be reached; those who do wait share
+//! one order, which belongs to none of them; a key that is used up or too old is dropped, and so
+//! wiped, at once.
 
 use super::drive::Lost;
 use super::flight::{Flight, Wait};
@@ -16,7 +17,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// How long a refusal is remembered, and how long no successor is ordered ahead of need after a failure.
+/// How long a refusal is remembered, and how long no successor is ordered ahead of need after a
+/// failure.
 const QUIET: Duration = Duration::from_secs(1);
 /// Successors on order at most.
 const MAX_LOT: usize = 256;
@@ -34,7 +36,8 @@ struct State {
     current: Option<Current>,
     next: VecDeque<Arc<Minted>>,
     coming: usize,
-    /// How many successors are ordered together: one, unless keys are used up faster than one call brings the next.
+    /// How many successors are ordered together: one, unless keys are used up faster than one call
+    /// brings the next.
     lot: usize,
     /// Whether the lot was raised since keys last came.
     raised: bool,
@@ -82,7 +85,13 @@ impl Reuse {
             match found {
                 Ok(minted) => return Ok(Some(minted)),
                 // Others may have used up what came, or its runtime is gone: then once more.
-                Err(flight) => self.0.mint.driver.wait(Wait::new(flight)).await.unwrap_or_else(|| lost.again())?,
+                Err(flight) => self
+                    .0
+                    .mint
+                    .driver
+                    .wait(Wait::new(flight))
+                    .await
+                    .unwrap_or_else(|| lost.again())?,
             }
         }
     }
@@ -122,11 +131,16 @@ impl Inner {
 
     fn use_one(&self, state: &mut State, len: u64, now: Instant) -> Option<Arc<Minted>> {
         self.drop_old(state, now);
-        if state.current.as_ref().is_some_and(|current| current.bytes.saturating_add(len) > self.limits.max_bytes) {
+        if state
+            .current
+            .as_ref()
+            .is_some_and(|current| current.bytes.saturating_add(len) > self.limits.max_bytes)
+        {
             state.current = None;
         }
         if state.current.is_none() {
-            state.current = Some(Current { minted: state.next.pop_front()?, messages: 0, bytes: 0 });
+            state.current =
+                Some(Current { minted: state.next.pop_front()?, messages: 0, bytes: 0 });
             self.mint.counters.taken.add();
         } else {
             self.mint.counters.reused.add();
@@ -190,19 +204,20 @@ impl Inner {
         }
         state.coming = state.coming.saturating_sub(1);
         let now = (self.mint.source.now)();
-        let outcome = match minted.map(|minted| minted.and_then(|minted| self.accept(minted, &state, now))) {
-            Some(Ok(minted)) => {
-                state.next.push_back(Arc::new(minted));
-                (state.raised, state.quiet) = (false, None);
-                self.call_reaper(&mut state);
-                Some(Ok(()))
-            }
-            Some(Err(error)) => {
-                state.quiet = now.checked_add(QUIET).map(|until| (until, error.clone()));
-                Some(Err(error))
-            }
-            None => None,
-        };
+        let outcome =
+            match minted.map(|minted| minted.and_then(|minted| self.accept(minted, &state, now))) {
+                Some(Ok(minted)) => {
+                    state.next.push_back(Arc::new(minted));
+                    (state.raised, state.quiet) = (false, None);
+                    self.call_reaper(&mut state);
+                    Some(Ok(()))
+                }
+                Some(Err(error)) => {
+                    state.quiet = now.checked_add(QUIET).map(|until| (until, error.clone()));
+                    Some(Err(error))
+                }
+                None => None,
+            };
         // Those who wait hear of a failure only when nothing else is coming.
         let told = matches!(outcome, Some(Ok(()))) || state.coming == 0;
         let flight = if told { state.waiting.take() } else { None };
@@ -216,7 +231,10 @@ impl Inner {
     fn accept(&self, minted: Minted, state: &State, now: Instant) -> Result<Minted> {
         if self.old(&minted, now) {
             self.mint.counters.too_old.add();
-            return Err(Error::new(ErrorKind::Unavailable, "the key service took longer to wrap a data key than one may be used"));
+            return Err(Error::new(
+                ErrorKind::Unavailable,
+                "the key service took longer to wrap a data key than one may be used",
+            ));
         }
         minted.above(state.floor)
     }
@@ -239,7 +257,12 @@ impl Inner {
 
     fn call_reaper(self: &Arc<Self>, state: &mut State) {
         let current = state.current.as_ref().map(|current| &current.minted);
-        let Some(at) = current.into_iter().chain(&state.next).filter_map(|minted| minted.at.checked_add(self.limits.max_age)).min() else {
+        let Some(at) = current
+            .into_iter()
+            .chain(&state.next)
+            .filter_map(|minted| minted.at.checked_add(self.limits.max_age))
+            .min()
+        else {
             return;
         };
         if self.mint.source.real && state.visit.is_none_or(|visit| at < visit) {

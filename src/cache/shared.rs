@@ -22,11 +22,13 @@ use std::time::{Duration, Instant};
 const REFUSED: Duration = Duration::from_secs(1);
 const MAX_REFUSALS: usize = 4_096;
 
-/// A cache of unwrapped data keys that several envelopes may share. Cheap to clone; clones are the same cache.
+/// A cache of unwrapped data keys that several envelopes may share. Cheap to clone; clones are the
+/// same cache.
 ///
-/// An [`Envelope`](crate::Envelope) that is given [limits](crate::EnvelopeBuilder::cache) has a cache of its own. One cache for many bounds
-/// the keys of all together. Who shares a cache *and* a partition name is served the keys that others obtained, without asking the
-/// service: give the same name only to envelopes whose credentials may use the same keys.
+/// An [`Envelope`](crate::Envelope) that is given [limits](crate::EnvelopeBuilder::cache) has a
+/// cache of its own. One cache for many bounds the keys of all together. Who shares a cache *and* a
+/// partition name is served the keys that others obtained, without asking the service: give the
+/// same name only to envelopes whose credentials may use the same keys.
 ///
 /// ```
 /// use ncp_envelope::{CacheLimits, DataKey, Envelope, KeyCache, LocalKeyWrapper};
@@ -43,7 +45,8 @@ pub(super) struct Shared {
     state: Mutex<State>,
     pub(super) counters: CacheCounters,
     pub(super) source: Source,
-    /// Of all who share the cache: one's question may be what another one waits for, who then has to be able to poll it.
+    /// Of all who share the cache: one's question may be what another one waits for, who then has
+    /// to be able to poll it.
     pub(super) driver: Arc<Driver>,
 }
 
@@ -86,8 +89,8 @@ impl KeyCache {
     /// An empty cache.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidInput`] if the limits are of no use, [`ErrorKind::Internal`] if the system gives no thread to wipe keys at
-    /// their time.
+    /// [`ErrorKind::InvalidInput`] if the limits are of no use, [`ErrorKind::Internal`] if the
+    /// system gives no thread to wipe keys at their time.
     pub fn new(limits: CacheLimits) -> Result<Self> {
         limits.check()?;
         reaper::start()?;
@@ -107,7 +110,12 @@ impl KeyCache {
             floors: HashMap::new(),
             visit: None,
         };
-        Self(Arc::new(Shared { state: Mutex::new(state), counters: CacheCounters::default(), source, driver: Arc::default() }))
+        Self(Arc::new(Shared {
+            state: Mutex::new(state),
+            counters: CacheCounters::default(),
+            source,
+            driver: Arc::default(),
+        }))
     }
 
     /// Drops every key, in all partitions. What is being asked for now is not kept when it comes.
@@ -115,12 +123,14 @@ impl KeyCache {
         self.0.forget(|_| true, Store::clear, "forgotten");
     }
 
-    /// Drops every key wrapped under the key-encryption key `tag`, in all partitions, as after it was disabled. The next reader asks the service.
+    /// Drops every key wrapped under the key-encryption key `tag`, in all partitions, as after it
+    /// was disabled. The next reader asks the service.
     pub fn invalidate(&self, tag: &str) {
         self.0.forget(|id| id == tag, |store| store.remove_key(tag, None), "invalidated");
     }
 
-    /// Drops every key wrapped under a version of `tag` below `version`, and keeps no such key from now on: each use of one asks the service.
+    /// Drops every key wrapped under a version of `tag` below `version`, and keeps no such key from
+    /// now on: each use of one asks the service.
     pub fn retire_below(&self, tag: &str, version: u32) {
         let floor = {
             let mut state = lock(&self.0.state);
@@ -140,7 +150,12 @@ impl KeyCache {
 }
 
 impl Shared {
-    fn forget(&self, flights: impl Fn(&str) -> bool, keys: impl FnOnce(&mut Store) -> usize, cause: &'static str) {
+    fn forget(
+        &self,
+        flights: impl Fn(&str) -> bool,
+        keys: impl FnOnce(&mut Store) -> usize,
+        cause: &'static str,
+    ) {
         let mut state = lock(&self.state);
         // Those who wait get their answer; nobody else does, and it is not kept.
         state.flights.retain(|_, under_way| !flights(&under_way.tag));
@@ -151,12 +166,18 @@ impl Shared {
     }
 
     /// Looks for a key asked for no longer than `max_age` ago.
-    pub(super) fn look_up(&self, id: &CacheId, family: impl FnOnce() -> Family, max_age: Option<Duration>) -> LookUp {
+    pub(super) fn look_up(
+        &self,
+        id: &CacheId,
+        family: impl FnOnce() -> Family,
+        max_age: Option<Duration>,
+    ) -> LookUp {
         let now = (self.source.now)();
         let mut state = lock(&self.state);
         let state = &mut *state;
         let young = |asked| max_age.is_none_or(|max| now.saturating_duration_since(asked) <= max);
-        let found = state.store.as_mut().map_or(Found::Missing, |store| store.get(id, now, &self.counters));
+        let found =
+            state.store.as_mut().map_or(Found::Missing, |store| store.get(id, now, &self.counters));
         match found {
             Found::Fresh { key, asked, refresh } if young(asked) => {
                 self.counters.hits.add();
@@ -178,7 +199,8 @@ impl Shared {
             }
             state.refusals.pop(id);
         }
-        // Where nobody polls it a question can be under way for long, and what it brings is as old as the question.
+        // Where nobody polls it a question can be under way for long, and what it brings is as old
+        // as the question.
         let over = |asked| state.store.as_ref().is_some_and(|store| store.is_over(asked, now));
         match state.flights.get(id) {
             Some(under_way) if !over(under_way.asked) => {
@@ -193,7 +215,13 @@ impl Shared {
     }
 
     /// The service's answer to the question of `flight`.
-    pub(super) fn land(self: &Arc<Self>, id: CacheId, flight: &Arc<Flight<Answer>>, loaded: Loaded, outcome: Option<Result<DataKey>>) {
+    pub(super) fn land(
+        self: &Arc<Self>,
+        id: CacheId,
+        flight: &Arc<Flight<Answer>>,
+        loaded: Loaded,
+        outcome: Option<Result<DataKey>>,
+    ) {
         let answer = match outcome {
             None => {
                 let mut state = lock(&self.state);
@@ -207,27 +235,46 @@ impl Shared {
         flight.finish(answer);
     }
 
-    fn keep(self: &Arc<Self>, id: CacheId, flight: &Arc<Flight<Answer>>, key: DataKey, loaded: Loaded) -> Arc<CachedKey> {
+    fn keep(
+        self: &Arc<Self>,
+        id: CacheId,
+        flight: &Arc<Flight<Answer>>,
+        key: DataKey,
+        loaded: Loaded,
+    ) -> Arc<CachedKey> {
         let mut state = lock(&self.state);
         let now = (self.source.now)();
         let floor = state.floors.get(loaded.family.key.id());
-        let retired = floor.is_some_and(|floor| loaded.version.is_some_and(|version| version < *floor));
+        let retired =
+            floor.is_some_and(|floor| loaded.version.is_some_and(|version| version < *floor));
         let current = state.landed(&id, flight);
         let fresh = Arc::new(CachedKey::new(key));
-        let Some(store) = state.store.as_mut().filter(|_| current && !retired) else { return fresh };
+        let Some(store) = state.store.as_mut().filter(|_| current && !retired) else {
+            return fresh;
+        };
         let kept = store.put(id, fresh, loaded, now, self.source, &self.counters);
         self.call_reaper(&mut state, now);
         kept
     }
 
-    fn failed(&self, id: CacheId, flight: &Arc<Flight<Answer>>, error: Error, loaded: Loaded) -> Result<Answer> {
+    fn failed(
+        &self,
+        id: CacheId,
+        flight: &Arc<Flight<Answer>>,
+        error: Error,
+        loaded: Loaded,
+    ) -> Result<Answer> {
         let mut state = lock(&self.state);
         let state = &mut *state;
         let now = (self.source.now)();
         let current = state.landed(&id, flight);
         match Failure::of(error.kind()) {
             Failure::Outage => {
-                return match state.store.as_mut().and_then(|store| store.unreachable(&id, &error, now)) {
+                return match state
+                    .store
+                    .as_mut()
+                    .and_then(|store| store.unreachable(&id, &error, now))
+                {
                     Some((key, asked)) => Ok(Answer::Old(key, asked, error)),
                     None => Err(error),
                 };
@@ -239,7 +286,9 @@ impl Shared {
             Failure::OfKey | Failure::OfFamily => {}
         }
         let denied = match &mut state.store {
-            Some(store) if Failure::of(error.kind()) == Failure::OfFamily => store.remove_family(&loaded.family),
+            Some(store) if Failure::of(error.kind()) == Failure::OfFamily => {
+                store.remove_family(&loaded.family)
+            }
             Some(store) => usize::from(store.remove(&id)),
             None => 0,
         };
@@ -257,23 +306,29 @@ impl Shared {
         Err(error)
     }
 
-    /// `key` did not open the message it was found for. One that never opened any is dropped: a service that once gives another key must not make
-    /// the message unreadable for as long as keys are kept. One that did open a message stays, so that a forged one that names its slot
-    /// cannot drive it out.
+    /// `key` did not open the message it was found for. One that never opened any is dropped: a
+    /// service that once gives another key must not make the message unreadable for as long as keys
+    /// are kept. One that did open a message stays, so that a forged one that names its slot cannot
+    /// drive it out.
     pub(super) fn wrong(&self, id: &CacheId, key: &Arc<CachedKey>) {
         let mut state = lock(&self.state);
-        if !key.is_proven() && state.store.as_mut().is_some_and(|store| store.remove_same(id, key)) {
+        if !key.is_proven() && state.store.as_mut().is_some_and(|store| store.remove_same(id, key))
+        {
             self.counters.wrong.add();
         }
     }
 
-    /// What the service gave for `id` is no key for this use. If one is here that has opened a message, that one is right and this is one false
-    /// answer, which says nothing of the key.
+    /// What the service gave for `id` is no key for this use. If one is here that has opened a
+    /// message, that one is right and this is one false answer, which says nothing of the key.
     pub(super) fn misfit(&self, id: &CacheId, error: Error) -> Error {
         let mut state = lock(&self.state);
         let now = (self.source.now)();
         match state.store.as_mut().is_some_and(|store| store.has_proven(id, now)) {
-            true => Error::with_source(ErrorKind::Internal, "the key service gave another key than before for the same wrapped key", error),
+            true => Error::with_source(
+                ErrorKind::Internal,
+                "the key service gave another key than before for the same wrapped key",
+                error,
+            ),
             false => error,
         }
     }
@@ -318,7 +373,8 @@ impl Due for Shared {
 impl State {
     fn depart(&mut self, id: &CacheId, family: Family, asked: Instant) -> Arc<Flight<Answer>> {
         let flight = Arc::new(Flight::new());
-        self.flights.insert(*id, UnderWay { flight: flight.clone(), tag: family.key.id().into(), asked });
+        self.flights
+            .insert(*id, UnderWay { flight: flight.clone(), tag: family.key.id().into(), asked });
         flight
     }
 
@@ -328,9 +384,11 @@ impl State {
         }
     }
 
-    /// Takes `flight` off the list of what is under way. False if it is not on it: what it brings was forgotten before it came.
+    /// Takes `flight` off the list of what is under way. False if it is not on it: what it brings
+    /// was forgotten before it came.
     fn landed(&mut self, id: &CacheId, flight: &Arc<Flight<Answer>>) -> bool {
-        let current = self.flights.get(id).is_some_and(|under_way| Arc::ptr_eq(&under_way.flight, flight));
+        let current =
+            self.flights.get(id).is_some_and(|under_way| Arc::ptr_eq(&under_way.flight, flight));
         if current {
             self.flights.remove(id);
         }
@@ -356,7 +414,9 @@ impl Failure {
         match kind {
             ErrorKind::Unavailable | ErrorKind::Throttled => Self::Outage,
             ErrorKind::Internal | ErrorKind::Io => Self::Own,
-            ErrorKind::AccessDenied | ErrorKind::KeyUnusable | ErrorKind::Credentials => Self::OfFamily,
+            ErrorKind::AccessDenied | ErrorKind::KeyUnusable | ErrorKind::Credentials => {
+                Self::OfFamily
+            }
             _ => Self::OfKey,
         }
     }

@@ -1,4 +1,5 @@
-//! What cache, pool and batches count. Plain numbers, without names, tags or anything else of the keys.
+//! What cache, pool and batches count. Plain numbers, without names, tags or anything else of the
+//! keys.
 
 use super::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -33,7 +34,8 @@ macro_rules! counters {
     ($(#[doc = $about:literal])+ $public:ident, $private:ident, $($(#[doc = $doc:literal])+ $name:ident,)+) => {
         $(#[doc = $about])+
         ///
-        /// The numbers are read one after another while work goes on, so they need not fit each other exactly.
+        /// The numbers are read one after another while work goes on, so they need not fit each
+        /// other exactly.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
         #[non_exhaustive]
         pub struct $public {
@@ -60,13 +62,16 @@ counters! {
     keys,
     /// Look-ups that found a key within its time.
     hits,
-    /// Look-ups answered with a key past its time, within the stale window, because the service could not be reached.
+    /// Look-ups answered with a key past its time, within the stale window, because the service
+    /// could not be reached.
     stale_hits,
     /// Look-ups that found nothing and asked the service.
     misses,
-    /// Look-ups that found another one's question to the service under way and waited for its answer.
+    /// Look-ups that found another one's question to the service under way and waited for its
+    /// answer.
     joins,
-    /// Look-ups refused at once because the service had refused the same key less than a second before.
+    /// Look-ups refused at once because the service had refused the same key less than a second
+    /// before.
     refused_again,
     /// Questions asked in the background for keys in use.
     refreshes,
@@ -85,13 +90,15 @@ counters! {
 }
 
 counters! {
-    /// Calls to the key service of one kind. All fields are sums since the envelope was built, but for the largest.
+    /// Calls to the key service of one kind. All fields are sums since the envelope was built, but
+    /// for the largest.
     BatchStats, BatchCounters,
     /// Calls made.
     calls,
     /// Calls that failed.
     failed_calls,
-    /// Keys that came back from calls that succeeded. Divided by `calls - failed_calls`: keys for each call.
+    /// Keys that came back from calls that succeeded. Divided by `calls - failed_calls`: keys for
+    /// each call.
     keys,
     /// Most keys in one call.
     largest,

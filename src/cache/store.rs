@@ -1,7 +1,8 @@
 //! The keys themselves: bounded in number, gone at their time. Pure: time and chance are arguments.
 //!
-//! Promises: a key is found only before its `expires`, and for those who accept a stale one before its `gone`; whatever `sweep` has not
-//! come to yet is not found all the same; there are never more keys than the limit.
+//! Promises: a key is found only before its `expires`, and for those who accept a stale one before
+//! its `gone`; whatever `sweep` has not come to yet is not found all the same; there are never more
+//! keys than the limit.
 
 use super::CacheId;
 use super::id::{Family, IdHasher};
@@ -17,7 +18,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// How long a question that failed for a reason that may pass is not asked again for a key that is still there.
+/// How long a question that failed for a reason that may pass is not asked again for a key that is
+/// still there.
 const QUIET: Duration = Duration::from_secs(1);
 
 /// A key in the cache. It is wiped when its last user drops it, by [`DataKey`] itself.
@@ -99,7 +101,11 @@ pub(super) struct Loaded {
 
 impl Store {
     pub(super) fn new(limits: CacheLimits) -> Self {
-        Self { keys: LruCache::unbounded_with_hasher(BuildHasherDefault::default()), by_end: BTreeSet::new(), limits }
+        Self {
+            keys: LruCache::unbounded_with_hasher(BuildHasherDefault::default()),
+            by_end: BTreeSet::new(),
+            limits,
+        }
     }
 
     pub(super) fn get(&mut self, id: &CacheId, now: Instant, counters: &CacheCounters) -> Found {
@@ -126,15 +132,19 @@ impl Store {
             return Found::Fresh { key, asked: entry.asked, refresh };
         }
         match &entry.quiet {
-            Some((until, error)) if now < *until => Found::Stale { key, asked: entry.asked, error: error.clone() },
+            Some((until, error)) if now < *until => {
+                Found::Stale { key, asked: entry.asked, error: error.clone() }
+            }
             _ => Found::Missing,
         }
     }
 
-    /// Keeps `key`, which the service gave when it was asked at `loaded.asked`, unless its time is over already. Returns the one to use.
+    /// Keeps `key`, which the service gave when it was asked at `loaded.asked`, unless its time is
+    /// over already. Returns the one to use.
     ///
-    /// If the same key is here, its time begins anew. If another one is here that has opened a message, that one stays as it is: the service contradicts itself,
-    /// and what opened a message is right.
+    /// If the same key is here, its time begins anew. If another one is here that has opened a
+    /// message, that one stays as it is: the service contradicts itself, and what opened a message
+    /// is right.
     pub(super) fn put(
         &mut self,
         id: CacheId,
@@ -145,12 +155,16 @@ impl Store {
         counters: &CacheCounters,
     ) -> Arc<CachedKey> {
         let Loaded { family, version, asked } = loaded;
-        let Some((expires, gone)) = self.ends(asked, source).filter(|(expires, _)| now < *expires) else { return key };
+        let Some((expires, gone)) = self.ends(asked, source).filter(|(expires, _)| now < *expires)
+        else {
+            return key;
+        };
         let refresh_at = self.refresh_at(asked, source);
         if let Some(entry) = self.keys.peek_mut(&id).filter(|entry| now < entry.gone) {
             if equal(entry.key.key.expose_secret(), key.key.expose_secret()) {
                 let ended = entry.gone;
-                (entry.asked, entry.refresh_at, entry.expires, entry.gone, entry.quiet) = (asked, refresh_at, expires, gone, None);
+                (entry.asked, entry.refresh_at, entry.expires, entry.gone, entry.quiet) =
+                    (asked, refresh_at, expires, gone, None);
                 let kept = entry.key.clone();
                 self.by_end.remove(&(ended, id));
                 self.by_end.insert((gone, id));
@@ -161,7 +175,20 @@ impl Store {
             }
         }
         self.remove(&id);
-        self.keys.push(id, Entry { key: key.clone(), family, version, asked, refresh_at, expires, gone, used: now, quiet: None });
+        self.keys.push(
+            id,
+            Entry {
+                key: key.clone(),
+                family,
+                version,
+                asked,
+                refresh_at,
+                expires,
+                gone,
+                used: now,
+                quiet: None,
+            },
+        );
         self.by_end.insert((gone, id));
         while self.keys.len() > self.limits.max_keys {
             if let Some((id, entry)) = self.keys.pop_lru() {
@@ -172,8 +199,14 @@ impl Store {
         key
     }
 
-    /// The service was out of reach: it is not asked for this key again for a moment. The key, if it may be used past its time.
-    pub(super) fn unreachable(&mut self, id: &CacheId, error: &Error, now: Instant) -> Option<(Arc<CachedKey>, Instant)> {
+    /// The service was out of reach: it is not asked for this key again for a moment. The key, if
+    /// it may be used past its time.
+    pub(super) fn unreachable(
+        &mut self,
+        id: &CacheId,
+        error: &Error,
+        now: Instant,
+    ) -> Option<(Arc<CachedKey>, Instant)> {
         let entry = self.keys.peek_mut(id)?;
         if entry.gone <= now {
             return None;
@@ -183,7 +216,8 @@ impl Store {
         Some((entry.key.clone(), entry.asked))
     }
 
-    /// A question came to nothing that says anything of the key or the service: one in use is asked for again in a moment.
+    /// A question came to nothing that says anything of the key or the service: one in use is asked
+    /// for again in a moment.
     pub(super) fn unanswered(&mut self, id: &CacheId, now: Instant) {
         if let Some(entry) = self.keys.peek_mut(id) {
             entry.put_off(now, &self.limits);
@@ -213,7 +247,8 @@ impl Store {
 
     pub(super) fn remove_key(&mut self, tag: &str, below: Option<u32>) -> usize {
         self.remove_where(|entry| {
-            entry.family.key.id() == tag && below.is_none_or(|below| entry.version.is_some_and(|version| version < below))
+            entry.family.key.id() == tag
+                && below.is_none_or(|below| entry.version.is_some_and(|version| version < below))
         })
     }
 
@@ -222,7 +257,8 @@ impl Store {
     }
 
     fn remove_where(&mut self, unwanted: impl Fn(&Entry) -> bool) -> usize {
-        let ids: Vec<_> = self.keys.iter().filter(|(_, entry)| unwanted(entry)).map(|(id, _)| *id).collect();
+        let ids: Vec<_> =
+            self.keys.iter().filter(|(_, entry)| unwanted(entry)).map(|(id, _)| *id).collect();
         ids.iter().filter(|id| self.remove(id)).count()
     }
 

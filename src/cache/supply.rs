@@ -15,7 +15,11 @@ pub(crate) struct Supply {
 }
 
 impl Supply {
-    pub(super) fn new(mint: Mint, pool: Option<PoolLimits>, reuse: Option<ReuseLimits>) -> Result<Self> {
+    pub(super) fn new(
+        mint: Mint,
+        pool: Option<PoolLimits>,
+        reuse: Option<ReuseLimits>,
+    ) -> Result<Self> {
         let reuse = reuse.map(|limits| Reuse::new(mint.clone(), limits)).transpose()?;
         Ok(Self { pool: Pool::new(mint.clone(), pool)?, mint, reuse })
     }

@@ -14,13 +14,15 @@ use super::observe::Quiet;
 use std::ops::{Deref, DerefMut};
 use std::sync::PoisonError;
 
-/// What is behind these locks is never left half changed, so a panic of another thread does not make it unusable.
+/// What is behind these locks is never left half changed, so a panic of another thread does not
+/// make it unusable.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> Guard<'_, T> {
     let quiet = Quiet::begin();
     Guard { inner: mutex.lock().unwrap_or_else(PoisonError::into_inner), _quiet: quiet }
 }
 
-/// A lock that is held. Observers are told what happens meanwhile when it is free again, because they may ask for numbers, or for keys.
+/// A lock that is held. Observers are told what happens meanwhile when it is free again, because
+/// they may ask for numbers, or for keys.
 pub(super) struct Guard<'a, T> {
     // Fields are dropped in this order.
     inner: MutexGuard<'a, T>,

@@ -1,6 +1,8 @@
-//! Tests of what no message is needed for. Time is the test's own, futures are polled by hand, and the key service answers when it is told to.
+//! Tests of what no message is needed for. Time is the test's own, futures are polled by hand, and
+//! the key service answers when it is told to.
 //!
-//! Under `cfg(shuttle)` there are only the [`schedules`], as its locks do not work outside of its own threads.
+//! Under `cfg(shuttle)` there are only the [`schedules`], as its locks do not work outside of its
+//! own threads.
 
 #[cfg(not(shuttle))]
 mod batches;

@@ -1,7 +1,8 @@
 //! Account authentication: the API gateway's signatures, checked.
 //!
-//! The string that is signed starts with the request line's method and target **as received**. Nothing is decoded, sorted or
-//! normalised before the check, so a client that signs another spelling of the path than it sends is found out.
+//! The string that is signed starts with the request line's method and target **as received**.
+//! Nothing is decoded, sorted or normalised before the check, so a client that signs another
+//! spelling of the path than it sends is found out.
 
 use super::action::Action;
 use super::answer::Refusal;
@@ -51,20 +52,31 @@ pub(super) struct SubAccount {
 
 impl Accounts {
     pub(super) fn new(state: &AccountState, subs: &[SubAccount]) -> Result<Self, Refusal> {
-        let main = Account::new(state.id.clone(), &state.access_key, &state.secret_key, Rights::all());
+        let main =
+            Account::new(state.id.clone(), &state.access_key, &state.secret_key, Rights::all());
         let mut accounts = Self { all: vec![main], apigw_api_key: state.apigw_api_key.clone() };
         for sub in subs {
             if !is_credential(&sub.access_key) || !is_credential(&sub.secret_key) {
-                return Err(Refusal::request("credentials must be printable ASCII without spaces, and not empty"));
+                return Err(Refusal::request(
+                    "credentials must be printable ASCII without spaces, and not empty",
+                ));
             }
             if accounts.all.iter().any(|account| account.access_key == sub.access_key) {
                 return Err(Refusal::request("two accounts have the same access key"));
             }
             // From the access key, so that tokens stay good when the emulator starts again.
-            let digest = digest::digest(&digest::SHA256, format!("{}\n{}", state.id, sub.access_key).as_bytes());
+            let digest = digest::digest(
+                &digest::SHA256,
+                format!("{}\n{}", state.id, sub.access_key).as_bytes(),
+            );
             let mut id = [0; 16];
             id.copy_from_slice(&digest.as_ref()[..16]);
-            accounts.all.push(Account::new(random::as_uuid(id), &sub.access_key, &sub.secret_key, sub.rights.clone()));
+            accounts.all.push(Account::new(
+                random::as_uuid(id),
+                &sub.access_key,
+                &sub.secret_key,
+                sub.rights.clone(),
+            ));
         }
         Ok(accounts)
     }
@@ -79,21 +91,33 @@ impl Accounts {
         self.all.iter().find(|account| account.id == id)
     }
 
-    /// Checks a request by `method` for `target` (path and query as received) at `now` milliseconds since the Unix epoch, and
-    /// says whose it is.
-    pub(super) fn check(&self, stage: Stage, method: &str, target: &str, headers: &HeaderMap, now: i64) -> Result<&Account, Refusal> {
-        let timestamp = text::header(headers, "x-ncp-apigw-timestamp").ok_or(Refusal::account("no timestamp"))?;
-        let access_key = text::header(headers, "x-ncp-iam-access-key").ok_or(Refusal::account("no access key"))?;
+    /// Checks a request by `method` for `target` (path and query as received) at `now` milliseconds
+    /// since the Unix epoch, and says whose it is.
+    pub(super) fn check(
+        &self,
+        stage: Stage,
+        method: &str,
+        target: &str,
+        headers: &HeaderMap,
+        now: i64,
+    ) -> Result<&Account, Refusal> {
+        let timestamp = text::header(headers, "x-ncp-apigw-timestamp")
+            .ok_or(Refusal::account("no timestamp"))?;
+        let access_key = text::header(headers, "x-ncp-iam-access-key")
+            .ok_or(Refusal::account("no access key"))?;
         let (name, api_key) = match stage {
             Stage::V1 => {
-                let api_key = text::header(headers, "x-ncp-apigw-api-key").ok_or(Refusal::account("no API gateway key"))?;
+                let api_key = text::header(headers, "x-ncp-apigw-api-key")
+                    .ok_or(Refusal::account("no API gateway key"))?;
                 ("x-ncp-apigw-signature-v1", Some(api_key))
             }
             Stage::V2 => ("x-ncp-apigw-signature-v2", None),
         };
-        let signature = text::header(headers, name).ok_or(Refusal::account("no signature of the kind this path takes"))?;
+        let signature = text::header(headers, name)
+            .ok_or(Refusal::account("no signature of the kind this path takes"))?;
 
-        let signed_at = text::number(timestamp).ok_or(Refusal::account("timestamp is not a number of milliseconds"))?;
+        let signed_at = text::number(timestamp)
+            .ok_or(Refusal::account("timestamp is not a number of milliseconds"))?;
         if now.abs_diff(signed_at) >= SKEW {
             return Err(Refusal::account("timestamp is five minutes or more away from the clock"));
         }
@@ -109,7 +133,8 @@ impl Accounts {
             message.push('\n');
         }
         message.push_str(access_key);
-        let signature = STANDARD.decode(signature).map_err(|_| Refusal::account("signature is not base64"))?;
+        let signature =
+            STANDARD.decode(signature).map_err(|_| Refusal::account("signature is not base64"))?;
         let verified = hmac::verify(&account.secret, message.as_bytes(), &signature);
         verified.map(|()| account).map_err(|_| Refusal::account("signature does not match"))
     }
@@ -117,7 +142,12 @@ impl Accounts {
 
 impl Account {
     fn new(id: String, access_key: &str, secret_key: &str, rights: Rights) -> Self {
-        Self { id, access_key: access_key.into(), secret: hmac::Key::new(hmac::HMAC_SHA256, secret_key.as_bytes()), rights }
+        Self {
+            id,
+            access_key: access_key.into(),
+            secret: hmac::Key::new(hmac::HMAC_SHA256, secret_key.as_bytes()),
+            rights,
+        }
     }
 
     /// Refuses what this account is not permitted to do.
@@ -165,10 +195,30 @@ mod tests {
     #[test]
     fn known_signatures_are_accepted_and_nothing_near_them_is() {
         let vectors = [
-            (Stage::V2, "POST", format!("/kms/v1/keys/{TAG}/encrypt"), "RU+p+SzMhHJDxk1fE8B+g+54jK75xM86/BwItPf3Zt4="),
-            (Stage::V2, "GET", "/kms/v1/keys?pageNo=1&pageSize=1".into(), "3bdB7h0h/44jIfmbbO7+d4PS1OG6kGGMSqWtAadHBG8="),
-            (Stage::V2, "POST", format!("/keys/v2/{TAG}/encrypt"), "qyCLPNBJzf0uvoTcEF78M8uBWdr9SXChPyD69p4Gkf0="),
-            (Stage::V1, "POST", format!("/keys/v1/{TAG}/encrypt"), "es6lltljVTPD9R4LgyNShgJ/s2NziW8CMexhzIWuNiI="),
+            (
+                Stage::V2,
+                "POST",
+                format!("/kms/v1/keys/{TAG}/encrypt"),
+                "RU+p+SzMhHJDxk1fE8B+g+54jK75xM86/BwItPf3Zt4=",
+            ),
+            (
+                Stage::V2,
+                "GET",
+                "/kms/v1/keys?pageNo=1&pageSize=1".into(),
+                "3bdB7h0h/44jIfmbbO7+d4PS1OG6kGGMSqWtAadHBG8=",
+            ),
+            (
+                Stage::V2,
+                "POST",
+                format!("/keys/v2/{TAG}/encrypt"),
+                "qyCLPNBJzf0uvoTcEF78M8uBWdr9SXChPyD69p4Gkf0=",
+            ),
+            (
+                Stage::V1,
+                "POST",
+                format!("/keys/v1/{TAG}/encrypt"),
+                "es6lltljVTPD9R4LgyNShgJ/s2NziW8CMexhzIWuNiI=",
+            ),
         ];
         let account = account();
         for (stage, method, target, signature) in vectors {
@@ -194,7 +244,11 @@ mod tests {
             (i64::MIN, false),
             (i64::MAX, false),
         ] {
-            assert_eq!(account.check(Stage::V2, "POST", &target, &headers, now).is_ok(), accepted, "{now}");
+            assert_eq!(
+                account.check(Stage::V2, "POST", &target, &headers, now).is_ok(),
+                accepted,
+                "{now}"
+            );
         }
     }
 }

@@ -44,9 +44,9 @@ pub(super) enum Action {
     ShowLastUse,
 }
 
-/// Every call, its name here, and the permission a sub account needs for it. Of the permissions, `Change/encrypt`,
-/// `Change/decrypt`, `View/getKeyInfo` and `View/getKeyList` are the service's; the others are made up after them. Calls with a refresh token need
-/// none.
+/// Every call, its name here, and the permission a sub account needs for it. Of the permissions,
+/// `Change/encrypt`, `Change/decrypt`, `View/getKeyInfo` and `View/getKeyList` are the service's;
+/// the others are made up after them. Calls with a refresh token need none.
 const TERMS: [(Action, &str, &str); 39] = [
     (Action::Encrypt, "encrypt", "Change/encrypt"),
     (Action::Decrypt, "decrypt", "Change/decrypt"),
@@ -133,10 +133,20 @@ mod tests {
             assert_eq!(*action as usize, place);
         }
         assert_eq!(TERMS.len(), Action::ShowLastUse as usize + 1);
-        assert_eq!(TERMS.iter().map(|(_, name, _)| name).collect::<HashSet<_>>().len(), TERMS.len());
-        assert_eq!(TERMS.iter().map(|(_, _, permission)| permission).collect::<HashSet<_>>().len(), TERMS.len() - 2);
+        assert_eq!(
+            TERMS.iter().map(|(_, name, _)| name).collect::<HashSet<_>>().len(),
+            TERMS.len()
+        );
+        assert_eq!(
+            TERMS.iter().map(|(_, _, permission)| permission).collect::<HashSet<_>>().len(),
+            TERMS.len() - 2
+        );
         let guide = include_str!("../../docs/emulator.md");
         assert!(TERMS.iter().all(|(_, name, _)| guide.contains(&format!("`{name}`"))));
-        assert!(is_name("rotate-key") && is_permission("View/getKeyInfo") && !is_permission("View/encrypt"));
+        assert!(
+            is_name("rotate-key")
+                && is_permission("View/getKeyInfo")
+                && !is_permission("View/encrypt")
+        );
     }
 }

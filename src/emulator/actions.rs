@@ -22,18 +22,27 @@ impl Budget {
     }
 
     fn take(&mut self, bytes: usize) -> Result<(), Refusal> {
-        self.0 = self.0.checked_sub(bytes).ok_or(Refusal::request("items are longer than 32 KB together"))?;
+        self.0 = self
+            .0
+            .checked_sub(bytes)
+            .ok_or(Refusal::request("items are longer than 32 KB together"))?;
         Ok(())
     }
 }
 
 /// Encrypts; `items` is told how many items there are.
-pub(super) fn encrypt(current: &VersionKey, body: &[u8], items: &mut usize) -> Result<Value, Refusal> {
+pub(super) fn encrypt(
+    current: &VersionKey,
+    body: &[u8],
+    items: &mut usize,
+) -> Result<Value, Refusal> {
     let request = CipherRequest::parse(body)?;
     let texts = required(request.plaintext.as_ref(), items)?;
     let mut budget = Budget::new();
     let ciphertext = texts.map(|text| {
-        let plaintext = Zeroizing::new(STANDARD.decode(text).map_err(|_| Refusal::request("plaintext is not base64"))?);
+        let plaintext = Zeroizing::new(
+            STANDARD.decode(text).map_err(|_| Refusal::request("plaintext is not base64"))?,
+        );
         budget.take(plaintext.len())?;
         current.encrypt(&plaintext, request.context.as_deref())
     })?;
@@ -45,13 +54,20 @@ pub(super) fn decrypt(key: &Key, body: &[u8], items: &mut usize) -> Result<Value
     let request = CipherRequest::parse(body)?;
     let texts = required(request.ciphertext.as_ref(), items)?;
     let mut budget = Budget::new();
-    let plaintext =
-        texts.map(|text| open(key, text, request.context.as_deref(), &mut budget).map(|plaintext| STANDARD.encode(&*plaintext)))?;
+    let plaintext = texts.map(|text| {
+        open(key, text, request.context.as_deref(), &mut budget)
+            .map(|plaintext| STANDARD.encode(&*plaintext))
+    })?;
     Ok(object("plaintext", plaintext))
 }
 
 /// Decrypts, and encrypts again with the current version.
-pub(super) fn reencrypt(key: &Key, current: &VersionKey, body: &[u8], items: &mut usize) -> Result<Value, Refusal> {
+pub(super) fn reencrypt(
+    key: &Key,
+    current: &VersionKey,
+    body: &[u8],
+    items: &mut usize,
+) -> Result<Value, Refusal> {
     let request = CipherRequest::parse(body)?;
     let texts = required(request.ciphertext.as_ref(), items)?;
     let mut budget = Budget::new();
@@ -63,7 +79,12 @@ pub(super) fn reencrypt(key: &Key, current: &VersionKey, body: &[u8], items: &mu
 }
 
 /// Makes a key and encrypts it; the plaintext comes back where it is asked for.
-pub(super) fn create_custom_key(current: &VersionKey, generation: Generation, body: &[u8], items: &mut usize) -> Result<Value, Refusal> {
+pub(super) fn create_custom_key(
+    current: &VersionKey,
+    generation: Generation,
+    body: &[u8],
+    items: &mut usize,
+) -> Result<Value, Refusal> {
     let request = CustomKeyRequest::parse(body)?;
     *items = 1;
     let made = random::bytes(request.length()?)?;
@@ -71,7 +92,10 @@ pub(super) fn create_custom_key(current: &VersionKey, generation: Generation, bo
     if request.request_plain_key == Some(true) {
         data.insert("plaintext".into(), Value::String(STANDARD.encode(&*made)));
     }
-    data.insert("ciphertext".into(), Value::String(current.encrypt(&made, request.context.as_deref())?));
+    data.insert(
+        "ciphertext".into(),
+        Value::String(current.encrypt(&made, request.context.as_deref())?),
+    );
     if generation == Generation::Two {
         data.insert("key_version".into(), current.number.into());
     }
@@ -85,7 +109,8 @@ pub(super) fn sign(current: &VersionKey, body: &[u8], items: &mut usize) -> Resu
     Ok(object("signature", Value::String(current.sign(&request.data()?)?)))
 }
 
-/// Verifies with the version that the signature names. A signature that does not fit is an answer, one that cannot be read is not.
+/// Verifies with the version that the signature names. A signature that does not fit is an answer,
+/// one that cannot be read is not.
 pub(super) fn verify(key: &Key, body: &[u8], items: &mut usize) -> Result<Value, Refusal> {
     let request = SignRequest::parse(body)?;
     *items = 1;
@@ -107,13 +132,21 @@ fn object(field: &str, value: Value) -> Value {
     Value::Object([(field.to_owned(), value)].into_iter().collect())
 }
 
-fn required<'a, 'b>(texts: Option<&'a Texts<'b>>, items: &mut usize) -> Result<&'a Texts<'b>, Refusal> {
+fn required<'a, 'b>(
+    texts: Option<&'a Texts<'b>>,
+    items: &mut usize,
+) -> Result<&'a Texts<'b>, Refusal> {
     let texts = texts.ok_or(Refusal::request("a required field is missing"))?;
     *items = texts.len();
     Ok(texts)
 }
 
-fn open(key: &Key, text: &str, context: Option<&[u8]>, budget: &mut Budget) -> Result<Zeroizing<Vec<u8>>, Refusal> {
+fn open(
+    key: &Key,
+    text: &str,
+    context: Option<&[u8]>,
+    budget: &mut Budget,
+) -> Result<Zeroizing<Vec<u8>>, Refusal> {
     let sent = Prefixed::parse(text)?;
     let plaintext = key.version(sent.version)?.decrypt(sent.payload, context)?;
     budget.take(plaintext.len())?;

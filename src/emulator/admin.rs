@@ -1,7 +1,8 @@
-//! The admin port: faults, latency, clock and record for owners outside the process. JSON over plain HTTP, on loopback only.
+//! The admin port: faults, latency, clock and record for owners outside the process. JSON over
+//! plain HTTP, on loopback only.
 //!
-//! It asks for no credential, so it must not listen to web pages: a request that a browser makes for one carries an `Origin`, or a
-//! `Host` that is no loopback address.
+//! It asks for no credential, so it must not listen to web pages: a request that a browser makes
+//! for one carries an `Origin`, or a `Host` that is no loopback address.
 
 use super::app::App;
 use super::fault::{Fault, FaultId, FaultKind, FaultShape};
@@ -69,7 +70,9 @@ pub(super) async fn serve(State(app): State<Arc<App>>, request: Request) -> Resp
         Err((status, message)) => (status, json!({ "error": message })),
     };
     let mut response = (status, body.to_string()).into_response();
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }
 
@@ -147,12 +150,17 @@ impl FaultRequest {
                 },
                 retry_after: self.retry_after,
             },
-            "redirect" => FaultKind::Redirect(self.location.clone().ok_or_else(|| bad("location is missing"))?),
-            "clock-shift" => FaultKind::ClockShift(self.millis.ok_or_else(|| bad("millis is missing"))?),
+            "redirect" => FaultKind::Redirect(
+                self.location.clone().ok_or_else(|| bad("location is missing"))?,
+            ),
+            "clock-shift" => {
+                FaultKind::ClockShift(self.millis.ok_or_else(|| bad("millis is missing"))?)
+            }
             "latency" => FaultKind::Latency(pause()?),
             _ => return Err(bad("no such kind of fault")),
         };
-        let (action, key, times, probability) = (self.action, self.key, self.times, self.probability.unwrap_or(1.0));
+        let (action, key, times, probability) =
+            (self.action, self.key, self.times, self.probability.unwrap_or(1.0));
         Ok(Fault { kind, action, key, times, probability })
     }
 }
@@ -169,7 +177,9 @@ fn is_local(headers: &HeaderMap) -> bool {
     let host = text::header(headers, "host").is_some_and(|host| {
         let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
         let loopback = |ip: IpAddr| ip.is_loopback();
-        name == "localhost" || name.parse().is_ok_and(loopback) || host.parse().is_ok_and(|addr: SocketAddr| addr.ip().is_loopback())
+        name == "localhost"
+            || name.parse().is_ok_and(loopback)
+            || host.parse().is_ok_and(|addr: SocketAddr| addr.ip().is_loopback())
     });
     host && !headers.contains_key(header::ORIGIN)
 }

@@ -1,7 +1,7 @@
 //! AES-256-GCM, in the two ways the service has it: with a nonce by chance, and convergent.
 //!
-//! Key tag and version are authenticated with every ciphertext, so that neither another key's ciphertext nor an edited prefix
-//! opens. Payloads are nonce, ciphertext and tag.
+//! Key tag and version are authenticated with every ciphertext, so that neither another key's
+//! ciphertext nor an edited prefix opens. Payloads are nonce, ciphertext and tag.
 
 use super::answer::Refusal;
 use super::random;
@@ -19,8 +19,9 @@ pub(super) struct Aes {
     associated: Vec<u8>,
 }
 
-/// A seed from which each context derives a key and a nonce of its own. Under one context all plaintexts share a nonce, which is
-/// what the service documents and why it advises a context for each datum.
+/// A seed from which each context derives a key and a nonce of its own. Under one context all
+/// plaintexts share a nonce, which is what the service documents and why it advises a context for
+/// each datum.
 pub(super) struct Convergent {
     seed: hkdf::Prk,
     associated: Vec<u8>,
@@ -46,16 +47,25 @@ impl Aes {
 impl Convergent {
     /// `None` if `seed` has not the right length.
     pub(super) fn new(tag: &str, version: u32, seed: &[u8]) -> Option<Self> {
-        let seed = (seed.len() == KEY_LEN).then(|| hkdf::Salt::new(hkdf::HKDF_SHA256, &[]).extract(seed))?;
+        let seed = (seed.len() == KEY_LEN)
+            .then(|| hkdf::Salt::new(hkdf::HKDF_SHA256, &[]).extract(seed))?;
         Some(Self { seed, associated: associated(tag, version) })
     }
 
-    pub(super) fn encrypt(&self, plaintext: &[u8], context: &[u8]) -> Result<Zeroizing<Vec<u8>>, Refusal> {
+    pub(super) fn encrypt(
+        &self,
+        plaintext: &[u8],
+        context: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, Refusal> {
         let (aead, nonce) = self.derive(context)?;
         seal(&aead, &self.associated, nonce, plaintext)
     }
 
-    pub(super) fn decrypt(&self, payload: Vec<u8>, context: &[u8]) -> Result<Zeroizing<Vec<u8>>, Refusal> {
+    pub(super) fn decrypt(
+        &self,
+        payload: Vec<u8>,
+        context: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, Refusal> {
         let (aead, nonce) = self.derive(context)?;
         if !payload.starts_with(&nonce) {
             return Err(Refusal::request("ciphertext is of another context"));
@@ -67,7 +77,10 @@ impl Convergent {
         let failed = || Refusal::internal("key derivation failed");
         let mut derived = Zeroizing::new([0; KEY_LEN + NONCE_LEN]);
         let info = [&self.associated[..], context];
-        self.seed.expand(&info, Length(derived.len())).and_then(|okm| okm.fill(&mut derived[..])).map_err(|_| failed())?;
+        self.seed
+            .expand(&info, Length(derived.len()))
+            .and_then(|okm| okm.fill(&mut derived[..]))
+            .map_err(|_| failed())?;
         let mut nonce = [0; NONCE_LEN];
         nonce.copy_from_slice(&derived[KEY_LEN..]);
         Ok((aead(&derived[..KEY_LEN]).ok_or_else(failed)?, nonce))
@@ -91,25 +104,41 @@ fn associated(tag: &str, version: u32) -> Vec<u8> {
     [tag.as_bytes(), &[0], &version.to_be_bytes()].concat()
 }
 
-fn seal(aead: &LessSafeKey, associated: &[u8], nonce: [u8; NONCE_LEN], plaintext: &[u8]) -> Result<Zeroizing<Vec<u8>>, Refusal> {
+fn seal(
+    aead: &LessSafeKey,
+    associated: &[u8],
+    nonce: [u8; NONCE_LEN],
+    plaintext: &[u8],
+) -> Result<Zeroizing<Vec<u8>>, Refusal> {
     let mut payload = Zeroizing::new(Vec::with_capacity(NONCE_LEN + plaintext.len() + TAG_LEN));
     payload.extend_from_slice(&nonce);
     payload.extend_from_slice(plaintext);
     let body = &mut payload[NONCE_LEN..];
     let tag = aead
-        .seal_in_place_separate_tag(Nonce::assume_unique_for_key(nonce), Aad::from(associated), body)
+        .seal_in_place_separate_tag(
+            Nonce::assume_unique_for_key(nonce),
+            Aad::from(associated),
+            body,
+        )
         .map_err(|_| Refusal::internal("encryption failed"))?;
     payload.extend_from_slice(tag.as_ref());
     Ok(payload)
 }
 
-fn open(aead: &LessSafeKey, associated: &[u8], payload: Vec<u8>) -> Result<Zeroizing<Vec<u8>>, Refusal> {
+fn open(
+    aead: &LessSafeKey,
+    associated: &[u8],
+    payload: Vec<u8>,
+) -> Result<Zeroizing<Vec<u8>>, Refusal> {
     let mut payload = Zeroizing::new(payload);
     if payload.len() < NONCE_LEN + TAG_LEN {
         return Err(Refusal::request("ciphertext is too short"));
     }
     let opened = Nonce::try_assume_unique_for_key(&payload[..NONCE_LEN])
-        .and_then(|nonce| aead.open_within(nonce, Aad::from(associated), &mut payload, NONCE_LEN..).map(|plain| plain.len()))
+        .and_then(|nonce| {
+            aead.open_within(nonce, Aad::from(associated), &mut payload, NONCE_LEN..)
+                .map(|plain| plain.len())
+        })
         .map_err(|_| Refusal::request("ciphertext is not authentic"))?;
     payload.truncate(opened);
     Ok(payload)

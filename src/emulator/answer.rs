@@ -1,8 +1,9 @@
 //! What the emulator answers: every status, code and shape, in this one file.
 //!
-//! The documentation leaves much of this open, so whoever learns what the service really says changes it here and nowhere else.
-//! An answer says what kind of thing is wrong and never which check failed; the reason goes to the record of requests, which only
-//! the owner of the emulator reads.
+//! The documentation leaves much of this open, so whoever learns what the service really says
+//! changes it here and nowhere else. An answer says what kind of thing is wrong and never which
+//! check failed; the reason goes to the record of requests, which only the owner of the emulator
+//! reads.
 
 use crate::error::{Error, ErrorKind};
 use axum::body::Body;
@@ -88,13 +89,33 @@ impl Refusal {
 
     pub(super) fn answer(self) -> Answer {
         let (status, code, message) = match self.kind {
-            Kind::AuthenticationFailed => return gateway(401, "200", "Authentication Failed", "Invalid authentication information."),
-            Kind::NoSuchRoute => return gateway(404, "300", "Not Found Exception", "URL not found."),
-            Kind::EntityTooLarge => return gateway(413, "430", "Request Entity Too Large", "Request body is too large."),
+            Kind::AuthenticationFailed => {
+                return gateway(
+                    401,
+                    "200",
+                    "Authentication Failed",
+                    "Invalid authentication information.",
+                );
+            }
+            Kind::NoSuchRoute => {
+                return gateway(404, "300", "Not Found Exception", "URL not found.");
+            }
+            Kind::EntityTooLarge => {
+                return gateway(
+                    413,
+                    "430",
+                    "Request Entity Too Large",
+                    "Request body is too large.",
+                );
+            }
             Kind::InvalidRequest => (400, "INVALID_REQUEST", "Invalid request"),
             Kind::Unauthorized => (401, "UNAUTHORIZED", "Unauthorized"),
-            Kind::PermissionDenied => return gateway(401, "210", "Permission Denied", "Permission denied."),
-            Kind::Throttled => return gateway(429, "410", "Throttle Limited", "Too many requests."),
+            Kind::PermissionDenied => {
+                return gateway(401, "210", "Permission Denied", "Permission denied.");
+            }
+            Kind::Throttled => {
+                return gateway(429, "410", "Throttle Limited", "Too many requests.");
+            }
             Kind::Forbidden => (403, "FORBIDDEN", "Forbidden"),
             Kind::NotFound => (404, "NOT_FOUND", "Not found"),
             Kind::InvalidStatus => (400, "INVALID_STATUS", "Invalid status"),
@@ -141,7 +162,8 @@ impl Answer {
         Self { status: 200, body: Value::Object(body) }
     }
 
-    /// What a fault's status looks like when it comes from the service. For 429 no code is documented.
+    /// What a fault's status looks like when it comes from the service. For 429 no code is
+    /// documented.
     pub(super) fn service_fault(status: u16) -> Self {
         let (code, message) = match status {
             400 => ("INVALID_REQUEST", "Invalid request"),
@@ -176,14 +198,21 @@ impl Answer {
 impl IntoResponse for Answer {
     fn into_response(self) -> Response {
         let mut response = Response::new(Body::from(self.body.to_string()));
-        *response.status_mut() = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json;charset=UTF-8"));
+        *response.status_mut() =
+            StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        response.headers_mut().insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/json;charset=UTF-8"),
+        );
         response
     }
 }
 
 fn gateway(status: u16, code: &str, message: &str, details: &str) -> Answer {
-    Answer { status, body: json!({ "error": { "errorCode": code, "message": message, "details": details } }) }
+    Answer {
+        status,
+        body: json!({ "error": { "errorCode": code, "message": message, "details": details } }),
+    }
 }
 
 #[cfg(test)]
@@ -204,7 +233,13 @@ mod tests {
 
     #[test]
     fn only_the_older_interface_has_a_message_on_success() {
-        assert_eq!(Answer::success(Generation::One, Value::Null).body, json!({ "code": "SUCCESS", "msg": "", "data": null }));
-        assert_eq!(Answer::success(Generation::Two, Value::Null).body, json!({ "code": "SUCCESS", "data": null }));
+        assert_eq!(
+            Answer::success(Generation::One, Value::Null).body,
+            json!({ "code": "SUCCESS", "msg": "", "data": null })
+        );
+        assert_eq!(
+            Answer::success(Generation::Two, Value::Null).body,
+            json!({ "code": "SUCCESS", "data": null })
+        );
     }
 }

@@ -27,7 +27,10 @@ pub(super) struct App {
 
 impl App {
     /// Changes the state at the clock's time. Blocks.
-    pub(super) fn change<T, E: From<Error> + From<Refusal>>(&self, change: impl FnOnce(&mut State, i64) -> Result<T, E>) -> Result<T, E> {
+    pub(super) fn change<T, E: From<Error> + From<Refusal>>(
+        &self,
+        change: impl FnOnce(&mut State, i64) -> Result<T, E>,
+    ) -> Result<T, E> {
         let now = self.clock.unix_millis();
         self.store.change(now, |state| change(state, now))
     }
@@ -50,8 +53,8 @@ impl App {
         Ok(self.change(|state, now| state.key(tag)?.install_generator(now))?)
     }
 
-    /// Mints a token of the key `tag` for `subject`, at `now`. The first of a token generator makes its signing key, which takes a
-    /// tenth of a second or more. Blocks.
+    /// Mints a token of the key `tag` for `subject`, at `now`. The first of a token generator makes
+    /// its signing key, which takes a tenth of a second or more. Blocks.
     pub(super) fn mint(
         &self,
         tag: &str,
@@ -62,7 +65,8 @@ impl App {
     ) -> Result<Zeroizing<String>, Error> {
         let mut view = self.store.view();
         let key = view.key(tag).ok_or(UNKNOWN_KEY)?;
-        let id = key.generator_id().ok_or(Refusal::status("key has no token generator"))?.to_owned();
+        let id =
+            key.generator_id().ok_or(Refusal::status("key has no token generator"))?.to_owned();
         if key.generator().is_none() {
             let pkcs8 = Generator::generate().ok_or(FAILED)?;
             self.change::<_, Error>(|state, _| {

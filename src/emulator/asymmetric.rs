@@ -1,16 +1,18 @@
-//! RSA and ECDSA keys. The service names the types and no more; paddings, hash and encodings are this emulator's choice: OAEP
-//! with SHA-256 (which the documented limit of 190 bytes suggests), PKCS #1 v1.5 signatures with SHA-256, ECDSA with SHA-256 in
-//! DER, and public keys as SubjectPublicKeyInfo. All of them are what `openssl` takes as it stands.
+//! RSA and ECDSA keys. The service names the types and no more; paddings, hash and encodings are
+//! this emulator's choice: OAEP with SHA-256 (which the documented limit of 190 bytes suggests),
+//! PKCS #1 v1.5 signatures with SHA-256, ECDSA with SHA-256 in DER, and public keys as
+//! SubjectPublicKeyInfo. All of them are what `openssl` takes as it stands.
 
 use super::answer::Refusal;
 use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der, PublicKeyX509Der};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::{
-    KeyPair as RsaKeyPair, KeySize, OAEP_SHA256_MGF1SHA256, OaepPrivateDecryptingKey, OaepPublicEncryptingKey, PrivateDecryptingKey,
+    KeyPair as RsaKeyPair, KeySize, OAEP_SHA256_MGF1SHA256, OaepPrivateDecryptingKey,
+    OaepPublicEncryptingKey, PrivateDecryptingKey,
 };
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair as _, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256,
-    UnparsedPublicKey,
+    ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair as _,
+    RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256, UnparsedPublicKey,
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -20,7 +22,8 @@ use zeroize::Zeroizing;
 /// The most that one RSA encryption takes, in bytes.
 const MAX_RSA_PLAINTEXT: usize = 190;
 
-/// A key for encryption and signatures. Parsed when first used, because a change of the state makes every key anew.
+/// A key for encryption and signatures. Parsed when first used, because a change of the state makes
+/// every key anew.
 pub(super) struct Rsa {
     pkcs8: Zeroizing<Vec<u8>>,
     parsed: OnceLock<Option<ParsedRsa>>,
@@ -72,7 +75,9 @@ impl Rsa {
     pub(super) fn decrypt(&self, payload: &[u8]) -> Result<Zeroizing<Vec<u8>>, Refusal> {
         let key = &self.parsed()?.decrypting;
         let mut out = Zeroizing::new(vec![0; key.min_output_size()]);
-        let opened = key.decrypt(&OAEP_SHA256_MGF1SHA256, payload, &mut out, None).map(|plaintext| plaintext.len());
+        let opened = key
+            .decrypt(&OAEP_SHA256_MGF1SHA256, payload, &mut out, None)
+            .map(|plaintext| plaintext.len());
         let opened = opened.map_err(|_| Refusal::request("ciphertext is not authentic"))?;
         out.truncate(opened);
         Ok(out)
@@ -87,17 +92,24 @@ impl Rsa {
     }
 
     pub(super) fn verify(&self, data: &[u8], signature: &[u8]) -> Result<bool, Refusal> {
-        let key = UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, self.parsed()?.signing.public_key());
+        let key = UnparsedPublicKey::new(
+            &RSA_PKCS1_2048_8192_SHA256,
+            self.parsed()?.signing.public_key(),
+        );
         Ok(key.verify(data, signature).is_ok())
     }
 
     pub(super) fn public_key(&self) -> Result<String, Refusal> {
-        let der: PublicKeyX509Der<'_> = self.parsed()?.signing.public_key().as_der().map_err(|_| unwritable())?;
+        let der: PublicKeyX509Der<'_> =
+            self.parsed()?.signing.public_key().as_der().map_err(|_| unwritable())?;
         Ok(pem("PUBLIC KEY", der.as_ref()))
     }
 
     fn parsed(&self) -> Result<&ParsedRsa, Refusal> {
-        self.parsed.get_or_init(|| ParsedRsa::from_pkcs8(&self.pkcs8)).as_ref().ok_or(Refusal::internal("RSA key is not one"))
+        self.parsed
+            .get_or_init(|| ParsedRsa::from_pkcs8(&self.pkcs8))
+            .as_ref()
+            .ok_or(Refusal::internal("RSA key is not one"))
     }
 }
 
@@ -124,7 +136,9 @@ impl Ecdsa {
     }
 
     pub(super) fn verify(&self, data: &[u8], signature: &[u8]) -> bool {
-        UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, self.0.public_key()).verify(data, signature).is_ok()
+        UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, self.0.public_key())
+            .verify(data, signature)
+            .is_ok()
     }
 
     pub(super) fn public_key(&self) -> Result<String, Refusal> {

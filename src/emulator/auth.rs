@@ -22,8 +22,8 @@ pub(super) struct Caller<'a> {
 
 /// The row of authentication that a call comes under.
 ///
-/// Where a call takes both kinds, the one that sends a token is held to it: a client that sends a bad token and a good signature
-/// has a mistake worth finding.
+/// Where a call takes both kinds, the one that sends a token is held to it: a client that sends a
+/// bad token and a good signature has a mistake worth finding.
 pub(super) fn row(call: &Call<'_>, parts: &Parts) -> AuthRow {
     match call.accepts {
         Accepts::Account(Stage::V1) => AuthRow::AccountV1,
@@ -68,14 +68,16 @@ pub(super) fn authenticate<'a>(
     let key = key.ok_or(Refusal::token("token for a key that is not there"))?;
     let generator = key.generator().ok_or(Refusal::token("key has no token generator"))?;
     let (found, subject) = generator.check(token, &key.tag, now)?;
-    let account = accounts.by_id(&subject).ok_or(Refusal::token("token of an account that is not there"))?;
+    let account =
+        accounts.by_id(&subject).ok_or(Refusal::token("token of an account that is not there"))?;
     match wanted.is_none_or(|wanted| wanted == found) {
         true => Ok(Caller { account, key: Some(Arc::clone(key)) }),
         false => Err(Refusal::token("token is of the other type")),
     }
 }
 
-/// Refuses a token from an address that its key's list does not allow. Signed calls are not subject to it.
+/// Refuses a token from an address that its key's list does not allow. Signed calls are not subject
+/// to it.
 pub(super) fn admit(key: &Key, row: AuthRow, from: IpAddr) -> Result<(), Refusal> {
     let by_token = matches!(row, AuthRow::AccessToken | AuthRow::RefreshToken | AuthRow::AnyToken);
     let allowed = match from {
@@ -84,7 +86,10 @@ pub(super) fn admit(key: &Key, row: AuthRow, from: IpAddr) -> Result<(), Refusal
         IpAddr::V6(_) => false,
     };
     match by_token && key.acl.enabled && !allowed {
-        true => Err(Refusal::new(Kind::Forbidden, "the key's IP access list does not allow the caller's address")),
+        true => Err(Refusal::new(
+            Kind::Forbidden,
+            "the key's IP access list does not allow the caller's address",
+        )),
         false => Ok(()),
     }
 }

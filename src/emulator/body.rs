@@ -7,7 +7,8 @@ use std::pin::Pin;
 
 /// The longest body that is looked at, in bytes.
 pub(super) const MAX_BODY: usize = 1 << 20;
-/// How much of a body that is too long is still read, in bytes. A peer that is cut off while it writes may never see the answer.
+/// How much of a body that is too long is still read, in bytes. A peer that is cut off while it
+/// writes may never see the answer.
 const MAX_DISCARD: usize = 8 << 20;
 
 /// The whole body.
@@ -25,5 +26,9 @@ pub(super) async fn read(mut body: Body) -> Result<Vec<u8>, Refusal> {
             break;
         }
     }
-    if len > MAX_BODY { Err(Refusal::new(Kind::EntityTooLarge, "body is longer than 1 MiB")) } else { Ok(out) }
+    if len > MAX_BODY {
+        Err(Refusal::new(Kind::EntityTooLarge, "body is longer than 1 MiB"))
+    } else {
+        Ok(out)
+    }
 }

@@ -52,10 +52,11 @@ impl EmulatorBuilder {
         }
     }
 
-    /// Keeps keys and credentials in `dir`, which is made if it is not there. Default: in memory only.
+    /// Keeps keys and credentials in `dir`, which is made if it is not there. Default: in memory
+    /// only.
     ///
-    /// Several processes may have the directory open; each sees at start what was there, and what another one changed later when
-    /// it next changes something itself.
+    /// Several processes may have the directory open; each sees at start what was there, and what
+    /// another one changed later when it next changes something itself.
     pub fn state_dir(mut self, dir: impl Into<PathBuf>) -> Self {
         self.state_dir = Some(dir.into());
         self
@@ -67,8 +68,8 @@ impl EmulatorBuilder {
         self
     }
 
-    /// Permits an address that other machines may reach. The emulator speaks plain HTTP, unless told
-    /// [otherwise](Self::tls), and is not built to face a network.
+    /// Permits an address that other machines may reach. The emulator speaks plain HTTP, unless
+    /// told [otherwise](Self::tls), and is not built to face a network.
     pub fn allow_remote(mut self) -> Self {
         self.allow_remote = true;
         self
@@ -80,8 +81,8 @@ impl EmulatorBuilder {
         self
     }
 
-    /// How long the tokens of the ready-made set are good for, in whole seconds, at least one. Default: 72 hours and 90 days, as
-    /// the service has it.
+    /// How long the tokens of the ready-made set are good for, in whole seconds, at least one.
+    /// Default: 72 hours and 90 days, as the service has it.
     pub fn token_lifetimes(mut self, access: Duration, refresh: Duration) -> Self {
         (self.access, self.refresh) = (access, refresh);
         self
@@ -105,23 +106,34 @@ impl EmulatorBuilder {
         self
     }
 
-    /// Adds a sub account that may do only what is named: policies (`NCP_KMS_MANAGER`, `NCP_KMS_VIEWER`) and permissions such as
-    /// `Change/encrypt` or `View/getKeyInfo`; the guide lists them. Its tokens may do no more. It is not kept in the state
-    /// directory; the same access key is the same principal at every start.
-    pub fn sub_account(mut self, access_key: impl Into<String>, secret_key: impl Into<String>, permissions: &[&str]) -> Self {
+    /// Adds a sub account that may do only what is named: policies (`NCP_KMS_MANAGER`,
+    /// `NCP_KMS_VIEWER`) and permissions such as `Change/encrypt` or `View/getKeyInfo`; the guide
+    /// lists them. Its tokens may do no more. It is not kept in the state directory; the same
+    /// access key is the same principal at every start.
+    pub fn sub_account(
+        mut self,
+        access_key: impl Into<String>,
+        secret_key: impl Into<String>,
+        permissions: &[&str],
+    ) -> Self {
         match Rights::parse(permissions) {
             Ok(rights) => {
                 let secret_key = Zeroizing::new(secret_key.into());
-                self.sub_accounts.push(SubAccount { access_key: access_key.into(), secret_key, rights });
+                self.sub_accounts.push(SubAccount {
+                    access_key: access_key.into(),
+                    secret_key,
+                    rights,
+                });
             }
             Err(refusal) => self.mistake = Some(refusal.into()),
         }
         self
     }
 
-    /// How many calls a second are let through: of API 1.0 for all keys together, and of API 2.0 for each key. Measured by the
-    /// emulator's clock. Default: 200 and 300, which the service documents; without limit on a clock that stands still, on which
-    /// a limit a second would be one for good.
+    /// How many calls a second are let through: of API 1.0 for all keys together, and of API 2.0
+    /// for each key. Measured by the emulator's clock. Default: 200 and 300, which the service
+    /// documents; without limit on a clock that stands still, on which a limit a second would be
+    /// one for good.
     pub fn throttle(mut self, shared: u32, per_key: u32) -> Self {
         self.rates = Some(Rates { shared: Some(shared), per_key: Some(per_key) });
         self
@@ -139,18 +151,19 @@ impl EmulatorBuilder {
         self
     }
 
-    /// Listens for [faults](super::Fault), latency and moves of the clock on `addr` too, as JSON over HTTP; the guide has the calls.
-    /// Always a loopback address, whatever [`allow_remote`](Self::allow_remote) says. Default: not at all.
+    /// Listens for [faults](super::Fault), latency and moves of the clock on `addr` too, as JSON
+    /// over HTTP; the guide has the calls. Always a loopback address, whatever
+    /// [`allow_remote`](Self::allow_remote) says. Default: not at all.
     pub fn admin(mut self, addr: SocketAddr) -> Self {
         self.admin = Some(addr);
         self
     }
 
-    /// Speaks TLS 1.2 and 1.3 with a key and a self-signed certificate made at the start, for `localhost`, `127.0.0.1`, `::1` and the
-    /// address that is listened on. Default: plain HTTP.
+    /// Speaks TLS 1.2 and 1.3 with a key and a self-signed certificate made at the start, for
+    /// `localhost`, `127.0.0.1`, `::1` and the address that is listened on. Default: plain HTTP.
     ///
-    /// Clients have to trust [`Emulator::certificate_pem`]. The key is kept in memory only, so the next start has another certificate.
-    /// The admin port stays plain HTTP.
+    /// Clients have to trust [`Emulator::certificate_pem`]. The key is kept in memory only, so the
+    /// next start has another certificate. The admin port stays plain HTTP.
     pub fn tls(mut self) -> Self {
         self.tls = true;
         self
@@ -159,15 +172,20 @@ impl EmulatorBuilder {
     /// Starts the emulator; when this returns, it answers. Needs no runtime of a particular kind.
     ///
     /// # Errors
-    /// * [`ErrorKind::InvalidInput`] if the address is not a loopback address and [`allow_remote`](Self::allow_remote) was not
-    ///   called, if a credential, permission, tag or lifetime is not acceptable, or if the state directory holds others than the builder names;
-    /// * [`ErrorKind::Malformed`] or [`ErrorKind::UnsupportedVersion`] if the state file is damaged or of another version, in
-    ///   which case it stays as it is;
-    /// * [`ErrorKind::Io`] if the address cannot be listened on, or the state cannot be read or written;
+    /// * [`ErrorKind::InvalidInput`] if the address is not a loopback address and
+    ///   [`allow_remote`](Self::allow_remote) was not called, if a credential, permission, tag or
+    ///   lifetime is not acceptable, or if the state directory holds others than the builder names;
+    /// * [`ErrorKind::Malformed`] or [`ErrorKind::UnsupportedVersion`] if the state file is damaged
+    ///   or of another version, in which case it stays as it is;
+    /// * [`ErrorKind::Io`] if the address cannot be listened on, or the state cannot be read or
+    ///   written;
     /// * [`ErrorKind::Internal`] if the certificate cannot be made.
     pub async fn start(self) -> Result<Emulator> {
         if !self.allow_remote && !self.listen.ip().is_loopback() {
-            let message = format!("{} is not a loopback address; other machines may reach it only if that is allowed", self.listen);
+            let message = format!(
+                "{} is not a loopback address; other machines may reach it only if that is allowed",
+                self.listen
+            );
             return Err(Error::new(ErrorKind::InvalidInput, message));
         }
         if let Some(mistake) = self.mistake {
@@ -196,7 +214,10 @@ impl EmulatorBuilder {
 
 impl fmt::Debug for EmulatorBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("EmulatorBuilder").field("state_dir", &self.state_dir).field("listen", &self.listen).finish_non_exhaustive()
+        f.debug_struct("EmulatorBuilder")
+            .field("state_dir", &self.state_dir)
+            .field("listen", &self.listen)
+            .finish_non_exhaustive()
     }
 }
 

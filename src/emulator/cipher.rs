@@ -38,9 +38,17 @@ pub(super) fn generate(key_type: KeyType) -> Result<Zeroizing<Vec<u8>>, Refusal>
 
 impl VersionKey {
     /// `None` if `key` is not one of this type.
-    pub(super) fn new(tag: &str, number: u32, key_type: KeyType, convergent: bool, key: &[u8]) -> Option<Self> {
+    pub(super) fn new(
+        tag: &str,
+        number: u32,
+        key_type: KeyType,
+        convergent: bool,
+        key: &[u8],
+    ) -> Option<Self> {
         let material = match key_type {
-            KeyType::Aes256 if convergent => Material::Convergent(Convergent::new(tag, number, key)?),
+            KeyType::Aes256 if convergent => {
+                Material::Convergent(Convergent::new(tag, number, key)?)
+            }
             KeyType::Aes256 => Material::Aes(Aes::new(tag, number, key)?),
             KeyType::Rsa2048 => Material::Rsa(Rsa::new(key)),
             KeyType::Ecdsa => Material::Ecdsa(Ecdsa::new(key)?),
@@ -53,7 +61,11 @@ impl VersionKey {
         if let Material::Rsa(key) = &self.material { key.is_valid() } else { true }
     }
 
-    pub(super) fn encrypt(&self, plaintext: &[u8], context: Option<&[u8]>) -> Result<String, Refusal> {
+    pub(super) fn encrypt(
+        &self,
+        plaintext: &[u8],
+        context: Option<&[u8]>,
+    ) -> Result<String, Refusal> {
         let payload = match &self.material {
             Material::Aes(key) => key.encrypt(plaintext)?,
             Material::Convergent(key) => key.encrypt(plaintext, needed(context)?)?,
@@ -63,7 +75,11 @@ impl VersionKey {
         Ok(self.prefixed(&payload))
     }
 
-    pub(super) fn decrypt(&self, payload: Vec<u8>, context: Option<&[u8]>) -> Result<Zeroizing<Vec<u8>>, Refusal> {
+    pub(super) fn decrypt(
+        &self,
+        payload: Vec<u8>,
+        context: Option<&[u8]>,
+    ) -> Result<Zeroizing<Vec<u8>>, Refusal> {
         match &self.material {
             Material::Aes(key) => key.decrypt(payload),
             Material::Convergent(key) => key.decrypt(payload, needed(context)?),
@@ -110,7 +126,9 @@ fn cannot() -> Refusal {
 }
 
 fn needed(context: Option<&[u8]>) -> Result<&[u8], Refusal> {
-    context.filter(|context| !context.is_empty()).ok_or(Refusal::request("a convergent key needs a context"))
+    context
+        .filter(|context| !context.is_empty())
+        .ok_or(Refusal::request("a convergent key needs a context"))
 }
 
 /// A ciphertext or signature taken apart: the version its prefix names, and the payload.
@@ -121,17 +139,23 @@ pub(super) struct Prefixed {
 
 impl Prefixed {
     pub(super) fn parse(sent: &str) -> Result<Self, Refusal> {
-        let (version, payload) =
-            sent.strip_prefix(PREFIX).and_then(|rest| rest.split_once(':')).ok_or(Refusal::request("the service's prefix is missing"))?;
+        let (version, payload) = sent
+            .strip_prefix(PREFIX)
+            .and_then(|rest| rest.split_once(':'))
+            .ok_or(Refusal::request("the service's prefix is missing"))?;
         let version = version_number(version).ok_or(Refusal::request("prefix names no version"))?;
-        let payload = STANDARD.decode(payload).map_err(|_| Refusal::request("what follows the prefix is not base64"))?;
+        let payload = STANDARD
+            .decode(payload)
+            .map_err(|_| Refusal::request("what follows the prefix is not base64"))?;
         Ok(Self { version, payload })
     }
 }
 
 /// The number of a version in its only spelling.
 pub(super) fn version_number(text: &str) -> Option<u32> {
-    text::number(text).and_then(|version| u32::try_from(version).ok()).filter(|version| *version >= 1)
+    text::number(text)
+        .and_then(|version| u32::try_from(version).ok())
+        .filter(|version| *version >= 1)
 }
 
 #[cfg(test)]
@@ -142,19 +166,31 @@ mod tests {
     fn the_prefix_is_read_strictly() {
         let payload = STANDARD.encode([0; 28]);
         assert_eq!(Prefixed::parse(&format!("ncpkms:v10:{payload}")).unwrap().version, 10);
-        for prefix in
-            ["", "ncpkms:", "ncpkms:v:", "ncpkms:v0:", "ncpkms:v01:", "ncpkms:v+1:", "ncpkms:v4294967296:", "NCPKMS:v1:", " ncpkms:v1:"]
-        {
+        for prefix in [
+            "",
+            "ncpkms:",
+            "ncpkms:v:",
+            "ncpkms:v0:",
+            "ncpkms:v01:",
+            "ncpkms:v+1:",
+            "ncpkms:v4294967296:",
+            "NCPKMS:v1:",
+            " ncpkms:v1:",
+        ] {
             assert!(Prefixed::parse(&format!("{prefix}{payload}")).is_err(), "{prefix}");
         }
-        for bad in [&payload[..payload.len() - 1], &format!("{payload}\n"), &payload.replace('A', "-")] {
+        for bad in
+            [&payload[..payload.len() - 1], &format!("{payload}\n"), &payload.replace('A', "-")]
+        {
             assert!(Prefixed::parse(&format!("ncpkms:v1:{bad}")).is_err(), "{bad}");
         }
     }
 
     #[test]
     fn each_type_does_what_it_is_for() {
-        let key = |key_type, convergent| VersionKey::new("tag", 3, key_type, convergent, &generate(key_type).unwrap()).unwrap();
+        let key = |key_type, convergent| {
+            VersionKey::new("tag", 3, key_type, convergent, &generate(key_type).unwrap()).unwrap()
+        };
         let signing = key(KeyType::Ecdsa, false);
         let signature = Prefixed::parse(&signing.sign(b"data").unwrap()).unwrap();
         assert_eq!(signature.version, 3);
@@ -164,8 +200,14 @@ mod tests {
         assert!(signing.encrypt(b"", None).is_err() && signing.decrypt(Vec::new(), None).is_err());
 
         let convergent = key(KeyType::Aes256, true);
-        assert!(convergent.encrypt(b"", None).is_err() && convergent.encrypt(b"", Some(b"")).is_err());
-        assert!(convergent.sign(b"").is_err() && convergent.verify(b"", b"").is_err() && convergent.public_key().is_err());
+        assert!(
+            convergent.encrypt(b"", None).is_err() && convergent.encrypt(b"", Some(b"")).is_err()
+        );
+        assert!(
+            convergent.sign(b"").is_err()
+                && convergent.verify(b"", b"").is_err()
+                && convergent.public_key().is_err()
+        );
         // No other type has any use for a context.
         let plain = key(KeyType::Aes256, false);
         let sealed = Prefixed::parse(&plain.encrypt(b"x", Some(b"c")).unwrap()).unwrap();

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// A clock that a test can move. Clones share one time, so a test keeps one and gives the other to the emulator.
+/// A clock that a test can move. Clones share one time, so a test keeps one and gives the other to
+/// the emulator.
 ///
 /// ```
 /// use ncp_envelope::emulator::EmulatorClock;
@@ -50,7 +51,11 @@ impl EmulatorClock {
     pub fn now(&self) -> SystemTime {
         let now = self.unix_millis();
         let distance = Duration::from_millis(now.unsigned_abs());
-        let moved = if now >= 0 { UNIX_EPOCH.checked_add(distance) } else { UNIX_EPOCH.checked_sub(distance) };
+        let moved = if now >= 0 {
+            UNIX_EPOCH.checked_add(distance)
+        } else {
+            UNIX_EPOCH.checked_sub(distance)
+        };
         moved.unwrap_or(UNIX_EPOCH)
     }
 
@@ -67,7 +72,9 @@ impl EmulatorClock {
 
     fn shift(&self, by: i64) {
         // The closure always gives a value, so there is no failure to look at.
-        let _ = self.0.offset.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |offset| Some(offset.saturating_add(by)));
+        let _ = self.0.offset.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |offset| {
+            Some(offset.saturating_add(by))
+        });
     }
 }
 

@@ -35,9 +35,11 @@ impl fmt::Debug for TokenSet {
     }
 }
 
-/// Address, key and credentials of an emulator in one piece, for a program that hands them on to another.
+/// Address, key and credentials of an emulator in one piece, for a program that hands them on to
+/// another.
 ///
-/// Serialises as an object with these fields in this order. Secrets are wiped when dropped; `Debug` shows none.
+/// Serialises as an object with these fields in this order. Secrets are wiped when dropped; `Debug`
+/// shows none.
 #[derive(Clone, Serialize)]
 #[non_exhaustive]
 pub struct Connection {
@@ -70,7 +72,8 @@ impl Connection {
     /// # Errors
     /// [`ErrorKind::Internal`] if it cannot be put into JSON, which does not happen.
     pub fn to_json(&self) -> Result<Zeroizing<String>> {
-        let line = serde_json::to_string(self).map_err(|_| Error::new(ErrorKind::Internal, "cannot write the connection as JSON"))?;
+        let line = serde_json::to_string(self)
+            .map_err(|_| Error::new(ErrorKind::Internal, "cannot write the connection as JSON"))?;
         Ok(Zeroizing::new(line))
     }
 }

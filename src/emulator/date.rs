@@ -3,8 +3,8 @@
 use axum::http::HeaderValue;
 use std::time::{Duration, UNIX_EPOCH};
 
-/// The value of a `Date` header, from milliseconds since the Unix epoch. Clocks may be moved to where headers have no dates; those
-/// are dated by the nearest that there is.
+/// The value of a `Date` header, from milliseconds since the Unix epoch. Clocks may be moved to
+/// where headers have no dates; those are dated by the nearest that there is.
 pub(super) fn http(millis: i64) -> HeaderValue {
     // The last second of the year 9999.
     const LAST: u64 = 253_402_300_799;
@@ -22,7 +22,8 @@ pub(super) fn iso(millis: i64) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{:03}Z", rest % 1000)
 }
 
-/// Year, month and day of the Gregorian calendar. Years are counted from March, so that the leap day comes last.
+/// Year, month and day of the Gregorian calendar. Years are counted from March, so that the leap
+/// day comes last.
 fn civil(days_since_epoch: i64) -> (i64, i64, i64) {
     const ERA: i64 = 146_097;
     // Days from 1 March of year 0 to 1 January 1970.

@@ -15,7 +15,8 @@ use std::time::Duration;
 
 /// In how many pieces slow answers come.
 const PIECES: usize = 8;
-const PAGE: &str = "<html><head><title>Oops</title></head><body>Something went wrong.</body></html>";
+const PAGE: &str =
+    "<html><head><title>Oops</title></head><body>Something went wrong.</body></html>";
 
 /// The answer of a fault that keeps the request from being carried out.
 pub(super) fn instead(kind: &FaultKind) -> Option<Response> {
@@ -54,7 +55,9 @@ pub(super) fn spoil(kind: &FaultKind, answer: &mut Answer) {
                 each_text(plaintext, &mut |text| {
                     let len = STANDARD.decode(&*text).map_or(0, |bytes| bytes.len());
                     // Without randomness there is no other plaintext to be had.
-                    *text = random::bytes(len).map(|other| STANDARD.encode(&*other)).unwrap_or_default();
+                    *text = random::bytes(len)
+                        .map(|other| STANDARD.encode(&*other))
+                        .unwrap_or_default();
                 });
             }
         }
@@ -62,20 +65,46 @@ pub(super) fn spoil(kind: &FaultKind, answer: &mut Answer) {
     }
 }
 
-/// Sends an answer in a way that the HTTP library would not. Gives what is left for the library to send, if anything.
-pub(super) async fn send(kind: &FaultKind, peer: &Peer, answer: Answer, date: &HeaderValue) -> Option<Response> {
+/// Sends an answer in a way that the HTTP library would not. Gives what is left for the library to
+/// send, if anything.
+pub(super) async fn send(
+    kind: &FaultKind,
+    peer: &Peer,
+    answer: Answer,
+    date: &HeaderValue,
+) -> Option<Response> {
     let body = answer.body.to_string().into_bytes();
     let sent = match kind {
         FaultKind::NotJson => return Some(page(200)),
-        FaultKind::SlowHeader(pause) => slowly(peer, &head(answer.status, body.len(), date), *pause, &body, Duration::ZERO).await,
-        FaultKind::SlowBody(pause) => slowly(peer, &head(answer.status, body.len(), date), Duration::ZERO, &body, *pause).await,
+        FaultKind::SlowHeader(pause) => {
+            slowly(peer, &head(answer.status, body.len(), date), *pause, &body, Duration::ZERO)
+                .await
+        }
+        FaultKind::SlowBody(pause) => {
+            slowly(peer, &head(answer.status, body.len(), date), Duration::ZERO, &body, *pause)
+                .await
+        }
         FaultKind::CutBody => {
             let half = &body[..body.len() / 2];
-            slowly(peer, &head(answer.status, body.len(), date), Duration::ZERO, half, Duration::ZERO).await
+            slowly(
+                peer,
+                &head(answer.status, body.len(), date),
+                Duration::ZERO,
+                half,
+                Duration::ZERO,
+            )
+            .await
         }
         FaultKind::WrongLength => {
             let announced = body.len().saturating_sub(7);
-            slowly(peer, &head(answer.status, announced, date), Duration::ZERO, &body, Duration::ZERO).await
+            slowly(
+                peer,
+                &head(answer.status, announced, date),
+                Duration::ZERO,
+                &body,
+                Duration::ZERO,
+            )
+            .await
         }
         _ => return Some(answer.into_response()),
     };
@@ -90,7 +119,13 @@ pub(super) fn nothing() -> Response {
     Response::new(Body::empty())
 }
 
-async fn slowly(peer: &Peer, head: &[u8], head_pause: Duration, body: &[u8], body_pause: Duration) -> io::Result<()> {
+async fn slowly(
+    peer: &Peer,
+    head: &[u8],
+    head_pause: Duration,
+    body: &[u8],
+    body_pause: Duration,
+) -> io::Result<()> {
     for (part, pause) in [(head, head_pause), (body, body_pause)] {
         if pause.is_zero() {
             peer.write(part).await?;
@@ -105,7 +140,10 @@ async fn slowly(peer: &Peer, head: &[u8], head_pause: Duration, body: &[u8], bod
 }
 
 fn head(status: u16, len: usize, date: &HeaderValue) -> Vec<u8> {
-    let reason = StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()).unwrap_or("Unknown");
+    let reason = StatusCode::from_u16(status)
+        .ok()
+        .and_then(|status| status.canonical_reason())
+        .unwrap_or("Unknown");
     let date = date.to_str().unwrap_or_default();
     format!(
         "HTTP/1.1 {status} {reason}\r\ncontent-type: application/json;charset=UTF-8\r\ncontent-length: {len}\r\nconnection: close\r\n\
@@ -116,7 +154,8 @@ fn head(status: u16, len: usize, date: &HeaderValue) -> Vec<u8> {
 
 fn page(status: u16) -> Response {
     let mut response = Response::new(Body::from(PAGE));
-    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    *response.status_mut() =
+        StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html"));
     response
 }

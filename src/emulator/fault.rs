@@ -8,8 +8,8 @@ use std::time::Duration;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FaultKind {
-    /// The port is closed: connections are refused, and those that are open are reset at their next request. For everyone and
-    /// until it is cleared; it takes no scope.
+    /// The port is closed: connections are refused, and those that are open are reset at their next
+    /// request. For everyone and until it is cleared; it takes no scope.
     Refused,
     /// The connection is reset before the request's body is read. Nothing happens.
     ResetBefore,
@@ -33,8 +33,8 @@ pub enum FaultKind {
     BrokenBase64,
     /// Plaintexts in the answer are others, of the same length.
     OtherPlaintext,
-    /// Ciphertexts and signatures are made with the version before the current one, as by a machine that has not heard of the
-    /// rotation yet.
+    /// Ciphertexts and signatures are made with the version before the current one, as by a machine
+    /// that has not heard of the rotation yet.
     StaleVersion,
     /// This status, in one of the service's shapes. Nothing happens.
     Status {
@@ -65,7 +65,8 @@ pub enum FaultShape {
     Html,
 }
 
-/// A fault to inject: what goes wrong, for which requests, and how often. Without more it hits every request until it is cleared.
+/// A fault to inject: what goes wrong, for which requests, and how often. Without more it hits
+/// every request until it is cleared.
 ///
 /// ```
 /// use ncp_envelope::emulator::{Fault, FaultKind};
@@ -115,7 +116,8 @@ impl Fault {
         self
     }
 
-    /// Each of these requests with this probability, from 0 to 1. The same sequence of requests meets the same faults each time.
+    /// Each of these requests with this probability, from 0 to 1. The same sequence of requests
+    /// meets the same faults each time.
     pub fn probability(mut self, probability: f64) -> Self {
         self.probability = probability;
         self
@@ -130,11 +132,20 @@ impl Fault {
             return wrong("a probability is from 0 to 1");
         }
         match &self.kind {
-            FaultKind::Refused if self.action.is_some() || self.key.is_some() || self.times.is_some() || self.probability < 1.0 => {
+            FaultKind::Refused
+                if self.action.is_some()
+                    || self.key.is_some()
+                    || self.times.is_some()
+                    || self.probability < 1.0 =>
+            {
                 wrong("connections are refused for everyone, until that is cleared")
             }
-            FaultKind::Status { status, .. } if !(400..=599).contains(status) => wrong("the status of a fault is from 400 to 599"),
-            FaultKind::Redirect(location) if !location.bytes().all(|byte| byte.is_ascii_graphic()) => {
+            FaultKind::Status { status, .. } if !(400..=599).contains(status) => {
+                wrong("the status of a fault is from 400 to 599")
+            }
+            FaultKind::Redirect(location)
+                if !location.bytes().all(|byte| byte.is_ascii_graphic()) =>
+            {
                 wrong("a location is printable ASCII without spaces")
             }
             _ => Ok(()),

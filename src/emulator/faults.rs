@@ -34,17 +34,26 @@ pub(super) struct Plan {
 
 impl Faults {
     /// With the two ends of the port's gate, see [`IdleListener`](super::idle::IdleListener).
-    pub(super) fn new(latency: Duration, gate: watch::Sender<bool>, open: watch::Receiver<bool>) -> Self {
+    pub(super) fn new(
+        latency: Duration,
+        gate: watch::Sender<bool>,
+        open: watch::Receiver<bool>,
+    ) -> Self {
         Self { injected: Mutex::new(Injected { faults: Vec::new(), next: 1, latency }), gate, open }
     }
 
-    /// What a request meets: of the faults that fit it, all that only delay it or shift its clock, and the first other one.
+    /// What a request meets: of the faults that fit it, all that only delay it or shift its clock,
+    /// and the first other one.
     pub(super) fn plan(&self, call: Option<&Call<'_>>) -> Plan {
         let mut injected = self.lock();
         let mut plan = Plan { latency: injected.latency, ..Plan::default() };
         for (_, fault, dice) in &mut injected.faults {
             let modifies = matches!(fault.kind, FaultKind::Latency(_) | FaultKind::ClockShift(_));
-            if (!modifies && plan.kind.is_some()) || fault.times == Some(0) || !fits(fault, call) || !dice.roll(fault.probability) {
+            if (!modifies && plan.kind.is_some())
+                || fault.times == Some(0)
+                || !fits(fault, call)
+                || !dice.roll(fault.probability)
+            {
                 continue;
             }
             fault.times = fault.times.map(|times| times - 1);
@@ -151,7 +160,10 @@ mod tests {
         let id = faults.inject(Fault::new(FaultKind::NotJson).on_key("tag")).await.unwrap();
         faults.inject(Fault::new(FaultKind::Latency(Duration::from_secs(1)))).await.unwrap();
         let met = |call| faults.plan(call).name;
-        assert_eq!([met(Some(&encrypt)), met(Some(&encrypt)), met(Some(&encrypt))], [Some("silent"), Some("silent"), Some("not-json")]);
+        assert_eq!(
+            [met(Some(&encrypt)), met(Some(&encrypt)), met(Some(&encrypt))],
+            [Some("silent"), Some("silent"), Some("not-json")]
+        );
         assert_eq!(faults.list().len(), 2);
         assert_eq!((met(Some(&decrypt)), met(None)), (Some("not-json"), Some("latency")));
         assert_eq!(faults.plan(Some(&encrypt)).latency, Duration::from_secs(1));
@@ -176,7 +188,11 @@ mod tests {
 
     #[tokio::test]
     async fn faults_that_cannot_be_are_refused() {
-        let status = |status| FaultKind::Status { status, shape: super::super::fault::FaultShape::Service, retry_after: None };
+        let status = |status| FaultKind::Status {
+            status,
+            shape: super::super::fault::FaultShape::Service,
+            retry_after: None,
+        };
         for wrong in [
             Fault::new(FaultKind::Silent).on_action("dance"),
             Fault::new(FaultKind::Silent).probability(1.5),

@@ -1,7 +1,7 @@
 //! Connections that do not wait for ever for a peer that has gone quiet.
 //!
-//! The timeout covers a peer that never finishes its handshake, its headers or its body as well as a kept-alive connection without
-//! requests.
+//! The timeout covers a peer that never finishes its handshake, its headers or its body as well as
+//! a kept-alive connection without requests.
 
 use super::stream::Stream;
 use axum::serve::Listener;
@@ -47,7 +47,15 @@ impl IdleListener {
         open: watch::Sender<bool>,
     ) -> io::Result<Self> {
         let addr = listener.local_addr()?;
-        Ok(Self { listener: Some(listener), addr, tls, handshakes: JoinSet::new(), patience, gate, open })
+        Ok(Self {
+            listener: Some(listener),
+            addr,
+            tls,
+            handshakes: JoinSet::new(),
+            patience,
+            gate,
+            open,
+        })
     }
 
     /// Waits until the port is to be open; closed until then.
@@ -95,11 +103,14 @@ impl Listener for IdleListener {
             };
             match accepted {
                 Ok((stream, peer)) => {
-                    // Small answers must not wait for more to come; where the option is refused they are only slower.
+                    // Small answers must not wait for more to come; where the option is refused
+                    // they are only slower.
                     let _ = stream.set_nodelay(true);
                     match &self.tls {
                         None => return (IdleStream::new(Stream::Plain(stream), patience), peer),
-                        Some(tls) => drop(self.handshakes.spawn(shake(tls.clone(), stream, peer, patience))),
+                        Some(tls) => {
+                            drop(self.handshakes.spawn(shake(tls.clone(), stream, peer, patience)))
+                        }
                     }
                 }
                 Err(_) => sleep(PAUSE).await,
@@ -119,7 +130,12 @@ async fn accept(listener: Option<&TcpListener>) -> io::Result<(TcpStream, Socket
     }
 }
 
-async fn shake(tls: TlsAcceptor, stream: TcpStream, peer: SocketAddr, patience: Duration) -> io::Result<(Stream, SocketAddr)> {
+async fn shake(
+    tls: TlsAcceptor,
+    stream: TcpStream,
+    peer: SocketAddr,
+    patience: Duration,
+) -> io::Result<(Stream, SocketAddr)> {
     Ok((Stream::tls(timeout(patience, tls.accept(stream)).await??), peer))
 }
 
@@ -140,7 +156,11 @@ impl IdleStream {
 }
 
 impl AsyncRead for IdleStream {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         if let Poll::Ready(read) = this.stream.poll_read(cx, buf) {
             this.waiting = false;
@@ -155,7 +175,11 @@ impl AsyncRead for IdleStream {
 }
 
 impl AsyncWrite for IdleStream {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
         if self.lost.load(Ordering::Acquire) {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
@@ -163,12 +187,20 @@ impl AsyncWrite for IdleStream {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.lost.load(Ordering::Acquire) { Poll::Ready(Ok(())) } else { self.stream.poll_flush(cx) }
+        if self.lost.load(Ordering::Acquire) {
+            Poll::Ready(Ok(()))
+        } else {
+            self.stream.poll_flush(cx)
+        }
     }
 
     /// The stream is dropped right after, and that ends the connection.
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.lost.load(Ordering::Acquire) { Poll::Ready(Ok(())) } else { self.stream.poll_end(cx) }
+        if self.lost.load(Ordering::Acquire) {
+            Poll::Ready(Ok(()))
+        } else {
+            self.stream.poll_end(cx)
+        }
     }
 }
 
@@ -182,7 +214,8 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (gate, open) = (watch::channel(true), watch::channel(true));
-        let mut listener = IdleListener::new(listener, None, Duration::from_millis(200), gate.1, open.0).unwrap();
+        let mut listener =
+            IdleListener::new(listener, None, Duration::from_millis(200), gate.1, open.0).unwrap();
         let peer = tokio::spawn(async move {
             let mut peer = TcpStream::connect(address).await.unwrap();
             for _ in 0..4 {

@@ -62,7 +62,9 @@ pub(super) fn list(page: &Page<'_, KeyState>) -> Result<Value, Refusal> {
         })
     };
     let keys: Vec<_> = page.items.iter().map(entry).collect();
-    Ok(json!({ "keyList": keys, "currentPageNo": page.number, "totalPageNo": page.pages, "totalCount": page.count }))
+    Ok(
+        json!({ "keyList": keys, "currentPageNo": page.number, "totalPageNo": page.pages, "totalCount": page.count }),
+    )
 }
 
 pub(super) fn status(key: &KeyState) -> Value {
@@ -78,7 +80,8 @@ pub(super) fn versions(key: &KeyState) -> Value {
 /// One version, in a list with the date of its rotation.
 pub(super) fn version(version: &VersionState, with_rotation: bool) -> Value {
     let status = if version.enabled { "ENABLE" } else { "DISABLE" };
-    let mut shown = json!({ "version": version.version, "status": status, "statusDate": version.status_date });
+    let mut shown =
+        json!({ "version": version.version, "status": status, "statusDate": version.status_date });
     if with_rotation {
         shown["rotatedDate"] = version.rotated_date.into();
     }
@@ -115,14 +118,24 @@ pub(super) fn generator(key: &KeyState, usage: &Usage) -> Value {
 }
 
 /// A page of what was done with a key, the newest first.
-pub(super) fn activities(key: &KeyState, usage: &Usage, query: &Query, named: &Named<'_>, now: i64) -> Result<Value, Refusal> {
+pub(super) fn activities(
+    key: &KeyState,
+    usage: &Usage,
+    query: &Query,
+    named: &Named<'_>,
+    now: i64,
+) -> Result<Value, Refusal> {
     let from = query.number("timestampFrom")?.unwrap_or(now.saturating_sub(DAY));
     let to = query.number("timestampTo")?.unwrap_or(now);
     let keyword = query.get("keyword").unwrap_or_default();
     let mut all = usage.activities(key.id);
     all.retain(|activity| (from..=to).contains(&activity.time) && activity.mentions(keyword));
     let page = Page::of(&all, query)?;
-    let list: Vec<_> = page.items.iter().map(|activity| activity.json(&key.tag, &key.name, &named.nrn(key))).collect();
+    let list: Vec<_> = page
+        .items
+        .iter()
+        .map(|activity| activity.json(&key.tag, &key.name, &named.nrn(key)))
+        .collect();
     Ok(json!({
         "activityLogList": list,
         "pageSize": page.size,

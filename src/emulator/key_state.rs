@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use std::net::Ipv4Addr;
 use zeroize::Zeroizing;
 
-/// The most versions a key may have. The service's pages disagree on whether there is a limit; its calls take 1 to 100.
+/// The most versions a key may have. The service's pages disagree on whether there is a limit; its
+/// calls take 1 to 100.
 pub(super) const MAX_VERSIONS: usize = 100;
 /// The longest period of automatic rotation, in days.
 const MAX_PERIOD: u32 = 730;
@@ -83,7 +84,8 @@ pub(super) struct VersionState {
 pub(super) struct GeneratorState {
     pub(super) id: String,
     pub(super) enabled_date: i64,
-    /// PKCS#8 of the signing key, once a token was asked for: to make it takes a tenth of a second or more.
+    /// PKCS#8 of the signing key, once a token was asked for: to make it takes a tenth of a second
+    /// or more.
     pub(super) pkcs8: Option<SecretBytes>,
 }
 
@@ -96,7 +98,14 @@ pub(super) struct AclState {
 }
 
 impl KeyState {
-    pub(super) fn new(id: u64, tag: String, name: &str, key_type: KeyType, convergent: bool, now: i64) -> Result<Self, Refusal> {
+    pub(super) fn new(
+        id: u64,
+        tag: String,
+        name: &str,
+        key_type: KeyType,
+        convergent: bool,
+        now: i64,
+    ) -> Result<Self, Refusal> {
         let mut key = Self {
             id,
             tag,
@@ -146,7 +155,12 @@ impl KeyState {
     }
 
     /// Enables or disables one version; the current one stays enabled.
-    pub(super) fn set_version_enabled(&mut self, number: u32, enabled: bool, now: i64) -> Result<&VersionState, Refusal> {
+    pub(super) fn set_version_enabled(
+        &mut self,
+        number: u32,
+        enabled: bool,
+        now: i64,
+    ) -> Result<&VersionState, Refusal> {
         self.must_be_enabled()?;
         let current = self.current();
         let version = self.versions.iter_mut().find(|version| version.version == number);
@@ -189,7 +203,8 @@ impl KeyState {
 
     pub(super) fn request_deletion(&mut self, now: i64) -> Result<(), Refusal> {
         self.must_not_be_going()?;
-        (self.status, self.status_date, self.destroy_date) = (Status::Revoke, now, Some(now.saturating_add(DELETION_WAIT)));
+        (self.status, self.status_date, self.destroy_date) =
+            (Status::Revoke, now, Some(now.saturating_add(DELETION_WAIT)));
         Ok(())
     }
 
@@ -203,7 +218,8 @@ impl KeyState {
 
     /// Gives the key a token generator; an older one is gone, and its tokens with it.
     pub(super) fn install_generator(&mut self, now: i64) -> Result<(), Refusal> {
-        self.token_generator = Some(GeneratorState { id: random::uuid()?, enabled_date: now, pkcs8: None });
+        self.token_generator =
+            Some(GeneratorState { id: random::uuid()?, enabled_date: now, pkcs8: None });
         self.generator_disabled = None;
         Ok(())
     }
@@ -217,7 +233,9 @@ impl KeyState {
 
     /// Gives the generator `id` its signing key, unless it has one or is gone.
     pub(super) fn set_signing_key(&mut self, id: &str, pkcs8: Zeroizing<Vec<u8>>) {
-        if let Some(generator) = self.token_generator.as_mut().filter(|generator| generator.id == id) {
+        if let Some(generator) =
+            self.token_generator.as_mut().filter(|generator| generator.id == id)
+        {
             generator.pkcs8.get_or_insert(SecretBytes(pkcs8));
         }
     }
@@ -227,7 +245,8 @@ impl KeyState {
         [self.destroy_date, self.next_rotation].into_iter().flatten().min()
     }
 
-    /// Makes the automatic rotations that are due. One that finds the key disabled, or full, is left out.
+    /// Makes the automatic rotations that are due. One that finds the key disabled, or full, is
+    /// left out.
     pub(super) fn settle(&mut self, now: i64) -> Result<(), Refusal> {
         while let Some(next) = self.next_rotation.filter(|next| *next <= now) {
             if self.status == Status::Enable && self.versions.len() < MAX_VERSIONS {
@@ -246,7 +265,13 @@ impl KeyState {
     fn add_version(&mut self, now: i64) -> Result<(), Refusal> {
         let version = self.current() + 1;
         let key = SecretBytes(cipher::generate(self.key_type)?);
-        self.versions.push(VersionState { version, enabled: true, status_date: now, rotated_date: now, key });
+        self.versions.push(VersionState {
+            version,
+            enabled: true,
+            status_date: now,
+            rotated_date: now,
+            key,
+        });
         Ok(())
     }
 
@@ -259,6 +284,10 @@ impl KeyState {
     }
 
     fn must_not_be_going(&self) -> Result<(), Refusal> {
-        if self.status == Status::Revoke { Err(Refusal::status("deletion of the key is asked for")) } else { Ok(()) }
+        if self.status == Status::Revoke {
+            Err(Refusal::status("deletion of the key is asked for"))
+        } else {
+            Ok(())
+        }
     }
 }

@@ -9,7 +9,8 @@ use crate::error::{self, Error, ErrorKind};
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
-/// The state as requests see it. A change makes a new one, so that no request holds a lock while it works.
+/// The state as requests see it. A change makes a new one, so that no request holds a lock while it
+/// works.
 pub(super) struct View {
     /// When time changes the state next.
     pub(super) due: Option<i64>,
@@ -34,7 +35,11 @@ struct Version {
 
 impl View {
     pub(super) fn of(state: &State) -> error::Result<Self> {
-        let keys = state.keys.iter().map(|key| Ok((key.tag.clone(), Arc::new(Key::of(key)?)))).collect::<error::Result<_>>()?;
+        let keys = state
+            .keys
+            .iter()
+            .map(|key| Ok((key.tag.clone(), Arc::new(Key::of(key)?))))
+            .collect::<error::Result<_>>()?;
         Ok(Self { due: state.due(), keys })
     }
 
@@ -51,7 +56,13 @@ impl View {
 impl Key {
     fn of(state: &KeyState) -> error::Result<Self> {
         let version = |version: &VersionState| {
-            let key = VersionKey::new(&state.tag, version.version, state.key_type, state.convergent, &version.key.0)?;
+            let key = VersionKey::new(
+                &state.tag,
+                version.version,
+                state.key_type,
+                state.convergent,
+                &version.key.0,
+            )?;
             Some(Version { enabled: version.enabled, key })
         };
         let versions = state.versions.iter().map(version).collect::<Option<Vec<_>>>();
@@ -60,7 +71,9 @@ impl Key {
             tag: state.tag.clone(),
             acl: state.acl.clone(),
             status: state.status,
-            versions: versions.ok_or_else(|| Error::new(ErrorKind::Malformed, "a key version is not a key of its type"))?,
+            versions: versions.ok_or_else(|| {
+                Error::new(ErrorKind::Malformed, "a key version is not a key of its type")
+            })?,
             generator_state: state.token_generator.clone(),
             generator: OnceLock::new(),
         })
@@ -77,7 +90,10 @@ impl Key {
 
     /// The version that encrypts.
     pub(super) fn current(&self) -> Result<&VersionKey, Refusal> {
-        self.versions.last().map(|version| &version.key).ok_or(Refusal::internal("key has no version"))
+        self.versions
+            .last()
+            .map(|version| &version.key)
+            .ok_or(Refusal::internal("key has no version"))
     }
 
     /// The version before the current one, if there is one.
@@ -88,12 +104,18 @@ impl Key {
     /// The version that a ciphertext names.
     pub(super) fn version(&self, number: u32) -> Result<&VersionKey, Refusal> {
         let place = usize::try_from(number).ok().and_then(|number| number.checked_sub(1));
-        let version = place.and_then(|place| self.versions.get(place)).ok_or(Refusal::request("key has no such version"))?;
-        if version.enabled { Ok(&version.key) } else { Err(Refusal::status("key version is disabled")) }
+        let version = place
+            .and_then(|place| self.versions.get(place))
+            .ok_or(Refusal::request("key has no such version"))?;
+        if version.enabled {
+            Ok(&version.key)
+        } else {
+            Err(Refusal::status("key version is disabled"))
+        }
     }
 
-    /// The token generator, if there is one that has signed yet. Parsed when first asked for, because most emulators never see a
-    /// token.
+    /// The token generator, if there is one that has signed yet. Parsed when first asked for,
+    /// because most emulators never see a token.
     pub(super) fn generator(&self) -> Option<&Generator> {
         let pkcs8 = self.generator_state.as_ref()?.pkcs8.as_ref()?;
         self.generator.get_or_init(|| Generator::from_pkcs8(&pkcs8.0)).as_ref()

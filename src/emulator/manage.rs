@@ -68,13 +68,16 @@ struct IpRequest {
 /// Whether a call is one of these; the others use a key.
 pub(super) fn is_management(action: Action) -> bool {
     use Action::{IssueAccessToken, IssueTokenSet, RenewTokenSet, ValidateToken};
-    !action.is_cipher() && !matches!(action, IssueTokenSet | RenewTokenSet | IssueAccessToken | ValidateToken)
+    !action.is_cipher()
+        && !matches!(action, IssueTokenSet | RenewTokenSet | IssueAccessToken | ValidateToken)
 }
 
 /// Carries out an order and gives `data`. Blocks.
 pub(super) fn carry_out(app: &App, order: &Order) -> Result<Value, Refusal> {
     let named = Named { base_url: &app.base_url, account: app.accounts.main_id() };
-    let look = |each: &dyn Fn(&KeyState) -> Result<Value, Refusal>| app.store.read(|state| each(find(state, &order.tag)?));
+    let look = |each: &dyn Fn(&KeyState) -> Result<Value, Refusal>| {
+        app.store.read(|state| each(find(state, &order.tag)?))
+    };
     match order.action {
         Action::ListKeys => {
             let query = Query::parse(&order.query);
@@ -87,14 +90,18 @@ pub(super) fn carry_out(app: &App, order: &Order) -> Result<Value, Refusal> {
         Action::ShowGenerator => look(&|key| Ok(key_json::generator(key, &app.usage))),
         Action::ShowLastUse => look(&|key| {
             let last = app.usage.last_use(key.id);
-            Ok(last.map_or(Value::Null, |activity| activity.json(&key.tag, &key.name, &named.nrn(key))))
+            Ok(last.map_or(Value::Null, |activity| {
+                activity.json(&key.tag, &key.name, &named.nrn(key))
+            }))
         }),
         Action::ShowActivities => {
             let query = Query::parse(&order.query);
             let now = app.clock.unix_millis();
             look(&|key| key_json::activities(key, &app.usage, &query, &named, now))
         }
-        Action::DeleteKey => app.change(|state, _| state.delete_key(&order.tag)).map(|()| Value::Null),
+        Action::DeleteKey => {
+            app.change(|state, _| state.delete_key(&order.tag)).map(|()| Value::Null)
+        }
         Action::RenameKey => {
             let name = object::<NameRequest>(&order.body)?.key_name;
             app.change(|state, _| state.rename_key(&order.tag, &name))?;
@@ -118,7 +125,8 @@ fn change_key(key: &mut KeyState, order: &Order, now: i64) -> Result<Value, Refu
             Ok(json!({ "keyTag": key.tag, "memo": key.memo }))
         }
         Action::RotateKey => {
-            let (version, date) = key.rotate(now).map(|version| (version.version, version.rotated_date))?;
+            let (version, date) =
+                key.rotate(now).map(|version| (version.version, version.rotated_date))?;
             Ok(json!({ "keyTag": key.tag, "version": version, "rotatedDate": date }))
         }
         Action::EnableAutoRotation => {
@@ -137,11 +145,15 @@ fn change_key(key: &mut KeyState, order: &Order, now: i64) -> Result<Value, Refu
                 return Err(Refusal::status("automatic rotation is off"));
             }
             key.set_rotation_period(days, now)?;
-            Ok(json!({ "keyTag": key.tag, "rotationPeriod": days, "nextRotationDate": key.next_rotation }))
+            Ok(
+                json!({ "keyTag": key.tag, "rotationPeriod": days, "nextRotationDate": key.next_rotation }),
+            )
         }
         Action::EnableVersion | Action::DisableVersion => {
-            let number = version_number(&order.version).ok_or(Refusal::request("version is not a number"))?;
-            let version = key.set_version_enabled(number, order.action == Action::EnableVersion, now)?;
+            let number = version_number(&order.version)
+                .ok_or(Refusal::request("version is not a number"))?;
+            let version =
+                key.set_version_enabled(number, order.action == Action::EnableVersion, now)?;
             Ok(key_json::version(version, false))
         }
         Action::EnableAcl | Action::DisableAcl => {
@@ -159,9 +171,15 @@ fn change_key(key: &mut KeyState, order: &Order, now: i64) -> Result<Value, Refu
             key.acl.allowed.retain(|known| !less.contains(known));
             Ok(key_json::acl(key, false))
         }
-        Action::CreateGenerator if key.token_generator.is_some() => Err(Refusal::status("key has a token generator already")),
-        Action::ReplaceGenerator if key.token_generator.is_none() => Err(Refusal::status("key has no token generator")),
-        Action::CreateGenerator | Action::ReplaceGenerator => key.install_generator(now).map(|()| Value::Null),
+        Action::CreateGenerator if key.token_generator.is_some() => {
+            Err(Refusal::status("key has a token generator already"))
+        }
+        Action::ReplaceGenerator if key.token_generator.is_none() => {
+            Err(Refusal::status("key has no token generator"))
+        }
+        Action::CreateGenerator | Action::ReplaceGenerator => {
+            key.install_generator(now).map(|()| Value::Null)
+        }
         Action::DeleteGenerator => key.remove_generator(now).map(|()| Value::Null),
         _ => Err(Refusal::internal("no such change of a key")),
     }
@@ -170,7 +188,12 @@ fn change_key(key: &mut KeyState, order: &Order, now: i64) -> Result<Value, Refu
 fn create(app: &App, named: &Named<'_>, body: &[u8]) -> Result<Value, Refusal> {
     let request: CreateRequest = object(body)?;
     app.change(|state, now| {
-        let key = state.create_key(&request.key_name, request.key_type, request.is_convergent.unwrap_or(false), now)?;
+        let key = state.create_key(
+            &request.key_name,
+            request.key_type,
+            request.is_convergent.unwrap_or(false),
+            now,
+        )?;
         key.set_memo(request.memo.as_deref().unwrap_or_default())?;
         key.protection = request.protection_type.unwrap_or(Protection::Basic);
         key.set_auto_rotation(request.is_auto_rotation.unwrap_or(false), now);
@@ -190,7 +213,8 @@ fn addresses(body: &[u8]) -> Result<Vec<Ipv4Addr>, Refusal> {
     let sent: IpRequest = object(body)?;
     let mut addresses = Vec::with_capacity(sent.ip_list.len());
     for text in &sent.ip_list {
-        let address = text.parse().map_err(|_| Refusal::request("an address is not an IPv4 address"))?;
+        let address =
+            text.parse().map_err(|_| Refusal::request("an address is not an IPv4 address"))?;
         if !addresses.contains(&address) {
             addresses.push(address);
         }

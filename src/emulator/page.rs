@@ -13,9 +13,16 @@ pub(super) struct Query(Vec<(String, String)>);
 
 impl Query {
     pub(super) fn parse(query: &str) -> Self {
-        let decode = |text: &str| percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned();
+        let decode = |text: &str| {
+            percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned()
+        };
         let pairs = query.split('&').filter(|pair| !pair.is_empty());
-        Self(pairs.map(|pair| pair.split_once('=').unwrap_or((pair, ""))).map(|(name, value)| (decode(name), decode(value))).collect())
+        Self(
+            pairs
+                .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+                .map(|(name, value)| (decode(name), decode(value)))
+                .collect(),
+        )
     }
 
     /// The first value of this name. Names that are not asked for are ignored.
@@ -25,7 +32,9 @@ impl Query {
 
     /// A whole number from 0.
     pub(super) fn number(&self, name: &str) -> Result<Option<i64>, Refusal> {
-        let number = |value| text::number(value).ok_or(Refusal::request("a query parameter is not a number"));
+        let number = |value| {
+            text::number(value).ok_or(Refusal::request("a query parameter is not a number"))
+        };
         self.get(name).map(number).transpose()
     }
 }
@@ -47,8 +56,10 @@ impl<'a, T> Page<'a, T> {
         if number < 1 || !(1..=MAX_SIZE).contains(&size) {
             return Err(Refusal::request("page number or page size is out of range"));
         }
-        let start = usize::try_from((number - 1).saturating_mul(size)).unwrap_or(usize::MAX).min(all.len());
-        let items = &all[start..all.len().min(start.saturating_add(usize::try_from(size).unwrap_or(0)))];
+        let start =
+            usize::try_from((number - 1).saturating_mul(size)).unwrap_or(usize::MAX).min(all.len());
+        let items =
+            &all[start..all.len().min(start.saturating_add(usize::try_from(size).unwrap_or(0)))];
         let pages = i64::try_from(all.len()).unwrap_or(i64::MAX).saturating_add(size - 1) / size;
         Ok(Self { items, number, size, pages, count: all.len() })
     }
@@ -61,7 +72,9 @@ mod tests {
     #[test]
     fn pages_cover_a_list_once() {
         let all: Vec<_> = (0..7).collect();
-        let page = |query: &str| Page::of(&all, &Query::parse(query)).map(|page| (page.items.to_vec(), page.pages));
+        let page = |query: &str| {
+            Page::of(&all, &Query::parse(query)).map(|page| (page.items.to_vec(), page.pages))
+        };
         assert_eq!(page("").unwrap(), (all.clone(), 1));
         assert_eq!(page("pageNo=2&pageSize=3").unwrap(), (vec![3, 4, 5], 3));
         assert_eq!(page("pageSize=3&pageNo=3").unwrap(), (vec![6], 3));
@@ -74,6 +87,9 @@ mod tests {
     #[test]
     fn queries_are_decoded() {
         let query = Query::parse("keyword=a%20b+c&&x&keyword=d");
-        assert_eq!((query.get("keyword"), query.get("x"), query.get("y")), (Some("a b c"), Some(""), None));
+        assert_eq!(
+            (query.get("keyword"), query.get("x"), query.get("y")),
+            (Some("a b c"), Some(""), None)
+        );
     }
 }

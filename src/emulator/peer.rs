@@ -52,6 +52,10 @@ impl Peer {
 impl Connected<IncomingStream<'_, IdleListener>> for Peer {
     fn connect_info(incoming: IncomingStream<'_, IdleListener>) -> Self {
         let IdleStream { stream, lost, .. } = incoming.io();
-        Self { ip: incoming.remote_addr().ip().to_canonical(), stream: Arc::clone(stream), lost: Arc::clone(lost) }
+        Self {
+            ip: incoming.remote_addr().ip().to_canonical(),
+            stream: Arc::clone(stream),
+            lost: Arc::clone(lost),
+        }
     }
 }

@@ -17,7 +17,9 @@ pub(super) fn bytes(len: usize) -> Result<Zeroizing<Vec<u8>>, Refusal> {
 /// Five bits of chance a character.
 pub(super) fn text(len: usize) -> Result<Zeroizing<String>, Refusal> {
     const LETTERS: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
-    Ok(Zeroizing::new(bytes(len)?.iter().map(|byte| char::from(LETTERS[usize::from(byte % 32)])).collect()))
+    Ok(Zeroizing::new(
+        bytes(len)?.iter().map(|byte| char::from(LETTERS[usize::from(byte % 32)])).collect(),
+    ))
 }
 
 pub(super) fn uuid() -> Result<String, Refusal> {

@@ -41,7 +41,8 @@ pub struct RecordedRequest {
     pub auth: AuthRow,
     /// The HTTP status of the answer; 0 if a fault kept it from having one.
     pub status: u16,
-    /// How many plaintexts or ciphertexts it carried: 1 for the single form; 0 if it carries none or was refused before that.
+    /// How many plaintexts or ciphertexts it carried: 1 for the single form; 0 if it carries none
+    /// or was refused before that.
     pub items: usize,
     /// Why it was refused, for people. The answer does not say it.
     pub refusal: Option<&'static str>,

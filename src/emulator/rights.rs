@@ -19,16 +19,22 @@ impl Rights {
     }
 
     pub(super) fn parse(names: &[&str]) -> Result<Self, Refusal> {
-        match names.iter().all(|name| [MANAGER, VIEWER].contains(name) || action::is_permission(name)) {
+        match names
+            .iter()
+            .all(|name| [MANAGER, VIEWER].contains(name) || action::is_permission(name))
+        {
             true => Ok(Self(names.iter().map(|name| (*name).to_owned()).collect())),
             false => Err(Refusal::request("a sub account's permission is not one that there is")),
         }
     }
 
-    /// Who may do nothing at all does not get past the gateway; who may do something else is refused by the service.
+    /// Who may do nothing at all does not get past the gateway; who may do something else is
+    /// refused by the service.
     pub(super) fn check(&self, action: Action) -> Result<(), Refusal> {
         let wanted = action.permission();
-        let permits = |right: &String| right == MANAGER || right == wanted || (right == VIEWER && wanted.starts_with(VIEW));
+        let permits = |right: &String| {
+            right == MANAGER || right == wanted || (right == VIEWER && wanted.starts_with(VIEW))
+        };
         if self.0.iter().any(permits) {
             return Ok(());
         }
@@ -43,7 +49,9 @@ mod tests {
 
     #[test]
     fn each_right_permits_its_own() {
-        let check = |names: &[&str], action| Rights::parse(names).unwrap().check(action).map_err(|refusal| refusal.kind);
+        let check = |names: &[&str], action| {
+            Rights::parse(names).unwrap().check(action).map_err(|refusal| refusal.kind)
+        };
         assert_eq!(check(&["Change/encrypt"], Action::Encrypt), Ok(()));
         assert_eq!(check(&["Change/encrypt"], Action::Decrypt), Err(Kind::Forbidden));
         assert_eq!(check(&[VIEWER], Action::ShowKey), Ok(()));

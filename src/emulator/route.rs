@@ -1,6 +1,7 @@
 //! Which call a request line is, and by whom it may be made.
 //!
-//! The path is compared as received. A key tag is letters and digits, so a path in which one is percent-encoded names no key.
+//! The path is compared as received. A key tag is letters and digits, so a path in which one is
+//! percent-encoded names no key.
 
 use super::account::Stage;
 use super::action::Action;
@@ -61,12 +62,24 @@ impl<'a> Call<'a> {
             _ => return None,
         };
         let tag = Some(tag).filter(|tag| !tag.is_empty());
-        Some(Self { generation: Generation::One, action, accepts: Accepts::Account(stage), tag: Some(tag?), version: "" })
+        Some(Self {
+            generation: Generation::One,
+            action,
+            accepts: Accepts::Account(stage),
+            tag: Some(tag?),
+            version: "",
+        })
     }
 
     /// API 2.0, from what follows `/kms/v1/keys`.
     fn newer(method: &str, rest: &'a str) -> Option<Self> {
-        let call = |action, accepts, tag, version| Self { generation: Generation::Two, action, accepts, tag, version };
+        let call = |action, accepts, tag, version| Self {
+            generation: Generation::Two,
+            action,
+            accepts,
+            tag,
+            version,
+        };
         let Some(rest) = rest.strip_prefix('/') else {
             return match (method, rest) {
                 ("GET", "") => Some(call(Action::ListKeys, ACCOUNT, None, "")),
@@ -74,11 +87,15 @@ impl<'a> Call<'a> {
                 _ => None,
             };
         };
-        let (tag, rest) = rest.split_once('/').map_or((rest, None), |(tag, rest)| (tag, Some(rest)));
+        let (tag, rest) =
+            rest.split_once('/').map_or((rest, None), |(tag, rest)| (tag, Some(rest)));
         if tag.is_empty() {
             return None;
         }
-        if let Some((version, change)) = rest.and_then(|rest| rest.strip_prefix("versions/")).and_then(|rest| rest.split_once('/')) {
+        if let Some((version, change)) = rest
+            .and_then(|rest| rest.strip_prefix("versions/"))
+            .and_then(|rest| rest.split_once('/'))
+        {
             let action = match (method, change) {
                 ("POST", "enable") => Action::EnableVersion,
                 ("POST", "disable") => Action::DisableVersion,
@@ -142,9 +159,15 @@ mod tests {
     #[test]
     fn only_documented_lines_are_calls() {
         let call = Call::parse("POST", "/keys/v1/tag/re-encrypt").unwrap();
-        assert_eq!((call.generation, call.tag, call.action), (Generation::One, Some("tag"), Action::Reencrypt));
+        assert_eq!(
+            (call.generation, call.tag, call.action),
+            (Generation::One, Some("tag"), Action::Reencrypt)
+        );
         assert_eq!(call.accepts, Accepts::Account(Stage::V1));
-        assert_eq!(Call::parse("POST", "/kms/v1/keys/tag/encrypt").unwrap().accepts, Accepts::AccountOrAccessToken);
+        assert_eq!(
+            Call::parse("POST", "/kms/v1/keys/tag/encrypt").unwrap().accepts,
+            Accepts::AccountOrAccessToken
+        );
         let version = Call::parse("POST", "/kms/v1/keys/tag/versions/2/disable").unwrap();
         assert_eq!((version.action, version.version), (Action::DisableVersion, "2"));
         assert_eq!(Call::parse("GET", "/kms/v1/keys").unwrap().tag, None);

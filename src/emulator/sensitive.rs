@@ -20,7 +20,8 @@ impl<'de> Deserialize<'de> for SecretBytes {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let text = Zeroizing::new(String::deserialize(from)?);
         // The library's error quotes a byte of what it read.
-        let bytes = STANDARD.decode(&*text).map_err(|_| D::Error::custom("a secret is not base64"))?;
+        let bytes =
+            STANDARD.decode(&*text).map_err(|_| D::Error::custom("a secret is not base64"))?;
         Ok(Self(Zeroizing::new(bytes)))
     }
 }
@@ -29,11 +30,16 @@ impl<'de> Deserialize<'de> for SecretBytes {
 pub(super) mod secret_text {
     use super::*;
 
-    pub(in super::super) fn serialize<S: Serializer>(secret: &Zeroizing<String>, to: S) -> Result<S::Ok, S::Error> {
+    pub(in super::super) fn serialize<S: Serializer>(
+        secret: &Zeroizing<String>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
         to.serialize_str(secret)
     }
 
-    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Zeroizing<String>, D::Error> {
+    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Zeroizing<String>, D::Error> {
         String::deserialize(from).map(Zeroizing::new)
     }
 }

@@ -1,7 +1,7 @@
 //! The server's thread, from its start to its end.
 //!
-//! The server has a thread and a runtime of its own. So it answers callers that block, does not mind a paused clock in a test's
-//! runtime, and when it ends, everything it started ends with it.
+//! The server has a thread and a runtime of its own. So it answers callers that block, does not
+//! mind a paused clock in a test's runtime, and when it ends, everything it started ends with it.
 
 use super::account::{Accounts, SubAccount};
 use super::admin;
@@ -93,12 +93,24 @@ impl Server {
                 drop(end);
             })
             .map_err(|error| failed("cannot start the emulator's thread", error))?;
-        let Ready { app, admin, certificate_pem, runtime } = started.await.unwrap_or_else(|_| Err(stopped()))?;
-        Ok(Self { app, admin, certificate_pem, runtime, phase, ended: Some(ended), thread: Some(thread) })
+        let Ready { app, admin, certificate_pem, runtime } =
+            started.await.unwrap_or_else(|_| Err(stopped()))?;
+        Ok(Self {
+            app,
+            admin,
+            certificate_pem,
+            runtime,
+            phase,
+            ended: Some(ended),
+            thread: Some(thread),
+        })
     }
 
     /// Runs `work`, which may block, away from the caller's and the server's thread.
-    pub(super) async fn blocking<T: Send + 'static>(&self, work: impl FnOnce(&App) -> Result<T> + Send + 'static) -> Result<T> {
+    pub(super) async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&App) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
         let app = Arc::clone(&self.app);
         self.runtime.spawn_blocking(move || work(&app)).await.unwrap_or_else(|_| Err(stopped()))
     }
@@ -117,7 +129,8 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.phase.send_replace(Phase::Stopped);
         if let Some(thread) = self.thread.take() {
-            // Short: no request runs longer than its arithmetic. A panic in there has been reported already.
+            // Short: no request runs longer than its arithmetic. A panic in there has been reported
+            // already.
             let _ = thread.join();
         }
     }
@@ -143,7 +156,8 @@ fn prepare(config: Config) -> Result<(Runtime, Ports, Ready)> {
     let (admin, admin_addr) = config.admin.map(listen).transpose()?.unzip();
     let ((gate, gated), (open, opened)) = (watch::channel(true), watch::channel(true));
     let identity = config.tls.then(|| Identity::generate(addr.ip())).transpose()?;
-    let (tls, certificate_pem) = identity.map(|identity| (identity.acceptor, identity.certificate_pem)).unzip();
+    let (tls, certificate_pem) =
+        identity.map(|identity| (identity.acceptor, identity.certificate_pem)).unzip();
     let store = Store::open(config.state_dir, &config.wishes, config.clock.unix_millis())?;
     let accounts = store.read(|state| Accounts::new(&state.account, &config.sub_accounts))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -161,7 +175,8 @@ fn prepare(config: Config) -> Result<(Runtime, Ports, Ready)> {
         faults: Faults::new(config.latency, gate, opened),
         base_url: format!("{}://{addr}", if tls.is_some() { "https" } else { "http" }),
     });
-    let ready = Ready { app, admin: admin_addr, certificate_pem, runtime: runtime.handle().clone() };
+    let ready =
+        Ready { app, admin: admin_addr, certificate_pem, runtime: runtime.handle().clone() };
     Ok((runtime, Ports { service, admin, tls, gate: gated, open }, ready))
 }
 
@@ -169,20 +184,28 @@ fn listen(on: SocketAddr) -> Result<(TcpListener, SocketAddr)> {
     let listener = TcpListener::bind(on)
         .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
         .map_err(|error| failed(&format!("cannot listen on {on}"), error))?;
-    let addr = listener.local_addr().map_err(|error| failed("cannot tell the emulator's address", error))?;
+    let addr = listener
+        .local_addr()
+        .map_err(|error| failed("cannot tell the emulator's address", error))?;
     Ok((listener, addr))
 }
 
 async fn serve(ports: Ports, app: Arc<App>, mut phases: watch::Receiver<Phase>) {
     // Fails only outside a runtime.
     let Ok(listener) = tokio::net::TcpListener::from_std(ports.service) else { return };
-    let Ok(listener) = IdleListener::new(listener, ports.tls, PATIENCE, ports.gate, ports.open) else { return };
+    let Ok(listener) = IdleListener::new(listener, ports.tls, PATIENCE, ports.gate, ports.open)
+    else {
+        return;
+    };
     if let Some(Ok(admin)) = ports.admin.map(tokio::net::TcpListener::from_std) {
         let router = Router::new().fallback(admin::serve).with_state(Arc::clone(&app));
         // Ends with the runtime, without waiting for anyone.
         tokio::spawn(axum::serve(admin, router).into_future());
     }
-    let router = Router::new().fallback(service::serve).with_state(app).into_make_service_with_connect_info::<Peer>();
+    let router = Router::new()
+        .fallback(service::serve)
+        .with_state(app)
+        .into_make_service_with_connect_info::<Peer>();
     let mut draining = phases.clone();
     let mut grace = phases.clone();
     // A phase that cannot be waited for has lost its sender, which means to stop too.

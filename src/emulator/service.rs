@@ -21,7 +21,11 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 
 /// Answers one request and records it, or does to it what a fault demands.
-pub(super) async fn serve(State(app): State<Arc<App>>, ConnectInfo(peer): ConnectInfo<Peer>, request: Request) -> Response {
+pub(super) async fn serve(
+    State(app): State<Arc<App>>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    request: Request,
+) -> Response {
     let (parts, body) = request.into_parts();
     let call = Call::parse(parts.method.as_str(), parts.uri.path());
     let plan = app.faults.plan(call.as_ref().ok());
@@ -115,7 +119,9 @@ async fn answer(
     let view = app.store.view();
     let caller = auth::authenticate(&app.accounts, &view, call, entry.auth, parts, now.millis);
     if call.action == Action::ValidateToken && auth::has_token(parts) {
-        let admitted = caller.and_then(|caller| auth::admit(caller.key.as_ref().ok_or(UNKNOWN_KEY)?, entry.auth, entry.peer));
+        let admitted = caller.and_then(|caller| {
+            auth::admit(caller.key.as_ref().ok_or(UNKNOWN_KEY)?, entry.auth, entry.peer)
+        });
         entry.refusal = admitted.as_ref().err().map(|refusal| refusal.reason);
         return Ok(Answer::success(Generation::Two, json!({ "validated": admitted.is_ok() })));
     }
@@ -124,7 +130,10 @@ async fn answer(
     if let Some(key) = &caller.key {
         let result = result.as_ref().map_or_else(|refusal| refusal.code(), |_| "SUCCESS".into());
         let requestor = caller.account.id.clone();
-        app.usage.push(key.id, Activity { time: now.millis, action: call.action, requestor, ip: entry.peer, result });
+        app.usage.push(
+            key.id,
+            Activity { time: now.millis, action: call.action, requestor, ip: entry.peer, result },
+        );
     }
     Ok(Answer::success(call.generation, result?))
 }
@@ -140,7 +149,8 @@ async fn carry_out(
     entry: &mut RecordedRequest,
 ) -> Result<Value, Refusal> {
     if let Some(key) = &caller.key {
-        // By the emulator's own clock: a fault that shifts a caller's time does not empty or fill a bucket.
+        // By the emulator's own clock: a fault that shifts a caller's time does not empty or fill a
+        // bucket.
         app.throttle.take(call.generation, key.id, app.clock.unix_millis())?;
         auth::admit(key, entry.auth, entry.peer)?;
     }
@@ -166,14 +176,18 @@ async fn carry_out(
         Action::Encrypt => actions::encrypt(current, body, &mut entry.items),
         Action::Decrypt => actions::decrypt(key, body, &mut entry.items),
         Action::Reencrypt => actions::reencrypt(key, current, body, &mut entry.items),
-        Action::CreateCustomKey => actions::create_custom_key(current, call.generation, body, &mut entry.items),
+        Action::CreateCustomKey => {
+            actions::create_custom_key(current, call.generation, body, &mut entry.items)
+        }
         Action::Sign => actions::sign(current, body, &mut entry.items),
         Action::Verify => actions::verify(key, body, &mut entry.items),
         Action::PublicKey => actions::public_key(key, body),
         Action::IssueTokenSet | Action::RenewTokenSet => {
             let request = TokenRequest::parse(body)?;
-            let wanted = [(TokenType::Refresh, request.refresh()?), (TokenType::Access, request.access()?)];
-            let [refresh, access] = mint(app, &key.tag, &caller.account.id, wanted, now.millis).await?;
+            let wanted =
+                [(TokenType::Refresh, request.refresh()?), (TokenType::Access, request.access()?)];
+            let [refresh, access] =
+                mint(app, &key.tag, &caller.account.id, wanted, now.millis).await?;
             Ok(json!({ "refreshToken": refresh, "accessToken": access }))
         }
         Action::IssueAccessToken => {
@@ -200,7 +214,9 @@ async fn mint<const N: usize>(
         }
         let mut minted = Vec::with_capacity(N);
         for (token_type, lifetime) in wanted {
-            minted.push(Value::String(app.mint(&tag, &subject, token_type, lifetime, now)?.to_string()));
+            minted.push(Value::String(
+                app.mint(&tag, &subject, token_type, lifetime, now)?.to_string(),
+            ));
         }
         minted.try_into().map_err(|_| Refusal::internal("token generator failed"))
     })
@@ -208,7 +224,12 @@ async fn mint<const N: usize>(
 }
 
 /// Runs `work`, which may block, away from the server's thread.
-async fn blocking<T: Send + 'static>(app: &Arc<App>, work: impl FnOnce(&App) -> Result<T, Refusal> + Send + 'static) -> Result<T, Refusal> {
+async fn blocking<T: Send + 'static>(
+    app: &Arc<App>,
+    work: impl FnOnce(&App) -> Result<T, Refusal> + Send + 'static,
+) -> Result<T, Refusal> {
     let app = Arc::clone(app);
-    tokio::task::spawn_blocking(move || work(&app)).await.unwrap_or(Err(Refusal::internal("the emulator failed")))
+    tokio::task::spawn_blocking(move || work(&app))
+        .await
+        .unwrap_or(Err(Refusal::internal("the emulator failed")))
 }

@@ -18,7 +18,8 @@ pub(super) const FILE_VERSION: u32 = 2;
 /// What tells a state file from other JSON.
 pub(super) const FILE_FORMAT: &str = "ncp-envelope-emulator";
 
-/// Everything. Serialised, it is the state file, so unknown fields are refused: to write the file again would lose them.
+/// Everything. Serialised, it is the state file, so unknown fields are refused: to write the file
+/// again would lose them.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct State {
@@ -84,24 +85,39 @@ impl State {
         Ok(state)
     }
 
-    /// Refuses a state that no emulator can have written. The keys themselves are looked at when a view is made of it.
+    /// Refuses a state that no emulator can have written. The keys themselves are looked at when a
+    /// view is made of it.
     pub(super) fn check(&self) -> Result<(), Refusal> {
-        let credentials = [&self.account.access_key, &*self.account.secret_key, &*self.account.apigw_api_key];
+        let credentials =
+            [&self.account.access_key, &*self.account.secret_key, &*self.account.apigw_api_key];
         if !credentials.into_iter().all(|text| is_credential(text)) {
-            return Err(Refusal::request("credentials must be printable ASCII without spaces, and not empty"));
+            return Err(Refusal::request(
+                "credentials must be printable ASCII without spaces, and not empty",
+            ));
         }
         let (mut tags, mut ids) = (HashSet::new(), HashSet::new());
         for key in &self.keys {
-            if key.versions.is_empty() || !key.versions.iter().zip(1..).all(|(version, number)| version.version == number) {
+            if key.versions.is_empty()
+                || !key.versions.iter().zip(1..).all(|(version, number)| version.version == number)
+            {
                 return Err(Refusal::request("a key has no versions, or they are not in order"));
             }
-            if key.tag.is_empty() || !key.tag.bytes().all(|byte| byte.is_ascii_alphanumeric()) || !tags.insert(&key.tag) {
-                return Err(Refusal::request("key tags must be ASCII letters and digits, not empty, and each must be there once"));
+            if key.tag.is_empty()
+                || !key.tag.bytes().all(|byte| byte.is_ascii_alphanumeric())
+                || !tags.insert(&key.tag)
+            {
+                return Err(Refusal::request(
+                    "key tags must be ASCII letters and digits, not empty, and each must be there once",
+                ));
             }
             if key.id >= self.next_key_id || !ids.insert(key.id) || key.rotation_period == 0 {
-                return Err(Refusal::request("a key's number or period is not one that is given out"));
+                return Err(Refusal::request(
+                    "a key's number or period is not one that is given out",
+                ));
             }
-            if (key.status == Status::Revoke) != key.destroy_date.is_some() || (key.convergent && key.key_type != KeyType::Aes256) {
+            if (key.status == Status::Revoke) != key.destroy_date.is_some()
+                || (key.convergent && key.key_type != KeyType::Aes256)
+            {
                 return Err(Refusal::request("a key's state contradicts itself"));
             }
         }
@@ -113,13 +129,20 @@ impl State {
 
     /// Whether this state is what `wishes` ask for.
     pub(super) fn fulfils(&self, wishes: &Wishes) -> bool {
-        wishes.account.as_ref().is_none_or(|(access, secret)| *access == self.account.access_key && *secret == self.account.secret_key)
-            && wishes.apigw_api_key.as_ref().is_none_or(|key| *key == self.account.apigw_api_key)
+        wishes.account.as_ref().is_none_or(|(access, secret)| {
+            *access == self.account.access_key && *secret == self.account.secret_key
+        }) && wishes.apigw_api_key.as_ref().is_none_or(|key| *key == self.account.apigw_api_key)
             && wishes.key_tag.as_ref().is_none_or(|tag| *tag == self.ready_key)
     }
 
     /// Adds a key.
-    pub(super) fn create_key(&mut self, name: &str, key_type: KeyType, convergent: bool, now: i64) -> Result<&mut KeyState, Refusal> {
+    pub(super) fn create_key(
+        &mut self,
+        name: &str,
+        key_type: KeyType,
+        convergent: bool,
+        now: i64,
+    ) -> Result<&mut KeyState, Refusal> {
         if convergent && key_type != KeyType::Aes256 {
             return Err(Refusal::request("only AES256 keys can be convergent"));
         }
@@ -161,8 +184,12 @@ impl State {
 
     /// Does what time has brought about up to `now`: deletions and automatic rotations.
     pub(super) fn settle(&mut self, now: i64) -> Result<(), Refusal> {
-        let gone: Vec<_> =
-            self.keys.iter().filter(|key| key.destroy_date.is_some_and(|date| date <= now)).map(|key| key.tag.clone()).collect();
+        let gone: Vec<_> = self
+            .keys
+            .iter()
+            .filter(|key| key.destroy_date.is_some_and(|date| date <= now))
+            .map(|key| key.tag.clone())
+            .collect();
         gone.iter().for_each(|tag| self.remove(tag));
         self.keys.iter_mut().try_for_each(|key| key.settle(now))
     }
@@ -174,9 +201,12 @@ impl State {
 
     fn check_name(&self, name: &str) -> Result<(), Refusal> {
         let first = name.bytes().next().is_some_and(|byte| byte.is_ascii_alphabetic());
-        let rest = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
+        let rest =
+            name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
         if !first || !rest || !(3..=15).contains(&name.len()) {
-            return Err(Refusal::request("a key name is 3 to 15 letters, digits, hyphens and underscores, a letter first"));
+            return Err(Refusal::request(
+                "a key name is 3 to 15 letters, digits, hyphens and underscores, a letter first",
+            ));
         }
         match self.keys.iter().any(|key| key.name == name) {
             true => Err(Refusal::request("there is a key of this name already")),
@@ -184,13 +214,21 @@ impl State {
         }
     }
 
-    fn add_key(&mut self, name: &str, tag: String, key_type: KeyType, convergent: bool, now: i64) -> Result<&mut KeyState, Refusal> {
+    fn add_key(
+        &mut self,
+        name: &str,
+        tag: String,
+        key_type: KeyType,
+        convergent: bool,
+        now: i64,
+    ) -> Result<&mut KeyState, Refusal> {
         self.keys.push(KeyState::new(self.next_key_id, tag, name, key_type, convergent, now)?);
         self.next_key_id += 1;
         self.keys.last_mut().ok_or(UNKNOWN_KEY)
     }
 
-    /// The service derives tags from names in a way it does not tell; 64 hexadecimal digits is what they look like.
+    /// The service derives tags from names in a way it does not tell; 64 hexadecimal digits is what
+    /// they look like.
     fn tag_for(&self, name: &str) -> String {
         let from = format!("{}\n{name}", self.account.id);
         text::hex(digest::digest(&digest::SHA256, from.as_bytes()).as_ref())
@@ -198,7 +236,8 @@ impl State {
 }
 
 /// What every call about a key that is not there fails with.
-pub(super) const UNKNOWN_KEY: Refusal = Refusal::new(Kind::NotFound, "the emulator has no key with this tag");
+pub(super) const UNKNOWN_KEY: Refusal =
+    Refusal::new(Kind::NotFound, "the emulator has no key with this tag");
 
 /// Whether this can be an access key, secret key or API key.
 pub(super) fn is_credential(text: &str) -> bool {
@@ -228,9 +267,14 @@ mod tests {
         assert!(new.fulfils(&Wishes::default()));
         assert!(!state().fulfils(&wishes));
         for tag in ["", "a/b", "a b", "\u{e9}"] {
-            assert!(State::new(&Wishes { key_tag: Some(tag.into()), ..Wishes::default() }, NOW).is_err(), "{tag}");
+            assert!(
+                State::new(&Wishes { key_tag: Some(tag.into()), ..Wishes::default() }, NOW)
+                    .is_err(),
+                "{tag}"
+            );
         }
-        let wishes = Wishes { account: Some((String::new(), Zeroizing::default())), ..Wishes::default() };
+        let wishes =
+            Wishes { account: Some((String::new(), Zeroizing::default())), ..Wishes::default() };
         assert!(State::new(&wishes, NOW).is_err());
     }
 
@@ -238,7 +282,11 @@ mod tests {
     fn names_and_states_follow_the_rules() {
         let mut state = state();
         for name in ["ab", "1abc", "a b", "a234567890123456", "emulator-key"] {
-            assert_eq!(state.create_key(name, KeyType::Aes256, false, NOW).map(|_| ()).unwrap_err().kind, Kind::InvalidRequest, "{name}");
+            assert_eq!(
+                state.create_key(name, KeyType::Aes256, false, NOW).map(|_| ()).unwrap_err().kind,
+                Kind::InvalidRequest,
+                "{name}"
+            );
         }
         assert!(state.create_key("second", KeyType::Rsa2048, true, NOW).is_err());
         let key = state.create_key("second", KeyType::Aes256, false, NOW).unwrap();

@@ -1,8 +1,9 @@
 //! Where the state is kept: in memory, or in a file that outlives the process.
 //!
-//! The file is replaced as a whole, so a reader sees the old or the new state and never half of one, and needs no lock. Who
-//! creates or changes it holds a lock file meanwhile, and reads the file again under the lock, so that two processes that share
-//! a directory do not undo each other's changes.
+//! The file is replaced as a whole, so a reader sees the old or the new state and never half of
+//! one, and needs no lock. Who creates or changes it holds a lock file meanwhile, and reads the
+//! file again under the lock, so that two processes that share a directory do not undo each other's
+//! changes.
 
 use super::answer::Refusal;
 use super::keys::View;
@@ -26,14 +27,18 @@ pub(super) struct Store {
 }
 
 impl Store {
-    /// Opens the state in `dir`, and makes it as `wishes` say if there is none; without `dir`, the state is not kept.
+    /// Opens the state in `dir`, and makes it as `wishes` say if there is none; without `dir`, the
+    /// state is not kept.
     pub(super) fn open(dir: Option<PathBuf>, wishes: &Wishes, now: i64) -> Result<Self> {
         let state = match &dir {
             Some(dir) => open_or_create(dir, wishes, now)?,
             None => State::new(wishes, now).map_err(Error::from)?,
         };
         if !state.fulfils(wishes) {
-            return Err(Error::new(ErrorKind::InvalidInput, "the state directory holds another account or key tag than the one asked for"));
+            return Err(Error::new(
+                ErrorKind::InvalidInput,
+                "the state directory holds another account or key tag than the one asked for",
+            ));
         }
         let view = View::of(&state).ok().filter(View::is_valid);
         let view = view.ok_or_else(|| damaged(&dir.as_deref().map(path).unwrap_or_default()))?;
@@ -51,7 +56,8 @@ impl Store {
         look(&self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Changes the state; it is in the file when this returns. A failure changes nothing. Blocks while the file is written.
+    /// Changes the state; it is in the file when this returns. A failure changes nothing. Blocks
+    /// while the file is written.
     ///
     /// What time has brought about by `now` is done first.
     pub(super) fn change<T, E: From<Error> + From<Refusal>>(
@@ -62,7 +68,8 @@ impl Store {
         let mut current = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let lock = self.dir.as_deref().map(lock).transpose()?;
         let mut next = match &self.dir {
-            Some(dir) => read(&path(dir))?.ok_or_else(|| Error::new(ErrorKind::Io, "the emulator's state file is gone"))?,
+            Some(dir) => read(&path(dir))?
+                .ok_or_else(|| Error::new(ErrorKind::Io, "the emulator's state file is gone"))?,
             None => current.clone(),
         };
         next.settle(now)?;
@@ -105,14 +112,18 @@ fn create_dir(dir: &Path) -> io::Result<()> {
     builder.create(dir)
 }
 
-/// Waits for the lock of the directory; dropping the file gives it back. The lock file stays, for to remove it would race.
+/// Waits for the lock of the directory; dropping the file gives it back. The lock file stays, for
+/// to remove it would race.
 fn lock(dir: &Path) -> Result<File> {
     let path = dir.join("state.lock");
     let mut options = File::options();
     options.create(true).truncate(false).write(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(&path).and_then(|file| file.lock().map(|()| file)).map_err(|error| failed("cannot lock the state", &path, error))
+    options
+        .open(&path)
+        .and_then(|file| file.lock().map(|()| file))
+        .map_err(|error| failed("cannot lock the state", &path, error))
 }
 
 fn read(path: &Path) -> Result<Option<State>> {
@@ -122,7 +133,9 @@ fn read(path: &Path) -> Result<Option<State>> {
             // Room for the whole file at once: a buffer that grows leaves copies behind.
             let len = file.metadata().map_or(0, |metadata| metadata.len().min(MAX_FILE));
             text.reserve_exact(usize::try_from(len).unwrap_or(0).saturating_add(1));
-            file.take(MAX_FILE).read_to_end(&mut text).map_err(|error| failed("cannot read the state", path, error))?;
+            file.take(MAX_FILE)
+                .read_to_end(&mut text)
+                .map_err(|error| failed("cannot read the state", path, error))?;
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(failed("cannot open the state", path, error)),
@@ -138,7 +151,11 @@ fn read(path: &Path) -> Result<Option<State>> {
         return Err(damaged(path));
     }
     if head.version != FILE_VERSION {
-        let message = format!("state file {} is of version {}; this release reads version {FILE_VERSION}", path.display(), head.version);
+        let message = format!(
+            "state file {} is of version {}; this release reads version {FILE_VERSION}",
+            path.display(),
+            head.version
+        );
         return Err(Error::new(ErrorKind::UnsupportedVersion, message));
     }
     // The parser's own errors may quote what they read, so they go no further.
@@ -148,13 +165,18 @@ fn read(path: &Path) -> Result<Option<State>> {
 }
 
 fn damaged(path: &Path) -> Error {
-    Error::new(ErrorKind::Malformed, format!("state file {} is damaged; move it away to start anew", path.display()))
+    Error::new(
+        ErrorKind::Malformed,
+        format!("state file {} is damaged; move it away to start anew", path.display()),
+    )
 }
 
 fn write(dir: &Path, state: &State) -> Result<()> {
     let path = path(dir);
-    let text =
-        Zeroizing::new(serde_json::to_vec_pretty(state).map_err(|_| Error::new(ErrorKind::Internal, "cannot write the state as JSON"))?);
+    let text = Zeroizing::new(
+        serde_json::to_vec_pretty(state)
+            .map_err(|_| Error::new(ErrorKind::Internal, "cannot write the state as JSON"))?,
+    );
     replace(dir, &path, &text).map_err(|error| failed("cannot write the state", &path, error))
 }
 

@@ -19,12 +19,17 @@ impl Stream {
         Self::Tls(Box::new(Mutex::new(stream)))
     }
 
-    pub(super) fn poll_read(&self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    pub(super) fn poll_read(
+        &self,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let stream = match self {
             Self::Plain(stream) => stream,
             Self::Tls(tls) => return Pin::new(&mut *lock(tls)).poll_read(cx, buf),
         };
-        // The stream is shared, so this goes through its readiness instead of its own implementation.
+        // The stream is shared, so this goes through its readiness instead of its own
+        // implementation.
         loop {
             ready!(stream.poll_read_ready(cx))?;
             match stream.try_read(buf.initialize_unfilled()) {

@@ -12,7 +12,9 @@ pub(super) fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> 
 
 /// A whole number in its only decimal spelling: digits, no sign, no leading zero.
 pub(super) fn number(text: &str) -> Option<i64> {
-    let plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
+    let plain = !text.is_empty()
+        && text.bytes().all(|byte| byte.is_ascii_digit())
+        && (text == "0" || !text.starts_with('0'));
     plain.then(|| text.parse().ok()).flatten()
 }
 
@@ -32,10 +34,14 @@ mod tests {
 
     #[test]
     fn numbers_have_one_spelling() {
-        for (text, value) in [("0", Some(0)), ("17", Some(17)), ("9223372036854775807", Some(i64::MAX))] {
+        for (text, value) in
+            [("0", Some(0)), ("17", Some(17)), ("9223372036854775807", Some(i64::MAX))]
+        {
             assert_eq!(number(text), value);
         }
-        for text in ["", "01", "+1", "-1", " 1", "1 ", "1.0", "1e3", "9223372036854775808", "\u{661}"] {
+        for text in
+            ["", "01", "+1", "-1", " 1", "1 ", "1.0", "1e3", "9223372036854775808", "\u{661}"]
+        {
             assert_eq!(number(text), None, "{text}");
         }
     }

@@ -1,6 +1,7 @@
 //! How many calls a second are answered.
 //!
-//! A bucket holds the calls of one second and fills evenly. The service documents the rates and not how it counts.
+//! A bucket holds the calls of one second and fills evenly. The service documents the rates and not
+//! how it counts.
 
 use super::answer::{Generation, Kind, Refusal};
 use std::collections::HashMap;
@@ -37,7 +38,8 @@ impl Throttle {
         Self { rates, buckets: Mutex::default() }
     }
 
-    /// Counts a call of `generation` on the key of this number at `now` milliseconds, or refuses it.
+    /// Counts a call of `generation` on the key of this number at `now` milliseconds, or refuses
+    /// it.
     pub(super) fn take(&self, generation: Generation, key: u64, now: i64) -> Result<(), Refusal> {
         let (rate, bucket) = match generation {
             Generation::One => (self.rates.shared, None),
@@ -65,7 +67,9 @@ mod tests {
     #[test]
     fn a_bucket_holds_one_second_and_fills_evenly() {
         let throttle = Throttle::new(Rates { shared: Some(200), per_key: Some(300) });
-        let let_through = |generation, key, now| (0..1_000).take_while(|_| throttle.take(generation, key, now).is_ok()).count();
+        let let_through = |generation, key, now| {
+            (0..1_000).take_while(|_| throttle.take(generation, key, now).is_ok()).count()
+        };
         assert_eq!(let_through(Generation::One, 1, 0), 200);
         assert_eq!(let_through(Generation::One, 2, 0), 0);
         assert_eq!(let_through(Generation::Two, 1, 0), 300);

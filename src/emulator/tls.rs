@@ -1,11 +1,14 @@
 //! The certificate of an emulator that speaks TLS, and what it takes to speak it.
 //!
-//! Each start makes a key and a certificate of its own. The key is in memory only; the copies that can be reached are wiped, and the
-//! one that signs belongs to the cryptographic library.
+//! Each start makes a key and a certificate of its own. The key is in memory only; the copies that
+//! can be reached are wiped, and the one that signs belongs to the cryptographic library.
 
 use super::asymmetric::pem;
 use crate::error::{Error, ErrorKind, Result};
-use rcgen::{CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, KeyPair, KeyUsagePurpose, SanType};
+use rcgen::{
+    CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, KeyPair,
+    KeyUsagePurpose, SanType,
+};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use tokio_rustls::TlsAcceptor;
@@ -32,11 +35,12 @@ impl Identity {
         let der = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialized_der()));
         let signing = aws_lc_rs::sign::any_ecdsa_type(&der).map_err(unfit)?;
         let resolver = SingleCertAndKey::from(CertifiedKey::new(vec![certificate], signing));
-        let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-            .with_protocol_versions(&[&TLS12, &TLS13])
-            .map_err(unfit)?
-            .with_no_client_auth()
-            .with_cert_resolver(Arc::new(resolver));
+        let mut config =
+            ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+                .with_protocol_versions(&[&TLS12, &TLS13])
+                .map_err(unfit)?
+                .with_no_client_auth()
+                .with_cert_resolver(Arc::new(resolver));
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(Self { acceptor: TlsAcceptor::from(Arc::new(config)), certificate_pem })
     }
@@ -57,9 +61,17 @@ fn params(listen: IpAddr) -> Result<CertificateParams> {
 }
 
 fn failed(error: rcgen::Error) -> Error {
-    Error::with_source(ErrorKind::Internal, format!("cannot make the emulator's certificate: {error}"), error)
+    Error::with_source(
+        ErrorKind::Internal,
+        format!("cannot make the emulator's certificate: {error}"),
+        error,
+    )
 }
 
 fn unfit(error: rustls::Error) -> Error {
-    Error::with_source(ErrorKind::Internal, format!("cannot set up the emulator's TLS: {error}"), error)
+    Error::with_source(
+        ErrorKind::Internal,
+        format!("cannot set up the emulator's TLS: {error}"),
+        error,
+    )
 }

@@ -1,7 +1,8 @@
-//! Key tokens: RS256 JSON web tokens, minted by a key's token generator and checked against the path they are used on.
+//! Key tokens: RS256 JSON web tokens, minted by a key's token generator and checked against the
+//! path they are used on.
 //!
-//! The claims are those of the service's published samples. What the numbered ones mean is not documented; the names here are
-//! what the samples suggest.
+//! The claims are those of the service's published samples. What the numbered ones mean is not
+//! documented; the names here are what the samples suggest.
 
 use super::answer::Refusal;
 use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der};
@@ -18,8 +19,8 @@ const HEADER: &str = r#"{"typ":"JWT","alg":"RS256"}"#;
 const ORIGIN: &str = "EXT";
 /// The permission codes of the published samples, in their order.
 const PERMISSIONS: [u8; 38] = [
-    33, 34, 4, 14, 25, 20, 10, 11, 12, 13, 6, 7, 8, 9, 21, 23, 24, 22, 26, 16, 18, 19, 15, 17, 31, 30, 32, 28, 29, 27, 1, 2, 0, 39, 35, 36,
-    37, 38,
+    33, 34, 4, 14, 25, 20, 10, 11, 12, 13, 6, 7, 8, 9, 21, 23, 24, 22, 26, 16, 18, 19, 15, 17, 31,
+    30, 32, 28, 29, 27, 1, 2, 0, 39, 35, 36, 37, 38,
 ];
 
 /// The two tokens of a set.
@@ -72,8 +73,8 @@ impl Generator {
     }
 
     pub(super) fn from_pkcs8(der: &[u8]) -> Option<Self> {
-        // Were the library built with a second provider, by another package of the program, it would panic for want of a choice.
-        // An error means that the program has chosen already.
+        // Were the library built with a second provider, by another package of the program, it
+        // would panic for want of a choice. An error means that the program has chosen already.
         let _ = jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER.install_default();
         let signing = KeyPair::from_pkcs8(der).ok()?;
         let checking = DecodingKey::from_rsa_der(signing.public_key().as_ref());
@@ -82,8 +83,16 @@ impl Generator {
 
     /// A token of `subject` for the key `tag`, issued at `now` milliseconds since the Unix epoch.
     ///
-    /// Signed here and not by the library, which takes no PKCS#8 and would parse the private key again for each token.
-    pub(super) fn mint(&self, token_type: TokenType, subject: &str, tag: &str, lifetime: Lifetime, now: i64) -> Option<Zeroizing<String>> {
+    /// Signed here and not by the library, which takes no PKCS#8 and would parse the private key
+    /// again for each token.
+    pub(super) fn mint(
+        &self,
+        token_type: TokenType,
+        subject: &str,
+        tag: &str,
+        lifetime: Lifetime,
+        now: i64,
+    ) -> Option<Zeroizing<String>> {
         let iat = now.div_euclid(1000);
         let exp = match lifetime {
             Lifetime::Seconds(seconds) => Some(iat.saturating_add_unsigned(seconds)),
@@ -102,14 +111,22 @@ impl Generator {
         token.push('.');
         URL_SAFE_NO_PAD.encode_string(serde_json::to_vec(&claims).ok()?, &mut token);
         let mut signature = vec![0; self.signing.public_modulus_len()];
-        self.signing.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), token.as_bytes(), &mut signature).ok()?;
+        self.signing
+            .sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), token.as_bytes(), &mut signature)
+            .ok()?;
         token.push('.');
         URL_SAFE_NO_PAD.encode_string(&signature, &mut token);
         Some(token)
     }
 
-    /// Checks that `token` is one of this generator for the key `tag`, and still good; says which type it is, and whose.
-    pub(super) fn check(&self, token: &str, tag: &str, now: i64) -> Result<(TokenType, String), Refusal> {
+    /// Checks that `token` is one of this generator for the key `tag`, and still good; says which
+    /// type it is, and whose.
+    pub(super) fn check(
+        &self,
+        token: &str,
+        tag: &str,
+        now: i64,
+    ) -> Result<(TokenType, String), Refusal> {
         // Time is judged below, by the emulator's clock; the library knows only the system's.
         let mut validation = Validation::new(Algorithm::RS256);
         validation.required_spec_claims.clear();
@@ -143,8 +160,11 @@ mod tests {
     fn a_token_reads_as_the_published_samples_do() {
         let generator = Generator::from_pkcs8(&Generator::generate().unwrap()).unwrap();
         let now = 1_729_052_876_500;
-        let token = generator.mint(TokenType::Access, "subject", "tag", Lifetime::Seconds(10_800), now).unwrap();
-        let parts: Vec<_> = token.split('.').map(|part| URL_SAFE_NO_PAD.decode(part).unwrap()).collect();
+        let token = generator
+            .mint(TokenType::Access, "subject", "tag", Lifetime::Seconds(10_800), now)
+            .unwrap();
+        let parts: Vec<_> =
+            token.split('.').map(|part| URL_SAFE_NO_PAD.decode(part).unwrap()).collect();
         assert_eq!(parts.len(), 3);
         assert_eq!(parts[0], HEADER.as_bytes());
         assert_eq!(parts[2].len(), 256);
@@ -158,7 +178,8 @@ mod tests {
         assert!(generator.check(&token, "tag", 1_729_063_676_000).is_err());
         assert!(generator.check(&token, "other", now).is_err());
 
-        let endless = generator.mint(TokenType::Refresh, "subject", "tag", Lifetime::Unlimited, now).unwrap();
+        let endless =
+            generator.mint(TokenType::Refresh, "subject", "tag", Lifetime::Unlimited, now).unwrap();
         assert_eq!(generator.check(&endless, "tag", i64::MAX).unwrap().0, TokenType::Refresh);
     }
 }

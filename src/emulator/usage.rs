@@ -1,6 +1,8 @@
-//! Who used a key, when, from where, and with what result: the activity log, and what is counted of it.
+//! Who used a key, when, from where, and with what result: the activity log, and what is counted of
+//! it.
 //!
-//! It lies in memory only. A log that outlives the process would mean to write the state file for every call.
+//! It lies in memory only. A log that outlives the process would mean to write the state file for
+//! every call.
 
 use super::action::Action;
 use super::date;
@@ -50,7 +52,11 @@ impl Usage {
 
     /// The calls on a key, the newest first.
     pub(super) fn activities(&self, key: u64) -> Vec<Activity> {
-        self.lock().keys.get(&key).map(|log| log.iter().rev().cloned().collect()).unwrap_or_default()
+        self.lock()
+            .keys
+            .get(&key)
+            .map(|log| log.iter().rev().cloned().collect())
+            .unwrap_or_default()
     }
 
     /// The last cipher call on a key.
@@ -77,7 +83,9 @@ impl Activity {
     /// Whether the word is found in what there is to say about this call.
     pub(super) fn mentions(&self, keyword: &str) -> bool {
         let (action_type, action) = self.terms();
-        [action_type, action, &self.requestor, &self.result, &self.ip.to_string()].iter().any(|text| text.contains(keyword))
+        [action_type, action, &self.requestor, &self.result, &self.ip.to_string()]
+            .iter()
+            .any(|text| text.contains(keyword))
     }
 
     /// In the form of the service's answer about the last use, which its log is taken to share.

@@ -105,7 +105,11 @@ impl<'a> SignRequest<'a> {
     pub(super) fn data(&self) -> Result<Vec<u8>, Refusal> {
         let data = self.data.as_deref().ok_or(Refusal::request("a required field is missing"))?;
         let data = STANDARD.decode(data).map_err(|_| Refusal::request("data is not base64"))?;
-        if data.len() > MAX_SIGNED { Err(Refusal::request("data is longer than 8 KB")) } else { Ok(data) }
+        if data.len() > MAX_SIGNED {
+            Err(Refusal::request("data is longer than 8 KB"))
+        } else {
+            Ok(data)
+        }
     }
 
     pub(super) fn signature(&self) -> Result<&str, Refusal> {
@@ -134,33 +138,50 @@ impl TokenRequest {
 }
 
 /// A body whose fields are all optional may be missing as a whole.
-pub(super) fn object_or_nothing<'a, T: Deserialize<'a> + Default>(body: &'a [u8]) -> Result<T, Refusal> {
+pub(super) fn object_or_nothing<'a, T: Deserialize<'a> + Default>(
+    body: &'a [u8],
+) -> Result<T, Refusal> {
     if body.is_empty() { Ok(T::default()) } else { object(body) }
 }
 
 pub(super) fn object<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Refusal> {
     // The derived code would read an array as the fields in their order.
-    let parsed = if body.trim_ascii_start().starts_with(b"{") { serde_json::from_slice(body).ok() } else { None };
+    let parsed = if body.trim_ascii_start().starts_with(b"{") {
+        serde_json::from_slice(body).ok()
+    } else {
+        None
+    };
     parsed.ok_or(Refusal::request("body is not the JSON object that this call takes"))
 }
 
-/// An encryption context. Keys that have no use for one are not told of it, but a malformed one is refused all the same.
+/// An encryption context. Keys that have no use for one are not told of it, but a malformed one is
+/// refused all the same.
 fn context<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Vec<u8>>, D::Error> {
     let Some(text) = Option::<Cow<'de, str>>::deserialize(from)? else { return Ok(None) };
-    let context = STANDARD.decode(text.as_bytes()).map_err(|_| D::Error::custom("context is not base64"))?;
-    if context.len() > MAX_CONTEXT { Err(D::Error::custom("context is too long")) } else { Ok(Some(context)) }
+    let context =
+        STANDARD.decode(text.as_bytes()).map_err(|_| D::Error::custom("context is not base64"))?;
+    if context.len() > MAX_CONTEXT {
+        Err(D::Error::custom("context is too long"))
+    } else {
+        Ok(Some(context))
+    }
 }
 
-/// Hours as a number, or as text the way older pages of the documentation have it; `UL` is without limit.
+/// Hours as a number, or as text the way older pages of the documentation have it; `UL` is without
+/// limit.
 fn lifetime(hours: Option<&Value>, default: u64) -> Result<Lifetime, Refusal> {
     let hours = match hours {
         None | Some(Value::Null) => Some(default),
         Some(Value::String(text)) if text == "UL" => return Ok(Lifetime::Unlimited),
-        Some(Value::String(text)) => super::text::number(text).and_then(|hours| u64::try_from(hours).ok()),
+        Some(Value::String(text)) => {
+            super::text::number(text).and_then(|hours| u64::try_from(hours).ok())
+        }
         Some(value) => value.as_u64(),
     };
     let hours = hours.filter(|hours| (1..=MAX_HOURS).contains(hours));
-    hours.map(|hours| Lifetime::Seconds(hours * 3600)).ok_or(Refusal::request("token lifetime is not 1 to 17520 hours or UL"))
+    hours
+        .map(|hours| Lifetime::Seconds(hours * 3600))
+        .ok_or(Refusal::request("token lifetime is not 1 to 17520 hours or UL"))
 }
 
 impl Texts<'_> {
@@ -172,11 +193,18 @@ impl Texts<'_> {
     }
 
     /// Applies `each` and answers in the form the request had.
-    pub(super) fn map(&self, mut each: impl FnMut(&str) -> Result<String, Refusal>) -> Result<Value, Refusal> {
+    pub(super) fn map(
+        &self,
+        mut each: impl FnMut(&str) -> Result<String, Refusal>,
+    ) -> Result<Value, Refusal> {
         match self {
             Self::One(text) => each(text).map(Value::String),
             Self::Many(texts) if texts.is_empty() => Err(Refusal::request("array is empty")),
-            Self::Many(texts) => texts.iter().map(|text| each(text).map(Value::String)).collect::<Result<_, _>>().map(Value::Array),
+            Self::Many(texts) => texts
+                .iter()
+                .map(|text| each(text).map(Value::String))
+                .collect::<Result<_, _>>()
+                .map(Value::Array),
         }
     }
 }
@@ -222,18 +250,40 @@ mod tests {
     #[test]
     fn both_forms_are_read_and_nothing_else() {
         let parse = |text: &'static str| CipherRequest::parse(text.as_bytes());
-        assert!(matches!(parse(r#"{"plaintext":"YQ=="}"#).unwrap().plaintext, Some(Texts::One(Cow::Borrowed("YQ==")))));
-        assert!(matches!(parse(r#"{"plaintext":"Y\u0051=="}"#).unwrap().plaintext, Some(Texts::One(Cow::Owned(_)))));
+        assert!(matches!(
+            parse(r#"{"plaintext":"YQ=="}"#).unwrap().plaintext,
+            Some(Texts::One(Cow::Borrowed("YQ==")))
+        ));
+        assert!(matches!(
+            parse(r#"{"plaintext":"Y\u0051=="}"#).unwrap().plaintext,
+            Some(Texts::One(Cow::Owned(_)))
+        ));
         assert!(TokenRequest::parse(b"[]").is_err());
-        assert_eq!(parse(r#" {"ciphertext":["a","b"],"context":null,"more":1}"#).unwrap().ciphertext.unwrap().len(), 2);
-        for bad in ["", "null", "[]", r#"{"plaintext":1}"#, r#"{"plaintext":["a",1]}"#, r#"{"plaintext":{}}"#, r#"{"plaintext":"a"} x"#] {
+        assert_eq!(
+            parse(r#" {"ciphertext":["a","b"],"context":null,"more":1}"#)
+                .unwrap()
+                .ciphertext
+                .unwrap()
+                .len(),
+            2
+        );
+        for bad in [
+            "",
+            "null",
+            "[]",
+            r#"{"plaintext":1}"#,
+            r#"{"plaintext":["a",1]}"#,
+            r#"{"plaintext":{}}"#,
+            r#"{"plaintext":"a"} x"#,
+        ] {
             assert!(parse(bad).is_err(), "{bad}");
         }
     }
 
     #[test]
     fn contexts_are_checked() {
-        let with = |len| format!(r#"{{"plaintext":"","context":"{}"}}"#, STANDARD.encode(vec![1; len]));
+        let with =
+            |len| format!(r#"{{"plaintext":"","context":"{}"}}"#, STANDARD.encode(vec![1; len]));
         assert!(CipherRequest::parse(with(50).as_bytes()).is_ok());
         assert!(CipherRequest::parse(with(51).as_bytes()).is_err());
         assert!(CipherRequest::parse(br#"{"plaintext":"","context":"YQ"}"#).is_err());
@@ -241,7 +291,11 @@ mod tests {
 
     #[test]
     fn lifetimes_have_limits() {
-        let hours = |text: &str| TokenRequest::parse(format!(r#"{{"accessTokenHours":{text}}}"#).as_bytes()).unwrap().access();
+        let hours = |text: &str| {
+            TokenRequest::parse(format!(r#"{{"accessTokenHours":{text}}}"#).as_bytes())
+                .unwrap()
+                .access()
+        };
         assert_eq!(TokenRequest::parse(b"").unwrap().access(), Ok(Lifetime::Seconds(72 * 3600)));
         assert_eq!(hours("null"), Ok(Lifetime::Seconds(72 * 3600)));
         assert_eq!(hours("1"), Ok(Lifetime::Seconds(3600)));

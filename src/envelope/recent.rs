@@ -1,15 +1,17 @@
 //! Headers that were read a moment ago.
 //!
-//! Messages under one data key with one context have the same header, byte for byte, and reading it anew would be a third of what a small message costs.
-//! What is kept is what the bytes say and nothing that was decided on them: no key, no verdict of a policy, nothing authentic. Equal
-//! bytes are read equally, so a message can do nothing here but make the next one take longer.
+//! Messages under one data key with one context have the same header, byte for byte, and reading it
+//! anew would be a third of what a small message costs. What is kept is what the bytes say and
+//! nothing that was decided on them: no key, no verdict of a policy, nothing authentic. Equal bytes
+//! are read equally, so a message can do nothing here but make the next one take longer.
 
 use crate::cache::{CacheId, Loader};
 use crate::error::Result;
 use crate::format::Header;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Places, each for one header: little enough to be of no weight, and enough for a few writers whose messages come mixed.
+/// Places, each for one header: little enough to be of no weight, and enough for a few writers
+/// whose messages come mixed.
 const PLACES: usize = 64;
 /// Longer headers cost more memory than they save time.
 const MAX_LEN: usize = 2_048;

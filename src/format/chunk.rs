@@ -12,8 +12,8 @@ pub const SEALED_CHUNK_LEN: usize = CHUNK_LEN + TAG_LEN;
 /// Chunks a message has at most (`F-26`).
 pub(super) const MAX_CHUNKS: u64 = 1 << 32;
 
-/// The key and base nonce of one message. Sealing is private to the two encryptors: a nonce is a chunk's number, so a number must
-/// be sealed once only.
+/// The key and base nonce of one message. Sealing is private to the two encryptors: a nonce is a
+/// chunk's number, so a number must be sealed once only.
 pub(super) struct ChunkCipher {
     key: LessSafeKey,
     base_nonce: [u8; NONCE_LEN],
@@ -26,7 +26,10 @@ impl ChunkCipher {
 
     fn nonce(&self, index: u64) -> Result<Nonce> {
         if index >= MAX_CHUNKS {
-            return Err(Error::new(ErrorKind::LimitExceeded, "a message holds at most 2^32 chunks (64 TiB)"));
+            return Err(Error::new(
+                ErrorKind::LimitExceeded,
+                "a message holds at most 2^32 chunks (64 TiB)",
+            ));
         }
         let mut nonce = self.base_nonce;
         for (byte, count) in nonce[NONCE_LEN - 8..].iter_mut().zip(index.to_be_bytes()) {
@@ -40,12 +43,19 @@ impl ChunkCipher {
         debug_assert_eq!(out.len(), plaintext.len() + TAG_LEN);
         let (sealed, tag) = out.split_at_mut(plaintext.len());
         self.key
-            .seal_out_of_place_scatter(self.nonce(index)?, Aad::empty(), plaintext, sealed, &[], tag)
+            .seal_out_of_place_scatter(
+                self.nonce(index)?,
+                Aad::empty(),
+                plaintext,
+                sealed,
+                &[],
+                tag,
+            )
             .map_err(|_| Error::new(ErrorKind::Internal, "sealing a chunk failed"))
     }
 
-    /// Opens chunk `index` into `out`, which is exactly 16 bytes shorter than `sealed`. On failure `out` is zero: the primitive may have
-    /// decrypted before it looked at the tag (`F-27`).
+    /// Opens chunk `index` into `out`, which is exactly 16 bytes shorter than `sealed`. On failure
+    /// `out` is zero: the primitive may have decrypted before it looked at the tag (`F-27`).
     pub(super) fn open(&self, index: u64, sealed: &[u8], out: &mut [u8]) -> Result<()> {
         debug_assert_eq!(sealed.len(), out.len() + TAG_LEN);
         let (ciphertext, tag) = sealed.split_at(out.len());
@@ -63,7 +73,10 @@ mod tests {
     use aws_lc_rs::aead::{AES_256_GCM, UnboundKey};
 
     fn cipher() -> ChunkCipher {
-        ChunkCipher::new(LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &[7; 32]).unwrap()), [0xFF; 12])
+        ChunkCipher::new(
+            LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &[7; 32]).unwrap()),
+            [0xFF; 12],
+        )
     }
 
     #[test]
@@ -71,15 +84,24 @@ mod tests {
         let nonce = |index| *cipher().nonce(index).unwrap().as_ref();
         assert_eq!(nonce(0), [0xFF; 12]);
         assert_eq!(nonce(1), [255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 254]);
-        assert_eq!(nonce(0x0102_0304), [255, 255, 255, 255, 255, 255, 255, 255, 0xFE, 0xFD, 0xFC, 0xFB]);
+        assert_eq!(
+            nonce(0x0102_0304),
+            [255, 255, 255, 255, 255, 255, 255, 255, 0xFE, 0xFD, 0xFC, 0xFB]
+        );
     }
 
     // F-26
     #[test]
     fn chunk_2_to_the_32_is_refused() {
         assert!(cipher().nonce(MAX_CHUNKS - 1).is_ok());
-        assert_eq!(cipher().seal(MAX_CHUNKS, b"", &mut [0; 16]).unwrap_err().kind(), ErrorKind::LimitExceeded);
-        assert_eq!(cipher().open(MAX_CHUNKS, &[0; 16], &mut []).unwrap_err().kind(), ErrorKind::LimitExceeded);
+        assert_eq!(
+            cipher().seal(MAX_CHUNKS, b"", &mut [0; 16]).unwrap_err().kind(),
+            ErrorKind::LimitExceeded
+        );
+        assert_eq!(
+            cipher().open(MAX_CHUNKS, &[0; 16], &mut []).unwrap_err().kind(),
+            ErrorKind::LimitExceeded
+        );
     }
 
     // F-27
@@ -91,7 +113,10 @@ mod tests {
         cipher().open(3, &sealed, &mut out).unwrap();
         assert_eq!(out, [b'x'; 100]);
         sealed[115] ^= 1;
-        assert_eq!(cipher().open(3, &sealed, &mut out).unwrap_err().kind(), ErrorKind::Authentication);
+        assert_eq!(
+            cipher().open(3, &sealed, &mut out).unwrap_err().kind(),
+            ErrorKind::Authentication
+        );
         assert_eq!(out, [0; 100]);
     }
 }

@@ -8,7 +8,8 @@ use std::fmt;
 
 /// Decrypts one message's chunks, pushed with ciphertext of any size. No I/O, no waiting.
 ///
-/// Hands out no byte whose chunk was not verified (`F-27`). The message is complete only when [`finish`](Self::finish) has returned.
+/// Hands out no byte whose chunk was not verified (`F-27`). The message is complete only when
+/// [`finish`](Self::finish) has returned.
 pub struct Decryptor {
     cipher: ChunkCipher,
     next: u64,
@@ -19,15 +20,27 @@ pub struct Decryptor {
 }
 
 impl Decryptor {
-    /// Verifies the commitment in `preamble`, the first 56 bytes of the body, against key, header and associated data.
+    /// Verifies the commitment in `preamble`, the first 56 bytes of the body, against key, header
+    /// and associated data.
     ///
     /// # Errors
-    /// [`ErrorKind::Authentication`] if they do not belong together, [`ErrorKind::KeyNotAllowed`] if the header asks for associated
-    /// data and there is none, or the reverse.
-    pub fn new(key: &DataKey, sealed: &SealedHeader, preamble: &[u8; PREAMBLE_LEN], aad: &[u8]) -> Result<Self> {
+    /// [`ErrorKind::Authentication`] if they do not belong together, [`ErrorKind::KeyNotAllowed`]
+    /// if the header asks for associated data and there is none, or the reverse.
+    pub fn new(
+        key: &DataKey,
+        sealed: &SealedHeader,
+        preamble: &[u8; PREAMBLE_LEN],
+        aad: &[u8],
+    ) -> Result<Self> {
         sealed.check_aad(aad)?;
         let cipher = derive::resume(key, sealed.as_bytes(), aad, preamble)?;
-        Ok(Self { cipher, next: 0, partial: Box::new([0; SEALED_CHUNK_LEN]), held: 0, failed: None })
+        Ok(Self {
+            cipher,
+            next: 0,
+            partial: Box::new([0; SEALED_CHUNK_LEN]),
+            held: 0,
+            failed: None,
+        })
     }
 
     /// Bytes that [`update`](Self::update) writes for `input_len` more bytes, given room.
@@ -40,11 +53,11 @@ impl Decryptor {
         self.held.saturating_sub(TAG_LEN)
     }
 
-    /// Takes ciphertext and writes the plaintext of every chunk that is whole and verified, until the input is used up or the next
-    /// chunk does not fit `out`.
+    /// Takes ciphertext and writes the plaintext of every chunk that is whole and verified, until
+    /// the input is used up or the next chunk does not fit `out`.
     ///
-    /// When a chunk fails after others were opened in the same call, those are reported and the next call fails; nothing can be had
-    /// from a decryptor after it failed.
+    /// When a chunk fails after others were opened in the same call, those are reported and the
+    /// next call fails; nothing can be had from a decryptor after it failed.
     ///
     /// # Errors
     /// [`ErrorKind::Authentication`] for a chunk that is not the one written there.
@@ -83,28 +96,37 @@ impl Decryptor {
         }
     }
 
-    /// Opens the last chunk, at most 16,383 bytes of plaintext. Returns how many bytes were written.
+    /// Opens the last chunk, at most 16,383 bytes of plaintext. Returns how many bytes were
+    /// written.
     ///
     /// # Errors
-    /// [`ErrorKind::Truncated`] for a length no message has (`F-25`), [`ErrorKind::Authentication`] if the chunk is not this message's
-    /// last one, [`ErrorKind::InvalidInput`] if `out` is shorter than [`finish_len`](Self::finish_len).
+    /// [`ErrorKind::Truncated`] for a length no message has (`F-25`), [`ErrorKind::Authentication`]
+    /// if the chunk is not this message's last one, [`ErrorKind::InvalidInput`] if `out` is shorter
+    /// than [`finish_len`](Self::finish_len).
     pub fn finish(self, out: &mut [u8]) -> Result<usize> {
         if let Some(error) = self.failed {
             return Err(error);
         }
         if self.held < TAG_LEN {
-            return Err(Error::new(ErrorKind::Truncated, "message is truncated: its last chunk is missing"));
+            return Err(Error::new(
+                ErrorKind::Truncated,
+                "message is truncated: its last chunk is missing",
+            ));
         }
         let len = self.held - TAG_LEN;
         let Some(out) = out.get_mut(..len) else {
-            return Err(Error::new(ErrorKind::InvalidInput, format!("the last chunk needs {len} bytes of output")));
+            return Err(Error::new(
+                ErrorKind::InvalidInput,
+                format!("the last chunk needs {len} bytes of output"),
+            ));
         };
         self.cipher.open(self.next, &self.partial[..self.held], out)?;
         Ok(len)
     }
 
-    /// For a body that is opened in any order or from several threads: the same message without any state of its own. Who uses it has to open
-    /// every chunk up to the last one before the message counts as complete.
+    /// For a body that is opened in any order or from several threads: the same message without any
+    /// state of its own. Who uses it has to open every chunk up to the last one before the message
+    /// counts as complete.
     pub fn into_range(self) -> RangeDecryptor {
         RangeDecryptor::with(self.cipher)
     }

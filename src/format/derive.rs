@@ -23,14 +23,24 @@ const CONTEXT_LEN: usize = 32;
 const EXPAND_LEN: usize = INFO.len() + SALT_LEN + CONTEXT_LEN;
 
 /// A fresh salt, and what it derives for a new message.
-pub(super) fn start(key: &DataKey, zone_a: &[u8], aad: &[u8]) -> Result<([u8; PREAMBLE_LEN], ChunkCipher)> {
+pub(super) fn start(
+    key: &DataKey,
+    zone_a: &[u8],
+    aad: &[u8],
+) -> Result<([u8; PREAMBLE_LEN], ChunkCipher)> {
     let mut salt = [0; SALT_LEN];
     random(&mut salt)?;
     start_with(key, zone_a, aad, salt)
 }
 
-/// As [`start`], with the caller's salt. Private to the format, for tests: a repeated salt repeats every nonce.
-pub(super) fn start_with(key: &DataKey, zone_a: &[u8], aad: &[u8], salt: [u8; SALT_LEN]) -> Result<([u8; PREAMBLE_LEN], ChunkCipher)> {
+/// As [`start`], with the caller's salt. Private to the format, for tests: a repeated salt repeats
+/// every nonce.
+pub(super) fn start_with(
+    key: &DataKey,
+    zone_a: &[u8],
+    aad: &[u8],
+    salt: [u8; SALT_LEN],
+) -> Result<([u8; PREAMBLE_LEN], ChunkCipher)> {
     let material = material(key, zone_a, aad, &salt);
     let mut preamble = [0; PREAMBLE_LEN];
     preamble[..SALT_LEN].copy_from_slice(&salt);
@@ -39,10 +49,19 @@ pub(super) fn start_with(key: &DataKey, zone_a: &[u8], aad: &[u8], salt: [u8; SA
 }
 
 /// What the salt of an existing message derives, after its commitment was verified (`F-22`).
-pub(super) fn resume(key: &DataKey, zone_a: &[u8], aad: &[u8], preamble: &[u8; PREAMBLE_LEN]) -> Result<ChunkCipher> {
+pub(super) fn resume(
+    key: &DataKey,
+    zone_a: &[u8],
+    aad: &[u8],
+    preamble: &[u8; PREAMBLE_LEN],
+) -> Result<ChunkCipher> {
     let (salt, stored) = preamble.split_at(SALT_LEN);
     let material = material(key, zone_a, aad, salt);
-    if equal(material.commitment(), stored) { material.cipher() } else { Err(Error::authentication()) }
+    if equal(material.commitment(), stored) {
+        material.cipher()
+    } else {
+        Err(Error::authentication())
+    }
 }
 
 /// Message key, base nonce and commitment.
@@ -68,8 +87,9 @@ fn material(key: &DataKey, zone_a: &[u8], aad: &[u8], salt: &[u8]) -> Material {
     Material(expand(key.expander(), salt, context(zone_a, aad).as_ref()))
 }
 
-/// HKDF-Expand of RFC 5869 for two blocks. Written out because the library's own takes the bare key, and sets it up again each time: a
-/// kept one is a quarter faster. A test holds it against the library's.
+/// HKDF-Expand of RFC 5869 for two blocks. Written out because the library's own takes the bare
+/// key, and sets it up again each time: a kept one is a quarter faster. A test holds it against the
+/// library's.
 fn expand(key: &hmac::Key, salt: &[u8], context: &[u8]) -> Scratch<{ 2 * BLOCK_LEN }> {
     // T(1), then info and the block's number.
     let mut scratch = Scratch([0; BLOCK_LEN + EXPAND_LEN + 1]);
@@ -89,9 +109,11 @@ fn expand(key: &hmac::Key, salt: &[u8], context: &[u8]) -> Scratch<{ 2 * BLOCK_L
     okm
 }
 
-// F-20: lengths in front of both parts, so that no byte can move from the header to the associated data.
+// F-20: lengths in front of both parts, so that no byte can move from the header to the associated
+// data.
 fn context(zone_a: &[u8], aad: &[u8]) -> digest::Digest {
-    let (zone_len, aad_len) = ((zone_a.len() as u64).to_be_bytes(), (aad.len() as u64).to_be_bytes());
+    let (zone_len, aad_len) =
+        ((zone_a.len() as u64).to_be_bytes(), (aad.len() as u64).to_be_bytes());
     let parts = [LABEL, &zone_len, zone_a, &aad_len, aad];
     // In one piece where it is small: the hash of a usual header costs half as much then.
     let mut input = [0; 512];
@@ -154,8 +176,18 @@ mod tests {
     fn the_context_is_the_same_in_one_piece_and_in_many() {
         for (zone_len, aad_len) in [(24, 0), (300, 172), (300, 173), (512, 0), (4_096, 9)] {
             let (zone, aad) = (vec![1; zone_len], vec![2; aad_len]);
-            let whole = [LABEL, &(zone_len as u64).to_be_bytes(), &zone, &(aad_len as u64).to_be_bytes(), &aad].concat();
-            assert_eq!(context(&zone, &aad).as_ref(), digest::digest(&digest::SHA256, &whole).as_ref());
+            let whole = [
+                LABEL,
+                &(zone_len as u64).to_be_bytes(),
+                &zone,
+                &(aad_len as u64).to_be_bytes(),
+                &aad,
+            ]
+            .concat();
+            assert_eq!(
+                context(&zone, &aad).as_ref(),
+                digest::digest(&digest::SHA256, &whole).as_ref()
+            );
         }
     }
 
@@ -167,7 +199,10 @@ mod tests {
         for bit in 0..PREAMBLE_LEN * 8 {
             let mut changed = preamble;
             changed[bit / 8] ^= 1 << (bit % 8);
-            assert_eq!(resume(&key, b"zone", b"", &changed).err().map(|e| e.kind()), Some(ErrorKind::Authentication));
+            assert_eq!(
+                resume(&key, b"zone", b"", &changed).err().map(|e| e.kind()),
+                Some(ErrorKind::Authentication)
+            );
         }
     }
 }

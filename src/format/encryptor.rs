@@ -9,10 +9,11 @@ use zeroize::Zeroizing;
 
 /// Encrypts one message, pushed with plaintext of any size. No I/O, no waiting.
 ///
-/// Write [`header`](Self::header) first, then everything [`update`](Self::update) hands out, then what [`finish`](Self::finish) hands out.
-/// A message without its last chunk does not open.
+/// Write [`header`](Self::header) first, then everything [`update`](Self::update) hands out, then
+/// what [`finish`](Self::finish) hands out. A message without its last chunk does not open.
 ///
-/// Full chunks are sealed straight from the input into the output; only the remainder between two calls is copied.
+/// Full chunks are sealed straight from the input into the output; only the remainder between two
+/// calls is copied.
 pub struct Encryptor {
     header: Vec<u8>,
     cipher: ChunkCipher,
@@ -27,21 +28,40 @@ impl Encryptor {
     /// `aad` is the associated data; the header has to say whether there is any.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidInput`] if header and `aad` disagree, [`ErrorKind::LimitExceeded`] if the slots do not fit the header's zone B,
-    /// [`ErrorKind::Internal`] if a primitive fails.
-    pub fn new(key: &DataKey, sealed: &SealedHeader, slots: &SlotTable, aad: &[u8]) -> Result<Self> {
+    /// [`ErrorKind::InvalidInput`] if header and `aad` disagree, [`ErrorKind::LimitExceeded`] if
+    /// the slots do not fit the header's zone B, [`ErrorKind::Internal`] if a primitive fails.
+    pub fn new(
+        key: &DataKey,
+        sealed: &SealedHeader,
+        slots: &SlotTable,
+        aad: &[u8],
+    ) -> Result<Self> {
         if sealed.requires_aad() == aad.is_empty() {
-            return Err(Error::new(ErrorKind::InvalidInput, "header and associated data do not belong together"));
+            return Err(Error::new(
+                ErrorKind::InvalidInput,
+                "header and associated data do not belong together",
+            ));
         }
         let (preamble, cipher) = derive::start(key, sealed.as_bytes(), aad)?;
         Self::with(sealed, slots, preamble, cipher)
     }
 
-    fn with(sealed: &SealedHeader, slots: &SlotTable, preamble: [u8; derive::PREAMBLE_LEN], cipher: ChunkCipher) -> Result<Self> {
+    fn with(
+        sealed: &SealedHeader,
+        slots: &SlotTable,
+        preamble: [u8; derive::PREAMBLE_LEN],
+        cipher: ChunkCipher,
+    ) -> Result<Self> {
         let mut header = sealed.as_bytes().to_vec();
         slots.encode_zone(sealed, &mut header)?;
         header.extend_from_slice(&preamble);
-        Ok(Self { header, cipher, next: 0, partial: Box::new(Zeroizing::new([0; CHUNK_LEN])), held: 0 })
+        Ok(Self {
+            header,
+            cipher,
+            next: 0,
+            partial: Box::new(Zeroizing::new([0; CHUNK_LEN])),
+            held: 0,
+        })
     }
 
     /// Zones A and B, salt and commitment: everything in front of the first chunk.
@@ -49,7 +69,8 @@ impl Encryptor {
         &self.header
     }
 
-    /// Bytes of chunks that [`update`](Self::update) writes for `input_len` more bytes, given room. No more than fits a `usize`.
+    /// Bytes of chunks that [`update`](Self::update) writes for `input_len` more bytes, given room.
+    /// No more than fits a `usize`.
     pub fn update_len(&self, input_len: usize) -> usize {
         (self.held.saturating_add(input_len) / CHUNK_LEN).saturating_mul(SEALED_CHUNK_LEN)
     }
@@ -59,7 +80,8 @@ impl Encryptor {
         self.held + TAG_LEN
     }
 
-    /// Takes plaintext and writes every chunk that is full, until the input is used up or the next chunk does not fit `out`.
+    /// Takes plaintext and writes every chunk that is full, until the input is used up or the next
+    /// chunk does not fit `out`.
     ///
     /// With room for [`update_len`](Self::update_len) bytes the whole input is taken.
     ///
@@ -93,27 +115,36 @@ impl Encryptor {
         }
     }
 
-    /// Writes the last chunk, at most 16,399 bytes, and ends the message. Returns how many bytes were written.
+    /// Writes the last chunk, at most 16,399 bytes, and ends the message. Returns how many bytes
+    /// were written.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidInput`] if `out` is shorter than [`finish_len`](Self::finish_len); [`ErrorKind::LimitExceeded`] past 2^32 chunks.
+    /// [`ErrorKind::InvalidInput`] if `out` is shorter than [`finish_len`](Self::finish_len);
+    /// [`ErrorKind::LimitExceeded`] past 2^32 chunks.
     pub fn finish(self, out: &mut [u8]) -> Result<usize> {
         let len = self.finish_len();
         let Some(out) = out.get_mut(..len) else {
-            return Err(Error::new(ErrorKind::InvalidInput, format!("the last chunk needs {len} bytes of output")));
+            return Err(Error::new(
+                ErrorKind::InvalidInput,
+                format!("the last chunk needs {len} bytes of output"),
+            ));
         };
         self.cipher.seal(self.next, &self.partial[..self.held], out)?;
         Ok(len)
     }
 
-    /// For a plaintext of known length whose chunks are sealed in any order or from several threads: the [`header`](Self::header), and what seals.
+    /// For a plaintext of known length whose chunks are sealed in any order or from several
+    /// threads: the [`header`](Self::header), and what seals.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidInput`] if plaintext was pushed already: its chunks must not be sealed twice. [`ErrorKind::LimitExceeded`] for more
-    /// than 2^32 chunks (`F-26`).
+    /// [`ErrorKind::InvalidInput`] if plaintext was pushed already: its chunks must not be sealed
+    /// twice. [`ErrorKind::LimitExceeded`] for more than 2^32 chunks (`F-26`).
     pub fn into_runs(self, plaintext_len: u64) -> Result<(Vec<u8>, RunEncryptor)> {
         if self.next > 0 || self.held > 0 {
-            return Err(Error::new(ErrorKind::InvalidInput, "a message that was begun in order cannot be sealed in runs"));
+            return Err(Error::new(
+                ErrorKind::InvalidInput,
+                "a message that was begun in order cannot be sealed in runs",
+            ));
         }
         Ok((self.header, RunEncryptor::new(self.cipher, plaintext_len)?))
     }
@@ -134,10 +165,14 @@ pub(crate) mod tests {
 
     /// Encryptors of one and the same message. Tests only: the salt is always the same.
     pub(crate) fn fixed() -> Encryptor {
-        let slot = WrappedKey::new(KeyId::new(Provider::Local, ZoneHint::None, "k").unwrap(), [1]).unwrap();
+        let slot = WrappedKey::new(KeyId::new(Provider::Local, ZoneHint::None, "k").unwrap(), [1])
+            .unwrap();
         let slots = SlotTable::new(vec![slot]).unwrap();
-        let sealed = SealedHeader::new(Profile::Compact, &EncryptionContext::new(), false, &slots).unwrap();
-        let (preamble, cipher) = derive::start_with(&DataKey::copy_from(&[3; 32]), sealed.as_bytes(), b"", [5; 24]).unwrap();
+        let sealed =
+            SealedHeader::new(Profile::Compact, &EncryptionContext::new(), false, &slots).unwrap();
+        let (preamble, cipher) =
+            derive::start_with(&DataKey::copy_from(&[3; 32]), sealed.as_bytes(), b"", [5; 24])
+                .unwrap();
         Encryptor::with(&sealed, &slots, preamble, cipher).unwrap()
     }
 
@@ -146,7 +181,12 @@ pub(crate) mod tests {
         let mut encryptor = fixed();
         let mut out = encryptor.header().to_vec();
         let start = out.len();
-        out.resize(start + (range::body_len(plaintext.len() as u64).unwrap() as usize - derive::PREAMBLE_LEN), 0);
+        out.resize(
+            start
+                + (range::body_len(plaintext.len() as u64).unwrap() as usize
+                    - derive::PREAMBLE_LEN),
+            0,
+        );
         let progress = encryptor.update(plaintext, &mut out[start..]).unwrap();
         encryptor.finish(&mut out[start + progress.written..]).unwrap();
         out
@@ -157,7 +197,16 @@ pub(crate) mod tests {
         let header = crate::format::Header::decode(message).unwrap();
         let body = header.sealed().body_offset();
         let preamble = message[body..].first_chunk().unwrap();
-        (crate::format::Decryptor::new(&DataKey::copy_from(&[3; 32]), header.sealed(), preamble, b"").unwrap(), body)
+        (
+            crate::format::Decryptor::new(
+                &DataKey::copy_from(&[3; 32]),
+                header.sealed(),
+                preamble,
+                b"",
+            )
+            .unwrap(),
+            body,
+        )
     }
 
     pub(crate) fn sample(len: usize) -> Vec<u8> {
@@ -202,7 +251,11 @@ pub(crate) mod tests {
                 .map(|count| {
                     scope.spawn({
                         let runs = &runs;
-                        move || std::iter::from_fn(|| runs.claim(count)).map(|claim| claim.sealed_range()).collect::<Vec<_>>()
+                        move || {
+                            std::iter::from_fn(|| runs.claim(count))
+                                .map(|claim| claim.sealed_range())
+                                .collect::<Vec<_>>()
+                        }
                     })
                 })
                 .collect();
@@ -211,7 +264,10 @@ pub(crate) mod tests {
         let mut all = counts.concat();
         all.sort_by_key(|range| range.start);
         assert_eq!((all[0].start, all[all.len() - 1].end), (0, runs.chunks_len()));
-        assert!(all.windows(2).all(|pair| pair[0].end == pair[1].start), "claims neither overlap nor leave a gap");
+        assert!(
+            all.windows(2).all(|pair| pair[0].end == pair[1].start),
+            "claims neither overlap nor leave a gap"
+        );
     }
 
     #[test]
@@ -221,7 +277,10 @@ pub(crate) mod tests {
         let mut out = vec![0; 32_800];
         let (first, last) = (runs.claim(2).unwrap(), runs.claim(2).unwrap());
         assert_eq!((last.plaintext_range(), last.sealed_range()), (32_768..40_000, 32_800..40_048));
-        assert_eq!(first.seal(&plaintext[..32_767], &mut out).unwrap_err().kind(), ErrorKind::InvalidInput);
+        assert_eq!(
+            first.seal(&plaintext[..32_767], &mut out).unwrap_err().kind(),
+            ErrorKind::InvalidInput
+        );
         last.seal(&plaintext[32_768..], &mut out[..7_248]).unwrap();
         assert!(runs.claim(1).is_none());
         assert_eq!(runs.finish().unwrap_err().kind(), ErrorKind::InvalidInput);

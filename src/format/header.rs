@@ -1,4 +1,5 @@
-//! Zone A, the sealed header (`F-4` to `F-13`), and the two zones together as they stand in front of a body.
+//! Zone A, the sealed header (`F-4` to `F-13`), and the two zones together as they stand in front
+//! of a body.
 
 use super::magic::{MAGIC, check_magic};
 use super::slots::{self, CopyState, SlotTable};
@@ -27,8 +28,8 @@ pub enum Profile {
     /// One copy of the key slots and no alignment: a few hundred bytes of overhead.
     #[default]
     Compact,
-    /// Two copies of the key slots, each in disk blocks of its own (12,288 bytes of header): the slots can be replaced in place
-    /// on a file, and a write torn by a power cut loses nothing.
+    /// Two copies of the key slots, each in disk blocks of its own (12,288 bytes of header): the
+    /// slots can be replaced in place on a file, and a write torn by a power cut loses nothing.
     Durable,
 }
 
@@ -61,22 +62,35 @@ pub struct SealedHeader {
 }
 
 impl SealedHeader {
-    /// The header of a new message with these slots. `aad_required` tells whether the message has associated data (`F-12`).
+    /// The header of a new message with these slots. `aad_required` tells whether the message has
+    /// associated data (`F-12`).
     ///
     /// # Errors
     /// [`ErrorKind::LimitExceeded`] if the slots do not fit zone B.
-    pub fn new(profile: Profile, context: &EncryptionContext, aad_required: bool, slots: &SlotTable) -> Result<Self> {
+    pub fn new(
+        profile: Profile,
+        context: &EncryptionContext,
+        aad_required: bool,
+        slots: &SlotTable,
+    ) -> Result<Self> {
         let copy_len = slots.copy_len(profile)?;
         let mut bytes = vec![0; Self::encoded_len(profile, context)];
         Self::encode(&mut bytes, profile, context, false, aad_required, copy_len);
-        Ok(Self { bytes, profile, detached: false, aad_required, context: context.clone(), copy_len })
+        Ok(Self {
+            bytes,
+            profile,
+            detached: false,
+            aad_required,
+            context: context.clone(),
+            copy_len,
+        })
     }
 
     /// Reads exactly one zone A.
     ///
     /// # Errors
-    /// [`ErrorKind::Malformed`], [`ErrorKind::Truncated`], [`ErrorKind::UnsupportedVersion`] or [`ErrorKind::LimitExceeded`], each saying
-    /// which field is wrong.
+    /// [`ErrorKind::Malformed`], [`ErrorKind::Truncated`], [`ErrorKind::UnsupportedVersion`] or
+    /// [`ErrorKind::LimitExceeded`], each saying which field is wrong.
     pub fn decode(bytes: &[u8]) -> Result<Self> {
         let fixed = Fixed::decode(bytes)?;
         if bytes.len() < fixed.len {
@@ -176,7 +190,8 @@ impl SealedHeader {
         self.aad_required
     }
 
-    /// The encryption context. Nothing of it is authenticated before a [`Decryptor`](super::Decryptor) was made for this header.
+    /// The encryption context. Nothing of it is authenticated before a
+    /// [`Decryptor`](super::Decryptor) was made for this header.
     pub fn context(&self) -> &EncryptionContext {
         &self.context
     }
@@ -191,15 +206,18 @@ impl SealedHeader {
         self.bytes.len() + self.profile.copies() * self.copy_len
     }
 
-    /// `F-12`: the reader's associated data and the header's flag have to agree, before any key is asked for.
+    /// `F-12`: the reader's associated data and the header's flag have to agree, before any key is
+    /// asked for.
     pub(crate) fn check_aad(&self, aad: &[u8]) -> Result<()> {
         match (self.aad_required, aad.is_empty()) {
-            (true, true) => {
-                Err(Error::new(ErrorKind::KeyNotAllowed, "message was written with associated data: supply the same bytes to open it"))
-            }
-            (false, false) => {
-                Err(Error::new(ErrorKind::KeyNotAllowed, "message was written without associated data: it cannot be checked against any"))
-            }
+            (true, true) => Err(Error::new(
+                ErrorKind::KeyNotAllowed,
+                "message was written with associated data: supply the same bytes to open it",
+            )),
+            (false, false) => Err(Error::new(
+                ErrorKind::KeyNotAllowed,
+                "message was written without associated data: it cannot be checked against any",
+            )),
             _ => Ok(()),
         }
     }
@@ -225,10 +243,11 @@ pub struct Header {
 }
 
 impl Header {
-    /// How many bytes zones A and B take, from the first [`FIXED_LEN`] bytes of a message: read that many, then [`decode`](Self::decode) them.
-    /// At most 196,608.
+    /// How many bytes zones A and B take, from the first [`FIXED_LEN`] bytes of a message: read
+    /// that many, then [`decode`](Self::decode) them. At most 196,608.
     ///
-    /// Give it what there is when a message is shorter: what is wrong with it is then told as precisely as the bytes allow.
+    /// Give it what there is when a message is shorter: what is wrong with it is then told as
+    /// precisely as the bytes allow.
     ///
     /// # Errors
     /// As [`decode`](Self::decode).
@@ -240,11 +259,12 @@ impl Header {
     /// Reads zones A and B from the start of a message; what follows them is ignored.
     ///
     /// # Errors
-    /// [`ErrorKind::Malformed`], [`ErrorKind::Truncated`], [`ErrorKind::UnsupportedVersion`] or [`ErrorKind::LimitExceeded`], each saying
-    /// what is wrong.
+    /// [`ErrorKind::Malformed`], [`ErrorKind::Truncated`], [`ErrorKind::UnsupportedVersion`] or
+    /// [`ErrorKind::LimitExceeded`], each saying what is wrong.
     pub fn decode(message: &[u8]) -> Result<Self> {
         let fixed = Fixed::decode(message)?;
-        let zones = message.get(..fixed.len + fixed.profile.copies() * fixed.copy_len).ok_or_else(cut)?;
+        let zones =
+            message.get(..fixed.len + fixed.profile.copies() * fixed.copy_len).ok_or_else(cut)?;
         let (zone_a, zone_b) = zones.split_at(fixed.len);
         let sealed = SealedHeader::decode(zone_a)?;
         let (slots, copies) = slots::decode_zone(zone_b, fixed.copy_len)?;
@@ -256,7 +276,8 @@ impl Header {
         &self.sealed
     }
 
-    /// The key slots that count (`F-18`). Not authenticated by anything: a slot can make a message unreadable, never readable as another.
+    /// The key slots that count (`F-18`). Not authenticated by anything: a slot can make a message
+    /// unreadable, never readable as another.
     pub fn slots(&self) -> &SlotTable {
         &self.slots
     }
@@ -268,7 +289,9 @@ impl Header {
 
     /// Bytes of a message that are not plaintext, given that there are `chunks` of them.
     pub fn overhead(&self, chunks: u64) -> u64 {
-        chunks.saturating_mul(super::TAG_LEN as u64).saturating_add((self.sealed.body_offset() + PREAMBLE_LEN) as u64)
+        chunks
+            .saturating_mul(super::TAG_LEN as u64)
+            .saturating_add((self.sealed.body_offset() + PREAMBLE_LEN) as u64)
     }
 }
 
@@ -286,19 +309,27 @@ impl Fixed {
         check_magic(bytes)?;
         let bytes = bytes.get(..FIXED_LEN).ok_or_else(cut)?;
         let u16_at = |at: usize| u16::from_be_bytes([bytes[at], bytes[at + 1]]);
-        let u32_at = |at: usize| u32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
+        let u32_at = |at: usize| {
+            u32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
+        };
 
         // F-5
         if u16_at(8) != VERSION {
             return Err(Error::new(
                 ErrorKind::UnsupportedVersion,
-                format!("message has format version {}, this release reads version {VERSION}", u16_at(8)),
+                format!(
+                    "message has format version {}, this release reads version {VERSION}",
+                    u16_at(8)
+                ),
             ));
         }
         if u16_at(10) != SUITE_COBBLESTONE_256 {
             return Err(Error::new(
                 ErrorKind::UnsupportedVersion,
-                format!("message has suite {:#06x}, this release reads {SUITE_COBBLESTONE_256:#06x} only", u16_at(10)),
+                format!(
+                    "message has suite {:#06x}, this release reads {SUITE_COBBLESTONE_256:#06x} only",
+                    u16_at(10)
+                ),
             ));
         }
         let flags = u16_at(12);
@@ -308,7 +339,9 @@ impl Fixed {
         let profile = if flags & DURABLE != 0 { Profile::Durable } else { Profile::Compact };
         let pairs = usize::from(u16_at(14));
         if pairs > MAX_CONTEXT_PAIRS {
-            return Err(limit(format!("it has {pairs} context pairs, {MAX_CONTEXT_PAIRS} are allowed")));
+            return Err(limit(format!(
+                "it has {pairs} context pairs, {MAX_CONTEXT_PAIRS} are allowed"
+            )));
         }
         // F-1: the caps come before anything is allocated or added up.
         let len = u32_at(16) as usize;
@@ -320,12 +353,23 @@ impl Fixed {
         }
         let copy_len = u32_at(20) as usize;
         if copy_len > MAX_ZONE_LEN {
-            return Err(limit(format!("its key slots claim {copy_len} bytes, {MAX_ZONE_LEN} are allowed")));
+            return Err(limit(format!(
+                "its key slots claim {copy_len} bytes, {MAX_ZONE_LEN} are allowed"
+            )));
         }
         if copy_len == 0 || !copy_len.is_multiple_of(profile.slot_alignment()) {
-            return Err(malformed("the length of its key slots is not a multiple of their alignment"));
+            return Err(malformed(
+                "the length of its key slots is not a multiple of their alignment",
+            ));
         }
-        Ok(Self { profile, detached: flags & DETACHED != 0, aad_required: flags & AAD_REQUIRED != 0, pairs, len, copy_len })
+        Ok(Self {
+            profile,
+            detached: flags & DETACHED != 0,
+            aad_required: flags & AAD_REQUIRED != 0,
+            pairs,
+            len,
+            copy_len,
+        })
     }
 }
 
@@ -334,14 +378,16 @@ fn decode_pairs(bytes: &[u8], count: usize) -> Result<(EncryptionContext, usize)
     let mut at = FIXED_LEN;
     let mut last: Option<&str> = None;
     let mut take = |len: usize| {
-        let part = bytes.get(at..at + len).ok_or_else(|| malformed("a context pair runs past its end"))?;
+        let part =
+            bytes.get(at..at + len).ok_or_else(|| malformed("a context pair runs past its end"))?;
         at += len;
         if at - FIXED_LEN > MAX_CONTEXT_LEN {
             return Err(limit(format!("its context takes more than {MAX_CONTEXT_LEN} bytes")));
         }
         Ok(part)
     };
-    let text = |bytes| std::str::from_utf8(bytes).map_err(|_| malformed("its context is not UTF-8"));
+    let text =
+        |bytes| std::str::from_utf8(bytes).map_err(|_| malformed("its context is not UTF-8"));
     for _ in 0..count {
         let lengths = take(4)?;
         let name_len = usize::from(u16::from_be_bytes([lengths[0], lengths[1]]));

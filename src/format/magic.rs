@@ -8,7 +8,11 @@ pub(super) const MAGIC: [u8; 8] = [0x8E, 0x4E, 0x43, 0x50, 0x0D, 0x0A, 0x1A, 0x0
 pub(super) fn check_magic(bytes: &[u8]) -> Result<()> {
     let seen = &bytes[..bytes.len().min(MAGIC.len())];
     if *seen == MAGIC[..seen.len()] {
-        return if bytes.is_empty() { Err(Error::new(ErrorKind::Truncated, "message is empty")) } else { Ok(()) };
+        return if bytes.is_empty() {
+            Err(Error::new(ErrorKind::Truncated, "message is empty"))
+        } else {
+            Ok(())
+        };
     }
     const TEXT_MODE: [&[u8]; 6] = [
         b"\x8ENCP\x0A\x1A\x0A",     // CR LF became LF
@@ -29,8 +33,17 @@ pub(super) fn check_magic(bytes: &[u8]) -> Result<()> {
         None
     };
     Err(match encoded {
-        _ if text_mode => Error::new(ErrorKind::Malformed, "message was damaged by a transfer in text mode: fetch it again as binary"),
-        Some(encoding) => Error::new(ErrorKind::Malformed, format!("message is in {encoding} text: decode it to bytes first")),
-        None => Error::new(ErrorKind::Malformed, "not an ncp-envelope message: the first bytes are not its magic"),
+        _ if text_mode => Error::new(
+            ErrorKind::Malformed,
+            "message was damaged by a transfer in text mode: fetch it again as binary",
+        ),
+        Some(encoding) => Error::new(
+            ErrorKind::Malformed,
+            format!("message is in {encoding} text: decode it to bytes first"),
+        ),
+        None => Error::new(
+            ErrorKind::Malformed,
+            "not an ncp-envelope message: the first bytes are not its magic",
+        ),
     })
 }

@@ -1,7 +1,8 @@
-//! A message in one piece, for data that fits memory: the same bytes as [`Encryptor`](super::Encryptor) and [`Decryptor`](super::Decryptor), without
-//! their buffers.
+//! A message in one piece, for data that fits memory: the same bytes as
+//! [`Encryptor`](super::Encryptor) and [`Decryptor`](super::Decryptor), without their buffers.
 //!
-//! Plaintext goes straight from the caller's slice into the caller's buffer. Nothing is left in the buffer when something fails.
+//! Plaintext goes straight from the caller's slice into the caller's buffer. Nothing is left in the
+//! buffer when something fails.
 
 use super::chunk::{CHUNK_LEN, ChunkCipher, SEALED_CHUNK_LEN, TAG_LEN};
 use super::slots::{FIRST_GENERATION, copy_len, encode_copies};
@@ -13,7 +14,8 @@ use crate::secret::DataKey;
 use crate::wrap::WrappedKey;
 use zeroize::Zeroize;
 
-/// Writes the message of `plaintext` under `key`, which `slot` wraps, into `out`, in place of what was there.
+/// Writes the message of `plaintext` under `key`, which `slot` wraps, into `out`, in place of what
+/// was there.
 pub(crate) fn seal(
     key: &DataKey,
     slot: &WrappedKey,
@@ -43,7 +45,9 @@ fn write(
     let copy_len = copy_len(slots, profile)?;
     let zone_a = SealedHeader::encoded_len(profile, context);
     let body = zone_a + profile.copies() * copy_len;
-    let total = fitting(range::body_len(plaintext.len() as u64)?)?.checked_add(body).ok_or_else(too_large)?;
+    let total = fitting(range::body_len(plaintext.len() as u64)?)?
+        .checked_add(body)
+        .ok_or_else(too_large)?;
     out.truncate(total);
     memory::reserve(out, total).map_err(|_| too_large())?;
     grow(out, body + PREAMBLE_LEN);
@@ -55,7 +59,12 @@ fn write(
 }
 
 /// Seals `plaintext` into `out`, from `at` on.
-fn seal_chunks(cipher: &ChunkCipher, plaintext: &[u8], out: &mut Vec<u8>, mut at: usize) -> Result<()> {
+fn seal_chunks(
+    cipher: &ChunkCipher,
+    plaintext: &[u8],
+    out: &mut Vec<u8>,
+    mut at: usize,
+) -> Result<()> {
     let (whole, last) = plaintext.split_at(plaintext.len() / CHUNK_LEN * CHUNK_LEN);
     // The last chunk is there also when it is empty (F-24).
     for (index, chunk) in (0..).zip(whole.chunks_exact(CHUNK_LEN).chain([last])) {
@@ -67,8 +76,9 @@ fn seal_chunks(cipher: &ChunkCipher, plaintext: &[u8], out: &mut Vec<u8>, mut at
     Ok(())
 }
 
-/// Makes `out` at least `len` bytes long. Bytes that are there already are written over afterwards, not set to zero first, and new ones are set to
-/// zero only shortly before: in a large message either would be a pass over memory for nothing.
+/// Makes `out` at least `len` bytes long. Bytes that are there already are written over afterwards,
+/// not set to zero first, and new ones are set to zero only shortly before: in a large message
+/// either would be a pass over memory for nothing.
 fn grow(out: &mut Vec<u8>, len: usize) {
     if out.len() < len {
         out.resize(len, 0);
@@ -89,15 +99,20 @@ impl<'m> Parts<'m> {
         let body = &message[header.sealed().body_offset()..];
         let plaintext_len = fitting(range::plaintext_len(body.len() as u64)?)?;
         let Some((preamble, chunks)) = body.split_first_chunk::<PREAMBLE_LEN>() else {
-            return Err(Error::new(ErrorKind::Truncated, "message is truncated: it ends before its first chunk"));
+            return Err(Error::new(
+                ErrorKind::Truncated,
+                "message is truncated: it ends before its first chunk",
+            ));
         };
         Ok(Self { header, preamble, chunks, plaintext_len })
     }
 
-    /// Verifies the commitment under `key`, then writes the plaintext into `out`, in place of what was there; nothing of it if any chunk fails.
+    /// Verifies the commitment under `key`, then writes the plaintext into `out`, in place of what
+    /// was there; nothing of it if any chunk fails.
     ///
     /// # Errors
-    /// The outer one says that `key` is not this message's, the inner one that it is and a chunk is not.
+    /// The outer one says that `key` is not this message's, the inner one that it is and a chunk is
+    /// not.
     pub(crate) fn open(&self, key: &DataKey, aad: &[u8], out: &mut Vec<u8>) -> Result<Result<()>> {
         self.header.sealed().check_aad(aad)?;
         let cipher = derive::resume(key, self.header.sealed().as_bytes(), aad, self.preamble)?;

@@ -1,4 +1,5 @@
-//! Where a byte is: the closed-form arithmetic of bodies (`F-24`, `F-25`), and opening any run of chunks.
+//! Where a byte is: the closed-form arithmetic of bodies (`F-24`, `F-25`), and opening any run of
+//! chunks.
 //!
 //! ```
 //! use ncp_envelope::format::range;
@@ -38,24 +39,35 @@ pub fn body_len(plaintext_len: u64) -> Result<u64> {
     Ok(PREAMBLE + plaintext_len + chunks * TAG)
 }
 
-/// Length of the plaintext in a body of this many bytes. Not authenticated until the last chunk was opened.
+/// Length of the plaintext in a body of this many bytes. Not authenticated until the last chunk was
+/// opened.
 ///
 /// # Errors
-/// [`ErrorKind::Truncated`] for a length no body has (`F-25`), [`ErrorKind::LimitExceeded`] for more than 2^32 chunks.
+/// [`ErrorKind::Truncated`] for a length no body has (`F-25`), [`ErrorKind::LimitExceeded`] for
+/// more than 2^32 chunks.
 pub fn plaintext_len(body_len: u64) -> Result<u64> {
-    let truncated = || Error::new(ErrorKind::Truncated, format!("message is truncated: no body has {body_len} bytes"));
+    let truncated = || {
+        Error::new(
+            ErrorKind::Truncated,
+            format!("message is truncated: no body has {body_len} bytes"),
+        )
+    };
     let chunks = body_len.checked_sub(PREAMBLE).ok_or_else(truncated)?;
     let (full, last) = (chunks / SEALED, chunks % SEALED);
     if last < TAG {
         return Err(truncated());
     }
     if full >= MAX_CHUNKS {
-        return Err(Error::new(ErrorKind::LimitExceeded, "a message holds at most 2^32 chunks (64 TiB)"));
+        return Err(Error::new(
+            ErrorKind::LimitExceeded,
+            "a message holds at most 2^32 chunks (64 TiB)",
+        ));
     }
     Ok(full * CHUNK + last - TAG)
 }
 
-/// Offset of a chunk in the body; for a number that no message reaches, no less than any body is long.
+/// Offset of a chunk in the body; for a number that no message reaches, no less than any body is
+/// long.
 pub fn chunk_offset(index: u64) -> u64 {
     index.saturating_mul(SEALED).saturating_add(PREAMBLE)
 }
@@ -75,26 +87,36 @@ pub struct Run {
     pub skip: u64,
 }
 
-/// The chunks that hold `len` bytes at `offset` of a plaintext of `plaintext_len` bytes. An empty range is the one chunk at `offset`.
+/// The chunks that hold `len` bytes at `offset` of a plaintext of `plaintext_len` bytes. An empty
+/// range is the one chunk at `offset`.
 ///
 /// # Errors
 /// [`ErrorKind::InvalidInput`] if the range goes past the end.
 pub fn covering(offset: u64, len: u64, plaintext_len: u64) -> Result<Run> {
     let end = offset.checked_add(len).filter(|end| *end <= plaintext_len).ok_or_else(|| {
-        Error::new(ErrorKind::InvalidInput, format!("range of {len} bytes at {offset} goes past the end at {plaintext_len}"))
+        Error::new(
+            ErrorKind::InvalidInput,
+            format!("range of {len} bytes at {offset} goes past the end at {plaintext_len}"),
+        )
     })?;
     let body = body_len(plaintext_len)?;
     let first = offset / CHUNK;
     let last = if len == 0 { first } else { (end - 1) / CHUNK };
     let run_end = chunk_offset(last + 1).min(body);
     let start = chunk_offset(first);
-    Ok(Run { first, count: last - first + 1, offset: start, len: run_end - start, skip: offset - first * CHUNK })
+    Ok(Run {
+        first,
+        count: last - first + 1,
+        offset: start,
+        len: run_end - start,
+        skip: offset - first * CHUNK,
+    })
 }
 
 /// Opens chunks of one message in any order, after verifying its commitment once.
 ///
-/// A run says nothing about the length of the message: only opening the last chunk, the one [`plaintext_len`] finds from the body's length,
-/// authenticates where the message ends.
+/// A run says nothing about the length of the message: only opening the last chunk, the one
+/// [`plaintext_len`] finds from the body's length, authenticates where the message ends.
 pub struct RangeDecryptor {
     cipher: ChunkCipher,
 }
@@ -104,7 +126,12 @@ impl RangeDecryptor {
     ///
     /// # Errors
     /// As [`Decryptor::new`](super::Decryptor::new).
-    pub fn new(key: &DataKey, sealed: &SealedHeader, preamble: &[u8; PREAMBLE_LEN], aad: &[u8]) -> Result<Self> {
+    pub fn new(
+        key: &DataKey,
+        sealed: &SealedHeader,
+        preamble: &[u8; PREAMBLE_LEN],
+        aad: &[u8],
+    ) -> Result<Self> {
         sealed.check_aad(aad)?;
         Ok(Self::with(derive::resume(key, sealed.as_bytes(), aad, preamble)?))
     }
@@ -113,29 +140,42 @@ impl RangeDecryptor {
         Self { cipher }
     }
 
-    /// Opens the consecutive chunks in `sealed`, of which `first` is the number of the first, into the start of `out`. Only the
-    /// message's last chunk may be shorter than the others. Returns the number of plaintext bytes; on failure `out` holds zeros.
+    /// Opens the consecutive chunks in `sealed`, of which `first` is the number of the first, into
+    /// the start of `out`. Only the message's last chunk may be shorter than the others. Returns
+    /// the number of plaintext bytes; on failure `out` holds zeros.
     ///
     /// # Errors
-    /// [`ErrorKind::Authentication`], [`ErrorKind::Truncated`], or [`ErrorKind::InvalidInput`] if `out` is too short.
+    /// [`ErrorKind::Authentication`], [`ErrorKind::Truncated`], or [`ErrorKind::InvalidInput`] if
+    /// `out` is too short.
     pub fn open(&self, first: u64, sealed: &[u8], out: &mut [u8]) -> Result<usize> {
         let tail = sealed.len() % SEALED_CHUNK_LEN;
         if sealed.is_empty() || (tail != 0 && tail < TAG_LEN) {
-            return Err(Error::new(ErrorKind::Truncated, "message is truncated: a chunk is cut short"));
+            return Err(Error::new(
+                ErrorKind::Truncated,
+                "message is truncated: a chunk is cut short",
+            ));
         }
         let count = sealed.len().div_ceil(SEALED_CHUNK_LEN);
         // F-26; past it, counting on could overflow.
         if first.saturating_add(count as u64) > MAX_CHUNKS {
-            return Err(Error::new(ErrorKind::LimitExceeded, "a message holds at most 2^32 chunks (64 TiB)"));
+            return Err(Error::new(
+                ErrorKind::LimitExceeded,
+                "a message holds at most 2^32 chunks (64 TiB)",
+            ));
         }
         let len = sealed.len() - count * TAG_LEN;
         let Some(out) = out.get_mut(..len) else {
-            return Err(Error::new(ErrorKind::InvalidInput, format!("the run needs {len} bytes of output")));
+            return Err(Error::new(
+                ErrorKind::InvalidInput,
+                format!("the run needs {len} bytes of output"),
+            ));
         };
         // A chunk of no plaintext gives no output slice, so the two are not zipped.
         for (index, chunk) in (first..).zip(sealed.chunks(SEALED_CHUNK_LEN)) {
             let at = (index - first) as usize * CHUNK_LEN;
-            if let Err(error) = self.cipher.open(index, chunk, &mut out[at..at + chunk.len() - TAG_LEN]) {
+            if let Err(error) =
+                self.cipher.open(index, chunk, &mut out[at..at + chunk.len() - TAG_LEN])
+            {
                 zeroize::Zeroize::zeroize(out);
                 return Err(error);
             }
@@ -162,7 +202,10 @@ mod tests {
         }
         for r in 0..16 {
             for n in [0, 1, 7] {
-                assert_eq!(plaintext_len(56 + n * 16_400 + r).unwrap_err().kind(), ErrorKind::Truncated);
+                assert_eq!(
+                    plaintext_len(56 + n * 16_400 + r).unwrap_err().kind(),
+                    ErrorKind::Truncated
+                );
             }
         }
         assert_eq!(plaintext_len(55).unwrap_err().kind(), ErrorKind::Truncated);
@@ -174,10 +217,22 @@ mod tests {
 
     #[test]
     fn covering_runs() {
-        assert_eq!(covering(0, 0, 0).unwrap(), Run { first: 0, count: 1, offset: 56, len: 16, skip: 0 });
-        assert_eq!(covering(16_383, 2, 40_000).unwrap(), Run { first: 0, count: 2, offset: 56, len: 32_800, skip: 16_383 });
-        assert_eq!(covering(32_768, 7_232, 40_000).unwrap(), Run { first: 2, count: 1, offset: 56 + 32_800, len: 7_248, skip: 0 });
-        assert_eq!(covering(16_384, 0, 16_384).unwrap(), Run { first: 1, count: 1, offset: 16_456, len: 16, skip: 0 });
+        assert_eq!(
+            covering(0, 0, 0).unwrap(),
+            Run { first: 0, count: 1, offset: 56, len: 16, skip: 0 }
+        );
+        assert_eq!(
+            covering(16_383, 2, 40_000).unwrap(),
+            Run { first: 0, count: 2, offset: 56, len: 32_800, skip: 16_383 }
+        );
+        assert_eq!(
+            covering(32_768, 7_232, 40_000).unwrap(),
+            Run { first: 2, count: 1, offset: 56 + 32_800, len: 7_248, skip: 0 }
+        );
+        assert_eq!(
+            covering(16_384, 0, 16_384).unwrap(),
+            Run { first: 1, count: 1, offset: 16_456, len: 16, skip: 0 }
+        );
         assert_eq!(chunk_offset(u64::MAX), u64::MAX);
         assert!(covering(1, u64::MAX, 40_000).is_err());
         assert!(covering(40_001, 0, 40_000).is_err());
@@ -188,14 +243,18 @@ mod tests {
     fn runs_past_the_last_possible_chunk_are_refused() {
         use crate::format::{Profile, SlotTable};
         use crate::wrap::{KeyId, Provider, WrappedKey, ZoneHint};
-        let slot = WrappedKey::new(KeyId::new(Provider::Local, ZoneHint::None, "k").unwrap(), [1]).unwrap();
+        let slot = WrappedKey::new(KeyId::new(Provider::Local, ZoneHint::None, "k").unwrap(), [1])
+            .unwrap();
         let slots = SlotTable::new(vec![slot]).unwrap();
-        let sealed = SealedHeader::new(Profile::Compact, &crate::EncryptionContext::new(), false, &slots).unwrap();
+        let sealed =
+            SealedHeader::new(Profile::Compact, &crate::EncryptionContext::new(), false, &slots)
+                .unwrap();
         let key = DataKey::generate().unwrap();
         let (preamble, _) = derive::start(&key, sealed.as_bytes(), b"").unwrap();
         let run = RangeDecryptor::new(&key, &sealed, &preamble, b"").unwrap();
         for first in [MAX_CHUNKS, MAX_CHUNKS - 1, u64::MAX] {
-            let error = run.open(first, &[0; SEALED_CHUNK_LEN + 20], &mut [0; 2 * CHUNK_LEN]).unwrap_err();
+            let error =
+                run.open(first, &[0; SEALED_CHUNK_LEN + 20], &mut [0; 2 * CHUNK_LEN]).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::LimitExceeded);
         }
     }

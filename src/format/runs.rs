@@ -7,10 +7,13 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Encrypts one message of a known length, as runs of consecutive chunks that threads claim and seal on their own. No I/O, no waiting.
+/// Encrypts one message of a known length, as runs of consecutive chunks that threads claim and
+/// seal on their own. No I/O, no waiting.
 ///
-/// Comes from [`Encryptor::into_runs`](super::Encryptor::into_runs). Every chunk is handed out by [`claim`](Self::claim) once, and a claim is used up by sealing
-/// it, also when that fails: under one key and nonce (`F-23`) two plaintexts would give both away, so there is no way to seal a chunk again.
+/// Comes from [`Encryptor::into_runs`](super::Encryptor::into_runs). Every chunk is handed out by
+/// [`claim`](Self::claim) once, and a claim is used up by sealing it, also when that fails: under
+/// one key and nonce (`F-23`) two plaintexts would give both away, so there is no way to seal a
+/// chunk again.
 ///
 /// ```
 /// # use ncp_envelope::{DataKey, DecryptPolicy, EncryptionContext, Envelope, LocalKeyWrapper};
@@ -43,7 +46,13 @@ impl RunEncryptor {
     pub(super) fn new(cipher: ChunkCipher, plaintext_len: u64) -> Result<Self> {
         range::body_len(plaintext_len)?;
         let chunks = range::chunk_count(plaintext_len);
-        Ok(Self { cipher, plaintext_len, chunks, next: AtomicU64::new(0), sealed: AtomicU64::new(0) })
+        Ok(Self {
+            cipher,
+            plaintext_len,
+            chunks,
+            next: AtomicU64::new(0),
+            sealed: AtomicU64::new(0),
+        })
     }
 
     /// Bytes of all chunks together: what follows the header.
@@ -51,7 +60,8 @@ impl RunEncryptor {
         self.plaintext_len + self.chunks * TAG_LEN as u64
     }
 
-    /// The next `count` chunks that nobody has claimed, fewer at the end of the message; nothing when all are claimed, or for a count of 0.
+    /// The next `count` chunks that nobody has claimed, fewer at the end of the message; nothing
+    /// when all are claimed, or for a count of 0.
     pub fn claim(&self, count: u64) -> Option<RunClaim<'_>> {
         let claimed = self.next.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |next| {
             // Stops at the end instead of counting on, so that no number can come twice.
@@ -71,13 +81,19 @@ impl RunEncryptor {
         if sealed == self.chunks {
             return Ok(());
         }
-        Err(Error::new(ErrorKind::InvalidInput, format!("message is not complete: {sealed} of its {} chunks were sealed", self.chunks)))
+        Err(Error::new(
+            ErrorKind::InvalidInput,
+            format!("message is not complete: {sealed} of its {} chunks were sealed", self.chunks),
+        ))
     }
 }
 
 impl fmt::Debug for RunEncryptor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RunEncryptor").field("chunks", &self.chunks).field("claimed", &self.next).finish_non_exhaustive()
+        f.debug_struct("RunEncryptor")
+            .field("chunks", &self.chunks)
+            .field("claimed", &self.next)
+            .finish_non_exhaustive()
     }
 }
 
@@ -100,16 +116,21 @@ impl RunClaim<'_> {
         self.first * SEALED_CHUNK_LEN as u64..plaintext.end + self.end * TAG_LEN as u64
     }
 
-    /// Seals the run into `out`. Both have to be exactly as long as [`plaintext_range`](Self::plaintext_range) and
-    /// [`sealed_range`](Self::sealed_range) say.
+    /// Seals the run into `out`. Both have to be exactly as long as
+    /// [`plaintext_range`](Self::plaintext_range) and [`sealed_range`](Self::sealed_range) say.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidInput`] for other lengths. The run is used up and the message cannot be completed any more.
+    /// [`ErrorKind::InvalidInput`] for other lengths. The run is used up and the message cannot be
+    /// completed any more.
     pub fn seal(self, plaintext: &[u8], out: &mut [u8]) -> Result<()> {
         let (from, to) = (self.plaintext_range(), self.sealed_range());
-        if plaintext.len() as u64 != from.end - from.start || out.len() as u64 != to.end - to.start {
+        if plaintext.len() as u64 != from.end - from.start || out.len() as u64 != to.end - to.start
+        {
             let (from, to) = (from.end - from.start, to.end - to.start);
-            return Err(Error::new(ErrorKind::InvalidInput, format!("this run has {from} bytes of plaintext and {to} bytes sealed")));
+            return Err(Error::new(
+                ErrorKind::InvalidInput,
+                format!("this run has {from} bytes of plaintext and {to} bytes sealed"),
+            ));
         }
         // A last chunk without plaintext gives no input slice, so the two are not zipped (F-24).
         for (index, out) in (self.first..self.end).zip(out.chunks_mut(SEALED_CHUNK_LEN)) {

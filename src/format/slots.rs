@@ -1,4 +1,5 @@
-//! Zone B, the key slots (`F-14` to `F-19`): replaceable, and covered by nothing that comes from the data key.
+//! Zone B, the key slots (`F-14` to `F-19`): replaceable, and covered by nothing that comes from
+//! the data key.
 
 use super::header::{MAX_ZONE_LEN, Profile, SealedHeader};
 use crate::error::{Error, ErrorKind, Result};
@@ -44,7 +45,10 @@ impl SlotTable {
     /// [`ErrorKind::LimitExceeded`] unless there are 1 to 16.
     pub fn new(slots: Vec<WrappedKey>) -> Result<Self> {
         if slots.is_empty() || slots.len() > MAX_SLOTS {
-            return Err(Error::new(ErrorKind::LimitExceeded, format!("a message has 1 to {MAX_SLOTS} key slots, not {}", slots.len())));
+            return Err(Error::new(
+                ErrorKind::LimitExceeded,
+                format!("a message has 1 to {MAX_SLOTS} key slots, not {}", slots.len()),
+            ));
         }
         Ok(Self { generation: FIRST_GENERATION, slots })
     }
@@ -71,14 +75,17 @@ impl SlotTable {
     }
 
     fn decode_copy(copy: &[u8]) -> Result<Self> {
-        let (body, crc) = copy.split_at_checked(copy.len().saturating_sub(CRC_LEN)).unwrap_or((copy, &[]));
+        let (body, crc) =
+            copy.split_at_checked(copy.len().saturating_sub(CRC_LEN)).unwrap_or((copy, &[]));
         // F-17
         if crc != crc32c::crc32c(body).to_be_bytes() {
             return Err(malformed("their checksum does not match (a torn write or damage)"));
         }
         let mut rest = body;
         let mut take = |len: usize| {
-            let (part, tail) = rest.split_at_checked(len).ok_or_else(|| malformed("a slot runs past their end"))?;
+            let (part, tail) = rest
+                .split_at_checked(len)
+                .ok_or_else(|| malformed("a slot runs past their end"))?;
             rest = tail;
             Ok::<_, Error>(part)
         };
@@ -112,8 +119,10 @@ impl SlotTable {
                     "a slot claims a key id of {id_len} and a wrapped key of {wrapped_len} bytes, {MAX_KEY_ID_LEN} and {MAX_WRAPPED_LEN} are allowed"
                 )));
             }
-            let id = std::str::from_utf8(take(id_len)?).map_err(|_| malformed("a key id is not printable ASCII"))?;
-            let id = KeyId::new(provider, zone, id).map_err(|_| malformed("a key id is not printable ASCII"))?;
+            let id = std::str::from_utf8(take(id_len)?)
+                .map_err(|_| malformed("a key id is not printable ASCII"))?;
+            let id = KeyId::new(provider, zone, id)
+                .map_err(|_| malformed("a key id is not printable ASCII"))?;
             slots.push(WrappedKey::new(id, take(wrapped_len)?)?);
         }
         if rest.iter().any(|byte| *byte != 0) {
@@ -127,7 +136,10 @@ impl SlotTable {
 pub(super) const FIRST_GENERATION: u32 = 1;
 
 fn content_len(slots: &[WrappedKey]) -> usize {
-    let slots: usize = slots.iter().map(|slot| SLOT_HEAD_LEN + slot.key_id().id().len() + slot.as_bytes().len()).sum();
+    let slots: usize = slots
+        .iter()
+        .map(|slot| SLOT_HEAD_LEN + slot.key_id().id().len() + slot.as_bytes().len())
+        .sum();
     HEAD_LEN + slots + CRC_LEN
 }
 
@@ -138,10 +150,16 @@ pub(super) fn copy_len(slots: &[WrappedKey], profile: Profile) -> Result<usize> 
 }
 
 /// Writes copies of `len` bytes over all of `zone`.
-pub(super) fn encode_copies(generation: u32, slots: &[WrappedKey], zone: &mut [u8], len: usize) -> Result<()> {
+pub(super) fn encode_copies(
+    generation: u32,
+    slots: &[WrappedKey],
+    zone: &mut [u8],
+    len: usize,
+) -> Result<()> {
     let content = content_len(slots);
     if content > len {
-        let what = format!("the key slots take {content} bytes and this message has room for {len}");
+        let what =
+            format!("the key slots take {content} bytes and this message has room for {len}");
         return Err(Error::new(ErrorKind::LimitExceeded, what));
     }
     let (copy, others) = zone.split_at_mut(len);
@@ -180,7 +198,9 @@ pub(super) fn decode_zone(zone: &[u8], copy_len: usize) -> Result<(SlotTable, Ve
             Ok(table) => {
                 states.push(CopyState::Valid { generation: table.generation });
                 match &best {
-                    Some((held, bytes)) if held.generation == table.generation && *bytes != copy => {
+                    Some((held, bytes))
+                        if held.generation == table.generation && *bytes != copy =>
+                    {
                         return Err(malformed("two copies of one generation differ"));
                     }
                     Some((held, _)) if held.generation >= table.generation => {}

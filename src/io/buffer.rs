@@ -7,8 +7,8 @@ pub(super) const PAGE: usize = 4_096;
 
 /// Bytes that start on a page and are wiped once, when dropped.
 ///
-/// The start matters: the kernel copies into a page-aligned buffer up to twice as fast as into one at the 16-byte offset that a large
-/// allocation has.
+/// The start matters: the kernel copies into a page-aligned buffer up to twice as fast as into one
+/// at the 16-byte offset that a large allocation has.
 pub(super) struct PageBuffer {
     bytes: Vec<u8>,
     start: usize,
@@ -26,8 +26,9 @@ impl PageBuffer {
         Self { bytes, start, len }
     }
 
-    /// Room for the `len` bytes at `offset` of a file, which lies on its page as they lie on theirs: the kernel then copies whole pages onto
-    /// whole pages. The buffer has to be a page longer than the longest `len`.
+    /// Room for the `len` bytes at `offset` of a file, which lies on its page as they lie on
+    /// theirs: the kernel then copies whole pages onto whole pages. The buffer has to be a page
+    /// longer than the longest `len`.
     #[cfg(unix)]
     pub(super) fn beside(&mut self, offset: u64, len: usize) -> &mut [u8] {
         let start = (offset % PAGE as u64) as usize;

@@ -48,24 +48,25 @@ impl FileOptions {
         self
     }
 
-    /// Whether to force the output to the disk before it gets its name (the default). Without it a power cut may leave a file of the right name
-    /// with missing content, as it may after any copy.
+    /// Whether to force the output to the disk before it gets its name (the default). Without it a
+    /// power cut may leave a file of the right name with missing content, as it may after any copy.
     #[must_use]
     pub fn sync(mut self, sync: bool) -> Self {
         self.no_sync = !sync;
         self
     }
 
-    /// How many threads work on one file, at most 16; 0, the default, stands for as many as there are cores. Short files and input that is no
-    /// regular file are always read by one.
+    /// How many threads work on one file, at most 16; 0, the default, stands for as many as there
+    /// are cores. Short files and input that is no regular file are always read by one.
     #[must_use]
     pub fn threads(mut self, threads: usize) -> Self {
         self.threads = threads;
         self
     }
 
-    /// Calls `progress` at least once for each MiB with the bytes read so far and the length of the input where it has one. The calls
-    /// come from any of the threads, one at a time and in ascending order.
+    /// Calls `progress` at least once for each MiB with the bytes read so far and the length of the
+    /// input where it has one. The calls come from any of the threads, one at a time and in
+    /// ascending order.
     #[must_use]
     pub fn progress(mut self, progress: impl Fn(u64, Option<u64>) + Send + Sync + 'static) -> Self {
         self.progress = Some(Arc::new(progress));
@@ -96,12 +97,14 @@ pub struct FileReport {
 impl Envelope {
     /// Encrypts the file `source` into the new file `target`.
     ///
-    /// The file work runs on a blocking thread where there is a tokio runtime, and on the calling thread elsewhere; a regular file of 1 MiB or
-    /// more is worked on by more threads beside it, see [`FileOptions::threads`]. Dropping the future cancels it and leaves no output.
+    /// The file work runs on a blocking thread where there is a tokio runtime, and on the calling
+    /// thread elsewhere; a regular file of 1 MiB or more is worked on by more threads beside it,
+    /// see [`FileOptions::threads`]. Dropping the future cancels it and leaves no output.
     ///
     /// # Errors
-    /// [`ErrorKind::Io`], also for a source that changes its length meanwhile; [`ErrorKind::InvalidInput`] if source and target are one file or
-    /// the target is something else than a file; those of [`encryptor`](Self::encryptor).
+    /// [`ErrorKind::Io`], also for a source that changes its length meanwhile;
+    /// [`ErrorKind::InvalidInput`] if source and target are one file or the target is something
+    /// else than a file; those of [`encryptor`](Self::encryptor).
     pub async fn encrypt_file(
         &self,
         source: impl AsRef<Path>,
@@ -112,12 +115,14 @@ impl Envelope {
         let (source, target) = (source.as_ref().to_owned(), target.as_ref().to_owned());
         let file_options = file_options.clone();
         // Everything that can be refused is, before the key service is asked.
-        let job = offload(move |cancelled| Job::start(&source, &target, file_options, cancelled)).await?;
+        let job =
+            offload(move |cancelled| Job::start(&source, &target, file_options, cancelled)).await?;
         let encryptor = self.encryptor(options).await?;
         offload(move |cancelled| job.with(cancelled).encrypt(encryptor)).await
     }
 
-    /// Decrypts the file `source` into the new file `target`. Nothing has the target's name before the whole message was verified.
+    /// Decrypts the file `source` into the new file `target`. Nothing has the target's name before
+    /// the whole message was verified.
     ///
     /// # Errors
     /// As [`encrypt_file`](Self::encrypt_file) and [`decrypt`](Self::decrypt).
@@ -132,29 +137,36 @@ impl Envelope {
         let (file_options, this, admitted) = (file_options.clone(), self.clone(), policy.clone());
         let (mut job, header, preamble) = offload(move |cancelled| {
             let mut job = Job::start(&source, &target, file_options, cancelled)?;
-            let (header, preamble) = read_front(&mut job.source, |header| this.admit(header, &admitted)).map_err(|e| job.name(e))?;
+            let (header, preamble) =
+                read_front(&mut job.source, |header| this.admit(header, &admitted))
+                    .map_err(|e| job.name(e))?;
             if let Some(len) = job.source_len {
-                range::plaintext_len(len.saturating_sub(header.sealed().body_offset() as u64)).map_err(|e| job.name(e))?;
+                range::plaintext_len(len.saturating_sub(header.sealed().body_offset() as u64))
+                    .map_err(|e| job.name(e))?;
             }
             Ok((job, header, preamble))
         })
         .await?;
         let body = header.sealed().body_offset() as u64;
         job.done = body + PREAMBLE_LEN as u64;
-        let decryptor = self.decryptor(&header, &preamble, policy).await.map_err(|error| job.name(error))?;
+        let decryptor =
+            self.decryptor(&header, &preamble, policy).await.map_err(|error| job.name(error))?;
         offload(move |cancelled| job.with(cancelled).decrypt(decryptor, body)).await
     }
 }
 
-/// Runs `work` where blocking is allowed. The flag it is given turns true when the caller goes away.
-async fn offload<T: Send + 'static>(work: impl FnOnce(Cancelled) -> Result<T> + Send + 'static) -> Result<T> {
+/// Runs `work` where blocking is allowed. The flag it is given turns true when the caller goes
+/// away.
+async fn offload<T: Send + 'static>(
+    work: impl FnOnce(Cancelled) -> Result<T> + Send + 'static,
+) -> Result<T> {
     let flag = Cancelled::default();
     let _guard = CancelOnDrop(flag.clone());
     #[cfg(feature = "tokio")]
     if ::tokio::runtime::Handle::try_current().is_ok() {
-        return ::tokio::task::spawn_blocking(move || work(flag))
-            .await
-            .unwrap_or_else(|error| Err(Error::with_source(ErrorKind::Internal, "file work did not finish", error)));
+        return ::tokio::task::spawn_blocking(move || work(flag)).await.unwrap_or_else(|error| {
+            Err(Error::with_source(ErrorKind::Internal, "file work did not finish", error))
+        });
     }
     work(flag)
 }
@@ -164,7 +176,11 @@ pub(super) struct Cancelled(Arc<AtomicBool>);
 
 impl Cancelled {
     pub(super) fn check(&self) -> Result<()> {
-        if self.0.load(Ordering::Relaxed) { Err(Error::new(ErrorKind::Io, "file work was cancelled")) } else { Ok(()) }
+        if self.0.load(Ordering::Relaxed) {
+            Err(Error::new(ErrorKind::Io, "file work was cancelled"))
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -190,11 +206,22 @@ struct Job {
 }
 
 impl Job {
-    fn start(source_path: &Path, target: &Path, options: FileOptions, cancelled: Cancelled) -> Result<Self> {
-        let source = File::open(source_path).map_err(|e| Error::io(format_args!("cannot open {}", source_path.display()), e))?;
-        let metadata = source.metadata().map_err(|e| Error::io(format_args!("cannot read {}", source_path.display()), e))?;
+    fn start(
+        source_path: &Path,
+        target: &Path,
+        options: FileOptions,
+        cancelled: Cancelled,
+    ) -> Result<Self> {
+        let source = File::open(source_path)
+            .map_err(|e| Error::io(format_args!("cannot open {}", source_path.display()), e))?;
+        let metadata = source
+            .metadata()
+            .map_err(|e| Error::io(format_args!("cannot read {}", source_path.display()), e))?;
         if metadata.is_dir() {
-            return Err(Error::new(ErrorKind::InvalidInput, format!("{} is a directory", source_path.display())));
+            return Err(Error::new(
+                ErrorKind::InvalidInput,
+                format!("{} is a directory", source_path.display()),
+            ));
         }
         let source_len = metadata.is_file().then_some(metadata.len());
         let output = AtomicFile::create_for(target, &options, Some((&source, source_path)))?;
@@ -246,7 +273,9 @@ impl Job {
     fn decrypt(mut self, decryptor: Decryptor, body: u64) -> Result<FileReport> {
         #[cfg(unix)]
         if let Some(len) = self.worth_splitting() {
-            self.written = self.in_runs(len, |files| files.decrypt(decryptor, body)).map_err(|error| self.name(error))?;
+            self.written = self
+                .in_runs(len, |files| files.decrypt(decryptor, body))
+                .map_err(|error| self.name(error))?;
             return self.publish();
         }
         self.decrypt_in_order(decryptor)?;
@@ -260,7 +289,11 @@ impl Job {
     }
 
     #[cfg(unix)]
-    fn in_runs<T>(&mut self, source_len: u64, work: impl FnOnce(&Files<'_>) -> Result<T>) -> Result<T> {
+    fn in_runs<T>(
+        &mut self,
+        source_len: u64,
+        work: impl FnOnce(&Files<'_>) -> Result<T>,
+    ) -> Result<T> {
         // Locked during the call: what is reported ascends, whoever reports it.
         let done = Mutex::new(self.done);
         let report = |more| {
@@ -285,7 +318,8 @@ impl Job {
     }
 
     fn encrypt_in_order(&mut self, mut encryptor: Encryptor) -> Result<()> {
-        let (mut plain, mut sealed) = (PageBuffer::new(PLAIN_RUN_LEN), PageBuffer::new(SEALED_RUN_LEN));
+        let (mut plain, mut sealed) =
+            (PageBuffer::new(PLAIN_RUN_LEN), PageBuffer::new(SEALED_RUN_LEN));
         self.write(encryptor.header())?;
         loop {
             let len = self.read(&mut plain)?;
@@ -300,12 +334,14 @@ impl Job {
     }
 
     fn decrypt_in_order(&mut self, mut decryptor: Decryptor) -> Result<()> {
-        let (mut sealed, mut plain) = (PageBuffer::new(SEALED_RUN_LEN), PageBuffer::new(PLAIN_RUN_LEN));
+        let (mut sealed, mut plain) =
+            (PageBuffer::new(SEALED_RUN_LEN), PageBuffer::new(PLAIN_RUN_LEN));
         loop {
             let len = self.read(&mut sealed)?;
             let mut rest = &sealed[..len];
             while !rest.is_empty() {
-                let progress = decryptor.update(rest, &mut plain).map_err(|error| self.name(error))?;
+                let progress =
+                    decryptor.update(rest, &mut plain).map_err(|error| self.name(error))?;
                 self.write(&plain[..progress.written])?;
                 rest = &rest[progress.consumed..];
             }
@@ -326,7 +362,12 @@ impl Job {
                 Ok(0) => break,
                 Ok(read) => len += read,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(Error::io(format_args!("cannot read {}", self.source_path.display()), error)),
+                Err(error) => {
+                    return Err(Error::io(
+                        format_args!("cannot read {}", self.source_path.display()),
+                        error,
+                    ));
+                }
             }
         }
         self.done += len as u64;
@@ -350,18 +391,29 @@ impl Job {
         Ok(FileReport { bytes_read: self.done, bytes_written: self.written })
     }
 
-    /// Refuses a source that grew or shrank meanwhile: what was read of it is neither what it was nor what it is.
+    /// Refuses a source that grew or shrank meanwhile: what was read of it is neither what it was
+    /// nor what it is.
     fn check_length(&self) -> Result<()> {
         let Some(before) = self.source_len else { return Ok(()) };
         let metadata = self.source.metadata();
-        let now = metadata.map_err(|error| Error::io(format_args!("cannot read {}", self.source_path.display()), error))?.len();
+        let now = metadata
+            .map_err(|error| {
+                Error::io(format_args!("cannot read {}", self.source_path.display()), error)
+            })?
+            .len();
         if now == before { Ok(()) } else { Err(changed(&self.source_path)) }
     }
 }
 
 /// What to say of a source that is not as long as it was at the start.
 pub(super) fn changed(source: &Path) -> Error {
-    Error::new(ErrorKind::Io, format!("{} changed its length while it was read: try again when nothing writes to it", source.display()))
+    Error::new(
+        ErrorKind::Io,
+        format!(
+            "{} changed its length while it was read: try again when nothing writes to it",
+            source.display()
+        ),
+    )
 }
 
 #[cfg(test)]

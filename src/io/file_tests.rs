@@ -7,8 +7,22 @@ use crate::io::EncryptWriter;
 use std::fs;
 
 const RUN: usize = PLAIN_RUN_LEN;
-const LENGTHS: [usize; 14] =
-    [0, 1, 16_383, 16_384, 16_385, RUN - 1, RUN, RUN + 1, RUN + CHUNK_LEN, 2 * RUN - 1, 2 * RUN, 11 * RUN + 5, 40 * RUN + 16_383, 64 * RUN];
+const LENGTHS: [usize; 14] = [
+    0,
+    1,
+    16_383,
+    16_384,
+    16_385,
+    RUN - 1,
+    RUN,
+    RUN + 1,
+    RUN + CHUNK_LEN,
+    2 * RUN - 1,
+    2 * RUN,
+    11 * RUN + 5,
+    40 * RUN + 16_383,
+    64 * RUN,
+];
 
 struct Place(tempfile::TempDir);
 
@@ -24,7 +38,13 @@ impl Place {
     /// A call from "in" to "out".
     fn job(&self, input: &[u8], options: FileOptions) -> Job {
         fs::write(self.path("in"), input).unwrap();
-        Job::start(&self.path("in"), &self.path("out"), options.overwrite(true).sync(false), Cancelled::default()).unwrap()
+        Job::start(
+            &self.path("in"),
+            &self.path("out"),
+            options.overwrite(true).sync(false),
+            Cancelled::default(),
+        )
+        .unwrap()
     }
 
     fn encrypt(&self, plaintext: &[u8], threads: usize) -> Vec<u8> {
@@ -32,7 +52,10 @@ impl Place {
         job.written = job.in_runs(plaintext.len() as u64, |files| files.encrypt(fixed())).unwrap();
         let report = job.publish().unwrap();
         let message = fs::read(self.path("out")).unwrap();
-        assert_eq!((report.bytes_read, report.bytes_written), (plaintext.len() as u64, message.len() as u64));
+        assert_eq!(
+            (report.bytes_read, report.bytes_written),
+            (plaintext.len() as u64, message.len() as u64)
+        );
         message
     }
 
@@ -40,10 +63,14 @@ impl Place {
         let (decryptor, body) = fixed_decryptor(message);
         let mut job = self.job(message, FileOptions::new().threads(threads));
         job.done = (body + PREAMBLE_LEN) as u64;
-        job.written = job.in_runs(message.len() as u64, |files| files.decrypt(decryptor, body as u64))?;
+        job.written =
+            job.in_runs(message.len() as u64, |files| files.decrypt(decryptor, body as u64))?;
         let report = job.publish()?;
         let plaintext = fs::read(self.path("out")).unwrap();
-        assert_eq!((report.bytes_read, report.bytes_written), (message.len() as u64, plaintext.len() as u64));
+        assert_eq!(
+            (report.bytes_read, report.bytes_written),
+            (message.len() as u64, plaintext.len() as u64)
+        );
         Ok(plaintext)
     }
 }
@@ -73,7 +100,10 @@ fn every_way_to_write_gives_the_same_bytes() {
             assert!(writer.finish().await.unwrap() == message, "{len} through the tokio writer");
         });
         for threads in [0, 1, 2, 3, 7, 99] {
-            assert!(place.decrypt(&message, threads).unwrap() == plaintext, "{len} with {threads} threads");
+            assert!(
+                place.decrypt(&message, threads).unwrap() == plaintext,
+                "{len} with {threads} threads"
+            );
         }
     }
 }
@@ -100,8 +130,12 @@ fn whatever_was_changed_no_thread_lets_it_pass() {
         }
         bad.push((message[..chunk(index)].to_vec(), ErrorKind::Truncated));
         bad.push((message[..chunk(index) + 20].to_vec(), ErrorKind::Authentication));
-        let missing = [&message[..chunk(index)], &message[chunk(index + 1).min(message.len())..]].concat();
-        bad.push((missing, if index + 1 < chunks { ErrorKind::Authentication } else { ErrorKind::Truncated }));
+        let missing =
+            [&message[..chunk(index)], &message[chunk(index + 1).min(message.len())..]].concat();
+        bad.push((
+            missing,
+            if index + 1 < chunks { ErrorKind::Authentication } else { ErrorKind::Truncated },
+        ));
     }
     bad.push(([&message[..], b"x"].concat(), ErrorKind::Authentication));
     bad.push((message[..message.len() - 1].to_vec(), ErrorKind::Authentication));
@@ -109,7 +143,11 @@ fn whatever_was_changed_no_thread_lets_it_pass() {
         for threads in [1, 2, 7] {
             let error = place.decrypt(message, threads).unwrap_err();
             assert_eq!(error.kind(), *kind, "{at}, {threads} threads: {error}");
-            assert_eq!(fs::read_dir(place.0.path()).unwrap().count(), 1, "{at}: only the input is left");
+            assert_eq!(
+                fs::read_dir(place.0.path()).unwrap().count(),
+                1,
+                "{at}: only the input is left"
+            );
         }
     }
 }
@@ -126,12 +164,19 @@ fn of_several_failures_the_first_in_the_file_is_reported() {
         let mut job = place.job(&bad, FileOptions::new().threads(threads));
         let cut = 5 * SEALED_RUN_LEN as u64;
         fs::OpenOptions::new().write(true).open(place.path("in")).unwrap().set_len(cut).unwrap();
-        let error = job.in_runs(message.len() as u64, |files| files.decrypt(decryptor, body as u64)).unwrap_err();
+        let error = job
+            .in_runs(message.len() as u64, |files| files.decrypt(decryptor, body as u64))
+            .unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Authentication, "{error}");
         let (decryptor, body) = fixed_decryptor(&message);
         let mut job = place.job(&message[..cut as usize], FileOptions::new().threads(threads));
-        let error = job.in_runs(message.len() as u64, |files| files.decrypt(decryptor, body as u64)).unwrap_err();
-        assert!(error.kind() == ErrorKind::Io && error.to_string().contains("changed its length"), "{error}");
+        let error = job
+            .in_runs(message.len() as u64, |files| files.decrypt(decryptor, body as u64))
+            .unwrap_err();
+        assert!(
+            error.kind() == ErrorKind::Io && error.to_string().contains("changed its length"),
+            "{error}"
+        );
     }
 }
 
@@ -145,7 +190,8 @@ fn a_worker_that_panics_stops_the_others_and_leaves_nothing() {
             move |_, _| assert!(!calls.swap(true, Ordering::SeqCst), "planted")
         });
         let job = place.job(&sample(40 * RUN), options);
-        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| job.encrypt(fixed())));
+        let result =
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| job.encrypt(fixed())));
         assert!(!matches!(result, Ok(Ok(_))), "the panic got lost");
         assert_eq!(fs::read_dir(place.0.path()).unwrap().count(), 1);
     }

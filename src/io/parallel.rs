@@ -1,7 +1,8 @@
-//! Regular files on all cores: workers claim runs of chunks, read, seal or open them, and write each at its place.
+//! Regular files on all cores: workers claim runs of chunks, read, seal or open them, and write
+//! each at its place.
 //!
-//! There is no order to keep, no hand-over and no copy in the middle. Each worker has one buffer for each side, as large as a run, and all of them
-//! together take 8 MiB at most.
+//! There is no order to keep, no hand-over and no copy in the middle. Each worker has one buffer
+//! for each side, as large as a run, and all of them together take 8 MiB at most.
 
 use super::RUN_CHUNKS;
 use super::atomic::AtomicFile;
@@ -20,13 +21,16 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-/// A file system writes to one file from one thread at a time, so many workers gain little, and their buffers add up.
+/// A file system writes to one file from one thread at a time, so many workers gain little, and
+/// their buffers add up.
 const MAX_WORKERS: usize = 16;
-/// The longest run, 1 MiB. With a quarter of that a file takes a quarter more time, with twice as much it takes the same.
+/// The longest run, 1 MiB. With a quarter of that a file takes a quarter more time, with twice as
+/// much it takes the same.
 const LONG_RUN: usize = 64;
 /// Chunks that all workers together hold, on each side.
 const HELD_CHUNKS: usize = LONG_RUN * 4;
-/// How much is sent to the disk at once while more is written. Much less costs more processor time than it saves.
+/// How much is sent to the disk at once while more is written. Much less costs more processor time
+/// than it saves.
 #[cfg(target_os = "linux")]
 const WRITE_BACK: u64 = 8 << 20;
 
@@ -56,19 +60,28 @@ impl Files<'_> {
             let claim = runs.claim(plan.run)?;
             let (from, to) = (claim.plaintext_range(), claim.sealed_range());
             let at = from.start;
-            let (input, output) = buffers.for_ranges(from.start, from.end - from.start, start + to.start, to.end - to.start);
-            let done =
-                self.read(input, from.start).and_then(|()| claim.seal(input, output)).and_then(|()| self.write(output, start + to.start));
+            let (input, output) = buffers.for_ranges(
+                from.start,
+                from.end - from.start,
+                start + to.start,
+                to.end - to.start,
+            );
+            let done = self
+                .read(input, from.start)
+                .and_then(|()| claim.seal(input, output))
+                .and_then(|()| self.write(output, start + to.start));
             Some((at, done.map(|()| from.end - from.start)))
         })?;
         runs.finish()?;
         Ok(len)
     }
 
-    /// Writes the plaintext of the message whose body begins at `body`, and returns its length. All of it was verified when this succeeds (`F-27`).
+    /// Writes the plaintext of the message whose body begins at `body`, and returns its length. All
+    /// of it was verified when this succeeds (`F-27`).
     pub(super) fn decrypt(&self, decryptor: Decryptor, body: u64) -> Result<u64> {
         let len = range::plaintext_len(self.source_len.saturating_sub(body))?;
-        let (runs, chunks, start) = (decryptor.into_range(), range::chunk_count(len), body + PREAMBLE_LEN as u64);
+        let (runs, chunks, start) =
+            (decryptor.into_range(), range::chunk_count(len), body + PREAMBLE_LEN as u64);
         self.output.reserve(len)?;
         let (next, plan) = (AtomicU64::new(0), Plan::new(self.threads, chunks));
         self.on_all(plan, |buffers| {
@@ -77,19 +90,28 @@ impl Files<'_> {
                 return None;
             }
             let from = first * SEALED_CHUNK_LEN as u64;
-            let input_len = (plan.run * SEALED_CHUNK_LEN as u64).min(self.source_len - start - from);
+            let input_len =
+                (plan.run * SEALED_CHUNK_LEN as u64).min(self.source_len - start - from);
             let to = first * CHUNK_LEN as u64;
             let output_len = (plan.run * CHUNK_LEN as u64).min(len - to);
             let (input, output) = buffers.for_ranges(start + from, input_len, to, output_len);
-            let done = self.read(input, start + from).and_then(|()| runs.open(first, input, output)).and_then(|_| self.write(output, to));
+            let done = self
+                .read(input, start + from)
+                .and_then(|()| runs.open(first, input, output))
+                .and_then(|_| self.write(output, to));
             Some((first, done.map(|()| input_len)))
         })?;
         Ok(len)
     }
 
-    /// Has `step` take run after run on every core, until it finds none. Of several failures the first in the file is reported, whichever worker
-    /// came to it first: runs are claimed in order, and who has claimed one goes through with it.
-    fn on_all(&self, plan: Plan, step: impl Fn(&mut Buffers) -> Option<(u64, Result<u64>)> + Sync) -> Result<()> {
+    /// Has `step` take run after run on every core, until it finds none. Of several failures the
+    /// first in the file is reported, whichever worker came to it first: runs are claimed in order,
+    /// and who has claimed one goes through with it.
+    fn on_all(
+        &self,
+        plan: Plan,
+        step: impl Fn(&mut Buffers) -> Option<(u64, Result<u64>)> + Sync,
+    ) -> Result<()> {
         let (stop, failed) = (AtomicBool::new(false), Mutex::new(None::<(u64, Error)>));
         let fail = |at: u64, error: Error| {
             stop.store(true, Ordering::Relaxed);
@@ -114,12 +136,20 @@ impl Files<'_> {
         };
         thread::scope(|scope| {
             // Where no thread can be had, fewer do the work.
-            let spawn = |_| thread::Builder::new().name("ncp-envelope".to_owned()).spawn_scoped(scope, work).ok();
+            let spawn = |_| {
+                thread::Builder::new()
+                    .name("ncp-envelope".to_owned())
+                    .spawn_scoped(scope, work)
+                    .ok()
+            };
             let helpers: Vec<_> = (1..plan.workers).map_while(spawn).collect();
             work();
             for helper in helpers {
                 if helper.join().is_err() {
-                    fail(u64::MAX, Error::new(ErrorKind::Internal, "a thread of the file work did not finish"));
+                    fail(
+                        u64::MAX,
+                        Error::new(ErrorKind::Internal, "a thread of the file work did not finish"),
+                    );
                 }
             }
         });
@@ -138,7 +168,10 @@ impl Files<'_> {
     }
 
     fn write(&self, bytes: &[u8], offset: u64) -> Result<()> {
-        self.output.file().write_all_at(bytes, offset).map_err(|error| Error::io("cannot write", error))?;
+        self.output
+            .file()
+            .write_all_at(bytes, offset)
+            .map_err(|error| Error::io("cannot write", error))?;
         #[cfg(target_os = "linux")]
         if self.output.syncs() {
             self.start_write_back(offset, offset + bytes.len() as u64);
@@ -146,8 +179,9 @@ impl Files<'_> {
         Ok(())
     }
 
-    /// Sends what lies behind what was just written, from `start` to `end`, on its way to the disk, so that the disk works while the cores do.
-    /// A batch behind, because other workers may be a few runs late, and a page that changes again is written twice.
+    /// Sends what lies behind what was just written, from `start` to `end`, on its way to the disk,
+    /// so that the disk works while the cores do. A batch behind, because other workers may be a
+    /// few runs late, and a page that changes again is written twice.
     #[cfg(target_os = "linux")]
     fn start_write_back(&self, start: u64, end: u64) {
         let batch = |offset: u64| (offset / WRITE_BACK).checked_sub(2);
@@ -155,7 +189,12 @@ impl Files<'_> {
             && before != Some(ready)
         {
             // Advice: where it is not taken, the sync at the end does all the work.
-            let _ = rustix::fs::fadvise(self.output.file(), ready * WRITE_BACK, NonZeroU64::new(WRITE_BACK), rustix::fs::Advice::DontNeed);
+            let _ = rustix::fs::fadvise(
+                self.output.file(),
+                ready * WRITE_BACK,
+                NonZeroU64::new(WRITE_BACK),
+                rustix::fs::Advice::DontNeed,
+            );
         }
     }
 }
@@ -164,7 +203,8 @@ impl Files<'_> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Plan {
     workers: usize,
-    /// Chunks that one of them takes at once, a power of two: plaintext that begins on large boundaries gets larger pieces of the page cache.
+    /// Chunks that one of them takes at once, a power of two: plaintext that begins on large
+    /// boundaries gets larger pieces of the page cache.
     run: u64,
 }
 
@@ -184,7 +224,8 @@ impl Plan {
     }
 }
 
-/// A worker that panics, such as in the caller's progress function, does not leave the others to their work.
+/// A worker that panics, such as in the caller's progress function, does not leave the others to
+/// their work.
 struct StopOnPanic<'a>(&'a AtomicBool);
 
 impl Drop for StopOnPanic<'_> {
@@ -209,7 +250,13 @@ impl Buffers {
     }
 
     /// Room for so many bytes of the source and of the output, at these offsets.
-    fn for_ranges(&mut self, from: u64, from_len: u64, to: u64, to_len: u64) -> (&mut [u8], &mut [u8]) {
+    fn for_ranges(
+        &mut self,
+        from: u64,
+        from_len: u64,
+        to: u64,
+        to_len: u64,
+    ) -> (&mut [u8], &mut [u8]) {
         (self.input.beside(from, from_len as usize), self.output.beside(to, to_len as usize))
     }
 }
@@ -224,9 +271,18 @@ mod tests {
             for chunks in [1, 15, 16, 17, 64, 100, 1_000, 65_536, u64::MAX] {
                 let plan = Plan::new(threads, chunks);
                 let runs = chunks.div_ceil(plan.run);
-                assert!((1..=MAX_WORKERS).contains(&plan.workers) && plan.workers as u64 <= runs, "{threads} {chunks}: {plan:?}");
-                assert!(plan.run.is_power_of_two() && (16..=64).contains(&plan.run), "{threads} {chunks}: {plan:?}");
-                assert!(plan.workers * plan.run as usize <= HELD_CHUNKS, "{threads} {chunks}: {plan:?}");
+                assert!(
+                    (1..=MAX_WORKERS).contains(&plan.workers) && plan.workers as u64 <= runs,
+                    "{threads} {chunks}: {plan:?}"
+                );
+                assert!(
+                    plan.run.is_power_of_two() && (16..=64).contains(&plan.run),
+                    "{threads} {chunks}: {plan:?}"
+                );
+                assert!(
+                    plan.workers * plan.run as usize <= HELD_CHUNKS,
+                    "{threads} {chunks}: {plan:?}"
+                );
             }
         }
         assert_eq!(Plan::new(2, 65_536), Plan { workers: 2, run: 64 });

@@ -9,8 +9,8 @@ use std::io::{self, BufRead, Read};
 use zeroize::Zeroizing;
 
 impl Envelope {
-    /// A reader that decrypts from `inner`, from its current position to its end. Reads the header from `inner` now, and asks for the key if
-    /// `policy` admits it.
+    /// A reader that decrypts from `inner`, from its current position to its end. Reads the header
+    /// from `inner` now, and asks for the key if `policy` admits it.
     ///
     /// `inner` is a [`BufRead`] so that a byte slice is decrypted without a copy; wrap files in
     /// [`BufReader::with_capacity`](std::io::BufReader::with_capacity) with 256 KiB.
@@ -31,16 +31,22 @@ impl Envelope {
     ///
     /// # Errors
     /// As [`decrypt`](Self::decrypt), and [`ErrorKind::Io`].
-    pub async fn reader<R: BufRead>(&self, mut inner: R, policy: &DecryptPolicy) -> Result<DecryptReader<R>> {
+    pub async fn reader<R: BufRead>(
+        &self,
+        mut inner: R,
+        policy: &DecryptPolicy,
+    ) -> Result<DecryptReader<R>> {
         let (header, preamble) = read_front(&mut inner, |header| self.admit(header, policy))?;
         let decryptor = self.decryptor(&header, &preamble, policy).await?;
         Ok(DecryptReader::new(decryptor, inner))
     }
 }
 
-/// What stands in front of the first chunk, read in three bounded pieces; what the sync and the async reader have in common.
+/// What stands in front of the first chunk, read in three bounded pieces; what the sync and the
+/// async reader have in common.
 ///
-/// Read up to [`missing`](Self::missing) bytes into `bytes`, fewer only at the end of the input, then [`advance`](Self::advance), until that returns true.
+/// Read up to [`missing`](Self::missing) bytes into `bytes`, fewer only at the end of the input,
+/// then [`advance`](Self::advance), until that returns true.
 pub(super) struct Front {
     pub(super) bytes: Vec<u8>,
     want: usize,
@@ -77,15 +83,24 @@ impl Front {
     pub(super) fn finish(self) -> Result<(Header, [u8; PREAMBLE_LEN])> {
         match (self.header, <[u8; PREAMBLE_LEN]>::try_from(&self.bytes[..])) {
             (Some(header), Ok(preamble)) => Ok((header, preamble)),
-            _ => Err(Error::new(ErrorKind::Truncated, "message is truncated: it ends before its first chunk")),
+            _ => Err(Error::new(
+                ErrorKind::Truncated,
+                "message is truncated: it ends before its first chunk",
+            )),
         }
     }
 }
 
-pub(super) fn read_front(inner: &mut impl Read, admit: impl Fn(&Header) -> Result<()>) -> Result<(Header, [u8; PREAMBLE_LEN])> {
+pub(super) fn read_front(
+    inner: &mut impl Read,
+    admit: impl Fn(&Header) -> Result<()>,
+) -> Result<(Header, [u8; PREAMBLE_LEN])> {
     let mut front = Front::new();
     loop {
-        inner.take(front.missing()).read_to_end(&mut front.bytes).map_err(|error| Error::io("cannot read the message", error))?;
+        inner
+            .take(front.missing())
+            .read_to_end(&mut front.bytes)
+            .map_err(|error| Error::io("cannot read the message", error))?;
         if front.advance(&admit)? {
             return front.finish();
         }
@@ -115,12 +130,15 @@ impl Body {
         }
     }
 
-    /// Takes some of `input` and writes what it opens into `out`, which has room for a chunk. No input means that the message ends here.
+    /// Takes some of `input` and writes what it opens into `out`, which has room for a chunk. No
+    /// input means that the message ends here.
     pub(super) fn step(&mut self, input: &[u8], out: &mut [u8]) -> Result<Progress> {
         let result = match &mut self.0 {
             State::Chunks(decryptor) if !input.is_empty() => decryptor.update(input, out),
             State::Chunks(_) => match std::mem::replace(&mut self.0, State::End) {
-                State::Chunks(decryptor) => decryptor.finish(out).map(|written| Progress { consumed: 0, written }),
+                State::Chunks(decryptor) => {
+                    decryptor.finish(out).map(|written| Progress { consumed: 0, written })
+                }
                 _ => Ok(Progress { consumed: 0, written: 0 }),
             },
             State::End => Ok(Progress { consumed: 0, written: 0 }),
@@ -168,8 +186,10 @@ impl Spare {
 
 /// Decrypts what it reads from another reader.
 ///
-/// Hands out verified bytes only. The end of the message is authentic only when [`read`](Read::read) has returned 0: a message cut short ends in
-/// an error, so whoever acts on the data before that acts on a part of it. After an error of the message every further read fails.
+/// Hands out verified bytes only. The end of the message is authentic only when
+/// [`read`](Read::read) has returned 0: a message cut short ends in an error, so whoever acts on
+/// the data before that acts on a part of it. After an error of the message every further read
+/// fails.
 pub struct DecryptReader<R> {
     inner: R,
     body: Body,

@@ -21,7 +21,11 @@ impl Envelope {
     ///
     /// # Errors
     /// As [`encryptor`](Self::encryptor).
-    pub async fn async_writer<W: AsyncWrite + Unpin>(&self, inner: W, options: impl Into<EncryptOptions>) -> Result<AsyncEncryptWriter<W>> {
+    pub async fn async_writer<W: AsyncWrite + Unpin>(
+        &self,
+        inner: W,
+        options: impl Into<EncryptOptions>,
+    ) -> Result<AsyncEncryptWriter<W>> {
         Ok(AsyncEncryptWriter::new(self.encryptor(options).await?, inner))
     }
 
@@ -29,7 +33,11 @@ impl Envelope {
     ///
     /// # Errors
     /// As [`decrypt`](Self::decrypt), and [`ErrorKind::Io`](crate::ErrorKind::Io).
-    pub async fn async_reader<R: AsyncBufRead + Unpin>(&self, mut inner: R, policy: &DecryptPolicy) -> Result<AsyncDecryptReader<R>> {
+    pub async fn async_reader<R: AsyncBufRead + Unpin>(
+        &self,
+        mut inner: R,
+        policy: &DecryptPolicy,
+    ) -> Result<AsyncDecryptReader<R>> {
         let mut front = Front::new();
         loop {
             let read = (&mut inner).take(front.missing()).read_to_end(&mut front.bytes).await;
@@ -46,8 +54,9 @@ impl Envelope {
 
 /// Encrypts what is written to it into another tokio writer.
 ///
-/// The message is complete only after [`finish`](Self::finish) or a successful [`shutdown`](AsyncWriteExt::shutdown); what was dropped before does not open. Up to
-/// 16,383 bytes are held back until the chunk they belong to is full. After an error every further call fails.
+/// The message is complete only after [`finish`](Self::finish) or a successful
+/// [`shutdown`](AsyncWriteExt::shutdown); what was dropped before does not open. Up to 16,383 bytes
+/// are held back until the chunk they belong to is full. After an error every further call fails.
 pub struct AsyncEncryptWriter<W> {
     inner: W,
     stage: Stage,
@@ -67,15 +76,24 @@ enum Stage {
 impl<W: AsyncWrite + Unpin> AsyncEncryptWriter<W> {
     /// Writes the message of `encryptor` into `inner`.
     pub fn new(encryptor: Encryptor, inner: W) -> Self {
-        Self { inner, stage: Stage::Header(encryptor, 0), run: PageBuffer::new(SEALED_RUN_LEN), at: 0, end: 0 }
+        Self {
+            inner,
+            stage: Stage::Header(encryptor, 0),
+            run: PageBuffer::new(SEALED_RUN_LEN),
+            at: 0,
+            end: 0,
+        }
     }
 
     /// Writes the last chunk, flushes, and returns the inner writer without shutting it down.
     ///
     /// # Errors
-    /// [`ErrorKind::Io`](crate::ErrorKind::Io) if the inner writer fails, now or in an earlier call; [`ErrorKind::LimitExceeded`](crate::ErrorKind::LimitExceeded) past 64 TiB.
+    /// [`ErrorKind::Io`](crate::ErrorKind::Io) if the inner writer fails, now or in an earlier
+    /// call; [`ErrorKind::LimitExceeded`](crate::ErrorKind::LimitExceeded) past 64 TiB.
     pub async fn finish(mut self) -> Result<W> {
-        poll_fn(|cx| self.poll_end(cx)).await.map_err(|error| Error::io("cannot write the message", error))?;
+        poll_fn(|cx| self.poll_end(cx))
+            .await
+            .map_err(|error| Error::io("cannot write the message", error))?;
         self.inner.flush().await.map_err(|error| Error::io("cannot write the message", error))?;
         Ok(self.inner)
     }
@@ -95,7 +113,8 @@ impl<W: AsyncWrite + Unpin> AsyncEncryptWriter<W> {
         }
         if let Stage::Header(encryptor, at) = &mut self.stage {
             while *at < encryptor.header().len() {
-                let written = ready!(Pin::new(&mut self.inner).poll_write(cx, &encryptor.header()[*at..]))?;
+                let written =
+                    ready!(Pin::new(&mut self.inner).poll_write(cx, &encryptor.header()[*at..]))?;
                 *at += some(written)?;
             }
             if let Stage::Header(encryptor, _) = std::mem::replace(&mut self.stage, Stage::Failed) {
@@ -103,7 +122,8 @@ impl<W: AsyncWrite + Unpin> AsyncEncryptWriter<W> {
             }
         }
         while self.at < self.end {
-            let written = ready!(Pin::new(&mut self.inner).poll_write(cx, &self.run[self.at..self.end]))?;
+            let written =
+                ready!(Pin::new(&mut self.inner).poll_write(cx, &self.run[self.at..self.end]))?;
             self.at += some(written)?;
         }
         Poll::Ready(Ok(()))
@@ -121,12 +141,14 @@ impl<W: AsyncWrite + Unpin> AsyncEncryptWriter<W> {
     }
 }
 
-/// Asks whether the task may work on `len` bytes, at most a run, before it lets others have the thread. With a peer that is always ready it would
-/// otherwise keep the thread for as long as the data lasts. A run is worked on right here, which takes some 30 us: a poll cannot lend the caller's bytes
-/// to another thread, so that one would have to be given a copy.
+/// Asks whether the task may work on `len` bytes, at most a run, before it lets others have the
+/// thread. With a peer that is always ready it would otherwise keep the thread for as long as the
+/// data lasts. A run is worked on right here, which takes some 30 us: a poll cannot lend the
+/// caller's bytes to another thread, so that one would have to be given a copy.
 fn poll_turn(cx: &mut Context<'_>, len: usize) -> Poll<RestoreOnPending> {
     let first = ready!(poll_proceed(cx));
-    // The runtime lets a task make 128 calls in a turn, and takes them for short ones: a chunk counts as one.
+    // The runtime lets a task make 128 calls in a turn, and takes them for short ones: a chunk
+    // counts as one.
     for _ in 1..len.min(PLAIN_RUN_LEN).div_ceil(CHUNK_LEN) {
         ready!(poll_proceed(cx)).made_progress();
     }
@@ -138,7 +160,11 @@ fn some(written: usize) -> io::Result<usize> {
 }
 
 impl<W: AsyncWrite + Unpin> AsyncWrite for AsyncEncryptWriter<W> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
         let this = &mut *self;
         ready!(this.poll_drain(cx))?;
         let turn = ready!(poll_turn(cx, buf.len()));
@@ -163,7 +189,8 @@ impl<W: AsyncWrite + Unpin> AsyncWrite for AsyncEncryptWriter<W> {
         Pin::new(&mut self.inner).poll_flush(cx)
     }
 
-    /// Ends the message, then shuts the inner writer down. Not for giving up: to give up, drop the writer.
+    /// Ends the message, then shuts the inner writer down. Not for giving up: to give up, drop the
+    /// writer.
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_end(cx))?;
         Pin::new(&mut self.inner).poll_shutdown(cx)
@@ -176,7 +203,8 @@ impl<W: fmt::Debug> fmt::Debug for AsyncEncryptWriter<W> {
     }
 }
 
-/// Decrypts what it reads from another tokio reader. Hands out verified bytes only; see [`DecryptReader`](super::DecryptReader).
+/// Decrypts what it reads from another tokio reader. Hands out verified bytes only; see
+/// [`DecryptReader`](super::DecryptReader).
 pub struct AsyncDecryptReader<R> {
     inner: R,
     body: Body,
@@ -194,7 +222,12 @@ impl<R: AsyncBufRead + Unpin> AsyncDecryptReader<R> {
         self.inner
     }
 
-    fn poll_open_some(inner: &mut R, body: &mut Body, cx: &mut Context<'_>, out: &mut [u8]) -> Poll<io::Result<usize>> {
+    fn poll_open_some(
+        inner: &mut R,
+        body: &mut Body,
+        cx: &mut Context<'_>,
+        out: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
         while !body.ended()? {
             let input = ready!(Pin::new(&mut *inner).poll_fill_buf(cx))?;
             let progress = body.step(input, out)?;
@@ -208,7 +241,11 @@ impl<R: AsyncBufRead + Unpin> AsyncDecryptReader<R> {
 }
 
 impl<R: AsyncBufRead + Unpin> AsyncRead for AsyncDecryptReader<R> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let this = &mut *self;
         if buf.remaining() == 0 {
             return Poll::Ready(Ok(()));
@@ -217,14 +254,25 @@ impl<R: AsyncBufRead + Unpin> AsyncRead for AsyncDecryptReader<R> {
             let turn = ready!(poll_turn(cx, buf.remaining()));
             if buf.remaining() >= CHUNK_LEN {
                 let room = buf.initialize_unfilled();
-                // A run at a time: a poll must not keep its thread for as long as a huge buffer takes.
+                // A run at a time: a poll must not keep its thread for as long as a huge buffer
+                // takes.
                 let len = room.len().min(PLAIN_RUN_LEN);
-                let written = ready!(Self::poll_open_some(&mut this.inner, &mut this.body, cx, &mut room[..len]))?;
+                let written = ready!(Self::poll_open_some(
+                    &mut this.inner,
+                    &mut this.body,
+                    cx,
+                    &mut room[..len]
+                ))?;
                 turn.made_progress();
                 buf.advance(written);
                 return Poll::Ready(Ok(()));
             }
-            let written = ready!(Self::poll_open_some(&mut this.inner, &mut this.body, cx, this.spare.room()))?;
+            let written = ready!(Self::poll_open_some(
+                &mut this.inner,
+                &mut this.body,
+                cx,
+                this.spare.room()
+            ))?;
             turn.made_progress();
             this.spare.filled(written);
         }

@@ -10,7 +10,8 @@ use std::fmt;
 use std::io::{self, Write};
 
 impl Envelope {
-    /// A writer that encrypts into `inner`. One call to the key service now, none later; nothing is written to `inner` yet.
+    /// A writer that encrypts into `inner`. One call to the key service now, none later; nothing is
+    /// written to `inner` yet.
     ///
     /// ```
     /// # use ncp_envelope::{DataKey, DecryptPolicy, EncryptionContext, Envelope, LocalKeyWrapper};
@@ -27,16 +28,21 @@ impl Envelope {
     ///
     /// # Errors
     /// As [`encryptor`](Self::encryptor).
-    pub async fn writer<W: Write>(&self, inner: W, options: impl Into<EncryptOptions>) -> Result<EncryptWriter<W>> {
+    pub async fn writer<W: Write>(
+        &self,
+        inner: W,
+        options: impl Into<EncryptOptions>,
+    ) -> Result<EncryptWriter<W>> {
         Ok(EncryptWriter::new(self.encryptor(options).await?, inner))
     }
 }
 
 /// Encrypts what is written to it into another writer.
 ///
-/// The message is complete only after [`finish`](Self::finish): what was dropped before does not open. Up to 16,383 bytes are held back until
-/// the chunk they belong to is full; [`flush`](Write::flush) does not force them out. After an error every further call fails, as what
-/// reached the inner writer is not known.
+/// The message is complete only after [`finish`](Self::finish): what was dropped before does not
+/// open. Up to 16,383 bytes are held back until the chunk they belong to is full;
+/// [`flush`](Write::flush) does not force them out. After an error every further call fails, as
+/// what reached the inner writer is not known.
 pub struct EncryptWriter<W> {
     inner: W,
     encryptor: Option<Encryptor>,
@@ -47,13 +53,19 @@ pub struct EncryptWriter<W> {
 impl<W: Write> EncryptWriter<W> {
     /// Writes the message of `encryptor` into `inner`.
     pub fn new(encryptor: Encryptor, inner: W) -> Self {
-        Self { inner, encryptor: Some(encryptor), header_written: false, run: PageBuffer::new(SEALED_RUN_LEN) }
+        Self {
+            inner,
+            encryptor: Some(encryptor),
+            header_written: false,
+            run: PageBuffer::new(SEALED_RUN_LEN),
+        }
     }
 
     /// Writes the last chunk, flushes, and returns the inner writer.
     ///
     /// # Errors
-    /// [`ErrorKind::Io`] if the inner writer fails, now or in an earlier call; [`ErrorKind::LimitExceeded`] past 64 TiB.
+    /// [`ErrorKind::Io`] if the inner writer fails, now or in an earlier call;
+    /// [`ErrorKind::LimitExceeded`] past 64 TiB.
     pub fn finish(mut self) -> Result<W> {
         let mut encryptor = self.encryptor.take().ok_or_else(broken)?;
         let io = |error| Error::io("cannot write the message", error);
@@ -74,7 +86,8 @@ impl<W: Write> EncryptWriter<W> {
 }
 
 impl<W: Write> Write for EncryptWriter<W> {
-    /// Takes all of `buf`; everything that makes a full chunk has reached the inner writer when this returns.
+    /// Takes all of `buf`; everything that makes a full chunk has reached the inner writer when
+    /// this returns.
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
         // Taken out, and put back only on success: a writer that failed half way stays failed.
         let mut encryptor = self.encryptor.take().ok_or_else(broken)?;
@@ -96,7 +109,10 @@ impl<W: Write> Write for EncryptWriter<W> {
 
 impl<W: fmt::Debug> fmt::Debug for EncryptWriter<W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("EncryptWriter").field("inner", &self.inner).field("encryptor", &self.encryptor).finish_non_exhaustive()
+        f.debug_struct("EncryptWriter")
+            .field("inner", &self.inner)
+            .field("encryptor", &self.encryptor)
+            .finish_non_exhaustive()
     }
 }
 

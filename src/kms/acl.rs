@@ -7,11 +7,11 @@ use reqwest::Method;
 use serde_json::json;
 use std::net::Ipv4Addr;
 
-/// The IP ACL of one key, from [`Key::acl`]. It applies to calls with the key's tokens, those issued earlier included; changes act at
-/// once.
+/// The IP ACL of one key, from [`Key::acl`]. It applies to calls with the key's tokens, those
+/// issued earlier included; changes act at once.
 ///
-/// Calls need account credentials and API 2.0, and fail as those of [`KeyAdmin`](super::KeyAdmin) do. No change is repeated once the
-/// service may have seen it.
+/// Calls need account credentials and API 2.0, and fail as those of [`KeyAdmin`](super::KeyAdmin)
+/// do. No change is repeated once the service may have seen it.
 ///
 /// ```no_run
 /// # async fn example(key: ncp_envelope::kms::Key) -> ncp_envelope::Result<()> {
@@ -57,7 +57,10 @@ impl KeyAcl {
     /// # Errors
     /// As [`KeyAcl`] says.
     pub async fn enable(&self) -> Result<Acl> {
-        self.key.change("enable ip acl", Method::POST, "acl/enable", None).await.map(|answer| Acl::read(&answer))
+        self.key
+            .change("enable ip acl", Method::POST, "acl/enable", None)
+            .await
+            .map(|answer| Acl::read(&answer))
     }
 
     /// Disables it: tokens are accepted from everywhere.
@@ -65,7 +68,10 @@ impl KeyAcl {
     /// # Errors
     /// As [`KeyAcl`] says.
     pub async fn disable(&self) -> Result<Acl> {
-        self.key.change("disable ip acl", Method::POST, "acl/disable", None).await.map(|answer| Acl::read(&answer))
+        self.key
+            .change("disable ip acl", Method::POST, "acl/disable", None)
+            .await
+            .map(|answer| Acl::read(&answer))
     }
 
     /// Adds addresses. The service knows single IPv4 addresses only.
@@ -84,12 +90,23 @@ impl KeyAcl {
         self.edit("remove from ip acl", Method::DELETE, addresses).await
     }
 
-    async fn edit(&self, operation: &'static str, method: Method, addresses: &[Ipv4Addr]) -> Result<Acl> {
+    async fn edit(
+        &self,
+        operation: &'static str,
+        method: Method,
+        addresses: &[Ipv4Addr],
+    ) -> Result<Acl> {
         if addresses.is_empty() {
-            return Err(Error::new(ErrorKind::InvalidInput, format!("{operation}: there is no address")));
+            return Err(Error::new(
+                ErrorKind::InvalidInput,
+                format!("{operation}: there is no address"),
+            ));
         }
         let list: Vec<String> = addresses.iter().map(Ipv4Addr::to_string).collect();
-        self.key.change(operation, method, "acl", Some(json!({ "ipList": list }))).await.map(|answer| Acl::read(&answer))
+        self.key
+            .change(operation, method, "acl", Some(json!({ "ipList": list })))
+            .await
+            .map(|answer| Acl::read(&answer))
     }
 }
 

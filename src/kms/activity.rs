@@ -11,11 +11,12 @@ use crate::error::{Error, ErrorKind, Result};
 use serde_json::Value;
 use std::fmt::Write;
 
-/// Longest keyword in bytes. The service documents none; this one keeps requests in the bounds of servers.
+/// Longest keyword in bytes. The service documents none; this one keeps requests in the bounds of
+/// servers.
 const MAX_KEYWORD_LEN: usize = 256;
 
-/// A use of a key. What the service does not tell is `None`: the fields are those of its last-use call, and of its log entries by
-/// analogy only. [`raw`](Self::raw) has the rest.
+/// A use of a key. What the service does not tell is `None`: the fields are those of its last-use
+/// call, and of its log entries by analogy only. [`raw`](Self::raw) has the rest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Activity {
@@ -73,7 +74,8 @@ impl ActivityQuery {
         self
     }
 
-    /// Those of this time or earlier; now unless set. Setting it keeps pages from shifting while they are read.
+    /// Those of this time or earlier; now unless set. Setting it keeps pages from shifting while
+    /// they are read.
     #[must_use]
     pub fn to(mut self, to: impl Into<Timestamp>) -> Self {
         self.to = Some(to.into());
@@ -86,12 +88,16 @@ impl ActivityQuery {
         let mut action = "activities?".to_owned();
         if let Some(keyword) = &self.keyword {
             if keyword.is_empty() || keyword.len() > MAX_KEYWORD_LEN {
-                return invalid(format!("key activities: a keyword has 1 to {MAX_KEYWORD_LEN} bytes"));
+                return invalid(format!(
+                    "key activities: a keyword has 1 to {MAX_KEYWORD_LEN} bytes"
+                ));
             }
             let _ = write!(action, "keyword={}&", encode(keyword));
         }
         if self.from.zip(self.to).is_some_and(|(from, to)| from > to) {
-            return invalid("key activities: the time from which is after the time to which".to_owned());
+            return invalid(
+                "key activities: the time from which is after the time to which".to_owned(),
+            );
         }
         for (name, time) in [("timestampFrom", self.from), ("timestampTo", self.to)] {
             if let Some(time) = time {
@@ -107,8 +113,14 @@ impl KeyAdmin {
     /// One page of the key's log: its number from 1, and how many entries a page has, 1 to 200.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidInput`] without a call if the query or a number is out of range; otherwise as [`KeyAdmin`] says.
-    pub async fn activity_page(&self, query: &ActivityQuery, number: u32, size: u16) -> Result<Page<Activity>> {
+    /// [`ErrorKind::InvalidInput`] without a call if the query or a number is out of range;
+    /// otherwise as [`KeyAdmin`] says.
+    pub async fn activity_page(
+        &self,
+        query: &ActivityQuery,
+        number: u32,
+        size: u16,
+    ) -> Result<Page<Activity>> {
         self.key.read("key activities", &query.action(number, size)?, listed).await
     }
 
@@ -135,11 +147,12 @@ pub struct ActivityPages {
 }
 
 impl ActivityPages {
-    /// The next page that has entries, or `None` after the last. After an error, asks for the same page again.
+    /// The next page that has entries, or `None` after the last. After an error, asks for the same
+    /// page again.
     ///
     /// # Errors
-    /// As for [`KeyAdmin::activity_page`]; [`ErrorKind::Internal`] if the service answers with another page, and
-    /// [`ErrorKind::LimitExceeded`] after 10,000 pages.
+    /// As for [`KeyAdmin::activity_page`]; [`ErrorKind::Internal`] if the service answers with
+    /// another page, and [`ErrorKind::LimitExceeded`] after 10,000 pages.
     pub async fn next(&mut self) -> Result<Option<Page<Activity>>> {
         let Some((number, size)) = self.cursor.next() else { return Ok(None) };
         let page = self.admin.activity_page(&self.query, number, size).await?;
@@ -149,7 +162,9 @@ impl ActivityPages {
 
 fn listed(answer: &Answer) -> Result<Page<Activity>> {
     let fields = answer.fields();
-    let list = fields.objects("activityLogList").ok_or_else(|| contract("its answer has no list of activities"))??;
+    let list = fields
+        .objects("activityLogList")
+        .ok_or_else(|| contract("its answer has no list of activities"))??;
     let entry = |entry| {
         let outer = Fields::of(entry);
         // As last use is printed: the groups may be in a `data` of the entry's own.
@@ -165,13 +180,15 @@ fn last_use(answer: &Answer) -> Option<Activity> {
     let outer = answer.fields();
     let Some(Value::Object(inner)) = outer.value("data") else { return None };
     let found = Activity::read(Fields::of(inner), outer);
-    let said = [&found.timestamp, &found.key_tag, &found.requestor_id, &found.action, &found.result];
+    let said =
+        [&found.timestamp, &found.key_tag, &found.requestor_id, &found.action, &found.result];
     said.iter().any(|text| text.is_some()).then_some(found)
 }
 
 impl Activity {
     fn read(fields: Fields<'_>, outer: Fields<'_>) -> Self {
-        let text = |group: &str, name: &str| fields.object(group).text(name).or_else(|| fields.text(name));
+        let text =
+            |group: &str, name: &str| fields.object(group).text(name).or_else(|| fields.text(name));
         Self {
             timestamp: fields.text("timestamp").or_else(|| outer.text("timestamp")),
             key_tag: text("kmsKey", "keyTag"),
@@ -183,7 +200,10 @@ impl Activity {
             result: text("api", "result"),
             action: text("api", "action"),
             kind: text("api", "type"),
-            message: fields.text("message").or_else(|| outer.text("message")).filter(|message| !message.is_empty()),
+            message: fields
+                .text("message")
+                .or_else(|| outer.text("message"))
+                .filter(|message| !message.is_empty()),
             raw: outer.json(),
         }
     }

@@ -1,7 +1,7 @@
 //! Who calls: credentials as the user gives them, and the headers they become.
 //!
-//! Promises: credentials are wiped when dropped, never printed, and never part of an error. This module knows nothing of request or
-//! response bodies, of retries or of hosts.
+//! Promises: credentials are wiped when dropped, never printed, and never part of an error. This
+//! module knows nothing of request or response bodies, of retries or of hosts.
 
 mod schedule;
 pub(super) mod signature;
@@ -20,12 +20,15 @@ use std::fmt;
 use token::Tokens;
 use zeroize::Zeroizing;
 
-/// Longest credential in bytes. Tokens seen have about 800; servers commonly limit a header to 8 KiB.
+/// Longest credential in bytes. Tokens seen have about 800; servers commonly limit a header to 8
+/// KiB.
 const MAX_CREDENTIAL_LEN: usize = 8_192;
 
-/// What a client proves its identity with: an account's access key, or a token of one key (API 2.0).
+/// What a client proves its identity with: an account's access key, or a token of one key (API
+/// 2.0).
 ///
-/// Each part has to be 1 to 8,192 visible ASCII characters. All parts are wiped when dropped; `Debug` shows which are there.
+/// Each part has to be 1 to 8,192 visible ASCII characters. All parts are wiped when dropped;
+/// `Debug` shows which are there.
 #[derive(Clone)]
 pub struct Credentials {
     account: Option<Account>,
@@ -49,14 +52,22 @@ impl Credentials {
     /// The access key and secret key of an account or sub account.
     ///
     /// # Errors
-    /// [`ErrorKind::Credentials`] if a part is empty, too long or has characters other than visible ASCII.
-    pub fn account(access_key: impl Into<SecretString>, secret_key: impl Into<SecretString>) -> Result<Self> {
+    /// [`ErrorKind::Credentials`] if a part is empty, too long or has characters other than visible
+    /// ASCII.
+    pub fn account(
+        access_key: impl Into<SecretString>,
+        secret_key: impl Into<SecretString>,
+    ) -> Result<Self> {
         let access_key = checked("access key", access_key.into())?;
         let secret_key = checked("secret key", secret_key.into())?;
-        Ok(Self { account: Some(Account { access_key, secret_key, api_gateway_key: None }), tokens: None })
+        Ok(Self {
+            account: Some(Account { access_key, secret_key, api_gateway_key: None }),
+            tokens: None,
+        })
     }
 
-    /// Adds the API Gateway key that [`SignatureVersion::V1`] needs. Without account credentials it has no effect.
+    /// Adds the API Gateway key that [`SignatureVersion::V1`] needs. Without account credentials it
+    /// has no effect.
     ///
     /// # Errors
     /// As for [`account`](Self::account).
@@ -68,11 +79,15 @@ impl Credentials {
         Ok(self)
     }
 
-    /// A key's access token, and the refresh token to get a new one with when it is refused. A token serves one key.
+    /// A key's access token, and the refresh token to get a new one with when it is refused. A
+    /// token serves one key.
     ///
     /// # Errors
     /// As for [`account`](Self::account).
-    pub fn token(access_token: impl Into<SecretString>, refresh_token: Option<SecretString>) -> Result<Self> {
+    pub fn token(
+        access_token: impl Into<SecretString>,
+        refresh_token: Option<SecretString>,
+    ) -> Result<Self> {
         let access = checked("access token", access_token.into())?;
         let refresh = refresh_token.map(|token| checked("refresh token", token)).transpose()?;
         Ok(Self { account: None, tokens: Some(TokenPair { access, refresh }) })
@@ -86,10 +101,12 @@ impl Credentials {
     /// | `NCP_APIGW_API_KEY` | API Gateway key of the account |
     /// | `NCP_KMS_ACCESS_TOKEN`, `NCP_KMS_REFRESH_TOKEN` | token and, optionally, its refresh token |
     ///
-    /// When both an account and an access token are set, a client of API 2.0 uses the token and a client of API 1.0 the account.
+    /// When both an account and an access token are set, a client of API 2.0 uses the token and a
+    /// client of API 1.0 the account.
     ///
     /// # Errors
-    /// [`ErrorKind::Credentials`] if nothing is set, if a part is missing or if a value is not acceptable.
+    /// [`ErrorKind::Credentials`] if nothing is set, if a part is missing or if a value is not
+    /// acceptable.
     pub fn from_env() -> Result<Self> {
         Self::from_lookup(|name| std::env::var_os(name))
     }
@@ -104,7 +121,9 @@ impl Credentials {
         };
         let api_gateway_key = read("NCP_APIGW_API_KEY")?;
         let account = match (read("NCP_ACCESS_KEY")?, read("NCP_SECRET_KEY")?) {
-            (Some(access_key), Some(secret_key)) => Some(Account { access_key, secret_key, api_gateway_key }),
+            (Some(access_key), Some(secret_key)) => {
+                Some(Account { access_key, secret_key, api_gateway_key })
+            }
             (None, None) => None,
             (Some(_), None) => return Err(bad("NCP_ACCESS_KEY is set and NCP_SECRET_KEY is not")),
             (None, Some(_)) => return Err(bad("NCP_SECRET_KEY is set and NCP_ACCESS_KEY is not")),
@@ -112,24 +131,33 @@ impl Credentials {
         let tokens = match (read("NCP_KMS_ACCESS_TOKEN")?, read("NCP_KMS_REFRESH_TOKEN")?) {
             (Some(access), refresh) => Some(TokenPair { access, refresh }),
             (None, None) => None,
-            (None, Some(_)) => return Err(bad("NCP_KMS_REFRESH_TOKEN is set and NCP_KMS_ACCESS_TOKEN is not")),
+            (None, Some(_)) => {
+                return Err(bad("NCP_KMS_REFRESH_TOKEN is set and NCP_KMS_ACCESS_TOKEN is not"));
+            }
         };
         if account.is_none() && tokens.is_none() {
-            return Err(bad("no credentials: set NCP_ACCESS_KEY and NCP_SECRET_KEY, or NCP_KMS_ACCESS_TOKEN"));
+            return Err(bad(
+                "no credentials: set NCP_ACCESS_KEY and NCP_SECRET_KEY, or NCP_KMS_ACCESS_TOKEN",
+            ));
         }
         Ok(Self { account, tokens })
     }
 }
 
 impl Credentials {
-    /// These, with `stored` in place of tokens that were issued before it, of tokens that do not say when, and of none.
+    /// These, with `stored` in place of tokens that were issued before it, of tokens that do not
+    /// say when, and of none.
     pub(super) fn with_newer_tokens(self, stored: TokenSet) -> Result<Self> {
         let issued = |refresh: &SecretString| TokenClaims::peek(refresh.expose_secret()).issued_at;
-        let given = self.tokens.as_ref().and_then(|tokens| issued(tokens.refresh.as_ref().unwrap_or(&tokens.access)));
+        let given = self
+            .tokens
+            .as_ref()
+            .and_then(|tokens| issued(tokens.refresh.as_ref().unwrap_or(&tokens.access)));
         if given.is_some() && given > issued(&stored.refresh_token) {
             return Ok(self);
         }
-        let Credentials { tokens, .. } = Self::token(stored.access_token, Some(stored.refresh_token))?;
+        let Credentials { tokens, .. } =
+            Self::token(stored.access_token, Some(stored.refresh_token))?;
         Ok(Self { tokens, ..self })
     }
 
@@ -141,7 +169,8 @@ impl Credentials {
 
 impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let gateway = self.account.as_ref().is_some_and(|account| account.api_gateway_key.is_some());
+        let gateway =
+            self.account.as_ref().is_some_and(|account| account.api_gateway_key.is_some());
         let refresh = self.tokens.as_ref().is_some_and(|tokens| tokens.refresh.is_some());
         f.debug_struct("Credentials")
             .field("account", &self.account.is_some())
@@ -160,13 +189,23 @@ pub(super) enum Auth {
 
 impl Auth {
     /// Chooses between account and token as [`Credentials::from_env`] documents.
-    pub(super) fn choose(api: Api, signature: SignatureVersion, credentials: Credentials) -> Result<Self> {
+    pub(super) fn choose(
+        api: Api,
+        signature: SignatureVersion,
+        credentials: Credentials,
+    ) -> Result<Self> {
         let invalid = |message: &'static str| Err(Error::new(ErrorKind::InvalidInput, message));
         let Credentials { account, tokens } = credentials;
         match (api, tokens, account) {
-            (Api::V2, Some(TokenPair { access, refresh }), _) => Ok(Self::Token(Tokens::new(access, refresh))),
-            (Api::V1, Some(_), None) => invalid("tokens are accepted by API 2.0 only; API 1.0 needs account credentials"),
-            (Api::V2, None, Some(_)) if signature == SignatureVersion::V1 => invalid("API 2.0 has signature version 2 only"),
+            (Api::V2, Some(TokenPair { access, refresh }), _) => {
+                Ok(Self::Token(Tokens::new(access, refresh)))
+            }
+            (Api::V1, Some(_), None) => {
+                invalid("tokens are accepted by API 2.0 only; API 1.0 needs account credentials")
+            }
+            (Api::V2, None, Some(_)) if signature == SignatureVersion::V1 => {
+                invalid("API 2.0 has signature version 2 only")
+            }
             (_, _, Some(Account { access_key, secret_key, api_gateway_key })) => {
                 if signature == SignatureVersion::V1 && api_gateway_key.is_none() {
                     return Err(bad("signature version 1 needs an api gateway key"));
@@ -181,7 +220,8 @@ impl Auth {
     /// `text` without any credential that this client holds, whoever put it there.
     pub(super) fn redact(&self, text: &str) -> String {
         let mut text = text.to_owned();
-        let mut hide = |secret: &SecretString| text = text.replace(secret.expose_secret(), "[redacted]");
+        let mut hide =
+            |secret: &SecretString| text = text.replace(secret.expose_secret(), "[redacted]");
         match self {
             Self::Account(signer) => signer.each_secret(&mut hide),
             Self::Token(tokens) => tokens.each_secret(&mut hide),
@@ -202,7 +242,8 @@ impl fmt::Debug for Auth {
 /// A header that is wiped with its last copy and that HTTP libraries know not to print.
 pub(super) fn secret_header(secret: &SecretString) -> Result<HeaderValue> {
     let bytes = Bytes::from_owner(Zeroizing::new(secret.expose_secret().as_bytes().to_vec()));
-    let mut value = HeaderValue::from_maybe_shared(bytes).map_err(|_| bad("a credential cannot be sent in a header"))?;
+    let mut value = HeaderValue::from_maybe_shared(bytes)
+        .map_err(|_| bad("a credential cannot be sent in a header"))?;
     value.set_sensitive(true);
     Ok(value)
 }
@@ -213,7 +254,9 @@ pub(super) fn checked(what: &str, secret: SecretString) -> Result<SecretString> 
         return Err(bad(format!("{what} is empty or longer than {MAX_CREDENTIAL_LEN} bytes")));
     }
     if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(bad(format!("{what} has a space, line break or other character that is not visible ascii")));
+        return Err(bad(format!(
+            "{what} has a space, line break or other character that is not visible ascii"
+        )));
     }
     Ok(secret)
 }
@@ -227,7 +270,9 @@ mod tests {
     use super::*;
 
     fn from(vars: &[(&str, &str)]) -> Result<Credentials> {
-        Credentials::from_lookup(|name| vars.iter().find(|(key, _)| *key == name).map(|(_, value)| value.into()))
+        Credentials::from_lookup(|name| {
+            vars.iter().find(|(key, _)| *key == name).map(|(_, value)| value.into())
+        })
     }
 
     fn choose(api: Api, signature: SignatureVersion, credentials: Credentials) -> Result<String> {
@@ -241,11 +286,20 @@ mod tests {
         let both = from(&[ACCOUNT[0], ACCOUNT[1], TOKEN]).unwrap();
         assert_eq!(choose(Api::V2, SignatureVersion::V2, both.clone()).unwrap(), "token");
         assert_eq!(choose(Api::V1, SignatureVersion::V2, both).unwrap(), "account");
-        assert_eq!(choose(Api::V2, SignatureVersion::V2, from(&ACCOUNT).unwrap()).unwrap(), "account");
+        assert_eq!(
+            choose(Api::V2, SignatureVersion::V2, from(&ACCOUNT).unwrap()).unwrap(),
+            "account"
+        );
         let empty_token = from(&[ACCOUNT[0], ACCOUNT[1], ("NCP_KMS_ACCESS_TOKEN", "")]).unwrap();
         assert_eq!(choose(Api::V2, SignatureVersion::V2, empty_token).unwrap(), "account");
 
-        for missing in [&[][..], &ACCOUNT[..1], &ACCOUNT[1..], &[("NCP_KMS_REFRESH_TOKEN", "r")], &[("NCP_KMS_ACCESS_TOKEN", "canary\n")]] {
+        for missing in [
+            &[][..],
+            &ACCOUNT[..1],
+            &ACCOUNT[1..],
+            &[("NCP_KMS_REFRESH_TOKEN", "r")],
+            &[("NCP_KMS_ACCESS_TOKEN", "canary\n")],
+        ] {
             let error = from(missing).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Credentials);
             assert!(!error.to_string().contains("canary"));
@@ -254,19 +308,25 @@ mod tests {
 
     #[test]
     fn combinations_the_service_does_not_have_are_refused() {
-        let kind = |api, signature, credentials| choose(api, signature, credentials).unwrap_err().kind();
+        let kind =
+            |api, signature, credentials| choose(api, signature, credentials).unwrap_err().kind();
         let account = Credentials::account("a", "s").unwrap();
         let token = Credentials::token("t", None).unwrap();
         assert_eq!(kind(Api::V1, SignatureVersion::V2, token), ErrorKind::InvalidInput);
         assert_eq!(kind(Api::V2, SignatureVersion::V1, account.clone()), ErrorKind::InvalidInput);
         assert_eq!(kind(Api::V1, SignatureVersion::V1, account.clone()), ErrorKind::Credentials);
-        assert!(choose(Api::V1, SignatureVersion::V1, account.with_api_gateway_key("g").unwrap()).is_ok());
+        assert!(
+            choose(Api::V1, SignatureVersion::V1, account.with_api_gateway_key("g").unwrap())
+                .is_ok()
+        );
     }
 
     #[test]
     fn parts_are_checked_and_not_shown() {
         let long = "x".repeat(MAX_CREDENTIAL_LEN + 1);
-        for odd in ["", "canary key", "canary\n", "canary\r\nx: y", "canary\0", "canary\u{e9}", &long] {
+        for odd in
+            ["", "canary key", "canary\n", "canary\r\nx: y", "canary\0", "canary\u{e9}", &long]
+        {
             let error = Credentials::account(odd, "secret").unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Credentials);
             assert!(!error.to_string().contains("canary"));
@@ -275,7 +335,12 @@ mod tests {
             assert!(Credentials::token(odd, None).is_err());
             assert!(Credentials::token("t", Some(odd.into())).is_err());
         }
-        let all = from(&[("NCP_ACCESS_KEY", "canary1"), ("NCP_SECRET_KEY", "canary2"), ("NCP_APIGW_API_KEY", "canary3")]).unwrap();
+        let all = from(&[
+            ("NCP_ACCESS_KEY", "canary1"),
+            ("NCP_SECRET_KEY", "canary2"),
+            ("NCP_APIGW_API_KEY", "canary3"),
+        ])
+        .unwrap();
         assert!(!format!("{all:?}").contains("canary"));
         let auth = Auth::choose(Api::V1, SignatureVersion::V1, all).unwrap();
         assert_eq!(auth.redact("x canary1 canary2canary3"), "x [redacted] [redacted][redacted]");

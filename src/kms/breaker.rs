@@ -1,14 +1,16 @@
 //! The circuit breaker: after a run of failures nobody is asked, until one probe was answered.
 //!
-//! Promises: while open, calls are refused without waiting; after a jittered pause exactly one call is let through as a probe, and
-//! its fate decides for all; a probe that is abandoned gives its place to the next call. A pure state machine: time and randomness
-//! are arguments. It knows nothing of hosts, keys or HTTP.
+//! Promises: while open, calls are refused without waiting; after a jittered pause exactly one call
+//! is let through as a probe, and its fate decides for all; a probe that is abandoned gives its
+//! place to the next call. A pure state machine: time and randomness are arguments. It knows
+//! nothing of hosts, keys or HTTP.
 
 use super::retry::fraction;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Failures in a row that open it. A service that fails 30 % of all attempts at random has such a run once in 100 million attempts.
+/// Failures in a row that open it. A service that fails 30 % of all attempts at random has such a
+/// run once in 100 million attempts.
 const RUN: u32 = 15;
 /// The pause before the first probe, and what it grows to by doubling. Half of it is jittered.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
@@ -18,7 +20,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(super) struct Breaker {
     state: State,
-    /// Changes with every change of state, so that what began before it counts for nothing after it.
+    /// Changes with every change of state, so that what began before it counts for nothing after
+    /// it.
     epoch: u64,
 }
 
@@ -60,7 +63,8 @@ impl Breaker {
         }
     }
 
-    /// Lets a call through, as the probe if one is due; or says how long calls are refused, at the least.
+    /// Lets a call through, as the probe if one is due; or says how long calls are refused, at the
+    /// least.
     pub(super) fn admit(&mut self, now: Instant) -> Result<Ticket, Duration> {
         if let Some(left) = self.refuses(now) {
             return Err(left);
@@ -115,7 +119,8 @@ impl Breaker {
         Change::Opened
     }
 
-    /// The call was abandoned, so that nothing is known. The next call is the probe if this one was it.
+    /// The call was abandoned, so that nothing is known. The next call is the probe if this one was
+    /// it.
     pub(super) fn abandoned(&mut self, ticket: Ticket, now: Instant) {
         if let (true, State::Probing { times }) = (ticket.0 == self.epoch, self.state) {
             self.change(State::Open { until: now, times });
@@ -210,7 +215,8 @@ mod tests {
         assert_eq!(breaker.answered(probe), Change::Closed);
     }
 
-    /// Whatever happens in whatever order, at most one call is out while it is not closed, and it never sticks.
+    /// Whatever happens in whatever order, at most one call is out while it is not closed, and it
+    /// never sticks.
     #[test]
     fn random_histories_keep_the_promises() {
         let mut random = 88_172_645_463_325_252_u64;

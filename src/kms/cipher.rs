@@ -1,7 +1,7 @@
 //! A key, and the calls that encrypt, decrypt and re-encrypt, one value or several at a time.
 //!
-//! Promises: what cannot be a valid call is refused before it is made; results are as many as the arguments and in their order; an
-//! empty batch makes no call. This module knows nothing of HTTP.
+//! Promises: what cannot be a valid call is refused before it is made; results are as many as the
+//! arguments and in their order; an empty batch makes no call. This module knows nothing of HTTP.
 
 use super::client::Client;
 use super::manner::Manner;
@@ -25,15 +25,18 @@ pub const MAX_BATCH_ITEMS: usize = 1_024;
 pub const MAX_CONVERGENT_CONTEXT: usize = 50;
 /// Most bytes that an RSA key with 2,048 bits encrypts: 256 - 2 * 32 - 2.
 const MAX_RSA_PLAINTEXT: usize = 190;
-/// Most bytes of ciphertext that one call may hold: twice what the largest batch of the smallest values comes to.
+/// Most bytes of ciphertext that one call may hold: twice what the largest batch of the smallest
+/// values comes to.
 const MAX_CALL_CIPHERTEXT: usize = 262_144;
 
 /// One key-encryption key, seen through a [`Client`]. Cheap to clone.
 ///
-/// It is a [`KeyWrapper`](crate::KeyWrapper): it wraps under its own tag, and with account credentials unwraps and rewraps under any tag
-/// that its client may use. A token serves one key, so a client with a token refuses other tags.
+/// It is a [`KeyWrapper`](crate::KeyWrapper): it wraps under its own tag, and with account
+/// credentials unwraps and rewraps under any tag that its client may use. A token serves one key,
+/// so a client with a token refuses other tags.
 ///
-/// Calls fail as the [module's table](super#errors-of-calls) says. The tag is not checked before the first call.
+/// Calls fail as the [module's table](super#errors-of-calls) says. The tag is not checked before
+/// the first call.
 #[derive(Clone)]
 pub struct Key {
     pub(super) client: Client,
@@ -47,11 +50,13 @@ impl Key {
         Self { client, id, key_type: None, context: None }
     }
 
-    /// The same key with a context of 1 to 50 bytes, which every encrypt, decrypt, re-encrypt and custom key call then carries.
+    /// The same key with a context of 1 to 50 bytes, which every encrypt, decrypt, re-encrypt and
+    /// custom key call then carries.
     ///
-    /// Convergent keys need one: the same plaintext in the same context gives the same ciphertext, and another context cannot decrypt
-    /// it. What other keys do with a context is not documented. The context is not a secret. As a
-    /// [`KeyWrapper`](crate::KeyWrapper), the key uses it for data keys under its own tag only.
+    /// Convergent keys need one: the same plaintext in the same context gives the same ciphertext,
+    /// and another context cannot decrypt it. What other keys do with a context is not documented.
+    /// The context is not a secret. As a [`KeyWrapper`](crate::KeyWrapper), the key uses it for
+    /// data keys under its own tag only.
     ///
     /// ```
     /// use ncp_envelope::kms::{Client, Credentials};
@@ -66,16 +71,21 @@ impl Key {
     pub fn with_context(&self, context: impl AsRef<[u8]>) -> Result<Self> {
         let context = context.as_ref();
         if context.is_empty() || context.len() > MAX_CONVERGENT_CONTEXT {
-            let message = format!("the context of a convergent key has 1 to {MAX_CONVERGENT_CONTEXT} bytes, not {}", context.len());
+            let message = format!(
+                "the context of a convergent key has 1 to {MAX_CONVERGENT_CONTEXT} bytes, not {}",
+                context.len()
+            );
             return Err(Error::new(ErrorKind::InvalidInput, message));
         }
         Ok(Self { context: Some(context.into()), ..self.clone() })
     }
 
-    /// The same key, said to be of this type, so that what the type cannot do is refused without a call.
+    /// The same key, said to be of this type, so that what the type cannot do is refused without a
+    /// call.
     ///
-    /// For [`KeyType::Rsa2048`] that is a plaintext of more than 190 bytes, for [`KeyType::Ecdsa`] all encryption, and for
-    /// [`KeyType::Aes256`] signatures. Nothing asks the service whether the type is right.
+    /// For [`KeyType::Rsa2048`] that is a plaintext of more than 190 bytes, for [`KeyType::Ecdsa`]
+    /// all encryption, and for [`KeyType::Aes256`] signatures. Nothing asks the service whether the
+    /// type is right.
     #[must_use]
     pub fn with_type(&self, key_type: KeyType) -> Self {
         Self { key_type: Some(key_type), ..self.clone() }
@@ -91,44 +101,52 @@ impl Key {
         &self.client
     }
 
-    /// Encrypts up to 32,768 bytes (190 with an RSA key) to `ncpkms:v{version}:{base64}`, about 4/3 as long.
+    /// Encrypts up to 32,768 bytes (190 with an RSA key) to `ncpkms:v{version}:{base64}`, about 4/3
+    /// as long.
     ///
     /// # Errors
-    /// [`ErrorKind::LimitExceeded`] without a call if `plaintext` is longer (190 bytes count where the type was
-    /// [stated](Self::with_type)); otherwise as the module's table says.
+    /// [`ErrorKind::LimitExceeded`] without a call if `plaintext` is longer (190 bytes count where
+    /// the type was [stated](Self::with_type)); otherwise as the module's table says.
     pub async fn encrypt(&self, plaintext: &[u8]) -> Result<String> {
         only(self.encrypt_slices(&[plaintext]).await?)
     }
 
-    /// Encrypts several values with one call: at most [`MAX_BATCH_ITEMS`] of them and 32,768 bytes in all.
+    /// Encrypts several values with one call: at most [`MAX_BATCH_ITEMS`] of them and 32,768 bytes
+    /// in all.
     ///
     /// # Errors
-    /// [`ErrorKind::LimitExceeded`] without a call if that is too much; otherwise as the module's table says.
+    /// [`ErrorKind::LimitExceeded`] without a call if that is too much; otherwise as the module's
+    /// table says.
     pub async fn encrypt_many<T: AsRef<[u8]>>(&self, plaintexts: &[T]) -> Result<Vec<String>> {
         let plaintexts: Vec<&[u8]> = plaintexts.iter().map(AsRef::as_ref).collect();
         self.encrypt_slices(&plaintexts).await
     }
 
-    /// Decrypts what [`encrypt`](Self::encrypt) or [`re_encrypt`](Self::re_encrypt) returned, with whichever version it names.
+    /// Decrypts what [`encrypt`](Self::encrypt) or [`re_encrypt`](Self::re_encrypt) returned, with
+    /// whichever version it names.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidInput`] without a call unless `ciphertext` is 1 to 65,536 printable ASCII characters; otherwise as the
-    /// module's table says. The service has no code of its own for a ciphertext that was changed: expect `InvalidInput` then.
+    /// [`ErrorKind::InvalidInput`] without a call unless `ciphertext` is 1 to 65,536 printable
+    /// ASCII characters; otherwise as the module's table says. The service has no code of its own
+    /// for a ciphertext that was changed: expect `InvalidInput` then.
     pub async fn decrypt(&self, ciphertext: &str) -> Result<KeyPayload> {
         only(self.decrypt_strs(&[ciphertext]).await?)
     }
 
-    /// Decrypts several values with one call: at most [`MAX_BATCH_ITEMS`] of them and 262,144 characters in all. One that cannot be
-    /// decrypted fails the call. The service's own limit of 32 KB counts too; how it counts ciphertexts is not documented.
+    /// Decrypts several values with one call: at most [`MAX_BATCH_ITEMS`] of them and 262,144
+    /// characters in all. One that cannot be decrypted fails the call. The service's own limit of
+    /// 32 KB counts too; how it counts ciphertexts is not documented.
     ///
     /// # Errors
-    /// [`ErrorKind::LimitExceeded`] without a call if that is too much; otherwise as for [`decrypt`](Self::decrypt).
+    /// [`ErrorKind::LimitExceeded`] without a call if that is too much; otherwise as for
+    /// [`decrypt`](Self::decrypt).
     pub async fn decrypt_many<T: AsRef<str>>(&self, ciphertexts: &[T]) -> Result<Vec<KeyPayload>> {
         let ciphertexts: Vec<&str> = ciphertexts.iter().map(AsRef::as_ref).collect();
         self.decrypt_strs(&ciphertexts).await
     }
 
-    /// Moves a ciphertext to the key's newest version inside the service; the plaintext does not leave it.
+    /// Moves a ciphertext to the key's newest version inside the service; the plaintext does not
+    /// leave it.
     ///
     /// # Errors
     /// As for [`decrypt`](Self::decrypt).
@@ -136,7 +154,8 @@ impl Key {
         only(self.re_encrypt_strs(&[ciphertext]).await?)
     }
 
-    /// Moves several ciphertexts to the key's newest version with one call, within the limits of [`decrypt_many`](Self::decrypt_many).
+    /// Moves several ciphertexts to the key's newest version with one call, within the limits of
+    /// [`decrypt_many`](Self::decrypt_many).
     ///
     /// # Errors
     /// As for [`decrypt_many`](Self::decrypt_many).
@@ -152,13 +171,20 @@ impl Key {
         }
         check_count(call, plaintexts.len())?;
         self.check_encrypts(call)?;
-        if self.key_type == Some(KeyType::Rsa2048) && plaintexts.iter().any(|plaintext| plaintext.len() > MAX_RSA_PLAINTEXT) {
-            let message = format!("{call}: an rsa key with 2048 bits encrypts at most {MAX_RSA_PLAINTEXT} bytes");
+        if self.key_type == Some(KeyType::Rsa2048)
+            && plaintexts.iter().any(|plaintext| plaintext.len() > MAX_RSA_PLAINTEXT)
+        {
+            let message = format!(
+                "{call}: an rsa key with 2048 bits encrypts at most {MAX_RSA_PLAINTEXT} bytes"
+            );
             return Err(Error::new(ErrorKind::LimitExceeded, message));
         }
         check_total(call, plaintexts.iter().map(|plaintext| plaintext.len()), MAX_CALL_PLAINTEXT)?;
         let body = body(Values::Plaintext(plaintexts), self.context())?;
-        self.call(call, call, body, |answer| response::ciphertexts(answer, Field::Ciphertext, plaintexts.len())).await
+        self.call(call, call, body, |answer| {
+            response::ciphertexts(answer, Field::Ciphertext, plaintexts.len())
+        })
+        .await
     }
 
     pub(super) async fn decrypt_strs(&self, ciphertexts: &[&str]) -> Result<Vec<KeyPayload>> {
@@ -193,7 +219,10 @@ impl Key {
     /// Refuses encryption with a key that was said to sign only.
     pub(super) fn check_encrypts(&self, call: &str) -> Result<()> {
         match self.key_type {
-            Some(KeyType::Ecdsa) => Err(Error::new(ErrorKind::InvalidInput, format!("{call}: an ecdsa key signs, it does not encrypt"))),
+            Some(KeyType::Ecdsa) => Err(Error::new(
+                ErrorKind::InvalidInput,
+                format!("{call}: an ecdsa key signs, it does not encrypt"),
+            )),
             _ => Ok(()),
         }
     }
@@ -201,7 +230,10 @@ impl Key {
     /// Refuses signatures with a key that was said to encrypt only.
     pub(super) fn check_signs(&self, call: &str) -> Result<()> {
         match self.key_type {
-            Some(KeyType::Aes256) => Err(Error::new(ErrorKind::InvalidInput, format!("{call}: an aes key encrypts, it does not sign"))),
+            Some(KeyType::Aes256) => Err(Error::new(
+                ErrorKind::InvalidInput,
+                format!("{call}: an aes key encrypts, it does not sign"),
+            )),
             _ => Ok(()),
         }
     }
@@ -234,7 +266,8 @@ impl fmt::Debug for Key {
     }
 }
 
-/// The version of the key that made a ciphertext or signature: 3 for `ncpkms:v3:…`. For display and scheduling, never for trust.
+/// The version of the key that made a ciphertext or signature: 3 for `ncpkms:v3:…`. For display and
+/// scheduling, never for trust.
 ///
 /// ```
 /// use ncp_envelope::kms::key_version;
@@ -263,7 +296,9 @@ fn check_count(call: &str, count: usize) -> Result<()> {
 fn check_total(call: &str, lengths: impl Iterator<Item = usize>, limit: usize) -> Result<()> {
     let total = lengths.fold(0, usize::saturating_add);
     if total > limit {
-        let message = format!("{call}: a call holds at most {limit} bytes in all its values together, not {total}");
+        let message = format!(
+            "{call}: a call holds at most {limit} bytes in all its values together, not {total}"
+        );
         return Err(Error::new(ErrorKind::LimitExceeded, message));
     }
     Ok(())
@@ -272,9 +307,13 @@ fn check_total(call: &str, lengths: impl Iterator<Item = usize>, limit: usize) -
 pub(super) fn check_ciphertexts(call: &str, ciphertexts: &[&str]) -> Result<()> {
     check_count(call, ciphertexts.len())?;
     for text in ciphertexts {
-        if text.is_empty() || text.len() > MAX_CIPHERTEXT_LEN || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-            let message =
-                format!("{call}: a ciphertext or signature is 1 to {MAX_CIPHERTEXT_LEN} printable ascii characters without spaces");
+        if text.is_empty()
+            || text.len() > MAX_CIPHERTEXT_LEN
+            || !text.bytes().all(|byte| byte.is_ascii_graphic())
+        {
+            let message = format!(
+                "{call}: a ciphertext or signature is 1 to {MAX_CIPHERTEXT_LEN} printable ascii characters without spaces"
+            );
             return Err(Error::new(ErrorKind::InvalidInput, message));
         }
     }

@@ -1,6 +1,7 @@
 //! What a token says about itself, for scheduling only.
 //!
-//! Promises: nothing here is verified, and nothing that a token holds makes this module fail: a claim that cannot be read is not there.
+//! Promises: nothing here is verified, and nothing that a token holds makes this module fail: a
+//! claim that cannot be read is not there.
 
 use super::time::Timestamp;
 use super::wire::fields::{Fields, int};
@@ -14,8 +15,10 @@ use zeroize::Zeroizing;
 const MAX_TOKEN_LEN: usize = 8_192;
 /// Before the key tag in a token.
 const KEY_TAG_PREFIX: &str = "keytag__";
-const BASE64: GeneralPurpose =
-    GeneralPurpose::new(&URL_SAFE, GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent));
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &URL_SAFE,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
 
 /// Which of the two tokens of a set a token is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -27,10 +30,11 @@ pub enum TokenKind {
     Refresh,
 }
 
-/// What a token says about itself. **Never verified**: of use to decide when to renew a token, and for nothing else.
+/// What a token says about itself. **Never verified**: of use to decide when to renew a token, and
+/// for nothing else.
 ///
-/// The service documents none of this; the claims are those of its published samples. Each may be missing, as the expiry of a token
-/// without limit may be.
+/// The service documents none of this; the claims are those of its published samples. Each may be
+/// missing, as the expiry of a token without limit may be.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TokenClaims {
@@ -65,7 +69,9 @@ impl TokenClaims {
         let payload = token.split('.').nth(1)?;
         let mut bytes = Zeroizing::new(vec![0; payload.len()]);
         let len = BASE64.decode_slice(payload, &mut bytes).ok()?;
-        let Value::Object(claims) = serde_json::from_slice(bytes.get(..len)?).ok()? else { return None };
+        let Value::Object(claims) = serde_json::from_slice(bytes.get(..len)?).ok()? else {
+            return None;
+        };
         let text = |name| claims.get(name).and_then(Value::as_str);
         let kind = match text("1") {
             Some("ACCESS") => Some(TokenKind::Access),
@@ -73,7 +79,10 @@ impl TokenClaims {
             _ => None,
         };
         let time = |name| Fields::of(&claims).value(name).and_then(seconds);
-        let key_tag = text("2").and_then(|text| text.strip_prefix(KEY_TAG_PREFIX)).filter(|tag| !tag.is_empty()).map(str::to_owned);
+        let key_tag = text("2")
+            .and_then(|text| text.strip_prefix(KEY_TAG_PREFIX))
+            .filter(|tag| !tag.is_empty())
+            .map(str::to_owned);
         Some(Self { issued_at: time("iat"), expires_at: time("exp"), kind, key_tag })
     }
 }
@@ -112,7 +121,11 @@ mod tests {
 
     #[test]
     fn odd_claims_are_not_there() {
-        let expiry = |exp: &str| TokenClaims::peek(&token(&format!(r#"{{"exp":{exp}}}"#))).expires_at.map(Timestamp::millis);
+        let expiry = |exp: &str| {
+            TokenClaims::peek(&token(&format!(r#"{{"exp":{exp}}}"#)))
+                .expires_at
+                .map(Timestamp::millis)
+        };
         assert_eq!(expiry("7"), Some(7_000));
         assert_eq!(expiry("\"7\""), Some(7_000));
         assert_eq!(expiry("7.9"), Some(7_000));
@@ -123,7 +136,18 @@ mod tests {
         let odd = TokenClaims::peek(&token(r#"{"1":"OTHER","2":"keytag__"}"#));
         assert_eq!(odd, TokenClaims::default());
         let long = token(&format!(r#"{{"exp":1,"x":"{}"}}"#, "x".repeat(MAX_TOKEN_LEN)));
-        for text in ["", ".", "..", "a.b.c", "a.!.c", "e30.W10.x", "e30.bnVsbA.x", "\u{e9}.\u{e9}.", &"[".repeat(8_000), &long] {
+        for text in [
+            "",
+            ".",
+            "..",
+            "a.b.c",
+            "a.!.c",
+            "e30.W10.x",
+            "e30.bnVsbA.x",
+            "\u{e9}.\u{e9}.",
+            &"[".repeat(8_000),
+            &long,
+        ] {
             assert_eq!(TokenClaims::peek(text), TokenClaims::default());
         }
         assert_eq!(TokenClaims::peek(&token(&"[".repeat(5_000))), TokenClaims::default());

@@ -1,19 +1,23 @@
-//! The time that calls are signed with: the system's, put right by what the service said after it refused a timestamp.
+//! The time that calls are signed with: the system's, put right by what the service said after it
+//! refused a timestamp.
 //!
-//! Promises: only a refusal together with a date that is far from the timestamp that was sent changes the clock, and never by more
-//! than two days. It knows nothing of credentials.
+//! Promises: only a refusal together with a date that is far from the timestamp that was sent
+//! changes the clock, and never by more than two days. It knows nothing of credentials.
 
 use crate::error::{Error, ErrorKind, Result};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::time::Instant;
 
-/// A timestamp this far from the service's date is taken for the reason of a refusal. The service refuses 5 minutes; the rest is for
-/// the date's whole seconds and for servers that disagree a little.
+/// A timestamp this far from the service's date is taken for the reason of a refusal. The service
+/// refuses 5 minutes; the rest is for the date's whole seconds and for servers that disagree a
+/// little.
 const REFUSED: i64 = 270_000;
-/// Largest correction: a day for a wrong date or time zone, and a day to spare. What is further off is no clock to sign with.
+/// Largest correction: a day for a wrong date or time zone, and a day to spare. What is further off
+/// is no clock to sign with.
 const LARGEST: i64 = 48 * 3_600_000;
-/// A step of the system's clock that differs less than this from the correction was somebody putting the clock right.
+/// A step of the system's clock that differs less than this from the correction was somebody
+/// putting the clock right.
 const SAME: i64 = 30_000;
 
 /// A clock. All times are milliseconds since the Unix epoch.
@@ -41,7 +45,8 @@ impl Clock {
         self.at(Instant::now())
     }
 
-    /// Learns from a refusal of the timestamp `sent`, whose answer had the date `date`. Says whether signing anew is worth a try.
+    /// Learns from a refusal of the timestamp `sent`, whose answer had the date `date`. Says
+    /// whether signing anew is worth a try.
     pub(super) fn learn(&self, sent: u64, date: SystemTime) -> bool {
         self.learn_at(sent, date, Instant::now())
     }
@@ -53,7 +58,8 @@ impl Clock {
             None => 0,
             Some(Learned { offset, system: then, steady: since }) => {
                 let step = system - then - millis(steady.saturating_duration_since(since));
-                // Somebody put the system's clock right meanwhile: the correction would now make it wrong.
+                // Somebody put the system's clock right meanwhile: the correction would now make it
+                // wrong.
                 if step.abs_diff(offset) < SAME.unsigned_abs() {
                     *learned = None;
                     0
@@ -66,14 +72,17 @@ impl Clock {
     }
 
     fn learn_at(&self, sent: u64, date: SystemTime, steady: Instant) -> bool {
-        let (Ok(system), Some(date), Ok(sent)) = (self.system(), since_1970(date), i64::try_from(sent)) else {
+        let (Ok(system), Some(date), Ok(sent)) =
+            (self.system(), since_1970(date), i64::try_from(sent))
+        else {
             return false;
         };
         let offset = date - system;
         if sent.abs_diff(date) < REFUSED.unsigned_abs() || offset.abs() > LARGEST {
             return false;
         }
-        *self.learned.lock().unwrap_or_else(PoisonError::into_inner) = Some(Learned { offset, system, steady });
+        *self.learned.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some(Learned { offset, system, steady });
         true
     }
 
@@ -84,7 +93,9 @@ impl Clock {
 
 fn since_1970(time: SystemTime) -> Option<i64> {
     // A third of the range, so that sums of what passes cannot overflow.
-    i64::try_from(time.duration_since(UNIX_EPOCH).ok()?.as_millis()).ok().filter(|time| *time < i64::MAX / 3)
+    i64::try_from(time.duration_since(UNIX_EPOCH).ok()?.as_millis())
+        .ok()
+        .filter(|time| *time < i64::MAX / 3)
 }
 
 fn millis(duration: Duration) -> i64 {
@@ -108,7 +119,9 @@ mod tests {
 
     #[test]
     fn a_refused_timestamp_puts_the_clock_right() {
-        for date in [NOW + 24 * HOUR, NOW - 24 * HOUR, NOW + 300_000, NOW - 300_000, NOW + 48 * HOUR] {
+        for date in
+            [NOW + 24 * HOUR, NOW - 24 * HOUR, NOW + 300_000, NOW - 300_000, NOW + 48 * HOUR]
+        {
             let clock = Clock::new(|| at(NOW));
             let steady = Instant::now();
             assert_eq!(clock.at(steady).unwrap(), NOW);

@@ -1,8 +1,9 @@
 //! Whether an attempt went over a new connection or over one that was used before.
 //!
-//! A server may close an idle connection at the moment at which a request is written to it. The request then fails although nothing
-//! is wrong, and the server has not looked at it. On a new connection the same failure means something else. The HTTP library does
-//! not say which it was, so connections are watched while they are made.
+//! A server may close an idle connection at the moment at which a request is written to it. The
+//! request then fails although nothing is wrong, and the server has not looked at it. On a new
+//! connection the same failure means something else. The HTTP library does not say which it was, so
+//! connections are watched while they are made.
 
 use std::error::Error;
 use std::future::Future;
@@ -28,7 +29,9 @@ pub(super) async fn watched<T>(send: impl Future<Output = T>) -> (T, bool) {
 
 /// Whether `error` is what a connection gives that the other side has closed before answering.
 pub(super) fn is_closed(error: &(dyn Error + 'static)) -> bool {
-    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected, UnexpectedEof};
+    use io::ErrorKind::{
+        BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected, UnexpectedEof,
+    };
     let mut cause = Some(error);
     while let Some(error) = cause {
         if let Some(error) = error.downcast_ref::<hyper::Error>()
@@ -37,9 +40,15 @@ pub(super) fn is_closed(error: &(dyn Error + 'static)) -> bool {
             return true;
         }
         if let Some(error) = error.downcast_ref::<io::Error>() {
-            // TLS wraps the error of the socket in one of its own, whose source is not the wrapped one but the one after it.
+            // TLS wraps the error of the socket in one of its own, whose source is not the wrapped
+            // one but the one after it.
             let wrapped = error.get_ref().is_some_and(|inner| is_closed(inner));
-            if wrapped || matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | NotConnected | UnexpectedEof) {
+            if wrapped
+                || matches!(
+                    error.kind(),
+                    BrokenPipe | ConnectionAborted | ConnectionReset | NotConnected | UnexpectedEof
+                )
+            {
                 return true;
             }
         }
@@ -81,7 +90,8 @@ where
         let connecting = self.0.call(target);
         Box::pin(async move {
             let connection = connecting.await?;
-            // A connection that is finished in the background, after another became free, is not the one in use.
+            // A connection that is finished in the background, after another became free, is not
+            // the one in use.
             let _ = CONNECTED.try_with(|connected| connected.store(true, Ordering::Relaxed));
             Ok(connection)
         })
@@ -95,7 +105,13 @@ mod tests {
     #[test]
     fn closed_connections_are_told_from_other_failures() {
         let wrap = |kind: io::ErrorKind| io::Error::other(io::Error::from(kind));
-        assert!(is_closed(&wrap(io::ErrorKind::ConnectionReset)) && is_closed(&io::Error::from(io::ErrorKind::BrokenPipe)));
-        assert!(!is_closed(&wrap(io::ErrorKind::ConnectionRefused)) && !is_closed(&wrap(io::ErrorKind::TimedOut)));
+        assert!(
+            is_closed(&wrap(io::ErrorKind::ConnectionReset))
+                && is_closed(&io::Error::from(io::ErrorKind::BrokenPipe))
+        );
+        assert!(
+            !is_closed(&wrap(io::ErrorKind::ConnectionRefused))
+                && !is_closed(&wrap(io::ErrorKind::TimedOut))
+        );
     }
 }

@@ -1,7 +1,8 @@
 //! Where the service is, which generation of its API is spoken there, and the paths of its calls.
 //!
-//! Promises: a combination that the service does not offer is refused before any call; nothing but a loopback address is ever called
-//! without TLS; a key tag stays one path segment whatever it contains. This module knows nothing of credentials or of HTTP clients.
+//! Promises: a combination that the service does not offer is refused before any call; nothing but
+//! a loopback address is ever called without TLS; a key tag stays one path segment whatever it
+//! contains. This module knows nothing of credentials or of HTTP clients.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::wrap::ZoneHint;
@@ -18,7 +19,8 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Api {
-    /// API 1.0: cipher calls only, account credentials only, at most 200 calls/s for all keys together.
+    /// API 1.0: cipher calls only, account credentials only, at most 200 calls/s for all keys
+    /// together.
     V1,
     /// API 2.0: account credentials or a key's token, at most 300 calls/s for each key.
     #[default]
@@ -58,9 +60,11 @@ pub enum Endpoint {
     Gov,
     /// Financial zone. API 1.0 only.
     Fin,
-    /// Scheme, host and port of another host, such as `http://127.0.0.1:8080` for an emulator; both API generations.
+    /// Scheme, host and port of another host, such as `http://127.0.0.1:8080` for an emulator; both
+    /// API generations.
     ///
-    /// `http` is accepted for `127.0.0.0/8`, `::1` and `localhost` only. A path, user name, password, query or fragment is refused.
+    /// `http` is accepted for `127.0.0.0/8`, `::1` and `localhost` only. A path, user name,
+    /// password, query or fragment is refused.
     Custom(String),
 }
 
@@ -75,7 +79,9 @@ impl Endpoint {
             (Self::Gov, Api::V1) => "https://kms.apigw.gov-ntruss.com",
             (Self::Gov, Api::V2) => "https://ocapi.gov-ncloud.com",
             (Self::Fin, Api::V1) => "https://kms.apigw.fin-ntruss.com",
-            (Self::Kr | Self::Jp, Api::V1) => return Err(invalid(format!("endpoint {self} has API 2.0 only"))),
+            (Self::Kr | Self::Jp, Api::V1) => {
+                return Err(invalid(format!("endpoint {self} has API 2.0 only")));
+            }
             (Self::Fin, Api::V2) => return Err(invalid("endpoint fin has API 1.0 only")),
             (Self::Custom(url), _) => return custom(url),
         };
@@ -101,7 +107,8 @@ impl FromStr for Endpoint {
     /// Reads `global`, `kr`, `jp`, `gov`, `fin` or a URL.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidInput`] for anything else, and for a URL that [`Endpoint::Custom`] does not accept.
+    /// [`ErrorKind::InvalidInput`] for anything else, and for a URL that [`Endpoint::Custom`] does
+    /// not accept.
     fn from_str(text: &str) -> Result<Self> {
         Ok(match text {
             "global" => Self::Global,
@@ -127,7 +134,9 @@ impl fmt::Display for Endpoint {
             Self::Gov => f.write_str("gov"),
             Self::Fin => f.write_str("fin"),
             // A URL that would be refused may hold a password, so it is not shown.
-            Self::Custom(url) => f.write_str(custom(url).as_ref().map_or("(invalid url)", |base| &base.url)),
+            Self::Custom(url) => {
+                f.write_str(custom(url).as_ref().map_or("(invalid url)", |base| &base.url))
+            }
         }
     }
 }
@@ -150,9 +159,12 @@ pub(super) struct Base {
 impl Base {
     /// The URL for `target`, path and query, which has to be sent exactly as it was signed.
     pub(super) fn join(&self, target: &str) -> Result<Url> {
-        let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
-        let url = Url::parse(&format!("{}{target}", self.url)).map_err(|_| invalid("the key tag does not make a url"))?;
-        // URL parsing resolves dot segments, escaped ones too: a path that changes would be another call than the one signed.
+        let (path, query) =
+            target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
+        let url = Url::parse(&format!("{}{target}", self.url))
+            .map_err(|_| invalid("the key tag does not make a url"))?;
+        // URL parsing resolves dot segments, escaped ones too: a path that changes would be another
+        // call than the one signed.
         if url.path() != path || url.query() != query || url.fragment().is_some() {
             return Err(invalid("the key tag does not fit into the path of a call"));
         }
@@ -162,9 +174,12 @@ impl Base {
 
 // No message repeats the URL: it may hold a password.
 fn custom(text: &str) -> Result<Base> {
-    let url = Url::parse(text).map_err(|error| invalid(format!("the endpoint is not a url: {error}")))?;
+    let url =
+        Url::parse(text).map_err(|error| invalid(format!("the endpoint is not a url: {error}")))?;
     if !url.username().is_empty() || url.password().is_some() || text.contains('@') {
-        return Err(invalid("the endpoint url has a user name or password; credentials are given separately"));
+        return Err(invalid(
+            "the endpoint url has a user name or password; credentials are given separately",
+        ));
     }
     if url.query().is_some() || url.fragment().is_some() || url.path() != "/" {
         return Err(invalid("the endpoint url has more than scheme, host and port"));
@@ -172,7 +187,11 @@ fn custom(text: &str) -> Result<Base> {
     let plain = match url.scheme() {
         "https" => false,
         "http" if url.host_str().is_some_and(is_loopback) => true,
-        "http" => return Err(invalid("the endpoint url has to be https unless its host is a loopback address")),
+        "http" => {
+            return Err(invalid(
+                "the endpoint url has to be https unless its host is a loopback address",
+            ));
+        }
         _ => return Err(invalid("the endpoint url is neither https nor http")),
     };
     Ok(Base { url: url.origin().ascii_serialization(), plain })
@@ -271,12 +290,19 @@ mod tests {
     #[test]
     fn a_tag_stays_one_segment() {
         let base = Endpoint::Global.base(Api::V2).unwrap();
-        for (tag, encoded) in
-            [("plain-Tag_1.~", "plain-Tag_1.~"), ("a/b", "a%2Fb"), ("a?b#c", "a%3Fb%23c"), ("%2e", "%252e"), ("..a", "..a")]
-        {
+        for (tag, encoded) in [
+            ("plain-Tag_1.~", "plain-Tag_1.~"),
+            ("a/b", "a%2Fb"),
+            ("a?b#c", "a%3Fb%23c"),
+            ("%2e", "%252e"),
+            ("..a", "..a"),
+        ] {
             let path = path(Api::V2, SignatureVersion::V2, tag, "encrypt");
             assert_eq!(path, format!("/kms/v1/keys/{encoded}/encrypt"));
-            assert_eq!(base.join(&path).unwrap().as_str(), format!("https://ocapi.ncloud.com{path}"));
+            assert_eq!(
+                base.join(&path).unwrap().as_str(),
+                format!("https://ocapi.ncloud.com{path}")
+            );
         }
         for tag in [".", ".."] {
             assert!(base.join(&path(Api::V2, SignatureVersion::V2, tag, "encrypt")).is_err());

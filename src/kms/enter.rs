@@ -1,6 +1,8 @@
-//! The way of an attempt through the gate: circuit breaker, queue, circuit breaker again; and what is said to whom it is closed.
+//! The way of an attempt through the gate: circuit breaker, queue, circuit breaker again; and what
+//! is said to whom it is closed.
 //!
-//! Promises: a call that may not be made is told so at once, and without a request. This module knows nothing of what is sent.
+//! Promises: a call that may not be made is told so at once, and without a request. This module
+//! knows nothing of what is sent.
 
 use super::breaker::Change;
 use super::client::Inner;
@@ -34,9 +36,13 @@ impl Inner {
                 Duration::ZERO => "one call is on its way to see whether it is back".to_owned(),
                 left => format!("no call is sent for another {} ms", left.as_millis().max(1)),
             };
-            Error::new(ErrorKind::Unavailable, format!("{call}: the key service failed many times in a row; {next}"))
+            Error::new(
+                ErrorKind::Unavailable,
+                format!("{call}: the key service failed many times in a row; {next}"),
+            )
         };
-        // Before the queue, so that nobody waits for nothing, and after it, because the wait may have been long.
+        // Before the queue, so that nobody waits for nothing, and after it, because the wait may
+        // have been long.
         if let Some(left) = self.gate.refuses(call.tag) {
             return Err(closed(left));
         }
@@ -76,13 +82,21 @@ impl Inner {
 
     fn not_in_turn(&self, call: &Call<'_>, denied: Denied) -> Error {
         let why = match denied {
-            Denied::QueueFull => "too many calls wait for their turn under the rate limit already".to_owned(),
-            Denied::TooLate => format!("its turn under the rate limit does not come within {:?}, the time for a call", self.call_timeout),
+            Denied::QueueFull => {
+                "too many calls wait for their turn under the rate limit already".to_owned()
+            }
+            Denied::TooLate => format!(
+                "its turn under the rate limit does not come within {:?}, the time for a call",
+                self.call_timeout
+            ),
         };
         Error::new(ErrorKind::Throttled, format!("{call}: not sent: {why}"))
     }
 
     pub(super) fn late(&self, call: &Call<'_>) -> Error {
-        Error::new(ErrorKind::Unavailable, format!("{call}: no success within {:?}, the time for a call", self.call_timeout))
+        Error::new(
+            ErrorKind::Unavailable,
+            format!("{call}: no success within {:?}, the time for a call", self.call_timeout),
+        )
     }
 }

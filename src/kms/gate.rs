@@ -1,8 +1,9 @@
 //! Who may call now: circuit breakers and rate limits, of the host and of each key.
 //!
-//! Promises: while the host does not answer, or does not answer for one key, calls are refused at once except for single probes;
-//! calls keep under the limit of the service; whoever holds something here and is dropped gives it back. This module knows that
-//! there are keys and what a failure says about the host, and nothing of HTTP.
+//! Promises: while the host does not answer, or does not answer for one key, calls are refused at
+//! once except for single probes; calls keep under the limit of the service; whoever holds
+//! something here and is dropped gives it back. This module knows that there are keys and what a
+//! failure says about the host, and nothing of HTTP.
 
 use super::breaker::{Breaker, Change, Ticket};
 use super::limit::Limiter;
@@ -13,7 +14,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Keys that are looked after one by one. A program that uses more at the same time has others to share with.
+/// Keys that are looked after one by one. A program that uses more at the same time has others to
+/// share with.
 const MAX_KEYS: usize = 1_024;
 
 /// What a failed attempt says about the service.
@@ -58,7 +60,12 @@ pub(super) struct Admission<'a> {
 
 impl Gate {
     pub(super) fn new(breaker: bool, rate: Rate, longest_queue: usize) -> Self {
-        Self { breakers: breaker.then(Mutex::default), rate, longest_queue, limiters: Mutex::default() }
+        Self {
+            breakers: breaker.then(Mutex::default),
+            rate,
+            longest_queue,
+            limiters: Mutex::default(),
+        }
     }
 
     /// How long calls with this key are refused from now on, at the least; `None` if they are not.
@@ -71,7 +78,12 @@ impl Gate {
     /// Leave to make an attempt now, or how long there is none, at the least.
     pub(super) fn admit<'a>(&'a self, tag: &'a str) -> Result<Admission<'a>, Duration> {
         let Some(mutex) = &self.breakers else {
-            return Ok(Admission { breakers: None, tag, host: Ticket::default(), key: Ticket::default() });
+            return Ok(Admission {
+                breakers: None,
+                tag,
+                host: Ticket::default(),
+                key: Ticket::default(),
+            });
         };
         let (now, mut breakers) = (Instant::now(), lock(mutex));
         let host = breakers.host.admit(now)?;
@@ -119,7 +131,10 @@ impl Admission<'_> {
                 Change::Nothing
             }
             Outage::No => {
-                let key = breakers.keys.get_mut(self.tag).map(|key| (key.answered(self.key), key.is_new()));
+                let key = breakers
+                    .keys
+                    .get_mut(self.tag)
+                    .map(|key| (key.answered(self.key), key.is_new()));
                 if let Some((_, true)) = key {
                     breakers.keys.remove(self.tag);
                 }

@@ -6,7 +6,8 @@ use super::wire::fields::{Answer, Fields};
 use super::wire::response::contract;
 use crate::error::Result;
 
-/// What the service tells about a key. What it does not tell in a call, or tells in a form that is not known, is `None`.
+/// What the service tells about a key. What it does not tell in a call, or tells in a form that is
+/// not known, is `None`.
 ///
 /// Lists tell the least, [`KeyAdmin::info`](super::KeyAdmin::info) the most.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,8 +21,9 @@ pub struct KeyInfo {
     pub name: Option<String>,
     /// The resource name by which permissions are given.
     pub nrn: Option<String>,
-    /// Where the service wants calls with this key to go, for the caller to judge. **No call follows it**: whoever could change an
-    /// answer would otherwise be sent every secret after it. Parsed, it makes an [`Endpoint`](super::Endpoint).
+    /// Where the service wants calls with this key to go, for the caller to judge. **No call
+    /// follows it**: whoever could change an answer would otherwise be sent every secret after it.
+    /// Parsed, it makes an [`Endpoint`](super::Endpoint).
     pub base_url: Option<String>,
     /// What it can do.
     pub key_type: Option<KeyType>,
@@ -101,16 +103,23 @@ pub struct KeyVersion {
 impl KeyVersions {
     pub(super) fn read(answer: &Answer) -> Result<Self> {
         let fields = answer.fields();
-        let list = fields.objects("versionList").ok_or_else(|| contract("its answer has no list of versions"))??;
+        let list = fields
+            .objects("versionList")
+            .ok_or_else(|| contract("its answer has no list of versions"))??;
         let version = |entry| {
             let entry = Fields::of(entry);
             Ok(KeyVersion {
-                version: entry.int("version").ok_or_else(|| contract("its answer has a version without a number"))?,
+                version: entry
+                    .int("version")
+                    .ok_or_else(|| contract("its answer has a version without a number"))?,
                 status: entry.word("status"),
                 status_changed: entry.time("statusDate"),
                 rotated: entry.time("rotatedDate"),
             })
         };
-        Ok(Self { current: fields.int("currentVersion"), versions: list.into_iter().map(version).collect::<Result<_>>()? })
+        Ok(Self {
+            current: fields.int("currentVersion"),
+            versions: list.into_iter().map(version).collect::<Result<_>>()?,
+        })
     }
 }

@@ -21,8 +21,9 @@ const MAX_ROTATION_DAYS: u16 = 730;
 
 /// The account's keys, from [`Client::keys`].
 ///
-/// A client of API 1.0 has none of these calls, which is [`ErrorKind::InvalidInput`]; a client with a token gets
-/// [`ErrorKind::Credentials`]. Neither makes a call. Otherwise calls fail as the [module's table](super#errors-of-calls) says.
+/// A client of API 1.0 has none of these calls, which is [`ErrorKind::InvalidInput`]; a client with
+/// a token gets [`ErrorKind::Credentials`]. Neither makes a call. Otherwise calls fail as the
+/// [module's table](super#errors-of-calls) says.
 ///
 /// ```no_run
 /// # async fn example(client: ncp_envelope::kms::Client) -> ncp_envelope::Result<()> {
@@ -51,30 +52,41 @@ impl Client {
 }
 
 impl Keys {
-    /// Creates a key. Not repeated once the service may have seen it: after [`ErrorKind::Unavailable`] look whether it is there.
+    /// Creates a key. Not repeated once the service may have seen it: after
+    /// [`ErrorKind::Unavailable`] look whether it is there.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidInput`] without a call if the request cannot be right; otherwise as [`Keys`] says.
+    /// [`ErrorKind::InvalidInput`] without a call if the request cannot be right; otherwise as
+    /// [`Keys`] says.
     pub async fn create(&self, key: &CreateKey) -> Result<KeyInfo> {
         let operation = "create key";
         self.client.needs_account(operation)?;
         let body = key.body(self.client.endpoint())?;
         let call = self.call(operation, Manner::change(Method::POST).at(PATH.to_owned()), body);
         let answer = self.client.send(&call).await?;
-        Answer::read(&answer).and_then(|answer| KeyInfo::read(answer.fields())).map_err(|error| call.failed(&error))
+        Answer::read(&answer)
+            .and_then(|answer| KeyInfo::read(answer.fields()))
+            .map_err(|error| call.failed(&error))
     }
 
     /// One page of the keys: its number from 1, and how many entries a page has, 1 to 200.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidInput`] without a call if a number is out of range; otherwise as [`Keys`] says.
+    /// [`ErrorKind::InvalidInput`] without a call if a number is out of range; otherwise as
+    /// [`Keys`] says.
     pub async fn page(&self, number: u32, size: u16) -> Result<Page<KeyInfo>> {
         let operation = "list keys";
         self.client.needs_account(operation)?;
         page::check(number, size)?;
-        let call = self.call(operation, Manner::read().at(format!("{PATH}?pageNo={number}&pageSize={size}")), Bytes::new());
+        let call = self.call(
+            operation,
+            Manner::read().at(format!("{PATH}?pageNo={number}&pageSize={size}")),
+            Bytes::new(),
+        );
         let answer = self.client.send(&call).await?;
-        Answer::read(&answer).and_then(|answer| listed(&answer)).map_err(|error| call.failed(&error))
+        Answer::read(&answer)
+            .and_then(|answer| listed(&answer))
+            .map_err(|error| call.failed(&error))
     }
 
     /// All pages, one after the other, 100 keys each.
@@ -105,11 +117,12 @@ pub struct KeyPages {
 }
 
 impl KeyPages {
-    /// The next page that has keys, or `None` after the last. After an error, asks for the same page again.
+    /// The next page that has keys, or `None` after the last. After an error, asks for the same
+    /// page again.
     ///
     /// # Errors
-    /// As for [`Keys::page`]; [`ErrorKind::Internal`] if the service answers with another page, and [`ErrorKind::LimitExceeded`] after
-    /// 10,000 pages.
+    /// As for [`Keys::page`]; [`ErrorKind::Internal`] if the service answers with another page, and
+    /// [`ErrorKind::LimitExceeded`] after 10,000 pages.
     pub async fn next(&mut self) -> Result<Option<Page<KeyInfo>>> {
         let Some((number, size)) = self.cursor.next() else { return Ok(None) };
         let page = self.keys.page(number, size).await?;
@@ -129,10 +142,17 @@ pub struct CreateKey {
 }
 
 impl CreateKey {
-    /// A key of this type without automatic rotation. Names are unique in a key store and have 3 to 15 letters, digits, `-` and `_`, the
-    /// first of them a letter.
+    /// A key of this type without automatic rotation. Names are unique in a key store and have 3 to
+    /// 15 letters, digits, `-` and `_`, the first of them a letter.
     pub fn new(name: impl Into<String>, key_type: KeyType) -> Self {
-        Self { name: name.into(), key_type, memo: None, convergent: false, rotation: None, protection: None }
+        Self {
+            name: name.into(),
+            key_type,
+            memo: None,
+            convergent: false,
+            rotation: None,
+            protection: None,
+        }
     }
 
     /// A text about the key, of up to 100 characters.
@@ -142,21 +162,24 @@ impl CreateKey {
         self
     }
 
-    /// Whether the key is convergent: the same plaintext in the same context gives the same ciphertext. [`KeyType::Aes256`] only.
+    /// Whether the key is convergent: the same plaintext in the same context gives the same
+    /// ciphertext. [`KeyType::Aes256`] only.
     #[must_use]
     pub fn convergent(mut self, convergent: bool) -> Self {
         self.convergent = convergent;
         self
     }
 
-    /// Rotates the key automatically after this many days, 1 to 730; `None` is the service's choice of 90.
+    /// Rotates the key automatically after this many days, 1 to 730; `None` is the service's choice
+    /// of 90.
     #[must_use]
     pub fn auto_rotation(mut self, period_days: Option<u16>) -> Self {
         self.rotation = Some(period_days);
         self
     }
 
-    /// How the key is stored. Unless set, [`Protection::Basic`], or nothing at [`Endpoint::Gov`], which does not document the choice.
+    /// How the key is stored. Unless set, [`Protection::Basic`], or nothing at [`Endpoint::Gov`],
+    /// which does not document the choice.
     #[must_use]
     pub fn protection(mut self, protection: Protection) -> Self {
         self.protection = Some(protection);
@@ -166,7 +189,10 @@ impl CreateKey {
     fn body(&self, endpoint: &Endpoint) -> Result<Bytes> {
         check_name(&self.name)?;
         if self.convergent && self.key_type != KeyType::Aes256 {
-            return Err(Error::new(ErrorKind::InvalidInput, "create key: only an AES256 key can be convergent"));
+            return Err(Error::new(
+                ErrorKind::InvalidInput,
+                "create key: only an AES256 key can be convergent",
+            ));
         }
         let mut body = json!({ "keyName": self.name, "keyType": self.key_type.as_str(), "isAutoRotation": self.rotation.is_some() });
         if let Some(memo) = &self.memo {
@@ -194,7 +220,8 @@ pub(super) fn check_name(name: &str) -> Result<()> {
         && name.starts_with(|c: char| c.is_ascii_alphabetic())
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
     if !ok {
-        let message = "a key's name has 3 to 15 letters, digits, - and _, the first of them a letter";
+        let message =
+            "a key's name has 3 to 15 letters, digits, - and _, the first of them a letter";
         return Err(Error::new(ErrorKind::InvalidInput, message));
     }
     Ok(())
@@ -203,14 +230,19 @@ pub(super) fn check_name(name: &str) -> Result<()> {
 /// Refuses a period that the service does not accept.
 pub(super) fn check_rotation_period(days: u16) -> Result<()> {
     if !(1..=MAX_ROTATION_DAYS).contains(&days) {
-        return Err(Error::new(ErrorKind::InvalidInput, format!("a rotation period has 1 to {MAX_ROTATION_DAYS} days, not {days}")));
+        return Err(Error::new(
+            ErrorKind::InvalidInput,
+            format!("a rotation period has 1 to {MAX_ROTATION_DAYS} days, not {days}"),
+        ));
     }
     Ok(())
 }
 
 fn listed(answer: &Answer) -> Result<Page<KeyInfo>> {
     let fields = answer.fields();
-    let list = fields.objects("keyList").ok_or_else(|| contract("its answer has no list of keys"))??;
-    let items = list.into_iter().map(|entry| KeyInfo::read(Fields::of(entry))).collect::<Result<_>>()?;
+    let list =
+        fields.objects("keyList").ok_or_else(|| contract("its answer has no list of keys"))??;
+    let items =
+        list.into_iter().map(|entry| KeyInfo::read(Fields::of(entry))).collect::<Result<_>>()?;
     Ok(Page::new(items, fields))
 }

@@ -1,9 +1,11 @@
-//! The rate limiter: a bounded queue of calls, first come first served, that keeps under what the service allows.
+//! The rate limiter: a bounded queue of calls, first come first served, that keeps under what the
+//! service allows.
 //!
-//! Promises: the service never sees more calls in a second than the limit, whatever window it counts in and whatever the network
-//! delays; callers go in the order in which they came; one that cannot go before its deadline is told so; one that gives up leaves
-//! no trace. When the service refuses calls in spite of this, because others share the limit, the pace is halved and grows back in
-//! seconds. This module knows nothing of what a call is.
+//! Promises: the service never sees more calls in a second than the limit, whatever window it
+//! counts in and whatever the network delays; callers go in the order in which they came; one that
+//! cannot go before its deadline is told so; one that gives up leaves no trace. When the service
+//! refuses calls in spite of this, because others share the limit, the pace is halved and grows
+//! back in seconds. This module knows nothing of what a call is.
 
 mod pace;
 
@@ -71,7 +73,9 @@ impl Limiter {
                 // Known already, so nobody is kept waiting for it.
                 Wait::Until(at) if at >= deadline => return Err(Denied::TooLate),
                 Wait::Until(at) => sleep_until(at).await,
-                Wait::ForAnswer => timeout_at(deadline, self.answered.notified()).await.map_err(|_| Denied::TooLate)?,
+                Wait::ForAnswer => timeout_at(deadline, self.answered.notified())
+                    .await
+                    .map_err(|_| Denied::TooLate)?,
             }
         }
     }
@@ -110,9 +114,9 @@ struct Queued<'a>(&'a AtomicUsize);
 impl<'a> Queued<'a> {
     fn join(limiter: &'a Limiter) -> Result<Self, Denied> {
         // The one at the head of an empty queue does not wait for others, so it is not counted.
-        let joined = limiter
-            .queued
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |queued| (queued <= limiter.longest_queue).then_some(queued + 1));
+        let joined = limiter.queued.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |queued| {
+            (queued <= limiter.longest_queue).then_some(queued + 1)
+        });
         joined.map(|_| Self(&limiter.queued)).map_err(|_| Denied::QueueFull)
     }
 }

@@ -1,12 +1,14 @@
 //! How a call is made: method, path, what it authenticates with, and whether it may be made twice.
 //!
-//! Promises: what changes something is sent again only if the service saw nothing of it. This module knows nothing of HTTP clients.
+//! Promises: what changes something is sent again only if the service saw nothing of it. This
+//! module knows nothing of HTTP clients.
 
 use super::retry::Repeat;
 use reqwest::Method;
 use secrecy::SecretString;
 
-/// How one call differs from a cipher call, which is a POST to an action of a key with the client's own credentials.
+/// How one call differs from a cipher call, which is a POST to an action of a key with the client's
+/// own credentials.
 pub(super) struct Manner {
     pub(super) method: Method,
     /// Path and query, percent-encoded, in place of the key's path and the action.
@@ -20,7 +22,13 @@ pub(super) struct Manner {
 
 impl Default for Manner {
     fn default() -> Self {
-        Self { method: Method::POST, path: None, repeat: Repeat::Transient, token: None, open: false }
+        Self {
+            method: Method::POST,
+            path: None,
+            repeat: Repeat::Transient,
+            token: None,
+            open: false,
+        }
     }
 }
 

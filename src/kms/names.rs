@@ -43,7 +43,8 @@ macro_rules! words {
 words! {
     /// What a key can do.
     KeyType {
-        /// 256-bit AES-GCM: encrypts up to 32,768 bytes for each call. The only type that can be convergent.
+        /// 256-bit AES-GCM: encrypts up to 32,768 bytes for each call. The only type that can be
+        /// convergent.
         Aes256 = "AES256",
         /// RSA with 2,048 bits: encrypts up to 190 bytes, signs up to 8,192.
         Rsa2048 = "RSA2048",
@@ -115,7 +116,10 @@ mod tests {
         assert_eq!(KeyType::from("aes256"), KeyType::Aes256);
         assert_eq!(KeyStatus::from("REVOKE").as_str(), "REVOKE");
         let other = Protection::from("Dedicated_Hsm");
-        assert_eq!((other.to_string().as_str(), &other), ("Dedicated_Hsm", &Protection::Other("Dedicated_Hsm".to_owned())));
+        assert_eq!(
+            (other.to_string().as_str(), &other),
+            ("Dedicated_Hsm", &Protection::Other("Dedicated_Hsm".to_owned()))
+        );
         assert_eq!(format!("{:<8}|", VersionStatus::Enabled), "ENABLE  |");
     }
 }

@@ -1,7 +1,8 @@
-//! What a client tells its observers, with the feature `tracing`; without it all of this is nothing.
+//! What a client tells its observers, with the feature `tracing`; without it all of this is
+//! nothing.
 //!
-//! Promises: spans and events hold the operation, the key's tag, numbers and kinds. No plaintext, ciphertext, credential, token,
-//! signature or text of the service is among them.
+//! Promises: spans and events hold the operation, the key's tag, numbers and kinds. No plaintext,
+//! ciphertext, credential, token, signature or text of the service is among them.
 
 use super::send::Call;
 use crate::error::{ErrorKind, Result};

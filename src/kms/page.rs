@@ -1,6 +1,7 @@
 //! Lists that the service hands out page by page.
 //!
-//! Promises: no entry is skipped and no walk goes on for ever; a page that could not be had is asked for again by the next call.
+//! Promises: no entry is skipped and no walk goes on for ever; a page that could not be had is
+//! asked for again by the next call.
 
 use super::wire::fields::Fields;
 use super::wire::response::contract;
@@ -29,7 +30,12 @@ pub struct Page<T> {
 
 impl<T> Page<T> {
     pub(super) fn new(items: Vec<T>, fields: Fields<'_>) -> Self {
-        Self { items, number: fields.int("currentPageNo"), pages: fields.int("totalPageNo"), total: fields.int("totalCount") }
+        Self {
+            items,
+            number: fields.int("currentPageNo"),
+            pages: fields.int("totalPageNo"),
+            total: fields.int("totalCount"),
+        }
     }
 }
 
@@ -64,7 +70,9 @@ impl Cursor {
             && answered != number
             && !page.items.is_empty()
         {
-            return Err(contract(format!("its answer is page {answered} of a list, page {number} was asked for")));
+            return Err(contract(format!(
+                "its answer is page {answered} of a list, page {number} was asked for"
+            )));
         }
         self.seen += page.items.len() as u64;
         let more = match (page.pages, page.total) {
@@ -75,7 +83,10 @@ impl Cursor {
             (None, None) => true,
         };
         if more && number >= MAX_PAGES {
-            return Err(Error::new(ErrorKind::LimitExceeded, format!("the list has more than {MAX_PAGES} pages")));
+            return Err(Error::new(
+                ErrorKind::LimitExceeded,
+                format!("the list has more than {MAX_PAGES} pages"),
+            ));
         }
         self.next = more.then_some(number + 1);
         Ok(!page.items.is_empty())

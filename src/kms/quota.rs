@@ -1,16 +1,18 @@
 //! The retry quota that all calls of a client share.
 //!
-//! Promises: in a lasting outage the repetitions of all calls together are bounded by a constant, however many calls there are; while
-//! most attempts succeed, none is denied its repetition. This module knows nothing of what is repeated, or why.
+//! Promises: in a lasting outage the repetitions of all calls together are bounded by a constant,
+//! however many calls there are; while most attempts succeed, none is denied its repetition. This
+//! module knows nothing of what is repeated, or why.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// What one repetition costs, and what one success gives back, in the same unit: a success pays for half a repetition. At 30 % random
-/// failures a success comes with 0.43 repetitions, so the balance still grows; at 34 % and more repetitions get scarce.
+/// What one repetition costs, and what one success gives back, in the same unit: a success pays for
+/// half a repetition. At 30 % random failures a success comes with 0.43 repetitions, so the balance
+/// still grows; at 34 % and more repetitions get scarce.
 const RETRY: u32 = 2;
 const SUCCESS: u32 = 1;
-/// Repetitions that are free from the start, and the most that are saved up: few enough that 100 calls in an outage cost at most 1.2
-/// requests each even without a circuit breaker.
+/// Repetitions that are free from the start, and the most that are saved up: few enough that 100
+/// calls in an outage cost at most 1.2 requests each even without a circuit breaker.
 const SAVED: u32 = 20;
 
 /// A balance of repetitions.
@@ -26,7 +28,9 @@ impl Default for Quota {
 impl Quota {
     /// Takes one repetition, if there is one. It goes back unless it is made.
     pub(super) fn spend(&self) -> Option<Spent<'_>> {
-        let spent = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |balance| balance.checked_sub(RETRY));
+        let spent = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |balance| {
+            balance.checked_sub(RETRY)
+        });
         spent.is_ok().then(|| Spent(self))
     }
 

@@ -6,15 +6,17 @@ use crate::error::{Error, ErrorKind, Result};
 /// Beyond this a rate is none, and sums of durations lose their meaning.
 const MAX_RATE: u32 = 100_000;
 
-/// How many calls a client makes in a second at most. See [`ClientBuilder::rate_limit`](super::ClientBuilder::rate_limit).
+/// How many calls a client makes in a second at most. See
+/// [`ClientBuilder::rate_limit`](super::ClientBuilder::rate_limit).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum RateLimit {
-    /// What the service allows: 200 for all keys together with API 1.0, 300 for each key with API 2.0.
+    /// What the service allows: 200 for all keys together with API 1.0, 300 for each key with API
+    /// 2.0.
     #[default]
     Service,
-    /// Another number, 1 to 100,000, for all keys together with API 1.0 and for each key with API 2.0: the share of a client that is not
-    /// alone, or what was agreed with the provider.
+    /// Another number, 1 to 100,000, for all keys together with API 1.0 and for each key with API
+    /// 2.0: the share of a client that is not alone, or what was agreed with the provider.
     PerSecond(u32),
     /// As many as there are.
     Off,
@@ -37,7 +39,10 @@ impl Rate {
             (RateLimit::Off, _) => return Ok(Self::Off),
             (RateLimit::PerSecond(calls), _) if (1..=MAX_RATE).contains(&calls) => calls,
             (RateLimit::PerSecond(_), _) => {
-                return Err(Error::new(ErrorKind::InvalidInput, format!("a rate limit is 1 to {MAX_RATE} calls in a second")));
+                return Err(Error::new(
+                    ErrorKind::InvalidInput,
+                    format!("a rate limit is 1 to {MAX_RATE} calls in a second"),
+                ));
             }
             (RateLimit::Service, Api::V1) => 200,
             (RateLimit::Service, Api::V2) => 300,

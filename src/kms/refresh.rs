@@ -1,7 +1,8 @@
 //! Getting new tokens: ahead of time, and when the service refused the old ones.
 //!
-//! Promises: one request at a time, whoever asks; calls go on with a token that is still good meanwhile; what was issued is stored
-//! before it is used. This module knows nothing of what the calls are.
+//! Promises: one request at a time, whoever asks; calls go on with a token that is still good
+//! meanwhile; what was issued is stored before it is used. This module knows nothing of what the
+//! calls are.
 
 use super::auth::Auth;
 use super::auth::token::{Ask, Due, Issued, Tokens};
@@ -26,18 +27,27 @@ use zeroize::Zeroizing;
 const PATIENCE: Duration = Duration::from_secs(1);
 
 impl Client {
-    /// Makes `call`, an attempt to make a call with key `tag`, with tokens that are as good as can be had.
-    pub(super) async fn with_fresh_tokens<T>(&self, tag: &str, deadline: Instant, call: impl Future<Output = T>) -> T {
+    /// Makes `call`, an attempt to make a call with key `tag`, with tokens that are as good as can
+    /// be had.
+    pub(super) async fn with_fresh_tokens<T>(
+        &self,
+        tag: &str,
+        deadline: Instant,
+        call: impl Future<Output = T>,
+    ) -> T {
         let Auth::Token(tokens) = &self.0.auth else { return call.await };
         match tokens.due() {
             None => call.await,
             Some((Due::Now, old)) => {
-                // If that fails the old token is tried all the same: it may be this machine's clock that is wrong.
+                // If that fails the old token is tried all the same: it may be this machine's clock
+                // that is wrong.
                 let _ = timeout_at(deadline, Box::pin(self.refresh(tag, old))).await;
                 call.await
             }
             Some((Due::Soon, old)) => {
-                let ahead = Box::pin(tokens.renew_if_idle(old, |ask| self.request_tokens(tag, tokens, ask)));
+                let ahead = Box::pin(
+                    tokens.renew_if_idle(old, |ask| self.request_tokens(tag, tokens, ask)),
+                );
                 self.beside(tokens, ahead, call).await
             }
         }
@@ -46,7 +56,9 @@ impl Client {
     /// Sees to it that the access token is newer than `old`.
     pub(super) async fn refresh(&self, tag: &str, old: u64) -> Result<()> {
         match &self.0.auth {
-            Auth::Token(tokens) => tokens.renew(old, |ask| self.request_tokens(tag, tokens, ask)).await,
+            Auth::Token(tokens) => {
+                tokens.renew(old, |ask| self.request_tokens(tag, tokens, ask)).await
+            }
             Auth::Account(_) => Ok(()),
         }
     }
@@ -56,7 +68,12 @@ impl Client {
         matches!(&self.0.auth, Auth::Token(tokens) if tokens.can_refresh())
     }
 
-    async fn beside<T>(&self, tokens: &Tokens, ahead: impl Future<Output = Result<()>>, call: impl Future<Output = T>) -> T {
+    async fn beside<T>(
+        &self,
+        tokens: &Tokens,
+        ahead: impl Future<Output = Result<()>>,
+        call: impl Future<Output = T>,
+    ) -> T {
         let (mut ahead, mut call) = (pin!(ahead), pin!(call));
         tokio::select! {
             // Whether that went well or not, the call does not depend on it.
@@ -97,21 +114,27 @@ impl Client {
     async fn request_issue(&self, tag: &str, ask: &Ask) -> Result<Issued> {
         if ask.whole_set {
             match self.request_set(tag, ask).await {
-                // A service that does not renew sets may still give an access token; one that does not answer will not.
-                Err(error) if !matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Throttled) => {}
+                // A service that does not renew sets may still give an access token; one that does
+                // not answer will not.
+                Err(error)
+                    if !matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Throttled) => {}
                 other => return other,
             }
         }
         let body = hours_body(&[("accessTokenHours", ask.access_hours)]);
         let manner = Manner { repeat: Repeat::Dropped, ..Manner::default() };
-        let call = Call { operation: "access token refresh", tag, action: "access-token", body, manner };
+        let call =
+            Call { operation: "access token refresh", tag, action: "access-token", body, manner };
         let answer = self.request_with(&call, ask).await?;
         let access = response::access_token(answer).map_err(|error| call.failed(&error))?;
         Issued { access, refresh: None }.checked()
     }
 
     async fn request_set(&self, tag: &str, ask: &Ask) -> Result<Issued> {
-        let body = hours_body(&[("accessTokenHours", ask.access_hours), ("refreshTokenHours", ask.refresh_hours)]);
+        let body = hours_body(&[
+            ("accessTokenHours", ask.access_hours),
+            ("refreshTokenHours", ask.refresh_hours),
+        ]);
         let manner = Manner { method: Method::PUT, repeat: Repeat::Dropped, ..Manner::default() };
         let call = Call { operation: "token set renewal", tag, action: "token-set", body, manner };
         let answer = self.request_with(&call, ask).await?;
@@ -121,7 +144,8 @@ impl Client {
 
     /// Not repeated once the service has most likely seen it: each request issues tokens.
     async fn request_with(&self, call: &Call<'_>, ask: &Ask) -> Result<Zeroizing<Vec<u8>>> {
-        // The result is shared, so it has its own time, not what is left of the call that happened to come first.
+        // The result is shared, so it has its own time, not what is left of the call that happened
+        // to come first.
         let plan = Plan { deadline: Instant::now() + self.0.call_timeout, urgent: true };
         let answer = self.attempts(call, plan, || Ok(Pass::Refresh(ask.refresh.clone()))).await;
         answer.map_err(|(_, error)| refresh_error(error))
@@ -131,14 +155,19 @@ impl Client {
 /// New tokens live as long as the old ones did; what is not known is the service's choice.
 fn hours_body(hours: &[(&str, Option<u64>)]) -> bytes::Bytes {
     let known = hours.iter().filter_map(|(name, hours)| Some(((*name).to_owned(), (*hours)?)));
-    let body: Map<String, Value> = known.map(|(name, hours)| (name, hours.min(MAX_TOKEN_HOURS.into()).into())).collect();
+    let body: Map<String, Value> =
+        known.map(|(name, hours)| (name, hours.min(MAX_TOKEN_HOURS.into()).into())).collect();
     request::json(&body.into())
 }
 
-/// A refresh that was refused means that the client's tokens are of no use, whatever the service called it.
+/// A refresh that was refused means that the client's tokens are of no use, whatever the service
+/// called it.
 fn refresh_error(error: Error) -> Error {
     match error.kind() {
         ErrorKind::Unavailable | ErrorKind::Throttled | ErrorKind::Internal => error,
-        _ => Error::new(ErrorKind::Credentials, format!("the access token was refused, and so was the refresh token: {error}")),
+        _ => Error::new(
+            ErrorKind::Credentials,
+            format!("the access token was refused, and so was the refresh token: {error}"),
+        ),
     }
 }

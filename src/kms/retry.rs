@@ -1,8 +1,9 @@
 //! Whether a failed attempt is repeated, and when.
 //!
-//! Encrypting, decrypting and re-encrypting twice does no harm, so these calls are repeated after any failure that may pass. What
-//! must not happen twice is repeated only when the first attempt never reached the service. The decision is a pure function of its
-//! arguments; it knows nothing of HTTP beyond the one header it reads. Whether the client can afford the repetition is decided
+//! Encrypting, decrypting and re-encrypting twice does no harm, so these calls are repeated after
+//! any failure that may pass. What must not happen twice is repeated only when the first attempt
+//! never reached the service. The decision is a pure function of its arguments; it knows nothing of
+//! HTTP beyond the one header it reads. Whether the client can afford the repetition is decided
 //! elsewhere.
 
 use super::gate::Outage;
@@ -31,7 +32,8 @@ impl Default for Policy {
 pub(super) enum Repeat {
     /// Only those in which the service saw nothing.
     Unseen,
-    /// Those in which it most likely saw nothing, a dropped connection among them: for calls that do little harm twice.
+    /// Those in which it most likely saw nothing, a dropped connection among them: for calls that
+    /// do little harm twice.
     Dropped,
     /// All that may pass.
     Transient,
@@ -46,7 +48,8 @@ pub(super) enum Class {
     Transient,
     /// There was no connection, so the service saw nothing.
     Unseen,
-    /// The service closed a connection that had been idle, most likely before it looked at the call.
+    /// The service closed a connection that had been idle, most likely before it looked at the
+    /// call.
     Dropped,
     /// The timestamp was refused, and the right time is known now.
     Timestamp,
@@ -84,7 +87,14 @@ impl Failure {
 /// What to do after `attempts` attempts, the last of which ended with `failure`.
 ///
 /// `left` remains of the call's time, and `random` is uniform over all of `u64`.
-pub(super) fn next(policy: &Policy, repeat: Repeat, failure: &Failure, attempts: u32, left: Duration, random: u64) -> Next {
+pub(super) fn next(
+    policy: &Policy,
+    repeat: Repeat,
+    failure: &Failure,
+    attempts: u32,
+    left: Duration,
+    random: u64,
+) -> Next {
     let permitted = match failure.class {
         // The caller of this function knows whether the call was signed anew already.
         Class::Lasting | Class::Timestamp => false,
@@ -92,7 +102,8 @@ pub(super) fn next(policy: &Policy, repeat: Repeat, failure: &Failure, attempts:
         Class::Dropped => repeat != Repeat::Unseen,
         Class::Unseen => true,
     };
-    // A dropped connection alone must not fail a call, so it is repeated once even if a call has one attempt.
+    // A dropped connection alone must not fail a call, so it is repeated once even if a call has
+    // one attempt.
     let dropped = failure.class == Class::Dropped;
     let most = if dropped { policy.max_attempts.max(2) } else { policy.max_attempts };
     if !permitted || attempts >= most {
@@ -103,7 +114,8 @@ pub(super) fn next(policy: &Policy, repeat: Repeat, failure: &Failure, attempts:
     }
     let doublings = attempts.saturating_sub(1).min(16);
     let bound = policy.base.saturating_mul(1 << doublings).min(policy.cap);
-    // Full jitter: clients that failed together must not come back together. What the service asked for is a minimum.
+    // Full jitter: clients that failed together must not come back together. What the service asked
+    // for is a minimum.
     let pause = failure.wait.unwrap_or_default().saturating_add(fraction(bound, random));
     // An attempt that could not even begin in time is not worth waiting for.
     if pause < left { Next::After(pause) } else { Next::Stop }
@@ -141,10 +153,23 @@ mod tests {
     const MS: fn(u64) -> Duration = Duration::from_millis;
 
     fn failure(class: Class, wait: Option<Duration>) -> Failure {
-        Failure { error: Error::new(ErrorKind::Unavailable, "test"), class, outage: Outage::No, wait, status: None }
+        Failure {
+            error: Error::new(ErrorKind::Unavailable, "test"),
+            class,
+            outage: Outage::No,
+            wait,
+            status: None,
+        }
     }
 
-    fn pause(policy: &Policy, repeat: Repeat, failure: &Failure, attempts: u32, left: Duration, random: u64) -> Option<Duration> {
+    fn pause(
+        policy: &Policy,
+        repeat: Repeat,
+        failure: &Failure,
+        attempts: u32,
+        left: Duration,
+        random: u64,
+    ) -> Option<Duration> {
         match next(policy, repeat, failure, attempts, left, random) {
             Next::After(pause) => Some(pause),
             Next::Stop | Next::AtOnce => None,
@@ -154,8 +179,11 @@ mod tests {
     #[test]
     fn class_and_kind_of_call_decide() {
         let policy = Policy::default();
-        let again = |repeat, class| pause(&policy, repeat, &failure(class, None), 1, LONG, 0).is_some();
-        let at_once = |repeat, attempts, left| next(&policy, repeat, &failure(Class::Dropped, None), attempts, left, 0) == Next::AtOnce;
+        let again =
+            |repeat, class| pause(&policy, repeat, &failure(class, None), 1, LONG, 0).is_some();
+        let at_once = |repeat, attempts, left| {
+            next(&policy, repeat, &failure(Class::Dropped, None), attempts, left, 0) == Next::AtOnce
+        };
         assert!(again(Repeat::Transient, Class::Transient));
         assert!(again(Repeat::Transient, Class::Unseen));
         assert!(!again(Repeat::Transient, Class::Lasting));
@@ -165,36 +193,88 @@ mod tests {
         assert!(!again(Repeat::Dropped, Class::Transient));
         assert!(at_once(Repeat::Transient, 1, LONG) && at_once(Repeat::Dropped, 2, LONG));
         assert!(
-            !at_once(Repeat::Unseen, 1, LONG) && !at_once(Repeat::Transient, 3, LONG) && !at_once(Repeat::Transient, 1, Duration::ZERO)
+            !at_once(Repeat::Unseen, 1, LONG)
+                && !at_once(Repeat::Transient, 3, LONG)
+                && !at_once(Repeat::Transient, 1, Duration::ZERO)
         );
         let single = Policy { max_attempts: 1, ..policy };
-        assert_eq!(next(&single, Repeat::Transient, &failure(Class::Dropped, None), 1, LONG, 0), Next::AtOnce);
-        assert_eq!(next(&single, Repeat::Transient, &failure(Class::Dropped, None), 2, LONG, 0), Next::Stop);
-        assert_eq!(next(&policy, Repeat::Transient, &failure(Class::Timestamp, None), 1, LONG, 0), Next::Stop);
+        assert_eq!(
+            next(&single, Repeat::Transient, &failure(Class::Dropped, None), 1, LONG, 0),
+            Next::AtOnce
+        );
+        assert_eq!(
+            next(&single, Repeat::Transient, &failure(Class::Dropped, None), 2, LONG, 0),
+            Next::Stop
+        );
+        assert_eq!(
+            next(&policy, Repeat::Transient, &failure(Class::Timestamp, None), 1, LONG, 0),
+            Next::Stop
+        );
     }
 
     #[test]
     fn pauses_double_up_to_the_cap_and_end() {
         let policy = Policy { max_attempts: 40, ..Policy::default() };
-        let longest = |attempts| pause(&policy, Repeat::Transient, &failure(Class::Transient, None), attempts, LONG, u64::MAX);
-        for (attempts, bound) in [(1, 100), (2, 200), (3, 400), (4, 800), (5, 1600), (6, 2000), (39, 2000)] {
+        let longest = |attempts| {
+            pause(
+                &policy,
+                Repeat::Transient,
+                &failure(Class::Transient, None),
+                attempts,
+                LONG,
+                u64::MAX,
+            )
+        };
+        for (attempts, bound) in
+            [(1, 100), (2, 200), (3, 400), (4, 800), (5, 1600), (6, 2000), (39, 2000)]
+        {
             let got = longest(attempts).unwrap();
             assert!(got <= MS(bound) && got > MS(bound - 1), "{attempts}: {got:?}");
         }
         assert_eq!(longest(40), None);
-        let shortest = pause(&policy, Repeat::Transient, &failure(Class::Transient, None), 6, LONG, 0);
+        let shortest =
+            pause(&policy, Repeat::Transient, &failure(Class::Transient, None), 6, LONG, 0);
         assert_eq!(shortest, Some(Duration::ZERO));
-        assert_eq!(pause(&Policy::default(), Repeat::Transient, &failure(Class::Transient, None), 3, LONG, 0), None);
+        assert_eq!(
+            pause(
+                &Policy::default(),
+                Repeat::Transient,
+                &failure(Class::Transient, None),
+                3,
+                LONG,
+                0
+            ),
+            None
+        );
     }
 
     #[test]
     fn the_services_wish_is_a_minimum_within_the_time_left() {
         let policy = Policy::default();
-        let asked = |wait, left| pause(&policy, Repeat::Transient, &failure(Class::Transient, Some(wait)), 1, left, u64::MAX / 2);
+        let asked = |wait, left| {
+            pause(
+                &policy,
+                Repeat::Transient,
+                &failure(Class::Transient, Some(wait)),
+                1,
+                left,
+                u64::MAX / 2,
+            )
+        };
         assert_eq!(asked(MS(5000), LONG).map(|pause| pause.as_millis()), Some(5049));
         assert_eq!(asked(MS(5000), MS(5000)), None);
         assert_eq!(asked(Duration::MAX, LONG), None);
-        assert_eq!(pause(&policy, Repeat::Transient, &failure(Class::Transient, None), 1, Duration::ZERO, 0), None);
+        assert_eq!(
+            pause(
+                &policy,
+                Repeat::Transient,
+                &failure(Class::Transient, None),
+                1,
+                Duration::ZERO,
+                0
+            ),
+            None
+        );
     }
 
     #[test]

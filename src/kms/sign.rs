@@ -1,6 +1,7 @@
 //! The other cipher calls on one key: custom keys, signatures and public keys.
 //!
-//! Promises: what cannot be a valid call is refused before it is made; signatures are handed over as the service wrote them.
+//! Promises: what cannot be a valid call is refused before it is made; signatures are handed over
+//! as the service wrote them.
 
 use super::cipher::{Key, check_ciphertexts, key_version};
 use super::endpoint::Api;
@@ -36,7 +37,8 @@ impl CustomKeyBits {
     }
 }
 
-/// A key that the service made at random and encrypted. The service does not keep it. `Debug` does not show the key.
+/// A key that the service made at random and encrypted. The service does not keep it. `Debug` does
+/// not show the key.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct CustomKey {
@@ -57,7 +59,8 @@ impl Key {
         self.custom_key(bits, false).await
     }
 
-    /// Makes a random key of this length and gives it both encrypted under this key and as it is; `plaintext` is always there.
+    /// Makes a random key of this length and gives it both encrypted under this key and as it is;
+    /// `plaintext` is always there.
     ///
     /// # Errors
     /// As the [module's table](super#errors-of-calls) says.
@@ -65,32 +68,41 @@ impl Key {
         self.custom_key(bits, true).await
     }
 
-    /// Signs up to 8,192 bytes, usually a hash, with an RSA or ECDSA key: `ncpkms:v{version}:{base64}`.
+    /// Signs up to 8,192 bytes, usually a hash, with an RSA or ECDSA key:
+    /// `ncpkms:v{version}:{base64}`.
     ///
-    /// Which hash and padding the service applies is not documented; verify with [`verify`](Self::verify).
+    /// Which hash and padding the service applies is not documented; verify with
+    /// [`verify`](Self::verify).
     ///
     /// # Errors
-    /// [`ErrorKind::LimitExceeded`] without a call if `data` is longer; otherwise as the [module's table](super#errors-of-calls) says.
+    /// [`ErrorKind::LimitExceeded`] without a call if `data` is longer; otherwise as the [module's
+    /// table](super#errors-of-calls) says.
     pub async fn sign(&self, data: &[u8]) -> Result<String> {
         let call = "sign";
         self.check_signs(call)?;
         self.call(call, call, signed_body(call, data, None)?, response::signature).await
     }
 
-    /// Whether `signature` is what [`sign`](Self::sign) returned for `data`, with the version of the key that it names.
+    /// Whether `signature` is what [`sign`](Self::sign) returned for `data`, with the version of
+    /// the key that it names.
     ///
     /// # Errors
-    /// [`ErrorKind::LimitExceeded`] without a call if `data` is longer than 8,192 bytes; [`ErrorKind::InvalidInput`] without a call
-    /// unless `signature` is 1 to 65,536 printable ASCII characters; otherwise as the [module's table](super#errors-of-calls) says: a
-    /// version that is disabled does not verify.
+    /// [`ErrorKind::LimitExceeded`] without a call if `data` is longer than 8,192 bytes;
+    /// [`ErrorKind::InvalidInput`] without a call unless `signature` is 1 to 65,536 printable ASCII
+    /// characters; otherwise as the [module's table](super#errors-of-calls) says: a version that is
+    /// disabled does not verify.
     pub async fn verify(&self, data: &[u8], signature: &str) -> Result<bool> {
         let call = "verify";
         self.check_signs(call)?;
         check_ciphertexts(call, &[signature])?;
-        self.call(call, call, signed_body(call, data, Some(signature))?, |answer| response::valid(&answer)).await
+        self.call(call, call, signed_body(call, data, Some(signature))?, |answer| {
+            response::valid(&answer)
+        })
+        .await
     }
 
-    /// The public key of an RSA or ECDSA key in PEM: of this version (1 or more), or of the newest. API 2.0 only.
+    /// The public key of an RSA or ECDSA key in PEM: of this version (1 or more), or of the newest.
+    /// API 2.0 only.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidInput`] without a call for version 0 and for API 1.0; otherwise as the
@@ -100,7 +112,12 @@ impl Key {
         self.client.needs_api_2(call)?;
         self.check_signs(call)?;
         let body = match version {
-            Some(0) => return Err(Error::new(ErrorKind::InvalidInput, "public key: versions of a key count from 1")),
+            Some(0) => {
+                return Err(Error::new(
+                    ErrorKind::InvalidInput,
+                    "public key: versions of a key count from 1",
+                ));
+            }
             Some(version) => format!(r#"{{"keyVersion":{version}}}"#).into(),
             None => request::EMPTY,
         };
@@ -113,7 +130,8 @@ impl Key {
         let body = request::custom_key(bits.bits(), with_plaintext, self.context())?;
         let len = with_plaintext.then_some(usize::from(bits.bits()) / 8);
         let read = |answer| response::custom_key(answer, len);
-        let (ciphertext, version, plaintext) = self.call(call, custom_key_action(self.client.api()), body, read).await?;
+        let (ciphertext, version, plaintext) =
+            self.call(call, custom_key_action(self.client.api()), body, read).await?;
         let key_version = version.or_else(|| key_version(&ciphertext));
         Ok(CustomKey { ciphertext, key_version, plaintext })
     }
@@ -123,7 +141,10 @@ impl super::Client {
     /// Refuses `call` for a client of API 1.0, which does not have it.
     pub(super) fn needs_api_2(&self, call: &str) -> Result<()> {
         match self.api() {
-            Api::V1 => Err(Error::new(ErrorKind::InvalidInput, format!("{call}: API 1.0 does not have this call, API 2.0 does"))),
+            Api::V1 => Err(Error::new(
+                ErrorKind::InvalidInput,
+                format!("{call}: API 1.0 does not have this call, API 2.0 does"),
+            )),
             Api::V2 => Ok(()),
         }
     }
@@ -131,7 +152,10 @@ impl super::Client {
 
 fn signed_body(call: &str, data: &[u8], signature: Option<&str>) -> Result<Bytes> {
     if data.len() > MAX_SIGN_DATA {
-        let message = format!("{call}: a signature is made of at most {MAX_SIGN_DATA} bytes, not {}", data.len());
+        let message = format!(
+            "{call}: a signature is made of at most {MAX_SIGN_DATA} bytes, not {}",
+            data.len()
+        );
         return Err(Error::new(ErrorKind::LimitExceeded, message));
     }
     request::data(data, signature)

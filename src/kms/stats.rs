@@ -4,9 +4,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 macro_rules! counters {
     ($($(#[doc = $doc:literal])+ $name:ident,)+) => {
-        /// What a [`Client`](super::Client) and its clones did since it was built. All fields are counts.
+        /// What a [`Client`](super::Client) and its clones did since it was built. All fields are
+        /// counts.
         ///
-        /// The numbers are read one after another while calls go on, so they need not fit each other exactly.
+        /// The numbers are read one after another while calls go on, so they need not fit each
+        /// other exactly.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
         #[non_exhaustive]
         pub struct Stats {

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// A moment as the service tells it: whole milliseconds since the Unix epoch. `Display` is RFC 3339 in UTC.
+/// A moment as the service tells it: whole milliseconds since the Unix epoch. `Display` is RFC 3339
+/// in UTC.
 ///
 /// ```
 /// use ncp_envelope::kms::Timestamp;
@@ -60,7 +61,11 @@ impl fmt::Display for Timestamp {
             day -= days;
             month += 1;
         }
-        write!(f, "{year:04}-{month:02}-{:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z", day + 1)
+        write!(
+            f,
+            "{year:04}-{month:02}-{:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z",
+            day + 1
+        )
     }
 }
 

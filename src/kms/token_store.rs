@@ -1,7 +1,8 @@
 //! Where a client puts the tokens it was issued, so that the next run of the program has them.
 //!
-//! Promises: what is stored is whole or was never there; a file is readable by its owner only, and one that others can read is
-//! refused; no token is in an error or a `Debug` output. This module knows nothing of when tokens are renewed.
+//! Promises: what is stored is whole or was never there; a file is readable by its owner only, and
+//! one that others can read is refused; no token is in an error or a `Debug` output. This module
+//! knows nothing of when tokens are renewed.
 
 use super::tokens::TokenSet;
 use crate::error::{Error, ErrorKind, Result};
@@ -20,9 +21,10 @@ const MAX_FILE_LEN: u64 = 32_768;
 
 /// Keeps the tokens of one key between runs of a program.
 ///
-/// A client with a store starts with what is stored, if that was issued after what it was given, and stores every set that it is issued
-/// later. Only one refresh is under way at a time, so calls of one client do not overlap. They may block: a client makes them away
-/// from its tasks, except for the [`load`](Self::load) while it is built.
+/// A client with a store starts with what is stored, if that was issued after what it was given,
+/// and stores every set that it is issued later. Only one refresh is under way at a time, so calls
+/// of one client do not overlap. They may block: a client makes them away from its tasks, except
+/// for the [`load`](Self::load) while it is built.
 ///
 /// ```
 /// use ncp_envelope::kms::{MemoryTokenStore, TokenSet, TokenStore};
@@ -42,7 +44,8 @@ pub trait TokenStore: fmt::Debug + Send + Sync {
     /// Stores a set in place of the one before.
     ///
     /// # Errors
-    /// Those of the store. The client goes on with the new tokens and counts the failure in [`Stats`](super::Stats::failed_stores).
+    /// Those of the store. The client goes on with the new tokens and counts the failure in
+    /// [`Stats`](super::Stats::failed_stores).
     fn store(&self, tokens: &TokenSet) -> Result<()>;
 }
 
@@ -58,12 +61,16 @@ impl<T: TokenStore + ?Sized> TokenStore for Arc<T> {
 
 impl TokenSet {
     /// A set of an access token and its refresh token. They are checked when a client uses them.
-    pub fn new(access_token: impl Into<SecretString>, refresh_token: impl Into<SecretString>) -> Self {
+    pub fn new(
+        access_token: impl Into<SecretString>,
+        refresh_token: impl Into<SecretString>,
+    ) -> Self {
         Self { access_token: access_token.into(), refresh_token: refresh_token.into() }
     }
 }
 
-/// A store in memory, for tests and for programs that hand tokens on themselves. Clones share their contents.
+/// A store in memory, for tests and for programs that hand tokens on themselves. Clones share their
+/// contents.
 #[derive(Debug, Clone, Default)]
 pub struct MemoryTokenStore(Arc<Mutex<Option<TokenSet>>>);
 
@@ -80,8 +87,9 @@ impl TokenStore for MemoryTokenStore {
 
 /// A store in a file of its own: JSON with `accessToken` and `refreshToken`.
 ///
-/// A new file takes the place of the old one in one step and is on the disk before it does. On Unix its mode is 0600, and a file that
-/// its group or others have any right to is refused; elsewhere the directory has to protect it.
+/// A new file takes the place of the old one in one step and is on the disk before it does. On Unix
+/// its mode is 0600, and a file that its group or others have any right to is refused; elsewhere
+/// the directory has to protect it.
 #[derive(Debug, Clone)]
 pub struct FileTokenStore {
     path: PathBuf,
@@ -105,8 +113,8 @@ impl FileTokenStore {
 
 impl TokenStore for FileTokenStore {
     /// # Errors
-    /// [`ErrorKind::Credentials`] if others may read or write the file, [`ErrorKind::Malformed`] if it does not hold tokens,
-    /// [`ErrorKind::Io`] if it cannot be read.
+    /// [`ErrorKind::Credentials`] if others may read or write the file, [`ErrorKind::Malformed`] if
+    /// it does not hold tokens, [`ErrorKind::Io`] if it cannot be read.
     fn load(&self) -> Result<Option<TokenSet>> {
         let mut file = match File::open(&self.path) {
             Ok(file) => file,
@@ -120,8 +128,12 @@ impl TokenStore for FileTokenStore {
         }
         // Room for all of it, because a buffer that grows leaves copies behind.
         let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_FILE_LEN as usize + 1));
-        (&mut file).take(MAX_FILE_LEN).read_to_end(&mut bytes).map_err(|error| self.failed("read", error))?;
-        let mut stored: Stored<'_> = serde_json::from_slice(&bytes).map_err(|_| self.malformed())?;
+        (&mut file)
+            .take(MAX_FILE_LEN)
+            .read_to_end(&mut bytes)
+            .map_err(|error| self.failed("read", error))?;
+        let mut stored: Stored<'_> =
+            serde_json::from_slice(&bytes).map_err(|_| self.malformed())?;
         let tokens = TokenSet::new(stored.access_token.as_ref(), stored.refresh_token.as_ref());
         for text in [&mut stored.access_token, &mut stored.refresh_token] {
             if let Cow::Owned(text) = text {
@@ -134,11 +146,19 @@ impl TokenStore for FileTokenStore {
     /// # Errors
     /// [`ErrorKind::Io`]; the file is then what it was before.
     fn store(&self, tokens: &TokenSet) -> Result<()> {
-        let (access, refresh) = (tokens.access_token.expose_secret(), tokens.refresh_token.expose_secret());
-        if ![access, refresh].iter().all(|token| token.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\')) {
-            return Err(Error::new(ErrorKind::Credentials, "a token has characters that tokens do not have, and is not stored"));
+        let (access, refresh) =
+            (tokens.access_token.expose_secret(), tokens.refresh_token.expose_secret());
+        if ![access, refresh].iter().all(|token| {
+            token.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\')
+        }) {
+            return Err(Error::new(
+                ErrorKind::Credentials,
+                "a token has characters that tokens do not have, and is not stored",
+            ));
         }
-        let text = Zeroizing::new(format!("{{\"accessToken\":\"{access}\",\"refreshToken\":\"{refresh}\"}}\n"));
+        let text = Zeroizing::new(format!(
+            "{{\"accessToken\":\"{access}\",\"refreshToken\":\"{refresh}\"}}\n"
+        ));
         // Through a link the file behind it is replaced.
         let path = std::fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone());
         let directory = match path.parent() {
@@ -147,7 +167,10 @@ impl TokenStore for FileTokenStore {
         };
         let write = || {
             // Created with mode 0600, whatever the umask is.
-            let mut file = tempfile::Builder::new().prefix(".tokens.").suffix(".tmp").tempfile_in(directory)?;
+            let mut file = tempfile::Builder::new()
+                .prefix(".tokens.")
+                .suffix(".tmp")
+                .tempfile_in(directory)?;
             file.write_all(text.as_bytes())?;
             file.as_file().sync_all()?;
             file.persist(&path).map_err(|error| error.error)?;
@@ -171,7 +194,9 @@ impl FileTokenStore {
         let mode = metadata.permissions().mode() & 0o777;
         if mode & 0o077 != 0 {
             let path = self.path.display();
-            let message = format!("the token file {path} is open to others (mode {mode:03o}): chmod 600 it, and replace its tokens");
+            let message = format!(
+                "the token file {path} is open to others (mode {mode:03o}): chmod 600 it, and replace its tokens"
+            );
             return Err(Error::new(ErrorKind::Credentials, message));
         }
         Ok(())

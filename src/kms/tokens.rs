@@ -1,7 +1,8 @@
 //! Tokens of one key (API 2.0): issuing, renewing and checking them, and the key's token generator.
 //!
-//! Promises: tokens are in wiped memory and in no error; what issues or voids tokens is sent again only if the service saw nothing of
-//! it. A client that makes cipher calls with a token renews it by itself; the calls here are for programs that hand tokens out.
+//! Promises: tokens are in wiped memory and in no error; what issues or voids tokens is sent again
+//! only if the service saw nothing of it. A client that makes cipher calls with a token renews it
+//! by itself; the calls here are for programs that hand tokens out.
 
 use super::auth::checked;
 use super::cipher::Key;
@@ -67,7 +68,10 @@ impl TokenHours {
     fn check(self) -> Result<()> {
         match self {
             Self::Hours(1..=MAX_TOKEN_HOURS) | Self::Unlimited => Ok(()),
-            Self::Hours(_) => Err(Error::new(ErrorKind::InvalidInput, format!("a token lives 1 to {MAX_TOKEN_HOURS} hours, or UL"))),
+            Self::Hours(_) => Err(Error::new(
+                ErrorKind::InvalidInput,
+                format!("a token lives 1 to {MAX_TOKEN_HOURS} hours, or UL"),
+            )),
         }
     }
 
@@ -116,9 +120,9 @@ pub struct TokenGenerator {
 
 /// The token calls of one key, from [`Key::tokens`].
 ///
-/// A client of API 1.0 has none of them, which is [`ErrorKind::InvalidInput`]. Where account credentials are needed, a client that has a
-/// token gets [`ErrorKind::Credentials`]. Neither makes a call. Otherwise calls fail as the [module's table](super#errors-of-calls)
-/// says.
+/// A client of API 1.0 has none of them, which is [`ErrorKind::InvalidInput`]. Where account
+/// credentials are needed, a client that has a token gets [`ErrorKind::Credentials`]. Neither makes
+/// a call. Otherwise calls fail as the [module's table](super#errors-of-calls) says.
 #[derive(Debug, Clone)]
 pub struct KeyTokens {
     key: Key,
@@ -134,12 +138,15 @@ impl Key {
 impl KeyTokens {
     /// Issues a new set, with account credentials. The key needs an enabled token generator.
     ///
-    /// A token carries every permission on the key that the caller has, and cannot be revoked by itself.
+    /// A token carries every permission on the key that the caller has, and cannot be revoked by
+    /// itself.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidInput`] without a call for a lifetime out of range; otherwise as [`KeyTokens`] says.
+    /// [`ErrorKind::InvalidInput`] without a call for a lifetime out of range; otherwise as
+    /// [`KeyTokens`] says.
     pub async fn create_set(&self, lifetimes: &TokenLifetimes) -> Result<TokenSet> {
-        let call = self.account_call("create token set", Manner::change(Method::POST), "token-set")?;
+        let call =
+            self.account_call("create token set", Manner::change(Method::POST), "token-set")?;
         self.set(Call { body: lifetimes_body(lifetimes)?, ..call }).await
     }
 
@@ -147,8 +154,17 @@ impl KeyTokens {
     ///
     /// # Errors
     /// As for [`create_set`](Self::create_set); [`ErrorKind::Credentials`] if the token is refused.
-    pub async fn renew_set(&self, refresh_token: &SecretString, lifetimes: &TokenLifetimes) -> Result<TokenSet> {
-        let call = self.token_call("renew token set", Manner::change(Method::PUT), "token-set", refresh_token)?;
+    pub async fn renew_set(
+        &self,
+        refresh_token: &SecretString,
+        lifetimes: &TokenLifetimes,
+    ) -> Result<TokenSet> {
+        let call = self.token_call(
+            "renew token set",
+            Manner::change(Method::PUT),
+            "token-set",
+            refresh_token,
+        )?;
         self.set(Call { body: lifetimes_body(lifetimes)?, ..call }).await
     }
 
@@ -156,8 +172,17 @@ impl KeyTokens {
     ///
     /// # Errors
     /// As for [`renew_set`](Self::renew_set).
-    pub async fn new_access_token(&self, refresh_token: &SecretString, lifetime: Option<TokenHours>) -> Result<SecretString> {
-        let call = self.token_call("new access token", Manner::change(Method::POST), "access-token", refresh_token)?;
+    pub async fn new_access_token(
+        &self,
+        refresh_token: &SecretString,
+        lifetime: Option<TokenHours>,
+    ) -> Result<SecretString> {
+        let call = self.token_call(
+            "new access token",
+            Manner::change(Method::POST),
+            "access-token",
+            refresh_token,
+        )?;
         let body = lifetimes_body(&TokenLifetimes { access: lifetime, refresh: None })?;
         let call = Call { body, ..call };
         let token = response::access_token(self.key.client.send(&call).await?).and_then(issued);
@@ -166,7 +191,8 @@ impl KeyTokens {
 
     /// Whether the service accepts a token, of either kind.
     ///
-    /// Whether it says of another token that it is not valid or refuses the call is not documented; `false` is both.
+    /// Whether it says of another token that it is not valid or refuses the call is not documented;
+    /// `false` is both.
     ///
     /// # Errors
     /// As [`KeyTokens`] says, but for a refused token.
@@ -185,7 +211,8 @@ impl KeyTokens {
     /// As [`KeyTokens`] says.
     pub async fn generator(&self) -> Result<TokenGenerator> {
         let call = self.account_call("token generator", Manner::read(), "token-generator")?;
-        let answer = Answer::read(&self.key.client.send(&call).await?).map_err(|error| call.failed(&error))?;
+        let answer = Answer::read(&self.key.client.send(&call).await?)
+            .map_err(|error| call.failed(&error))?;
         let fields = answer.fields();
         Ok(TokenGenerator {
             id: fields.text("tokenGeneratorId"),
@@ -204,7 +231,8 @@ impl KeyTokens {
         self.change_generator("enable token generator", Method::POST).await
     }
 
-    /// Replaces the key's token generator: **every token issued so far is void, for good**. Needs account credentials.
+    /// Replaces the key's token generator: **every token issued so far is void, for good**. Needs
+    /// account credentials.
     ///
     /// # Errors
     /// As [`KeyTokens`] says.
@@ -212,7 +240,8 @@ impl KeyTokens {
         self.change_generator("replace token generator", Method::PUT).await
     }
 
-    /// Takes the key's token generator away: **every token issued so far is void, for good**. Needs account credentials.
+    /// Takes the key's token generator away: **every token issued so far is void, for good**. Needs
+    /// account credentials.
     ///
     /// # Errors
     /// As [`KeyTokens`] says.
@@ -234,13 +263,24 @@ impl KeyTokens {
         read(answer).map_err(|error| call.failed(&error))
     }
 
-    fn account_call(&self, operation: &'static str, manner: Manner, action: &'static str) -> Result<Call<'_>> {
+    fn account_call(
+        &self,
+        operation: &'static str,
+        manner: Manner,
+        action: &'static str,
+    ) -> Result<Call<'_>> {
         self.key.client.needs_account(operation)?;
         let body = request::empty(&manner.method);
         Ok(Call { operation, tag: self.key.id.id(), action, body, manner })
     }
 
-    fn token_call(&self, operation: &'static str, manner: Manner, action: &'static str, token: &SecretString) -> Result<Call<'_>> {
+    fn token_call(
+        &self,
+        operation: &'static str,
+        manner: Manner,
+        action: &'static str,
+        token: &SecretString,
+    ) -> Result<Call<'_>> {
         self.key.client.needs_api_2(operation)?;
         let body = request::empty(&manner.method);
         let manner = manner.with_token(checked("the token", token.clone())?);
@@ -249,11 +289,13 @@ impl KeyTokens {
 }
 
 impl super::Client {
-    /// Refuses `call`, a management call of API 2.0, for a client that has no account to sign it with.
+    /// Refuses `call`, a management call of API 2.0, for a client that has no account to sign it
+    /// with.
     pub(super) fn needs_account(&self, call: &str) -> Result<()> {
         self.needs_api_2(call)?;
         if self.uses_token() {
-            let message = format!("{call}: this call needs account credentials, and this client has a token");
+            let message =
+                format!("{call}: this call needs account credentials, and this client has a token");
             return Err(Error::new(ErrorKind::Credentials, message));
         }
         Ok(())
@@ -262,12 +304,16 @@ impl super::Client {
 
 /// A token that is fit to be sent in a header, which is what it is for.
 fn issued(token: SecretString) -> Result<SecretString> {
-    checked("a token", token).map_err(|_| response::contract("its answer has a token that is not 1 to 8192 visible ascii characters"))
+    checked("a token", token).map_err(|_| {
+        response::contract("its answer has a token that is not 1 to 8192 visible ascii characters")
+    })
 }
 
 fn lifetimes_body(lifetimes: &TokenLifetimes) -> Result<bytes::Bytes> {
     let mut body = serde_json::Map::new();
-    for (name, hours) in [("accessTokenHours", lifetimes.access), ("refreshTokenHours", lifetimes.refresh)] {
+    for (name, hours) in
+        [("accessTokenHours", lifetimes.access), ("refreshTokenHours", lifetimes.refresh)]
+    {
         if let Some(hours) = hours {
             hours.check()?;
             body.insert(name.to_owned(), hours.json());

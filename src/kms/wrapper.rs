@@ -1,15 +1,17 @@
-//! A [`Key`] as the crate's [`KeyWrapper`]: batches of any size, cut into calls that the service accepts.
+//! A [`Key`] as the crate's [`KeyWrapper`]: batches of any size, cut into calls that the service
+//! accepts.
 //!
-//! Promises: the wrapped bytes are the service's ciphertext, unchanged; results keep the order of the arguments whatever the cuts and
-//! tags; keys of another provider, and keys under another tag when the client has a token, are refused before any call.
+//! Promises: the wrapped bytes are the service's ciphertext, unchanged; results keep the order of
+//! the arguments whatever the cuts and tags; keys of another provider, and keys under another tag
+//! when the client has a token, are refused before any call.
 
 use super::cipher::{Key, MAX_CALL_PLAINTEXT};
 use crate::error::{Error, ErrorKind, Result};
 use crate::wrap::{BoxFuture, KeyId, KeyPayload, KeyWrapper, Provider, WrappedKey};
 use std::collections::HashMap;
 
-/// Most keys in one call. Whether the service's 32 KB counts base64 or what it stands for is not documented; 256 payloads of 80 bytes
-/// fit either way.
+/// Most keys in one call. Whether the service's 32 KB counts base64 or what it stands for is not
+/// documented; 256 payloads of 80 bytes fit either way.
 const MAX_KEYS: usize = 256;
 
 impl KeyWrapper for Key {
@@ -17,7 +19,10 @@ impl KeyWrapper for Key {
         self.id()
     }
 
-    fn wrap_keys<'a>(&'a self, payloads: &'a [KeyPayload]) -> BoxFuture<'a, Result<Vec<WrappedKey>>> {
+    fn wrap_keys<'a>(
+        &'a self,
+        payloads: &'a [KeyPayload],
+    ) -> BoxFuture<'a, Result<Vec<WrappedKey>>> {
         Box::pin(async move {
             let slices: Vec<&[u8]> = payloads.iter().map(KeyPayload::expose_secret).collect();
             let mut wrapped = Vec::with_capacity(slices.len());
@@ -30,13 +35,23 @@ impl KeyWrapper for Key {
         })
     }
 
-    fn unwrap_keys<'a>(&'a self, wrapped: &'a [WrappedKey]) -> BoxFuture<'a, Result<Vec<KeyPayload>>> {
+    fn unwrap_keys<'a>(
+        &'a self,
+        wrapped: &'a [WrappedKey],
+    ) -> BoxFuture<'a, Result<Vec<KeyPayload>>> {
         Box::pin(async move {
             let mut payloads: Vec<Option<KeyPayload>> = wrapped.iter().map(|_| None).collect();
             for group in self.groups(wrapped)? {
                 let mut places = group.places.iter();
                 for part in parts(&group.ciphertexts, |text| decoded_len(text)) {
-                    for (payload, place) in group.key.decrypt_strs(part).await.map_err(refused)?.into_iter().zip(&mut places) {
+                    for (payload, place) in group
+                        .key
+                        .decrypt_strs(part)
+                        .await
+                        .map_err(refused)?
+                        .into_iter()
+                        .zip(&mut places)
+                    {
                         payloads[*place] = Some(payload);
                     }
                 }
@@ -45,14 +60,25 @@ impl KeyWrapper for Key {
         })
     }
 
-    fn rewrap_keys<'a>(&'a self, wrapped: &'a [WrappedKey]) -> BoxFuture<'a, Result<Vec<WrappedKey>>> {
+    fn rewrap_keys<'a>(
+        &'a self,
+        wrapped: &'a [WrappedKey],
+    ) -> BoxFuture<'a, Result<Vec<WrappedKey>>> {
         Box::pin(async move {
             let mut rewrapped: Vec<Option<WrappedKey>> = wrapped.iter().map(|_| None).collect();
             for group in self.groups(wrapped)? {
                 let mut places = group.places.iter();
                 for part in parts(&group.ciphertexts, |text| decoded_len(text)) {
-                    for (ciphertext, place) in group.key.re_encrypt_strs(part).await.map_err(refused)?.into_iter().zip(&mut places) {
-                        rewrapped[*place] = Some(WrappedKey::new(group.key.id.clone(), ciphertext)?);
+                    for (ciphertext, place) in group
+                        .key
+                        .re_encrypt_strs(part)
+                        .await
+                        .map_err(refused)?
+                        .into_iter()
+                        .zip(&mut places)
+                    {
+                        rewrapped[*place] =
+                            Some(WrappedKey::new(group.key.id.clone(), ciphertext)?);
                     }
                 }
             }
@@ -77,7 +103,11 @@ impl Key {
             let index = match known.get(key.key_id()) {
                 Some(index) => *index,
                 None => {
-                    groups.push(Group { key: self.sibling(key.key_id())?, places: Vec::new(), ciphertexts: Vec::new() });
+                    groups.push(Group {
+                        key: self.sibling(key.key_id())?,
+                        places: Vec::new(),
+                        ciphertexts: Vec::new(),
+                    });
                     known.insert(key.key_id(), groups.len() - 1);
                     groups.len() - 1
                 }
@@ -90,7 +120,9 @@ impl Key {
 
     /// The key `id` through the same client.
     fn sibling(&self, id: &KeyId) -> Result<Self> {
-        let refuse = |why: &str| Error::new(ErrorKind::KeyNotAllowed, format!("a key is wrapped under {id}, {why}"));
+        let refuse = |why: &str| {
+            Error::new(ErrorKind::KeyNotAllowed, format!("a key is wrapped under {id}, {why}"))
+        };
         if id.provider() != Provider::NcpKms {
             return Err(refuse("which is not a key of this key service"));
         }
@@ -104,13 +136,16 @@ impl Key {
     }
 }
 
-/// The service has no code of its own for a ciphertext that it cannot open: it calls the request invalid. What was sent is well-formed, so
-/// that is what it means here: the wrapped key was changed, or belongs to another key.
+/// The service has no code of its own for a ciphertext that it cannot open: it calls the request
+/// invalid. What was sent is well-formed, so that is what it means here: the wrapped key was
+/// changed, or belongs to another key.
 fn refused(error: Error) -> Error {
     match error.kind() {
-        ErrorKind::InvalidInput => {
-            Error::with_source(ErrorKind::Authentication, format!("{error}: the wrapped key was not accepted"), error)
-        }
+        ErrorKind::InvalidInput => Error::with_source(
+            ErrorKind::Authentication,
+            format!("{error}: the wrapped key was not accepted"),
+            error,
+        ),
         _ => error,
     }
 }
@@ -118,7 +153,10 @@ fn refused(error: Error) -> Error {
 fn ciphertext(key: &WrappedKey) -> Result<&str> {
     match std::str::from_utf8(key.as_bytes()) {
         Ok(text) if text.bytes().all(|byte| byte.is_ascii_graphic()) => Ok(text),
-        _ => Err(Error::new(ErrorKind::Malformed, "a wrapped key is not a ciphertext of the key service")),
+        _ => Err(Error::new(
+            ErrorKind::Malformed,
+            "a wrapped key is not a ciphertext of the key service",
+        )),
     }
 }
 
@@ -167,17 +205,23 @@ mod tests {
         assert_eq!(cuts(5, 10_923), [2, 2, 1]);
         assert_eq!(cuts(3, 16_384), [2, 1]);
         assert_eq!(cuts(2, 40_000), [1, 1]);
-        assert_eq!(parts(&[40_000, 1, 1, 32_768], |len| *len).map(<[usize]>::len).collect::<Vec<_>>(), [1, 2, 1]);
+        assert_eq!(
+            parts(&[40_000, 1, 1, 32_768], |len| *len).map(<[usize]>::len).collect::<Vec<_>>(),
+            [1, 2, 1]
+        );
         // A wrapped payload of 80 bytes has about 155 characters.
         assert_eq!(cuts(256, decoded_len(&"x".repeat(155))), [256]);
     }
 
     #[test]
     fn groups_keep_places_and_foreign_keys_are_refused() {
-        let wrapped =
-            |provider, tag: &str, bytes: &[u8]| WrappedKey::new(KeyId::new(provider, ZoneHint::None, tag).unwrap(), bytes).unwrap();
+        let wrapped = |provider, tag: &str, bytes: &[u8]| {
+            WrappedKey::new(KeyId::new(provider, ZoneHint::None, tag).unwrap(), bytes).unwrap()
+        };
         let ours = |tag| wrapped(Provider::NcpKms, tag, b"ncpkms:v1:AAAA");
-        let key = |credentials| Client::builder().credentials(credentials).build().unwrap().key("a").unwrap();
+        let key = |credentials| {
+            Client::builder().credentials(credentials).build().unwrap().key("a").unwrap()
+        };
         let account = key(Credentials::account("k", "s").unwrap());
         let token = key(Credentials::token("t", None).unwrap());
 
@@ -192,8 +236,17 @@ mod tests {
         assert_eq!(kind(&token, ours("a")), None);
         assert_eq!(kind(&token, ours("b")), Some(ErrorKind::KeyNotAllowed));
         assert_eq!(kind(&account, ours("..")), Some(ErrorKind::KeyNotAllowed));
-        assert_eq!(kind(&account, wrapped(Provider::Local, "a", b"x")), Some(ErrorKind::KeyNotAllowed));
-        assert_eq!(kind(&account, wrapped(Provider::NcpKms, "a", b"\xff")), Some(ErrorKind::Malformed));
-        assert_eq!(kind(&account, wrapped(Provider::NcpKms, "a", b"a b")), Some(ErrorKind::Malformed));
+        assert_eq!(
+            kind(&account, wrapped(Provider::Local, "a", b"x")),
+            Some(ErrorKind::KeyNotAllowed)
+        );
+        assert_eq!(
+            kind(&account, wrapped(Provider::NcpKms, "a", b"\xff")),
+            Some(ErrorKind::Malformed)
+        );
+        assert_eq!(
+            kind(&account, wrapped(Provider::NcpKms, "a", b"a b")),
+            Some(ErrorKind::Malformed)
+        );
     }
 }

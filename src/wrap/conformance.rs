@@ -3,8 +3,9 @@
 use super::{KeyPayload, KeyWrapper, MAX_WRAPPED_LEN, PAYLOAD_LEN};
 use crate::error::{Error, ErrorKind, Result};
 
-/// Checks the contract of [`KeyWrapper`] on `wrapper`; the first breach is the error. Makes about ten calls, the largest with
-/// 256 payloads of 80 bytes, which is the batch the crate itself is built around.
+/// Checks the contract of [`KeyWrapper`] on `wrapper`; the first breach is the error. Makes about
+/// ten calls, the largest with 256 payloads of 80 bytes, which is the batch the crate itself is
+/// built around.
 ///
 /// ```
 /// # use ncp_envelope::{DataKey, LocalKeyWrapper, wrap::conformance};
@@ -17,9 +18,18 @@ use crate::error::{Error, ErrorKind, Result};
 /// # Errors
 /// [`ErrorKind::Internal`] with the broken promise, or the error of a call that should have worked.
 pub async fn check(wrapper: &dyn KeyWrapper) -> Result<()> {
-    expect(wrapper.wrap_keys(&[]).await?.is_empty(), "wrapping an empty batch gives an empty result")?;
-    expect(wrapper.unwrap_keys(&[]).await?.is_empty(), "unwrapping an empty batch gives an empty result")?;
-    expect(wrapper.rewrap_keys(&[]).await?.is_empty(), "rewrapping an empty batch gives an empty result")?;
+    expect(
+        wrapper.wrap_keys(&[]).await?.is_empty(),
+        "wrapping an empty batch gives an empty result",
+    )?;
+    expect(
+        wrapper.unwrap_keys(&[]).await?.is_empty(),
+        "unwrapping an empty batch gives an empty result",
+    )?;
+    expect(
+        wrapper.rewrap_keys(&[]).await?.is_empty(),
+        "rewrapping an empty batch gives an empty result",
+    )?;
 
     for size in [1, 2, 256] {
         round_trip(wrapper, size).await?;
@@ -36,14 +46,28 @@ async fn round_trip(wrapper: &dyn KeyWrapper, size: usize) -> Result<()> {
         expect(key.key_id() == wrapper.key_id(), "wrapped under the wrapper's own key")?;
         expect(key.as_bytes().len() <= MAX_WRAPPED_LEN, "a wrapped key fits a slot")?;
         let secret = &payload.expose_secret()[48..];
-        expect(!key.as_bytes().windows(secret.len()).any(|window| window == secret), "a wrapped key hides its payload")?;
+        expect(
+            !key.as_bytes().windows(secret.len()).any(|window| window == secret),
+            "a wrapped key hides its payload",
+        )?;
     }
     let again = wrapper.wrap_keys(&payloads[..1]).await?;
-    expect(again.first().map(|key| key.as_bytes()) != wrapped.first().map(|key| key.as_bytes()), "wrapping twice differs")?;
+    expect(
+        again.first().map(|key| key.as_bytes()) != wrapped.first().map(|key| key.as_bytes()),
+        "wrapping twice differs",
+    )?;
 
-    same(&wrapper.unwrap_keys(&wrapped).await?, &payloads, "unwrapping gives back the payloads in their order")?;
+    same(
+        &wrapper.unwrap_keys(&wrapped).await?,
+        &payloads,
+        "unwrapping gives back the payloads in their order",
+    )?;
     let rewrapped = wrapper.rewrap_keys(&wrapped).await?;
-    same(&wrapper.unwrap_keys(&rewrapped).await?, &payloads, "rewrapping keeps the payloads and their order")
+    same(
+        &wrapper.unwrap_keys(&rewrapped).await?,
+        &payloads,
+        "rewrapping keeps the payloads and their order",
+    )
 }
 
 async fn one_bad_key_fails_the_batch(wrapper: &dyn KeyWrapper) -> Result<()> {
@@ -55,7 +79,10 @@ async fn one_bad_key_fails_the_batch(wrapper: &dyn KeyWrapper) -> Result<()> {
     }
     wrapped[1] = super::WrappedKey::new(wrapped[1].key_id().clone(), bytes)?;
     expect(wrapper.unwrap_keys(&wrapped).await.is_err(), "a changed wrapped key fails its batch")?;
-    expect(wrapper.rewrap_keys(&wrapped).await.is_err(), "a changed wrapped key fails its batch of rewraps")
+    expect(
+        wrapper.rewrap_keys(&wrapped).await.is_err(),
+        "a changed wrapped key fails its batch of rewraps",
+    )
 }
 
 async fn debug_shows_no_payload(wrapper: &dyn KeyWrapper) -> Result<()> {
@@ -76,10 +103,15 @@ fn payloads(count: usize) -> Result<Vec<KeyPayload>> {
 }
 
 fn same(got: &[KeyPayload], want: &[KeyPayload], promise: &'static str) -> Result<()> {
-    let equal = got.len() == want.len() && got.iter().zip(want).all(|(a, b)| a.expose_secret() == b.expose_secret());
+    let equal = got.len() == want.len()
+        && got.iter().zip(want).all(|(a, b)| a.expose_secret() == b.expose_secret());
     expect(equal, promise)
 }
 
 fn expect(holds: bool, promise: &'static str) -> Result<()> {
-    if holds { Ok(()) } else { Err(Error::new(ErrorKind::Internal, format!("key wrapper breaks its contract: {promise}"))) }
+    if holds {
+        Ok(())
+    } else {
+        Err(Error::new(ErrorKind::Internal, format!("key wrapper breaks its contract: {promise}")))
+    }
 }

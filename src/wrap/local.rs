@@ -1,4 +1,5 @@
-//! A key wrapper whose key-encryption key is in this process (`F-31`): for tests, benchmarks and offline use.
+//! A key wrapper whose key-encryption key is in this process (`F-31`): for tests, benchmarks and
+//! offline use.
 
 use super::{BoxFuture, KeyId, KeyPayload, KeyWrapper, Provider, WrappedKey, ZoneHint};
 use crate::error::{Error, ErrorKind, Result};
@@ -13,8 +14,9 @@ const LABEL: &[u8] = b"ncp-envelope local v1\0";
 
 /// Wraps data keys with AES-256-GCM under a key given by the caller.
 ///
-/// Nothing in the crate falls back to it: a message wrapped locally opens only with a wrapper made from the same key, and a reader
-/// that expects a KMS key refuses it. At most 2^32 keys may be wrapped under one key, as the nonces are random.
+/// Nothing in the crate falls back to it: a message wrapped locally opens only with a wrapper made
+/// from the same key, and a reader that expects a KMS key refuses it. At most 2^32 keys may be
+/// wrapped under one key, as the nonces are random.
 ///
 /// ```
 /// use ncp_envelope::{DataKey, LocalKeyWrapper};
@@ -38,7 +40,8 @@ impl LocalKeyWrapper {
         Ok(Self { id, key: LessSafeKey::new(key) })
     }
 
-    // The key id is bound so that a wrapped key cannot be passed off as one of another local key that shares its bytes.
+    // The key id is bound so that a wrapped key cannot be passed off as one of another local key
+    // that shares its bytes.
     fn aad(&self) -> Aad<Vec<u8>> {
         Aad::from([LABEL, self.id.id().as_bytes()].concat())
     }
@@ -49,7 +52,11 @@ impl LocalKeyWrapper {
         let mut sealed = Zeroizing::new(payload.expose_secret().to_vec());
         let tag = self
             .key
-            .seal_in_place_separate_tag(Nonce::assume_unique_for_key(nonce), self.aad(), &mut sealed)
+            .seal_in_place_separate_tag(
+                Nonce::assume_unique_for_key(nonce),
+                self.aad(),
+                &mut sealed,
+            )
             .map_err(|_| Error::new(ErrorKind::Internal, "local wrapping failed"))?;
         WrappedKey::new(self.id.clone(), [&[FORMAT], &nonce[..], &sealed, tag.as_ref()].concat())
     }
@@ -58,7 +65,11 @@ impl LocalKeyWrapper {
         if *wrapped.key_id() != self.id {
             return Err(Error::new(
                 ErrorKind::KeyNotAllowed,
-                format!("the wrapped key is under {}, this wrapper holds {}", wrapped.key_id(), self.id),
+                format!(
+                    "the wrapped key is under {}, this wrapper holds {}",
+                    wrapped.key_id(),
+                    self.id
+                ),
             ));
         }
         let bytes = wrapped.as_bytes();
@@ -82,15 +93,24 @@ impl KeyWrapper for LocalKeyWrapper {
         &self.id
     }
 
-    fn wrap_keys<'a>(&'a self, payloads: &'a [KeyPayload]) -> BoxFuture<'a, Result<Vec<WrappedKey>>> {
+    fn wrap_keys<'a>(
+        &'a self,
+        payloads: &'a [KeyPayload],
+    ) -> BoxFuture<'a, Result<Vec<WrappedKey>>> {
         Box::pin(async move { payloads.iter().map(|payload| self.wrap(payload)).collect() })
     }
 
-    fn unwrap_keys<'a>(&'a self, wrapped: &'a [WrappedKey]) -> BoxFuture<'a, Result<Vec<KeyPayload>>> {
+    fn unwrap_keys<'a>(
+        &'a self,
+        wrapped: &'a [WrappedKey],
+    ) -> BoxFuture<'a, Result<Vec<KeyPayload>>> {
         Box::pin(async move { wrapped.iter().map(|key| self.unwrap(key)).collect() })
     }
 
-    fn rewrap_keys<'a>(&'a self, wrapped: &'a [WrappedKey]) -> BoxFuture<'a, Result<Vec<WrappedKey>>> {
+    fn rewrap_keys<'a>(
+        &'a self,
+        wrapped: &'a [WrappedKey],
+    ) -> BoxFuture<'a, Result<Vec<WrappedKey>>> {
         Box::pin(async move { wrapped.iter().map(|key| self.wrap(&self.unwrap(key)?)).collect() })
     }
 }

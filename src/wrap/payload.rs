@@ -1,4 +1,5 @@
-//! The 80 bytes that a key service is asked to wrap (`F-28`): the data key together with what it is for.
+//! The 80 bytes that a key service is asked to wrap (`F-28`): the data key together with what it is
+//! for.
 
 use crate::context::Scope;
 use crate::error::{Error, ErrorKind, Result};
@@ -13,7 +14,8 @@ const LABEL: &[u8; 8] = b"NCPENVK1";
 
 /// Secret bytes on their way to or from a key service. Boxed, wiped when dropped, not printed.
 ///
-/// What a service hands back can have any length; whether it is a payload of ours is decided by the crate, not by the wrapper.
+/// What a service hands back can have any length; whether it is a payload of ours is decided by the
+/// crate, not by the wrapper.
 pub struct KeyPayload(Box<[u8]>);
 
 impl KeyPayload {
@@ -42,8 +44,8 @@ impl KeyPayload {
 
     /// The data key, if this is a payload for `suite` and `scope`.
     ///
-    /// One error for everything that can be wrong, and one comparison, so that nothing tells an attacker who swaps wrapped keys
-    /// which part did not fit (`F-28`).
+    /// One error for everything that can be wrong, and one comparison, so that nothing tells an
+    /// attacker who swaps wrapped keys which part did not fit (`F-28`).
     pub(crate) fn decode(&self, suite: u16, scope: &Scope) -> Result<DataKey> {
         let mut frame = [0; 48];
         fill_frame(&mut frame, suite, scope);
@@ -95,7 +97,10 @@ mod tests {
         for bit in 0..48 * 8 {
             let mut bytes: Box<[u8]> = payload.expose_secret().into();
             bytes[bit / 8] ^= 1 << (bit % 8);
-            assert_eq!(KeyPayload::from_boxed(bytes).decode(1, &scope).unwrap_err().kind(), ErrorKind::Authentication);
+            assert_eq!(
+                KeyPayload::from_boxed(bytes).decode(1, &scope).unwrap_err().kind(),
+                ErrorKind::Authentication
+            );
         }
     }
 
@@ -106,7 +111,9 @@ mod tests {
         assert!(payload.decode(2, &scope).is_err());
         assert!(payload.decode(1, &Scope::default()).is_err());
         for len in [0, 32, 47, 48, 79] {
-            assert!(KeyPayload::copy_from(&payload.expose_secret()[..len]).decode(1, &scope).is_err());
+            assert!(
+                KeyPayload::copy_from(&payload.expose_secret()[..len]).decode(1, &scope).is_err()
+            );
         }
         let longer = [payload.expose_secret(), &[0]].concat();
         assert!(KeyPayload::copy_from(&longer).decode(1, &scope).is_err());

@@ -1,6 +1,8 @@
-//! Zones A and B written a second time, from what the crate says it read: whatever it accepts has to come out as it went in (F-2).
+//! Zones A and B written a second time, from what the crate says it read: whatever it accepts has
+//! to come out as it went in (F-2).
 //!
-//! Shared by the property tests and the fuzz targets. It uses public accessors only and none of the crate's own encoding.
+//! Shared by the property tests and the fuzz targets. It uses public accessors only and none of the
+//! crate's own encoding.
 
 use ncp_envelope::WrappedKey;
 use ncp_envelope::format::{CopyState, Header, Profile, SealedHeader};
@@ -10,12 +12,20 @@ use ncp_envelope::wrap::{Provider, ZoneHint};
 pub(crate) fn check(message: &[u8], header: &Header) {
     let sealed = header.sealed();
     let zone_a = zone_a(sealed);
-    assert_eq!(sealed.as_bytes(), zone_a, "zone A was kept in another form than the one that its fields give");
+    assert_eq!(
+        sealed.as_bytes(),
+        zone_a,
+        "zone A was kept in another form than the one that its fields give"
+    );
     assert_eq!(message[..zone_a.len()], zone_a, "zone A has a second encoding");
 
     let copies = header.copies();
     assert_eq!(copies.len(), sealed.profile().copies());
-    assert_eq!(sealed.body_offset(), zone_a.len() + copies.len() * sealed.copy_len(), "the body is somewhere else");
+    assert_eq!(
+        sealed.body_offset(),
+        zone_a.len() + copies.len() * sealed.copy_len(),
+        "the body is somewhere else"
+    );
     let table = header.slots();
     let copy = copy(table.generation(), table.slots(), sealed.copy_len());
     let mut found = 0;
@@ -26,7 +36,9 @@ pub(crate) fn check(message: &[u8], header: &Header) {
                 assert_eq!(stored, copy, "zone B has a second encoding");
                 found += 1;
             }
-            CopyState::Valid { generation } => assert!(*generation < table.generation(), "a newer copy was passed over"),
+            CopyState::Valid { generation } => {
+                assert!(*generation < table.generation(), "a newer copy was passed over")
+            }
             _ => assert_ne!(stored, copy, "a copy was refused that is canonical"),
         }
     }
@@ -45,7 +57,9 @@ pub(crate) fn zone_a(sealed: &SealedHeader) -> Vec<u8> {
     }
     let content = 24 + pairs.len();
     let len = if durable { content.div_ceil(4_096) * 4_096 } else { content };
-    let flags = u16::from(durable) + 2 * u16::from(sealed.is_detached()) + 4 * u16::from(sealed.requires_aad());
+    let flags = u16::from(durable)
+        + 2 * u16::from(sealed.is_detached())
+        + 4 * u16::from(sealed.requires_aad());
     let mut out = b"\x8ENCP\r\n\x1A\n".to_vec();
     for field in [1, sealed.suite(), flags, u16::try_from(sealed.context().len()).expect("F-10")] {
         out.extend(field.to_be_bytes());
@@ -88,10 +102,13 @@ pub(crate) fn copy(generation: u32, slots: &[WrappedKey], len: usize) -> Vec<u8>
     out
 }
 
-/// Puts the right checksum into every copy of zone B that is whole, so that mutated slots are looked at behind it.
+/// Puts the right checksum into every copy of zone B that is whole, so that mutated slots are
+/// looked at behind it.
 pub(crate) fn repair_checksums(message: &mut [u8]) {
     let Some(fixed) = message.first_chunk::<24>() else { return };
-    let u32_at = |at: usize| u32::from_be_bytes([fixed[at], fixed[at + 1], fixed[at + 2], fixed[at + 3]]) as usize;
+    let u32_at = |at: usize| {
+        u32::from_be_bytes([fixed[at], fixed[at + 1], fixed[at + 2], fixed[at + 3]]) as usize
+    };
     let (start, len) = (u32_at(16), u32_at(20));
     let copies = 1 + usize::from(fixed[13] & 1);
     if !(64..=65_536).contains(&len) {
@@ -105,6 +122,8 @@ pub(crate) fn repair_checksums(message: &mut [u8]) {
 
 fn crc32c(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(!0, |crc: u32, byte| {
-        (0..8).fold(crc ^ u32::from(*byte), |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0x82F6_3B78 } else { crc >> 1 })
+        (0..8).fold(crc ^ u32::from(*byte), |crc, _| {
+            if crc & 1 == 1 { crc >> 1 ^ 0x82F6_3B78 } else { crc >> 1 }
+        })
     })
 }

@@ -4,7 +4,10 @@
 
 use ncp_envelope::format::{Encryptor, Profile, SealedHeader, SlotTable};
 use ncp_envelope::wrap::{BoxFuture, KeyPayload};
-use ncp_envelope::{DataKey, EncryptionContext, Envelope, KeyId, KeyWrapper, LocalKeyWrapper, Result, Scope, WrappedKey};
+use ncp_envelope::{
+    DataKey, EncryptionContext, Envelope, KeyId, KeyWrapper, LocalKeyWrapper, Result, Scope,
+    WrappedKey,
+};
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -40,13 +43,22 @@ impl KeyWrapper for Counting {
     fn key_id(&self) -> &KeyId {
         self.inner.key_id()
     }
-    fn wrap_keys<'a>(&'a self, payloads: &'a [KeyPayload]) -> BoxFuture<'a, Result<Vec<WrappedKey>>> {
+    fn wrap_keys<'a>(
+        &'a self,
+        payloads: &'a [KeyPayload],
+    ) -> BoxFuture<'a, Result<Vec<WrappedKey>>> {
         self.count().wrap_keys(payloads)
     }
-    fn unwrap_keys<'a>(&'a self, wrapped: &'a [WrappedKey]) -> BoxFuture<'a, Result<Vec<KeyPayload>>> {
+    fn unwrap_keys<'a>(
+        &'a self,
+        wrapped: &'a [WrappedKey],
+    ) -> BoxFuture<'a, Result<Vec<KeyPayload>>> {
         self.count().unwrap_keys(wrapped)
     }
-    fn rewrap_keys<'a>(&'a self, wrapped: &'a [WrappedKey]) -> BoxFuture<'a, Result<Vec<WrappedKey>>> {
+    fn rewrap_keys<'a>(
+        &'a self,
+        wrapped: &'a [WrappedKey],
+    ) -> BoxFuture<'a, Result<Vec<WrappedKey>>> {
         self.count().rewrap_keys(wrapped)
     }
 }
@@ -80,7 +92,8 @@ pub fn sample(len: usize) -> Vec<u8> {
 /// The payload of `docs/format.md`, F-28, built by hand.
 pub fn payload(key: &DataKey, scope: &str) -> KeyPayload {
     use aws_lc_rs::digest;
-    let scope = digest::digest(&digest::SHA256, &[b"ncp-envelope scope v1\0", scope.as_bytes()].concat());
+    let scope =
+        digest::digest(&digest::SHA256, &[b"ncp-envelope scope v1\0", scope.as_bytes()].concat());
     let mut bytes = b"NCPENVK1\x00\x01\x00\x00\x00\x00\x00\x00".to_vec();
     bytes.extend_from_slice(scope.as_ref());
     bytes.extend_from_slice(key.expose_secret());
@@ -96,7 +109,8 @@ pub fn slots(key: &DataKey, count: usize) -> SlotTable {
 
 /// A message under a given data key, written through the format alone.
 pub fn message_under(key: &DataKey, slots: &SlotTable, plaintext: &[u8]) -> Vec<u8> {
-    let sealed = SealedHeader::new(Profile::Compact, &EncryptionContext::new(), false, slots).unwrap();
+    let sealed =
+        SealedHeader::new(Profile::Compact, &EncryptionContext::new(), false, slots).unwrap();
     let mut encryptor = Encryptor::new(key, &sealed, slots, b"").unwrap();
     let mut out = encryptor.header().to_vec();
     let mut chunks = vec![0; encryptor.update_len(plaintext.len())];
@@ -117,7 +131,8 @@ pub fn base64(bytes: &[u8]) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut out = String::new();
     for part in bytes.chunks(3) {
-        let word = part.iter().fold(0_u32, |word, byte| word << 8 | u32::from(*byte)) << (8 * (3 - part.len()));
+        let word = part.iter().fold(0_u32, |word, byte| word << 8 | u32::from(*byte))
+            << (8 * (3 - part.len()));
         for at in 0..4 {
             let index = (word >> (18 - 6 * at)) as usize & 63;
             out.push(if at <= part.len() { char::from(ALPHABET[index]) } else { '=' });

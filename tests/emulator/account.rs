@@ -9,7 +9,10 @@ use std::time::{Duration, UNIX_EPOCH};
 const ROWS: [(&str, bool); 3] = [("/kms/v1/keys", false), ("/keys/v2", false), ("/keys/v1", true)];
 
 fn call(emulator: &Emulator, prefix: &str) -> Call {
-    Call::post(format!("{prefix}/{}/encrypt", emulator.key_tag()), json!({ "plaintext": "dGVzdA==" }))
+    Call::post(
+        format!("{prefix}/{}/encrypt", emulator.key_tag()),
+        json!({ "plaintext": "dGVzdA==" }),
+    )
 }
 
 #[tokio::test]
@@ -32,20 +35,46 @@ async fn every_row_refuses_what_is_not_signed_so() {
         let other = if v1 { "x-ncp-apigw-signature-v2" } else { "x-ncp-apigw-signature-v1" };
         let signature = good.headers.iter().find(|(known, _)| *known == name).unwrap().1.clone();
         let api_key = v1.then(|| emulator.apigw_api_key());
-        let sign = |secret: &str, method, target: &str| sign(secret, method, target, &NOW.to_string(), api_key, emulator.access_key());
+        let sign = |secret: &str, method, target: &str| {
+            sign(secret, method, target, &NOW.to_string(), api_key, emulator.access_key())
+        };
         let mut bad = vec![
             ("wrong secret", good.clone().header(name, sign("wrong", "POST", &good.target))),
-            ("other method signed", good.clone().header(name, sign(emulator.secret_key(), "GET", &good.target))),
-            ("lower-case method signed", good.clone().header(name, sign(emulator.secret_key(), "post", &good.target))),
-            ("other path signed", good.clone().header(name, sign(emulator.secret_key(), "POST", &format!("{}/", good.target)))),
+            (
+                "other method signed",
+                good.clone().header(name, sign(emulator.secret_key(), "GET", &good.target)),
+            ),
+            (
+                "lower-case method signed",
+                good.clone().header(name, sign(emulator.secret_key(), "post", &good.target)),
+            ),
+            (
+                "other path signed",
+                good.clone().header(
+                    name,
+                    sign(emulator.secret_key(), "POST", &format!("{}/", good.target)),
+                ),
+            ),
             ("query not signed", Call { target: format!("{}?a=b", good.target), ..good.clone() }),
-            ("other action", Call { target: good.target.replace("encrypt", "decrypt"), ..good.clone() }),
+            (
+                "other action",
+                Call { target: good.target.replace("encrypt", "decrypt"), ..good.clone() },
+            ),
             ("no signature", good.clone().without(name)),
-            ("signature of the other version", good.clone().without(name).header(other, signature.clone())),
+            (
+                "signature of the other version",
+                good.clone().without(name).header(other, signature.clone()),
+            ),
             ("signature not base64", good.clone().header(name, "?")),
-            ("signature without padding", good.clone().header(name, signature.trim_end_matches('='))),
+            (
+                "signature without padding",
+                good.clone().header(name, signature.trim_end_matches('=')),
+            ),
             ("no timestamp", good.clone().without("x-ncp-apigw-timestamp")),
-            ("other timestamp", good.clone().header("x-ncp-apigw-timestamp", (NOW + 1).to_string())),
+            (
+                "other timestamp",
+                good.clone().header("x-ncp-apigw-timestamp", (NOW + 1).to_string()),
+            ),
             ("seconds", call(&emulator, prefix).signed_at(&emulator, v1, NOW / 1000)),
             ("not a number", call(&emulator, prefix).signed_at(&emulator, v1, "now")),
             ("no access key", good.clone().without("x-ncp-iam-access-key")),
@@ -54,7 +83,10 @@ async fn every_row_refuses_what_is_not_signed_so() {
         ];
         if v1 {
             bad.push(("no API gateway key", good.clone().without("x-ncp-apigw-api-key")));
-            bad.push(("other API gateway key", good.clone().header("x-ncp-apigw-api-key", "other")));
+            bad.push((
+                "other API gateway key",
+                good.clone().header("x-ncp-apigw-api-key", "other"),
+            ));
         }
         let mut twice = good.clone();
         twice.headers.push((name, signature));
@@ -73,7 +105,8 @@ async fn every_row_refuses_what_is_not_signed_so() {
 async fn a_query_is_part_of_what_is_signed() {
     let (emulator, _) = frozen().await;
     for query in ["?", "?b=2&a=1", "?a=%7E&a=~", "?x=/../y"] {
-        let call = Call::post(path(&emulator, "encrypt") + query, json!({ "plaintext": "" })).signed(&emulator);
+        let call = Call::post(path(&emulator, "encrypt") + query, json!({ "plaintext": "" }))
+            .signed(&emulator);
         call.data(&emulator).await;
     }
 }
@@ -84,15 +117,30 @@ async fn the_path_is_checked_as_sent() {
     // Signed as sent: past authentication, and then there is no such key.
     let sent = Call::post("/kms/v1/keys/%41%2f/encrypt", json!({}));
     sent.clone().signed(&emulator).refused(&emulator, 404, "NOT_FOUND").await;
-    let decoded = sign(emulator.secret_key(), "POST", "/kms/v1/keys/A//encrypt", &NOW.to_string(), None, emulator.access_key());
-    sent.signed(&emulator).header("x-ncp-apigw-signature-v2", decoded).stopped(&emulator, 401, "200").await;
+    let decoded = sign(
+        emulator.secret_key(),
+        "POST",
+        "/kms/v1/keys/A//encrypt",
+        &NOW.to_string(),
+        None,
+        emulator.access_key(),
+    );
+    sent.signed(&emulator)
+        .header("x-ncp-apigw-signature-v2", decoded)
+        .stopped(&emulator, 401, "200")
+        .await;
 }
 
 #[tokio::test]
 async fn timestamps_may_be_off_by_less_than_five_minutes() {
     let (emulator, clock) = frozen().await;
     for (prefix, v1) in ROWS {
-        for (time, accepted) in [(NOW - 300_000, false), (NOW - 299_999, true), (NOW + 299_999, true), (NOW + 300_000, false)] {
+        for (time, accepted) in [
+            (NOW - 300_000, false),
+            (NOW - 299_999, true),
+            (NOW + 299_999, true),
+            (NOW + 300_000, false),
+        ] {
             let call = call(&emulator, prefix).signed_at(&emulator, v1, time);
             let (status, _) = call.send(&emulator).await;
             assert_eq!(status, if accepted { 200 } else { 401 }, "{prefix} {time}");
@@ -103,7 +151,10 @@ async fn timestamps_may_be_off_by_less_than_five_minutes() {
     call.data(&emulator).await;
     clock.advance(Duration::from_millis(1));
     call.stopped(&emulator, 401, "200").await;
-    assert_eq!(emulator.requests().last().unwrap().refusal, Some("timestamp is five minutes or more away from the clock"));
+    assert_eq!(
+        emulator.requests().last().unwrap().refusal,
+        Some("timestamp is five minutes or more away from the clock")
+    );
 }
 
 #[tokio::test]
@@ -117,7 +168,11 @@ async fn known_signatures_are_accepted() {
         .await
         .unwrap();
     for (prefix, name, signature) in [
-        ("/kms/v1/keys", "x-ncp-apigw-signature-v2", "RU+p+SzMhHJDxk1fE8B+g+54jK75xM86/BwItPf3Zt4="),
+        (
+            "/kms/v1/keys",
+            "x-ncp-apigw-signature-v2",
+            "RU+p+SzMhHJDxk1fE8B+g+54jK75xM86/BwItPf3Zt4=",
+        ),
         ("/keys/v2", "x-ncp-apigw-signature-v2", "qyCLPNBJzf0uvoTcEF78M8uBWdr9SXChPyD69p4Gkf0="),
         ("/keys/v1", "x-ncp-apigw-signature-v1", "es6lltljVTPD9R4LgyNShgJ/s2NziW8CMexhzIWuNiI="),
     ] {
@@ -130,7 +185,10 @@ async fn known_signatures_are_accepted() {
         for place in 0..signature.len() - 1 {
             let mut changed = signature.to_owned().into_bytes();
             changed[place] = if changed[place] == b'A' { b'B' } else { b'A' };
-            good.clone().header(name, String::from_utf8(changed).unwrap()).stopped(&emulator, 401, "200").await;
+            good.clone()
+                .header(name, String::from_utf8(changed).unwrap())
+                .stopped(&emulator, 401, "200")
+                .await;
         }
     }
 }

@@ -14,7 +14,8 @@ async fn start() -> Emulator {
 async fn admin(emulator: &Emulator, method: &str, path: &str, body: Value) -> (u16, Value) {
     let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap();
     let url = format!("{}{path}", emulator.admin_url().unwrap());
-    let response = reqwest::Client::new().request(method, url).body(body.to_string()).send().await.unwrap();
+    let response =
+        reqwest::Client::new().request(method, url).body(body.to_string()).send().await.unwrap();
     let status = response.status().as_u16();
     (status, serde_json::from_str(&response.text().await.unwrap()).unwrap())
 }
@@ -46,9 +47,16 @@ async fn faults_come_and_go_by_http() {
         json!({ "kind": "latency", "millis": 1, "key": "tag", "probability": 0.5 }),
         json!({ "kind": "refused" }),
     ]) {
-        assert_eq!(admin(&emulator, "POST", "/faults", kind.clone()).await, (200, json!({ "id": id })), "{kind}");
+        assert_eq!(
+            admin(&emulator, "POST", "/faults", kind.clone()).await,
+            (200, json!({ "id": id })),
+            "{kind}"
+        );
         let (_, list) = admin(&emulator, "GET", "/faults", Value::Null).await;
-        assert_eq!((list.as_array().unwrap().len(), &list[0]["kind"], &list[0]["id"]), (1, &kind["kind"], &json!(id)));
+        assert_eq!(
+            (list.as_array().unwrap().len(), &list[0]["kind"], &list[0]["id"]),
+            (1, &kind["kind"], &json!(id))
+        );
         assert_eq!(admin(&emulator, "DELETE", &format!("/faults/{id}"), Value::Null).await.0, 200);
         assert_eq!(admin(&emulator, "DELETE", &format!("/faults/{id}"), Value::Null).await.0, 404);
     }
@@ -75,9 +83,15 @@ async fn faults_come_and_go_by_http() {
 #[tokio::test]
 async fn clock_latency_and_record_are_there_too() {
     let emulator = start().await;
-    assert_eq!(admin(&emulator, "POST", "/clock", json!({ "millis": 86_400_000 })).await.1["now"], NOW + 86_400_000);
+    assert_eq!(
+        admin(&emulator, "POST", "/clock", json!({ "millis": 86_400_000 })).await.1["now"],
+        NOW + 86_400_000
+    );
     encrypt(&emulator).signed(&emulator).stopped(&emulator, 401, "200").await;
-    assert_eq!(admin(&emulator, "POST", "/clock", json!({ "millis": -86_400_000 })).await.1["now"], NOW);
+    assert_eq!(
+        admin(&emulator, "POST", "/clock", json!({ "millis": -86_400_000 })).await.1["now"],
+        NOW
+    );
     encrypt(&emulator).signed(&emulator).data(&emulator).await;
     assert_eq!(admin(&emulator, "PUT", "/latency", json!({ "millis": 1 })).await.0, 200);
     let (_, requests) = admin(&emulator, "GET", "/requests", Value::Null).await;
@@ -88,12 +102,21 @@ async fn clock_latency_and_record_are_there_too() {
 
 #[tokio::test]
 async fn only_this_machine_is_heard_and_no_web_page() {
-    let public = Emulator::builder().admin("0.0.0.0:0".parse().unwrap()).allow_remote().start().await.unwrap_err();
+    let public = Emulator::builder()
+        .admin("0.0.0.0:0".parse().unwrap())
+        .allow_remote()
+        .start()
+        .await
+        .unwrap_err();
     assert_eq!(public.kind(), ErrorKind::InvalidInput);
     assert_eq!(Emulator::start().await.unwrap().admin_url(), None);
     let emulator = start().await;
     let url = format!("{}/faults", emulator.admin_url().unwrap());
-    for (name, value) in [("origin", "http://example.com"), ("host", "example.com"), ("host", "127.0.0.1.example.com:80")] {
+    for (name, value) in [
+        ("origin", "http://example.com"),
+        ("host", "example.com"),
+        ("host", "127.0.0.1.example.com:80"),
+    ] {
         let answer = reqwest::Client::new().get(&url).header(name, value).send().await.unwrap();
         assert_eq!(answer.status(), 403, "{name} {value}");
     }

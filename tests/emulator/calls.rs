@@ -11,9 +11,15 @@ async fn refused(emulator: &Emulator, action: &str, body: Value, status: u16, co
 #[tokio::test]
 async fn both_generations_answer_in_their_own_envelope() {
     let (emulator, _) = frozen().await;
-    for (prefix, v1, older) in [("/keys/v1", true, true), ("/keys/v2", false, true), ("/kms/v1/keys", false, false)] {
-        let post = |action: &str, body| Call::post(format!("{prefix}/{}/{action}", emulator.key_tag()), body).signed_at(&emulator, v1, NOW);
-        let (status, body) = post("encrypt", json!({ "plaintext": base64("test") })).send(&emulator).await;
+    for (prefix, v1, older) in
+        [("/keys/v1", true, true), ("/keys/v2", false, true), ("/kms/v1/keys", false, false)]
+    {
+        let post = |action: &str, body| {
+            Call::post(format!("{prefix}/{}/{action}", emulator.key_tag()), body)
+                .signed_at(&emulator, v1, NOW)
+        };
+        let (status, body) =
+            post("encrypt", json!({ "plaintext": base64("test") })).send(&emulator).await;
         assert_eq!(status, 200);
         let fields: Vec<_> = body.as_object().unwrap().keys().cloned().collect();
         assert_eq!(fields, if older { vec!["code", "data", "msg"] } else { vec!["code", "data"] });
@@ -35,11 +41,20 @@ async fn both_generations_answer_in_their_own_envelope() {
 async fn arrays_come_back_as_arrays_in_order() {
     let (emulator, _) = frozen().await;
     let plain: Vec<_> = [&b"a"[..], b"", &[0xff; 100]].iter().map(base64).collect();
-    let sealed = call(&emulator, "encrypt", json!({ "plaintext": plain })).await["ciphertext"].take();
+    let sealed =
+        call(&emulator, "encrypt", json!({ "plaintext": plain })).await["ciphertext"].take();
     assert_eq!(sealed.as_array().unwrap().len(), 3);
-    assert_eq!(call(&emulator, "decrypt", json!({ "ciphertext": sealed })).await["plaintext"], json!(plain));
-    let moved = call(&emulator, "re-encrypt", json!({ "ciphertext": sealed })).await["newCiphertext"].take();
-    assert_eq!(call(&emulator, "decrypt", json!({ "ciphertext": moved })).await["plaintext"], json!(plain));
+    assert_eq!(
+        call(&emulator, "decrypt", json!({ "ciphertext": sealed })).await["plaintext"],
+        json!(plain)
+    );
+    let moved =
+        call(&emulator, "re-encrypt", json!({ "ciphertext": sealed })).await["newCiphertext"]
+            .take();
+    assert_eq!(
+        call(&emulator, "decrypt", json!({ "ciphertext": moved })).await["plaintext"],
+        json!(plain)
+    );
     let one = call(&emulator, "encrypt", json!({ "plaintext": [base64("x")] })).await;
     assert_eq!(one["ciphertext"].as_array().unwrap().len(), 1);
 
@@ -50,7 +65,8 @@ async fn arrays_come_back_as_arrays_in_order() {
 #[tokio::test]
 async fn the_same_plaintext_never_gives_the_same_ciphertext() {
     let (emulator, _) = frozen().await;
-    let sealed = call(&emulator, "encrypt", json!({ "plaintext": ["", ""], "context": base64("c") })).await;
+    let sealed =
+        call(&emulator, "encrypt", json!({ "plaintext": ["", ""], "context": base64("c") })).await;
     assert_ne!(sealed["ciphertext"][0], sealed["ciphertext"][1]);
 }
 
@@ -58,15 +74,35 @@ async fn the_same_plaintext_never_gives_the_same_ciphertext() {
 async fn sizes_are_limited_together() {
     let (emulator, _) = frozen().await;
     let full = call(&emulator, "encrypt", json!({ "plaintext": base64(vec![1; 32_768]) })).await["ciphertext"].take();
-    assert_eq!(unbase64(&call(&emulator, "decrypt", json!({ "ciphertext": full })).await["plaintext"]).len(), 32_768);
-    let more = call(&emulator, "encrypt", json!({ "plaintext": base64("x") })).await["ciphertext"].take();
+    assert_eq!(
+        unbase64(&call(&emulator, "decrypt", json!({ "ciphertext": full })).await["plaintext"])
+            .len(),
+        32_768
+    );
+    let more =
+        call(&emulator, "encrypt", json!({ "plaintext": base64("x") })).await["ciphertext"].take();
     for action in ["decrypt", "re-encrypt"] {
-        refused(&emulator, action, json!({ "ciphertext": [full, more] }), 400, "INVALID_REQUEST").await;
+        refused(&emulator, action, json!({ "ciphertext": [full, more] }), 400, "INVALID_REQUEST")
+            .await;
     }
-    refused(&emulator, "encrypt", json!({ "plaintext": base64(vec![1; 32_769]) }), 400, "INVALID_REQUEST").await;
+    refused(
+        &emulator,
+        "encrypt",
+        json!({ "plaintext": base64(vec![1; 32_769]) }),
+        400,
+        "INVALID_REQUEST",
+    )
+    .await;
     let half = base64(vec![1; 16_384]);
     call(&emulator, "encrypt", json!({ "plaintext": [half, half, ""] })).await;
-    refused(&emulator, "encrypt", json!({ "plaintext": [half, half, base64("x")] }), 400, "INVALID_REQUEST").await;
+    refused(
+        &emulator,
+        "encrypt",
+        json!({ "plaintext": [half, half, base64("x")] }),
+        400,
+        "INVALID_REQUEST",
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -77,37 +113,66 @@ async fn contexts_are_checked_and_ignored() {
     call(&emulator, "decrypt", json!({ "ciphertext": sealed, "context": null })).await;
     refused(&emulator, "encrypt", with(base64([1; 51])), 400, "INVALID_REQUEST").await;
     refused(&emulator, "encrypt", with("?".into()), 400, "INVALID_REQUEST").await;
-    refused(&emulator, "decrypt", json!({ "ciphertext": sealed, "context": 1 }), 400, "INVALID_REQUEST").await;
+    refused(
+        &emulator,
+        "decrypt",
+        json!({ "ciphertext": sealed, "context": 1 }),
+        400,
+        "INVALID_REQUEST",
+    )
+    .await;
 }
 
 #[tokio::test]
 async fn malformed_requests_are_refused() {
     let (emulator, _) = frozen().await;
-    for body in [json!({}), json!([]), json!("x"), json!({ "plaintext": [] }), json!({ "plaintext": 1 }), json!({ "plaintext": null })] {
+    for body in [
+        json!({}),
+        json!([]),
+        json!("x"),
+        json!({ "plaintext": [] }),
+        json!({ "plaintext": 1 }),
+        json!({ "plaintext": null }),
+    ] {
         refused(&emulator, "encrypt", body, 400, "INVALID_REQUEST").await;
     }
     for text in ["dGVzdA", "dGVzdA=", "dGVzdA==\n", "dGVzdB==", "_-8=", "d GVzdA==", "\u{e9}"] {
         refused(&emulator, "encrypt", json!({ "plaintext": text }), 400, "INVALID_REQUEST").await;
-        refused(&emulator, "encrypt", json!({ "plaintext": ["", text] }), 400, "INVALID_REQUEST").await;
+        refused(&emulator, "encrypt", json!({ "plaintext": ["", text] }), 400, "INVALID_REQUEST")
+            .await;
     }
     refused(&emulator, "decrypt", json!({ "ciphertext": [] }), 400, "INVALID_REQUEST").await;
     refused(&emulator, "decrypt", json!({ "plaintext": "" }), 400, "INVALID_REQUEST").await;
     for raw in ["", "{", "plaintext=x", "{\"plaintext\":\"\"}{}", "\u{feff}{}"] {
-        Call { body: raw.into(), ..encrypt(&emulator) }.signed(&emulator).refused(&emulator, 400, "INVALID_REQUEST").await;
+        Call { body: raw.into(), ..encrypt(&emulator) }
+            .signed(&emulator)
+            .refused(&emulator, 400, "INVALID_REQUEST")
+            .await;
     }
 }
 
 #[tokio::test]
 async fn changed_ciphertexts_do_not_open() {
     let (emulator, _) = frozen().await;
-    let good = call(&emulator, "encrypt", json!({ "plaintext": base64("test") })).await["ciphertext"].take();
+    let good =
+        call(&emulator, "encrypt", json!({ "plaintext": base64("test") })).await["ciphertext"]
+            .take();
     let good = good.as_str().unwrap();
     let payload = good.strip_prefix("ncpkms:v1:").unwrap();
     emulator.rotate_key(emulator.key_tag()).await.unwrap();
-    let mut bad: Vec<String> = ["", "ncpkms:", "ncpkms:v:", "ncpkms:v01:", "ncpkms:v2:", "ncpkms:v3:", "ncpkms:v0:", "ncpkms:v1"]
-        .iter()
-        .map(|prefix| format!("{prefix}{payload}"))
-        .collect();
+    let mut bad: Vec<String> = [
+        "",
+        "ncpkms:",
+        "ncpkms:v:",
+        "ncpkms:v01:",
+        "ncpkms:v2:",
+        "ncpkms:v3:",
+        "ncpkms:v0:",
+        "ncpkms:v1",
+    ]
+    .iter()
+    .map(|prefix| format!("{prefix}{payload}"))
+    .collect();
     bad.push(good.trim_end_matches('=').get(..good.len() - 4).unwrap().to_owned());
     bad.extend((0..payload.len()).step_by(3).map(|place| {
         let mut changed = payload.to_owned().into_bytes();
@@ -115,11 +180,21 @@ async fn changed_ciphertexts_do_not_open() {
         format!("ncpkms:v1:{}", String::from_utf8(changed).unwrap())
     }));
     for ciphertext in bad {
-        refused(&emulator, "decrypt", json!({ "ciphertext": ciphertext }), 400, "INVALID_REQUEST").await;
-        refused(&emulator, "re-encrypt", json!({ "ciphertext": [good, ciphertext] }), 400, "INVALID_REQUEST").await;
+        refused(&emulator, "decrypt", json!({ "ciphertext": ciphertext }), 400, "INVALID_REQUEST")
+            .await;
+        refused(
+            &emulator,
+            "re-encrypt",
+            json!({ "ciphertext": [good, ciphertext] }),
+            400,
+            "INVALID_REQUEST",
+        )
+        .await;
     }
     let other = emulator.create_key("other").await.unwrap();
-    let foreign = Call::post(format!("/kms/v1/keys/{other}/decrypt"), json!({ "ciphertext": good })).signed(&emulator);
+    let foreign =
+        Call::post(format!("/kms/v1/keys/{other}/decrypt"), json!({ "ciphertext": good }))
+            .signed(&emulator);
     foreign.refused(&emulator, 400, "INVALID_REQUEST").await;
     call(&emulator, "decrypt", json!({ "ciphertext": good })).await;
 }
@@ -127,9 +202,11 @@ async fn changed_ciphertexts_do_not_open() {
 #[tokio::test]
 async fn rotation_keeps_older_versions_readable() {
     let (emulator, _) = frozen().await;
-    let old = call(&emulator, "encrypt", json!({ "plaintext": base64("old") })).await["ciphertext"].take();
+    let old = call(&emulator, "encrypt", json!({ "plaintext": base64("old") })).await["ciphertext"]
+        .take();
     assert_eq!(emulator.rotate_key(emulator.key_tag()).await.unwrap(), 2);
-    let new = call(&emulator, "re-encrypt", json!({ "ciphertext": old })).await["newCiphertext"].take();
+    let new =
+        call(&emulator, "re-encrypt", json!({ "ciphertext": old })).await["newCiphertext"].take();
     assert!(new.as_str().unwrap().starts_with("ncpkms:v2:"));
     let both = call(&emulator, "decrypt", json!({ "ciphertext": [old, new] })).await;
     assert_eq!(both["plaintext"], json!([base64("old"), base64("old")]));
@@ -178,21 +255,30 @@ async fn unknown_paths_and_methods_are_the_gateways() {
         ("POST", format!("/kms/v1/{tag}/encrypt")),
         ("GET", "/".into()),
     ] {
-        Call::new(method, target, Value::Null).signed(&emulator).stopped(&emulator, 404, "300").await;
+        Call::new(method, target, Value::Null)
+            .signed(&emulator)
+            .stopped(&emulator, 404, "300")
+            .await;
     }
 }
 
-/// Every byte of a good request, changed in several ways, gives an answer and never a failure of the emulator's own.
+/// Every byte of a good request, changed in several ways, gives an answer and never a failure of
+/// the emulator's own.
 #[tokio::test]
 async fn no_body_makes_it_fail() {
     let (emulator, _) = frozen().await;
-    let sealed = call(&emulator, "encrypt", json!({ "plaintext": base64("test") })).await["ciphertext"].take();
+    let sealed =
+        call(&emulator, "encrypt", json!({ "plaintext": base64("test") })).await["ciphertext"]
+            .take();
     let good = json!({ "ciphertext": [sealed], "context": base64("c") }).to_string();
     for place in 0..good.len() {
         for byte in [b'"', b'}', b'\\', b'0'] {
             let mut body = good.clone().into_bytes();
             body[place] = byte;
-            let changed = Call { body: String::from_utf8(body).unwrap(), ..Call::post(path(&emulator, "decrypt"), Value::Null) };
+            let changed = Call {
+                body: String::from_utf8(body).unwrap(),
+                ..Call::post(path(&emulator, "decrypt"), Value::Null)
+            };
             let changed = changed.signed(&emulator);
             let (status, _) = changed.send(&emulator).await;
             assert!([200, 400].contains(&status), "{}", changed.body);

@@ -25,7 +25,14 @@ pub(crate) async fn frozen() -> (Emulator, EmulatorClock) {
 }
 
 /// The account's signature, version 1 if `api_key` is given.
-pub(crate) fn sign(secret: &str, method: &str, target: &str, timestamp: &str, api_key: Option<&str>, access_key: &str) -> String {
+pub(crate) fn sign(
+    secret: &str,
+    method: &str,
+    target: &str,
+    timestamp: &str,
+    api_key: Option<&str>,
+    access_key: &str,
+) -> String {
     let message = match api_key {
         Some(api_key) => format!("{method} {target}\n{timestamp}\n{api_key}\n{access_key}"),
         None => format!("{method} {target}\n{timestamp}\n{access_key}"),
@@ -75,10 +82,14 @@ impl Call {
     pub(crate) fn signed_at(self, emulator: &Emulator, v1: bool, time: impl ToString) -> Self {
         let (time, access) = (time.to_string(), emulator.access_key());
         let api_key = v1.then(|| emulator.apigw_api_key());
-        let signature = sign(emulator.secret_key(), self.method, &self.target, &time, api_key, access);
-        let call = self.header("x-ncp-apigw-timestamp", time).header("x-ncp-iam-access-key", access);
+        let signature =
+            sign(emulator.secret_key(), self.method, &self.target, &time, api_key, access);
+        let call =
+            self.header("x-ncp-apigw-timestamp", time).header("x-ncp-iam-access-key", access);
         match api_key {
-            Some(key) => call.header("x-ncp-apigw-api-key", key).header("x-ncp-apigw-signature-v1", signature),
+            Some(key) => call
+                .header("x-ncp-apigw-api-key", key)
+                .header("x-ncp-apigw-signature-v1", signature),
             None => call.header("x-ncp-apigw-signature-v2", signature),
         }
     }
@@ -92,9 +103,15 @@ impl Call {
         self.send_by(&client(), emulator).await
     }
 
-    pub(crate) async fn send_by(&self, client: &reqwest::Client, emulator: &Emulator) -> (u16, Value) {
+    pub(crate) async fn send_by(
+        &self,
+        client: &reqwest::Client,
+        emulator: &Emulator,
+    ) -> (u16, Value) {
         let method = reqwest::Method::from_bytes(self.method.as_bytes()).unwrap();
-        let mut request = client.request(method, format!("{}{}", emulator.url(), self.target)).body(self.body.clone());
+        let mut request = client
+            .request(method, format!("{}{}", emulator.url(), self.target))
+            .body(self.body.clone());
         for (name, value) in &self.headers {
             request = request.header(*name, value);
         }
@@ -114,7 +131,11 @@ impl Call {
     /// Sends and expects a refusal in the service's shape.
     pub(crate) async fn refused(&self, emulator: &Emulator, status: u16, code: &str) {
         let (seen, body) = self.send(emulator).await;
-        assert_eq!((seen, body["code"].as_str(), body.get("data")), (status, Some(code), Some(&Value::Null)), "{body}");
+        assert_eq!(
+            (seen, body["code"].as_str(), body.get("data")),
+            (status, Some(code), Some(&Value::Null)),
+            "{body}"
+        );
         assert!(body["msg"].is_string());
     }
 

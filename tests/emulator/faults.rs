@@ -13,7 +13,12 @@ fn connect(emulator: &Emulator) -> io::Result<TcpStream> {
 }
 
 fn request(call: &Call) -> Vec<u8> {
-    let mut text = format!("{} {} HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n", call.method, call.target, call.body.len());
+    let mut text = format!(
+        "{} {} HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n",
+        call.method,
+        call.target,
+        call.body.len()
+    );
     for (name, value) in &call.headers {
         text.push_str(&format!("{name}: {value}\r\n"));
     }
@@ -30,7 +35,11 @@ struct Answer {
 impl Answer {
     fn header(&self, name: &str) -> Option<&str> {
         let mut lines = self.head.lines();
-        lines.find_map(|line| line.split_once(": ").filter(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value))
+        lines.find_map(|line| {
+            line.split_once(": ")
+                .filter(|(known, _)| known.eq_ignore_ascii_case(name))
+                .map(|(_, value)| value)
+        })
     }
 
     fn json(&self) -> Value {
@@ -38,7 +47,8 @@ impl Answer {
     }
 }
 
-/// Sends the call on a connection of its own and reads to the end, or until nothing more comes for a while.
+/// Sends the call on a connection of its own and reads to the end, or until nothing more comes for
+/// a while.
 fn exchange(emulator: &Emulator, call: &Call) -> io::Result<Answer> {
     let mut stream = connect(emulator)?;
     stream.write_all(&request(&call.clone().header("connection", "close")))?;
@@ -52,7 +62,11 @@ fn receive(stream: &mut TcpStream) -> io::Result<Answer> {
         match stream.read(&mut buffer) {
             Ok(0) => break,
             Ok(read) => all.extend_from_slice(&buffer[..read]),
-            Err(error) if [Io::WouldBlock, Io::TimedOut].contains(&error.kind()) && !all.is_empty() => break,
+            Err(error)
+                if [Io::WouldBlock, Io::TimedOut].contains(&error.kind()) && !all.is_empty() =>
+            {
+                break;
+            }
             Err(error) => return Err(error),
         }
     }
@@ -86,7 +100,10 @@ async fn refused_closes_the_port_until_it_is_cleared() {
     }
     emulator.inject(Fault::new(FaultKind::Refused)).await.unwrap();
     open.write_all(&request(&call)).unwrap();
-    assert_eq!(receive(&mut open).map(|answer| answer.status).unwrap_err().kind(), Io::ConnectionReset);
+    assert_eq!(
+        receive(&mut open).map(|answer| answer.status).unwrap_err().kind(),
+        Io::ConnectionReset
+    );
     assert_eq!(last_fault(&emulator), (Some("refused"), 0));
     emulator.clear_faults().await;
     call.data(&emulator).await;
@@ -96,7 +113,10 @@ async fn refused_closes_the_port_until_it_is_cleared() {
 async fn a_reset_comes_before_or_after_the_call_is_carried_out() {
     let (emulator, _) = frozen().await;
     let rotate = Call::post(path(&emulator, "rotate"), Value::Null).signed(&emulator);
-    for (kind, name, status, next) in [(FaultKind::ResetBefore, "reset-before", 0, 2), (FaultKind::ResetAfter, "reset-after", 200, 4)] {
+    for (kind, name, status, next) in [
+        (FaultKind::ResetBefore, "reset-before", 0, 2),
+        (FaultKind::ResetAfter, "reset-after", 200, 4),
+    ] {
         once(&emulator, kind).await;
         let error = exchange(&emulator, &rotate).map(|answer| answer.head).unwrap_err();
         assert_eq!(error.kind(), Io::ConnectionReset, "{name}");
@@ -120,12 +140,18 @@ async fn silence_is_an_open_connection_without_an_answer() {
 async fn slow_answers_are_whole_in_the_end() {
     let (emulator, _) = frozen().await;
     let pause = Duration::from_millis(20);
-    for kind in [FaultKind::SlowHeader(pause), FaultKind::SlowBody(pause), FaultKind::Latency(pause * 8)] {
+    for kind in
+        [FaultKind::SlowHeader(pause), FaultKind::SlowBody(pause), FaultKind::Latency(pause * 8)]
+    {
         once(&emulator, kind.clone()).await;
         let started = Instant::now();
         let answer = exchange(&emulator, &encrypt(&emulator).signed(&emulator)).unwrap();
         assert!(started.elapsed() >= pause * 8, "{kind:?}");
-        assert_eq!((answer.status, answer.json()["code"].as_str()), (200, Some("SUCCESS")), "{kind:?}");
+        assert_eq!(
+            (answer.status, answer.json()["code"].as_str()),
+            (200, Some("SUCCESS")),
+            "{kind:?}"
+        );
         assert_eq!(answer.header("content-length"), Some(answer.body.len().to_string().as_str()));
     }
 }
@@ -135,9 +161,10 @@ async fn bodies_are_cut_or_longer_than_announced() {
     let (emulator, _) = frozen().await;
     let call = encrypt(&emulator).signed(&emulator);
     let whole = exchange(&emulator, &call).unwrap();
-    for (kind, announced, sent) in
-        [(FaultKind::CutBody, whole.body.len(), whole.body.len() / 2), (FaultKind::WrongLength, whole.body.len() - 7, whole.body.len())]
-    {
+    for (kind, announced, sent) in [
+        (FaultKind::CutBody, whole.body.len(), whole.body.len() / 2),
+        (FaultKind::WrongLength, whole.body.len() - 7, whole.body.len()),
+    ] {
         once(&emulator, kind.clone()).await;
         // The connection is one to keep open, and ends all the same.
         let mut stream = connect(&emulator).unwrap();
@@ -145,7 +172,11 @@ async fn bodies_are_cut_or_longer_than_announced() {
         let answer = receive(&mut stream).unwrap();
         assert_eq!((answer.status, answer.body.len()), (200, sent), "{kind:?}");
         assert_eq!(stream.read(&mut [0]).unwrap(), 0, "{kind:?}");
-        assert_eq!(answer.header("content-length"), Some(announced.to_string().as_str()), "{kind:?}");
+        assert_eq!(
+            answer.header("content-length"),
+            Some(announced.to_string().as_str()),
+            "{kind:?}"
+        );
     }
 }
 
@@ -154,7 +185,8 @@ async fn answers_are_spoilt() {
     let (emulator, _) = frozen().await;
     let call = encrypt(&emulator).signed(&emulator);
     let sealed = call.data(&emulator).await["ciphertext"].take();
-    let decrypt = Call::post(path(&emulator, "decrypt"), json!({ "ciphertext": [sealed] })).signed(&emulator);
+    let decrypt =
+        Call::post(path(&emulator, "decrypt"), json!({ "ciphertext": [sealed] })).signed(&emulator);
 
     once(&emulator, FaultKind::NotJson).await;
     let answer = exchange(&emulator, &call).unwrap();
@@ -186,7 +218,10 @@ async fn a_stale_version_still_opens() {
     assert!(sealed.as_str().unwrap().starts_with("ncpkms:v1:"));
     let custom = Call::post(path(&emulator, "create-custom-key"), json!({})).signed(&emulator);
     assert_eq!(custom.data(&emulator).await["key_version"], 1);
-    let opened = Call::post(path(&emulator, "decrypt"), json!({ "ciphertext": sealed })).signed(&emulator).data(&emulator).await;
+    let opened = Call::post(path(&emulator, "decrypt"), json!({ "ciphertext": sealed }))
+        .signed(&emulator)
+        .data(&emulator)
+        .await;
     assert_eq!(opened["plaintext"], base64("test"));
     assert!(call.data(&emulator).await["ciphertext"].as_str().unwrap().starts_with("ncpkms:v2:"));
 }
@@ -198,16 +233,23 @@ async fn statuses_come_in_three_shapes() {
     let shapes = [FaultShape::Service, FaultShape::Gateway, FaultShape::Html];
     let mut wanted = Vec::new();
     for status in [400, 401, 403, 404, 409, 429, 500, 502, 503, 504] {
-        wanted.extend(shapes.map(|shape| (status, shape, (status == 429 || status == 503).then_some(7))));
+        wanted.extend(
+            shapes.map(|shape| (status, shape, (status == 429 || status == 503).then_some(7))),
+        );
         wanted.push((status, FaultShape::Gateway, None));
     }
     for (status, shape, retry_after) in wanted {
         once(&emulator, FaultKind::Status { status, shape, retry_after }).await;
         let answer = exchange(&emulator, &rotate).unwrap();
         assert_eq!(answer.status, status);
-        assert_eq!(answer.header("retry-after").map(str::to_owned), retry_after.map(|seconds: u64| seconds.to_string()));
+        assert_eq!(
+            answer.header("retry-after").map(str::to_owned),
+            retry_after.map(|seconds: u64| seconds.to_string())
+        );
         match shape {
-            FaultShape::Service => assert!(answer.json()["code"].is_string() && answer.json()["msg"].is_string()),
+            FaultShape::Service => {
+                assert!(answer.json()["code"].is_string() && answer.json()["msg"].is_string())
+            }
             FaultShape::Gateway => assert!(answer.json()["error"]["errorCode"].is_string()),
             _ => assert!(answer.body.starts_with("<html>")),
         }
@@ -222,17 +264,26 @@ async fn a_redirect_names_another_place() {
     let (emulator, _) = frozen().await;
     once(&emulator, FaultKind::Redirect("http://127.0.0.1:1/elsewhere".into())).await;
     let answer = exchange(&emulator, &encrypt(&emulator).signed(&emulator)).unwrap();
-    assert_eq!((answer.status, answer.header("location")), (307, Some("http://127.0.0.1:1/elsewhere")));
+    assert_eq!(
+        (answer.status, answer.header("location")),
+        (307, Some("http://127.0.0.1:1/elsewhere"))
+    );
 }
 
 #[tokio::test]
 async fn a_shifted_clock_judges_and_dates() {
     let (emulator, _) = frozen().await;
-    assert_eq!(exchange(&emulator, &encrypt(&emulator).signed(&emulator)).unwrap().header("date"), Some("Tue, 14 Nov 2023 22:13:20 GMT"));
+    assert_eq!(
+        exchange(&emulator, &encrypt(&emulator).signed(&emulator)).unwrap().header("date"),
+        Some("Tue, 14 Nov 2023 22:13:20 GMT")
+    );
     let day = 24 * 3_600_000;
     emulator.inject(Fault::new(FaultKind::ClockShift(day)).times(2)).await.unwrap();
     let answer = exchange(&emulator, &encrypt(&emulator).signed(&emulator)).unwrap();
-    assert_eq!((answer.status, answer.header("date")), (401, Some("Wed, 15 Nov 2023 22:13:20 GMT")));
+    assert_eq!(
+        (answer.status, answer.header("date")),
+        (401, Some("Wed, 15 Nov 2023 22:13:20 GMT"))
+    );
     let ahead = encrypt(&emulator).signed_at(&emulator, false, NOW + u64::try_from(day).unwrap());
     assert_eq!(exchange(&emulator, &ahead).unwrap().status, 200);
     assert_eq!(exchange(&emulator, &ahead).unwrap().status, 401);
@@ -249,9 +300,12 @@ async fn a_fault_keeps_to_its_scope() {
     let (emulator, _) = frozen().await;
     let other = emulator.create_key("other").await.unwrap();
     let here = encrypt(&emulator).signed(&emulator);
-    let there = Call::post(format!("/keys/v2/{other}/encrypt"), json!({ "plaintext": "" })).signed(&emulator);
+    let there = Call::post(format!("/keys/v2/{other}/encrypt"), json!({ "plaintext": "" }))
+        .signed(&emulator);
     let rotate = Call::post(path(&emulator, "rotate"), Value::Null).signed(&emulator);
-    let fault = || Fault::new(FaultKind::Status { status: 500, shape: FaultShape::Service, retry_after: None });
+    let fault = || {
+        Fault::new(FaultKind::Status { status: 500, shape: FaultShape::Service, retry_after: None })
+    };
     emulator.inject(fault().on_action("encrypt").on_key(&other).times(2)).await.unwrap();
     for expected in [500, 500, 200] {
         assert_eq!(here.send(&emulator).await.0, 200);
@@ -264,7 +318,10 @@ async fn a_fault_keeps_to_its_scope() {
         failed += usize::from(here.send(&emulator).await.0 == 500);
     }
     assert!((30..70).contains(&failed), "{failed}");
-    assert_eq!(emulator.inject(fault().on_action("dance")).await.unwrap_err().kind(), ErrorKind::InvalidInput);
+    assert_eq!(
+        emulator.inject(fault().on_action("dance")).await.unwrap_err().kind(),
+        ErrorKind::InvalidInput
+    );
 }
 
 #[tokio::test]

@@ -16,7 +16,8 @@ fn read(path: &str) -> String {
 /// The rows of all tables with so many columns, without their heads.
 fn rows(guide: &str, columns: usize) -> Vec<Vec<&str>> {
     let lines = guide.lines().filter(|line| line.starts_with("| `"));
-    let rows = lines.map(|line| line.trim_matches('|').split('|').map(str::trim).collect::<Vec<_>>());
+    let rows =
+        lines.map(|line| line.trim_matches('|').split('|').map(str::trim).collect::<Vec<_>>());
     rows.filter(|cells| cells.len() == columns).collect()
 }
 
@@ -47,12 +48,17 @@ fn tests_of_the_emulator(cell: &str) -> Option<String> {
 
 /// What is wrong with the table of endpoints.
 fn faults_of_endpoints(guide: &str) -> Vec<String> {
-    let client: Vec<_> = fs::read_dir(format!("{ROOT}/src/kms")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let client: Vec<_> = fs::read_dir(format!("{ROOT}/src/kms"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
     let client: Vec<_> = client.iter().filter_map(|path| fs::read_to_string(path).ok()).collect();
     let tests = read("tests/kms_whole.rs");
     let mut faults = Vec::new();
     for cells in rows(guide, ENDPOINT_COLUMNS) {
-        let [endpoint, name, auth, calls, emulator, of_emulator, with_client] = cells[..] else { unreachable!() };
+        let [endpoint, name, auth, calls, emulator, of_emulator, with_client] = cells[..] else {
+            unreachable!()
+        };
         let mut fault = |text: String| faults.push(format!("{endpoint}: {text}"));
         if cells.iter().any(|cell| cell.is_empty()) {
             fault("a cell is empty".to_owned());
@@ -82,7 +88,10 @@ fn faults_of_endpoints(guide: &str) -> Vec<String> {
         for call in quoted(calls) {
             let (owner, method) = call.split_once("::").unwrap_or(("", call));
             let begins = |text: &str, end| text.contains(&format!("fn {method}{end}"));
-            let there = |text: &String| text.contains(&format!("impl {owner} {{")) && (begins(text, '(') || begins(text, '<'));
+            let there = |text: &String| {
+                text.contains(&format!("impl {owner} {{"))
+                    && (begins(text, '(') || begins(text, '<'))
+            };
             if !client.iter().any(there) {
                 fault(format!("the client has no {call}"));
             }
@@ -99,7 +108,8 @@ fn every_endpoint_has_a_client_an_emulator_and_tests() {
     let guide = read("docs/emulator.md");
     let rows = rows(&guide, ENDPOINT_COLUMNS);
     let column = |index: usize| rows.iter().map(|cells| cells[index]).collect::<BTreeSet<_>>();
-    // Six calls of API 1.0; of API 2.0 those, the public key, 8 about tokens and 24 that manage keys.
+    // Six calls of API 1.0; of API 2.0 those, the public key, 8 about tokens and 24 that manage
+    // keys.
     assert_eq!((column(0).len(), rows.len()), (6 + 39, 6 + 39));
     assert_eq!(column(1).len(), 39);
     let faults = faults_of_endpoints(&guide);
@@ -142,7 +152,12 @@ fn the_guide_names_tests_that_there_are() {
         }
     }
     // So are those that stand between the tables.
-    for test in guide.lines().filter(|line| !line.starts_with('|')).flat_map(quoted).filter(|name| name.matches("::").count() == 1) {
+    for test in guide
+        .lines()
+        .filter(|line| !line.starts_with('|'))
+        .flat_map(quoted)
+        .filter(|name| name.matches("::").count() == 1)
+    {
         let module = test.split("::").next().unwrap();
         if fs::exists(format!("{ROOT}/tests/emulator/{module}.rs")).unwrap() {
             assert_eq!(tests_of_the_emulator(&format!("`{test}`")), None);

@@ -18,8 +18,13 @@ fn builder() -> (EmulatorBuilder, EmulatorClock) {
 #[tokio::test]
 async fn an_access_list_judges_tokens_by_the_callers_address() {
     let (emulator, _) = frozen().await;
-    let tokens = emulator.issue_tokens(emulator.key_tag(), Duration::from_secs(60), Duration::from_secs(60)).await.unwrap();
-    let acl = |method, rest: &str, body| keys(&emulator, method, &format!("/{}/acl{rest}", emulator.key_tag()), body);
+    let tokens = emulator
+        .issue_tokens(emulator.key_tag(), Duration::from_secs(60), Duration::from_secs(60))
+        .await
+        .unwrap();
+    let acl = |method, rest: &str, body| {
+        keys(&emulator, method, &format!("/{}/acl{rest}", emulator.key_tag()), body)
+    };
     let calls = [
         encrypt(&emulator).token(tokens.access_token()),
         Call::new("PUT", path(&emulator, "token-set"), Value::Null).token(tokens.refresh_token()),
@@ -36,29 +41,45 @@ async fn an_access_list_judges_tokens_by_the_callers_address() {
             // The account is not subject to the list.
             encrypt(&emulator).signed(&emulator).data(&emulator).await;
         }
-        let validate = Call::new("GET", path(&emulator, "validate-token"), Value::Null).token(tokens.access_token());
+        let validate = Call::new("GET", path(&emulator, "validate-token"), Value::Null)
+            .token(tokens.access_token());
         let (_, body) = validate.send_by(&client_from(HERE), &emulator).await;
         assert_eq!(body["data"]["validated"], here == 200);
     };
     let state = acl("GET", "", Value::Null).data(&emulator).await;
-    assert_eq!(state, json!({ "keyTag": emulator.key_tag(), "isAclEnabled": false, "allowedIpList": [] }));
+    assert_eq!(
+        state,
+        json!({ "keyTag": emulator.key_tag(), "isAclEnabled": false, "allowedIpList": [] })
+    );
     expect(200, 200).await;
     // Nothing is allowed at first, not even to tokens from before.
     assert_eq!(acl("POST", "/enable", Value::Null).data(&emulator).await["isAclEnabled"], true);
     expect(403, 403).await;
-    let list = acl("POST", "", json!({ "ipList": ["127.0.0.2", "10.0.0.1", "127.0.0.2"] })).data(&emulator).await;
+    let list = acl("POST", "", json!({ "ipList": ["127.0.0.2", "10.0.0.1", "127.0.0.2"] }))
+        .data(&emulator)
+        .await;
     assert_eq!(list["allowedIpList"], json!(["127.0.0.2", "10.0.0.1"]));
     expect(403, 200).await;
     acl("POST", "", json!({ "ipList": ["127.0.0.1"] })).data(&emulator).await;
     expect(200, 200).await;
-    let list = acl("DELETE", "", json!({ "ipList": ["127.0.0.2", "10.0.0.1"] })).data(&emulator).await;
+    let list =
+        acl("DELETE", "", json!({ "ipList": ["127.0.0.2", "10.0.0.1"] })).data(&emulator).await;
     assert_eq!(list["allowedIpList"], json!(["127.0.0.1"]));
     expect(200, 403).await;
     assert_eq!(acl("POST", "/disable", Value::Null).data(&emulator).await["isAclEnabled"], false);
     expect(200, 200).await;
-    for bad in [json!(["::1"]), json!(["127.0.0.1/8"]), json!(["127.0.0.01"]), json!([]), json!("127.0.0.1"), json!([1])] {
+    for bad in [
+        json!(["::1"]),
+        json!(["127.0.0.1/8"]),
+        json!(["127.0.0.01"]),
+        json!([]),
+        json!("127.0.0.1"),
+        json!([1]),
+    ] {
         for method in ["POST", "DELETE"] {
-            acl(method, "", json!({ "ipList": bad })).refused(&emulator, 400, "INVALID_REQUEST").await;
+            acl(method, "", json!({ "ipList": bad }))
+                .refused(&emulator, 400, "INVALID_REQUEST")
+                .await;
         }
     }
 }
@@ -81,8 +102,13 @@ async fn calls_beyond_the_rate_are_throttled() {
     let (builder, clock) = builder();
     let emulator = builder.throttle(5, 8).start().await.unwrap();
     let other = emulator.create_key("other").await.unwrap();
-    let older = |tag: &str| Call::post(format!("/keys/v2/{tag}/encrypt"), json!({ "plaintext": "" })).signed(&emulator);
-    let newer = |tag: &str| Call::post(format!("/kms/v1/keys/{tag}/encrypt"), json!({ "plaintext": "" })).signed(&emulator);
+    let older = |tag: &str| {
+        Call::post(format!("/keys/v2/{tag}/encrypt"), json!({ "plaintext": "" })).signed(&emulator)
+    };
+    let newer = |tag: &str| {
+        Call::post(format!("/kms/v1/keys/{tag}/encrypt"), json!({ "plaintext": "" }))
+            .signed(&emulator)
+    };
     // Older: all keys together. Newer: each key for itself.
     assert_eq!(let_through(&emulator, &older(emulator.key_tag()), 4).await, 4);
     assert_eq!(let_through(&emulator, &older(&other), 4).await, 1);
@@ -144,11 +170,13 @@ async fn a_sub_account_may_do_what_it_is_permitted() {
     signed_as(encrypt(&emulator), "VIEWER", "secret-1").stopped(&emulator, 401, "200").await;
 
     // A token may do what its issuer may.
-    let set = encrypter(&Call::post(path(&emulator, "token-set"), Value::Null)).data(&emulator).await;
+    let set =
+        encrypter(&Call::post(path(&emulator, "token-set"), Value::Null)).data(&emulator).await;
     let access = set["accessToken"].as_str().unwrap();
     encrypt(&emulator).token(access).data(&emulator).await;
     decrypt.clone().token(access).refused(&emulator, 403, "FORBIDDEN").await;
-    let renew = Call::new("PUT", path(&emulator, "token-set"), Value::Null).token(set["refreshToken"].as_str().unwrap());
+    let renew = Call::new("PUT", path(&emulator, "token-set"), Value::Null)
+        .token(set["refreshToken"].as_str().unwrap());
     let access = renew.data(&emulator).await["accessToken"].as_str().unwrap().to_owned();
     decrypt.token(&access).refused(&emulator, 403, "FORBIDDEN").await;
 }
@@ -168,43 +196,72 @@ async fn sub_accounts_are_checked_at_the_start() {
 #[tokio::test]
 async fn what_is_done_with_a_key_is_in_its_log() {
     let (builder, clock) = builder();
-    let emulator = builder.sub_account("VIEWER", "secret", &["NCP_KMS_VIEWER"]).start().await.unwrap();
+    let emulator =
+        builder.sub_account("VIEWER", "secret", &["NCP_KMS_VIEWER"]).start().await.unwrap();
     let tag = emulator.key_tag();
     let see = |rest: &str| keys(&emulator, "GET", &format!("/{tag}/{rest}"), Value::Null);
     assert_eq!(see("last-use-info").data(&emulator).await, Value::Null);
     encrypt(&emulator).signed(&emulator).data(&emulator).await;
     signed_as(encrypt(&emulator), "VIEWER", "secret").refused(&emulator, 403, "FORBIDDEN").await;
-    Call::post(path(&emulator, "decrypt"), json!({})).signed(&emulator).refused(&emulator, 400, "INVALID_REQUEST").await;
+    Call::post(path(&emulator, "decrypt"), json!({}))
+        .signed(&emulator)
+        .refused(&emulator, 400, "INVALID_REQUEST")
+        .await;
     keys(&emulator, "GET", &format!("/{tag}"), Value::Null).data(&emulator).await;
     // Nobody that the emulator knows.
     encrypt(&emulator).stopped(&emulator, 401, "200").await;
 
     let last = see("last-use-info").data(&emulator).await;
     assert_eq!(last["timestamp"], "2023-11-14T22:13:20.000Z");
-    assert_eq!(last["data"]["api"], json!({ "result": "INVALID_REQUEST", "action": "decrypt", "type": "Change" }));
+    assert_eq!(
+        last["data"]["api"],
+        json!({ "result": "INVALID_REQUEST", "action": "decrypt", "type": "Change" })
+    );
     assert_eq!(last["data"]["kmsKey"]["keyTag"], tag);
     assert_eq!(last["data"]["requestor"]["ip"], "127.0.0.1");
 
     let results = |data: &Value| -> Vec<String> {
         let list = data["activityLogList"].as_array().unwrap();
-        list.iter().map(|entry| entry["data"]["api"]["action"].as_str().unwrap().to_owned()).collect()
+        list.iter()
+            .map(|entry| entry["data"]["api"]["action"].as_str().unwrap().to_owned())
+            .collect()
     };
     let all = see("activities").data(&emulator).await;
-    assert_eq!(results(&all), ["getLastUseInfo", "getKeyInfo", "decrypt", "encrypt", "encrypt", "getLastUseInfo"]);
-    assert_eq!((&all["totalCount"], &all["pageSize"], &all["totalPageNo"]), (&json!(6), &json!(100), &json!(1)));
+    assert_eq!(
+        results(&all),
+        ["getLastUseInfo", "getKeyInfo", "decrypt", "encrypt", "encrypt", "getLastUseInfo"]
+    );
+    assert_eq!(
+        (&all["totalCount"], &all["pageSize"], &all["totalPageNo"]),
+        (&json!(6), &json!(100), &json!(1))
+    );
     assert_eq!(results(&see("activities?keyword=FORBIDDEN").data(&emulator).await), ["encrypt"]);
-    assert_eq!(results(&see("activities?keyword=decrypt&pageSize=1").data(&emulator).await), ["decrypt"]);
+    assert_eq!(
+        results(&see("activities?keyword=decrypt&pageSize=1").data(&emulator).await),
+        ["decrypt"]
+    );
     let page = see("activities?keyword=encrypt&pageSize=1&pageNo=2").data(&emulator).await;
-    assert_eq!((page["totalCount"].clone(), page["currentPageNo"].clone(), results(&page).len()), (json!(2), json!(2), 1));
+    assert_eq!(
+        (page["totalCount"].clone(), page["currentPageNo"].clone(), results(&page).len()),
+        (json!(2), json!(2), 1)
+    );
     see("activities?pageSize=201").refused(&emulator, 400, "INVALID_REQUEST").await;
     see("activities?timestampFrom=x").refused(&emulator, 400, "INVALID_REQUEST").await;
-    assert_eq!(results(&see(&format!("activities?timestampTo={}", NOW - 1)).data(&emulator).await), [""; 0]);
+    assert_eq!(
+        results(&see(&format!("activities?timestampTo={}", NOW - 1)).data(&emulator).await),
+        [""; 0]
+    );
 
     // A day is the default.
     clock.advance(Duration::from_secs(24 * 3600 + 1));
     let later = NOW + 24 * 3_600_000 + 1000;
-    let get = |rest: String| Call::new("GET", format!("/kms/v1/keys/{tag}/{rest}"), Value::Null).signed_at(&emulator, false, later);
+    let get = |rest: String| {
+        Call::new("GET", format!("/kms/v1/keys/{tag}/{rest}"), Value::Null)
+            .signed_at(&emulator, false, later)
+    };
     assert_eq!(results(&get("activities".into()).data(&emulator).await), [""; 0]);
-    assert!(results(&get(format!("activities?timestampFrom={NOW}")).data(&emulator).await).len() > 6);
+    assert!(
+        results(&get(format!("activities?timestampFrom={NOW}")).data(&emulator).await).len() > 6
+    );
     assert!(!all.to_string().contains(&base64("test")));
 }

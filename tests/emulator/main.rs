@@ -1,4 +1,5 @@
-//! The emulator over real HTTP. Requests are signed here, from the service's documentation, independently of the crate.
+//! The emulator over real HTTP. Requests are signed here, from the service's documentation,
+//! independently of the crate.
 #![cfg(feature = "emulator")]
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 

@@ -9,7 +9,13 @@ const DAY: u64 = 24 * 3_600_000;
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// A signed call on the key list or a key, at the clock's time.
-fn at(emulator: &Emulator, clock: &EmulatorClock, method: &'static str, rest: &str, body: Value) -> Call {
+fn at(
+    emulator: &Emulator,
+    clock: &EmulatorClock,
+    method: &'static str,
+    rest: &str,
+    body: Value,
+) -> Call {
     let now = crate::client::millis(clock.now());
     Call::new(method, format!("/kms/v1/keys{rest}"), body).signed_at(emulator, false, now)
 }
@@ -34,14 +40,24 @@ async fn keys_are_created_as_asked() {
         "isAutoRotation": true, "rotationPeriod": 30, "nextRotationDate": NOW + 30 * DAY, "registerDate": NOW, "destroyDate": null,
     });
     assert_eq!(key, expected);
-    assert_eq!(keys(&emulator, "GET", &format!("/{tag}"), Value::Null).data(&emulator).await, expected);
+    assert_eq!(
+        keys(&emulator, "GET", &format!("/{tag}"), Value::Null).data(&emulator).await,
+        expected
+    );
 
     for key_type in ["RSA2048", "ECDSA"] {
         let name = key_type.to_lowercase();
-        let key = keys(&emulator, "POST", "", json!({ "keyName": name, "keyType": key_type })).data(&emulator).await;
-        assert_eq!((&key["keyType"], &key["rotationPeriod"], &key["nextRotationDate"]), (&json!(key_type), &json!(90), &Value::Null));
+        let key = keys(&emulator, "POST", "", json!({ "keyName": name, "keyType": key_type }))
+            .data(&emulator)
+            .await;
+        assert_eq!(
+            (&key["keyType"], &key["rotationPeriod"], &key["nextRotationDate"]),
+            (&json!(key_type), &json!(90), &Value::Null)
+        );
         let tag = key["keyTag"].as_str().unwrap();
-        keys(&emulator, "POST", &format!("/{tag}/sign"), json!({ "data": "" })).data(&emulator).await;
+        keys(&emulator, "POST", &format!("/{tag}/sign"), json!({ "data": "" }))
+            .data(&emulator)
+            .await;
     }
     let with = |field: &str, value: Value| {
         let mut body = json!({ "keyName": "fresh", "keyType": "AES256", "isAutoRotation": true });
@@ -78,14 +94,25 @@ async fn keys_are_listed_in_pages() {
     }
     let list = |query: &str| keys(&emulator, "GET", query, Value::Null);
     let names = |data: &Value| -> Vec<String> {
-        data["keyList"].as_array().unwrap().iter().map(|key| key["keyName"].as_str().unwrap().to_owned()).collect()
+        data["keyList"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|key| key["keyName"].as_str().unwrap().to_owned())
+            .collect()
     };
     let all = list("").data(&emulator).await;
     assert_eq!(names(&all), ["emulator-key", "one", "two", "three", "four"]);
-    assert_eq!((&all["currentPageNo"], &all["totalPageNo"], &all["totalCount"]), (&json!(1), &json!(1), &json!(5)));
+    assert_eq!(
+        (&all["currentPageNo"], &all["totalPageNo"], &all["totalCount"]),
+        (&json!(1), &json!(1), &json!(5))
+    );
     let second = list("?pageNo=2&pageSize=2").data(&emulator).await;
     assert_eq!(names(&second), ["two", "three"]);
-    assert_eq!((&second["currentPageNo"], &second["totalPageNo"], &second["totalCount"]), (&json!(2), &json!(3), &json!(5)));
+    assert_eq!(
+        (&second["currentPageNo"], &second["totalPageNo"], &second["totalCount"]),
+        (&json!(2), &json!(3), &json!(5))
+    );
     assert_eq!(names(&list("?pageNo=9").data(&emulator).await), [""; 0]);
     for bad in ["?pageNo=0", "?pageSize=201", "?pageSize=x"] {
         list(bad).refused(&emulator, 400, "INVALID_REQUEST").await;
@@ -106,22 +133,37 @@ async fn keys_are_renamed_disabled_and_enabled() {
     for bad in [json!({ "keyName": "emulator-key" }), json!({ "keyName": "x" }), json!({})] {
         call("PUT", "/name", bad).refused(&emulator, 400, "INVALID_REQUEST").await;
     }
-    let memo = call("PUT", "/memo", json!({ "memo": "\u{ac00}".repeat(100) })).data(&emulator).await;
+    let memo =
+        call("PUT", "/memo", json!({ "memo": "\u{ac00}".repeat(100) })).data(&emulator).await;
     assert_eq!(memo["memo"], "\u{ac00}".repeat(100));
-    call("PUT", "/memo", json!({ "memo": "x".repeat(101) })).refused(&emulator, 400, "INVALID_REQUEST").await;
+    call("PUT", "/memo", json!({ "memo": "x".repeat(101) }))
+        .refused(&emulator, 400, "INVALID_REQUEST")
+        .await;
 
     clock.advance(Duration::from_millis(7));
     let disabled = call("POST", "/disable", Value::Null).data(&emulator).await;
     assert_eq!(disabled, json!({ "keyTag": tag, "status": "DISABLE", "statusDate": NOW + 7 }));
-    for (rest, body) in [("/encrypt", json!({ "plaintext": "" })), ("/rotate", Value::Null), ("/versions/1/enable", Value::Null)] {
+    for (rest, body) in [
+        ("/encrypt", json!({ "plaintext": "" })),
+        ("/rotate", Value::Null),
+        ("/versions/1/enable", Value::Null),
+    ] {
         call("POST", rest, body).refused(&emulator, 400, "INVALID_STATUS").await;
     }
     assert_eq!(call("POST", "/enable", Value::Null).data(&emulator).await["status"], "ENABLE");
     call("POST", "/encrypt", json!({ "plaintext": "" })).data(&emulator).await;
 
-    for (method, rest) in [("GET", ""), ("POST", "/enable"), ("DELETE", ""), ("GET", "/versions"), ("GET", "/activities"), ("PUT", "/memo")]
-    {
-        keys(&emulator, method, &format!("/none{rest}"), Value::Null).refused(&emulator, 404, "NOT_FOUND").await;
+    for (method, rest) in [
+        ("GET", ""),
+        ("POST", "/enable"),
+        ("DELETE", ""),
+        ("GET", "/versions"),
+        ("GET", "/activities"),
+        ("PUT", "/memo"),
+    ] {
+        keys(&emulator, method, &format!("/none{rest}"), Value::Null)
+            .refused(&emulator, 404, "NOT_FOUND")
+            .await;
     }
 }
 
@@ -132,7 +174,10 @@ async fn versions_come_and_go() {
     let call = |method, rest: &str| keys(&emulator, method, &format!("/{tag}{rest}"), Value::Null);
     let old = encrypt(&emulator).signed(&emulator).data(&emulator).await["ciphertext"].take();
     clock.advance(Duration::from_millis(3));
-    assert_eq!(call("POST", "/rotate").data(&emulator).await, json!({ "keyTag": tag, "version": 2, "rotatedDate": NOW + 3 }));
+    assert_eq!(
+        call("POST", "/rotate").data(&emulator).await,
+        json!({ "keyTag": tag, "version": 2, "rotatedDate": NOW + 3 })
+    );
     clock.advance(Duration::from_millis(3));
     let disabled = call("POST", "/versions/1/disable").data(&emulator).await;
     assert_eq!(disabled, json!({ "version": 1, "status": "DISABLE", "statusDate": NOW + 6 }));
@@ -167,17 +212,33 @@ async fn versions_come_and_go() {
 async fn keys_rotate_by_themselves() {
     let (emulator, clock) = frozen().await;
     let tag = emulator.key_tag().to_owned();
-    let call = |method, rest: &str, body| at(&emulator, &clock, method, &format!("/{tag}{rest}"), body);
-    call("PUT", "/rotation-period", json!({ "rotationPeriod": 5 })).refused(&emulator, 400, "INVALID_STATUS").await;
+    let call =
+        |method, rest: &str, body| at(&emulator, &clock, method, &format!("/{tag}{rest}"), body);
+    call("PUT", "/rotation-period", json!({ "rotationPeriod": 5 }))
+        .refused(&emulator, 400, "INVALID_STATUS")
+        .await;
     let on = call("POST", "/enable-auto-rotation", Value::Null).data(&emulator).await;
-    assert_eq!(on, json!({ "keyTag": tag, "isAutoRotation": true, "rotationPeriod": 90, "nextRotationDate": NOW + 90 * DAY }));
-    let period = call("PUT", "/rotation-period", json!({ "rotationPeriod": 5 })).data(&emulator).await;
-    assert_eq!(period, json!({ "keyTag": tag, "rotationPeriod": 5, "nextRotationDate": NOW + 5 * DAY }));
-    for bad in [json!({ "rotationPeriod": 0 }), json!({ "rotationPeriod": 731 }), json!({ "rotationPeriod": "5" }), json!({})] {
+    assert_eq!(
+        on,
+        json!({ "keyTag": tag, "isAutoRotation": true, "rotationPeriod": 90, "nextRotationDate": NOW + 90 * DAY })
+    );
+    let period =
+        call("PUT", "/rotation-period", json!({ "rotationPeriod": 5 })).data(&emulator).await;
+    assert_eq!(
+        period,
+        json!({ "keyTag": tag, "rotationPeriod": 5, "nextRotationDate": NOW + 5 * DAY })
+    );
+    for bad in [
+        json!({ "rotationPeriod": 0 }),
+        json!({ "rotationPeriod": 731 }),
+        json!({ "rotationPeriod": "5" }),
+        json!({}),
+    ] {
         call("PUT", "/rotation-period", bad).refused(&emulator, 400, "INVALID_REQUEST").await;
     }
     let version = async || {
-        let sealed = call("POST", "/encrypt", json!({ "plaintext": base64("x") })).data(&emulator).await;
+        let sealed =
+            call("POST", "/encrypt", json!({ "plaintext": base64("x") })).data(&emulator).await;
         sealed["ciphertext"].as_str().unwrap().split(':').nth(1).unwrap().to_owned()
     };
     // A rotation by hand does not move the date.
@@ -191,7 +252,10 @@ async fn keys_rotate_by_themselves() {
     assert_eq!(version().await, "v5");
     let list = call("GET", "/versions", Value::Null).data(&emulator).await;
     assert_eq!(list["versionList"][1]["rotatedDate"], NOW + 10 * DAY);
-    assert_eq!(call("GET", "", Value::Null).data(&emulator).await["nextRotationDate"], NOW + 20 * DAY);
+    assert_eq!(
+        call("GET", "", Value::Null).data(&emulator).await["nextRotationDate"],
+        NOW + 20 * DAY
+    );
     // Both ways of asking for the key see it.
     clock.advance(HOUR * 24 * 5);
     assert_eq!(emulator.rotate_key(&tag).await.unwrap(), 7);
@@ -206,8 +270,10 @@ async fn keys_rotate_by_themselves() {
 async fn deletion_waits_72_hours_and_can_be_called_off() {
     let (emulator, clock) = frozen().await;
     let tag = create(&emulator, "doomed").await["keyTag"].as_str().unwrap().to_owned();
-    let call = |method, rest: &str| at(&emulator, &clock, method, &format!("/{tag}{rest}"), Value::Null);
-    let encrypt = || at(&emulator, &clock, "POST", &format!("/{tag}/encrypt"), json!({ "plaintext": "" }));
+    let call =
+        |method, rest: &str| at(&emulator, &clock, method, &format!("/{tag}{rest}"), Value::Null);
+    let encrypt =
+        || at(&emulator, &clock, "POST", &format!("/{tag}/encrypt"), json!({ "plaintext": "" }));
     call("DELETE", "").refused(&emulator, 400, "INVALID_STATUS").await;
     call("POST", "/cancel-deletion").refused(&emulator, 400, "INVALID_STATUS").await;
     let revoked = call("POST", "/request-deletion").data(&emulator).await;
@@ -239,15 +305,22 @@ async fn a_key_that_is_to_go_may_be_deleted_at_once() {
     let first = create(&emulator, "again").await;
     let tag = first["keyTag"].as_str().unwrap();
     let call = |method, rest: &str, body| keys(&emulator, method, &format!("/{tag}{rest}"), body);
-    let sealed = call("POST", "/encrypt", json!({ "plaintext": "" })).data(&emulator).await["ciphertext"].take();
+    let sealed =
+        call("POST", "/encrypt", json!({ "plaintext": "" })).data(&emulator).await["ciphertext"]
+            .take();
     call("POST", "/request-deletion", Value::Null).data(&emulator).await;
     assert_eq!(call("DELETE", "", Value::Null).data(&emulator).await, Value::Null);
     call("GET", "", Value::Null).refused(&emulator, 404, "NOT_FOUND").await;
     // A key of the same name is another key, and has no past.
     let second = create(&emulator, "again").await;
     assert_ne!(second["keyId"], first["keyId"]);
-    call("POST", "/decrypt", json!({ "ciphertext": sealed })).refused(&emulator, 400, "INVALID_REQUEST").await;
-    assert_eq!(call("GET", "/activities?keyword=encrypt", Value::Null).data(&emulator).await["totalCount"], 0);
+    call("POST", "/decrypt", json!({ "ciphertext": sealed }))
+        .refused(&emulator, 400, "INVALID_REQUEST")
+        .await;
+    assert_eq!(
+        call("GET", "/activities?keyword=encrypt", Value::Null).data(&emulator).await["totalCount"],
+        0
+    );
 
     // The ready-made key may go too.
     let ready = emulator.key_tag();
@@ -257,12 +330,15 @@ async fn a_key_that_is_to_go_may_be_deleted_at_once() {
     encrypt(&emulator).signed(&emulator).refused(&emulator, 404, "NOT_FOUND").await;
 }
 
-/// Every byte of a good body and query, changed in several ways, gives an answer and never a failure of the emulator's own.
+/// Every byte of a good body and query, changed in several ways, gives an answer and never a
+/// failure of the emulator's own.
 #[tokio::test]
 async fn no_body_or_query_makes_it_fail() {
     let (emulator, _) = frozen().await;
     let tag = emulator.key_tag();
-    keys(&emulator, "POST", &format!("/{tag}/enable-auto-rotation"), Value::Null).data(&emulator).await;
+    keys(&emulator, "POST", &format!("/{tag}/enable-auto-rotation"), Value::Null)
+        .data(&emulator)
+        .await;
     let create = json!({ "keyName": "name", "keyType": "AES256", "memo": "m", "isConvergent": true, "rotationPeriod": 30 });
     for (method, rest, body) in [
         ("POST", String::new(), create),
@@ -270,7 +346,11 @@ async fn no_body_or_query_makes_it_fail() {
         ("PUT", format!("/{tag}/memo"), json!({ "memo": "m" })),
         ("PUT", format!("/{tag}/rotation-period"), json!({ "rotationPeriod": 30 })),
         ("POST", format!("/{tag}/acl"), json!({ "ipList": ["10.0.0.1"] })),
-        ("POST", format!("/{tag}/create-custom-key"), json!({ "requestPlainKey": true, "bits": 256, "context": "" })),
+        (
+            "POST",
+            format!("/{tag}/create-custom-key"),
+            json!({ "requestPlainKey": true, "bits": 256, "context": "" }),
+        ),
         ("GET", "?pageNo=1&pageSize=9".into(), Value::Null),
         ("GET", format!("/{tag}/activities?keyword=%20&timestampFrom=1"), Value::Null),
     ] {

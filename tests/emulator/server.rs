@@ -36,8 +36,10 @@ async fn bodies_have_a_limit() {
     assert_eq!(emulator.requests().last().unwrap().auth, AuthRow::None);
 
     // Without a length, in chunks.
-    let head =
-        format!("POST {} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n", path(&emulator, "encrypt"));
+    let head = format!(
+        "POST {} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n",
+        path(&emulator, "encrypt")
+    );
     let chunk = format!("{:x}\r\n{}\r\n", 1 << 19, " ".repeat(1 << 19));
     let request = format!("{head}{chunk}{chunk}{chunk}0\r\n\r\n");
     assert!(raw(&address(&emulator), request.as_bytes()).starts_with("HTTP/1.1 413 "));
@@ -47,9 +49,12 @@ async fn bodies_have_a_limit() {
 async fn nonsense_does_not_stop_it() {
     let (emulator, _) = frozen().await;
     let address = address(&emulator);
-    for request in
-        [&b"\r\n\r\n"[..], b"\x16\x03\x01\x02\x00\x01\x00", b"GET / HTTP/9.9\r\n\r\n", b"POST * HTTP/1.1\r\nconnection: close\r\n\r\n"]
-    {
+    for request in [
+        &b"\r\n\r\n"[..],
+        b"\x16\x03\x01\x02\x00\x01\x00",
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"POST * HTTP/1.1\r\nconnection: close\r\n\r\n",
+    ] {
         let mut stream = TcpStream::connect(&address).unwrap();
         stream.write_all(request).unwrap();
         stream.shutdown(Shutdown::Write).unwrap();
@@ -58,7 +63,11 @@ async fn nonsense_does_not_stop_it() {
         assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 4"), "{answer}");
     }
     let mut cut_off = TcpStream::connect(&address).unwrap();
-    cut_off.write_all(b"POST /kms/v1/keys/x/encrypt HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\n{").unwrap();
+    cut_off
+        .write_all(
+            b"POST /kms/v1/keys/x/encrypt HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\n{",
+        )
+        .unwrap();
     drop(cut_off);
     encrypt(&emulator).signed(&emulator).data(&emulator).await;
 }
@@ -78,14 +87,16 @@ async fn a_drop_ends_everything() {
 
 #[tokio::test]
 async fn a_shutdown_waits_for_requests_and_not_for_idle_connections() {
-    // On a busy machine the request may not have arrived when the shutdown begins; then the next round leaves it more time.
+    // On a busy machine the request may not have arrived when the shutdown begins; then the next
+    // round leaves it more time.
     for head_start in [20, 100, 500, 2_500] {
         let (emulator, _) = frozen().await;
         let address = address(&emulator);
         let _idle = TcpStream::connect(&address).unwrap();
         // Takes a while, for it makes the key's token generator.
         let issue = Call::post(path(&emulator, "token-set"), Value::Null).signed(&emulator);
-        let mut request = reqwest::Client::new().post(format!("{}{}", emulator.url(), issue.target));
+        let mut request =
+            reqwest::Client::new().post(format!("{}{}", emulator.url(), issue.target));
         for (name, value) in &issue.headers {
             request = request.header(*name, value);
         }
@@ -119,10 +130,16 @@ async fn only_loopback_unless_allowed() {
 async fn nothing_shows_a_secret() {
     let (emulator, _) = frozen().await;
     let connection = emulator.connection().await.unwrap();
-    let tokens = emulator.issue_tokens(emulator.key_tag(), Duration::from_secs(1), Duration::from_secs(1)).await.unwrap();
+    let tokens = emulator
+        .issue_tokens(emulator.key_tag(), Duration::from_secs(1), Duration::from_secs(1))
+        .await
+        .unwrap();
     encrypt(&emulator).signed(&emulator).token(tokens.access_token()).data(&emulator).await;
-    let shown =
-        format!("{emulator:?} {connection:?} {tokens:?} {:?} {:?}", emulator.requests(), Emulator::builder().account("a", "s3cret"));
+    let shown = format!(
+        "{emulator:?} {connection:?} {tokens:?} {:?} {:?}",
+        emulator.requests(),
+        Emulator::builder().account("a", "s3cret")
+    );
     for secret in [
         emulator.secret_key(),
         emulator.apigw_api_key(),
@@ -137,8 +154,22 @@ async fn nothing_shows_a_secret() {
 
     let line = connection.to_json().unwrap();
     assert!(!line.contains('\n'));
-    let fields: Vec<_> = line.split("\",\"").map(|field| field.split('"').find(|text| *text != "{" && !text.is_empty()).unwrap()).collect();
-    assert_eq!(fields, ["url", "key_tag", "access_key", "secret_key", "apigw_api_key", "access_token", "refresh_token"]);
+    let fields: Vec<_> = line
+        .split("\",\"")
+        .map(|field| field.split('"').find(|text| *text != "{" && !text.is_empty()).unwrap())
+        .collect();
+    assert_eq!(
+        fields,
+        [
+            "url",
+            "key_tag",
+            "access_key",
+            "secret_key",
+            "apigw_api_key",
+            "access_token",
+            "refresh_token"
+        ]
+    );
     let parsed: Value = serde_json::from_str(&line).unwrap();
     assert_eq!(parsed["secret_key"], emulator.secret_key());
     assert_eq!(parsed["refresh_token"], emulator.refresh_token().await.unwrap());
@@ -148,12 +179,23 @@ async fn nothing_shows_a_secret() {
 async fn requests_are_recorded() {
     let (emulator, _) = frozen().await;
     encrypt(&emulator).signed(&emulator).data(&emulator).await;
-    Call { target: path(&emulator, "encrypt") + "?q=1", ..encrypt(&emulator) }.stopped(&emulator, 401, "200").await;
+    Call { target: path(&emulator, "encrypt") + "?q=1", ..encrypt(&emulator) }
+        .stopped(&emulator, 401, "200")
+        .await;
     let [good, bad] = emulator.requests().try_into().unwrap();
     assert_eq!(emulator.request_count(), 2);
-    assert_eq!((good.method.as_str(), good.path.as_str()), ("POST", path(&emulator, "encrypt").as_str()));
-    assert_eq!((good.auth, good.status, good.items, good.refusal), (AuthRow::AccountV2, 200, 1, None));
-    assert_eq!((bad.auth, bad.status, bad.items, bad.refusal), (AuthRow::AccountV2, 401, 0, Some("no timestamp")));
+    assert_eq!(
+        (good.method.as_str(), good.path.as_str()),
+        ("POST", path(&emulator, "encrypt").as_str())
+    );
+    assert_eq!(
+        (good.auth, good.status, good.items, good.refusal),
+        (AuthRow::AccountV2, 200, 1, None)
+    );
+    assert_eq!(
+        (bad.auth, bad.status, bad.items, bad.refusal),
+        (AuthRow::AccountV2, 401, 0, Some("no timestamp"))
+    );
     assert_eq!(bad.path, good.path);
 }
 
@@ -161,19 +203,31 @@ async fn requests_are_recorded() {
 #[tokio::test(flavor = "current_thread")]
 async fn it_serves_a_caller_that_blocks() {
     let emulator = Emulator::start().await.unwrap();
-    assert!(raw(&address(&emulator), b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").starts_with("HTTP/1.1 404 "));
+    assert!(
+        raw(&address(&emulator), b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+            .starts_with("HTTP/1.1 404 ")
+    );
 }
 
 /// What callers send and get is in no record, whether the calls succeed or fail.
 #[tokio::test]
 async fn the_record_holds_nothing_of_what_is_sent() {
     let clock = EmulatorClock::fixed(UNIX_EPOCH + Duration::from_millis(NOW));
-    let builder = Emulator::builder().clock(clock).sub_account("SUBACCOUNT", "canary-sub-secret", &[]);
+    let builder =
+        Emulator::builder().clock(clock).sub_account("SUBACCOUNT", "canary-sub-secret", &[]);
     let shown_builder = format!("{builder:?}");
     let emulator = builder.admin("127.0.0.1:0".parse().unwrap()).start().await.unwrap();
-    let tokens = emulator.issue_tokens(emulator.key_tag(), Duration::from_secs(60), Duration::from_secs(60)).await.unwrap();
+    let tokens = emulator
+        .issue_tokens(emulator.key_tag(), Duration::from_secs(60), Duration::from_secs(60))
+        .await
+        .unwrap();
     let canary = base64("canary-plaintext");
-    let sealed = call(&emulator, "encrypt", json!({ "plaintext": canary, "context": base64("canary-context") })).await;
+    let sealed = call(
+        &emulator,
+        "encrypt",
+        json!({ "plaintext": canary, "context": base64("canary-context") }),
+    )
+    .await;
     let sealed = sealed["ciphertext"].as_str().unwrap().to_owned();
     for (action, body) in [
         ("encrypt", json!({ "plaintext": canary })),
@@ -186,7 +240,12 @@ async fn the_record_holds_nothing_of_what_is_sent() {
         ("acl", json!({ "ipList": [canary] })),
     ] {
         let post = Call::post(format!("{}?q={canary}", path(&emulator, action)), body);
-        for call in [post.clone(), post.clone().signed(&emulator), post.clone().token(tokens.access_token()), post.token(&canary)] {
+        for call in [
+            post.clone(),
+            post.clone().signed(&emulator),
+            post.clone().token(tokens.access_token()),
+            post.token(&canary),
+        ] {
             for kind in [None, Some(FaultKind::BrokenBase64), Some(FaultKind::OtherPlaintext)] {
                 if let Some(kind) = kind {
                     emulator.inject(Fault::new(kind).once()).await.unwrap();
@@ -197,12 +256,30 @@ async fn the_record_holds_nothing_of_what_is_sent() {
             }
         }
     }
-    let admin = reqwest::get(format!("{}/requests", emulator.admin_url().unwrap())).await.unwrap().text().await.unwrap();
-    let log = keys(&emulator, "GET", &format!("/{}/activities?pageSize=200", emulator.key_tag()), Value::Null).data(&emulator).await;
+    let admin = reqwest::get(format!("{}/requests", emulator.admin_url().unwrap()))
+        .await
+        .unwrap()
+        .text()
+        .await
+        .unwrap();
+    let log = keys(
+        &emulator,
+        "GET",
+        &format!("/{}/activities?pageSize=200", emulator.key_tag()),
+        Value::Null,
+    )
+    .data(&emulator)
+    .await;
     let shown = format!("{shown_builder} {emulator:?} {:?} {admin} {log}", emulator.requests());
-    for secret in
-        [&canary, &sealed, &base64("canary-context"), "canary", tokens.access_token(), tokens.refresh_token(), emulator.secret_key()]
-    {
+    for secret in [
+        &canary,
+        &sealed,
+        &base64("canary-context"),
+        "canary",
+        tokens.access_token(),
+        tokens.refresh_token(),
+        emulator.secret_key(),
+    ] {
         assert!(!shown.contains(secret), "{secret}");
     }
     assert!(shown.contains("re-encrypt"));

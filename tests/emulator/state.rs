@@ -20,7 +20,10 @@ async fn call(emulator: &Emulator, action: &str, body: Value) -> Value {
 /// Calls what comes after `/kms/v1/keys/` as the account.
 async fn on(emulator: &Emulator, method: &'static str, rest: &str, body: Value) -> Value {
     let now = millis(EmulatorClock::system().now());
-    Call::new(method, format!("/kms/v1/keys/{rest}"), body).signed_at(emulator, false, now).data(emulator).await
+    Call::new(method, format!("/kms/v1/keys/{rest}"), body)
+        .signed_at(emulator, false, now)
+        .data(emulator)
+        .await
 }
 
 #[tokio::test]
@@ -29,9 +32,11 @@ async fn keys_credentials_and_tokens_survive_a_restart() {
     let dir = dir.path().join("new/state");
     let first = open(&dir).await;
     let tag = first.key_tag().to_owned();
-    let old = call(&first, "encrypt", json!({ "plaintext": base64("old") })).await["ciphertext"].take();
+    let old =
+        call(&first, "encrypt", json!({ "plaintext": base64("old") })).await["ciphertext"].take();
     first.rotate_key(&tag).await.unwrap();
-    let new = call(&first, "encrypt", json!({ "plaintext": base64("new") })).await["ciphertext"].take();
+    let new =
+        call(&first, "encrypt", json!({ "plaintext": base64("new") })).await["ciphertext"].take();
     let other = first.create_key("other").await.unwrap();
     let token = first.access_token().await.unwrap().to_owned();
     let secrets = [first.secret_key(), first.apigw_api_key()].map(str::to_owned);
@@ -88,13 +93,22 @@ async fn damaged_and_foreign_files_are_refused_and_left_alone() {
         (edit(&|state| state["format"] = json!("other")), ErrorKind::Malformed),
         (edit(&|state| state["version"] = json!(1)), ErrorKind::UnsupportedVersion),
         (edit(&|state| state["version"] = json!(3)), ErrorKind::UnsupportedVersion),
-        (edit(&|state| (state["version"], state["more"]) = (json!(9), json!(1))), ErrorKind::UnsupportedVersion),
+        (
+            edit(&|state| (state["version"], state["more"]) = (json!(9), json!(1))),
+            ErrorKind::UnsupportedVersion,
+        ),
         (edit(&|state| state["more"] = json!(1)), ErrorKind::Malformed),
         (edit(&|state| state["ready_key"] = json!("none")), ErrorKind::Malformed),
         (edit(&|state| state["keys"] = json!([])), ErrorKind::Malformed),
         (edit(&|state| state["keys"][0]["versions"] = json!([])), ErrorKind::Malformed),
-        (edit(&|state| state["keys"][0]["versions"][0]["version"] = json!(2)), ErrorKind::Malformed),
-        (edit(&|state| state["keys"][0]["versions"][0]["key"] = json!("AAAA")), ErrorKind::Malformed),
+        (
+            edit(&|state| state["keys"][0]["versions"][0]["version"] = json!(2)),
+            ErrorKind::Malformed,
+        ),
+        (
+            edit(&|state| state["keys"][0]["versions"][0]["key"] = json!("AAAA")),
+            ErrorKind::Malformed,
+        ),
         (edit(&|state| state["keys"][0]["tag"] = json!("a/b")), ErrorKind::Malformed),
         (edit(&|state| state["keys"][0]["key_type"] = json!("RSA2048")), ErrorKind::Malformed),
         (edit(&|state| state["keys"][0]["key_type"] = json!("ECDSA")), ErrorKind::Malformed),
@@ -119,9 +133,14 @@ async fn every_kind_of_key_and_all_that_is_set_on_it_survives_a_restart() {
     let dir = tempfile::tempdir().unwrap();
     let first = open(dir.path()).await;
     let mut sealed = Vec::new();
-    for (kind, name) in [(KeyKind::Convergent, "convergent"), (KeyKind::Rsa2048, "rsa"), (KeyKind::EcdsaP256, "ecdsa")] {
+    for (kind, name) in [
+        (KeyKind::Convergent, "convergent"),
+        (KeyKind::Rsa2048, "rsa"),
+        (KeyKind::EcdsaP256, "ecdsa"),
+    ] {
         let tag = first.create_key_of(kind, name).await.unwrap();
-        let (action, field) = if name == "ecdsa" { ("sign", "data") } else { ("encrypt", "plaintext") };
+        let (action, field) =
+            if name == "ecdsa" { ("sign", "data") } else { ("encrypt", "plaintext") };
         let body = json!({ field: base64("x"), "context": base64("c") });
         sealed.push((tag.clone(), on(&first, "POST", &format!("{tag}/{action}"), body).await));
     }
@@ -148,7 +167,10 @@ async fn every_kind_of_key_and_all_that_is_set_on_it_survives_a_restart() {
     for (tag, data) in sealed {
         if let Some(ciphertext) = data.get("ciphertext") {
             let body = json!({ "ciphertext": ciphertext, "context": base64("c") });
-            assert_eq!(on(&second, "POST", &format!("{tag}/decrypt"), body).await["plaintext"], base64("x"));
+            assert_eq!(
+                on(&second, "POST", &format!("{tag}/decrypt"), body).await["plaintext"],
+                base64("x")
+            );
         } else {
             let body = json!({ "data": base64("x"), "signature": data["signature"] });
             assert_eq!(on(&second, "POST", &format!("{tag}/verify"), body).await["valid"], true);
@@ -160,13 +182,17 @@ async fn every_kind_of_key_and_all_that_is_set_on_it_survives_a_restart() {
 async fn many_may_open_a_new_directory_at_once() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path().join("state");
-    let starts: Vec<_> = (0..8).map(|_| tokio::spawn(Emulator::builder().state_dir(&dir).start())).collect();
+    let starts: Vec<_> =
+        (0..8).map(|_| tokio::spawn(Emulator::builder().state_dir(&dir).start())).collect();
     let mut emulators = Vec::new();
     for start in starts {
         emulators.push(start.await.unwrap().unwrap());
     }
     let secret = emulators[0].secret_key();
-    assert!(emulators.iter().all(|emulator| emulator.secret_key() == secret && emulator.key_tag() == emulators[0].key_tag()));
+    assert!(
+        emulators.iter().all(|emulator| emulator.secret_key() == secret
+            && emulator.key_tag() == emulators[0].key_tag())
+    );
 
     // Changes of one do not undo those of another.
     for (version, emulator) in (2..).zip(&emulators) {
@@ -183,7 +209,10 @@ async fn a_failed_change_changes_nothing() {
     let emulator = open(dir.path()).await;
     let path = dir.path().join("state.json");
     fs::write(&path, "damaged").unwrap();
-    assert_eq!(emulator.rotate_key(emulator.key_tag()).await.unwrap_err().kind(), ErrorKind::Malformed);
+    assert_eq!(
+        emulator.rotate_key(emulator.key_tag()).await.unwrap_err().kind(),
+        ErrorKind::Malformed
+    );
     assert_eq!(fs::read_to_string(&path).unwrap(), "damaged");
     let sealed = call(&emulator, "encrypt", json!({ "plaintext": "" })).await;
     assert!(sealed["ciphertext"].as_str().unwrap().starts_with("ncpkms:v1:"));
@@ -198,7 +227,11 @@ async fn a_directory_of_another_account_is_not_taken_over() {
     builder().account("access", "secret").key_tag("tag").start().await.unwrap();
     builder().account("access", "secret").key_tag("tag").start().await.unwrap();
     assert_eq!(builder().start().await.unwrap().access_key(), "access");
-    for wrong in [builder().account("access", "other"), builder().key_tag("other"), builder().apigw_api_key("other")] {
+    for wrong in [
+        builder().account("access", "other"),
+        builder().key_tag("other"),
+        builder().apigw_api_key("other"),
+    ] {
         assert_eq!(wrong.start().await.unwrap_err().kind(), ErrorKind::InvalidInput);
     }
 }
@@ -208,10 +241,15 @@ async fn starting_without_tokens_is_quick_and_makes_no_signing_key() {
     let dir = tempfile::tempdir().unwrap();
     let emulator = open(dir.path()).await;
     call(&emulator, "encrypt", json!({ "plaintext": "" })).await;
-    let state: Value = serde_json::from_slice(&fs::read(dir.path().join("state.json")).unwrap()).unwrap();
+    let state: Value =
+        serde_json::from_slice(&fs::read(dir.path().join("state.json")).unwrap()).unwrap();
     assert_eq!(state["keys"][0]["token_generator"]["pkcs8"], Value::Null);
-    let tokens = emulator.issue_tokens(emulator.key_tag(), Duration::from_secs(9), Duration::from_secs(9)).await.unwrap();
+    let tokens = emulator
+        .issue_tokens(emulator.key_tag(), Duration::from_secs(9), Duration::from_secs(9))
+        .await
+        .unwrap();
     encrypt(&emulator).token(tokens.access_token()).data(&emulator).await;
-    let state: Value = serde_json::from_slice(&fs::read(dir.path().join("state.json")).unwrap()).unwrap();
+    let state: Value =
+        serde_json::from_slice(&fs::read(dir.path().join("state.json")).unwrap()).unwrap();
     assert!(state["keys"][0]["token_generator"]["pkcs8"].is_string());
 }

@@ -22,7 +22,10 @@ fn token(data: &Value, name: &str) -> String {
 }
 
 async fn issue(emulator: &Emulator, access: u64, refresh: u64) -> TokenSet {
-    emulator.issue_tokens(emulator.key_tag(), Duration::from_secs(access), Duration::from_secs(refresh)).await.unwrap()
+    emulator
+        .issue_tokens(emulator.key_tag(), Duration::from_secs(access), Duration::from_secs(refresh))
+        .await
+        .unwrap()
 }
 
 #[tokio::test]
@@ -31,12 +34,23 @@ async fn an_access_token_makes_cipher_calls() {
     let access = emulator.access_token().await.unwrap();
     let sealed = encrypt(&emulator).token(access).data(&emulator).await["ciphertext"].take();
     for action in ["decrypt", "re-encrypt", "reencrypt"] {
-        Call::post(path(&emulator, action), json!({ "ciphertext": sealed })).token(access).data(&emulator).await;
+        Call::post(path(&emulator, action), json!({ "ciphertext": sealed }))
+            .token(access)
+            .data(&emulator)
+            .await;
     }
-    assert!(emulator.requests().iter().all(|request| request.auth == AuthRow::AccessToken && request.items == 1));
+    assert!(
+        emulator
+            .requests()
+            .iter()
+            .all(|request| request.auth == AuthRow::AccessToken && request.items == 1)
+    );
     // API 1.0 knows no tokens.
     for prefix in ["/keys/v1", "/keys/v2"] {
-        let older = Call::post(format!("{prefix}/{}/encrypt", emulator.key_tag()), json!({ "plaintext": "" }));
+        let older = Call::post(
+            format!("{prefix}/{}/encrypt", emulator.key_tag()),
+            json!({ "plaintext": "" }),
+        );
         older.token(access).stopped(&emulator, 401, "200").await;
     }
 }
@@ -44,8 +58,13 @@ async fn an_access_token_makes_cipher_calls() {
 #[tokio::test]
 async fn claims_are_those_of_the_published_samples() {
     let (emulator, _) = frozen().await;
-    let (access, refresh) = (claims(emulator.access_token().await.unwrap()), claims(emulator.refresh_token().await.unwrap()));
-    for (claims, kind, seconds) in [(&access, "ACCESS", 72 * 3600), (&refresh, "REFRESH", 2160 * 3600)] {
+    let (access, refresh) = (
+        claims(emulator.access_token().await.unwrap()),
+        claims(emulator.refresh_token().await.unwrap()),
+    );
+    for (claims, kind, seconds) in
+        [(&access, "ACCESS", 72 * 3600), (&refresh, "REFRESH", 2160 * 3600)]
+    {
         let names: Vec<_> = claims.as_object().unwrap().keys().cloned().collect();
         assert_eq!(names, ["1", "2", "3", "4", "exp", "iat", "sub"]);
         assert_eq!(claims["1"], kind);
@@ -53,7 +72,8 @@ async fn claims_are_those_of_the_published_samples() {
         assert_eq!(claims["3"], "EXT");
         assert_eq!(claims["iat"], NOW / 1000);
         assert_eq!(claims["exp"], NOW / 1000 + seconds);
-        let mut codes: Vec<u64> = claims["4"].as_array().unwrap().iter().map(|code| code.as_u64().unwrap()).collect();
+        let mut codes: Vec<u64> =
+            claims["4"].as_array().unwrap().iter().map(|code| code.as_u64().unwrap()).collect();
         codes.sort_unstable();
         assert_eq!(codes, (0..40).filter(|code| ![3, 5].contains(code)).collect::<Vec<_>>());
         assert_eq!(claims["sub"].as_str().unwrap().len(), 36);
@@ -64,22 +84,38 @@ async fn claims_are_those_of_the_published_samples() {
 #[tokio::test]
 async fn the_account_issues_and_the_refresh_token_renews() {
     let (emulator, _) = frozen().await;
-    let set = call(&emulator, "token-set", json!({ "accessTokenHours": 1, "refreshTokenHours": "UL" })).await;
+    let set =
+        call(&emulator, "token-set", json!({ "accessTokenHours": 1, "refreshTokenHours": "UL" }))
+            .await;
     let (access, refresh) = (token(&set, "accessToken"), token(&set, "refreshToken"));
     assert_eq!(claims(&access)["exp"], NOW / 1000 + 3600);
     assert_eq!(claims(&refresh).get("exp"), None);
 
-    let renewed = Call::new("PUT", path(&emulator, "token-set"), Value::Null).token(&refresh).data(&emulator).await;
+    let renewed = Call::new("PUT", path(&emulator, "token-set"), Value::Null)
+        .token(&refresh)
+        .data(&emulator)
+        .await;
     assert_eq!(claims(&token(&renewed, "accessToken"))["exp"], NOW / 1000 + 72 * 3600);
     assert_eq!(claims(&token(&renewed, "refreshToken"))["exp"], NOW / 1000 + 2160 * 3600);
-    let more = Call::post(path(&emulator, "access-token"), json!({ "accessTokenHours": 17_520 })).token(&refresh).data(&emulator).await;
+    let more = Call::post(path(&emulator, "access-token"), json!({ "accessTokenHours": 17_520 }))
+        .token(&refresh)
+        .data(&emulator)
+        .await;
     assert_eq!(more.as_object().unwrap().len(), 1);
     // None of this voids the older tokens.
     for access in [&access, &token(&renewed, "accessToken"), &token(&more, "accessToken")] {
         encrypt(&emulator).token(access).data(&emulator).await;
     }
-    for body in [json!({ "accessTokenHours": 0 }), json!({ "accessTokenHours": 17_521 }), json!({ "refreshTokenHours": "x" }), json!([])] {
-        Call::post(path(&emulator, "token-set"), body).signed(&emulator).refused(&emulator, 400, "INVALID_REQUEST").await;
+    for body in [
+        json!({ "accessTokenHours": 0 }),
+        json!({ "accessTokenHours": 17_521 }),
+        json!({ "refreshTokenHours": "x" }),
+        json!([]),
+    ] {
+        Call::post(path(&emulator, "token-set"), body)
+            .signed(&emulator)
+            .refused(&emulator, 400, "INVALID_REQUEST")
+            .await;
     }
 }
 
@@ -107,7 +143,8 @@ async fn each_call_takes_its_own_kind_of_credential() {
 async fn tokens_expire_by_the_emulators_clock() {
     let (emulator, clock) = frozen().await;
     let tokens = issue(&emulator, 10, 20).await;
-    let renew = Call::post(path(&emulator, "access-token"), Value::Null).token(tokens.refresh_token());
+    let renew =
+        Call::post(path(&emulator, "access-token"), Value::Null).token(tokens.refresh_token());
     clock.advance(Duration::from_millis(9_999));
     encrypt(&emulator).token(tokens.access_token()).data(&emulator).await;
     clock.advance(Duration::from_millis(1));
@@ -116,8 +153,13 @@ async fn tokens_expire_by_the_emulators_clock() {
     encrypt(&emulator).token(&token(&fresh, "accessToken")).data(&emulator).await;
     clock.advance(Duration::from_secs(10));
     renew.refused(&emulator, 401, "UNAUTHORIZED").await;
-    Call::new("PUT", path(&emulator, "token-set"), Value::Null).token(tokens.refresh_token()).refused(&emulator, 401, "UNAUTHORIZED").await;
-    assert!(emulator.issue_tokens(emulator.key_tag(), Duration::from_millis(999), HOUR).await.is_err());
+    Call::new("PUT", path(&emulator, "token-set"), Value::Null)
+        .token(tokens.refresh_token())
+        .refused(&emulator, 401, "UNAUTHORIZED")
+        .await;
+    assert!(
+        emulator.issue_tokens(emulator.key_tag(), Duration::from_millis(999), HOUR).await.is_err()
+    );
 }
 
 #[tokio::test]
@@ -146,12 +188,20 @@ async fn forged_tokens_are_refused() {
 
     let stranger = KeyPair::generate(KeySize::Rsa2048).unwrap();
     let mut forged = vec![0; stranger.public_modulus_len()];
-    stranger.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), format!("{header}.{payload}").as_bytes(), &mut forged).unwrap();
+    stranger
+        .sign(
+            &RSA_PKCS1_SHA256,
+            &SystemRandom::new(),
+            format!("{header}.{payload}").as_bytes(),
+            &mut forged,
+        )
+        .unwrap();
 
     let mut changed = claims(&good);
     changed["exp"] = json!(NOW);
     let changed = URL_SAFE_NO_PAD.encode(changed.to_string());
-    let refresh_payload = emulator.refresh_token().await.unwrap().split('.').nth(1).unwrap().to_owned();
+    let refresh_payload =
+        emulator.refresh_token().await.unwrap().split('.').nth(1).unwrap().to_owned();
 
     for bad in [
         String::from("garbage"),
@@ -177,7 +227,10 @@ async fn forged_tokens_are_refused() {
 #[tokio::test]
 async fn no_token_is_good_before_a_generator_exists() {
     let ((emulator, _), (other, _)) = (frozen().await, frozen().await);
-    encrypt(&emulator).token(other.access_token().await.unwrap()).refused(&emulator, 401, "UNAUTHORIZED").await;
+    encrypt(&emulator)
+        .token(other.access_token().await.unwrap())
+        .refused(&emulator, 401, "UNAUTHORIZED")
+        .await;
 }
 
 #[tokio::test]
@@ -186,12 +239,24 @@ async fn validation_says_whether_a_token_is_good() {
     let tokens = issue(&emulator, 10, 20).await;
     let validate = Call::new("GET", path(&emulator, "validate-token"), Value::Null);
     for token in [tokens.access_token(), tokens.refresh_token()] {
-        assert_eq!(validate.clone().token(token).data(&emulator).await, json!({ "validated": true }));
+        assert_eq!(
+            validate.clone().token(token).data(&emulator).await,
+            json!({ "validated": true })
+        );
     }
     clock.advance(Duration::from_secs(10));
-    assert_eq!(validate.clone().token(tokens.access_token()).data(&emulator).await, json!({ "validated": false }));
-    assert_eq!(validate.clone().token(tokens.refresh_token()).data(&emulator).await, json!({ "validated": true }));
-    assert_eq!(validate.clone().token("garbage").data(&emulator).await, json!({ "validated": false }));
+    assert_eq!(
+        validate.clone().token(tokens.access_token()).data(&emulator).await,
+        json!({ "validated": false })
+    );
+    assert_eq!(
+        validate.clone().token(tokens.refresh_token()).data(&emulator).await,
+        json!({ "validated": true })
+    );
+    assert_eq!(
+        validate.clone().token("garbage").data(&emulator).await,
+        json!({ "validated": false })
+    );
     validate.clone().refused(&emulator, 401, "UNAUTHORIZED").await;
     validate.signed(&emulator).refused(&emulator, 401, "UNAUTHORIZED").await;
 }

@@ -7,7 +7,8 @@ fn is_there(program: &str) -> bool {
     Command::new(program).arg("version").output().is_ok()
 }
 
-/// Where one of the three programs is missing there is nothing to test, except that the checks bring them.
+/// Where one of the three programs is missing there is nothing to test, except that the checks
+/// bring them.
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread")]
 async fn curl_and_openssl_are_enough() {

@@ -23,8 +23,16 @@ fn a_thousand_readers_of_one_cold_key_make_one_call() {
             .await;
             assert!(results.into_iter().all(|result| *result.unwrap() == text(0)));
             let stats = envelope.stats();
-            assert_eq!((emulator.request_count() - before, stats.unwrap.calls, stats.unwrap.keys), (1, 1, 1), "{stats:?}");
-            assert_eq!((stats.cache.misses, stats.cache.joins, stats.cache.hits), (1, 999, 0), "{stats:?}");
+            assert_eq!(
+                (emulator.request_count() - before, stats.unwrap.calls, stats.unwrap.keys),
+                (1, 1, 1),
+                "{stats:?}"
+            );
+            assert_eq!(
+                (stats.cache.misses, stats.cache.joins, stats.cache.hits),
+                (1, 999, 0),
+                "{stats:?}"
+            );
             assert_eq!(stats.cache.keys, u64::from(with_cache));
             emulator.set_latency(Duration::ZERO);
             envelope.decrypt(&message, &policy()).await.unwrap();
@@ -54,7 +62,10 @@ fn a_thousand_different_keys_share_a_few_calls() {
             let (calls, stats) = (emulator.request_count() - before, envelope.stats());
             assert!(calls <= 8 && calls == stats.unwrap.calls, "{calls} calls: {stats:?}");
             assert_eq!(stats.unwrap.keys, 1_000);
-            assert!(stats.unwrap.largest <= 256 && emulator.requests().iter().all(|request| request.items <= 256));
+            assert!(
+                stats.unwrap.largest <= 256
+                    && emulator.requests().iter().all(|request| request.items <= 256)
+            );
         }
     });
 }
@@ -72,14 +83,21 @@ fn a_thousand_writers_share_a_few_calls_and_no_key() {
         })
         .await;
         let calls = emulator.request_count();
-        assert!(calls <= 8 && calls == envelope.stats().wrap.calls, "{calls} calls: {:?}", envelope.stats());
+        assert!(
+            calls <= 8 && calls == envelope.stats().wrap.calls,
+            "{calls} calls: {:?}",
+            envelope.stats()
+        );
         emulator.set_latency(Duration::ZERO);
-        for (index, plaintext) in envelope.decrypt_many(&messages, &policy()).await.into_iter().enumerate() {
+        for (index, plaintext) in
+            envelope.decrypt_many(&messages, &policy()).await.into_iter().enumerate()
+        {
             assert_eq!(*plaintext.unwrap(), text(index));
         }
         let wrapped: Vec<_> = messages.iter().map(|message| slots(message).remove(0)).collect();
         let payloads = key.unwrap_keys(&wrapped).await.unwrap();
-        let different: HashSet<_> = payloads.iter().map(|payload| payload.expose_secret()).collect();
+        let different: HashSet<_> =
+            payloads.iter().map(|payload| payload.expose_secret()).collect();
         assert_eq!(different.len(), 1_000);
         assert!(different.iter().all(|payload| payload.len() == 80));
     });
@@ -92,7 +110,10 @@ async fn many_messages_cost_a_call_for_256_of_them_and_a_bad_one_fails_alone() {
     let texts: Vec<_> = (0..300).map(text).collect();
     let writer = uncached(&key);
     let mut messages = writer.encrypt_many(&texts, EncryptOptions::new()).await.unwrap();
-    assert_eq!((emulator.request_count(), writer.stats().wrap.calls, writer.stats().wrap.largest), (2, 2, 256));
+    assert_eq!(
+        (emulator.request_count(), writer.stats().wrap.calls, writer.stats().wrap.largest),
+        (2, 2, 256)
+    );
     let all = uncached(&key).decrypt_many(&messages, &policy()).await;
     assert!(all.into_iter().enumerate().all(|(index, result)| *result.unwrap() == text(index)));
     assert_eq!(emulator.request_count(), 4);
@@ -133,11 +154,19 @@ async fn each_refused_message_has_its_own_kind() {
     let list = [&messages[0], &cut, &odd, &local, &other, &messages[3]];
     let before = emulator.request_count();
     let results = uncached(&key).decrypt_many(&list, &policy()).await;
-    let kinds: Vec<_> = results.iter().map(|result| result.as_ref().err().map(Error::kind)).collect();
+    let kinds: Vec<_> =
+        results.iter().map(|result| result.as_ref().err().map(Error::kind)).collect();
     use ErrorKind::{Authentication, KeyNotAllowed, Malformed, Truncated};
     assert!(matches!(
         kinds[..],
-        [None, Some(Authentication | Truncated), Some(Malformed | Authentication), Some(KeyNotAllowed), Some(KeyNotAllowed), None]
+        [
+            None,
+            Some(Authentication | Truncated),
+            Some(Malformed | Authentication),
+            Some(KeyNotAllowed),
+            Some(KeyNotAllowed),
+            None
+        ]
     ));
     assert_eq!(emulator.request_count() - before, 1);
 }
@@ -147,27 +176,48 @@ async fn the_first_slot_that_fits_is_used_and_each_one_tried_costs_a_call() {
     let emulator = emulator().await;
     let key = key(&emulator);
     let (mine, other) = (DataKey::generate().unwrap(), DataKey::generate().unwrap());
-    let wrapped = key.wrap_keys(&[payload(&other, ""), payload(&mine, ""), payload(&mine, "tenant")]).await.unwrap();
+    let wrapped = key
+        .wrap_keys(&[payload(&other, ""), payload(&mine, ""), payload(&mine, "tenant")])
+        .await
+        .unwrap();
     let [others, good, scoped] = <[WrappedKey; 3]>::try_from(wrapped).unwrap();
     let message = |slots: &[&WrappedKey]| {
-        message_under(&mine, &SlotTable::new(slots.iter().map(|slot| (*slot).clone()).collect()).unwrap(), b"several")
+        message_under(
+            &mine,
+            &SlotTable::new(slots.iter().map(|slot| (*slot).clone()).collect()).unwrap(),
+            b"several",
+        )
     };
     let bad = spoilt(&good);
-    for (slots, calls) in [(vec![&others, &good], 2), (vec![&bad, &scoped, &others, &good], 4), (vec![&good, &bad], 1)] {
+    for (slots, calls) in [
+        (vec![&others, &good], 2),
+        (vec![&bad, &scoped, &others, &good], 4),
+        (vec![&good, &bad], 1),
+    ] {
         let message = message(&slots);
         let envelope = cached(&key);
         let before = emulator.request_count();
-        assert_eq!(*envelope.decrypt_many(&[&message], &policy()).await.remove(0).unwrap(), b"several");
+        assert_eq!(
+            *envelope.decrypt_many(&[&message], &policy()).await.remove(0).unwrap(),
+            b"several"
+        );
         assert_eq!(emulator.request_count() - before, calls);
         assert_eq!(*envelope.decrypt(&message, &policy()).await.unwrap(), b"several");
     }
-    // None of them fits: what the first one came to is what is said, and a limit on the questions holds in a list, too.
+    // None of them fits: what the first one came to is what is said, and a limit on the questions
+    // holds in a list, too.
     let envelope = uncached(&key);
     let hopeless = message(&[&others, &bad]);
-    assert_eq!(kind(envelope.decrypt_many(&[hopeless], &policy()).await.remove(0)), ErrorKind::Authentication);
+    assert_eq!(
+        kind(envelope.decrypt_many(&[hopeless], &policy()).await.remove(0)),
+        ErrorKind::Authentication
+    );
     let (late, envelope) = (message(&[&others, &bad, &good]), uncached(&key));
     let before = emulator.request_count();
-    assert_eq!(kind(envelope.decrypt_many(&[&late], &policy().max_unwraps(2)).await.remove(0)), ErrorKind::Authentication);
+    assert_eq!(
+        kind(envelope.decrypt_many(&[&late], &policy().max_unwraps(2)).await.remove(0)),
+        ErrorKind::Authentication
+    );
     assert_eq!(emulator.request_count() - before, 2);
 }
 
@@ -183,7 +233,10 @@ async fn empty_lists_and_empty_messages() {
     let messages = envelope.encrypt_many(&[b"", b""], EncryptOptions::new()).await.unwrap();
     let results = envelope.decrypt_many(&messages, &policy()).await;
     assert!(results.into_iter().all(|result| result.unwrap().is_empty()));
-    assert_eq!(kind(envelope.decrypt_many(&[b""], &policy()).await.remove(0)), ErrorKind::Truncated);
+    assert_eq!(
+        kind(envelope.decrypt_many(&[b""], &policy()).await.remove(0)),
+        ErrorKind::Truncated
+    );
     assert_eq!(emulator.request_count(), 2);
 }
 
@@ -197,15 +250,23 @@ async fn buffers_are_used_again_and_hold_nothing_after_a_failure() {
     for len in [0, 70_000, 1, 16_384, 16_385, 100_000, 5] {
         let content = common::sample(len);
         envelope.encrypt_into(&content, &options, &mut message).await.unwrap();
-        assert_eq!(message.len() as u64, Header::decode(&message).unwrap().overhead(len as u64 / 16_384 + 1) + len as u64);
+        assert_eq!(
+            message.len() as u64,
+            Header::decode(&message).unwrap().overhead(len as u64 / 16_384 + 1) + len as u64
+        );
         envelope.decrypt_into(&message, &reading, &mut plaintext).await.unwrap();
         assert!(plaintext == content, "{len}");
         // The same format, whoever writes and reads.
         let mut streamed = Vec::new();
-        std::io::Read::read_to_end(&mut envelope.reader(&message[..], &reading).await.unwrap(), &mut streamed).unwrap();
+        std::io::Read::read_to_end(
+            &mut envelope.reader(&message[..], &reading).await.unwrap(),
+            &mut streamed,
+        )
+        .unwrap();
         assert!(streamed == content, "{len}");
     }
-    // A failure at each stage empties the buffer: shape, policy, commitment, last chunk, key service.
+    // A failure at each stage empties the buffer: shape, policy, commitment, last chunk, key
+    // service.
     envelope.encrypt_into(&common::sample(40_000), &options, &mut message).await.unwrap();
     let mut odd = message.clone();
     odd[0] ^= 1;
@@ -213,13 +274,22 @@ async fn buffers_are_used_again_and_hold_nothing_after_a_failure() {
     *changed.last_mut().unwrap() ^= 1;
     let denied = forged(vec![spoilt(&slots(&message)[0])]);
     let wrong_aad = policy().aad("volume 8");
-    for (message, policy) in [(&odd, &reading), (&message, &policy()), (&message, &wrong_aad), (&changed, &reading), (&denied, &policy())] {
+    for (message, policy) in [
+        (&odd, &reading),
+        (&message, &policy()),
+        (&message, &wrong_aad),
+        (&changed, &reading),
+        (&denied, &policy()),
+    ] {
         plaintext = b"secret of before".repeat(10_000);
         assert!(envelope.decrypt_into(message, policy, &mut plaintext).await.is_err());
         assert!(plaintext.is_empty());
     }
     let mut sealed = b"message of before".to_vec();
-    emulator.inject(ncp_envelope::emulator::Fault::new(ncp_envelope::emulator::FaultKind::NotJson)).await.unwrap();
+    emulator
+        .inject(ncp_envelope::emulator::Fault::new(ncp_envelope::emulator::FaultKind::NotJson))
+        .await
+        .unwrap();
     assert!(envelope.encrypt_into(b"x", &options, &mut sealed).await.is_err());
     assert!(sealed.is_empty());
 }
@@ -233,10 +303,24 @@ async fn keys_are_rewrapped_256_to_a_call_and_a_bad_one_fails_alone() {
     assert_eq!(emulator.rotate_key(emulator.key_tag()).await.unwrap(), 2);
     let envelope = uncached(&key);
     let before = emulator.request_count();
-    let rewrapped: Vec<_> = envelope.rewrap_keys(&wrapped).await.into_iter().map(Result::unwrap).collect();
-    assert_eq!((emulator.request_count() - before, envelope.stats().rewrap.calls, envelope.stats().rewrap.keys), (3, 3, 600));
-    assert!(wrapped.iter().zip(&rewrapped).all(|(old, new)| (old.key_version(), new.key_version()) == (Some(1), Some(2))));
-    let (old, new) = (key.unwrap_keys(&wrapped).await.unwrap(), key.unwrap_keys(&rewrapped).await.unwrap());
+    let rewrapped: Vec<_> =
+        envelope.rewrap_keys(&wrapped).await.into_iter().map(Result::unwrap).collect();
+    assert_eq!(
+        (
+            emulator.request_count() - before,
+            envelope.stats().rewrap.calls,
+            envelope.stats().rewrap.keys
+        ),
+        (3, 3, 600)
+    );
+    assert!(
+        wrapped
+            .iter()
+            .zip(&rewrapped)
+            .all(|(old, new)| (old.key_version(), new.key_version()) == (Some(1), Some(2)))
+    );
+    let (old, new) =
+        (key.unwrap_keys(&wrapped).await.unwrap(), key.unwrap_keys(&rewrapped).await.unwrap());
     assert!(old.iter().zip(&new).all(|(old, new)| old.expose_secret() == new.expose_secret()));
 
     let mut some = wrapped.clone();
@@ -260,7 +344,8 @@ async fn what_only_one_version_is_denied_does_not_touch_the_others() {
     let reader = cached(&key);
     let mixed: Vec<_> = old.iter().zip(&new).flat_map(|(old, new)| [old, new]).collect();
     for _ in 0..2 {
-        for (index, result) in reader.decrypt_many(&mixed, &policy()).await.into_iter().enumerate() {
+        for (index, result) in reader.decrypt_many(&mixed, &policy()).await.into_iter().enumerate()
+        {
             match index % 2 {
                 0 => assert_eq!(kind(result), ErrorKind::KeyUnusable),
                 _ => assert_eq!(*result.unwrap(), text(index / 2)),

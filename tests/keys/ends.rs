@@ -6,7 +6,10 @@ use ncp_envelope::{PoolLimits, ReuseLimits};
 const SOON: Duration = Duration::from_millis(200);
 
 fn refreshing(key: &Key) -> Envelope {
-    Envelope::builder(key.clone()).cache(CacheLimits::new(HOUR).with_refresh_after(SOON)).build().unwrap()
+    Envelope::builder(key.clone())
+        .cache(CacheLimits::new(HOUR).with_refresh_after(SOON))
+        .build()
+        .unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -27,7 +30,11 @@ async fn a_key_in_use_is_refreshed_by_one_call_that_nobody_waits_for() {
     .await;
     assert!(results.into_iter().all(|result| *result.unwrap() == text(0)));
     let stats = envelope.stats();
-    assert_eq!((stats.cache.refreshes, stats.cache.hits, stats.cache.misses, stats.cache.joins), (1, 100, 1, 0), "{stats:?}");
+    assert_eq!(
+        (stats.cache.refreshes, stats.cache.hits, stats.cache.misses, stats.cache.joins),
+        (1, 100, 1, 0),
+        "{stats:?}"
+    );
     emulator.clear_fault(silent).await;
 }
 
@@ -43,7 +50,11 @@ async fn a_refresh_that_is_denied_ends_the_key_and_one_that_succeeds_keeps_it() 
     })
     .await;
     let stats = envelope.stats();
-    assert_eq!((stats.cache.misses, stats.unwrap.calls), (1, stats.cache.refreshes + 1), "no reader ever asked itself: {stats:?}");
+    assert_eq!(
+        (stats.cache.misses, stats.unwrap.calls),
+        (1, stats.cache.refreshes + 1),
+        "no reader ever asked itself: {stats:?}"
+    );
 
     emulator.disable_key(emulator.key_tag()).await.unwrap();
     let mut denied = None;
@@ -67,12 +78,15 @@ async fn a_refresh_that_came_to_nothing_is_asked_again() {
     emulator.inject(Fault::new(FaultKind::MissingField).once()).await.unwrap();
     until(async || {
         envelope.decrypt(&message, &policy()).await.unwrap();
-        envelope.stats().unwrap.calls == 2 && emulator.requests().iter().any(|request| request.fault.is_some())
+        envelope.stats().unwrap.calls == 2
+            && emulator.requests().iter().any(|request| request.fault.is_some())
     })
     .await;
     emulator.disable_key(emulator.key_tag()).await.unwrap();
     let denied = until(async || envelope.decrypt(&message, &policy()).await.is_err());
-    tokio::time::timeout(Duration::from_secs(60), denied).await.expect("the key is asked for again");
+    tokio::time::timeout(Duration::from_secs(60), denied)
+        .await
+        .expect("the key is asked for again");
 }
 
 #[tokio::test]
@@ -92,10 +106,16 @@ async fn one_false_answer_does_not_end_a_key_that_has_opened_a_message() {
     assert_eq!((envelope.stats().cache.misses, envelope.stats().cache.denied), (1, 0));
     // Whoever insists on a new answer is told that it is false, and the others are not disturbed.
     emulator.inject(Fault::new(FaultKind::OtherPlaintext)).await.unwrap();
-    assert_eq!(kind(envelope.decrypt(&message, &policy().max_key_age(Duration::ZERO)).await), ErrorKind::Internal);
+    assert_eq!(
+        kind(envelope.decrypt(&message, &policy().max_key_age(Duration::ZERO)).await),
+        ErrorKind::Internal
+    );
     envelope.decrypt(&message, &policy()).await.unwrap();
     // Where there is no such key, it is as ever.
-    assert_eq!(kind(cached(&key(&emulator)).decrypt(&message, &policy()).await), ErrorKind::Authentication);
+    assert_eq!(
+        kind(cached(&key(&emulator)).decrypt(&message, &policy()).await),
+        ErrorKind::Authentication
+    );
 }
 
 #[tokio::test]
@@ -105,7 +125,10 @@ async fn an_outage_while_refreshing_is_not_noticed() {
     let message = write(&key, 1).await.remove(0);
     let envelope = refreshing(&key);
     envelope.decrypt(&message, &policy()).await.unwrap();
-    emulator.inject(ncp_envelope::emulator::Fault::new(ncp_envelope::emulator::FaultKind::Refused)).await.unwrap();
+    emulator
+        .inject(ncp_envelope::emulator::Fault::new(ncp_envelope::emulator::FaultKind::Refused))
+        .await
+        .unwrap();
     until(async || {
         envelope.decrypt(&message, &policy()).await.unwrap();
         envelope.stats().unwrap.failed_calls >= 2
@@ -142,12 +165,25 @@ async fn keys_under_a_retired_version_are_not_written_with_any_more() {
         }
         assert!(envelope.stats().pool.forgotten > 0);
     }
-    // A machine of the service that has not heard of the rotation: rather no message than one under the retired version.
-    emulator.inject(ncp_envelope::emulator::Fault::new(ncp_envelope::emulator::FaultKind::StaleVersion)).await.unwrap();
-    for envelope in [builder().pool(PoolLimits::new(HOUR)).build().unwrap(), builder().reuse(ReuseLimits::new(HOUR)).build().unwrap()] {
+    // A machine of the service that has not heard of the rotation: rather no message than one under
+    // the retired version.
+    emulator
+        .inject(ncp_envelope::emulator::Fault::new(ncp_envelope::emulator::FaultKind::StaleVersion))
+        .await
+        .unwrap();
+    for envelope in [
+        builder().pool(PoolLimits::new(HOUR)).build().unwrap(),
+        builder().reuse(ReuseLimits::new(HOUR)).build().unwrap(),
+    ] {
         envelope.retire_below(&tag, 2);
-        assert_eq!(kind(envelope.encrypt(b"x", EncryptOptions::new()).await), ErrorKind::KeyUnusable);
-        assert_eq!(kind(envelope.encryptor(EncryptOptions::new()).await.map(drop)), ErrorKind::KeyUnusable);
+        assert_eq!(
+            kind(envelope.encrypt(b"x", EncryptOptions::new()).await),
+            ErrorKind::KeyUnusable
+        );
+        assert_eq!(
+            kind(envelope.encryptor(EncryptOptions::new()).await.map(drop)),
+            ErrorKind::KeyUnusable
+        );
     }
 }
 
@@ -199,7 +235,11 @@ async fn what_was_forgotten_while_it_was_asked_for_is_not_kept() {
         envelope.decrypt(&message, &policy()).await.unwrap();
         assert_eq!(*waiting.await.unwrap().unwrap(), text(0));
         let stats = envelope.stats();
-        assert_eq!((stats.cache.keys, stats.cache.misses, stats.cache.joins, stats.unwrap.keys), (1, 2, 0, 2), "{stats:?}");
+        assert_eq!(
+            (stats.cache.keys, stats.cache.misses, stats.cache.joins, stats.unwrap.keys),
+            (1, 2, 0, 2),
+            "{stats:?}"
+        );
         emulator.set_latency(Duration::ZERO);
     }
 }

@@ -1,5 +1,5 @@
-//! Data keys through the public API: how many calls they cost, who may have them, when they end. With the real client over loopback HTTP
-//! wherever a key service is asked.
+//! Data keys through the public API: how many calls they cost, who may have them, when they end.
+//! With the real client over loopback HTTP wherever a key service is asked.
 
 #![cfg(all(feature = "kms", feature = "emulator"))]
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
@@ -17,7 +17,9 @@ use common::message_under;
 use ncp_envelope::emulator::{Emulator, RecordedRequest};
 use ncp_envelope::format::{Header, SlotTable};
 use ncp_envelope::kms::{Client, ClientBuilder, Credentials, Endpoint, Key, RateLimit};
-use ncp_envelope::{CacheLimits, DataKey, DecryptPolicy, EncryptOptions, Envelope, Error, ErrorKind, WrappedKey};
+use ncp_envelope::{
+    CacheLimits, DataKey, DecryptPolicy, EncryptOptions, Envelope, Error, ErrorKind, WrappedKey,
+};
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,7 +37,10 @@ fn client(emulator: &Emulator) -> ClientBuilder {
 }
 
 fn client_as(emulator: &Emulator, credentials: Credentials) -> ClientBuilder {
-    Client::builder().endpoint(Endpoint::Custom(emulator.url().to_owned())).credentials(credentials).rate_limit(RateLimit::Off)
+    Client::builder()
+        .endpoint(Endpoint::Custom(emulator.url().to_owned()))
+        .credentials(credentials)
+        .rate_limit(RateLimit::Off)
 }
 
 fn key(emulator: &Emulator) -> Key {
@@ -43,7 +48,10 @@ fn key(emulator: &Emulator) -> Key {
 }
 
 fn cached(key: &Key) -> Envelope {
-    Envelope::builder(key.clone()).cache(CacheLimits::new(HOUR).with_max_keys(10_000)).build().unwrap()
+    Envelope::builder(key.clone())
+        .cache(CacheLimits::new(HOUR).with_max_keys(10_000))
+        .build()
+        .unwrap()
 }
 
 fn uncached(key: &Key) -> Envelope {
@@ -83,7 +91,10 @@ fn forged(slots: Vec<WrappedKey>) -> Vec<u8> {
 }
 
 /// Runs all of them as tasks of their own that begin together.
-async fn at_once<T: Send + 'static, F: Future<Output = T> + Send + 'static>(count: usize, call: impl Fn(usize) -> F) -> Vec<T> {
+async fn at_once<T: Send + 'static, F: Future<Output = T> + Send + 'static>(
+    count: usize,
+    call: impl Fn(usize) -> F,
+) -> Vec<T> {
     let barrier = Arc::new(tokio::sync::Barrier::new(count));
     let tasks: Vec<_> = (0..count)
         .map(|index| {
@@ -104,7 +115,12 @@ async fn at_once<T: Send + 'static, F: Future<Output = T> + Send + 'static>(coun
 /// Runs `test` on one thread and on several.
 fn on_both_runtimes<F: Future<Output = ()>>(test: impl Fn() -> F) {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(test());
-    tokio::runtime::Builder::new_multi_thread().worker_threads(3).enable_all().build().unwrap().block_on(test());
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(3)
+        .enable_all()
+        .build()
+        .unwrap()
+        .block_on(test());
 }
 
 fn kind<T>(result: Result<T, Error>) -> ErrorKind {
@@ -116,7 +132,8 @@ fn of<'r>(requests: &'r [RecordedRequest], action: &str) -> Vec<&'r RecordedRequ
     requests.iter().filter(|request| request.action == Some(action)).collect()
 }
 
-/// Waits until that is so. It has all the time it needs, and a test that waits in vain is stopped by whoever runs it.
+/// Waits until that is so. It has all the time it needs, and a test that waits in vain is stopped
+/// by whoever runs it.
 async fn until(mut so: impl AsyncFnMut() -> bool) {
     while !so().await {
         tokio::time::sleep(Duration::from_millis(2)).await;

@@ -8,7 +8,10 @@ const TTL: Duration = Duration::from_millis(300);
 
 /// A client that does not try for long.
 fn impatient(emulator: &Emulator) -> Key {
-    let client = client(emulator).max_attempts(1).attempt_timeout(Duration::from_secs(1)).call_timeout(Duration::from_secs(2));
+    let client = client(emulator)
+        .max_attempts(1)
+        .attempt_timeout(Duration::from_secs(1))
+        .call_timeout(Duration::from_secs(2));
     client.build().unwrap().key(emulator.key_tag()).unwrap()
 }
 
@@ -17,7 +20,8 @@ fn reader(key: &Key, limits: CacheLimits) -> Envelope {
 }
 
 async fn all_open(envelope: &Envelope, messages: &[Vec<u8>]) {
-    for (index, result) in envelope.decrypt_many(messages, &policy()).await.into_iter().enumerate() {
+    for (index, result) in envelope.decrypt_many(messages, &policy()).await.into_iter().enumerate()
+    {
         assert_eq!(*result.unwrap(), text(index));
     }
     for (index, message) in messages.iter().enumerate() {
@@ -72,7 +76,10 @@ async fn within_the_stale_window_every_key_opens_through_every_kind_of_outage_un
         assert_eq!((envelope.stats().cache.keys, envelope.stats().cache.denied), (0, 40), "{name}");
         let fault = emulator.inject(Fault::new(FaultKind::Refused)).await.unwrap();
         for result in envelope.decrypt_many(&messages, &policy()).await {
-            assert!(matches!(kind(result), ErrorKind::KeyUnusable | ErrorKind::Unavailable), "{name}");
+            assert!(
+                matches!(kind(result), ErrorKind::KeyUnusable | ErrorKind::Unavailable),
+                "{name}"
+            );
         }
         emulator.clear_fault(fault).await;
         emulator.enable_key(emulator.key_tag()).await.unwrap();
@@ -135,7 +142,10 @@ async fn after_the_outage_keys_are_asked_for_again() {
 async fn a_pool_goes_on_through_an_outage_while_it_has_keys_and_they_are_young() {
     let emulator = emulator().await;
     let key = impatient(&emulator);
-    let envelope = Envelope::builder(key.clone()).pool(PoolLimits::new(HOUR).with_max_keys(20)).build().unwrap();
+    let envelope = Envelope::builder(key.clone())
+        .pool(PoolLimits::new(HOUR).with_max_keys(20))
+        .build()
+        .unwrap();
     let mut messages = vec![envelope.encrypt(&text(0), EncryptOptions::new()).await.unwrap()];
     until(async || envelope.stats().pool.ready > 0 && envelope.stats().pool.coming == 0).await;
     let fault = emulator.inject(Fault::new(FaultKind::Refused)).await.unwrap();
@@ -155,8 +165,13 @@ async fn a_pool_goes_on_through_an_outage_while_it_has_keys_and_they_are_young()
     assert!(results.into_iter().enumerate().all(|(index, result)| *result.unwrap() == text(index)));
 
     // Too old is as good as not there.
-    let envelope = Envelope::builder(key).pool(PoolLimits::new(TTL).with_max_keys(20)).build().unwrap();
-    until(async || envelope.encrypt(b"x", EncryptOptions::new()).await.is_ok() && envelope.stats().pool.ready > 0).await;
+    let envelope =
+        Envelope::builder(key).pool(PoolLimits::new(TTL).with_max_keys(20)).build().unwrap();
+    until(async || {
+        envelope.encrypt(b"x", EncryptOptions::new()).await.is_ok()
+            && envelope.stats().pool.ready > 0
+    })
+    .await;
     emulator.inject(Fault::new(FaultKind::Refused)).await.unwrap();
     until(async || envelope.stats().pool.ready == 0).await;
     assert!(envelope.stats().pool.too_old > 0);
@@ -169,7 +184,11 @@ async fn nothing_is_written_with_a_key_that_was_read_with() {
     let message = write(&key(&emulator), 1).await.remove(0);
     let limits = CacheLimits::new(TTL).with_stale_window(HOUR);
     let plain = Envelope::builder(impatient(&emulator)).cache(limits.clone()).build().unwrap();
-    let reusing = Envelope::builder(impatient(&emulator)).cache(limits).reuse(ReuseLimits::new(HOUR)).build().unwrap();
+    let reusing = Envelope::builder(impatient(&emulator))
+        .cache(limits)
+        .reuse(ReuseLimits::new(HOUR))
+        .build()
+        .unwrap();
     for envelope in [&plain, &reusing] {
         envelope.decrypt(&message, &policy()).await.unwrap();
         let own = envelope.encrypt(b"x", EncryptOptions::new()).await.unwrap();
@@ -187,9 +206,18 @@ async fn nothing_is_written_with_a_key_that_was_read_with() {
     })
     .await;
     assert_eq!(kind(plain.encrypt(b"x", EncryptOptions::new()).await), ErrorKind::Unavailable);
-    assert_eq!(kind(plain.encrypt_many(&[b"x"], EncryptOptions::new()).await), ErrorKind::Unavailable);
-    assert_eq!(kind(plain.encryptor(EncryptOptions::new()).await.map(drop)), ErrorKind::Unavailable);
+    assert_eq!(
+        kind(plain.encrypt_many(&[b"x"], EncryptOptions::new()).await),
+        ErrorKind::Unavailable
+    );
+    assert_eq!(
+        kind(plain.encryptor(EncryptOptions::new()).await.map(drop)),
+        ErrorKind::Unavailable
+    );
     // Its own key for writing, within its limits, and no other; a stream never uses it.
     assert_eq!(slots(&reusing.encrypt(b"x", EncryptOptions::new()).await.unwrap()), reused);
-    assert_eq!(kind(reusing.encryptor(EncryptOptions::new()).await.map(drop)), ErrorKind::Unavailable);
+    assert_eq!(
+        kind(reusing.encryptor(EncryptOptions::new()).await.map(drop)),
+        ErrorKind::Unavailable
+    );
 }

@@ -22,7 +22,13 @@ async fn the_stricter_reader_on_a_shared_cache_is_never_served_what_it_refuses()
     let lax = reader(&key, "a", &cache, "one");
     let context = EncryptionContext::new().with("kind", "note").unwrap();
     let message = lax.encrypt(b"x", &context).await.unwrap();
-    let foreign = Envelope::builder(other.clone()).scope("a").build().unwrap().encrypt(b"y", &context).await.unwrap();
+    let foreign = Envelope::builder(other.clone())
+        .scope("a")
+        .build()
+        .unwrap()
+        .encrypt(b"y", &context)
+        .await
+        .unwrap();
     let any = policy().allow_key(key.id().clone()).allow_key(other.id().clone());
     for message in [&message, &foreign] {
         lax.decrypt(message, &any).await.unwrap();
@@ -45,19 +51,29 @@ async fn the_stricter_reader_on_a_shared_cache_is_never_served_what_it_refuses()
         let alone = same.decrypt(message, &refusing).await;
         let many = same.decrypt_many(&[message], &refusing).await.remove(0);
         let header = Header::decode(message).unwrap();
-        assert_eq!(kind(same.admit(&header, &refusing)), kind(alone.as_ref().map(drop).map_err(Clone::clone)));
-        assert_eq!(kind(same.reader(&message[..], &refusing).await.map(drop)), kind(many.as_ref().map(drop).map_err(Clone::clone)));
+        assert_eq!(
+            kind(same.admit(&header, &refusing)),
+            kind(alone.as_ref().map(drop).map_err(Clone::clone))
+        );
+        assert_eq!(
+            kind(same.reader(&message[..], &refusing).await.map(drop)),
+            kind(many.as_ref().map(drop).map_err(Clone::clone))
+        );
         let found = kind(alone);
         assert!(found == expected || found == ErrorKind::Authentication, "{refusing:?}: {found:?}");
         assert_eq!(kind(many), found);
     }
     assert_eq!((emulator.request_count(), cache.stats()), (requests, looks));
 
-    // Refused for what the key is for: the cache has it, for another scope, and the answer is the service's and not the cache's.
+    // Refused for what the key is for: the cache has it, for another scope, and the answer is the
+    // service's and not the cache's.
     let elsewhere = reader(&key, "b", &cache, "one");
     assert_eq!(kind(elsewhere.decrypt(&message, &policy()).await), ErrorKind::Authentication);
     assert_eq!(emulator.request_count(), requests + 1);
-    assert_eq!(kind(lax.for_scope("c").unwrap().decrypt(&message, &policy()).await), ErrorKind::Authentication);
+    assert_eq!(
+        kind(lax.for_scope("c").unwrap().decrypt(&message, &policy()).await),
+        ErrorKind::Authentication
+    );
     assert_eq!(emulator.request_count(), requests + 2);
     // And the refusals are not told to those whose key it is.
     lax.decrypt(&message, &policy()).await.unwrap();
@@ -72,7 +88,10 @@ async fn the_stricter_reader_on_a_shared_cache_is_never_served_what_it_refuses()
     }
     emulator.disable_key(emulator.key_tag()).await.unwrap();
     lax.decrypt(&message, &policy()).await.unwrap();
-    assert_eq!(kind(same.decrypt_many(&[&message], &policy().max_key_age(Duration::ZERO)).await.remove(0)), ErrorKind::KeyUnusable);
+    assert_eq!(
+        kind(same.decrypt_many(&[&message], &policy().max_key_age(Duration::ZERO)).await.remove(0)),
+        ErrorKind::KeyUnusable
+    );
     // The service denied it, so nobody has it any more.
     assert_eq!(kind(lax.decrypt(&message, &policy()).await), ErrorKind::KeyUnusable);
     // The other key was not denied.
@@ -85,23 +104,41 @@ async fn a_message_with_more_slots_than_accepted_is_not_opened_by_a_cached_key()
     let key = key(&emulator);
     let data = DataKey::generate().unwrap();
     let payloads: Vec<_> = (0..5).map(|_| payload(&data, "")).collect();
-    let message = message_under(&data, &SlotTable::new(key.wrap_keys(&payloads).await.unwrap()).unwrap(), b"x");
+    let message = message_under(
+        &data,
+        &SlotTable::new(key.wrap_keys(&payloads).await.unwrap()).unwrap(),
+        b"x",
+    );
     let cache = shared();
     let lax = reader(&key, "", &cache, "one");
     lax.decrypt(&message, &policy().max_slots(5)).await.unwrap();
     assert_eq!(cache.stats().keys, 1);
-    assert_eq!(kind(reader(&key, "", &cache, "one").decrypt(&message, &policy()).await), ErrorKind::LimitExceeded);
+    assert_eq!(
+        kind(reader(&key, "", &cache, "one").decrypt(&message, &policy()).await),
+        ErrorKind::LimitExceeded
+    );
 }
 
 #[tokio::test]
 async fn partitions_share_nothing() {
-    let emulator =
-        Emulator::builder().unthrottled().sub_account("writer", "secret-of-the-writer", &["Change/encrypt"]).start().await.unwrap();
+    let emulator = Emulator::builder()
+        .unthrottled()
+        .sub_account("writer", "secret-of-the-writer", &["Change/encrypt"])
+        .start()
+        .await
+        .unwrap();
     let may = key(&emulator);
-    let writer = client_as(&emulator, Credentials::account("writer", "secret-of-the-writer").unwrap()).build().unwrap();
+    let writer =
+        client_as(&emulator, Credentials::account("writer", "secret-of-the-writer").unwrap())
+            .build()
+            .unwrap();
     let may_not = writer.key(emulator.key_tag()).unwrap();
     let cache = shared();
-    let (one, two, stranger) = (reader(&may, "", &cache, "one"), reader(&may, "", &cache, "two"), reader(&may_not, "", &cache, "stranger"));
+    let (one, two, stranger) = (
+        reader(&may, "", &cache, "one"),
+        reader(&may, "", &cache, "two"),
+        reader(&may_not, "", &cache, "stranger"),
+    );
     let message = one.encrypt(b"x", EncryptOptions::new()).await.unwrap();
     let calls = || of(&emulator.requests(), "decrypt").len();
     one.decrypt(&message, &policy()).await.unwrap();
@@ -109,7 +146,8 @@ async fn partitions_share_nothing() {
     assert_eq!(calls(), 1);
     two.decrypt(&message, &policy()).await.unwrap();
     assert_eq!(calls(), 2);
-    // Has the key service's word that it may not, although two others have the key in the same memory.
+    // Has the key service's word that it may not, although two others have the key in the same
+    // memory.
     assert_eq!(kind(stranger.decrypt(&message, &policy()).await), ErrorKind::AccessDenied);
     assert_eq!(calls(), 3);
     assert_eq!(cache.stats().keys, 2);

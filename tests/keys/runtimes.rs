@@ -14,7 +14,10 @@ struct Held(Arc<LocalKeyWrapper>, Arc<AtomicBool>);
 
 impl Held {
     fn new() -> Self {
-        Self(Arc::new(LocalKeyWrapper::new(KEY_ID, &DataKey::copy_from(&KEK)).unwrap()), Arc::default())
+        Self(
+            Arc::new(LocalKeyWrapper::new(KEY_ID, &DataKey::copy_from(&KEK)).unwrap()),
+            Arc::default(),
+        )
     }
 }
 
@@ -22,10 +25,16 @@ impl KeyWrapper for Held {
     fn key_id(&self) -> &KeyId {
         self.0.key_id()
     }
-    fn wrap_keys<'a>(&'a self, payloads: &'a [KeyPayload]) -> BoxFuture<'a, Result<Vec<WrappedKey>>> {
+    fn wrap_keys<'a>(
+        &'a self,
+        payloads: &'a [KeyPayload],
+    ) -> BoxFuture<'a, Result<Vec<WrappedKey>>> {
         self.0.wrap_keys(payloads)
     }
-    fn unwrap_keys<'a>(&'a self, wrapped: &'a [WrappedKey]) -> BoxFuture<'a, Result<Vec<KeyPayload>>> {
+    fn unwrap_keys<'a>(
+        &'a self,
+        wrapped: &'a [WrappedKey],
+    ) -> BoxFuture<'a, Result<Vec<KeyPayload>>> {
         Box::pin(async move {
             std::future::poll_fn(|cx| match self.1.load(Ordering::SeqCst) {
                 true => Poll::Ready(()),
@@ -38,7 +47,10 @@ impl KeyWrapper for Held {
             self.0.unwrap_keys(wrapped).await
         })
     }
-    fn rewrap_keys<'a>(&'a self, wrapped: &'a [WrappedKey]) -> BoxFuture<'a, Result<Vec<WrappedKey>>> {
+    fn rewrap_keys<'a>(
+        &'a self,
+        wrapped: &'a [WrappedKey],
+    ) -> BoxFuture<'a, Result<Vec<WrappedKey>>> {
         self.0.rewrap_keys(wrapped)
     }
 }
@@ -49,7 +61,8 @@ fn a_reader_does_not_wait_for_another_envelope_that_nobody_polls() {
     for (dropped, in_runtime) in [(true, false), (false, false), (true, true), (false, true)] {
         let held = Held::new();
         let cache = KeyCache::new(CacheLimits::new(HOUR)).unwrap();
-        let envelope = || Envelope::builder(held.clone()).shared_cache(&cache, "one").build().unwrap();
+        let envelope =
+            || Envelope::builder(held.clone()).shared_cache(&cache, "one").build().unwrap();
         let (first, second) = (envelope(), envelope());
         let message = common::block_on(envelope().encrypt(b"x", EncryptOptions::new())).unwrap();
         let mut noop = Context::from_waker(Waker::noop());
@@ -80,7 +93,9 @@ fn a_reader_does_not_wait_for_a_runtime_that_is_gone() {
     let message = common::block_on(envelope.encrypt(b"x", EncryptOptions::new())).unwrap();
     let first = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let policy = policy();
-    let waited = first.block_on(async { tokio::time::timeout(Duration::from_millis(20), envelope.decrypt(&message, &policy)).await });
+    let waited = first.block_on(async {
+        tokio::time::timeout(Duration::from_millis(20), envelope.decrypt(&message, &policy)).await
+    });
     assert!(waited.is_err());
     held.1.store(true, Ordering::SeqCst);
     drop(first);

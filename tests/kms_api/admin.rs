@@ -1,7 +1,10 @@
 use crate::server::{Reply, Server};
 use crate::{account, always, api_1, builder, kind, lines, success, with_token};
 use ncp_envelope::ErrorKind;
-use ncp_envelope::kms::{ActivityQuery, Api, Credentials, KeyAdmin, KeyStatus, KeyType, Protection, RequestType, Timestamp, VersionStatus};
+use ncp_envelope::kms::{
+    ActivityQuery, Api, Credentials, KeyAdmin, KeyStatus, KeyType, Protection, RequestType,
+    Timestamp, VersionStatus,
+};
 use serde_json::{Value, json};
 use std::net::Ipv4Addr;
 
@@ -14,11 +17,15 @@ fn admin(server: &Server) -> KeyAdmin {
 
 #[tokio::test]
 async fn what_is_sent() {
-    let server = Server::start(|request, _| match (request.method.as_str(), request.path.strip_prefix("/kms/v1/keys/a%2Fb").unwrap()) {
-        ("GET", "") => success(json!({ "keyTag": "a/b" })),
-        ("GET", "/versions") => success(json!({ "versionList": [] })),
-        ("GET", path) if path.starts_with("/activities") => success(json!({ "activityLogList": [] })),
-        _ => success(Value::Null),
+    let server = Server::start(|request, _| {
+        match (request.method.as_str(), request.path.strip_prefix("/kms/v1/keys/a%2Fb").unwrap()) {
+            ("GET", "") => success(json!({ "keyTag": "a/b" })),
+            ("GET", "/versions") => success(json!({ "versionList": [] })),
+            ("GET", path) if path.starts_with("/activities") => {
+                success(json!({ "activityLogList": [] }))
+            }
+            _ => success(Value::Null),
+        }
     })
     .await;
     let key = account(&server).key("a/b").unwrap();
@@ -44,7 +51,10 @@ async fn what_is_sent() {
     acl.disable().await.unwrap();
     acl.add(&[HOME, Ipv4Addr::LOCALHOST]).await.unwrap();
     acl.remove(&[HOME]).await.unwrap();
-    let query = ActivityQuery::new().keyword("a b&c=키").from(Timestamp::from_millis(1)).to(Timestamp::from_millis(2));
+    let query = ActivityQuery::new()
+        .keyword("a b&c=키")
+        .from(Timestamp::from_millis(1))
+        .to(Timestamp::from_millis(2));
     admin.activity_page(&query, 3, 200).await.unwrap();
     assert!(admin.activities(&ActivityQuery::new()).next().await.unwrap().is_none());
     assert!(admin.last_use().await.unwrap().is_none());
@@ -73,7 +83,8 @@ async fn what_is_sent() {
         "GET /activities?pageNo=1&pageSize=100 -",
         "GET /last-use-info -",
     ];
-    let got: Vec<String> = lines(&server).iter().map(|line| line.replace("/kms/v1/keys/a%2Fb", "")).collect();
+    let got: Vec<String> =
+        lines(&server).iter().map(|line| line.replace("/kms/v1/keys/a%2Fb", "")).collect();
     assert_eq!(got, want.map(|want| format!("account {want}")));
 }
 
@@ -83,10 +94,15 @@ async fn the_query_is_signed_as_it_is_sent() {
     let server = always(success(json!({ "activityLogList": [] }))).await;
     admin(&server).activity_page(&ActivityQuery::new().keyword("x y"), 1, 1).await.unwrap();
     let request = &server.requests()[0];
-    let message = format!("GET {}\n{}\nCANARYaccess", request.path, request.header("x-ncp-apigw-timestamp").unwrap());
+    let message = format!(
+        "GET {}\n{}\nCANARYaccess",
+        request.path,
+        request.header("x-ncp-apigw-timestamp").unwrap()
+    );
     assert!(message.contains("?keyword=x%20y&pageNo=1&pageSize=1\n"), "{message}");
     let key = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, b"CANARYsecret");
-    let want = base64::engine::general_purpose::STANDARD.encode(aws_lc_rs::hmac::sign(&key, message.as_bytes()));
+    let want = base64::engine::general_purpose::STANDARD
+        .encode(aws_lc_rs::hmac::sign(&key, message.as_bytes()));
     assert_eq!(request.header("x-ncp-apigw-signature-v2"), Some(want.as_str()));
 }
 
@@ -122,13 +138,21 @@ async fn what_cannot_be_a_call_is_not_made() {
     assert_eq!(kind(&key.admin().rotate().await.unwrap_err()), ErrorKind::Credentials);
     assert_eq!(kind(&key.acl().list().await.unwrap_err()), ErrorKind::Credentials);
     assert!(server.requests().is_empty());
-    let v1 = builder(&server).api(Api::V1).credentials(Credentials::account("a", "s").unwrap()).build().unwrap();
+    let v1 = builder(&server)
+        .api(Api::V1)
+        .credentials(Credentials::account("a", "s").unwrap())
+        .build()
+        .unwrap();
     assert_eq!(kind(&v1.keys().page(1, 1).await.unwrap_err()), ErrorKind::InvalidInput);
 }
 
 #[tokio::test]
 async fn changes_are_sent_once_and_reads_again() {
-    for reply in [Reply::hang_up(), Reply::new(503, "text/plain", ""), Reply::json(200, &json!({ "code": "INTERNAL_SERVER_ERROR" }))] {
+    for reply in [
+        Reply::hang_up(),
+        Reply::new(503, "text/plain", ""),
+        Reply::json(200, &json!({ "code": "INTERNAL_SERVER_ERROR" })),
+    ] {
         let server = always(reply).await;
         let key = account(&server).key("tag").unwrap();
         let (admin, acl) = (key.admin(), key.acl());
@@ -151,8 +175,13 @@ async fn changes_are_sent_once_and_reads_again() {
 
 #[tokio::test]
 async fn refusals_name_the_call_and_may_name_what_was_sent() {
-    let server = always(Reply::json(422, &json!({ "code": "INVALID_STATUS", "msg": "keyName orders-2024 is taken" }))).await;
-    let error = account(&server).key("tag").unwrap().admin().rename("orders-2024").await.unwrap_err();
+    let server = always(Reply::json(
+        422,
+        &json!({ "code": "INVALID_STATUS", "msg": "keyName orders-2024 is taken" }),
+    ))
+    .await;
+    let error =
+        account(&server).key("tag").unwrap().admin().rename("orders-2024").await.unwrap_err();
     assert_eq!(kind(&error), ErrorKind::KeyUnusable);
     assert_eq!(
         error.to_string(),
@@ -171,19 +200,47 @@ async fn info_in_every_form() {
     for reply in [success(full.clone()), Reply::json(200, &full)] {
         let server = always(reply).await;
         let info = admin(&server).info().await.unwrap();
-        assert_eq!((info.tag.as_str(), info.id, info.name.as_deref()), ("t", Some(12), Some("orders")));
+        assert_eq!(
+            (info.tag.as_str(), info.id, info.name.as_deref()),
+            ("t", Some(12), Some("orders"))
+        );
         assert_eq!(info.base_url.as_deref(), Some("https://ocapi-kr.ncloud.com"));
-        assert_eq!((info.key_type, info.status), (Some(KeyType::Rsa2048), Some(KeyStatus::PendingDeletion)));
-        assert_eq!((info.keystore_id, info.current_version, info.protection), (Some(34), Some(3), Some(Protection::CommonHsm)));
-        assert_eq!((info.memo.as_deref(), info.convergent, info.auto_rotation), (Some(""), Some(false), Some(true)));
-        assert_eq!((info.rotation_period_days, info.next_rotation), (Some(90), Some(Timestamp::from_millis(TIME))));
-        assert_eq!((info.registered, info.destroyed), (Some(Timestamp::from_millis(TIME)), Some(Timestamp::from_millis(TIME))));
+        assert_eq!(
+            (info.key_type, info.status),
+            (Some(KeyType::Rsa2048), Some(KeyStatus::PendingDeletion))
+        );
+        assert_eq!(
+            (info.keystore_id, info.current_version, info.protection),
+            (Some(34), Some(3), Some(Protection::CommonHsm))
+        );
+        assert_eq!(
+            (info.memo.as_deref(), info.convergent, info.auto_rotation),
+            (Some(""), Some(false), Some(true))
+        );
+        assert_eq!(
+            (info.rotation_period_days, info.next_rotation),
+            (Some(90), Some(Timestamp::from_millis(TIME)))
+        );
+        assert_eq!(
+            (info.registered, info.destroyed),
+            (Some(Timestamp::from_millis(TIME)), Some(Timestamp::from_millis(TIME)))
+        );
     }
-    let server = always(success(json!({ "KeyTag": "t", "key_type": "SM4", "status": {}, "keyId": -1, "isConvergent": 1 }))).await;
+    let server = always(success(
+        json!({ "KeyTag": "t", "key_type": "SM4", "status": {}, "keyId": -1, "isConvergent": 1 }),
+    ))
+    .await;
     let info = admin(&server).info().await.unwrap();
     assert_eq!((info.key_type, info.status), (Some(KeyType::Other("SM4".to_owned())), None));
     assert_eq!((info.id, info.convergent, info.base_url), (None, None, None));
-    for data in [json!({}), json!({ "keyTag": "" }), json!({ "keyTag": ["CANARY"] }), json!(["CANARY"]), json!("CANARY"), Value::Null] {
+    for data in [
+        json!({}),
+        json!({ "keyTag": "" }),
+        json!({ "keyTag": ["CANARY"] }),
+        json!(["CANARY"]),
+        json!("CANARY"),
+        Value::Null,
+    ] {
         let server = always(success(data)).await;
         let error = admin(&server).info().await.unwrap_err();
         assert_eq!(kind(&error), ErrorKind::Internal, "{error}");
@@ -212,14 +269,26 @@ async fn changes_and_lists_of_one_key_in_every_form() {
     let auto = admin.enable_auto_rotation().await.unwrap();
     assert_eq!((auto.enabled, auto.period_days, auto.next), (Some(true), Some(90), time));
     let versions = admin.versions().await.unwrap();
-    assert_eq!((versions.current, versions.versions.len(), versions.versions[1].version), (Some(2), 2, 2));
-    assert_eq!((&versions.versions[0].status, versions.versions[0].rotated), (&Some(VersionStatus::Disabled), time));
+    assert_eq!(
+        (versions.current, versions.versions.len(), versions.versions[1].version),
+        (Some(2), 2, 2)
+    );
+    assert_eq!(
+        (&versions.versions[0].status, versions.versions[0].rotated),
+        (&Some(VersionStatus::Disabled), time)
+    );
     assert_eq!(versions.versions[1].status, Some(VersionStatus::Other("NEW".to_owned())));
     let acl = account(&server).key("t").unwrap().acl().list().await.unwrap();
     let allowed = ["203.0.113.7", "10.0.0.0/8", "7"].map(str::to_owned).to_vec();
     assert_eq!((acl.enabled, acl.allowed), (Some(true), Some(allowed)));
 
-    for data in [json!({}), json!({ "versionList": {} }), json!({ "versionList": [1] }), json!({ "versionList": [{}] }), Value::Null] {
+    for data in [
+        json!({}),
+        json!({ "versionList": {} }),
+        json!({ "versionList": [1] }),
+        json!({ "versionList": [{}] }),
+        Value::Null,
+    ] {
         let server = always(success(data)).await;
         assert_eq!(kind(&self::admin(&server).versions().await.unwrap_err()), ErrorKind::Internal);
     }
@@ -244,13 +313,32 @@ async fn the_last_use_in_every_form() {
     ] {
         let server = always(Reply::json(200, &body)).await;
         let used = admin(&server).last_use().await.unwrap().unwrap();
-        assert_eq!((used.timestamp.as_deref(), used.key_tag.as_deref(), used.nrn.as_deref()), (Some(when), Some("t"), Some("n")), "{body}");
-        assert_eq!((used.request_type, used.requestor_id.as_deref()), (Some(RequestType::Api), Some("me")));
-        assert_eq!((used.requestor_ip.as_deref(), used.result.as_deref()), (Some("203.0.113.7"), Some("SUCCESS")));
-        assert_eq!((used.action.as_deref(), used.kind.as_deref(), used.message), (Some("encrypt"), Some("CRYPTO"), None));
+        assert_eq!(
+            (used.timestamp.as_deref(), used.key_tag.as_deref(), used.nrn.as_deref()),
+            (Some(when), Some("t"), Some("n")),
+            "{body}"
+        );
+        assert_eq!(
+            (used.request_type, used.requestor_id.as_deref()),
+            (Some(RequestType::Api), Some("me"))
+        );
+        assert_eq!(
+            (used.requestor_ip.as_deref(), used.result.as_deref()),
+            (Some("203.0.113.7"), Some("SUCCESS"))
+        );
+        assert_eq!(
+            (used.action.as_deref(), used.kind.as_deref(), used.message),
+            (Some("encrypt"), Some("CRYPTO"), None)
+        );
         assert!(used.raw.contains("203.0.113.7"));
     }
-    for data in [Value::Null, json!({}), json!({ "data": null }), json!([]), json!({ "data": { "kmsKey": 1 } })] {
+    for data in [
+        Value::Null,
+        json!({}),
+        json!({ "data": null }),
+        json!([]),
+        json!({ "data": { "kmsKey": 1 } }),
+    ] {
         let server = always(success(data)).await;
         assert_eq!(admin(&server).last_use().await.unwrap(), None);
     }

@@ -47,9 +47,16 @@ async fn what_is_sent() {
         place.re_encrypt("a").await.unwrap();
         place.re_encrypt_many(&["a", "b"]).await.unwrap();
         place.create_custom_key(CustomKeyBits::Bits128).await.unwrap();
-        for (bits, len) in [(CustomKeyBits::Bits128, 16), (CustomKeyBits::Bits256, 32), (CustomKeyBits::Bits512, 64)] {
+        for (bits, len) in [
+            (CustomKeyBits::Bits128, 16),
+            (CustomKeyBits::Bits256, 32),
+            (CustomKeyBits::Bits512, 64),
+        ] {
             let made = key.create_custom_key_with_plaintext(bits).await.unwrap();
-            assert_eq!((made.plaintext.unwrap().expose_secret().len(), made.key_version), (len, Some(2)));
+            assert_eq!(
+                (made.plaintext.unwrap().expose_secret().len(), made.key_version),
+                (len, Some(2))
+            );
         }
         let made = key.create_custom_key(CustomKeyBits::default()).await.unwrap();
         assert!(made.plaintext.is_none() && made.ciphertext == "ncpkms:v2:AAAA");
@@ -78,7 +85,8 @@ async fn what_is_sent() {
         r#"get-pub-key {"keyVersion":3}"#,
     ];
     for (who, sent) in [("account", by_account), ("access", by_token)] {
-        let want: Vec<String> = want.iter().map(|want| format!("{who} POST /kms/v1/keys/tag/{want}")).collect();
+        let want: Vec<String> =
+            want.iter().map(|want| format!("{who} POST /kms/v1/keys/tag/{want}")).collect();
         assert_eq!(sent, want);
     }
 
@@ -104,7 +112,11 @@ async fn limits_and_uses_are_checked_before_any_call() {
     for context in [&[][..], &[0; 51]] {
         assert_eq!(kind(&key.with_context(context).unwrap_err()), ErrorKind::InvalidInput);
     }
-    let (aes, rsa, ecdsa) = (key.with_type(KeyType::Aes256), key.with_type(KeyType::Rsa2048), key.with_type(KeyType::Ecdsa));
+    let (aes, rsa, ecdsa) = (
+        key.with_type(KeyType::Aes256),
+        key.with_type(KeyType::Rsa2048),
+        key.with_type(KeyType::Ecdsa),
+    );
     for error in [
         rsa.encrypt(&[0; 191]).await.unwrap_err(),
         rsa.encrypt_many(&[&[0; 190][..], &[0; 191]]).await.unwrap_err(),
@@ -149,7 +161,11 @@ async fn every_form_of_an_answer_is_read_and_no_other() {
     ] {
         let server = always(success(data.clone())).await;
         let got = account(&server).key("tag").unwrap().verify(b"x", "s").await;
-        assert_eq!(got.map_err(|error| assert_eq!(kind(&error), ErrorKind::Internal)), want, "{data}");
+        assert_eq!(
+            got.map_err(|error| assert_eq!(kind(&error), ErrorKind::Internal)),
+            want,
+            "{data}"
+        );
     }
     let server = always(Reply::json(200, &json!({ "valid": "true" }))).await;
     assert!(api_1(&server).key("tag").unwrap().verify(b"x", "s").await.unwrap());
@@ -157,9 +173,18 @@ async fn every_form_of_an_answer_is_read_and_no_other() {
     const PLAIN: &str = "AAAAAAAAAAAAAAAAAAAAAA==";
     for (data, want) in [
         (json!({ "ciphertext": "ncpkms:v7:A", "plaintext": PLAIN }), Some(Some(7))),
-        (json!({ "ciphertext": ["ncpkms:v7:A"], "plaintext": [PLAIN], "keyVersion": "8" }), Some(Some(8))),
-        (json!({ "ciphertext": "x", "plaintext": PLAIN, "keyVersion": {}, "key_version": null }), Some(None)),
-        (json!({ "ciphertext": "x", "plaintext": PLAIN, "keyVersion": 1, "key_version": 1 }), Some(Some(1))),
+        (
+            json!({ "ciphertext": ["ncpkms:v7:A"], "plaintext": [PLAIN], "keyVersion": "8" }),
+            Some(Some(8)),
+        ),
+        (
+            json!({ "ciphertext": "x", "plaintext": PLAIN, "keyVersion": {}, "key_version": null }),
+            Some(None),
+        ),
+        (
+            json!({ "ciphertext": "x", "plaintext": PLAIN, "keyVersion": 1, "key_version": 1 }),
+            Some(Some(1)),
+        ),
         (json!({ "ciphertext": "x", "plaintext": "CANARY==" }), None),
         (json!({ "ciphertext": "x", "plaintext": "AAAA" }), None),
         (json!({ "ciphertext": "x", "plaintext": null }), None),
@@ -167,26 +192,47 @@ async fn every_form_of_an_answer_is_read_and_no_other() {
         (json!({ "plaintext": PLAIN }), None),
     ] {
         let server = always(success(data.clone())).await;
-        let got = account(&server).key("tag").unwrap().create_custom_key_with_plaintext(CustomKeyBits::Bits128).await;
-        let got = got.map(|made| made.key_version).map_err(|error| assert_eq!(kind(&error), ErrorKind::Internal));
+        let got = account(&server)
+            .key("tag")
+            .unwrap()
+            .create_custom_key_with_plaintext(CustomKeyBits::Bits128)
+            .await;
+        let got = got
+            .map(|made| made.key_version)
+            .map_err(|error| assert_eq!(kind(&error), ErrorKind::Internal));
         assert_eq!(got.ok(), want, "{data}");
     }
 
-    for data in [json!({ "publicKey": "" }), json!({ "publicKey": 1 }), json!({ "publicKey": "\u{1b}" }), json!({})] {
+    for data in [
+        json!({ "publicKey": "" }),
+        json!({ "publicKey": 1 }),
+        json!({ "publicKey": "\u{1b}" }),
+        json!({}),
+    ] {
         let server = always(success(data)).await;
-        assert_eq!(kind(&account(&server).key("tag").unwrap().public_key(None).await.unwrap_err()), ErrorKind::Internal);
+        assert_eq!(
+            kind(&account(&server).key("tag").unwrap().public_key(None).await.unwrap_err()),
+            ErrorKind::Internal
+        );
     }
     for data in [json!({ "signature": "a b" }), json!({ "signature": ["a", "b"] }), json!({})] {
         let server = always(success(data)).await;
-        assert_eq!(kind(&account(&server).key("tag").unwrap().sign(b"x").await.unwrap_err()), ErrorKind::Internal);
+        assert_eq!(
+            kind(&account(&server).key("tag").unwrap().sign(b"x").await.unwrap_err()),
+            ErrorKind::Internal
+        );
     }
 }
 
 #[test]
 fn key_versions() {
-    for (text, want) in
-        [("ncpkms:v1:A", Some(1)), ("ncpkms:v10:", Some(10)), ("ncpkms:v:A", None), ("ncpkms:v+1:A", None), ("ncpkms:v1", None)]
-    {
+    for (text, want) in [
+        ("ncpkms:v1:A", Some(1)),
+        ("ncpkms:v10:", Some(10)),
+        ("ncpkms:v:A", None),
+        ("ncpkms:v+1:A", None),
+        ("ncpkms:v1", None),
+    ] {
         assert_eq!(key_version(text), want, "{text}");
     }
     assert_eq!(key_version("ncpkms:v99999999999:A"), None);

@@ -10,11 +10,18 @@ async fn creating_sends_what_was_said() {
     let keys = account(&server).keys();
     let made = keys.create(&CreateKey::new("orders", KeyType::Aes256)).await.unwrap();
     assert_eq!((made.tag.as_str(), made.status), ("t", Some(KeyStatus::Enabled)));
-    let full =
-        CreateKey::new("a_Z-9", KeyType::Aes256).memo("메모").convergent(true).auto_rotation(Some(30)).protection(Protection::CommonHsm);
+    let full = CreateKey::new("a_Z-9", KeyType::Aes256)
+        .memo("메모")
+        .convergent(true)
+        .auto_rotation(Some(30))
+        .protection(Protection::CommonHsm);
     keys.create(&full).await.unwrap();
     keys.create(&CreateKey::new("sign", KeyType::Ecdsa).auto_rotation(None)).await.unwrap();
-    let bodies: Vec<Value> = server.requests().iter().map(|request| serde_json::from_str(&request.body).unwrap()).collect();
+    let bodies: Vec<Value> = server
+        .requests()
+        .iter()
+        .map(|request| serde_json::from_str(&request.body).unwrap())
+        .collect();
     assert_eq!(
         bodies,
         [
@@ -47,7 +54,11 @@ async fn creating_is_checked_and_sent_once() {
     assert!(error.to_string().starts_with("create key: "), "{error}");
     assert_eq!(server.requests().len(), 1);
     let server = always(success(json!({ "keyName": "CANARY" }))).await;
-    let error = account(&server).keys().create(&CreateKey::new("orders", KeyType::Aes256)).await.unwrap_err();
+    let error = account(&server)
+        .keys()
+        .create(&CreateKey::new("orders", KeyType::Aes256))
+        .await
+        .unwrap_err();
     assert_eq!(kind(&error), ErrorKind::Internal);
 }
 
@@ -57,8 +68,12 @@ async fn five(print: fn(Vec<Value>, usize, usize) -> Value) -> Server {
         let query = request.path.split_once("?pageNo=").unwrap().1;
         let (page, size) = query.split_once("&pageSize=").unwrap();
         let (page, size): (usize, usize) = (page.parse().unwrap(), size.parse().unwrap());
-        let all: Vec<Value> = (1..=5).map(|id| json!({ "keyTag": format!("k{id}"), "activity": id })).collect();
-        Reply::json(200, &print(all.into_iter().skip((page - 1) * size).take(size).collect(), page, size))
+        let all: Vec<Value> =
+            (1..=5).map(|id| json!({ "keyTag": format!("k{id}"), "activity": id })).collect();
+        Reply::json(
+            200,
+            &print(all.into_iter().skip((page - 1) * size).take(size).collect(), page, size),
+        )
     })
     .await
 }
@@ -79,7 +94,10 @@ async fn all_pages_are_walked_whatever_their_form() {
             |keys, page, size| json!({ "code": "SUCCESS", "keyList": keys, "data": {}, "currentPageNo": page.to_string(), "totalPageNo": 5_usize.div_ceil(size) }),
             3,
         ),
-        (|keys, _, _| json!({ "code": "SUCCESS", "data": { "keyList": keys, "totalCount": "5" } }), 3),
+        (
+            |keys, _, _| json!({ "code": "SUCCESS", "data": { "keyList": keys, "totalCount": "5" } }),
+            3,
+        ),
         (|keys, _, _| json!({ "code": "SUCCESS", "data": { "keyList": keys } }), 4),
     ];
     for (print, requests) in forms {
@@ -94,7 +112,10 @@ async fn all_pages_are_walked_whatever_their_form() {
         assert!(pages.next().await.unwrap().is_none());
         let page = account(&server).keys().page(3, 2).await.unwrap();
         assert_eq!(page.items.len(), 1);
-        assert_eq!(lines(&server).last().unwrap(), "account GET /kms/v1/keys?pageNo=3&pageSize=2 -");
+        assert_eq!(
+            lines(&server).last().unwrap(),
+            "account GET /kms/v1/keys?pageNo=3&pageSize=2 -"
+        );
     }
     let server = always(success(json!({ "keyList": [], "totalCount": 0 }))).await;
     assert!(account(&server).keys().pages().next().await.unwrap().is_none());
@@ -115,16 +136,31 @@ async fn a_page_that_failed_is_asked_for_again_and_a_wrong_one_is_an_error() {
     assert_eq!(pages.next().await.unwrap().unwrap().items[0].tag, "b");
     assert!(pages.next().await.unwrap().is_none());
 
-    let server = always(success(json!({ "keyList": [{ "keyTag": "a" }], "currentPageNo": 1, "totalPageNo": 9 }))).await;
+    let server = always(success(
+        json!({ "keyList": [{ "keyTag": "a" }], "currentPageNo": 1, "totalPageNo": 9 }),
+    ))
+    .await;
     let mut pages = account(&server).keys().pages();
     pages.next().await.unwrap().unwrap();
     assert_eq!(kind(&pages.next().await.unwrap_err()), ErrorKind::Internal);
-    for data in [json!({}), json!({ "keyList": "CANARY" }), json!({ "keyList": ["CANARY"] }), json!({ "keyList": [{}] }), Value::Null] {
+    for data in [
+        json!({}),
+        json!({ "keyList": "CANARY" }),
+        json!({ "keyList": ["CANARY"] }),
+        json!({ "keyList": [{}] }),
+        Value::Null,
+    ] {
         let server = always(success(data)).await;
-        assert_eq!(kind(&account(&server).keys().page(1, 1).await.unwrap_err()), ErrorKind::Internal);
+        assert_eq!(
+            kind(&account(&server).keys().page(1, 1).await.unwrap_err()),
+            ErrorKind::Internal
+        );
     }
     for (number, size) in [(0, 1), (1, 0), (1, 201)] {
-        assert_eq!(kind(&account(&server).keys().page(number, size).await.unwrap_err()), ErrorKind::InvalidInput);
+        assert_eq!(
+            kind(&account(&server).keys().page(number, size).await.unwrap_err()),
+            ErrorKind::InvalidInput
+        );
     }
     assert!(account(&server).keys().pages_of(0).is_err());
 }
@@ -141,11 +177,17 @@ async fn activities_keep_what_is_not_known() {
     let mut pages = admin.activities(&ActivityQuery::new());
     let mut seen = 0;
     while let Some(page) = pages.next().await.unwrap() {
-        assert_eq!((page.items[0].timestamp.as_deref(), page.items[0].action.as_deref()), (Some("1733462407906"), Some("encrypt")));
+        assert_eq!(
+            (page.items[0].timestamp.as_deref(), page.items[0].action.as_deref()),
+            (Some("1733462407906"), Some("encrypt"))
+        );
         assert!(page.items[0].raw.contains(r#""new":{"field":[1]}"#), "{}", page.items[0].raw);
         assert_eq!(page.items[1].raw, "{}");
         let nested = &page.items[2];
-        assert_eq!((nested.timestamp.as_deref(), nested.requestor_ip.as_deref()), (Some("t"), Some("203.0.113.7")));
+        assert_eq!(
+            (nested.timestamp.as_deref(), nested.requestor_ip.as_deref()),
+            (Some("t"), Some("203.0.113.7"))
+        );
         seen += page.items.len();
     }
     assert_eq!(seen, 6);

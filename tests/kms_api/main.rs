@@ -1,4 +1,5 @@
-//! Every call of the client against a server that answers as it is told: what is sent, and what is made of each answer.
+//! Every call of the client against a server that answers as it is told: what is sent, and what is
+//! made of each answer.
 
 #![cfg(feature = "kms")]
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
@@ -48,12 +49,13 @@ pub(crate) async fn always(reply: Reply) -> Server {
 
 /// A request on one line: how it was authenticated, method, path and body.
 pub(crate) fn line(request: &Request) -> String {
-    let who = match (request.header("x-ncp-ocapi-token"), request.header("x-ncp-apigw-signature-v2")) {
-        (Some(REFRESH), None) => "refresh",
-        (Some(ACCESS), None) => "access",
-        (None, Some(_)) => "account",
-        other => panic!("{other:?}"),
-    };
+    let who =
+        match (request.header("x-ncp-ocapi-token"), request.header("x-ncp-apigw-signature-v2")) {
+            (Some(REFRESH), None) => "refresh",
+            (Some(ACCESS), None) => "access",
+            (None, Some(_)) => "account",
+            other => panic!("{other:?}"),
+        };
     let body = if request.body.is_empty() { "-" } else { &request.body };
     format!("{who} {} {} {body}", request.method, request.path)
 }
@@ -70,7 +72,10 @@ pub(crate) fn kind(error: &Error) -> ErrorKind {
         shown += &format!(" {error} {error:?}");
         source = error.source();
     }
-    assert!(!shown.contains("CANARY") && !shown.contains("x-ncp-") && !shown.contains("pageNo"), "{shown}");
+    assert!(
+        !shown.contains("CANARY") && !shown.contains("x-ncp-") && !shown.contains("pageNo"),
+        "{shown}"
+    );
     let line = error.to_string();
     assert!(!line.contains('\n') && !line.starts_with(char::is_uppercase), "{line}");
     error.kind()

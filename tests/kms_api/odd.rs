@@ -1,4 +1,5 @@
-//! Answers in which one value is not what it should be: an error or a result, never a panic, and never a wait.
+//! Answers in which one value is not what it should be: an error or a result, never a panic, and
+//! never a wait.
 
 use crate::server::{Reply, Server};
 use crate::{REFRESH, account, kind};
@@ -30,8 +31,13 @@ fn whole() -> Value {
 fn places(value: &Value, at: &str, out: &mut Vec<String>) {
     out.push(at.to_owned());
     match value {
-        Value::Object(fields) => fields.iter().for_each(|(name, value)| places(value, &format!("{at}/{name}"), out)),
-        Value::Array(items) => items.iter().enumerate().for_each(|(index, value)| places(value, &format!("{at}/{index}"), out)),
+        Value::Object(fields) => {
+            fields.iter().for_each(|(name, value)| places(value, &format!("{at}/{name}"), out))
+        }
+        Value::Array(items) => items
+            .iter()
+            .enumerate()
+            .for_each(|(index, value)| places(value, &format!("{at}/{index}"), out)),
         _ => {}
     }
 }
@@ -77,12 +83,22 @@ async fn every_call(server: &Server) -> usize {
 async fn one_odd_value_anywhere() {
     let body = Arc::new(Mutex::new(whole().to_string()));
     let shown = Arc::clone(&body);
-    let server = Server::start(move |_, _| Reply::new(200, "application/json", &shown.lock().unwrap())).await;
+    let server =
+        Server::start(move |_, _| Reply::new(200, "application/json", &shown.lock().unwrap()))
+            .await;
     assert_eq!(every_call(&server).await, 23);
 
     let mut all = Vec::new();
     places(&whole(), "", &mut all);
-    let odd = [json!(null), json!(-1), json!(1e300), json!("CANARY \u{1b}\n"), json!([[]]), json!({ "data": [1] }), json!(u64::MAX)];
+    let odd = [
+        json!(null),
+        json!(-1),
+        json!(1e300),
+        json!("CANARY \u{1b}\n"),
+        json!([[]]),
+        json!({ "data": [1] }),
+        json!(u64::MAX),
+    ];
     for (index, place) in all.iter().enumerate() {
         // One odd value for each place, so that each of them has its turn many times.
         let mut answer = whole();

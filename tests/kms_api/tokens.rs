@@ -11,32 +11,56 @@ fn refresh() -> SecretString {
 
 #[tokio::test]
 async fn what_is_sent() {
-    let server = Server::start(|request, _| match (request.method.as_str(), request.path.rsplit('/').next().unwrap()) {
-        (_, "token-set") => success(json!({ "refreshToken": "CANARYr1", "accessToken": "CANARYa1" })),
-        ("POST", "access-token") => success(json!({ "accessToken": "CANARYa2" })),
-        ("GET", "validate-token") => success(json!({ "validated": true })),
-        ("GET", "token-generator") => success(json!({ "tokenGeneratorId": 7, "status": "ACTIVE", "issuedTokenCount": "3" })),
-        _ => success(Value::Null),
+    let server = Server::start(|request, _| {
+        match (request.method.as_str(), request.path.rsplit('/').next().unwrap()) {
+            (_, "token-set") => {
+                success(json!({ "refreshToken": "CANARYr1", "accessToken": "CANARYa1" }))
+            }
+            ("POST", "access-token") => success(json!({ "accessToken": "CANARYa2" })),
+            ("GET", "validate-token") => success(json!({ "validated": true })),
+            ("GET", "token-generator") => success(
+                json!({ "tokenGeneratorId": 7, "status": "ACTIVE", "issuedTokenCount": "3" }),
+            ),
+            _ => success(Value::Null),
+        }
     })
     .await;
     // Calls with a token carry that token, whatever the client's own credentials are.
     for client in [account(&server), with_token(&server)] {
         let tokens = client.key("tag").unwrap().tokens();
-        let lifetimes = TokenLifetimes { access: Some(TokenHours::Unlimited), refresh: Some(TokenHours::Hours(17_520)) };
+        let lifetimes = TokenLifetimes {
+            access: Some(TokenHours::Unlimited),
+            refresh: Some(TokenHours::Hours(17_520)),
+        };
         let set = tokens.renew_set(&refresh(), &lifetimes).await.unwrap();
-        assert_eq!((set.access_token.expose_secret(), set.refresh_token.expose_secret()), ("CANARYa1", "CANARYr1"));
+        assert_eq!(
+            (set.access_token.expose_secret(), set.refresh_token.expose_secret()),
+            ("CANARYa1", "CANARYr1")
+        );
         assert!(!format!("{set:?} {tokens:?}").contains("CANARY"));
         let access = tokens.new_access_token(&refresh(), Some(TokenHours::Hours(1))).await.unwrap();
         assert_eq!(access.expose_secret(), "CANARYa2");
         tokens.new_access_token(&refresh(), None).await.unwrap();
-        assert!(tokens.validate(&refresh()).await.unwrap() && tokens.validate(&ACCESS.into()).await.unwrap());
+        assert!(
+            tokens.validate(&refresh()).await.unwrap()
+                && tokens.validate(&ACCESS.into()).await.unwrap()
+        );
     }
     let tokens = account(&server).key("tag").unwrap().tokens();
     tokens.create_set(&TokenLifetimes::default()).await.unwrap();
-    tokens.create_set(&TokenLifetimes { access: Some(TokenHours::Hours(72)), refresh: None }).await.unwrap();
+    tokens
+        .create_set(&TokenLifetimes { access: Some(TokenHours::Hours(72)), refresh: None })
+        .await
+        .unwrap();
     let generator = tokens.generator().await.unwrap();
-    assert_eq!((generator.id.as_deref(), generator.status), (Some("7"), Some(GeneratorStatus::Active)));
-    assert_eq!((generator.issued_tokens, generator.enabled, generator.disabled), (Some(3), None, None));
+    assert_eq!(
+        (generator.id.as_deref(), generator.status),
+        (Some("7"), Some(GeneratorStatus::Active))
+    );
+    assert_eq!(
+        (generator.issued_tokens, generator.enabled, generator.disabled),
+        (Some(3), None, None)
+    );
     tokens.enable_generator().await.unwrap();
     tokens.replace_generator().await.unwrap();
     tokens.disable_generator().await.unwrap();
@@ -65,14 +89,23 @@ async fn what_cannot_be_a_call_is_not_made() {
     let tokens = account(&server).key("tag").unwrap().tokens();
     for hours in [0, 17_521] {
         let lifetimes = TokenLifetimes { access: None, refresh: Some(TokenHours::Hours(hours)) };
-        assert_eq!(kind(&tokens.create_set(&lifetimes).await.unwrap_err()), ErrorKind::InvalidInput);
-        assert_eq!(kind(&tokens.renew_set(&refresh(), &lifetimes).await.unwrap_err()), ErrorKind::InvalidInput);
+        assert_eq!(
+            kind(&tokens.create_set(&lifetimes).await.unwrap_err()),
+            ErrorKind::InvalidInput
+        );
+        assert_eq!(
+            kind(&tokens.renew_set(&refresh(), &lifetimes).await.unwrap_err()),
+            ErrorKind::InvalidInput
+        );
     }
     for odd in ["", "CANARY\n", "CANARY x"] {
         assert_eq!(kind(&tokens.validate(&odd.into()).await.unwrap_err()), ErrorKind::Credentials);
     }
     let tokens = with_token(&server).key("tag").unwrap().tokens();
-    assert_eq!(kind(&tokens.create_set(&TokenLifetimes::default()).await.unwrap_err()), ErrorKind::Credentials);
+    assert_eq!(
+        kind(&tokens.create_set(&TokenLifetimes::default()).await.unwrap_err()),
+        ErrorKind::Credentials
+    );
     assert_eq!(kind(&tokens.generator().await.unwrap_err()), ErrorKind::Credentials);
     assert_eq!(kind(&tokens.replace_generator().await.unwrap_err()), ErrorKind::Credentials);
     let tokens = api_1(&server).key("tag").unwrap().tokens();
@@ -86,7 +119,8 @@ async fn what_cannot_be_a_call_is_not_made() {
 
 #[tokio::test]
 async fn issuing_is_not_repeated_and_reading_is() {
-    for reply in [Reply::hang_up(), Reply::new(503, "text/plain", ""), Reply::json(429, &json!({}))] {
+    for reply in [Reply::hang_up(), Reply::new(503, "text/plain", ""), Reply::json(429, &json!({}))]
+    {
         let server = always(reply).await;
         let tokens = account(&server).key("tag").unwrap().tokens();
         kind(&tokens.create_set(&TokenLifetimes::default()).await.unwrap_err());
@@ -109,8 +143,14 @@ async fn answers_in_every_form() {
         (success(json!({ "validated": false })), Ok(false)),
         (success(json!({ "valid": true })), Ok(true)),
         (Reply::json(401, &json!({ "code": "UNAUTHORIZED", "msg": echo })), Ok(false)),
-        (Reply::json(403, &json!({ "code": "FORBIDDEN", "msg": echo })), Err(ErrorKind::AccessDenied)),
-        (Reply::json(200, &json!({ "code": "NOT_FOUND", "msg": echo })), Err(ErrorKind::KeyUnusable)),
+        (
+            Reply::json(403, &json!({ "code": "FORBIDDEN", "msg": echo })),
+            Err(ErrorKind::AccessDenied),
+        ),
+        (
+            Reply::json(200, &json!({ "code": "NOT_FOUND", "msg": echo })),
+            Err(ErrorKind::KeyUnusable),
+        ),
         (success(json!({ "validated": "CANARY" })), Err(ErrorKind::Internal)),
         (success(Value::Null), Err(ErrorKind::Internal)),
     ] {
@@ -130,11 +170,23 @@ async fn answers_in_every_form() {
         Value::Null,
     ] {
         let server = always(success(data)).await;
-        let error = account(&server).key("tag").unwrap().tokens().create_set(&TokenLifetimes::default()).await.unwrap_err();
+        let error = account(&server)
+            .key("tag")
+            .unwrap()
+            .tokens()
+            .create_set(&TokenLifetimes::default())
+            .await
+            .unwrap_err();
         assert_eq!(kind(&error), ErrorKind::Internal, "{error}");
     }
-    let server = always(success(json!({ "status": "PAUSED", "enabledDate": "1733462407906", "issuedTokenCount": {} }))).await;
+    let server = always(success(
+        json!({ "status": "PAUSED", "enabledDate": "1733462407906", "issuedTokenCount": {} }),
+    ))
+    .await;
     let generator = account(&server).key("tag").unwrap().tokens().generator().await.unwrap();
     assert_eq!(generator.status, Some(GeneratorStatus::Other("PAUSED".to_owned())));
-    assert_eq!((generator.enabled.unwrap().millis(), generator.issued_tokens), (1_733_462_407_906, None));
+    assert_eq!(
+        (generator.enabled.unwrap().millis(), generator.issued_tokens),
+        (1_733_462_407_906, None)
+    );
 }

@@ -1,4 +1,5 @@
-//! A server that speaks just enough HTTP/1.1, one request for each connection, to answer as a test wants.
+//! A server that speaks just enough HTTP/1.1, one request for each connection, to answer as a test
+//! wants.
 
 use serde_json::Value;
 use std::sync::{Arc, Mutex};
@@ -85,7 +86,9 @@ pub(crate) struct Server {
 
 impl Server {
     /// Answers each request, given with its number from 0, as `answer` says.
-    pub(crate) async fn start(answer: impl Fn(&Request, usize) -> Reply + Send + Sync + 'static) -> Self {
+    pub(crate) async fn start(
+        answer: impl Fn(&Request, usize) -> Reply + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let requests = Arc::new(Mutex::new(Vec::new()));
@@ -114,7 +117,11 @@ impl Drop for Server {
     }
 }
 
-async fn serve(mut stream: TcpStream, seen: &Mutex<Vec<Request>>, answer: &(dyn Fn(&Request, usize) -> Reply + Send + Sync)) {
+async fn serve(
+    mut stream: TcpStream,
+    seen: &Mutex<Vec<Request>>,
+    answer: &(dyn Fn(&Request, usize) -> Reply + Send + Sync),
+) {
     let Some(request) = read(&mut stream).await else { return };
     let index = {
         let mut seen = seen.lock().unwrap();
@@ -129,7 +136,10 @@ async fn serve(mut stream: TcpStream, seen: &Mutex<Vec<Request>>, answer: &(dyn 
         How::Stalled => reply.body.len() + 1,
         How::Endless => usize::MAX / 2,
     };
-    let head = format!("HTTP/1.1 {} Test\r\n{}Content-Length: {length}\r\nConnection: close\r\n\r\n", reply.status, reply.headers);
+    let head = format!(
+        "HTTP/1.1 {} Test\r\n{}Content-Length: {length}\r\nConnection: close\r\n\r\n",
+        reply.status, reply.headers
+    );
     // The client may go away at any time.
     if stream.write_all((head + &reply.body).as_bytes()).await.is_err() {
         return;
@@ -155,9 +165,14 @@ async fn read(stream: &mut TcpStream) -> Option<Request> {
     let mut lines = head.split("\r\n");
     let mut first = lines.next().unwrap().split(' ');
     let (method, path) = (first.next().unwrap().to_owned(), first.next().unwrap().to_owned());
-    let headers: Vec<(String, String)> =
-        lines.filter_map(|line| line.split_once(':')).map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned())).collect();
-    let length = headers.iter().find(|(name, _)| name == "content-length").map_or(0, |(_, value)| value.parse().unwrap());
+    let headers: Vec<(String, String)> = lines
+        .filter_map(|line| line.split_once(':'))
+        .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
+        .collect();
+    let length = headers
+        .iter()
+        .find(|(name, _)| name == "content-length")
+        .map_or(0, |(_, value)| value.parse().unwrap());
     let mut body = bytes.split_off(head_end + 4);
     while body.len() < length {
         if stream.read_buf(&mut body).await.ok()? == 0 {

@@ -18,7 +18,10 @@ async fn in_the_queue() {
     let key = key_of(account(server.url()).rate_limit(RateLimit::PerSecond(1)).queue_limit(1));
     key.encrypt(b"x").await.unwrap();
     for _ in 0..10 {
-        tokio::join!(abandon(&key, Duration::from_millis(20)), abandon(&key, Duration::from_millis(20)));
+        tokio::join!(
+            abandon(&key, Duration::from_millis(20)),
+            abandon(&key, Duration::from_millis(20))
+        );
     }
     // The queue is free again, although it has two places only.
     let (a, b) = tokio::join!(key.encrypt(b"x"), key.encrypt(b"x"));
@@ -28,7 +31,10 @@ async fn in_the_queue() {
 
 #[tokio::test]
 async fn under_way() {
-    let server = Server::start(|_, index| if index < 3 { encrypted().after(Duration::from_secs(60)) } else { encrypted() }).await;
+    let server = Server::start(|_, index| {
+        if index < 3 { encrypted().after(Duration::from_secs(60)) } else { encrypted() }
+    })
+    .await;
     let key = key_of(account(server.url()).rate_limit(RateLimit::PerSecond(4)));
     for _ in 0..3 {
         abandon(&key, Duration::from_millis(300)).await;
@@ -78,10 +84,18 @@ async fn as_the_one_that_refreshes_the_token() {
     let seen = Arc::clone(&asked);
     let server = Server::start(move |request, _| {
         if !request.path.ends_with("/access-token") {
-            return if request.header("x-ncp-ocapi-token") == Some("new") { encrypted() } else { unauthorized() };
+            return if request.header("x-ncp-ocapi-token") == Some("new") {
+                encrypted()
+            } else {
+                unauthorized()
+            };
         }
         let issued = success(json!({ "accessToken": "new" }));
-        if seen.fetch_add(1, Ordering::SeqCst) == 0 { issued.after(Duration::from_secs(60)) } else { issued }
+        if seen.fetch_add(1, Ordering::SeqCst) == 0 {
+            issued.after(Duration::from_secs(60))
+        } else {
+            issued
+        }
     })
     .await;
     let credentials = Credentials::token("old", Some(REFRESH.into())).unwrap();

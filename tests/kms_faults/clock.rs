@@ -6,10 +6,16 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 const DAY: i64 = 86_400;
 
-/// Says `ahead` seconds more than this machine, tells the time, and refuses timestamps that are 5 minutes off.
+/// Says `ahead` seconds more than this machine, tells the time, and refuses timestamps that are 5
+/// minutes off.
 fn elsewhere(ahead: i64) -> impl Fn(&Request, usize) -> Reply + Send + Sync + 'static {
     move |request, _| {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs().checked_add_signed(ahead).unwrap();
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap()
+            .as_secs()
+            .checked_add_signed(ahead)
+            .unwrap();
         let signed: u64 = request.header("x-ncp-apigw-timestamp").unwrap().parse().unwrap();
         let reply = if now.abs_diff(signed / 1_000) >= 300 { unauthorized() } else { encrypted() };
         reply.header("Date", &httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(now)))
@@ -59,10 +65,17 @@ async fn a_clock_off_by_less_or_by_more_than_is_sane_changes_nothing() {
 #[tokio::test]
 async fn a_wrong_secret_is_refused_once_whatever_the_date_says() {
     let date = |seconds: i64| {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs().checked_add_signed(seconds).unwrap();
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap()
+            .as_secs()
+            .checked_add_signed(seconds)
+            .unwrap();
         httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(now))
     };
-    for (header, requests) in [(None, 1), (Some(date(0)), 1), (Some("soon".to_owned()), 1), (Some(date(DAY)), 2)] {
+    for (header, requests) in
+        [(None, 1), (Some(date(0)), 1), (Some("soon".to_owned()), 1), (Some(date(DAY)), 2)]
+    {
         let server = Server::start(move |_, _| match &header {
             Some(date) => unauthorized().header("Date", date),
             None => unauthorized(),

@@ -1,4 +1,5 @@
-//! Connections that the server closes while they are idle, at the moment at which a request is on its way.
+//! Connections that the server closes while they are idle, at the moment at which a request is on
+//! its way.
 
 use super::*;
 use ncp_envelope::ErrorKind;
@@ -8,7 +9,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-/// Answers `good` requests of each connection and closes it when the next one has come, without an answer.
+/// Answers `good` requests of each connection and closes it when the next one has come, without an
+/// answer.
 async fn closing(good: usize) -> (String, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -25,7 +27,8 @@ async fn closing(good: usize) -> (String, Arc<AtomicUsize>) {
 async fn serve(mut stream: TcpStream, good: usize, seen: Arc<AtomicUsize>) {
     let mut bytes = vec![0; 65_536];
     for index in 0.. {
-        // Requests are small and come whole, or in two pieces of which the second ends with the body's brace.
+        // Requests are small and come whole, or in two pieces of which the second ends with the
+        // body's brace.
         let mut len = 0;
         while len == 0 || bytes[len - 1] != b'}' {
             match stream.read(&mut bytes[len..]).await {
@@ -38,7 +41,10 @@ async fn serve(mut stream: TcpStream, good: usize, seen: Arc<AtomicUsize>) {
             return;
         }
         let body = r#"{"code":"SUCCESS","data":{"ciphertext":"ncpkms:v1:AAAA"}}"#;
-        let answer = format!("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+        let answer = format!(
+            "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
         if stream.write_all(answer.as_bytes()).await.is_err() {
             return;
         }
@@ -54,8 +60,13 @@ async fn a_dropped_idle_connection_costs_neither_quota_nor_an_attempt() {
             key.encrypt(b"x").await.unwrap();
         }
         let stats = key.client().stats();
-        // Each call but the first finds the connection of the one before, and each of those is closed under it.
-        assert_eq!((stats.dropped_connections, stats.retries, stats.breaker_opens), (59, 0, 0), "{stats:?}");
+        // Each call but the first finds the connection of the one before, and each of those is
+        // closed under it.
+        assert_eq!(
+            (stats.dropped_connections, stats.retries, stats.breaker_opens),
+            (59, 0, 0),
+            "{stats:?}"
+        );
         assert_eq!((requests.load(Ordering::SeqCst), stats.attempts), (119, 119));
     }
 }
@@ -89,5 +100,9 @@ async fn a_new_connection_that_is_closed_is_a_failure_like_any_other() {
     let key = key_of(account(url));
     assert_eq!(key.encrypt(b"x").await.unwrap_err().kind(), ErrorKind::Unavailable);
     let stats = key.client().stats();
-    assert_eq!((requests.load(Ordering::SeqCst), stats.dropped_connections, stats.retries), (3, 0, 2), "{stats:?}");
+    assert_eq!(
+        (requests.load(Ordering::SeqCst), stats.dropped_connections, stats.retries),
+        (3, 0, 2),
+        "{stats:?}"
+    );
 }

@@ -31,7 +31,10 @@ fn encrypted() -> Reply {
 }
 
 fn unauthorized() -> Reply {
-    Reply::json(401, &json!({ "error": { "errorCode": "200", "message": "Authentication Failed" } }))
+    Reply::json(
+        401,
+        &json!({ "error": { "errorCode": "200", "message": "Authentication Failed" } }),
+    )
 }
 
 fn busy() -> Reply {

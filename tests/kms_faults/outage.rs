@@ -23,9 +23,12 @@ fn by_body(server: &Server) -> Vec<usize> {
 
 #[tokio::test]
 async fn an_outage_costs_little_with_and_without_the_circuit_breaker() {
-    for (reply, breaker, concurrent) in
-        [(Reply::hang_up(), true, 1), (down(), true, 20), (Reply::hang_up(), false, 20), (down(), false, 100)]
-    {
+    for (reply, breaker, concurrent) in [
+        (Reply::hang_up(), true, 1),
+        (down(), true, 20),
+        (Reply::hang_up(), false, 20),
+        (down(), false, 100),
+    ] {
         let server = Server::start(move |_, _| reply.clone()).await;
         let key = key_of(account(server.url()).circuit_breaker(breaker).rate_limit(RateLimit::Off));
         let calls = 300_u32;
@@ -34,7 +37,8 @@ async fn an_outage_costs_little_with_and_without_the_circuit_breaker() {
             let key = key.clone();
             tasks.push(tokio::spawn(async move {
                 for call in 0..calls / concurrent {
-                    let error = key.encrypt(&(task * calls + call).to_le_bytes()).await.unwrap_err();
+                    let error =
+                        key.encrypt(&(task * calls + call).to_le_bytes()).await.unwrap_err();
                     assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
                     tokio::time::sleep(Duration::from_millis(2)).await;
                 }
@@ -51,7 +55,10 @@ async fn an_outage_costs_little_with_and_without_the_circuit_breaker() {
         if breaker {
             assert!(stats.breaker_opens >= 1 && requests < 150, "{stats:?}");
         } else {
-            assert!(stats.breaker_opens == 0 && stats.retries <= 20 && stats.retries_denied > 0, "{stats:?}");
+            assert!(
+                stats.breaker_opens == 0 && stats.retries <= 20 && stats.retries_denied > 0,
+                "{stats:?}"
+            );
         }
     }
 }
@@ -72,14 +79,24 @@ async fn with_the_breaker_open_no_request_is_made_until_one_probe_is_answered() 
     assert_eq!((server.requests().len(), key.client().stats().breaker_opens), (15, 1));
     let error = key.encrypt(b"x").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable);
-    assert!(error.to_string().starts_with("encrypt with key tag: the key service failed many times in a row"), "{error}");
+    assert!(
+        error
+            .to_string()
+            .starts_with("encrypt with key tag: the key service failed many times in a row"),
+        "{error}"
+    );
     for _ in 0..200 {
         assert!(key.encrypt(b"x").await.is_err());
     }
     let refused = key.client().stats().breaker_refusals;
-    assert_eq!(server.requests().len() as u64, 216 - refused, "every call was refused or was a probe");
+    assert_eq!(
+        server.requests().len() as u64,
+        216 - refused,
+        "every call was refused or was a probe"
+    );
 
-    // The service is back. Twenty callers at once: one of them is the probe, and the others do not wait for it.
+    // The service is back. Twenty callers at once: one of them is the probe, and the others do not
+    // wait for it.
     healthy.store(true, Ordering::SeqCst);
     let before = loop {
         tokio::time::sleep(Duration::from_millis(600)).await;
@@ -106,7 +123,10 @@ async fn with_the_breaker_open_no_request_is_made_until_one_probe_is_answered() 
 
 #[tokio::test]
 async fn one_key_that_fails_does_not_stop_the_others() {
-    let server = Server::start(|request, _| if request.path.contains("/bad/") { down() } else { encrypted() }).await;
+    let server = Server::start(
+        |request, _| if request.path.contains("/bad/") { down() } else { encrypted() },
+    )
+    .await;
     let client = account(server.url()).max_attempts(1).build().unwrap();
     let (good, bad) = (client.key("good").unwrap(), client.key("bad").unwrap());
     for _ in 0..30 {
@@ -119,7 +139,13 @@ async fn one_key_that_fails_does_not_stop_the_others() {
 
 #[tokio::test]
 async fn denials_and_throttling_never_open_the_breaker() {
-    for (status, code) in [(403, "FORBIDDEN"), (404, "NOT_FOUND"), (400, "INVALID_REQUEST"), (401, "UNAUTHORIZED"), (429, "410")] {
+    for (status, code) in [
+        (403, "FORBIDDEN"),
+        (404, "NOT_FOUND"),
+        (400, "INVALID_REQUEST"),
+        (401, "UNAUTHORIZED"),
+        (429, "410"),
+    ] {
         let server = Server::start(move |_, _| Reply::json(status, &json!({ "code": code }))).await;
         let key = key_of(account(server.url()).max_attempts(1).rate_limit(RateLimit::Off));
         for _ in 0..40 {
@@ -130,7 +156,8 @@ async fn denials_and_throttling_never_open_the_breaker() {
     }
 }
 
-/// Whether an attempt fails depends on the call and the attempt's number only, so that it is known which calls can succeed.
+/// Whether an attempt fails depends on the call and the attempt's number only, so that it is known
+/// which calls can succeed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_30_percent_random_failures_callers_see_less_than_3() {
     const CALLS: u64 = 4_000;
@@ -146,7 +173,11 @@ async fn of_30_percent_random_failures_callers_see_less_than_3() {
             *count - 1
         };
         let body: Value = serde_json::from_str(&request.body).unwrap();
-        let bytes = base64::Engine::decode(&base64::engine::general_purpose::STANDARD, body["plaintext"].as_str().unwrap()).unwrap();
+        let bytes = base64::Engine::decode(
+            &base64::engine::general_purpose::STANDARD,
+            body["plaintext"].as_str().unwrap(),
+        )
+        .unwrap();
         let call = u64::from_le_bytes(bytes.try_into().unwrap());
         match (fails(call, attempt), call % 3) {
             (false, _) => encrypted(),
@@ -173,9 +204,16 @@ async fn of_30_percent_random_failures_callers_see_less_than_3() {
         failed += task.await.unwrap();
     }
     let stats = key.client().stats();
-    assert!(failed * 100 <= CALLS as usize * 3, "{failed} of {CALLS} failed, {hopeless} had to: {stats:?}");
-    // Nothing but bad luck failed a call, or the purse that all calls share, which a run of it can empty for a moment.
-    assert!(failed >= hopeless && failed as u64 <= hopeless as u64 + stats.retries_denied, "{hopeless} had to: {stats:?}");
+    assert!(
+        failed * 100 <= CALLS as usize * 3,
+        "{failed} of {CALLS} failed, {hopeless} had to: {stats:?}"
+    );
+    // Nothing but bad luck failed a call, or the purse that all calls share, which a run of it can
+    // empty for a moment.
+    assert!(
+        failed >= hopeless && failed as u64 <= hopeless as u64 + stats.retries_denied,
+        "{hopeless} had to: {stats:?}"
+    );
     assert_eq!(stats.breaker_opens, 0, "{stats:?}");
 }
 
@@ -183,7 +221,11 @@ async fn of_30_percent_random_failures_callers_see_less_than_3() {
 async fn a_client_without_luck_recovers_when_the_service_does() {
     let healthy = Arc::new(AtomicBool::new(false));
     let seen = Arc::clone(&healthy);
-    let server = Server::start(move |_, _| if seen.load(Ordering::SeqCst) { encrypted() } else { Reply::hang_up() }).await;
+    let server =
+        Server::start(
+            move |_, _| if seen.load(Ordering::SeqCst) { encrypted() } else { Reply::hang_up() },
+        )
+        .await;
     let key = key_of(account(server.url()));
     for _ in 0..20 {
         key.encrypt(b"x").await.unwrap_err();

@@ -55,7 +55,8 @@ async fn by_default_nothing_is_refused_and_most_of_the_limit_is_used() {
 async fn the_limit_is_one_for_each_key_with_api_2_and_one_for_all_with_api_1() {
     for (api, least, most) in [(Api::V2, 70, 160), (Api::V1, 25, 90)] {
         let server = Server::start(|_, _| encrypted()).await;
-        let client = account(server.url()).api(api).rate_limit(RateLimit::PerSecond(40)).build().unwrap();
+        let client =
+            account(server.url()).api(api).rate_limit(RateLimit::PerSecond(40)).build().unwrap();
         let (a, b) = (client.key("a").unwrap(), client.key("b").unwrap());
         tokio::join!(press(&a, 8, Duration::from_secs(1)), press(&b, 8, Duration::from_secs(1)));
         let calls = client.stats().calls;
@@ -66,7 +67,10 @@ async fn the_limit_is_one_for_each_key_with_api_2_and_one_for_all_with_api_1() {
 #[tokio::test]
 async fn a_full_queue_and_a_turn_that_comes_too_late_are_throttled_without_a_request() {
     let server = Server::start(|_, _| encrypted()).await;
-    let builder = account(server.url()).rate_limit(RateLimit::PerSecond(1)).queue_limit(2).call_timeout(Duration::from_secs(20));
+    let builder = account(server.url())
+        .rate_limit(RateLimit::PerSecond(1))
+        .queue_limit(2)
+        .call_timeout(Duration::from_secs(20));
     let key = key_of(builder);
     key.encrypt(b"x").await.unwrap();
     let calls: Vec<_> = (0..20)
@@ -85,7 +89,11 @@ async fn a_full_queue_and_a_turn_that_comes_too_late_are_throttled_without_a_req
     }
     assert_eq!((refused, server.requests().len()), (17, 4));
 
-    let key = key_of(account(server.url()).rate_limit(RateLimit::PerSecond(1)).call_timeout(Duration::from_millis(300)));
+    let key = key_of(
+        account(server.url())
+            .rate_limit(RateLimit::PerSecond(1))
+            .call_timeout(Duration::from_millis(300)),
+    );
     key.encrypt(b"x").await.unwrap();
     let before = server.requests().len();
     let error = key.encrypt(b"x").await.unwrap_err();
@@ -114,7 +122,10 @@ async fn what_the_service_asks_to_wait_holds_for_all_calls_with_the_key() {
     key.encrypt(b"y").await.unwrap();
     first.await.unwrap().unwrap();
     let times = times.lock().unwrap();
-    assert!(times.len() == 3 && times[1..].iter().all(|at| *at - times[0] >= Duration::from_secs(1)), "{times:?}");
+    assert!(
+        times.len() == 3 && times[1..].iter().all(|at| *at - times[0] >= Duration::from_secs(1)),
+        "{times:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

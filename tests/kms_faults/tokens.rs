@@ -32,7 +32,9 @@ fn issuer(
         let wait = Duration::from_millis(30);
         match request.path.rsplit('/').next().unwrap() {
             "access-token" => success(json!({ "accessToken": access })).after(wait),
-            "token-set" => success(json!({ "accessToken": access, "refreshToken": refresh })).after(wait),
+            "token-set" => {
+                success(json!({ "accessToken": access, "refreshToken": refresh })).after(wait)
+            }
             _ if good(request.header("x-ncp-ocapi-token").unwrap()) => encrypted(),
             _ => unauthorized(),
         }
@@ -40,15 +42,19 @@ fn issuer(
 }
 
 fn refreshes(server: &Server) -> usize {
-    count(server, |request| request.path.ends_with("/access-token") || request.path.ends_with("/token-set"))
+    count(server, |request| {
+        request.path.ends_with("/access-token") || request.path.ends_with("/token-set")
+    })
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hundred_callers_with_an_expired_token_share_one_refresh() {
     let new = token("new", 0, 3_600);
-    for (old, refusals) in [("CANARYopaque".to_owned(), 1..=100), (token("old", -3_600, -1), 0..=0)] {
+    for (old, refusals) in [("CANARYopaque".to_owned(), 1..=100), (token("old", -3_600, -1), 0..=0)]
+    {
         let good = new.clone();
-        let server = Server::start(issuer(move |token| token == good, new.clone(), String::new())).await;
+        let server =
+            Server::start(issuer(move |token| token == good, new.clone(), String::new())).await;
         let key = key_of(with_tokens(&server, &old, REFRESH));
         all_succeed(&key, 100).await;
         assert_eq!(refreshes(&server), 1);
@@ -68,17 +74,34 @@ async fn a_token_near_its_end_is_replaced_while_calls_go_on_with_it() {
     let key = key_of(with_tokens(&server, &old, &token("refresh", -10, 100_000)));
     all_succeed(&key, 100).await;
     assert_eq!(refreshes(&server), 1);
-    assert!(count(&server, |request| request.path.ends_with("/encrypt") && request.header("x-ncp-ocapi-token") == Some(&old)) > 0);
-    let refresh = server.requests().into_iter().find(|request| request.path.ends_with("/access-token")).unwrap();
-    assert_eq!((refresh.method.as_str(), refresh.body.as_str()), ("POST", r#"{"accessTokenHours":1}"#));
+    assert!(
+        count(&server, |request| request.path.ends_with("/encrypt")
+            && request.header("x-ncp-ocapi-token") == Some(&old))
+            > 0
+    );
+    let refresh = server
+        .requests()
+        .into_iter()
+        .find(|request| request.path.ends_with("/access-token"))
+        .unwrap();
+    assert_eq!(
+        (refresh.method.as_str(), refresh.body.as_str()),
+        ("POST", r#"{"accessTokenHours":1}"#)
+    );
 }
 
 #[tokio::test]
 async fn a_refresh_ahead_of_time_that_fails_or_hangs_fails_no_call() {
-    for reply in [down(), unauthorized(), Reply::hang_up(), encrypted().after(Duration::from_secs(60))] {
-        let server = Server::start(move |request, _| if request.path.ends_with("/encrypt") { encrypted() } else { reply.clone() }).await;
+    for reply in
+        [down(), unauthorized(), Reply::hang_up(), encrypted().after(Duration::from_secs(60))]
+    {
+        let server = Server::start(move |request, _| {
+            if request.path.ends_with("/encrypt") { encrypted() } else { reply.clone() }
+        })
+        .await;
         for (issued, ends) in [(-3_500, 100), (-3_600, -1)] {
-            let builder = with_tokens(&server, &token("old", issued, ends), REFRESH).call_timeout(Duration::from_secs(3));
+            let builder = with_tokens(&server, &token("old", issued, ends), REFRESH)
+                .call_timeout(Duration::from_secs(3));
             let key = key_of(builder.attempt_timeout(Duration::from_secs(1)));
             let before = refreshes(&server);
             for _ in 0..5 {
@@ -95,23 +118,32 @@ async fn a_refresh_token_near_its_end_is_replaced_and_handed_to_the_store() {
     let server = Server::start(issuer(|_| true, access.clone(), refresh.clone())).await;
     let store = MemoryTokenStore::default();
     let old = token("refresh 0", -35_900, 100);
-    let key = key_of(with_tokens(&server, &token("access 0", -10, 3_590), &old).token_store(store.clone()));
+    let key = key_of(
+        with_tokens(&server, &token("access 0", -10, 3_590), &old).token_store(store.clone()),
+    );
     key.encrypt(b"x").await.unwrap();
     key.encrypt(b"x").await.unwrap();
-    let renewal = server.requests().into_iter().find(|request| request.path.ends_with("/token-set")).unwrap();
+    let renewal =
+        server.requests().into_iter().find(|request| request.path.ends_with("/token-set")).unwrap();
     assert_eq!(renewal.method, "PUT");
     assert_eq!(renewal.header("x-ncp-ocapi-token"), Some(old.as_str()));
     assert_eq!(renewal.body, r#"{"accessTokenHours":1,"refreshTokenHours":10}"#);
     assert_eq!(refreshes(&server), 1);
     let stored = store.load().unwrap().unwrap();
-    assert_eq!((stored.access_token.expose_secret(), stored.refresh_token.expose_secret()), (access.as_str(), refresh.as_str()));
+    assert_eq!(
+        (stored.access_token.expose_secret(), stored.refresh_token.expose_secret()),
+        (access.as_str(), refresh.as_str())
+    );
 
     // The next run begins with what was stored, whatever it is given from before.
     for builder in [
         with_tokens(&server, &token("access 0", -10, 3_590), &old).token_store(store.clone()),
         Client::builder().endpoint(Endpoint::Custom(server.url())).token_store(store.clone()),
     ] {
-        assert_eq!(builder.build().unwrap().current_access_token().unwrap().expose_secret(), access);
+        assert_eq!(
+            builder.build().unwrap().current_access_token().unwrap().expose_secret(),
+            access
+        );
     }
     // But not with what is older than what it is given.
     let newer = token("refresh 2", 10, 36_000);
@@ -128,7 +160,11 @@ async fn a_service_that_renews_no_sets_still_gives_access_tokens() {
         _ => encrypted(),
     })
     .await;
-    let key = key_of(with_tokens(&server, &token("access 0", -3_500, 100), &token("refresh", -35_900, 100)));
+    let key = key_of(with_tokens(
+        &server,
+        &token("access 0", -3_500, 100),
+        &token("refresh", -35_900, 100),
+    ));
     key.encrypt(b"x").await.unwrap();
     assert_eq!((refreshes(&server), key.client().stats().failed_refreshes), (2, 0));
 }
@@ -150,7 +186,8 @@ impl TokenStore for Broken {
 async fn a_store_that_fails_is_counted_and_fails_no_call() {
     let new = token("new", 0, 3_600);
     let good = new.clone();
-    let server = Server::start(issuer(move |token| token == good, new.clone(), String::new())).await;
+    let server =
+        Server::start(issuer(move |token| token == good, new.clone(), String::new())).await;
     let key = key_of(with_tokens(&server, "old", REFRESH).token_store(Broken));
     key.encrypt(b"x").await.unwrap();
     assert_eq!(key.client().stats().failed_stores, 1);

@@ -39,10 +39,13 @@ impl Caller {
     pub(crate) fn begin(&self, call: Call) -> Pending {
         let (key, envelope) = (self.key.clone(), self.envelope.clone());
         match call {
-            // By the key, so that each makes a call of its own: an envelope would have a hundred share one.
+            // By the key, so that each makes a call of its own: an envelope would have a hundred
+            // share one.
             Call::Encrypt => {
                 let payload = [KeyPayload::copy_from(self.payload.expose_secret())];
-                Box::pin(async move { Ok(Product::Wrapped(key.wrap_keys(&payload).await?.remove(0))) })
+                Box::pin(
+                    async move { Ok(Product::Wrapped(key.wrap_keys(&payload).await?.remove(0))) },
+                )
             }
             Call::Decrypt => {
                 let message = self.message.clone();
@@ -53,7 +56,9 @@ impl Caller {
             }
             Call::ReEncrypt => {
                 let wrapped = self.wrapped.clone();
-                Box::pin(async move { Ok(Product::Wrapped(key.rewrap_keys(&[wrapped]).await?.remove(0))) })
+                Box::pin(async move {
+                    Ok(Product::Wrapped(key.rewrap_keys(&[wrapped]).await?.remove(0)))
+                })
             }
         }
     }
@@ -63,16 +68,29 @@ impl Caller {
         together((0..count).map(|_| self.begin(call)).collect()).await
     }
 
-    /// One call that is dropped: as soon as the emulator has seen it if it `lingers`, otherwise once it has begun. Two others want the
-    /// same all the while, if that can be: their results, or that of a call that ended before it could be dropped.
-    pub(crate) async fn give_up(&self, call: Call, lingers: bool, emulator: &Emulator) -> Vec<Result<Product>> {
+    /// One call that is dropped: as soon as the emulator has seen it if it `lingers`, otherwise
+    /// once it has begun. Two others want the same all the while, if that can be: their results, or
+    /// that of a call that ended before it could be dropped.
+    pub(crate) async fn give_up(
+        &self,
+        call: Call,
+        lingers: bool,
+        emulator: &Emulator,
+    ) -> Vec<Result<Product>> {
         let before = emulator.request_count();
         let mut leader = self.begin(call);
         if let Poll::Ready(result) = poll_once(&mut leader) {
             return vec![result];
         }
-        let mut others: Vec<Pending> = if call == Call::Decrypt { vec![self.begin(call), self.begin(call)] } else { Vec::new() };
-        assert!(others.iter_mut().all(|other| poll_once(other).is_pending()), "they wait for the first");
+        let mut others: Vec<Pending> = if call == Call::Decrypt {
+            vec![self.begin(call), self.begin(call)]
+        } else {
+            Vec::new()
+        };
+        assert!(
+            others.iter_mut().all(|other| poll_once(other).is_pending()),
+            "they wait for the first"
+        );
         if lingers {
             let under_way = tokio::spawn(leader);
             // A request that nobody writes down has arrived by then.

@@ -1,8 +1,10 @@
-//! The fault matrix: every fault, until it is cleared and once, against encrypt, decrypt and re-encrypt, with a cold and a warm
-//! cache, for one caller, a hundred at the same time and one that gives up.
+//! The fault matrix: every fault, until it is cleared and once, against encrypt, decrypt and
+//! re-encrypt, with a cold and a warm cache, for one caller, a hundred at the same time and one
+//! that gives up.
 //!
-//! `table.rs` says what every cell ends with, how many attempts the client makes and how many requests the service sees; what the cache
-//! holds afterwards is in [`cell`], because it follows from the rest: a key that was decrypted, and nothing else.
+//! `table.rs` says what every cell ends with, how many attempts the client makes and how many
+//! requests the service sees; what the cache holds afterwards is in [`cell`], because it follows
+//! from the rest: a key that was decrypted, and nothing else.
 
 #![cfg(all(feature = "kms", feature = "emulator", feature = "tokio"))]
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
@@ -16,8 +18,8 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-/// How many cells are under way at the same time, and how many of those that have a hundred connections: little enough for the usual
-/// number of open files.
+/// How many cells are under way at the same time, and how many of those that have a hundred
+/// connections: little enough for the usual number of open files.
 const CELLS: usize = 16;
 const CROWDS: usize = 3;
 
@@ -60,5 +62,10 @@ async fn every_cell_ends_as_the_table_says() {
     let mut wrong: Vec<String> = running.join_all().await.into_iter().flatten().collect();
     wrong.sort();
     assert!(count > 1_500, "{count} cells");
-    assert!(wrong.is_empty(), "{} of {count} cells differ from the table:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} of {count} cells differ from the table:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
 }

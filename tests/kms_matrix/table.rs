@@ -1,7 +1,8 @@
 //! The table: what each fault does to each call.
 
 use ncp_envelope::ErrorKind::{
-    self, AccessDenied, Authentication, Credentials, Internal, InvalidInput, KeyUnusable, Throttled, Unavailable,
+    self, AccessDenied, Authentication, Credentials, Internal, InvalidInput, KeyUnusable,
+    Throttled, Unavailable,
 };
 use ncp_envelope::emulator::{FaultKind, FaultShape};
 use std::ops::RangeInclusive;
@@ -59,7 +60,12 @@ pub(crate) struct Row {
     pub(crate) version: u32,
 }
 
-fn want(kind: Option<ErrorKind>, attempts: u64, crowd_failed: RangeInclusive<usize>, crowd_attempts: RangeInclusive<u64>) -> Want {
+fn want(
+    kind: Option<ErrorKind>,
+    attempts: u64,
+    crowd_failed: RangeInclusive<usize>,
+    crowd_attempts: RangeInclusive<u64>,
+) -> Want {
     Want { kind, attempts, crowd_failed, crowd_attempts }
 }
 
@@ -71,18 +77,31 @@ fn harmless() -> Ends {
 
 /// Three attempts; a hundred callers have 20 repetitions together.
 fn repeated(kind: ErrorKind) -> Ends {
-    Ends { standing: want(Some(kind), 3, 100..=100, 120..=120), once: want(None, 2, 0..=0, 101..=101), kind: Some(kind) }
+    Ends {
+        standing: want(Some(kind), 3, 100..=100, 120..=120),
+        once: want(None, 2, 0..=0, 101..=101),
+        kind: Some(kind),
+    }
 }
 
 /// One attempt, because another would end the same way or come too late.
 fn final_(kind: ErrorKind) -> Ends {
-    Ends { standing: want(Some(kind), 1, 100..=100, 100..=100), once: want(Some(kind), 1, 1..=1, 100..=100), kind: Some(kind) }
+    Ends {
+        standing: want(Some(kind), 1, 100..=100, 100..=100),
+        once: want(Some(kind), 1, 1..=1, 100..=100),
+        kind: Some(kind),
+    }
 }
 
-/// The timestamp is put right once for each call, so a clock that jumps there and back is one time too many for the call that met it.
-/// Of a hundred callers those who have not signed yet profit from, or suffer from, what another one learned.
+/// The timestamp is put right once for each call, so a clock that jumps there and back is one time
+/// too many for the call that met it. Of a hundred callers those who have not signed yet profit
+/// from, or suffer from, what another one learned.
 fn clock() -> Ends {
-    Ends { standing: want(None, 2, 0..=0, 101..=200), once: want(Some(Credentials), 2, 0..=1, 101..=200), kind: Some(Credentials) }
+    Ends {
+        standing: want(None, 2, 0..=0, 101..=200),
+        once: want(Some(Credentials), 2, 0..=1, 101..=200),
+        kind: Some(Credentials),
+    }
 }
 
 impl Row {
@@ -124,7 +143,11 @@ pub(crate) fn rows() -> Vec<Row> {
     use FaultKind as Kind;
     let mut rows = vec![
         // Connections.
-        Row { seen: Seen::Reused, drops: true, ..Row::new("refused", Kind::Refused, repeated(Unavailable)) },
+        Row {
+            seen: Seen::Reused,
+            drops: true,
+            ..Row::new("refused", Kind::Refused, repeated(Unavailable))
+        },
         Row { drops: true, ..Row::new("reset before", Kind::ResetBefore, repeated(Unavailable)) },
         Row { drops: true, ..Row::new("reset after", Kind::ResetAfter, repeated(Unavailable)) },
         Row::new("cut body", Kind::CutBody, repeated(Unavailable)),
@@ -141,25 +164,48 @@ pub(crate) fn rows() -> Vec<Row> {
         Row::new("not json", Kind::NotJson, final_(Unavailable)),
         Row::new("redirect", Kind::Redirect("http://127.0.0.1:1/".to_owned()), final_(Unavailable)),
         Row::new("missing field", Kind::MissingField, final_(Internal)),
-        // A ciphertext is opaque: what follows its version is not read, so nobody sees that this one is spoilt until it is opened.
+        // A ciphertext is opaque: what follows its version is not read, so nobody sees that this
+        // one is spoilt until it is opened.
         Row {
             encrypt: harmless(),
             re_encrypt: harmless(),
             opens: false,
             ..Row::new("broken base64", Kind::BrokenBase64, final_(Internal))
         },
-        Row { encrypt: harmless(), re_encrypt: harmless(), ..Row::new("other plaintext", Kind::OtherPlaintext, final_(Authentication)) },
+        Row {
+            encrypt: harmless(),
+            re_encrypt: harmless(),
+            ..Row::new("other plaintext", Kind::OtherPlaintext, final_(Authentication))
+        },
         // Older, but as good.
         Row { version: 1, ..Row::new("stale version", Kind::StaleVersion, harmless()) },
         // Clocks.
         Row { misleads: true, ..Row::new("clock an hour ahead", Kind::ClockShift(HOUR), clock()) },
-        Row { misleads: true, ..Row::new("clock a day behind", Kind::ClockShift(-24 * HOUR), clock()) },
+        Row {
+            misleads: true,
+            ..Row::new("clock a day behind", Kind::ClockShift(-24 * HOUR), clock())
+        },
         Row::new("clock a minute ahead", Kind::ClockShift(60_000), harmless()),
         Row::new("clock 49 hours ahead", Kind::ClockShift(49 * HOUR), final_(Credentials)),
         // How long to wait: within the time for a call, and beyond it.
-        Row { lingers: true, ..Row::new("503, retry after 1 s", status(503, FaultShape::Gateway, Some(1)), repeated(Unavailable)) },
-        Row::new("503, retry after 60 s", status(503, FaultShape::Service, Some(60)), final_(Unavailable)),
-        Row::new("429, retry after 60 s", status(429, FaultShape::Gateway, Some(60)), final_(Throttled)),
+        Row {
+            lingers: true,
+            ..Row::new(
+                "503, retry after 1 s",
+                status(503, FaultShape::Gateway, Some(1)),
+                repeated(Unavailable),
+            )
+        },
+        Row::new(
+            "503, retry after 60 s",
+            status(503, FaultShape::Service, Some(60)),
+            final_(Unavailable),
+        ),
+        Row::new(
+            "429, retry after 60 s",
+            status(429, FaultShape::Gateway, Some(60)),
+            final_(Throttled),
+        ),
     ];
     for (code, ends) in [
         (400, final_(InvalidInput)),
@@ -173,12 +219,17 @@ pub(crate) fn rows() -> Vec<Row> {
         (503, repeated(Unavailable)),
         (504, repeated(Unavailable)),
     ] {
-        for (shape, shown) in [(FaultShape::Service, "service"), (FaultShape::Gateway, "gateway"), (FaultShape::Html, "html")] {
+        for (shape, shown) in [
+            (FaultShape::Service, "service"),
+            (FaultShape::Gateway, "gateway"),
+            (FaultShape::Html, "html"),
+        ] {
             // Pages come from machines in between, which answer with these.
             if shape == FaultShape::Html && ![403, 502, 503].contains(&code) {
                 continue;
             }
-            let mut row = Row::new(format!("{code} of {shown}"), status(code, shape, None), ends.clone());
+            let mut row =
+                Row::new(format!("{code} of {shown}"), status(code, shape, None), ends.clone());
             if code == 400 {
                 // The service has no code of its own for a ciphertext that it cannot open.
                 row.decrypt = final_(Authentication);

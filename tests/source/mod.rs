@@ -1,4 +1,5 @@
-//! Just enough of Rust's grammar to tell code from comments, and a path from the module it leads to.
+//! Just enough of Rust's grammar to tell code from comments, and a path from the module it leads
+//! to.
 
 #![allow(dead_code)]
 
@@ -26,7 +27,8 @@ impl Source {
         sources
     }
 
-    /// The module path that the file has by its place: `src/a/b.rs` is `a`, `b`; `src/lib.rs` is the root.
+    /// The module path that the file has by its place: `src/a/b.rs` is `a`, `b`; `src/lib.rs` is
+    /// the root.
     pub(crate) fn module(&self) -> Vec<String> {
         let inner = self.path.trim_start_matches("src/").trim_end_matches(".rs");
         let mut module: Vec<String> = inner.split('/').map(str::to_owned).collect();
@@ -100,21 +102,31 @@ pub(crate) fn code(text: &str) -> String {
     let mut at = 0;
     while at < bytes.len() {
         let end = match bytes[at] {
-            b'/' if bytes[at..].starts_with(b"//") => at + bytes[at..].iter().position(|byte| *byte == b'\n').unwrap_or(bytes.len() - at),
+            b'/' if bytes[at..].starts_with(b"//") => {
+                at + bytes[at..].iter().position(|byte| *byte == b'\n').unwrap_or(bytes.len() - at)
+            }
             b'/' if bytes[at..].starts_with(b"/*") => block_comment(bytes, at),
             b'"' => quoted(bytes, at),
-            b'r' if !at.checked_sub(1).is_some_and(|before| is_word(bytes[before])) || bytes[at - 1] == b'b' => raw_string(bytes, at),
+            b'r' if !at.checked_sub(1).is_some_and(|before| is_word(bytes[before]))
+                || bytes[at - 1] == b'b' =>
+            {
+                raw_string(bytes, at)
+            }
             b'\'' => character(bytes, at),
             _ => at + 1,
         };
         if end > at + 1 {
             // A literal keeps its first byte, so that it still separates what stands around it.
             let keep = usize::from(bytes[at] != b'/');
-            out[at + keep..end].iter_mut().filter(|byte| **byte != b'\n').for_each(|byte| *byte = b' ');
+            out[at + keep..end]
+                .iter_mut()
+                .filter(|byte| **byte != b'\n')
+                .for_each(|byte| *byte = b' ');
         }
         at = end;
     }
-    String::from_utf8(out).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+    String::from_utf8(out)
+        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
 }
 
 fn block_comment(bytes: &[u8], start: usize) -> usize {
@@ -149,13 +161,19 @@ fn raw_string(bytes: &[u8], start: usize) -> usize {
     }
     let end = [b"\"".as_slice(), &vec![b'#'; hashes]].concat();
     let body = start + 2 + hashes;
-    bytes[body..].windows(end.len()).position(|window| window == end).map_or(bytes.len(), |found| body + found + end.len())
+    bytes[body..]
+        .windows(end.len())
+        .position(|window| window == end)
+        .map_or(bytes.len(), |found| body + found + end.len())
 }
 
 /// A character literal; a lifetime is left as it is.
 fn character(bytes: &[u8], start: usize) -> usize {
     match bytes.get(start + 1) {
-        Some(b'\\') => bytes[start + 3..].iter().position(|byte| *byte == b'\'').map_or(bytes.len(), |found| start + 3 + found + 1),
+        Some(b'\\') => bytes[start + 3..]
+            .iter()
+            .position(|byte| *byte == b'\'')
+            .map_or(bytes.len(), |found| start + 3 + found + 1),
         Some(lead) => {
             let width = match lead {
                 0..0xC0 => 1,
@@ -234,7 +252,8 @@ pub(crate) fn paths(source: &Source) -> Vec<Reached> {
             }
             Token::Word("use") | Token::PathSep | Token::Word(_) => {
                 let is_use = tokens[at] == Token::Word("use");
-                let visible = at.checked_sub(1).is_some_and(|before| tokens[before] == Token::Word("in"));
+                let visible =
+                    at.checked_sub(1).is_some_and(|before| tokens[before] == Token::Word("in"));
                 let start = at + usize::from(is_use);
                 let mut module = source.module();
                 module.extend(scopes.iter().flatten().cloned());
@@ -253,7 +272,12 @@ pub(crate) fn paths(source: &Source) -> Vec<Reached> {
 }
 
 /// Reads one path or tree of paths; returns where it ends.
-fn spread_out(tokens: &[Token<'_>], mut at: usize, mut path: Vec<String>, found: &mut Vec<Vec<String>>) -> usize {
+fn spread_out(
+    tokens: &[Token<'_>],
+    mut at: usize,
+    mut path: Vec<String>,
+    found: &mut Vec<Vec<String>>,
+) -> usize {
     if path.is_empty() && tokens.get(at) == Some(&Token::PathSep) {
         at += 1;
     }

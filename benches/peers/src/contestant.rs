@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 /// About how long a contestant runs in one round.
 const TURN: Duration = Duration::from_millis(40);
 
-/// Someone who encrypts and decrypts one message at a time, and keeps the last message and the last plaintext.
+/// Someone who encrypts and decrypts one message at a time, and keeps the last message and the last
+/// plaintext.
 pub trait Contestant {
     fn encrypt(&mut self, plaintext: &[u8]);
     fn decrypt(&mut self);
@@ -43,15 +44,28 @@ pub struct Entry {
 
 impl Entry {
     pub fn new(name: &'static str, contestant: impl Contestant + 'static) -> Self {
-        Self { name, contestant: Ok(Box::new(contestant)), calls: [1; 2], seconds: Default::default(), message_len: 0 }
+        Self {
+            name,
+            contestant: Ok(Box::new(contestant)),
+            calls: [1; 2],
+            seconds: Default::default(),
+            message_len: 0,
+        }
     }
 
     /// One that could not be measured, and why.
     pub fn missing(name: &'static str, reason: impl Into<String>) -> Self {
-        Self { name, contestant: Err(reason.into()), calls: [1; 2], seconds: Default::default(), message_len: 0 }
+        Self {
+            name,
+            contestant: Err(reason.into()),
+            calls: [1; 2],
+            seconds: Default::default(),
+            message_len: 0,
+        }
     }
 
-    /// Checks that what goes in comes out, touches the memory, and finds how many calls fill a turn.
+    /// Checks that what goes in comes out, touches the memory, and finds how many calls fill a
+    /// turn.
     pub fn prepare(&mut self, plaintext: &[u8]) {
         let Ok(contestant) = &mut self.contestant else { return };
         contestant.encrypt(plaintext);
@@ -83,7 +97,11 @@ impl Entry {
             Ok(_) => {
                 print!("{:<58}", self.name);
                 for operation in [Operation::Encrypt, Operation::Decrypt] {
-                    print!(" {:>12.2} {:>8.2}", self.median(operation) * 1e6, self.ratio(ours, operation));
+                    print!(
+                        " {:>12.2} {:>8.2}",
+                        self.median(operation) * 1e6,
+                        self.ratio(ours, operation)
+                    );
                 }
                 println!();
             }

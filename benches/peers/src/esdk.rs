@@ -38,9 +38,14 @@ struct Esdk {
 impl Esdk {
     fn new(suite: Option<EsdkAlgorithmSuiteId>, frame: Option<i64>) -> Self {
         // It calls block_in_place, which a runtime of one thread refuses.
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
         let client = Client::from_conf(AwsEncryptionSdkConfig::builder().build().unwrap()).unwrap();
-        let materials = Materials::from_conf(MaterialProvidersConfig::builder().build().unwrap()).unwrap();
+        let materials =
+            Materials::from_conf(MaterialProvidersConfig::builder().build().unwrap()).unwrap();
         let keyring = materials
             .create_raw_aes_keyring()
             .key_namespace("bench")
@@ -65,7 +70,8 @@ impl Contestant for Esdk {
     }
 
     fn decrypt(&mut self) {
-        let call = self.client.decrypt().ciphertext(&self.message[..]).keyring(self.keyring.clone());
+        let call =
+            self.client.decrypt().ciphertext(&self.message[..]).keyring(self.keyring.clone());
         self.opened = self.runtime.block_on(call.send()).unwrap().plaintext.unwrap().into_inner();
     }
 

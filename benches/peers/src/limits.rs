@@ -10,7 +10,10 @@ const TAG_LEN: usize = 16;
 pub fn entries(_: usize) -> Vec<Entry> {
     let key = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &[7; 32]).unwrap());
     vec![
-        Entry::new("limit: AES-256-GCM of aws-lc-rs, 16 KiB chunks, no format", Bare { key, message: Vec::new(), opened: Vec::new() }),
+        Entry::new(
+            "limit: AES-256-GCM of aws-lc-rs, 16 KiB chunks, no format",
+            Bare { key, message: Vec::new(), opened: Vec::new() },
+        ),
         Entry::new("memcpy", Copy { message: Vec::new(), opened: Vec::new() }),
     ]
 }
@@ -34,7 +37,9 @@ impl Contestant for Bare {
         let sealed = self.message.chunks_mut(CHUNK_LEN + TAG_LEN);
         for (index, (chunk, out)) in plaintext.chunks(CHUNK_LEN).zip(sealed).enumerate() {
             let (out, tag) = out.split_at_mut(chunk.len());
-            self.key.seal_out_of_place_scatter(nonce(index), Aad::empty(), chunk, out, &[], tag).unwrap();
+            self.key
+                .seal_out_of_place_scatter(nonce(index), Aad::empty(), chunk, out, &[], tag)
+                .unwrap();
         }
         black_box(&self.message);
     }

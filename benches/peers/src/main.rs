@@ -31,13 +31,22 @@ fn main() {
             "--json" => output = arguments.next().map(PathBuf::from),
             "--python" => python = arguments.next().map(PathBuf::from),
             "--size" => only = arguments.next(),
-            _ => panic!("usage: ncp-envelope-peers [--json FILE] [--python PROGRAM] [--size '1 KiB']"),
+            _ => panic!(
+                "usage: ncp-envelope-peers [--json FILE] [--python PROGRAM] [--size '1 KiB']"
+            ),
         }
     }
     let wanted = |label: &str| only.as_deref().is_none_or(|only| only == label);
-    let sizes = SIZES.iter().filter(|(_, label)| wanted(label)).map(|&(len, label)| measure(len, label, python.as_deref())).collect();
+    let sizes = SIZES
+        .iter()
+        .filter(|(_, label)| wanted(label))
+        .map(|&(len, label)| measure(len, label, python.as_deref()))
+        .collect();
     if let Some(output) = output {
-        let text = serde_json::to_string_pretty(&json!({ "rounds": ROUNDS, "sizes": Value::Array(sizes) })).unwrap();
+        let text = serde_json::to_string_pretty(
+            &json!({ "rounds": ROUNDS, "sizes": Value::Array(sizes) }),
+        )
+        .unwrap();
         std::fs::write(output, text + "\n").unwrap();
     }
 }
@@ -51,13 +60,17 @@ fn entries(len: usize, python: Option<&std::path::Path>) -> Vec<Entry> {
     #[cfg(feature = "aws-esdk")]
     entries.extend(esdk::entries(len));
     #[cfg(not(feature = "aws-esdk"))]
-    entries.push(Entry::missing("AWS Encryption SDK for Rust", "it did not build here, or was left out with PEERS_AWS_ESDK=no"));
+    entries.push(Entry::missing(
+        "AWS Encryption SDK for Rust",
+        "it did not build here, or was left out with PEERS_AWS_ESDK=no",
+    ));
     entries.extend(python::entries(len, python));
     entries
 }
 
 fn measure(len: usize, label: &str, python: Option<&std::path::Path>) -> Value {
-    let plaintext: Vec<u8> = (0..len as u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    let plaintext: Vec<u8> =
+        (0..len as u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
     let mut entries = entries(len, python);
     for entry in &mut entries {
         entry.prepare(&plaintext);
@@ -70,7 +83,9 @@ fn measure(len: usize, label: &str, python: Option<&std::path::Path>) -> Value {
         }
     }
     let (ours, _) = entries.split_first().unwrap();
-    println!("\n{label}, one thread, medians of {ROUNDS} rounds; ratios are times of ours in the same round");
+    println!(
+        "\n{label}, one thread, medians of {ROUNDS} rounds; ratios are times of ours in the same round"
+    );
     println!("{:<58} {:>12} {:>8} {:>12} {:>8}", "", "encrypt us", "ratio", "decrypt us", "ratio");
     for entry in &entries {
         entry.print(ours);

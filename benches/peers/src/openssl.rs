@@ -1,4 +1,5 @@
-//! OpenSSL's own measure of its primitive: no format, no library around it, and one buffer that never leaves the cache.
+//! OpenSSL's own measure of its primitive: no format, no library around it, and one buffer that
+//! never leaves the cache.
 
 use crate::contestant::{Contestant, Entry, Operation};
 use std::process::Command;
@@ -20,13 +21,26 @@ pub fn entries(len: usize) -> Vec<Entry> {
 /// Bytes a second.
 fn rate(operation: Operation) -> Result<f64, String> {
     let mut command = Command::new("openssl");
-    command.args(["speed", "-elapsed", "-seconds", "1", "-mr", "-bytes", "16384", "-evp", "aes-256-gcm"]);
+    command.args([
+        "speed",
+        "-elapsed",
+        "-seconds",
+        "1",
+        "-mr",
+        "-bytes",
+        "16384",
+        "-evp",
+        "aes-256-gcm",
+    ]);
     if let Operation::Decrypt = operation {
         command.arg("-decrypt");
     }
     let output = command.output().map_err(|error| format!("openssl does not start: {error}"))?;
     let text = String::from_utf8_lossy(&output.stdout);
-    let figure = text.lines().find(|line| line.starts_with("+F:")).and_then(|line| line.rsplit(':').next()?.parse().ok());
+    let figure = text
+        .lines()
+        .find(|line| line.starts_with("+F:"))
+        .and_then(|line| line.rsplit(':').next()?.parse().ok());
     figure.ok_or_else(|| "openssl speed gives no figure".to_owned())
 }
 

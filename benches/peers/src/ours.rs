@@ -1,7 +1,9 @@
 //! This crate, with keys wrapped in the process: no call to a key service.
 
 use crate::contestant::{Contestant, Entry};
-use ncp_envelope::{CacheLimits, DataKey, DecryptPolicy, EncryptOptions, Envelope, LocalKeyWrapper, ReuseLimits};
+use ncp_envelope::{
+    CacheLimits, DataKey, DecryptPolicy, EncryptOptions, Envelope, LocalKeyWrapper, ReuseLimits,
+};
 use std::future::Future;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
@@ -14,14 +16,26 @@ pub fn entries(len: usize) -> Vec<Entry> {
     let ours = |reuse, calls| Ours::new(reuse, calls);
     if len < LARGE {
         return vec![
-            Entry::new("ncp-envelope, data key reused, encrypt_into()", ours(true, (encrypt_into, decrypt_into))),
+            Entry::new(
+                "ncp-envelope, data key reused, encrypt_into()",
+                ours(true, (encrypt_into, decrypt_into)),
+            ),
             Entry::new("ncp-envelope, data key reused, encrypt()", ours(true, (encrypt, decrypt))),
-            Entry::new("ncp-envelope, a data key for each message", ours(false, (encrypt_into, decrypt_into))),
+            Entry::new(
+                "ncp-envelope, a data key for each message",
+                ours(false, (encrypt_into, decrypt_into)),
+            ),
         ];
     }
     vec![
-        Entry::new("ncp-envelope, encrypt_into(), into a reused buffer", ours(false, (encrypt_into, decrypt_into))),
-        Entry::new("ncp-envelope, encrypt(), returns a new vector", ours(false, (encrypt, decrypt))),
+        Entry::new(
+            "ncp-envelope, encrypt_into(), into a reused buffer",
+            ours(false, (encrypt_into, decrypt_into)),
+        ),
+        Entry::new(
+            "ncp-envelope, encrypt(), returns a new vector",
+            ours(false, (encrypt, decrypt)),
+        ),
     ]
 }
 
@@ -30,7 +44,8 @@ fn encrypt(ours: &mut Ours, plaintext: &[u8]) {
 }
 
 fn decrypt(ours: &mut Ours) {
-    ours.opened = std::mem::take(&mut ready(ours.envelope.decrypt(&ours.message, &ours.policy)).unwrap());
+    ours.opened =
+        std::mem::take(&mut ready(ours.envelope.decrypt(&ours.message, &ours.policy)).unwrap());
 }
 
 fn encrypt_into(ours: &mut Ours, plaintext: &[u8]) {
@@ -65,9 +80,20 @@ impl Ours {
         let hour = Duration::from_secs(3_600);
         let wrapper = LocalKeyWrapper::new("bench", &DataKey::generate().unwrap()).unwrap();
         let builder = Envelope::builder(wrapper).cache(CacheLimits::new(hour));
-        let builder = if reuse { builder.reuse(ReuseLimits::new(hour).with_max_messages(1 << 32)) } else { builder };
+        let builder = if reuse {
+            builder.reuse(ReuseLimits::new(hour).with_max_messages(1 << 32))
+        } else {
+            builder
+        };
         let (options, policy) = (EncryptOptions::new(), DecryptPolicy::new());
-        Self { envelope: builder.build().unwrap(), options, policy, calls, message: Vec::new(), opened: Vec::new() }
+        Self {
+            envelope: builder.build().unwrap(),
+            options,
+            policy,
+            calls,
+            message: Vec::new(),
+            opened: Vec::new(),
+        }
     }
 }
 

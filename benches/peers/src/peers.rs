@@ -1,11 +1,14 @@
-//! Other Rust libraries, each as its documentation recommends, with the fastest setting it documents.
+//! Other Rust libraries, each as its documentation recommends, with the fastest setting it
+//! documents.
 
 use crate::contestant::{Contestant, Entry};
 use crate::ours::ready;
 use aead_stream::{DecryptorBE32, EncryptorBE32};
 use aes_gcm::aead::Generate;
 use aes_gcm::{Aes256Gcm, Key, KeyInit};
-use envelopers::{CacheOptions, CachingKeyWrapper, EncryptedRecord, EnvelopeCipher, SimpleKeyProvider};
+use envelopers::{
+    CacheOptions, CachingKeyWrapper, EncryptedRecord, EnvelopeCipher, SimpleKeyProvider,
+};
 use std::cell::RefCell;
 use std::io::{self, Read, Write};
 use std::iter;
@@ -22,7 +25,10 @@ pub fn entries(len: usize) -> Vec<Entry> {
     tink_streaming_aead::init();
     let mut entries = vec![
         Entry::new("envelopers, data key cached", Envelopers::new()),
-        Entry::new("envelopers, data key cached, with its encoding", EncodedEnvelopers(Envelopers::new(), Vec::new())),
+        Entry::new(
+            "envelopers, data key cached, with its encoding",
+            EncodedEnvelopers(Envelopers::new(), Vec::new()),
+        ),
         Entry::new("Tink for Rust, envelope AEAD", TinkEnvelope::new()),
         Entry::new(
             "Tink for Rust, streaming AEAD, 4 KiB segments",
@@ -31,14 +37,19 @@ pub fn entries(len: usize) -> Vec<Entry> {
     ];
     if len >= LARGE {
         let template = tink_streaming_aead::aes256_gcm_hkdf_1mb_key_template();
-        entries.push(Entry::new("Tink for Rust, streaming AEAD, 1 MiB segments", TinkStreaming::new(&template)));
+        entries.push(Entry::new(
+            "Tink for Rust, streaming AEAD, 1 MiB segments",
+            TinkStreaming::new(&template),
+        ));
     }
     entries.push(Entry::new("age for Rust, X25519", Age::new()));
     entries.push(Entry::new("aead-stream with aes-gcm, 16 KiB segments", Stream::new()));
     entries
 }
 
-type Cipher = EnvelopeCipher<CachingKeyWrapper<envelopers::Aes256Gcm, SimpleKeyProvider<envelopers::Aes256Gcm>>>;
+type Cipher = EnvelopeCipher<
+    CachingKeyWrapper<envelopers::Aes256Gcm, SimpleKeyProvider<envelopers::Aes256Gcm>>,
+>;
 
 struct Envelopers {
     cipher: Cipher,
@@ -54,7 +65,8 @@ impl Envelopers {
             .with_max_bytes(usize::MAX / 2)
             .with_max_messages(usize::MAX / 2)
             .with_max_entries(1_000);
-        let cipher = EnvelopeCipher::init(CachingKeyWrapper::new(SimpleKeyProvider::init([7; 16]), options));
+        let cipher =
+            EnvelopeCipher::init(CachingKeyWrapper::new(SimpleKeyProvider::init([7; 16]), options));
         Self { cipher, record: None, opened: Vec::new() }
     }
 }
@@ -110,7 +122,11 @@ impl TinkEnvelope {
     fn new() -> Self {
         let template = tink_aead::aes256_gcm_key_template();
         let remote = tink_aead::new(&Handle::new(&template).unwrap()).unwrap();
-        Self { aead: tink_aead::KmsEnvelopeAead::new(template, remote), message: Vec::new(), opened: Vec::new() }
+        Self {
+            aead: tink_aead::KmsEnvelopeAead::new(template, remote),
+            message: Vec::new(),
+            opened: Vec::new(),
+        }
     }
 }
 
@@ -222,7 +238,8 @@ impl Contestant for Age {
 
     fn decrypt(&mut self) {
         let decryptor = age::Decryptor::new(&self.message[..]).unwrap();
-        let mut reader = decryptor.decrypt(iter::once(&self.identity as &dyn age::Identity)).unwrap();
+        let mut reader =
+            decryptor.decrypt(iter::once(&self.identity as &dyn age::Identity)).unwrap();
         self.opened.clear();
         reader.read_to_end(&mut self.opened).unwrap();
     }
@@ -236,7 +253,8 @@ impl Contestant for Age {
     }
 }
 
-/// A body only: one key for all messages, a random nonce in front, and no word of how the key is kept.
+/// A body only: one key for all messages, a random nonce in front, and no word of how the key is
+/// kept.
 struct Stream {
     aead: Aes256Gcm,
     segment: Vec<u8>,
@@ -251,7 +269,12 @@ const PREFIX_LEN: usize = 7;
 impl Stream {
     fn new() -> Self {
         let aead = Aes256Gcm::new(&Key::<Aes256Gcm>::generate());
-        Self { aead, segment: Vec::with_capacity(SEGMENT_LEN + TAG_LEN), message: Vec::new(), opened: Vec::new() }
+        Self {
+            aead,
+            segment: Vec::with_capacity(SEGMENT_LEN + TAG_LEN),
+            message: Vec::new(),
+            opened: Vec::new(),
+        }
     }
 }
 

@@ -1,4 +1,5 @@
-//! Libraries for Python. They run and are timed in a Python process of their own, which takes its turn in each round like everyone else.
+//! Libraries for Python. They run and are timed in a Python process of their own, which takes its
+//! turn in each round like everyone else.
 
 use crate::contestant::{Contestant, Entry, Operation};
 use std::io::{BufRead, BufReader, Write};
@@ -23,7 +24,10 @@ pub fn entries(len: usize, python: Option<&Path>) -> Vec<Entry> {
     });
     wanted
         .map(|&(script, name)| {
-            match python.ok_or_else(|| "there is no Python environment".to_owned()).and_then(|python| Python::start(python, script)) {
+            match python
+                .ok_or_else(|| "there is no Python environment".to_owned())
+                .and_then(|python| Python::start(python, script))
+            {
                 Ok(python) => Entry::new(name, python),
                 Err(reason) => Entry::missing(name, reason),
             }
@@ -48,7 +52,8 @@ impl Python {
             .stdout(Stdio::piped())
             .spawn()
             .map_err(|error| format!("{} does not start: {error}", python.display()))?;
-        let (requests, answers) = (process.stdin.take().unwrap(), BufReader::new(process.stdout.take().unwrap()));
+        let (requests, answers) =
+            (process.stdin.take().unwrap(), BufReader::new(process.stdout.take().unwrap()));
         let mut this = Self { process, requests, answers, message: Vec::new(), opened: Vec::new() };
         match this.answer().as_str() {
             "ready" => Ok(this),
@@ -73,7 +78,12 @@ impl Contestant for Python {
     /// The process makes a plaintext of the same length, and checks that it comes back.
     fn encrypt(&mut self, plaintext: &[u8]) {
         let added = self.ask(format_args!("check {}", plaintext.len()));
-        self.message = vec![0; plaintext.len() + added.parse::<usize>().unwrap_or_else(|_| panic!("the script says: {added}"))];
+        self.message =
+            vec![
+                0;
+                plaintext.len()
+                    + added.parse::<usize>().unwrap_or_else(|_| panic!("the script says: {added}"))
+            ];
         self.opened = plaintext.to_vec();
     }
 

@@ -1,4 +1,5 @@
-//! The key of the test vectors, so that what is mutated starts as a message that opens, and the same one on every run.
+//! The key of the test vectors, so that what is mutated starts as a message that opens, and the
+//! same one on every run.
 
 #![allow(dead_code)]
 
@@ -7,12 +8,17 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 const INDEX: &str = include_str!("../../../tests/vectors/index.json");
-pub(crate) const THREE_CHUNKS: &[u8] = include_bytes!("../../../tests/vectors/good-three-chunks.ncpe");
+pub(crate) const THREE_CHUNKS: &[u8] =
+    include_bytes!("../../../tests/vectors/good-three-chunks.ncpe");
 
 pub(crate) fn wrapper() -> LocalKeyWrapper {
     let hex = field("kek");
-    let kek: Vec<u8> = (0..64).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).expect("hexadecimal")).collect();
-    LocalKeyWrapper::new(field("key_id"), &DataKey::copy_from(&kek.try_into().expect("32 bytes"))).expect("a wrapper")
+    let kek: Vec<u8> = (0..64)
+        .step_by(2)
+        .map(|at| u8::from_str_radix(&hex[at..at + 2], 16).expect("hexadecimal"))
+        .collect();
+    LocalKeyWrapper::new(field("key_id"), &DataKey::copy_from(&kek.try_into().expect("32 bytes")))
+        .expect("a wrapper")
 }
 
 /// The first value of a text field in the index.

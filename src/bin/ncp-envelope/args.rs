@@ -50,11 +50,13 @@ pub(crate) enum Command {
     Keys(KeysArgs),
     /// Issue and check a key's tokens.
     Tokens(TokensArgs),
-    /// Make single calls with a key, whose results are the service's own: no message format, no data key.
+    /// Make single calls with a key, whose results are the service's own: no message format, no
+    /// data key.
     Cipher(CipherArgs),
     /// Measure how fast this machine encrypts; takes about a minute and needs no key service.
     Bench(BenchArgs),
-    /// Run the key service's emulator until interrupted; prints how to reach it as one line of JSON.
+    /// Run the key service's emulator until interrupted; prints how to reach it as one line of
+    /// JSON.
     Emulator(EmulatorArgs),
 }
 
@@ -66,7 +68,8 @@ pub(crate) struct EncryptArgs {
     pub(crate) context: Vec<(String, String)>,
     #[command(flatten)]
     pub(crate) message: MessageArgs,
-    /// Keep two copies of the key slots in disk blocks of their own, so that they can be replaced in place.
+    /// Keep two copies of the key slots in disk blocks of their own, so that they can be replaced
+    /// in place.
     #[arg(long)]
     pub(crate) durable: bool,
     #[command(flatten)]
@@ -108,20 +111,26 @@ pub(crate) struct OutputArgs {
     /// Replace an output file that exists.
     #[arg(long)]
     pub(crate) force: bool,
-    /// Where to write; "-" is standard output [default: INPUT with .ncpe added, or removed to decrypt; standard output for standard input].
+    /// Where to write; "-" is standard output [default: INPUT with .ncpe added, or removed to
+    /// decrypt; standard output for standard input].
     #[arg(short, long, value_name = "OUT")]
     pub(crate) output: Option<PathBuf>,
-    /// Threads that work on a file; 0 for as many as there are cores. Standard input and output do not use them.
+    /// Threads that work on a file; 0 for as many as there are cores. Standard input and output do
+    /// not use them.
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true, value_parser = value_parser!(u16).range(..=MAX_THREADS))]
     pub(crate) threads: u16,
-    /// Do not wait until the output file is on the disk: faster, and a power cut may leave it with missing content.
+    /// Do not wait until the output file is on the disk: faster, and a power cut may leave it with
+    /// missing content.
     #[arg(long)]
     pub(crate) no_sync: bool,
 }
 
 impl OutputArgs {
     pub(crate) fn options(&self) -> FileOptions {
-        FileOptions::new().overwrite(self.force).threads(usize::from(self.threads)).sync(!self.no_sync)
+        FileOptions::new()
+            .overwrite(self.force)
+            .threads(usize::from(self.threads))
+            .sync(!self.no_sync)
     }
 }
 
@@ -189,7 +198,8 @@ pub(crate) struct EmulatorArgs {
     /// Directory that keeps the keys; created if it is not there.
     #[arg(long, value_name = "DIR")]
     pub(crate) state: PathBuf,
-    /// Address and port to take faults on, which has to be of this machine alone; its URL is printed as "admin_url".
+    /// Address and port to take faults on, which has to be of this machine alone; its URL is
+    /// printed as "admin_url".
     #[arg(long, value_name = "ADDR")]
     pub(crate) admin: Option<SocketAddr>,
     /// Delay every answer by this many milliseconds, as a network would; at most 60,000.
@@ -208,7 +218,8 @@ fn pair(text: &str) -> Result<(String, String), String> {
 }
 
 fn size(text: &str) -> Result<u64, String> {
-    let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
+    let (number, unit) =
+        text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
     let shift = match unit {
         "MiB" => 20,
         "GiB" => 30,

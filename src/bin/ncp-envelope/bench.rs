@@ -1,6 +1,7 @@
 //! `ncp-envelope bench`: how fast this machine encrypts, next to what it could do at most.
 //!
-//! Every figure is a median over rounds, and every ratio the median of the ratios within the rounds, as a machine changes its speed.
+//! Every figure is a median over rounds, and every ratio the median of the ratios within the
+//! rounds, as a machine changes its speed.
 
 use crate::args::BenchArgs;
 use crate::output;
@@ -39,10 +40,14 @@ pub(crate) async fn run(args: BenchArgs) -> Result<(), Failure> {
     let base = args.dir.unwrap_or_else(std::env::temp_dir);
     check_space(&base, args.size)?;
     let dir = tempfile::Builder::new().prefix("ncp-envelope-bench.").tempdir_in(&base);
-    let dir = dir.map_err(|error| Failure::other(format!("cannot create a directory in {}: {error}", base.display())))?;
+    let dir = dir.map_err(|error| {
+        Failure::other(format!("cannot create a directory in {}: {error}", base.display()))
+    })?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
 
-    let key = DataKey::generate().and_then(|key| LocalKeyWrapper::new("bench", &key)).map_err(Failure::writing)?;
+    let key = DataKey::generate()
+        .and_then(|key| LocalKeyWrapper::new("bench", &key))
+        .map_err(Failure::writing)?;
     let envelope = Envelope::builder(key).build().map_err(Failure::writing)?;
     let mut memory = Memory::new(&envelope).await.map_err(Failure::writing)?;
     let files = Files::new(dir.path(), args.size, envelope).await?;
@@ -55,7 +60,11 @@ pub(crate) async fn run(args: BenchArgs) -> Result<(), Failure> {
             break;
         }
         for row in &mut rows {
-            let seconds = if row.files { files.run(row).await? } else { memory.run(row).await.map_err(Failure::writing)? };
+            let seconds = if row.files {
+                files.run(row).await?
+            } else {
+                memory.run(row).await.map_err(Failure::writing)?
+            };
             progress.step();
             // The first round touches memory and page cache for the others, and is not counted.
             if round > 0 {
@@ -102,7 +111,10 @@ impl Memory {
         fill(&mut plain, 1);
         let message = envelope.encrypt(&plain, EncryptionContext::new()).await?;
         Ok(Self {
-            raw: LessSafeKey::new(UnboundKey::new(&AES_256_GCM, DataKey::generate()?.expose_secret()).map_err(failed)?),
+            raw: LessSafeKey::new(
+                UnboundKey::new(&AES_256_GCM, DataKey::generate()?.expose_secret())
+                    .map_err(failed)?,
+            ),
             sealed: vec![1; message.len()],
             opened: vec![1; MEMORY_LEN],
             envelope: envelope.clone(),
@@ -125,8 +137,10 @@ impl Memory {
             _ => {
                 let header = Header::decode(&self.message)?;
                 let body = header.sealed().body_offset();
-                let preamble = self.message[body..].first_chunk::<PREAMBLE_LEN>().ok_or_else(incomplete)?;
-                let decryptor = self.envelope.decryptor(&header, preamble, &DecryptPolicy::new()).await?;
+                let preamble =
+                    self.message[body..].first_chunk::<PREAMBLE_LEN>().ok_or_else(incomplete)?;
+                let decryptor =
+                    self.envelope.decryptor(&header, preamble, &DecryptPolicy::new()).await?;
                 timed(|| self.decrypt(decryptor, body + PREAMBLE_LEN, row.threads))
             }
         }
@@ -135,17 +149,32 @@ impl Memory {
     /// The primitive on the same memory in pieces of a chunk, without any format around it.
     fn seal_raw(&mut self) -> Result<(), Error> {
         let failed = |_| Error::new(ncp_envelope::ErrorKind::Internal, "sealing failed");
-        for (index, (chunk, out)) in self.plain.chunks(CHUNK_LEN).zip(self.sealed.chunks_mut(SEALED_CHUNK_LEN)).enumerate() {
+        for (index, (chunk, out)) in
+            self.plain.chunks(CHUNK_LEN).zip(self.sealed.chunks_mut(SEALED_CHUNK_LEN)).enumerate()
+        {
             let mut nonce = [0; 12];
             nonce[4..].copy_from_slice(&(index as u64).to_be_bytes());
             let (out, tag) = out.split_at_mut(chunk.len());
             let nonce = Nonce::assume_unique_for_key(nonce);
-            self.raw.seal_out_of_place_scatter(nonce, Aad::empty(), chunk, out, &[], &mut tag[..TAG_LEN]).map_err(failed)?;
+            self.raw
+                .seal_out_of_place_scatter(
+                    nonce,
+                    Aad::empty(),
+                    chunk,
+                    out,
+                    &[],
+                    &mut tag[..TAG_LEN],
+                )
+                .map_err(failed)?;
         }
         Ok(())
     }
 
-    fn encrypt(&mut self, mut encryptor: ncp_envelope::format::Encryptor, threads: usize) -> Result<(), Error> {
+    fn encrypt(
+        &mut self,
+        mut encryptor: ncp_envelope::format::Encryptor,
+        threads: usize,
+    ) -> Result<(), Error> {
         if threads == 1 {
             let progress = encryptor.update(&self.plain, &mut self.sealed)?;
             return encryptor.finish(&mut self.sealed[progress.written..]).map(drop);
@@ -163,7 +192,12 @@ impl Memory {
         runs.finish()
     }
 
-    fn decrypt(&mut self, mut decryptor: ncp_envelope::format::Decryptor, start: usize, threads: usize) -> Result<(), Error> {
+    fn decrypt(
+        &mut self,
+        mut decryptor: ncp_envelope::format::Decryptor,
+        start: usize,
+        threads: usize,
+    ) -> Result<(), Error> {
         let chunks = &self.message[start..];
         if threads == 1 {
             let progress = decryptor.update(chunks, &mut self.opened)?;
@@ -173,21 +207,31 @@ impl Memory {
         let mut outs = self.opened.chunks_mut(RUN_CHUNKS * CHUNK_LEN);
         let runs = (0..).step_by(RUN_CHUNKS).zip(chunks.chunks(RUN_CHUNKS * SEALED_CHUNK_LEN));
         // The last chunk has no plaintext here.
-        let jobs = runs.map(|(first, sealed)| (first, sealed, outs.next().unwrap_or_default())).collect();
+        let jobs =
+            runs.map(|(first, sealed)| (first, sealed, outs.next().unwrap_or_default())).collect();
         on_threads(jobs, threads, |(first, sealed, out)| range.open(first, sealed, out).map(drop))
     }
 }
 
 /// Does every job, on so many threads.
-fn on_threads<J: Send>(jobs: Vec<J>, threads: usize, work: impl Fn(J) -> Result<(), Error> + Sync) -> Result<(), Error> {
+fn on_threads<J: Send>(
+    jobs: Vec<J>,
+    threads: usize,
+    work: impl Fn(J) -> Result<(), Error> + Sync,
+) -> Result<(), Error> {
     let mut shares: Vec<Vec<J>> = (0..threads).map(|_| Vec::new()).collect();
     for (index, job) in jobs.into_iter().enumerate() {
         shares[index % threads].push(job);
     }
     std::thread::scope(|scope| {
         let work = &work;
-        let workers: Vec<_> = shares.into_iter().map(|share| scope.spawn(move || share.into_iter().try_for_each(work))).collect();
-        workers.into_iter().try_for_each(|worker| worker.join().unwrap_or_else(|_| Err(incomplete())))
+        let workers: Vec<_> = shares
+            .into_iter()
+            .map(|share| scope.spawn(move || share.into_iter().try_for_each(work)))
+            .collect();
+        workers
+            .into_iter()
+            .try_for_each(|worker| worker.join().unwrap_or_else(|_| Err(incomplete())))
     })
 }
 
@@ -205,11 +249,19 @@ struct Files {
 
 impl Files {
     async fn new(dir: &Path, size: u64, envelope: Envelope) -> Result<Self, Failure> {
-        let files = Self { envelope, plain: dir.join("plain"), sealed: dir.join("sealed"), out: dir.join("out") };
+        let files = Self {
+            envelope,
+            plain: dir.join("plain"),
+            sealed: dir.join("sealed"),
+            out: dir.join("out"),
+        };
         let plain = files.plain.clone();
         blocking(move |abandoned| write_sample(&plain, size, abandoned)).await?;
         let options = FileOptions::new().sync(false);
-        let sealed = files.envelope.encrypt_file(&files.plain, &files.sealed, EncryptionContext::new(), &options).await;
+        let sealed = files
+            .envelope
+            .encrypt_file(&files.plain, &files.sealed, EncryptionContext::new(), &options)
+            .await;
         sealed.map(|_| files).map_err(Failure::writing)
     }
 
@@ -226,11 +278,17 @@ impl Files {
                 blocking(move |abandoned| copy(&from, &to, abandoned)).await?;
             }
             "encrypt" => {
-                let done = self.envelope.encrypt_file(&self.plain, &self.out, EncryptionContext::new(), &options).await;
+                let done = self
+                    .envelope
+                    .encrypt_file(&self.plain, &self.out, EncryptionContext::new(), &options)
+                    .await;
                 done.map_err(Failure::writing)?;
             }
             _ => {
-                let done = self.envelope.decrypt_file(&self.sealed, &self.out, &DecryptPolicy::new(), &options).await;
+                let done = self
+                    .envelope
+                    .decrypt_file(&self.sealed, &self.out, &DecryptPolicy::new(), &options)
+                    .await;
                 done.map_err(Failure::reading)?;
             }
         }
@@ -255,7 +313,8 @@ fn write_sample(path: &Path, size: u64, abandoned: &Abandoned) -> Result<(), Fai
 
 /// The plain loop, with pieces as large as the library's.
 fn copy(from: &Path, to: &Path, abandoned: &Abandoned) -> Result<(), Failure> {
-    let (mut from, mut out) = (File::open(from).map_err(failed(from))?, File::create(to).map_err(failed(to))?);
+    let (mut from, mut out) =
+        (File::open(from).map_err(failed(from))?, File::create(to).map_err(failed(to))?);
     let mut buffer = Buffer::with_len(COPIED_AT_ONCE);
     loop {
         abandoned.check().map_err(Failure::writing)?;
@@ -275,7 +334,8 @@ fn failed(path: &Path) -> impl FnOnce(std::io::Error) -> Failure {
 fn fill(bytes: &mut [u8], seed: u64) {
     let mut state = seed | 1;
     for word in bytes.chunks_exact_mut(8) {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         word.copy_from_slice(&state.to_be_bytes());
     }
 }
@@ -285,12 +345,16 @@ fn check_space(dir: &Path, size: u64) -> Result<(), Failure> {
     #[cfg(unix)]
     {
         let need = size.saturating_mul(3).saturating_add(size / 100);
-        let stat = rustix::fs::statvfs(dir).map_err(|error| Failure::other(format!("cannot look at {}: {error}", dir.display())))?;
+        let stat = rustix::fs::statvfs(dir).map_err(|error| {
+            Failure::other(format!("cannot look at {}: {error}", dir.display()))
+        })?;
         let free = stat.f_bavail.saturating_mul(stat.f_frsize);
         if free < need {
             let (need, free) = (need >> 20, free >> 20);
-            let text =
-                format!("{} has {free} MiB free and {need} are needed: give --size a smaller size or --dir another place", dir.display());
+            let text = format!(
+                "{} has {free} MiB free and {need} are needed: give --size a smaller size or --dir another place",
+                dir.display()
+            );
             return Err(Failure::other(text));
         }
     }
@@ -330,15 +394,29 @@ fn print_table(rows: &[Row], size: u64, dir: &Path) -> Result<(), Failure> {
     let mut text = String::new();
     for files in [false, true] {
         let title = if files {
-            format!("\nFiles of {} MiB in {}, in the page cache, not synced", size >> 20, dir.display())
+            format!(
+                "\nFiles of {} MiB in {}, in the page cache, not synced",
+                size >> 20,
+                dir.display()
+            )
         } else {
             format!("Memory, {} MiB", MEMORY_LEN >> 20)
         };
-        text += &format!("{title}\n{:<26} {:>6} {:>14} {:>8}\n", "", "GB/s", "sealing alone", "copy");
+        text +=
+            &format!("{title}\n{:<26} {:>6} {:>14} {:>8}\n", "", "GB/s", "sealing alone", "copy");
         for row in rows.iter().filter(|row| row.files == files) {
-            let threads = if row.threads == 1 { "1 thread".to_owned() } else { format!("{} threads", row.threads) };
+            let threads = if row.threads == 1 {
+                "1 thread".to_owned()
+            } else {
+                format!("{} threads", row.threads)
+            };
             let name = format!("{}, {threads}", row.what);
-            text += &format!("{name:<26} {:>6.2} {:>13.2}x {:>7.2}x\n", speed(row), ratio(row, &rows[RAW]), ratio(row, copy_of(rows, row)));
+            text += &format!(
+                "{name:<26} {:>6.2} {:>13.2}x {:>7.2}x\n",
+                speed(row),
+                ratio(row, &rows[RAW]),
+                ratio(row, copy_of(rows, row))
+            );
         }
     }
     text += &format!(
@@ -360,5 +438,8 @@ fn print_json(rows: &[Row], size: u64) -> Result<(), Failure> {
         })
     });
     let shown: Vec<_> = shown.collect();
-    output::line(&json!({ "file_bytes": size, "rounds": rows[RAW].seconds.len(), "rows": shown }).to_string())
+    output::line(
+        &json!({ "file_bytes": size, "rounds": rows[RAW].seconds.len(), "rows": shown })
+            .to_string(),
+    )
 }

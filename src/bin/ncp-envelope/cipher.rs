@@ -1,4 +1,5 @@
-//! `ncp-envelope cipher`: single cipher calls. Plaintext comes from files or standard input, never from the command line.
+//! `ncp-envelope cipher`: single cipher calls. Plaintext comes from files or standard input, never
+//! from the command line.
 
 use crate::args::{ENVIRONMENT, KmsArgs};
 use crate::output;
@@ -151,31 +152,41 @@ enum BitsArg {
 pub(crate) async fn run(args: CipherArgs) -> Result<(), Failure> {
     match args.command {
         CipherCommand::Encrypt(args) => {
-            let (plaintext, (_open, key)) = (read(&args.files.input, MAX_CALL_PLAINTEXT).await?, open(&args.kms, &args.context).await?);
+            let (plaintext, (_open, key)) = (
+                read(&args.files.input, MAX_CALL_PLAINTEXT).await?,
+                open(&args.kms, &args.context).await?,
+            );
             let ciphertext = key.encrypt(&plaintext).await.map_err(Failure::writing)?;
             args.files.output.line(&ciphertext)
         }
         CipherCommand::Decrypt(args) => {
-            let (ciphertext, (_open, key)) = (read_text(&args.files.input).await?, open(&args.kms, &args.context).await?);
+            let (ciphertext, (_open, key)) =
+                (read_text(&args.files.input).await?, open(&args.kms, &args.context).await?);
             let plaintext = key.decrypt(&ciphertext).await.map_err(refused)?;
             args.files.output.secret(plaintext.expose_secret(), args.base64)
         }
         CipherCommand::ReEncrypt(args) => {
-            let (ciphertext, (_open, key)) = (read_text(&args.files.input).await?, open(&args.kms, &args.context).await?);
+            let (ciphertext, (_open, key)) =
+                (read_text(&args.files.input).await?, open(&args.kms, &args.context).await?);
             let ciphertext = key.re_encrypt(&ciphertext).await.map_err(refused)?;
             args.files.output.line(&ciphertext)
         }
         CipherCommand::Sign(args) => {
-            let (data, (_open, key)) = (read(&args.files.input, MAX_SIGN_DATA).await?, open(&args.kms, &None).await?);
+            let (data, (_open, key)) =
+                (read(&args.files.input, MAX_SIGN_DATA).await?, open(&args.kms, &None).await?);
             let signature = key.sign(&data).await.map_err(Failure::writing)?;
             args.files.output.line(&signature)
         }
         CipherCommand::Verify(args) => {
             let signature = read_text(&args.signature_file).await?;
-            let (data, (_open, key)) = (read(&args.input, MAX_SIGN_DATA).await?, open(&args.kms, &None).await?);
+            let (data, (_open, key)) =
+                (read(&args.input, MAX_SIGN_DATA).await?, open(&args.kms, &None).await?);
             match key.verify(&data, &signature).await.map_err(Failure::writing)? {
                 true => output::line("valid"),
-                false => Err(Failure::reading(Error::new(ErrorKind::Authentication, "the signature is not valid"))),
+                false => Err(Failure::reading(Error::new(
+                    ErrorKind::Authentication,
+                    "the signature is not valid",
+                ))),
             }
         }
         CipherCommand::CustomKey(args) => custom_key(args).await,
@@ -194,7 +205,9 @@ async fn custom_key(args: CustomKeyArgs) -> Result<(), Failure> {
         BitsArg::Bits512 => CustomKeyBits::Bits512,
     };
     if args.plaintext.as_deref().is_some_and(|plaintext| plaintext == args.output.output) {
-        return Err(Failure::usage("the key itself and the encrypted key need different outputs: give -o OUT"));
+        return Err(Failure::usage(
+            "the key itself and the encrypted key need different outputs: give -o OUT",
+        ));
     }
     let (_open, key) = open(&args.kms, &args.context).await?;
     let Some(output) = args.plaintext else {
@@ -202,7 +215,8 @@ async fn custom_key(args: CustomKeyArgs) -> Result<(), Failure> {
         return args.output.line(&made.ciphertext);
     };
     let made = key.create_custom_key_with_plaintext(bits).await.map_err(Failure::writing)?;
-    let plaintext = made.plaintext.ok_or_else(|| Failure::other("the service gave no plaintext"))?;
+    let plaintext =
+        made.plaintext.ok_or_else(|| Failure::other("the service gave no plaintext"))?;
     // The encrypted key first: without it the other is of no use.
     args.output.line(&made.ciphertext)?;
     Output { force: args.output.force, output }.secret(plaintext.expose_secret(), args.base64)
@@ -219,10 +233,15 @@ async fn open(kms: &KmsArgs, context: &Option<String>) -> Result<(Connection, Ke
     Ok((connection, key))
 }
 
-/// The service has no code of its own for a ciphertext that it cannot open: it calls the request invalid.
+/// The service has no code of its own for a ciphertext that it cannot open: it calls the request
+/// invalid.
 fn refused(error: Error) -> Failure {
     match error.kind() {
-        ErrorKind::InvalidInput => Failure::reading(Error::with_source(ErrorKind::Authentication, error.to_string(), error)),
+        ErrorKind::InvalidInput => Failure::reading(Error::with_source(
+            ErrorKind::Authentication,
+            error.to_string(),
+            error,
+        )),
         _ => Failure::reading(error),
     }
 }
@@ -237,7 +256,9 @@ impl Output {
             return self.write_private(bytes);
         }
         let mut text = Zeroizing::new(vec![b'\n'; bytes.len().div_ceil(3) * 4 + 1]);
-        STANDARD.encode_slice(bytes, &mut text).map_err(|_| Failure::other("the plaintext is too long for base64"))?;
+        STANDARD
+            .encode_slice(bytes, &mut text)
+            .map_err(|_| Failure::other("the plaintext is too long for base64"))?;
         self.write_private(&text)
     }
 
@@ -247,13 +268,24 @@ impl Output {
             return output::print(bytes);
         }
         let failed = |error: io::Error| match error.kind() {
-            io::ErrorKind::AlreadyExists => Failure::usage(format!("{} exists: give --force to replace it", self.output.display())),
+            io::ErrorKind::AlreadyExists => Failure::usage(format!(
+                "{} exists: give --force to replace it",
+                self.output.display()
+            )),
             _ => Failure::other(format!("cannot write {}: {error}", self.output.display())),
         };
-        let directory = self.output.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let directory = self
+            .output
+            .parent()
+            .filter(|parent| !parent.as_os_str().is_empty())
+            .unwrap_or(Path::new("."));
         let mut file = tempfile::NamedTempFile::new_in(directory).map_err(failed)?;
         file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(failed)?;
-        let named = if self.force { file.persist(&self.output) } else { file.persist_noclobber(&self.output) };
+        let named = if self.force {
+            file.persist(&self.output)
+        } else {
+            file.persist_noclobber(&self.output)
+        };
         named.map(drop).map_err(|error| failed(error.error))
     }
 
@@ -263,7 +295,8 @@ impl Output {
         }
         let options = FileOptions::new().overwrite(self.force);
         let mut file = AtomicFile::create(&self.output, &options).map_err(Failure::writing)?;
-        let failed = |error| Failure::other(format!("cannot write {}: {error}", self.output.display()));
+        let failed =
+            |error| Failure::other(format!("cannot write {}: {error}", self.output.display()));
         file.write_all(bytes).map_err(failed)?;
         file.commit().map_err(Failure::writing)
     }
@@ -274,16 +307,24 @@ async fn read_text(input: &Path) -> Result<String, Failure> {
     let bytes = read(input, MAX_CIPHERTEXT).await?;
     match std::str::from_utf8(&bytes) {
         Ok(text) => Ok(text.trim().to_owned()),
-        Err(_) => Err(Failure::reading(Error::new(ErrorKind::Malformed, format!("{} is not text", name(input))))),
+        Err(_) => Err(Failure::reading(Error::new(
+            ErrorKind::Malformed,
+            format!("{} is not text", name(input)),
+        ))),
     }
 }
 
 /// All bytes of a file, `limit` at most, in memory that is wiped.
 async fn read(input: &Path, limit: usize) -> Result<Zeroizing<Vec<u8>>, Failure> {
     let path = input.to_owned();
-    // Not on the runtime's thread: standard input may be a silent pipe, and an interrupt has to be heard meanwhile.
+    // Not on the runtime's thread: standard input may be a silent pipe, and an interrupt has to be
+    // heard meanwhile.
     let read = tokio::task::spawn_blocking(move || {
-        let mut source: Box<dyn Read> = if path.as_os_str() == "-" { Box::new(io::stdin()) } else { Box::new(File::open(&path)?) };
+        let mut source: Box<dyn Read> = if path.as_os_str() == "-" {
+            Box::new(io::stdin())
+        } else {
+            Box::new(File::open(&path)?)
+        };
         // As long as it can get, so that it never moves and leaves a copy behind.
         let mut bytes = Zeroizing::new(vec![0; limit + 1]);
         let mut len = 0;
@@ -299,7 +340,8 @@ async fn read(input: &Path, limit: usize) -> Result<Zeroizing<Vec<u8>>, Failure>
         Ok(bytes)
     });
     let read = read.await.map_err(|error| Failure::other(format!("stopped: {error}")))?;
-    let bytes = read.map_err(|error| Failure::other(format!("cannot read {}: {error}", name(input))))?;
+    let bytes =
+        read.map_err(|error| Failure::other(format!("cannot read {}: {error}", name(input))))?;
     if bytes.len() > limit {
         return Err(Failure::usage(format!("{} is longer than {limit} bytes", name(input))));
     }

@@ -18,7 +18,9 @@ impl Confirm {
             return Ok(());
         }
         if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
-            return Err(Failure::usage(format!("there is no terminal to ask on: give --yes if you want to {what}")));
+            return Err(Failure::usage(format!(
+                "there is no terminal to ask on: give --yes if you want to {what}"
+            )));
         }
         eprint!("Do you want to {what}? Type \"yes\": ");
         let _ = io::stderr().flush();

@@ -12,7 +12,8 @@ use std::io::{self, Read, Write};
 pub(crate) fn inspect(args: &InspectArgs) -> Result<(), Failure> {
     let mut report = Vec::new();
     let view = read(args)?;
-    let written = if args.json { writeln!(report, "{}", view.json()) } else { view.text(&mut report) };
+    let written =
+        if args.json { writeln!(report, "{}", view.json()) } else { view.text(&mut report) };
     written
         .and_then(|()| io::stdout().write_all(&report))
         .and_then(|()| io::stdout().flush())
@@ -28,7 +29,8 @@ struct View {
 fn read(args: &InspectArgs) -> Result<View, Failure> {
     let name = args.input.display();
     let io = |error: io::Error| Failure::other(format!("cannot read {name}: {error}"));
-    let refused = |error: Error| Failure::reading(Error::new(error.kind(), format!("{name}: {error}")));
+    let refused =
+        |error: Error| Failure::reading(Error::new(error.kind(), format!("{name}: {error}")));
     let mut source: Box<dyn Read> = match args.input.as_os_str() == "-" {
         true => Box::new(io::stdin().lock()),
         false => Box::new(File::open(&args.input).map_err(io)?),
@@ -40,7 +42,11 @@ fn read(args: &InspectArgs) -> Result<View, Failure> {
     let header = Header::decode(&bytes).map_err(refused)?;
     // Counted, not taken from the file's metadata: the input may be a pipe.
     let body_len = io::copy(&mut source, &mut io::sink()).map_err(io)?;
-    Ok(View { message_len: bytes.len() as u64 + body_len, plaintext_len: range::plaintext_len(body_len), header })
+    Ok(View {
+        message_len: bytes.len() as u64 + body_len,
+        plaintext_len: range::plaintext_len(body_len),
+        header,
+    })
 }
 
 impl View {
@@ -88,22 +94,31 @@ impl View {
         if sealed.is_detached() {
             line("body", "detached: an object of its own".to_owned())?;
         }
-        line("associated data", if sealed.requires_aad() { "required" } else { "none" }.to_owned())?;
+        line(
+            "associated data",
+            if sealed.requires_aad() { "required" } else { "none" }.to_owned(),
+        )?;
         match sealed.context().is_empty() {
             true => line("context", "none".to_owned())?,
             // Escaped: whoever wrote the message chose these bytes, and a terminal obeys some.
-            false => sealed
-                .context()
-                .iter()
-                .try_for_each(|(name, value)| line("context", format!("{}={}", name.escape_debug(), value.escape_debug())))?,
+            false => sealed.context().iter().try_for_each(|(name, value)| {
+                line("context", format!("{}={}", name.escape_debug(), value.escape_debug()))
+            })?,
         }
         for slot in self.header.slots().slots() {
-            let version = slot.key_version().map_or(String::new(), |version| format!(", key version {version}"));
-            line("slot", format!("{} {}{version} (zone {})", provider(slot), slot.key_id(), zone(slot)))?;
+            let version = slot
+                .key_version()
+                .map_or(String::new(), |version| format!(", key version {version}"));
+            line(
+                "slot",
+                format!("{} {}{version} (zone {})", provider(slot), slot.key_id(), zone(slot)),
+            )?;
         }
         for copy in self.header.copies() {
             match copy {
-                CopyState::Valid { generation } => line("slot copy", format!("generation {generation}"))?,
+                CopyState::Valid { generation } => {
+                    line("slot copy", format!("generation {generation}"))?
+                }
                 CopyState::Invalid { reason } => line("slot copy", format!("not valid: {reason}"))?,
                 _ => {}
             }
@@ -115,7 +130,9 @@ impl View {
                 line("plaintext", format!("{plaintext} bytes (not verified)"))?;
                 line("overhead", format!("{overhead} bytes"))
             }
-            (Err(error), _) if error.kind() == ErrorKind::Truncated => line("plaintext", "incomplete: the message is truncated".to_owned()),
+            (Err(error), _) if error.kind() == ErrorKind::Truncated => {
+                line("plaintext", "incomplete: the message is truncated".to_owned())
+            }
             _ => line("plaintext", "unknown".to_owned()),
         }
     }

@@ -1,8 +1,9 @@
 //! `ncp-envelope keys`: the account's keys.
 
 use crate::keys_args::{
-    AclCommand, ActivitiesArgs, AddressArgs, Asking, AutoRotationCommand, Common, CreateArgs, KeysArgs, KeysCommand, PeriodArgs,
-    ProtectionArg, TypeArg, VersionArgs, VersionAsking, VersionsCommand,
+    AclCommand, ActivitiesArgs, AddressArgs, Asking, AutoRotationCommand, Common, CreateArgs,
+    KeysArgs, KeysCommand, PeriodArgs, ProtectionArg, TypeArg, VersionArgs, VersionAsking,
+    VersionsCommand,
 };
 use crate::session::{Connection, Purpose};
 use crate::status::Failure;
@@ -14,15 +15,18 @@ pub(crate) async fn run(args: KeysArgs) -> Result<(), Failure> {
         KeysCommand::List(common) => list(&common).await,
         KeysCommand::Create(args) => create(args).await,
         KeysCommand::Info(common) => {
-            let info = open(&common).await?.key()?.admin().info().await.map_err(Failure::writing)?;
+            let info =
+                open(&common).await?.key()?.admin().info().await.map_err(Failure::writing)?;
             output::one(common.json, records::key(info))
         }
         KeysCommand::Rotate(common) => {
-            let rotation = open(&common).await?.key()?.admin().rotate().await.map_err(Failure::writing)?;
+            let rotation =
+                open(&common).await?.key()?.admin().rotate().await.map_err(Failure::writing)?;
             output::one(common.json, records::rotation(rotation))
         }
         KeysCommand::Enable(common) => {
-            let change = open(&common).await?.key()?.admin().enable().await.map_err(Failure::writing)?;
+            let change =
+                open(&common).await?.key()?.admin().enable().await.map_err(Failure::writing)?;
             output::one(common.json, records::status(change))
         }
         KeysCommand::Disable(args) => {
@@ -31,11 +35,23 @@ pub(crate) async fn run(args: KeysArgs) -> Result<(), Failure> {
             output::one(args.common.json, records::status(change))
         }
         KeysCommand::Rename(args) => {
-            open(&args.common).await?.key()?.admin().rename(&args.name).await.map_err(Failure::writing)?;
+            open(&args.common)
+                .await?
+                .key()?
+                .admin()
+                .rename(&args.name)
+                .await
+                .map_err(Failure::writing)?;
             output::one(args.common.json, vec![("name", args.name.into())])
         }
         KeysCommand::Memo(args) => {
-            open(&args.common).await?.key()?.admin().set_memo(&args.text).await.map_err(Failure::writing)?;
+            open(&args.common)
+                .await?
+                .key()?
+                .admin()
+                .set_memo(&args.text)
+                .await
+                .map_err(Failure::writing)?;
             output::one(args.common.json, vec![("memo", args.text.into())])
         }
         KeysCommand::AutoRotation(command) => auto_rotation(command).await,
@@ -46,18 +62,27 @@ pub(crate) async fn run(args: KeysArgs) -> Result<(), Failure> {
             output::one(args.common.json, records::status(change))
         }
         KeysCommand::CancelDeletion(common) => {
-            let change = open(&common).await?.key()?.admin().cancel_deletion().await.map_err(Failure::writing)?;
+            let change = open(&common)
+                .await?
+                .key()?
+                .admin()
+                .cancel_deletion()
+                .await
+                .map_err(Failure::writing)?;
             output::one(common.json, records::status(change))
         }
         KeysCommand::Delete(args) => {
-            let opened = args.open("delete key", " and lose for good all that is encrypted under it").await?;
+            let opened = args
+                .open("delete key", " and lose for good all that is encrypted under it")
+                .await?;
             opened.1.admin().delete().await.map_err(Failure::writing)?;
             output::one(args.common.json, vec![("status", "DELETED".into())])
         }
         KeysCommand::Acl(command) => acl(command).await,
         KeysCommand::Activities(args) => activities(args).await,
         KeysCommand::LastUse(common) => {
-            let used = open(&common).await?.key()?.admin().last_use().await.map_err(Failure::writing)?;
+            let used =
+                open(&common).await?.key()?.admin().last_use().await.map_err(Failure::writing)?;
             output::one(common.json, used.map(records::activity).unwrap_or_default())
         }
     }
@@ -120,8 +145,9 @@ async fn create(args: CreateArgs) -> Result<(), Failure> {
 }
 
 async fn auto_rotation(command: AutoRotationCommand) -> Result<(), Failure> {
-    let (AutoRotationCommand::On(common) | AutoRotationCommand::Off(common) | AutoRotationCommand::Period(PeriodArgs { common, .. })) =
-        &command;
+    let (AutoRotationCommand::On(common)
+    | AutoRotationCommand::Off(common)
+    | AutoRotationCommand::Period(PeriodArgs { common, .. })) = &command;
     let connection = open(common).await?;
     let admin = connection.key()?.admin();
     let auto = match &command {
@@ -146,7 +172,9 @@ async fn versions(command: VersionsCommand) -> Result<(), Failure> {
         }
         VersionsCommand::Enable(args) => key.admin().enable_version(args.version).await,
         VersionsCommand::Disable(args) => {
-            args.confirm.ask(&format!("disable version {} of key {}", args.version, key.id())).await?;
+            args.confirm
+                .ask(&format!("disable version {} of key {}", args.version, key.id()))
+                .await?;
             key.admin().disable_version(args.version).await
         }
     };
@@ -164,7 +192,12 @@ async fn acl(command: AclCommand) -> Result<(), Failure> {
     let acl = match &command {
         AclCommand::List(_) => key.acl().list().await,
         AclCommand::Enable(args) => {
-            args.confirm.ask(&format!("refuse tokens of key {} from all addresses that are not in its list", key.id())).await?;
+            args.confirm
+                .ask(&format!(
+                    "refuse tokens of key {} from all addresses that are not in its list",
+                    key.id()
+                ))
+                .await?;
             key.acl().enable().await
         }
         AclCommand::Disable(_) => key.acl().disable().await,

@@ -12,7 +12,8 @@ pub(crate) struct KeysArgs {
     pub(crate) command: KeysCommand,
 }
 
-/// What every command has. Last in each of them: the heading of the KMS options holds for all that follows.
+/// What every command has. Last in each of them: the heading of the KMS options holds for all that
+/// follows.
 #[derive(Args)]
 pub(crate) struct Common {
     /// Print JSON.

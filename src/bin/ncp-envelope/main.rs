@@ -1,4 +1,5 @@
-//! The command-line program: files and pipes through the library, and nothing that the library's public interface does not offer.
+//! The command-line program: files and pipes through the library, and nothing that the library's
+//! public interface does not offer.
 
 #![allow(clippy::print_stderr)] // Standard error is where this program speaks.
 
@@ -41,7 +42,8 @@ fn main() -> ExitCode {
             signal = status::interrupted() => signal,
         }
     });
-    // Cancelled file work removes its temporary file and ends within a buffer's time; a read from a silent pipe may never end.
+    // Cancelled file work removes its temporary file and ends within a buffer's time; a read from a
+    // silent pipe may never end.
     runtime.shutdown_timeout(Duration::from_secs(2));
     code
 }

@@ -14,7 +14,9 @@ pub(crate) fn one(json: bool, record: Record) -> Result<(), Failure> {
     }
     let width = record.iter().map(|(name, _)| name.len()).max().unwrap_or(0) + 2;
     let known = record.iter().filter(|(_, value)| !value.is_null());
-    let text: String = known.map(|(name, value)| format!("{}\n", format!("{name:<width$}{}", shown(value)).trim_end())).collect();
+    let text: String = known
+        .map(|(name, value)| format!("{}\n", format!("{name:<width$}{}", shown(value)).trim_end()))
+        .collect();
     print(text.as_bytes())
 }
 
@@ -24,16 +26,23 @@ pub(crate) fn list(json: bool, columns: &[&str], records: Vec<Record>) -> Result
         return line(&Value::Array(records.into_iter().map(object).collect()).to_string());
     }
     let cell = |record: &Record, column: &str| {
-        let value = record.iter().find(|(name, _)| *name == column).map_or(&Value::Null, |(_, value)| value);
+        let value = record
+            .iter()
+            .find(|(name, _)| *name == column)
+            .map_or(&Value::Null, |(_, value)| value);
         if value.is_null() { "-".to_owned() } else { shown(value) }
     };
     let mut rows = vec![columns.iter().map(|column| column.to_uppercase()).collect::<Vec<_>>()];
-    rows.extend(records.iter().map(|record| columns.iter().map(|column| cell(record, column)).collect()));
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    rows.extend(
+        records.iter().map(|record| columns.iter().map(|column| cell(record, column)).collect()),
+    );
+    let width =
+        |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
     let widths: Vec<usize> = (0..columns.len()).map(width).collect();
     let mut text = String::new();
     for row in &rows {
-        let padded: Vec<String> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        let padded: Vec<String> =
+            row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
         text += padded.join("  ").trim_end();
         text.push('\n');
     }
@@ -55,7 +64,9 @@ pub(crate) fn print(bytes: &[u8]) -> Result<(), Failure> {
 }
 
 fn object(record: Record) -> Value {
-    Value::Object(record.into_iter().map(|(name, value)| (name.to_owned(), value)).collect::<Map<_, _>>())
+    Value::Object(
+        record.into_iter().map(|(name, value)| (name.to_owned(), value)).collect::<Map<_, _>>(),
+    )
 }
 
 /// A value as people read it. Escaped: others chose these texts, and a terminal obeys some.
@@ -63,12 +74,18 @@ fn shown(value: &Value) -> String {
     let text = match value {
         Value::String(text) => text.clone(),
         Value::Array(items) if items.is_empty() => "none".to_owned(),
-        Value::Array(items) => {
-            items.iter().map(|item| item.as_str().map_or_else(|| item.to_string(), str::to_owned)).collect::<Vec<_>>().join(", ")
-        }
+        Value::Array(items) => items
+            .iter()
+            .map(|item| item.as_str().map_or_else(|| item.to_string(), str::to_owned))
+            .collect::<Vec<_>>()
+            .join(", "),
         other => other.to_string(),
     };
-    let plain =
-        |c: char| !c.is_control() && !matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
-    text.chars().map(|c| if plain(c) { c.to_string() } else { c.escape_unicode().to_string() }).collect()
+    let plain = |c: char| {
+        !c.is_control()
+            && !matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    };
+    text.chars()
+        .map(|c| if plain(c) { c.to_string() } else { c.escape_unicode().to_string() })
+        .collect()
 }

@@ -9,17 +9,19 @@ use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread;
 use zeroize::Zeroizing;
 
-/// What is read or written at once: eight sealed chunks. All buffers and both pipes together have to fit a core's own cache, or the bytes take the
-/// way through memory several times.
+/// What is read or written at once: eight sealed chunks. All buffers and both pipes together have
+/// to fit a core's own cache, or the bytes take the way through memory several times.
 pub(crate) const BUFFER_LEN: usize = 8 * ncp_envelope::format::SEALED_CHUNK_LEN;
 /// One is filled, one is written, one lies between.
 const BUFFERS: usize = 3;
 const PAGE: usize = 4_096;
-/// With the usual 64 KiB, reader and writer wait for each other more often; 1 MiB falls out of the cache.
+/// With the usual 64 KiB, reader and writer wait for each other more often; 1 MiB falls out of the
+/// cache.
 #[cfg(target_os = "linux")]
 const PIPE_LEN: usize = 256 << 10;
 
-/// Bytes that start on a page, which the kernel copies to and from faster, and that are wiped when dropped.
+/// Bytes that start on a page, which the kernel copies to and from faster, and that are wiped when
+/// dropped.
 pub(crate) struct Buffer {
     bytes: Zeroizing<Vec<u8>>,
     start: usize,
@@ -96,19 +98,27 @@ impl Abandoned {
     }
 
     pub(crate) fn check(&self) -> Result<(), Error> {
-        if self.0.load(Ordering::Relaxed) { Err(Error::new(ErrorKind::Io, "interrupted")) } else { Ok(()) }
+        if self.0.load(Ordering::Relaxed) {
+            Err(Error::new(ErrorKind::Io, "interrupted"))
+        } else {
+            Ok(())
+        }
     }
 }
 
-/// Runs `work` where blocking is allowed. It is told when the program is interrupted, so that it can clean up.
-pub(crate) async fn blocking(work: impl FnOnce(&Abandoned) -> Result<(), Failure> + Send + 'static) -> Result<(), Failure> {
+/// Runs `work` where blocking is allowed. It is told when the program is interrupted, so that it
+/// can clean up.
+pub(crate) async fn blocking(
+    work: impl FnOnce(&Abandoned) -> Result<(), Failure> + Send + 'static,
+) -> Result<(), Failure> {
     let abandoned = Abandoned::default();
     let _guard = abandoned.on_drop();
     let work = tokio::task::spawn_blocking(move || work(&abandoned));
     work.await.unwrap_or_else(|error| Err(Failure::other(format!("stopped: {error}"))))
 }
 
-/// Writes to `sink` what `produce` puts into buffer after buffer, while it fills the next, until it has no more. Gives back the sink.
+/// Writes to `sink` what `produce` puts into buffer after buffer, while it fills the next, until it
+/// has no more. Gives back the sink.
 pub(crate) fn write_beside<W: Write + Send>(
     sink: W,
     abandoned: &Abandoned,
@@ -134,14 +144,21 @@ pub(crate) fn write_beside<W: Write + Send>(
             Ok(())
         })();
         drop(full);
-        let written = writer.join().unwrap_or_else(|_| Err(io::Error::other("the thread that writes did not finish")));
-        // Who reads gets what was verified, also when something behind it was not; the first fault is the one to report.
+        let written = writer
+            .join()
+            .unwrap_or_else(|_| Err(io::Error::other("the thread that writes did not finish")));
+        // Who reads gets what was verified, also when something behind it was not; the first fault
+        // is the one to report.
         produced?;
         written.map_err(|error| failed("write the output", error))
     })
 }
 
-fn write_all<W: Write>(mut sink: W, to_write: &Receiver<(Buffer, usize)>, written: &SyncSender<Buffer>) -> io::Result<W> {
+fn write_all<W: Write>(
+    mut sink: W,
+    to_write: &Receiver<(Buffer, usize)>,
+    written: &SyncSender<Buffer>,
+) -> io::Result<W> {
     while let Ok((mut buffer, len)) = to_write.recv() {
         sink.write_all(&buffer.bytes()[..len])?;
         // Nobody waits for it at the end.
@@ -163,7 +180,8 @@ pub(crate) fn read(source: &mut impl Read, buf: &mut [u8]) -> Result<usize, Erro
 
 /// An error of the library that came through an I/O error is given back as it was.
 fn failed(what: &str, error: io::Error) -> Error {
-    Error::inside(&error).unwrap_or_else(|| Error::new(ErrorKind::Io, format!("cannot {what}: {error}")))
+    Error::inside(&error)
+        .unwrap_or_else(|| Error::new(ErrorKind::Io, format!("cannot {what}: {error}")))
 }
 
 /// Standard input without the buffer that the standard library puts in front of it.

@@ -1,12 +1,17 @@
-//! What the service tells, as names and values to be printed. The names are part of the program's interface.
+//! What the service tells, as names and values to be printed. The names are part of the program's
+//! interface.
 
 use crate::output::Record;
-use ncp_envelope::kms::{Acl, Activity, AutoRotation, KeyInfo, KeyVersion, Rotation, StatusChange, Timestamp, TokenGenerator};
+use ncp_envelope::kms::{
+    Acl, Activity, AutoRotation, KeyInfo, KeyVersion, Rotation, StatusChange, Timestamp,
+    TokenGenerator,
+};
 use serde_json::{Value, json};
 use std::fmt::Display;
 
 /// Columns of a list of keys.
-pub(crate) const KEY_COLUMNS: [&str; 6] = ["key_tag", "name", "type", "status", "convergent", "registered"];
+pub(crate) const KEY_COLUMNS: [&str; 6] =
+    ["key_tag", "name", "type", "status", "convergent", "registered"];
 /// Columns of a list of versions.
 pub(crate) const VERSION_COLUMNS: [&str; 4] = ["version", "status", "status_changed", "rotated"];
 /// Columns of a key's log.
@@ -52,7 +57,11 @@ pub(crate) fn rotation(rotation: Rotation) -> Record {
 }
 
 pub(crate) fn auto_rotation(auto: AutoRotation) -> Record {
-    vec![("auto_rotation", json!(auto.enabled)), ("rotation_period_days", json!(auto.period_days)), ("next_rotation", time(auto.next))]
+    vec![
+        ("auto_rotation", json!(auto.enabled)),
+        ("rotation_period_days", json!(auto.period_days)),
+        ("next_rotation", time(auto.next)),
+    ]
 }
 
 pub(crate) fn acl(acl: Acl) -> Record {

@@ -17,7 +17,10 @@ pub(crate) struct Session {
 impl Session {
     pub(crate) async fn open(kms: &KmsArgs, scope: &str) -> Result<Self, Failure> {
         let connection = Connection::open(kms, Purpose::Cipher).await?;
-        let envelope = Envelope::builder(connection.key()?).scope(Scope::new(scope)).build().map_err(Failure::writing)?;
+        let envelope = Envelope::builder(connection.key()?)
+            .scope(Scope::new(scope))
+            .build()
+            .map_err(Failure::writing)?;
         Ok(Self { envelope, _local: connection.local })
     }
 }
@@ -68,28 +71,46 @@ impl Connection {
         let signature = match (kms.signature, setting(None, "NCP_KMS_SIGNATURE")?.as_deref()) {
             (Some(SignatureArg::V1), _) | (None, Some("v1")) => SignatureVersion::V1,
             (Some(SignatureArg::V2), _) | (None, None | Some("v2")) => SignatureVersion::V2,
-            (None, Some(_)) => return Err(Failure::usage("NCP_KMS_SIGNATURE is neither v1 nor v2")),
+            (None, Some(_)) => {
+                return Err(Failure::usage("NCP_KMS_SIGNATURE is neither v1 nor v2"));
+            }
         };
         if api == Api::V1 && !matches!(purpose, Purpose::Cipher) {
             return Err(Failure::usage("keys and tokens are managed with API 2 only"));
         }
         let credentials = match purpose {
             Purpose::Cipher => Credentials::from_env(),
-            Purpose::Account => Credentials::account(secret("NCP_ACCESS_KEY")?, secret("NCP_SECRET_KEY")?),
+            Purpose::Account => {
+                Credentials::account(secret("NCP_ACCESS_KEY")?, secret("NCP_SECRET_KEY")?)
+            }
             Purpose::Token(token) => Credentials::token(token, None),
         };
         let credentials = credentials.map_err(Failure::writing)?;
-        let client = Client::builder().endpoint(endpoint).api(api).signature(signature).credentials(credentials).build();
+        let client = Client::builder()
+            .endpoint(endpoint)
+            .api(api)
+            .signature(signature)
+            .credentials(credentials)
+            .build();
         Ok(Self { client: client.map_err(Failure::writing)?, tag, local: None })
     }
 
     /// The emulator inside this process, reached over loopback HTTP like any other key service.
     async fn local(kms: &KmsArgs) -> Result<Self, Failure> {
         let directory = data_directory()?.join("local-kms");
-        eprintln!("ncp-envelope: --local is for development: whoever can read {} can decrypt what it encrypts", directory.display());
-        let emulator = Emulator::builder().state_dir(directory).start().await.map_err(Failure::writing)?;
+        eprintln!(
+            "ncp-envelope: --local is for development: whoever can read {} can decrypt what it encrypts",
+            directory.display()
+        );
+        let emulator =
+            Emulator::builder().state_dir(directory).start().await.map_err(Failure::writing)?;
         let client = Credentials::account(emulator.access_key(), emulator.secret_key())
-            .and_then(|account| Client::builder().endpoint(Endpoint::Custom(emulator.url().to_owned())).credentials(account).build())
+            .and_then(|account| {
+                Client::builder()
+                    .endpoint(Endpoint::Custom(emulator.url().to_owned()))
+                    .credentials(account)
+                    .build()
+            })
             .map_err(Failure::writing)?;
         let tag = kms.key.clone().unwrap_or_else(|| emulator.key_tag().to_owned());
         Ok(Self { client, tag: Some(tag), local: Some(emulator) })
@@ -103,7 +124,12 @@ fn no_key() -> Failure {
 /// A secret that the environment has to hold.
 pub(crate) fn secret(variable: &str) -> Result<SecretString, Failure> {
     let value = setting(None, variable)?;
-    let missing = || Failure::writing(Error::new(ErrorKind::Credentials, format!("this command needs {variable}, which is not set")));
+    let missing = || {
+        Failure::writing(Error::new(
+            ErrorKind::Credentials,
+            format!("this command needs {variable}, which is not set"),
+        ))
+    };
     value.map(SecretString::from).ok_or_else(missing)
 }
 
@@ -122,6 +148,8 @@ fn setting(argument: Option<String>, variable: &str) -> Result<Option<String>, F
         Ok(value) if value.is_empty() => Ok(None),
         Ok(value) => Ok(Some(value)),
         Err(std::env::VarError::NotPresent) => Ok(None),
-        Err(std::env::VarError::NotUnicode(_)) => Err(Failure::usage(format!("{variable} is not text"))),
+        Err(std::env::VarError::NotUnicode(_)) => {
+            Err(Failure::usage(format!("{variable} is not text")))
+        }
     }
 }

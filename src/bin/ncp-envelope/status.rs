@@ -56,7 +56,9 @@ pub(crate) async fn interrupted() -> ExitCode {
     #[cfg(unix)]
     {
         use tokio::signal::unix::{SignalKind, signal};
-        if let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) {
+        if let (Ok(mut interrupt), Ok(mut terminate)) =
+            (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+        {
             return tokio::select! {
                 _ = interrupt.recv() => ExitCode::from(130),
                 _ = terminate.recv() => ExitCode::from(143),

@@ -1,4 +1,5 @@
-//! `ncp-envelope tokens`: a key's tokens. They are printed by the commands that issue them, and by no other.
+//! `ncp-envelope tokens`: a key's tokens. They are printed by the commands that issue them, and by
+//! no other.
 
 use crate::args::ENVIRONMENT;
 use crate::keys_args::{Asking, Common};
@@ -81,29 +82,53 @@ pub(crate) async fn run(args: TokensArgs) -> Result<(), Failure> {
     match args.command {
         TokensCommand::Create(args) => {
             let connection = Connection::open(&args.common.kms, Purpose::Account).await?;
-            let set = connection.key()?.tokens().create_set(&args.lifetimes()).await.map_err(Failure::writing)?;
+            let set = connection
+                .key()?
+                .tokens()
+                .create_set(&args.lifetimes())
+                .await
+                .map_err(Failure::writing)?;
             print_set(args.common.json, &set)
         }
         TokensCommand::Renew(args) => {
             let (connection, token) = with_token(&args.common, "NCP_KMS_REFRESH_TOKEN").await?;
-            let set = connection.key()?.tokens().renew_set(&token, &args.lifetimes()).await.map_err(Failure::writing)?;
+            let set = connection
+                .key()?
+                .tokens()
+                .renew_set(&token, &args.lifetimes())
+                .await
+                .map_err(Failure::writing)?;
             print_set(args.common.json, &set)
         }
         TokensCommand::Access(args) => {
             let (connection, token) = with_token(&args.common, "NCP_KMS_REFRESH_TOKEN").await?;
-            let access = connection.key()?.tokens().new_access_token(&token, args.access_hours).await.map_err(Failure::writing)?;
+            let access = connection
+                .key()?
+                .tokens()
+                .new_access_token(&token, args.access_hours)
+                .await
+                .map_err(Failure::writing)?;
             print_tokens(args.common.json, &[("access_token", &access)])
         }
         TokensCommand::Validate(args) => {
-            let variable = if args.refresh { "NCP_KMS_REFRESH_TOKEN" } else { "NCP_KMS_ACCESS_TOKEN" };
+            let variable =
+                if args.refresh { "NCP_KMS_REFRESH_TOKEN" } else { "NCP_KMS_ACCESS_TOKEN" };
             let (connection, token) = with_token(&args.common, variable).await?;
-            let valid = connection.key()?.tokens().validate(&token).await.map_err(Failure::writing)?;
+            let valid =
+                connection.key()?.tokens().validate(&token).await.map_err(Failure::writing)?;
             let claims = TokenClaims::peek(token.expose_secret());
-            let record = vec![("valid", json!(valid)), ("expires", records::time(claims.expires_at)), ("key_tag", json!(claims.key_tag))];
+            let record = vec![
+                ("valid", json!(valid)),
+                ("expires", records::time(claims.expires_at)),
+                ("key_tag", json!(claims.key_tag)),
+            ];
             output::one(args.common.json, record)?;
             match valid {
                 true => Ok(()),
-                false => Err(Failure::writing(Error::new(ErrorKind::Credentials, "the service does not accept this token"))),
+                false => Err(Failure::writing(Error::new(
+                    ErrorKind::Credentials,
+                    "the service does not accept this token",
+                ))),
             }
         }
         TokensCommand::Generator(command) => generator(command).await,
@@ -116,7 +141,10 @@ impl LifetimeArgs {
     }
 }
 
-async fn with_token(common: &Common, variable: &str) -> Result<(Connection, SecretString), Failure> {
+async fn with_token(
+    common: &Common,
+    variable: &str,
+) -> Result<(Connection, SecretString), Failure> {
     let token = secret(variable)?;
     Ok((Connection::open(&common.kms, Purpose::Token(token.clone())).await?, token))
 }
@@ -129,7 +157,9 @@ async fn generator(command: GeneratorCommand) -> Result<(), Failure> {
     let connection = Connection::open(&common.kms, Purpose::Account).await?;
     let key = connection.key()?;
     let tokens = key.tokens();
-    let void = |verb: &str| format!("{verb} the token generator of key {} and void all its tokens for good", key.id());
+    let void = |verb: &str| {
+        format!("{verb} the token generator of key {} and void all its tokens for good", key.id())
+    };
     let (done, status) = match &command {
         GeneratorCommand::Show(_) => {
             let generator = tokens.generator().await.map_err(Failure::writing)?;
@@ -150,12 +180,16 @@ async fn generator(command: GeneratorCommand) -> Result<(), Failure> {
 }
 
 fn print_set(json: bool, set: &TokenSet) -> Result<(), Failure> {
-    print_tokens(json, &[("access_token", &set.access_token), ("refresh_token", &set.refresh_token)])
+    print_tokens(
+        json,
+        &[("access_token", &set.access_token), ("refresh_token", &set.refresh_token)],
+    )
 }
 
 /// Prints tokens through a buffer that is wiped: one alone as it is, several with their names.
 fn print_tokens(json: bool, tokens: &[(&str, &SecretString)]) -> Result<(), Failure> {
-    let len: usize = tokens.iter().map(|(name, token)| name.len() + 2 * token.expose_secret().len() + 16).sum();
+    let len: usize =
+        tokens.iter().map(|(name, token)| name.len() + 2 * token.expose_secret().len() + 16).sum();
     let mut text = Zeroizing::new(String::with_capacity(len));
     for (index, (name, token)) in tokens.iter().enumerate() {
         let token = token.expose_secret();
@@ -163,7 +197,10 @@ fn print_tokens(json: bool, tokens: &[(&str, &SecretString)]) -> Result<(), Fail
             (true, count) => {
                 // Tokens are visible ASCII, so these two are all that JSON wants escaped.
                 let escaped = Zeroizing::new(token.replace('\\', "\\\\").replace('"', "\\\""));
-                let (start, end) = (if index == 0 { "{" } else { "," }, if index + 1 == count { "}\n" } else { "" });
+                let (start, end) = (
+                    if index == 0 { "{" } else { "," },
+                    if index + 1 == count { "}\n" } else { "" },
+                );
                 for part in [start, "\"", *name, "\":\"", &escaped, "\"", end] {
                     text.push_str(part);
                 }

@@ -1,4 +1,5 @@
-//! `ncp-envelope encrypt` and `decrypt`: from a file or standard input to a file or standard output.
+//! `ncp-envelope encrypt` and `decrypt`: from a file or standard input to a file or standard
+//! output.
 
 use crate::args::{DecryptArgs, EncryptArgs, MessageArgs, OutputArgs};
 use crate::pipe::{self, Buffer, Buffered, blocking, write_beside};
@@ -23,7 +24,8 @@ pub(crate) async fn encrypt(args: EncryptArgs) -> Result<(), Failure> {
     for (name, value) in args.context {
         context.insert(name, value).map_err(Failure::writing)?;
     }
-    let options = EncryptOptions::new().context(context).aad(aad(&args.message)?).durable(args.durable);
+    let options =
+        EncryptOptions::new().context(context).aad(aad(&args.message)?).durable(args.durable);
     let target = Target::of(&args.input, &args.output, |input| {
         let mut name = OsString::from(input);
         name.push(".");
@@ -31,21 +33,30 @@ pub(crate) async fn encrypt(args: EncryptArgs) -> Result<(), Failure> {
         Ok(name.into())
     })?;
     if target == Target::Stdout && args.output.output.is_none() && io::stdout().is_terminal() {
-        return Err(Failure::usage("a message is not for a terminal: give -o OUT, or -o - if you mean it"));
+        return Err(Failure::usage(
+            "a message is not for a terminal: give -o OUT, or -o - if you mean it",
+        ));
     }
     let session = Session::open(&args.kms, &args.message.scope).await?;
     let progress = Progress::start();
     let file_options = args.output.options().progress(progress.reporter());
 
     if let (false, Target::File(target)) = (is_dash(&args.input), &target) {
-        session.envelope.encrypt_file(&args.input, target, options, &file_options).await.map(drop).map_err(Failure::writing)
+        session
+            .envelope
+            .encrypt_file(&args.input, target, options, &file_options)
+            .await
+            .map(drop)
+            .map_err(Failure::writing)
     } else {
         let (mut source, mut sink) = (open(&args.input)?, target.open(&file_options)?);
-        let mut encryptor = Some(session.envelope.encryptor(options).await.map_err(Failure::writing)?);
+        let mut encryptor =
+            Some(session.envelope.encryptor(options).await.map_err(Failure::writing)?);
         let report = progress.reporter();
         blocking(move |abandoned| {
             let header = encryptor.as_ref().map_or(&[][..], |encryptor| encryptor.header());
-            sink.write_all(header).map_err(|error| Failure::other(format!("cannot write the output: {error}")))?;
+            sink.write_all(header)
+                .map_err(|error| Failure::other(format!("cannot write the output: {error}")))?;
             let (mut input, mut done) = (Buffer::new(), 0);
             let sealed = write_beside(sink, abandoned, |out| {
                 let Some(mut running) = encryptor.take() else { return Ok(None) };
@@ -76,7 +87,10 @@ pub(crate) async fn decrypt(args: DecryptArgs) -> Result<(), Failure> {
         if input.extension().is_some_and(|extension| extension == EXTENSION) {
             Ok(input.with_extension(""))
         } else {
-            Err(Failure::usage(format!("{} does not end in .{EXTENSION}: give -o OUT", input.display())))
+            Err(Failure::usage(format!(
+                "{} does not end in .{EXTENSION}: give -o OUT",
+                input.display()
+            )))
         }
     })?;
     let session = Session::open(&args.kms, &args.message.scope).await?;
@@ -84,10 +98,19 @@ pub(crate) async fn decrypt(args: DecryptArgs) -> Result<(), Failure> {
     let file_options = args.output.options().progress(progress.reporter());
 
     if let (false, Target::File(target)) = (is_dash(&args.input), &target) {
-        session.envelope.decrypt_file(&args.input, target, &policy, &file_options).await.map(drop).map_err(Failure::reading)
+        session
+            .envelope
+            .decrypt_file(&args.input, target, &policy, &file_options)
+            .await
+            .map(drop)
+            .map_err(Failure::reading)
     } else {
         let (source, sink) = (open(&args.input)?, target.open(&file_options)?);
-        let mut reader = session.envelope.reader(Buffered::new(source), &policy).await.map_err(Failure::reading)?;
+        let mut reader = session
+            .envelope
+            .reader(Buffered::new(source), &policy)
+            .await
+            .map_err(Failure::reading)?;
         let report = progress.reporter();
         blocking(move |abandoned| {
             let mut done = 0;
@@ -111,7 +134,11 @@ enum Target {
 }
 
 impl Target {
-    fn of(input: &Path, output: &OutputArgs, default: impl FnOnce(&Path) -> Result<PathBuf, Failure>) -> Result<Self, Failure> {
+    fn of(
+        input: &Path,
+        output: &OutputArgs,
+        default: impl FnOnce(&Path) -> Result<PathBuf, Failure>,
+    ) -> Result<Self, Failure> {
         let file = match &output.output {
             Some(output) if is_dash(output) => return Ok(Self::Stdout),
             Some(output) => output.clone(),
@@ -120,17 +147,22 @@ impl Target {
         };
         // The library refuses this too; here it can be said which option helps.
         if !output.force && file.symlink_metadata().is_ok() {
-            return Err(Failure::usage(format!("{} exists: choose another output with -o, or replace it with --force", file.display())));
+            return Err(Failure::usage(format!(
+                "{} exists: choose another output with -o, or replace it with --force",
+                file.display()
+            )));
         }
         Ok(Self::File(file))
     }
 
     fn open(&self, options: &FileOptions) -> Result<Sink, Failure> {
         match self {
-            Self::Stdout => {
-                pipe::stdout().map(Sink::Stdout).map_err(|error| Failure::other(format!("cannot write to standard output: {error}")))
-            }
-            Self::File(target) => AtomicFile::create(target, options).map(|file| Sink::File(Box::new(file))).map_err(Failure::writing),
+            Self::Stdout => pipe::stdout().map(Sink::Stdout).map_err(|error| {
+                Failure::other(format!("cannot write to standard output: {error}"))
+            }),
+            Self::File(target) => AtomicFile::create(target, options)
+                .map(|file| Sink::File(Box::new(file)))
+                .map_err(Failure::writing),
         }
     }
 }
@@ -171,7 +203,8 @@ fn is_dash(path: &Path) -> bool {
 
 fn open(input: &Path) -> Result<Box<dyn Read + Send>, Failure> {
     if is_dash(input) {
-        return pipe::stdin().map_err(|error| Failure::other(format!("cannot read standard input: {error}")));
+        return pipe::stdin()
+            .map_err(|error| Failure::other(format!("cannot read standard input: {error}")));
     }
     match File::open(input) {
         Ok(file) => Ok(Box::new(file)),
@@ -183,10 +216,18 @@ fn aad(message: &MessageArgs) -> Result<Vec<u8>, Failure> {
     let Some(path) = &message.aad_file else { return Ok(Vec::new()) };
     let failed = |error| Failure::other(format!("cannot read {}: {error}", path.display()));
     let mut aad = Vec::new();
-    File::open(path).and_then(|file| file.take(MAX_AAD_LEN + 1).read_to_end(&mut aad)).map_err(failed)?;
+    File::open(path)
+        .and_then(|file| file.take(MAX_AAD_LEN + 1).read_to_end(&mut aad))
+        .map_err(failed)?;
     match aad.len() as u64 {
-        0 => Err(Failure::usage(format!("{} is empty: associated data needs at least one byte", path.display()))),
-        len if len > MAX_AAD_LEN => Err(Failure::usage(format!("{} is longer than 16 MiB, the most for associated data", path.display()))),
+        0 => Err(Failure::usage(format!(
+            "{} is empty: associated data needs at least one byte",
+            path.display()
+        ))),
+        len if len > MAX_AAD_LEN => Err(Failure::usage(format!(
+            "{} is longer than 16 MiB, the most for associated data",
+            path.display()
+        ))),
         _ => Ok(aad),
     }
 }

@@ -39,7 +39,12 @@ impl Rig {
     fn submit_keys(&self, keys: impl Iterator<Item = (u32, WrappedKey)>) {
         let items = keys.map(|(n, key)| {
             let outcomes = self.outcomes.clone();
-            let answer = move |outcome| assert!(outcomes.lock().unwrap().insert(n, outcome).is_none(), "{n} was answered twice");
+            let answer = move |outcome| {
+                assert!(
+                    outcomes.lock().unwrap().insert(n, outcome).is_none(),
+                    "{n} was answered twice"
+                )
+            };
             (key, Ticket::new(answer))
         });
         self.batcher.submit(items);
@@ -51,12 +56,17 @@ impl Rig {
         self.driver.nudge();
     }
 
-    /// What came of each key: its number if it is the right one, or the kind of error, or that the work was dropped.
+    /// What came of each key: its number if it is the right one, or the kind of error, or that the
+    /// work was dropped.
     fn outcome(&self, n: u32) -> Option<Option<ErrorKind>> {
         let outcomes = self.outcomes.lock().unwrap();
         match outcomes.get(&n)?.as_ref()? {
             Ok(payload) => {
-                assert_eq!(payload.expose_secret(), super::service::payload(n, "s").expose_secret(), "{n} got another one's key");
+                assert_eq!(
+                    payload.expose_secret(),
+                    super::service::payload(n, "s").expose_secret(),
+                    "{n} got another one's key"
+                );
                 Some(None)
             }
             Err(error) => Some(Some(error.kind())),
@@ -177,12 +187,18 @@ fn a_key_does_not_wait_for_a_call_that_takes_long() {
 
 #[test]
 fn one_bad_key_among_256_fails_alone() {
-    for kind in
-        [ErrorKind::Authentication, ErrorKind::Malformed, ErrorKind::InvalidInput, ErrorKind::LimitExceeded, ErrorKind::KeyNotAllowed]
-    {
+    for kind in [
+        ErrorKind::Authentication,
+        ErrorKind::Malformed,
+        ErrorKind::InvalidInput,
+        ErrorKind::LimitExceeded,
+        ErrorKind::KeyNotAllowed,
+    ] {
         let rig = Rig::new();
         let bad = slot("tag", 77).as_bytes().to_vec();
-        rig.service.plan(move |call| Some(if call.keys.contains(&bad) { Reply::Fail(kind) } else { Reply::Good }));
+        rig.service.plan(move |call| {
+            Some(if call.keys.contains(&bad) { Reply::Fail(kind) } else { Reply::Good })
+        });
         rig.submit("tag", 0..256);
         assert_eq!(rig.service.count(), 17, "two calls for each halving, and the first one");
         for n in 0..256 {
@@ -215,7 +231,9 @@ fn what_says_nothing_of_one_key_is_not_asked_again_in_halves() {
 #[test]
 fn smaller_batches_are_learned_and_larger_ones_tried_again() {
     let rig = Rig::new();
-    rig.service.plan(|call| Some(if call.keys.len() > 64 { Reply::Fail(ErrorKind::LimitExceeded) } else { Reply::Good }));
+    rig.service.plan(|call| {
+        Some(if call.keys.len() > 64 { Reply::Fail(ErrorKind::LimitExceeded) } else { Reply::Good })
+    });
     rig.submit("tag", 0..256);
     rig.all_good(0..256);
     let mut sizes = rig.service.sizes();
@@ -225,10 +243,16 @@ fn smaller_batches_are_learned_and_larger_ones_tried_again() {
     rig.all_good(256..512);
     assert_eq!(rig.service.sizes()[7..], [64; 4]);
     rig.submit("other", 1_000..1_256);
-    assert_eq!(rig.service.sizes()[11], 256, "what one key-encryption key takes says nothing of another");
+    assert_eq!(
+        rig.service.sizes()[11],
+        256,
+        "what one key-encryption key takes says nothing of another"
+    );
 
     let rig = Rig::new();
-    rig.service.plan(|call| Some(if call.keys.len() > 1 { Reply::Fail(ErrorKind::LimitExceeded) } else { Reply::Good }));
+    rig.service.plan(|call| {
+        Some(if call.keys.len() > 1 { Reply::Fail(ErrorKind::LimitExceeded) } else { Reply::Good })
+    });
     rig.submit("tag", 0..4);
     rig.service.replies(Reply::Good);
     let before = rig.service.count();
@@ -243,7 +267,9 @@ fn smaller_batches_are_learned_and_larger_ones_tried_again() {
 #[test]
 fn keys_under_different_key_encryption_keys_share_no_call_and_no_fate() {
     let rig = Rig::new();
-    rig.service.plan(|call| Some(if call.tag == "b" { Reply::Fail(ErrorKind::AccessDenied) } else { Reply::Good }));
+    rig.service.plan(|call| {
+        Some(if call.tag == "b" { Reply::Fail(ErrorKind::AccessDenied) } else { Reply::Good })
+    });
     let tags = ["a", "b", "c"];
     rig.submit_keys((0..300).map(|n| (n, slot(tags[n as usize % 3], n))));
     assert_eq!(rig.service.sizes(), [100, 100, 100]);
@@ -277,7 +303,10 @@ fn next_visit(rig: &Rig) -> Option<usize> {
         let first = visits.iter().enumerate().min_by_key(|(_, (at, _))| *at)?.0;
         Some(visits.swap_remove(first))
     })?;
-    assert!(at > now() || rig.service.under_way() == 0, "a visit at once would come again and again");
+    assert!(
+        at > now() || rig.service.under_way() == 0,
+        "a visit at once would come again and again"
+    );
     pass(at.saturating_duration_since(now()));
     whom.upgrade()?.due(at);
     rig.driver.nudge();

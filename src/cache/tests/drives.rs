@@ -96,7 +96,13 @@ fn no_wakers_are_left_behind() {
 fn calls_under_way_and_the_keys_in_them_go_with_their_envelopes() {
     let service = Arc::new(Service::new("tag"));
     service.holds();
-    let settings = KeySettings { cache: KeyCache::none(), partition: Vec::new(), pool: None, reuse: None, verify: false };
+    let settings = KeySettings {
+        cache: KeyCache::none(),
+        partition: Vec::new(),
+        pool: None,
+        reuse: None,
+        verify: false,
+    };
     let keys = Arc::new(Keys::new(service.clone(), &Scope::new("s"), SUITE, settings).unwrap());
     let others = Arc::new(keys.for_scope(&Scope::new("t")).unwrap());
     let reading = read(keys.loader.clone(), slot("tag", 1), None);
@@ -157,7 +163,11 @@ fn many_threads_wait_and_some_go_away_and_nobody_is_forgotten() {
                             thread::yield_now();
                         }
                     }
-                    service.call(at).answer(if at % 7 == 0 { Reply::Fail(ErrorKind::Unavailable) } else { Reply::Good });
+                    service.call(at).answer(if at % 7 == 0 {
+                        Reply::Fail(ErrorKind::Unavailable)
+                    } else {
+                        Reply::Good
+                    });
                 }
                 Err(_) => return,
             }

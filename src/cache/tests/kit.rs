@@ -94,7 +94,11 @@ impl Wake for Woken {
 impl<T> Task<T> {
     /// Polled once, as a task is that a runtime has just got.
     pub(super) fn new(future: impl Future<Output = T> + 'static) -> Self {
-        let mut task = Self { future: Some(Box::pin(future)), woken: Arc::new(Woken(AtomicBool::new(true))), output: None };
+        let mut task = Self {
+            future: Some(Box::pin(future)),
+            woken: Arc::new(Woken(AtomicBool::new(true))),
+            output: None,
+        };
         task.run();
         task
     }
@@ -126,7 +130,8 @@ impl<T> Task<T> {
 /// Runs all of them until none is woken any more. How many ended.
 pub(super) fn run_all<T>(tasks: &mut [Task<T>]) -> usize {
     loop {
-        let woken = tasks.iter().any(|task| task.future.is_some() && task.woken.0.load(Ordering::SeqCst));
+        let woken =
+            tasks.iter().any(|task| task.future.is_some() && task.woken.0.load(Ordering::SeqCst));
         let ended = tasks.iter_mut().filter_map(|task| task.run().then_some(())).count();
         if !woken {
             return ended;
@@ -208,7 +213,12 @@ impl Rig {
 
     pub(super) fn mint(&self, verify: bool) -> Mint {
         Mint {
-            batcher: Batcher::new(Wrap { verify }, self.service.clone(), self.driver.clone(), self.source),
+            batcher: Batcher::new(
+                Wrap { verify },
+                self.service.clone(),
+                self.driver.clone(),
+                self.source,
+            ),
             driver: self.driver.clone(),
             scope: Scope::new("s"),
             suite: SUITE,

@@ -11,10 +11,16 @@ use std::time::Duration;
 
 const TTL: Duration = secs(10);
 
-const DENIALS: [ErrorKind; 3] = [ErrorKind::AccessDenied, ErrorKind::KeyUnusable, ErrorKind::Credentials];
+const DENIALS: [ErrorKind; 3] =
+    [ErrorKind::AccessDenied, ErrorKind::KeyUnusable, ErrorKind::Credentials];
 const OUTAGES: [ErrorKind; 2] = [ErrorKind::Unavailable, ErrorKind::Throttled];
 const OWN: [ErrorKind; 2] = [ErrorKind::Internal, ErrorKind::Io];
-const OF_KEY: [ErrorKind; 4] = [ErrorKind::Authentication, ErrorKind::Malformed, ErrorKind::KeyNotAllowed, ErrorKind::LimitExceeded];
+const OF_KEY: [ErrorKind; 4] = [
+    ErrorKind::Authentication,
+    ErrorKind::Malformed,
+    ErrorKind::KeyNotAllowed,
+    ErrorKind::LimitExceeded,
+];
 
 fn rig() -> Rig {
     Rig::new(Some(CacheLimits::new(TTL)))
@@ -29,7 +35,10 @@ fn a_key_is_asked_for_once_and_gone_at_its_time_to_the_nanosecond() {
     pass(nanos(1));
     assert_eq!(number(&rig.read(7).done()), 7);
     let stats = rig.cache.stats();
-    assert_eq!((rig.service.count(), stats.hits, stats.misses, stats.expired, stats.keys), (2, 1, 2, 1, 1));
+    assert_eq!(
+        (rig.service.count(), stats.hits, stats.misses, stats.expired, stats.keys),
+        (2, 1, 2, 1, 1)
+    );
 }
 
 #[test]
@@ -98,7 +107,9 @@ fn the_least_recently_used_key_goes_first_and_is_wiped() {
 
 #[test]
 fn many_wait_for_one_question_and_share_its_answer() {
-    for reply in [Reply::Good, Reply::Fail(ErrorKind::Unavailable), Reply::Fail(ErrorKind::Internal)] {
+    for reply in
+        [Reply::Good, Reply::Fail(ErrorKind::Unavailable), Reply::Fail(ErrorKind::Internal)]
+    {
         let rig = rig();
         rig.service.holds();
         let mut tasks: Vec<_> = (0..100).map(|_| rig.read(1)).collect();
@@ -115,7 +126,11 @@ fn many_wait_for_one_question_and_share_its_answer() {
         assert_eq!(rig.cache.stats().joins, 99);
         rig.service.replies(Reply::Good);
         assert!(rig.read(1).done().is_ok());
-        assert_eq!(rig.service.count(), if reply == Reply::Good { 1 } else { 2 }, "a failure is not kept, a key is");
+        assert_eq!(
+            rig.service.count(),
+            if reply == Reply::Good { 1 } else { 2 },
+            "a failure is not kept, a key is"
+        );
     }
 }
 
@@ -149,7 +164,11 @@ fn a_question_that_was_never_sent_leaves_nobody_waiting() {
     drop(outbox);
     assert_eq!(run_all(&mut waiting), 2);
     drop(asked);
-    assert_eq!((rig.service.count(), rig.cache.0.len()), (1, (1, 0)), "one of those who waited asked for all");
+    assert_eq!(
+        (rig.service.count(), rig.cache.0.len()),
+        (1, (1, 0)),
+        "one of those who waited asked for all"
+    );
 }
 
 #[test]
@@ -167,10 +186,15 @@ fn without_a_cache_questions_are_shared_and_nothing_is_kept() {
 fn a_key_of_another_scope_or_partition_is_asked_for_anew() {
     let rig = rig();
     assert!(rig.read(1).done().is_ok());
-    let read = |partition, scope, slot| Task::new(read(rig.reader(partition, scope), slot, None)).done();
+    let read =
+        |partition, scope, slot| Task::new(read(rig.reader(partition, scope), slot, None)).done();
     assert!(read("q", "s", slot("tag", 1)).is_ok());
     assert_eq!(rig.service.count(), 2);
-    assert_eq!(read("p", "t", slot("tag", 1)).err().unwrap().kind(), ErrorKind::Authentication, "a key of another scope");
+    assert_eq!(
+        read("p", "t", slot("tag", 1)).err().unwrap().kind(),
+        ErrorKind::Authentication,
+        "a key of another scope"
+    );
     assert!(read("p", "t", slot_of("tag", 1, 1, "t")).is_ok());
     assert_eq!((rig.service.count(), rig.cache.0.len()), (4, (3, 0)));
 }
@@ -230,21 +254,30 @@ fn a_key_in_use_is_asked_for_again_in_the_background_once() {
     assert!(rig.read(1).done().is_ok());
     assert_eq!(rig.service.count(), 3);
     pass(nanos(1));
-    assert!(rig.read(1).pending(), "at 14 s, 10 s after the question at 4 s, the key is gone: the question at 8 s is waited for");
+    assert!(
+        rig.read(1).pending(),
+        "at 14 s, 10 s after the question at 4 s, the key is gone: the question at 8 s is waited for"
+    );
     assert_eq!(rig.service.count(), 3);
 }
 
 #[test]
 fn a_denial_in_the_background_removes_the_key_at_once() {
     for denial in DENIALS.into_iter().chain(OF_KEY) {
-        let rig = Rig::new(Some(CacheLimits::new(TTL).with_refresh_after(secs(4)).with_stale_window(secs(60))));
+        let rig = Rig::new(Some(
+            CacheLimits::new(TTL).with_refresh_after(secs(4)).with_stale_window(secs(60)),
+        ));
         let held = rig.read(1).done().ok().unwrap().1;
         pass(secs(4));
         rig.service.replies(Reply::Fail(denial));
         rig.hit_and(1);
         assert_eq!(rig.cache.0.len().0, 0);
         assert_eq!(kind(rig.read(1)), denial);
-        assert_eq!((rig.service.count(), rig.cache.stats().denied, rig.cache.stats().refused_again), (2, 1, 1), "{denial:?}");
+        assert_eq!(
+            (rig.service.count(), rig.cache.stats().denied, rig.cache.stats().refused_again),
+            (2, 1, 1),
+            "{denial:?}"
+        );
         drop(held);
     }
 }
@@ -305,7 +338,11 @@ fn a_stale_key_serves_only_in_an_outage_and_only_within_its_window() {
         assert_eq!(rig.service.count(), 2, "past its time the service is asked first");
         pass(secs(1) - nanos(1));
         assert!(rig.read(1).done().is_ok());
-        assert_eq!((rig.service.count(), rig.cache.stats().stale_hits), (2, 2), "and not again for a second");
+        assert_eq!(
+            (rig.service.count(), rig.cache.stats().stale_hits),
+            (2, 2),
+            "and not again for a second"
+        );
         pass(nanos(1));
         assert!(rig.read(1).done().is_ok());
         assert_eq!(rig.service.count(), 3);
@@ -344,7 +381,11 @@ fn a_key_that_ends_while_it_is_asked_for_again_is_not_found() {
     assert!(rig.read(1).done().is_ok());
     pass(secs(1));
     let mut late = [rig.read(1), rig.read(1)];
-    assert_eq!(run_all(&mut late), 0, "the key is over; the answer that is on its way is waited for");
+    assert_eq!(
+        run_all(&mut late),
+        0,
+        "the key is over; the answer that is on its way is waited for"
+    );
     assert_eq!(rig.service.count(), 2);
     rig.service.last().answer(Reply::Good);
     assert_eq!(run_all(&mut late), 2);
@@ -390,7 +431,11 @@ fn forgotten_keys_are_dropped_and_asked_for_anew() {
     for tag in ["tag", "other"] {
         assert!(rig.read_of(tag, 1, None).done().is_ok());
     }
-    let old = Task::new(read(rig.reader("q", "s"), slot_of("tag", 1, 4, "s"), None)).done().ok().unwrap().1;
+    let old = Task::new(read(rig.reader("q", "s"), slot_of("tag", 1, 4, "s"), None))
+        .done()
+        .ok()
+        .unwrap()
+        .1;
     rig.cache.invalidate("nobody");
     assert_eq!(rig.cache.0.len().0, 3);
     rig.cache.retire_below("tag", 4);
@@ -462,7 +507,8 @@ fn a_key_that_opens_nothing_is_dropped_unless_it_has_opened_something() {
     reader.tried(&id, &right, true);
     reader.tried(&id, &right, false);
     assert!(Arc::ptr_eq(&rig.hit(1), &right), "a forged message cannot drive it out");
-    // The service contradicts itself: what opened a message stays, and its time does not begin anew.
+    // The service contradicts itself: what opened a message stays, and its time does not begin
+    // anew.
     pass(secs(4));
     rig.service.replies(Reply::Wrong);
     let (_, other) = rig.read_of("tag", 1, Some(Duration::ZERO)).done().ok().unwrap();
@@ -486,7 +532,10 @@ fn realms_do_not_share_keys_of_other_zones_or_suites() {
     assert!(Task::new(read(kr, slot("tag", 1), None)).done().is_ok());
     let mut later = rig.reader("p", "s");
     (later.suite, later.realm) = (2, Realm::new(b"p", ZoneHint::None, &later.scope, 2));
-    assert_eq!(Task::new(read(later, slot("tag", 1), None)).done().err().unwrap().kind(), ErrorKind::Authentication);
+    assert_eq!(
+        Task::new(read(later, slot("tag", 1), None)).done().err().unwrap().kind(),
+        ErrorKind::Authentication
+    );
     assert_eq!(rig.service.count(), 3);
 }
 

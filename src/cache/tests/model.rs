@@ -1,4 +1,5 @@
-//! A million random steps, each compared with a naive reading of the rules: lists that are searched from end to end, and no code in common.
+//! A million random steps, each compared with a naive reading of the rules: lists that are searched
+//! from end to end, and no code in common.
 
 use super::super::limits::{CacheLimits, PoolLimits, ReuseLimits};
 use super::super::load::Outbox;
@@ -90,7 +91,8 @@ struct Model {
     floors: Vec<(&'static str, u32)>,
     serial: u64,
     time: Instant,
-    /// When the key that is handed out was chosen: a question in the background takes its time after that.
+    /// When the key that is handed out was chosen: a question in the background takes its time
+    /// after that.
     chosen: Instant,
     calls: usize,
 }
@@ -121,18 +123,23 @@ impl Model {
                     }
                     return Ok((kept.right, kept.serial));
                 }
-                if !fresh && kept.quiet.is_some_and(|(until, _)| time < until) && young(kept.asked) {
+                if !fresh && kept.quiet.is_some_and(|(until, _)| time < until) && young(kept.asked)
+                {
                     return Ok((kept.right, kept.serial));
                 }
             }
         }
-        if let Some((_, _, kind)) = self.refused.iter().find(|(of, until, _)| *of == name && time < *until) {
+        if let Some((_, _, kind)) =
+            self.refused.iter().find(|(of, until, _)| *of == name && time < *until)
+        {
             return Err(*kind);
         }
         let answer = self.call(name);
         self.chosen = self.time;
         match answer {
-            Err((Some(old), kind)) if max_age.is_some_and(|max| self.time - old.asked > max) => Err(kind),
+            Err((Some(old), kind)) if max_age.is_some_and(|max| self.time - old.asked > max) => {
+                Err(kind)
+            }
             Err((Some(old), _)) => Ok((old.right, old.serial)),
             Err((None, kind)) => Err(kind),
             Ok(got) => Ok(got),
@@ -145,7 +152,9 @@ impl Model {
         let (reply, latency) = MODE.get();
         self.time += latency;
         self.calls += 1;
-        let Reply::Fail(kind) = reply else { return Ok(self.keep(name, reply == Reply::Good, asked)) };
+        let Reply::Fail(kind) = reply else {
+            return Ok(self.keep(name, reply == Reply::Good, asked));
+        };
         let (time, refresh) = (self.time, self.limits.refresh.is_some());
         let at = self.find(name);
         let quiet = |kept: &mut Kept| {
@@ -155,7 +164,10 @@ impl Model {
         };
         match kind {
             ErrorKind::Unavailable | ErrorKind::Throttled => {
-                let Some(kept) = at.map(|at| &mut self.kept[at]).filter(|kept| kept.gone > time) else { return Err((None, kind)) };
+                let Some(kept) = at.map(|at| &mut self.kept[at]).filter(|kept| kept.gone > time)
+                else {
+                    return Err((None, kind));
+                };
                 quiet(kept);
                 kept.quiet = Some((time + millis(1_000), kind));
                 return Err((Some(Box::new(kept.clone())), kind));
@@ -167,7 +179,9 @@ impl Model {
                 return Err((None, kind));
             }
             ErrorKind::AccessDenied | ErrorKind::KeyUnusable | ErrorKind::Credentials => {
-                self.kept.retain(|kept| kept.name.partition != name.partition || kept.name.tag != name.tag);
+                self.kept.retain(|kept| {
+                    kept.name.partition != name.partition || kept.name.tag != name.tag
+                });
             }
             _ => self.kept.retain(|kept| kept.name != name),
         }
@@ -180,7 +194,8 @@ impl Model {
         self.serial += 1;
         let (fresh, time) = ((right, self.serial), self.time);
         let expires = asked + self.limits.ttl;
-        let retired = self.floors.iter().any(|(tag, floor)| *tag == name.tag && name.version < *floor);
+        let retired =
+            self.floors.iter().any(|(tag, floor)| *tag == name.tag && name.version < *floor);
         if retired || expires <= time {
             return fresh;
         }
@@ -227,14 +242,17 @@ impl Model {
 
     fn sweep(&mut self) {
         let (time, idle) = (self.time, self.limits.idle);
-        self.kept.retain(|kept| kept.gone > time && idle.is_none_or(|idle| time - kept.used < idle));
+        self.kept
+            .retain(|kept| kept.gone > time && idle.is_none_or(|idle| time - kept.used < idle));
     }
 }
 
 /// What no model is needed to say: how old a key may be that is handed out.
 fn within(limits: Limits, model: &Model, name: Name, serial: u64) -> bool {
     let kept = model.kept.iter().find(|kept| kept.name == name && kept.serial == serial);
-    kept.is_none_or(|kept| model.chosen.saturating_duration_since(kept.asked) < limits.ttl + limits.stale)
+    kept.is_none_or(|kept| {
+        model.chosen.saturating_duration_since(kept.asked) < limits.ttl + limits.stale
+    })
 }
 
 fn limits(random: &mut Random) -> Limits {
@@ -268,7 +286,8 @@ const REPLIES: [Reply; 14] = [
 fn history(seed: u64) -> u64 {
     let mut random = Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
     let limits = limits(&mut random);
-    let mut set = CacheLimits::new(limits.ttl).with_stale_window(limits.stale).with_max_keys(limits.room);
+    let mut set =
+        CacheLimits::new(limits.ttl).with_stale_window(limits.stale).with_max_keys(limits.room);
     set = limits.idle.map_or(set.clone(), |idle| set.with_idle(idle));
     set = limits.refresh.map_or(set.clone(), |age| set.with_refresh_after(age));
     let rig = Rig::new(Some(set));
@@ -277,9 +296,18 @@ fn history(seed: u64) -> u64 {
         pass(latency);
         Some(reply)
     });
-    let mut model =
-        Model { limits, kept: Vec::new(), refused: Vec::new(), floors: Vec::new(), serial: 0, time: now(), chosen: now(), calls: 0 };
-    let readers = [("p", "s"), ("p", "t"), ("q", "s")].map(|(partition, scope)| (partition, scope, rig.reader(partition, scope)));
+    let mut model = Model {
+        limits,
+        kept: Vec::new(),
+        refused: Vec::new(),
+        floors: Vec::new(),
+        serial: 0,
+        time: now(),
+        chosen: now(),
+        calls: 0,
+    };
+    let readers = [("p", "s"), ("p", "t"), ("q", "s")]
+        .map(|(partition, scope)| (partition, scope, rig.reader(partition, scope)));
     for step in 0..STEPS {
         MODE.set((random.one(&REPLIES), millis(random.one(&[0, 0, 0, 20, 900]))));
         match random.below(20) {
@@ -292,7 +320,13 @@ fn history(seed: u64) -> u64 {
                     key: random.below(3) as u32,
                     version: 1 + random.below(2) as u32,
                 };
-                let max_age = random.one(&[None, None, Some(Duration::ZERO), Some(millis(400)), Some(millis(5_000))]);
+                let max_age = random.one(&[
+                    None,
+                    None,
+                    Some(Duration::ZERO),
+                    Some(millis(400)),
+                    Some(millis(5_000)),
+                ]);
                 let (slot, mut outbox) = (name.slot(), Outbox::default());
                 let id = reader.id(&slot);
                 let asked = reader.ask(&slot, id, max_age, &mut outbox);
@@ -304,12 +338,20 @@ fn history(seed: u64) -> u64 {
                     (Ok(key), Ok((right, serial))) => {
                         let opened = fits(&key.key, &slot);
                         assert_eq!(opened, right, "another key, seed {seed} step {step}");
-                        assert!(within(limits, &model, name, serial), "past its limits, seed {seed} step {step}");
+                        assert!(
+                            within(limits, &model, name, serial),
+                            "past its limits, seed {seed} step {step}"
+                        );
                         reader.tried(&id, key, opened);
                         model.tried((right, serial));
                     }
-                    (Err(error), Err(kind)) => assert_eq!(error.kind(), kind, "seed {seed} step {step}"),
-                    _ => panic!("{:?}, not {wanted:?}, seed {seed} step {step}: {name:?} {max_age:?}", got.map(|_| "a key")),
+                    (Err(error), Err(kind)) => {
+                        assert_eq!(error.kind(), kind, "seed {seed} step {step}")
+                    }
+                    _ => panic!(
+                        "{:?}, not {wanted:?}, seed {seed} step {step}: {name:?} {max_age:?}",
+                        got.map(|_| "a key")
+                    ),
                 }
             }
             13..=16 => {
@@ -343,7 +385,11 @@ fn history(seed: u64) -> u64 {
         }
         assert_eq!(now(), model.time, "seed {seed} step {step}");
         assert_eq!(rig.service.count(), model.calls, "calls, seed {seed} step {step}");
-        assert_eq!(rig.cache.stats().keys as usize, model.kept.len(), "keys, seed {seed} step {step}");
+        assert_eq!(
+            rig.cache.stats().keys as usize,
+            model.kept.len(),
+            "keys, seed {seed} step {step}"
+        );
     }
     STEPS
 }
@@ -360,19 +406,30 @@ fn supply(seed: u64) -> u64 {
     });
     let age = millis(random.one(&[100, 2_000, 60_000]));
     let (messages, bytes) = (random.one(&[1, 3, 50]), random.one(&[10, 1_000, 1_000_000]));
-    let pool = rig.pool(Some(PoolLimits::new(age).with_max_keys(random.one(&[1, 10, 500]) as usize)));
+    let pool =
+        rig.pool(Some(PoolLimits::new(age).with_max_keys(random.one(&[1, 10, 500]) as usize)));
     let reuse = rig.reuse(ReuseLimits::new(age).with_max_messages(messages).with_max_bytes(bytes));
     let mut once = HashSet::new();
     // Of each shared key: how often it was used, for how many bytes.
     let mut shared: Vec<([u8; 32], u64, u64)> = Vec::new();
     for step in 0..POOL_STEPS {
-        let reply =
-            random.one(&[Reply::Good, Reply::Good, Reply::Good, Reply::Fail(ErrorKind::Unavailable), Reply::Fail(ErrorKind::AccessDenied)]);
+        let reply = random.one(&[
+            Reply::Good,
+            Reply::Good,
+            Reply::Good,
+            Reply::Fail(ErrorKind::Unavailable),
+            Reply::Fail(ErrorKind::AccessDenied),
+        ]);
         MODE.set((reply, millis(random.one(&[0, 0, 20, 150]))));
         let (begun, calls) = (now(), CALLS.get().0);
-        // When a key was chosen: here a call takes its time inside of the one that began it, so one that was begun for a later key is left out.
+        // When a key was chosen: here a call takes its time inside of the one that began it, so one
+        // that was begun for a later key is left out.
         let chosen = |at: Instant| match CALLS.get() {
-            (count, _) if count == calls || (count == calls + 1 && at >= begun && MODE.get().1 < age) => now(),
+            (count, _)
+                if count == calls || (count == calls + 1 && at >= begun && MODE.get().1 < age) =>
+            {
+                now()
+            }
             (_, last) => last.unwrap_or(begun),
         };
         match random.below(8) {
@@ -380,9 +437,18 @@ fn supply(seed: u64) -> u64 {
                 let taking = pool.clone();
                 let taken = Task::new(async move { taking.wait(taking.take()).await }).done();
                 if let Ok(minted) = taken {
-                    assert!(chosen(minted.at) - minted.at < age, "too old, seed {seed} step {step}");
-                    assert!(fits(&minted.key, &minted.wrapped), "another key, seed {seed} step {step}");
-                    assert!(once.insert(*minted.key.expose_secret()), "used twice, seed {seed} step {step}");
+                    assert!(
+                        chosen(minted.at) - minted.at < age,
+                        "too old, seed {seed} step {step}"
+                    );
+                    assert!(
+                        fits(&minted.key, &minted.wrapped),
+                        "another key, seed {seed} step {step}"
+                    );
+                    assert!(
+                        once.insert(*minted.key.expose_secret()),
+                        "used twice, seed {seed} step {step}"
+                    );
                 }
             }
             3..=5 => {
@@ -390,20 +456,33 @@ fn supply(seed: u64) -> u64 {
                 let taken = Task::new(async move { taking.take(len).await }).done();
                 match taken {
                     Ok(Some(minted)) => {
-                        assert!(chosen(minted.at) - minted.at < age, "too old, seed {seed} step {step}");
+                        assert!(
+                            chosen(minted.at) - minted.at < age,
+                            "too old, seed {seed} step {step}"
+                        );
                         let key = *minted.key.expose_secret();
-                        let at = shared.iter().position(|(of, _, _)| *of == key).unwrap_or_else(|| {
-                            shared.push((key, 0, 0));
-                            shared.len() - 1
-                        });
+                        let at =
+                            shared.iter().position(|(of, _, _)| *of == key).unwrap_or_else(|| {
+                                shared.push((key, 0, 0));
+                                shared.len() - 1
+                            });
                         let (_, used, sum) = &mut shared[at];
                         (*used, *sum) = (*used + 1, *sum + len);
-                        assert!(*used <= messages && *sum <= bytes, "used too much, seed {seed} step {step}");
+                        assert!(
+                            *used <= messages && *sum <= bytes,
+                            "used too much, seed {seed} step {step}"
+                        );
                         assert!(!once.contains(&key), "shared and not, seed {seed} step {step}");
                     }
                     Ok(None) => assert!(len > bytes, "seed {seed} step {step}"),
                     Err(error) => {
-                        assert!(matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::AccessDenied), "seed {seed} step {step}")
+                        assert!(
+                            matches!(
+                                error.kind(),
+                                ErrorKind::Unavailable | ErrorKind::AccessDenied
+                            ),
+                            "seed {seed} step {step}"
+                        )
                     }
                 }
             }

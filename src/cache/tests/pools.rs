@@ -54,7 +54,11 @@ fn without_limits_each_key_is_made_for_one_who_waits() {
 fn keys_are_ready_before_they_are_needed_and_none_is_used_twice() {
     let rig = Rig::new(None);
     let pool = kept(&rig);
-    assert_eq!((rig.service.count(), pool.depth()), (0, (0, 0)), "a pool that is not used makes no calls");
+    assert_eq!(
+        (rig.service.count(), pool.depth()),
+        (0, (0, 0)),
+        "a pool that is not used makes no calls"
+    );
     let mut seen = HashSet::new();
     for _ in 0..5_000 {
         assert!(seen.insert(*good(take(&pool)).key.expose_secret()));
@@ -185,7 +189,8 @@ fn nothing_is_written_under_a_retired_version() {
     let waits: Vec<_> = (0..pool.depth().0 + 1).map(|_| take(&pool)).collect();
     rig.settle();
     rig.settle();
-    let versions: Vec<_> = waits.into_iter().map(|task| task.done().map_err(|error| error.kind())).collect();
+    let versions: Vec<_> =
+        waits.into_iter().map(|task| task.done().map_err(|error| error.kind())).collect();
     assert!(versions.iter().all(|minted| match minted {
         Ok(minted) => minted.wrapped.key_version() == Some(2),
         Err(kind) => *kind == ErrorKind::KeyUnusable,
@@ -195,14 +200,24 @@ fn nothing_is_written_under_a_retired_version() {
 
 #[test]
 fn a_wrapper_that_lies_is_found_out_before_anything_is_written() {
-    for (op, reply, verify) in [(Op::Wrap, Reply::Wrong, true), (Op::Unwrap, Reply::Wrong, true), (Op::Unwrap, Reply::Short, true)] {
+    for (op, reply, verify) in [
+        (Op::Wrap, Reply::Wrong, true),
+        (Op::Unwrap, Reply::Wrong, true),
+        (Op::Unwrap, Reply::Short, true),
+    ] {
         let rig = Rig::new(None);
         let pool = Arc::new(Pool::new(rig.mint(verify), None).unwrap());
         assert!(good(take(&pool)).wrapped.key_version().is_some());
         assert_eq!(rig.service.count(), 2, "wrapped, and unwrapped again");
         rig.service.plan(move |call| Some(if call.op == op { reply } else { Reply::Good }));
         assert_eq!(kind(take(&pool)), ErrorKind::Internal, "{op:?}");
-        rig.service.plan(move |call| Some(if call.op == Op::Unwrap { Reply::Fail(ErrorKind::Unavailable) } else { Reply::Good }));
+        rig.service.plan(move |call| {
+            Some(if call.op == Op::Unwrap {
+                Reply::Fail(ErrorKind::Unavailable)
+            } else {
+                Reply::Good
+            })
+        });
         pass(secs(1));
         assert_eq!(kind(take(&pool)), ErrorKind::Unavailable);
     }
@@ -220,7 +235,11 @@ fn an_outage_is_written_through_with_the_keys_that_are_ready() {
         for _ in 0..ready {
             drop(good(take(&pool)));
         }
-        assert_eq!(rig.service.count(), before + 1, "ahead of need once, and then not for a second");
+        assert_eq!(
+            rig.service.count(),
+            before + 1,
+            "ahead of need once, and then not for a second"
+        );
         // One who waits is worth a call each time.
         assert_eq!(kind(take(&pool)), outage);
         assert_eq!(kind(take(&pool)), outage);
@@ -290,7 +309,11 @@ fn many_are_ordered_in_one_go() {
     let mut keys = HashSet::new();
     for taken in taken {
         let pool = pool.clone();
-        assert!(keys.insert(*good(Task::new(async move { pool.wait(taken).await })).key.expose_secret()));
+        assert!(
+            keys.insert(
+                *good(Task::new(async move { pool.wait(taken).await })).key.expose_secret()
+            )
+        );
     }
     assert_eq!(rig.service.sizes(), [256, 256, 188]);
 }
@@ -389,5 +412,9 @@ fn the_reaper_wipes_what_nobody_takes_and_asks_to_come_once() {
         whom.due(at);
         assert!(reaper::noted(|visits| visits.len()) <= 1);
     }
-    assert_eq!((pool.depth().0, visits), (0, 2), "at the end of those that came first, and of those that came later");
+    assert_eq!(
+        (pool.depth().0, visits),
+        (0, 2),
+        "at the end of those that came first, and of those that came later"
+    );
 }

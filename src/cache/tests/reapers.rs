@@ -59,7 +59,8 @@ fn visits_are_made_in_the_order_of_their_times_and_a_panic_ends_none() {
     }
     reaper::start().unwrap();
     let noted = Arc::new(Noted(Mutex::default()));
-    let all: Vec<Arc<dyn Due>> = (0..5).map(|n| Arc::new(Visited(n, noted.clone())) as Arc<dyn Due>).collect();
+    let all: Vec<Arc<dyn Due>> =
+        (0..5).map(|n| Arc::new(Visited(n, noted.clone())) as Arc<dyn Due>).collect();
     let gone = {
         let gone: Arc<dyn Due> = Arc::new(Visited(9, noted.clone()));
         Arc::downgrade(&gone)
@@ -67,7 +68,10 @@ fn visits_are_made_in_the_order_of_their_times_and_a_panic_ends_none() {
     let start = Instant::now() + millis(50);
     reaper::visit(start, gone);
     for n in [3, 1, 4, 0, 2_u32] {
-        reaper::visit(start + Duration::from_millis(u64::from(n)), Arc::downgrade(&all[n as usize]));
+        reaper::visit(
+            start + Duration::from_millis(u64::from(n)),
+            Arc::downgrade(&all[n as usize]),
+        );
     }
     sooner_or_later(|| noted.0.lock().unwrap().len() >= 5);
     assert_eq!(*noted.0.lock().unwrap(), [0, 1, 2, 3, 4]);

@@ -127,7 +127,11 @@ fn a_failed_order_fails_those_who_wait_and_the_key_in_use_goes_on() {
         assert_eq!(before, 2, "no successor is ordered for a second");
         assert_eq!(kind(take(&reuse, 1)), failure);
         let asked = usize::from(failure == ErrorKind::Unavailable);
-        assert_eq!(rig.service.count(), before + asked, "a refusal is remembered, an outage is not");
+        assert_eq!(
+            rig.service.count(),
+            before + asked,
+            "a refusal is remembered, an outage is not"
+        );
         pass(secs(1));
         rig.service.holds();
         let mut tasks = [take(&reuse, 1), take(&reuse, 1)];
@@ -234,7 +238,10 @@ fn the_reaper_wipes_what_nobody_uses_and_asks_to_come_once() {
         pass(at.saturating_duration_since(now()) - nanos(1));
         let whom: Arc<dyn Due> = whom.upgrade().unwrap();
         whom.clone().due(at - nanos(1));
-        assert!(reaper::noted(|visits| visits.is_empty()), "before its time it has nothing to ask for");
+        assert!(
+            reaper::noted(|visits| visits.is_empty()),
+            "before its time it has nothing to ask for"
+        );
         pass(nanos(1));
         whom.due(at);
     }

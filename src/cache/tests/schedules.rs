@@ -1,6 +1,8 @@
-//! Threads in orders that chance alone would not bring: each test runs under thousands of schedules. Built with `--cfg shuttle`; see CONTRIBUTING.md.
+//! Threads in orders that chance alone would not bring: each test runs under thousands of
+//! schedules. Built with `--cfg shuttle`; see CONTRIBUTING.md.
 //!
-//! A thread that nobody wakes any more is a failure by itself, so that each of these says too that nobody hangs.
+//! A thread that nobody wakes any more is a failure by itself, so that each of these says too that
+//! nobody hangs.
 
 use super::kit::*;
 use super::service::{number, payload, wrapped};
@@ -43,8 +45,8 @@ fn explore(test: fn()) {
     Runner::new(PctScheduler::new(3, PCT), config()).run(test);
 }
 
-/// What the tests note for themselves. Not the explorer's lock, which would double the schedules and show nothing: it is never held over
-/// anything that another thread could come in between.
+/// What the tests note for themselves. Not the explorer's lock, which would double the schedules
+/// and show nothing: it is never held over anything that another thread could come in between.
 fn note<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -139,17 +141,28 @@ impl KeyWrapper for Remote {
     }
 
     /// The wrapped key names its call.
-    fn wrap_keys<'a>(&'a self, payloads: &'a [KeyPayload]) -> BoxFuture<'a, Result<Vec<WrappedKey>>> {
+    fn wrap_keys<'a>(
+        &'a self,
+        payloads: &'a [KeyPayload],
+    ) -> BoxFuture<'a, Result<Vec<WrappedKey>>> {
         Box::pin(async move {
-            let number = self.call(payloads.iter().map(|payload| payload.expose_secret().to_vec()).collect()).await?;
-            payloads.iter().map(|_| WrappedKey::new(self.id.clone(), format!("ncpkms:v1:{number}"))).collect()
+            let number = self
+                .call(payloads.iter().map(|payload| payload.expose_secret().to_vec()).collect())
+                .await?;
+            payloads
+                .iter()
+                .map(|_| WrappedKey::new(self.id.clone(), format!("ncpkms:v1:{number}")))
+                .collect()
         })
     }
 
     fn unwrap_keys<'a>(&'a self, keys: &'a [WrappedKey]) -> BoxFuture<'a, Result<Vec<KeyPayload>>> {
         Box::pin(async move {
             let call = self.call(keys.iter().map(|key| key.as_bytes().to_vec()).collect()).await?;
-            Ok(keys.iter().map(|key| payload(if self.fickle { call as u32 } else { plain(key) }, "s")).collect())
+            Ok(keys
+                .iter()
+                .map(|key| payload(if self.fickle { call as u32 } else { plain(key) }, "s"))
+                .collect())
         })
     }
 
@@ -166,7 +179,9 @@ impl fmt::Debug for Remote {
 
 /// The number in a slot.
 fn plain(slot: &WrappedKey) -> u32 {
-    (0..4).find(|n| wrapped(slot.key_id(), 1, &payload(*n, "s")).as_bytes() == slot.as_bytes()).unwrap()
+    (0..4)
+        .find(|n| wrapped(slot.key_id(), 1, &payload(*n, "s")).as_bytes() == slot.as_bytes())
+        .unwrap()
 }
 
 fn loader(remote: &Arc<Remote>, limits: CacheLimits) -> Loader {
@@ -193,7 +208,12 @@ async fn unless<T>(stop: Arc<Flight<()>>, work: impl Future<Output = T>) -> Opti
 }
 
 fn join<T>(threads: impl IntoIterator<Item = thread::JoinHandle<T>>) -> Vec<T> {
-    threads.into_iter().collect::<Vec<_>>().into_iter().map(|thread| thread.join().unwrap()).collect()
+    threads
+        .into_iter()
+        .collect::<Vec<_>>()
+        .into_iter()
+        .map(|thread| thread.join().unwrap())
+        .collect()
 }
 
 #[test]
@@ -242,7 +262,8 @@ fn a_call_that_all_went_away_from_is_brought_home_by_the_next() {
     });
 }
 
-/// Reads a key of a fickle service: which call it is of, and what time it was just before it was looked for.
+/// Reads a key of a fickle service: which call it is of, and what time it was just before it was
+/// looked for.
 fn look(loader: &Loader) -> (Result<usize>, Instant) {
     let time = now();
     let key = block_on(read(loader.clone(), slot("tag", 1), None));
@@ -251,7 +272,10 @@ fn look(loader: &Loader) -> (Result<usize>, Instant) {
 
 fn expire_during_refresh(reply: fn(&Remote, &[Vec<u8>]) -> Option<ErrorKind>, stale: u64) {
     let remote = Remote::new(reply, true);
-    let loader = loader(&remote, CacheLimits::new(secs(10)).with_refresh_after(secs(5)).with_stale_window(secs(stale)));
+    let loader = loader(
+        &remote,
+        CacheLimits::new(secs(10)).with_refresh_after(secs(5)).with_stale_window(secs(stale)),
+    );
     assert_eq!(look(&loader).0.unwrap(), 0);
     pass(secs(6));
     let threads: Vec<_> = (0..2)
@@ -361,19 +385,28 @@ fn a_key_that_is_crowded_out_in_use_stays_whole_and_goes_with_its_last_user() {
         let threads = [[1, 2], [2, 1], [1, 2]].map(|order| {
             let loader = loader.clone();
             thread::spawn(move || {
-                let held: Vec<_> = order.map(|n| (n, block_on(read(loader.clone(), slot("tag", n), None)).unwrap().1)).into();
+                let held: Vec<_> = order
+                    .map(|n| (n, block_on(read(loader.clone(), slot("tag", n), None)).unwrap().1))
+                    .into();
                 thread::yield_now();
-                assert!(held.iter().all(|(n, key)| number(&key.key) == *n), "another key, or a wiped one");
+                assert!(
+                    held.iter().all(|(n, key)| number(&key.key) == *n),
+                    "another key, or a wiped one"
+                );
                 assert!(loader.cache.0.len().0 <= 1);
                 held.iter().map(|(_, key)| Arc::downgrade(key)).collect::<Vec<_>>()
             })
         });
         let seen: Vec<_> = join(threads).into_iter().flatten().collect();
         remote.settle();
-        let alive: HashSet<_> = seen.iter().filter_map(Weak::upgrade).map(|key| Arc::as_ptr(&key)).collect();
+        let alive: HashSet<_> =
+            seen.iter().filter_map(Weak::upgrade).map(|key| Arc::as_ptr(&key)).collect();
         assert_eq!((alive.len(), loader.cache.0.len()), (1, (1, 0)));
         loader.cache.forget_keys();
-        assert!(seen.iter().all(|key| key.upgrade().is_none()), "a key that nobody uses is still there");
+        assert!(
+            seen.iter().all(|key| key.upgrade().is_none()),
+            "a key that nobody uses is still there"
+        );
     });
 }
 
@@ -392,7 +425,13 @@ fn pool(remote: &Arc<Remote>, limits: Option<PoolLimits>) -> (Arc<Pool>, Arc<Dri
 
 /// The call that a key was wrapped in.
 fn call_of(minted: &Minted) -> usize {
-    std::str::from_utf8(minted.wrapped.as_bytes()).unwrap().rsplit(':').next().unwrap().parse().unwrap()
+    std::str::from_utf8(minted.wrapped.as_bytes())
+        .unwrap()
+        .rsplit(':')
+        .next()
+        .unwrap()
+        .parse()
+        .unwrap()
 }
 
 fn take(pool: &Pool) -> Option<Arc<Minted>> {
@@ -430,7 +469,8 @@ fn take_and_forget(limits: Option<PoolLimits>) {
     for minted in &keys {
         let sent = &seen[call_of(minted)].keys;
         assert!(
-            sent.iter().any(|payload| payload.windows(32).any(|part| part == minted.key.expose_secret())),
+            sent.iter()
+                .any(|payload| payload.windows(32).any(|part| part == minted.key.expose_secret())),
             "not the key that was wrapped"
         );
     }
@@ -470,9 +510,11 @@ fn one_bad_key_among_many_spoils_no_other() {
                     let (n, flight, answers) = (*n, flight.clone(), answers.clone());
                     let ticket = Ticket::new(move |result: Option<Result<KeyPayload>>| {
                         note(&answers)[n as usize] += 1;
-                        flight.finish(
-                            result.map(|result| result.and_then(|key| key.decode(SUITE, &Scope::new("s"))).map(|key| number(&key))),
-                        );
+                        flight.finish(result.map(|result| {
+                            result
+                                .and_then(|key| key.decode(SUITE, &Scope::new("s")))
+                                .map(|key| number(&key))
+                        }));
                     });
                     (slot("tag", n), ticket)
                 }));
@@ -486,7 +528,11 @@ fn one_bad_key_among_many_spoils_no_other() {
         });
         join(threads);
         assert_eq!(*note(&answers), [1; 4]);
-        let asked: Vec<_> = remote.seen().into_iter().filter(|call| call.keys.contains(&slot("tag", 0).as_bytes().to_vec())).collect();
+        let asked: Vec<_> = remote
+            .seen()
+            .into_iter()
+            .filter(|call| call.keys.contains(&slot("tag", 0).as_bytes().to_vec()))
+            .collect();
         assert_eq!(asked.last().unwrap().keys.len(), 1, "the bad key was never alone");
         // Each place was given back: another one leaves at once.
         let calls = remote.seen().len();

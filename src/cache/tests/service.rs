@@ -60,7 +60,12 @@ pub(super) struct Service {
 impl Service {
     /// One that answers everything at once.
     pub(super) fn new(tag: &str) -> Self {
-        Self { id: key_id(tag), calls: Mutex::default(), plan: Mutex::new(Box::new(|_| Some(Reply::Good))), version: Mutex::new(1) }
+        Self {
+            id: key_id(tag),
+            calls: Mutex::default(),
+            plan: Mutex::new(Box::new(|_| Some(Reply::Good))),
+            version: Mutex::new(1),
+        }
     }
 
     /// What a call is answered with from now on; `None` lets it wait for [`Call::answer`].
@@ -174,24 +179,45 @@ impl KeyWrapper for Service {
         &self.id
     }
 
-    fn wrap_keys<'a>(&'a self, payloads: &'a [KeyPayload]) -> BoxFuture<'a, Result<Vec<WrappedKey>>> {
+    fn wrap_keys<'a>(
+        &'a self,
+        payloads: &'a [KeyPayload],
+    ) -> BoxFuture<'a, Result<Vec<WrappedKey>>> {
         Box::pin(async move {
             let keys = payloads.iter().map(|payload| hex(payload.expose_secret())).collect();
             let version = *lock(&self.version);
             let call = self.reply(Op::Wrap, &self.id, keys).await?;
-            call.results(|key| WrappedKey::new(self.id.clone(), [format!("ncpkms:v{version}:").as_bytes(), key].concat()))
+            call.results(|key| {
+                WrappedKey::new(
+                    self.id.clone(),
+                    [format!("ncpkms:v{version}:").as_bytes(), key].concat(),
+                )
+            })
         })
     }
 
-    fn unwrap_keys<'a>(&'a self, wrapped: &'a [WrappedKey]) -> BoxFuture<'a, Result<Vec<KeyPayload>>> {
+    fn unwrap_keys<'a>(
+        &'a self,
+        wrapped: &'a [WrappedKey],
+    ) -> BoxFuture<'a, Result<Vec<KeyPayload>>> {
         Box::pin(async move {
             let call = self.reply(Op::Unwrap, wrapped[0].key_id(), bytes(wrapped)).await?;
-            assert!(wrapped.iter().all(|key| key.key_id() == wrapped[0].key_id()), "two key-encryption keys in one call");
-            call.results(|key| Ok(KeyPayload::from_boxed(unhex(key.rsplit(|byte| *byte == b':').next().unwrap()).into())))
+            assert!(
+                wrapped.iter().all(|key| key.key_id() == wrapped[0].key_id()),
+                "two key-encryption keys in one call"
+            );
+            call.results(|key| {
+                Ok(KeyPayload::from_boxed(
+                    unhex(key.rsplit(|byte| *byte == b':').next().unwrap()).into(),
+                ))
+            })
         })
     }
 
-    fn rewrap_keys<'a>(&'a self, wrapped: &'a [WrappedKey]) -> BoxFuture<'a, Result<Vec<WrappedKey>>> {
+    fn rewrap_keys<'a>(
+        &'a self,
+        wrapped: &'a [WrappedKey],
+    ) -> BoxFuture<'a, Result<Vec<WrappedKey>>> {
         Box::pin(async move {
             let call = self.reply(Op::Rewrap, wrapped[0].key_id(), bytes(wrapped)).await?;
             call.results(|key| WrappedKey::new(wrapped[0].key_id().clone(), [key, b"0"].concat()))
@@ -226,11 +252,23 @@ pub(super) fn fits(key: &DataKey, wrapped: &WrappedKey) -> bool {
 }
 
 pub(super) fn wrapped(id: &KeyId, version: u32, payload: &KeyPayload) -> WrappedKey {
-    WrappedKey::new(id.clone(), [format!("ncpkms:v{version}:").as_bytes(), &hex(payload.expose_secret())].concat()).unwrap()
+    WrappedKey::new(
+        id.clone(),
+        [format!("ncpkms:v{version}:").as_bytes(), &hex(payload.expose_secret())].concat(),
+    )
+    .unwrap()
 }
 
 fn hex(bytes: &[u8]) -> Vec<u8> {
-    bytes.iter().flat_map(|byte| [b"0123456789abcdef"[usize::from(byte >> 4)], b"0123456789abcdef"[usize::from(byte & 15)]]).collect()
+    bytes
+        .iter()
+        .flat_map(|byte| {
+            [
+                b"0123456789abcdef"[usize::from(byte >> 4)],
+                b"0123456789abcdef"[usize::from(byte & 15)],
+            ]
+        })
+        .collect()
 }
 
 fn unhex(text: &[u8]) -> Vec<u8> {

@@ -1,7 +1,8 @@
 //! When tokens are due to be replaced, going by what they say about themselves.
 //!
-//! Promises: a token that says nothing is never due; a clock that is wrong makes one refresh early, not many, because tokens issued to
-//! this client are timed by the steady clock from their issue. This module reads tokens and knows nothing of how they are replaced.
+//! Promises: a token that says nothing is never due; a clock that is wrong makes one refresh early,
+//! not many, because tokens issued to this client are timed by the steady clock from their issue.
+//! This module reads tokens and knows nothing of how they are replaced.
 
 use crate::kms::claims::TokenClaims;
 use crate::kms::retry::{fraction, random};
@@ -10,7 +11,8 @@ use secrecy::{ExposeSecret, SecretString};
 use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 
-/// The part of its life before its end at which a token is due, and the most of it. Half of it is jittered.
+/// The part of its life before its end at which a token is due, and the most of it. Half of it is
+/// jittered.
 const EARLY: u32 = 10;
 const EARLIEST_ACCESS: Duration = Duration::from_secs(3_600);
 const EARLIEST_REFRESH: Duration = Duration::from_secs(7 * 24 * 3_600);
@@ -44,17 +46,22 @@ impl Schedule {
     pub(super) fn of_given(access: &SecretString, refresh: Option<&SecretString>) -> Self {
         let (now, steady) = (Timestamp::from(SystemTime::now()), Instant::now());
         let life = |token, earliest| Life::read(token, Some(now), earliest, steady);
-        Self { access: life(access, EARLIEST_ACCESS), refresh: refresh.and_then(|token| life(token, EARLIEST_REFRESH)) }
+        Self {
+            access: life(access, EARLIEST_ACCESS),
+            refresh: refresh.and_then(|token| life(token, EARLIEST_REFRESH)),
+        }
     }
 
     /// After these tokens were issued just now; without a refresh token the old one stays.
     pub(super) fn after(&self, access: &SecretString, refresh: Option<&SecretString>) -> Self {
         let steady = Instant::now();
-        let refresh = refresh.map_or(self.refresh, |token| Life::read(token, None, EARLIEST_REFRESH, steady));
+        let refresh =
+            refresh.map_or(self.refresh, |token| Life::read(token, None, EARLIEST_REFRESH, steady));
         Self { access: Life::read(access, None, EARLIEST_ACCESS, steady), refresh }
     }
 
-    /// Whether a refresh is due. An expired refresh token cannot be helped, so it makes nothing due.
+    /// Whether a refresh is due. An expired refresh token cannot be helped, so it makes nothing
+    /// due.
     pub(super) fn due(&self, now: Instant) -> Option<Due> {
         if self.refresh.is_some_and(|life| now >= life.end) {
             return None;
@@ -62,7 +69,8 @@ impl Schedule {
         if self.access.is_some_and(|life| now >= life.end) {
             return Some(Due::Now);
         }
-        (self.access.is_some_and(|life| now >= life.due) || self.refresh_is_due(now)).then_some(Due::Soon)
+        (self.access.is_some_and(|life| now >= life.due) || self.refresh_is_due(now))
+            .then_some(Due::Soon)
     }
 
     /// Whether the refresh token nears its end.
@@ -79,7 +87,12 @@ impl Schedule {
 
 impl Life {
     /// The life of `token`, at `now` by the system's clock, or else just issued.
-    fn read(token: &SecretString, now: Option<Timestamp>, earliest: Duration, steady: Instant) -> Option<Self> {
+    fn read(
+        token: &SecretString,
+        now: Option<Timestamp>,
+        earliest: Duration,
+        steady: Instant,
+    ) -> Option<Self> {
         let claims = TokenClaims::peek(token.expose_secret());
         let end = claims.expires_at?.millis();
         let begin = claims.issued_at.map(Timestamp::millis).filter(|begin| *begin < end);
@@ -90,7 +103,11 @@ impl Life {
         // Clients that were given the same token must not replace it together.
         let early = early / 2 + fraction(early / 2, random().unwrap_or_default());
         // A time further off than clocks can tell is never reached.
-        Some(Self { whole, due: steady.checked_add(left.saturating_sub(early))?, end: steady.checked_add(left)? })
+        Some(Self {
+            whole,
+            due: steady.checked_add(left.saturating_sub(early))?,
+            end: steady.checked_add(left)?,
+        })
     }
 }
 
@@ -103,7 +120,8 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     fn token(issued: Option<i64>, ends: Option<i64>) -> SecretString {
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs() as i64;
+        let now =
+            SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs() as i64;
         let claim = |name, time: Option<i64>| time.map(|time| format!("\"{name}\":{}", now + time));
         let claims: Vec<_> = claim("iat", issued).into_iter().chain(claim("exp", ends)).collect();
         format!("e30.{}.x", URL_SAFE_NO_PAD.encode(format!("{{{}}}", claims.join(",")))).into()
@@ -118,13 +136,19 @@ mod tests {
         assert_eq!(schedule.due(now + 852 * SECOND), Some(Due::Soon));
         assert_eq!(schedule.due(now + 901 * SECOND), Some(Due::Now));
         assert_eq!(schedule.due(now + 99_901 * SECOND), None);
-        assert!(!schedule.refresh_is_due(now + 89_000 * SECOND) && schedule.refresh_is_due(now + 95_000 * SECOND));
+        assert!(
+            !schedule.refresh_is_due(now + 89_000 * SECOND)
+                && schedule.refresh_is_due(now + 95_000 * SECOND)
+        );
         assert_eq!(schedule.hours(), (Some(1), Some(28)));
     }
 
     #[test]
     fn long_lives_are_not_cut_short_by_much() {
-        let schedule = Schedule::of_given(&token(Some(0), Some(730 * 86_400)), Some(&token(Some(0), Some(730 * 86_400))));
+        let schedule = Schedule::of_given(
+            &token(Some(0), Some(730 * 86_400)),
+            Some(&token(Some(0), Some(730 * 86_400))),
+        );
         let (now, day) = (Instant::now(), 86_400 * SECOND);
         assert_eq!(schedule.due(now + 722 * day), None);
         assert_eq!(schedule.due(now + 727 * day), Some(Due::Soon));
@@ -133,7 +157,9 @@ mod tests {
 
     #[test]
     fn what_a_token_does_not_say_is_never_due() {
-        for odd in [token(Some(0), None), token(None, None), "".into(), "opaque".into(), "a.b.c".into()] {
+        for odd in
+            [token(Some(0), None), token(None, None), "".into(), "opaque".into(), "a.b.c".into()]
+        {
             let schedule = Schedule::of_given(&odd, Some(&odd));
             assert_eq!(schedule.due(Instant::now() + 86_400 * SECOND), None);
             assert_eq!(schedule.hours(), (None, None));

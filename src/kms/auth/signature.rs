@@ -1,7 +1,8 @@
 //! Account authentication: the API Gateway's signatures, versions 1 and 2.
 //!
-//! What is signed is the method, the path exactly as sent, a timestamp and the keys' names; the body is not signed, so that only TLS
-//! protects it. The service refuses a timestamp that is 5 minutes off, therefore every attempt is signed anew.
+//! What is signed is the method, the path exactly as sent, a timestamp and the keys' names; the
+//! body is not signed, so that only TLS protects it. The service refuses a timestamp that is 5
+//! minutes off, therefore every attempt is signed anew.
 
 use super::secret_header;
 use crate::error::{Error, ErrorKind, Result};
@@ -28,14 +29,25 @@ pub(crate) struct Signer {
 
 impl Signer {
     /// Signs version 1 if there is an API Gateway key, version 2 otherwise.
-    pub(crate) fn new(access_key: SecretString, secret_key: SecretString, api_gateway_key: Option<SecretString>) -> Self {
+    pub(crate) fn new(
+        access_key: SecretString,
+        secret_key: SecretString,
+        api_gateway_key: Option<SecretString>,
+    ) -> Self {
         Self { access_key, secret_key, api_gateway_key }
     }
 
     /// Adds the headers for one attempt at `timestamp`, in milliseconds since the Unix epoch.
-    pub(crate) fn sign(&self, method: &str, path: &str, timestamp: u64, headers: &mut HeaderMap) -> Result<()> {
+    pub(crate) fn sign(
+        &self,
+        method: &str,
+        path: &str,
+        timestamp: u64,
+        headers: &mut HeaderMap,
+    ) -> Result<()> {
         let signature = self.signature(method, path, timestamp);
-        let mut value = HeaderValue::from_str(&signature).map_err(|_| Error::new(ErrorKind::Internal, "signing failed"))?;
+        let mut value = HeaderValue::from_str(&signature)
+            .map_err(|_| Error::new(ErrorKind::Internal, "signing failed"))?;
         value.set_sensitive(true);
         headers.insert(TIMESTAMP, HeaderValue::from(timestamp));
         headers.insert(ACCESS_KEY, secret_header(&self.access_key)?);
@@ -81,15 +93,31 @@ mod tests {
     const AT: u64 = 1_700_000_000_000;
 
     fn signer(api_key: Option<&str>) -> Signer {
-        Signer::new("EXAMPLEACCESSKEY0001".into(), "EXAMPLEsecretKEY/0123456789abcdefghijklm".into(), api_key.map(Into::into))
+        Signer::new(
+            "EXAMPLEACCESSKEY0001".into(),
+            "EXAMPLEsecretKEY/0123456789abcdefghijklm".into(),
+            api_key.map(Into::into),
+        )
     }
 
     #[test]
     fn version_2_vectors() {
         for (method, path, want) in [
-            ("POST", format!("/kms/v1/keys/{TAG}/encrypt"), "RU+p+SzMhHJDxk1fE8B+g+54jK75xM86/BwItPf3Zt4="),
-            ("GET", "/kms/v1/keys?pageNo=1&pageSize=1".to_owned(), "3bdB7h0h/44jIfmbbO7+d4PS1OG6kGGMSqWtAadHBG8="),
-            ("POST", format!("/keys/v2/{TAG}/encrypt"), "qyCLPNBJzf0uvoTcEF78M8uBWdr9SXChPyD69p4Gkf0="),
+            (
+                "POST",
+                format!("/kms/v1/keys/{TAG}/encrypt"),
+                "RU+p+SzMhHJDxk1fE8B+g+54jK75xM86/BwItPf3Zt4=",
+            ),
+            (
+                "GET",
+                "/kms/v1/keys?pageNo=1&pageSize=1".to_owned(),
+                "3bdB7h0h/44jIfmbbO7+d4PS1OG6kGGMSqWtAadHBG8=",
+            ),
+            (
+                "POST",
+                format!("/keys/v2/{TAG}/encrypt"),
+                "qyCLPNBJzf0uvoTcEF78M8uBWdr9SXChPyD69p4Gkf0=",
+            ),
         ] {
             assert_eq!(signer(None).signature(method, &path, AT), want, "{path}");
         }
@@ -99,13 +127,19 @@ mod tests {
     fn version_1_vector() {
         let signer = signer(Some("EXAMPLEapigwKEY000000000000000000000000"));
         let path = format!("/keys/v1/{TAG}/encrypt");
-        assert_eq!(signer.signature("POST", &path, AT), "es6lltljVTPD9R4LgyNShgJ/s2NziW8CMexhzIWuNiI=");
+        assert_eq!(
+            signer.signature("POST", &path, AT),
+            "es6lltljVTPD9R4LgyNShgJ/s2NziW8CMexhzIWuNiI="
+        );
     }
 
     #[test]
     fn small_vector() {
         let signer = Signer::new("access-key".into(), "secret-key".into(), None);
-        assert_eq!(signer.signature("POST", "/keys/v2/my-key/encrypt", AT), "nN4Khw0rV/jdEssNpeGwcKkrj5NCYo3YCGYNziynwgI=");
+        assert_eq!(
+            signer.signature("POST", "/keys/v2/my-key/encrypt", AT),
+            "nN4Khw0rV/jdEssNpeGwcKkrj5NCYo3YCGYNziynwgI="
+        );
     }
 
     #[test]
@@ -121,7 +155,10 @@ mod tests {
             names.sort();
             names.join(" ")
         };
-        assert_eq!(names(signer(None)), "x-ncp-apigw-signature-v2 x-ncp-apigw-timestamp x-ncp-iam-access-key");
+        assert_eq!(
+            names(signer(None)),
+            "x-ncp-apigw-signature-v2 x-ncp-apigw-timestamp x-ncp-iam-access-key"
+        );
         assert_eq!(
             names(signer(Some("EXAMPLEg"))),
             "x-ncp-apigw-api-key x-ncp-apigw-signature-v1 x-ncp-apigw-timestamp x-ncp-iam-access-key"

@@ -1,8 +1,11 @@
-//! Token authentication: the current tokens, when they are due to be replaced, and one shared refresh when they are.
+//! Token authentication: the current tokens, when they are due to be replaced, and one shared
+//! refresh when they are.
 //!
-//! Promises: at most one refresh is under way for a client, however many calls were refused at once; whoever waited for it shares
-//! its result, a failure included; a caller that gives up waiting never blocks the others, and one that gives up refreshing leaves it
-//! to the next. This module decides when a refresh is due and keeps the result; how the request is sent is the caller's business.
+//! Promises: at most one refresh is under way for a client, however many calls were refused at
+//! once; whoever waited for it shares its result, a failure included; a caller that gives up
+//! waiting never blocks the others, and one that gives up refreshing leaves it to the next. This
+//! module decides when a refresh is due and keeps the result; how the request is sent is the
+//! caller's business.
 
 use super::schedule::Schedule;
 use super::{bad, checked, secret_header};
@@ -65,7 +68,10 @@ impl Issued {
     /// The same, if it can be sent in a header.
     pub(crate) fn checked(self) -> Result<Self> {
         let access = checked("the access token that the service issued", self.access)?;
-        let refresh = self.refresh.map(|token| checked("the refresh token that the service issued", token)).transpose()?;
+        let refresh = self
+            .refresh
+            .map(|token| checked("the refresh token that the service issued", token))
+            .transpose()?;
         Ok(Self { access, refresh })
     }
 }
@@ -96,7 +102,12 @@ impl Tokens {
     pub(crate) fn new(access: SecretString, refresh: Option<SecretString>) -> Self {
         let schedule = Schedule::of_given(&access, refresh.as_ref());
         let current = RwLock::new(Arc::new(Held { generation: 0, access, refresh, schedule }));
-        Self { current, turn: Mutex::new(None), ended: AtomicU64::new(0), postponed: Lock::new(None) }
+        Self {
+            current,
+            turn: Mutex::new(None),
+            ended: AtomicU64::new(0),
+            postponed: Lock::new(None),
+        }
     }
 
     /// The tokens to use now.
@@ -109,7 +120,8 @@ impl Tokens {
         self.current().refresh.is_some()
     }
 
-    /// Whether a refresh is due before the service refuses the access token, and which generation is to be replaced.
+    /// Whether a refresh is due before the service refuses the access token, and which generation
+    /// is to be replaced.
     pub(crate) fn due(&self) -> Option<(Due, u64)> {
         let (held, now) = (self.current(), Instant::now());
         held.refresh.as_ref()?;
@@ -120,7 +132,8 @@ impl Tokens {
 
     /// Nobody replaces a token ahead of its end for a while.
     pub(crate) fn postpone(&self) {
-        *self.postponed.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + POSTPONED);
+        *self.postponed.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some(Instant::now() + POSTPONED);
     }
 
     /// As [`renew`](Self::renew), unless another caller is at it.
@@ -135,7 +148,8 @@ impl Tokens {
         }
     }
 
-    /// Sees to it that the access token is newer than `old`, asking for one with `ask` unless another caller did already.
+    /// Sees to it that the access token is newer than `old`, asking for one with `ask` unless
+    /// another caller did already.
     ///
     /// Without a refresh token the error is of kind `Credentials`.
     pub(crate) async fn renew<F, Answer>(&self, old: u64, ask: F) -> Result<()>
@@ -155,7 +169,12 @@ impl Tokens {
         self.take_turn(&mut failure, old, ask).await
     }
 
-    async fn take_turn<F, Answer>(&self, failure: &mut Option<Error>, old: u64, ask: F) -> Result<()>
+    async fn take_turn<F, Answer>(
+        &self,
+        failure: &mut Option<Error>,
+        old: u64,
+        ask: F,
+    ) -> Result<()>
     where
         F: FnOnce(Ask) -> Answer,
         Answer: Future<Output = Result<Issued>>,
@@ -165,11 +184,15 @@ impl Tokens {
             return Ok(());
         }
         let Some(refresh) = &held.refresh else {
-            return Err(bad("the access token was refused, and there is no refresh token to get a new one with"));
+            return Err(bad(
+                "the access token was refused, and there is no refresh token to get a new one with",
+            ));
         };
         let (access_hours, refresh_hours) = held.schedule.hours();
         let whole_set = held.schedule.refresh_is_due(Instant::now());
-        let result = ask(Ask { refresh: secret_header(refresh)?, whole_set, access_hours, refresh_hours }).await;
+        let result =
+            ask(Ask { refresh: secret_header(refresh)?, whole_set, access_hours, refresh_hours })
+                .await;
         *failure = result.as_ref().err().cloned();
         self.ended.fetch_add(1, Ordering::Release);
         match result {
@@ -187,7 +210,12 @@ impl Tokens {
     fn replace(&self, old: &Held, issued: Issued) {
         let schedule = old.schedule.after(&issued.access, issued.refresh.as_ref());
         let refresh = issued.refresh.or_else(|| old.refresh.clone());
-        let next = Arc::new(Held { generation: old.generation + 1, access: issued.access, refresh, schedule });
+        let next = Arc::new(Held {
+            generation: old.generation + 1,
+            access: issued.access,
+            refresh,
+            schedule,
+        });
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = next;
         *self.postponed.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
@@ -196,7 +224,8 @@ impl Tokens {
     pub(super) fn each_secret(&self, hide: &mut impl FnMut(&SecretString)) {
         let current = self.current();
         // The longer first, should one contain the other.
-        let mut secrets: Vec<&SecretString> = current.refresh.iter().chain([&current.access]).collect();
+        let mut secrets: Vec<&SecretString> =
+            current.refresh.iter().chain([&current.access]).collect();
         secrets.sort_by_key(|secret| std::cmp::Reverse(secret.expose_secret().len()));
         secrets.into_iter().for_each(hide);
     }
@@ -216,7 +245,10 @@ mod tests {
         tokens.current().token().expose_secret().to_owned()
     }
 
-    async fn renew_together(tokens: &Arc<Tokens>, answer: fn() -> Result<Issued>) -> (usize, Vec<Result<()>>) {
+    async fn renew_together(
+        tokens: &Arc<Tokens>,
+        answer: fn() -> Result<Issued>,
+    ) -> (usize, Vec<Result<()>>) {
         let asked = Arc::new(AtomicUsize::new(0));
         let tasks: Vec<_> = (0..20)
             .map(|_| {
@@ -256,7 +288,9 @@ mod tests {
         let tokens = Arc::new(Tokens::new("old".into(), Some("refresh".into())));
         let (asked, results) = renew_together(&tokens, || Err(bad("refused"))).await;
         assert_eq!(asked, 1);
-        assert!(results.iter().all(|result| result.as_ref().is_err_and(|error| error.kind() == ErrorKind::Credentials)));
+        assert!(results.iter().all(|result| {
+            result.as_ref().is_err_and(|error| error.kind() == ErrorKind::Credentials)
+        }));
         tokens.renew(0, |_| async { issued("new") }).await.unwrap();
         assert_eq!(shown(&tokens), "new");
     }
@@ -287,11 +321,17 @@ mod tests {
             tokio::task::yield_now().await;
             issued("new")
         }));
-        assert!(std::future::poll_fn(|cx| std::task::Poll::Ready(leader.as_mut().poll(cx).is_pending())).await);
+        assert!(
+            std::future::poll_fn(|cx| std::task::Poll::Ready(
+                leader.as_mut().poll(cx).is_pending()
+            ))
+            .await
+        );
         tokens.renew_if_idle(0, |_| async { panic!("asked") }).await.unwrap();
         leader.await.unwrap();
         assert_eq!(shown(&tokens), "new");
-        let both = || async { Issued { access: "newer".into(), refresh: Some("other".into()) }.checked() };
+        let both =
+            || async { Issued { access: "newer".into(), refresh: Some("other".into()) }.checked() };
         tokens.renew(1, |_| both()).await.unwrap();
         tokens.renew(2, |ask| async move { issued(ask.refresh.to_str().unwrap()) }).await.unwrap();
         assert_eq!(shown(&tokens), "other");

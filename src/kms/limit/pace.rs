@@ -1,9 +1,10 @@
 //! How many calls may go, and when: the pure part of the limiter. Time is an argument.
 //!
-//! Two rules hold together. Calls keep a distance from each other, with a small burst, so that a service which counts in short
-//! windows has no reason to refuse. And a call holds a place from before it is sent until a second after its answer, of which there
-//! are fewer than the limit. Whatever the network delayed and bunched up, the service saw each call between those two moments, so in
-//! no second whatsoever did it see more calls than there are places.
+//! Two rules hold together. Calls keep a distance from each other, with a small burst, so that a
+//! service which counts in short windows has no reason to refuse. And a call holds a place from
+//! before it is sent until a second after its answer, of which there are fewer than the limit.
+//! Whatever the network delayed and bunched up, the service saw each call between those two
+//! moments, so in no second whatsoever did it see more calls than there are places.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -15,7 +16,8 @@ const WINDOW: Duration = Duration::from_millis(1_010);
 const PACE: f64 = 0.95;
 const PLACES: f64 = 0.98;
 const BURST: f64 = 0.03;
-/// What a refusal leaves of the pace, and what a second without one gives back, as a share of the whole.
+/// What a refusal leaves of the pace, and what a second without one gives back, as a share of the
+/// whole.
 const SLOWED: f64 = 0.5;
 const RECOVERY: f64 = 0.1;
 const SLOWEST: f64 = 0.02;
@@ -113,11 +115,15 @@ impl Pace {
 
     /// Whether a new one would be the same, a little fresher at most.
     pub(super) fn is_idle(&mut self, now: Instant) -> bool {
-        self.out == 0 && self.free_at.back().is_none_or(|free| *free <= now) && now >= self.stopped_until && self.share(now) >= 1.0
+        self.out == 0
+            && self.free_at.back().is_none_or(|free| *free <= now)
+            && now >= self.stopped_until
+            && self.share(now) >= 1.0
     }
 
     fn share(&self, now: Instant) -> f64 {
-        (self.share + RECOVERY * now.saturating_duration_since(self.share_at).as_secs_f64()).min(1.0)
+        (self.share + RECOVERY * now.saturating_duration_since(self.share_at).as_secs_f64())
+            .min(1.0)
     }
 }
 
@@ -152,10 +158,13 @@ mod tests {
         most
     }
 
-    /// Callers that always want more, and a network that delays each call and each answer as it likes, or all of them for a while.
+    /// Callers that always want more, and a network that delays each call and each answer as it
+    /// likes, or all of them for a while.
     #[test]
     fn no_second_sees_more_than_the_limit_whatever_the_network_does() {
-        for (limit, seed) in [(1_u32, 1_u64), (2, 2), (7, 3), (200, 4), (300, 5), (300, 6), (1_000, 7)] {
+        for (limit, seed) in
+            [(1_u32, 1_u64), (2, 2), (7, 3), (200, 4), (300, 5), (300, 6), (1_000, 7)]
+        {
             let mut random = Random(0x9E37_79B9_7F4A_7C15 ^ seed);
             let start = Instant::now();
             let mut now = start;
@@ -242,7 +251,10 @@ mod tests {
         pace.refused(start + MS(8_000), Some(MS(2_000)));
         assert_eq!(pace.take(start + MS(8_000)), Err(Wait::Until(start + MS(10_000))));
         pace.refused(start + MS(9_500), Some(Duration::MAX));
-        assert_eq!(pace.take(start + MS(10_000)), Err(Wait::Until(start + MS(9_500) + LONGEST_STOP)));
+        assert_eq!(
+            pace.take(start + MS(10_000)),
+            Err(Wait::Until(start + MS(9_500) + LONGEST_STOP))
+        );
         for second in 0..100 {
             pace.refused(start + MS(20_000 + second * 1_000), None);
         }

@@ -27,7 +27,9 @@ impl Buffer {
             return false;
         }
         if len > self.bytes.capacity() {
-            let mut larger = Zeroizing::new(Vec::with_capacity(len.max(2 * self.bytes.capacity()).min(self.limit)));
+            let mut larger = Zeroizing::new(Vec::with_capacity(
+                len.max(2 * self.bytes.capacity()).min(self.limit),
+            ));
             larger.extend_from_slice(&self.bytes);
             self.bytes = larger;
         }

@@ -1,13 +1,17 @@
-//! Answers of the management calls, which hold nothing secret: fields found whatever their spelling, place or type.
+//! Answers of the management calls, which hold nothing secret: fields found whatever their
+//! spelling, place or type.
 //!
 //! The documentation prints the same field in several ways. What is accepted because of that:
 //!
-//! * names in any case, with or without underscores (`keyList`, `KeyList`; `keyVersion`, `key_version`);
-//! * fields beside `data` that belong into it (the counters of lists), and an inner `data` (last use);
+//! * names in any case, with or without underscores (`keyList`, `KeyList`; `keyVersion`,
+//!   `key_version`);
+//! * fields beside `data` that belong into it (the counters of lists), and an inner `data` (last
+//!   use);
 //! * numbers and truth values as text.
 //!
-//! A field that is missing or of another type is `None`, and so is every field of an answer without `data`: a change that took place
-//! must not look like a failure because of how the service reports it.
+//! A field that is missing or of another type is `None`, and so is every field of an answer without
+//! `data`: a change that took place must not look like a failure because of how the service reports
+//! it.
 
 use super::response::contract;
 use crate::error::Result;
@@ -24,7 +28,9 @@ impl Answer {
     /// Parses `body`.
     pub(crate) fn read(body: &[u8]) -> Result<Self> {
         // JSON's error text may repeat what it could not read, so none of it is shown.
-        serde_json::from_slice(body).map(Self).map_err(|_| contract("its answer does not have the form of a result"))
+        serde_json::from_slice(body)
+            .map(Self)
+            .map_err(|_| contract("its answer does not have the form of a result"))
     }
 
     /// Fields in `data` or, where they are not there, beside it.
@@ -64,10 +70,19 @@ impl<'a> Fields<'a> {
         Self::of(self.value(name).and_then(Value::as_object).unwrap_or(&NOTHING))
     }
 
-    /// The objects in the array `name`, or `None` if there is no such array. What is not an object breaks the contract.
+    /// The objects in the array `name`, or `None` if there is no such array. What is not an object
+    /// breaks the contract.
     pub(crate) fn objects(self, name: &str) -> Option<Result<Vec<&'a Map<String, Value>>>> {
         let items = self.value(name)?.as_array()?;
-        Some(items.iter().map(|item| item.as_object().ok_or_else(|| contract("an entry of its list is not an object"))).collect())
+        Some(
+            items
+                .iter()
+                .map(|item| {
+                    item.as_object()
+                        .ok_or_else(|| contract("an entry of its list is not an object"))
+                })
+                .collect(),
+        )
     }
 
     /// The text `name`; a number counts as its digits.
@@ -79,7 +94,8 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// The texts in the array `name`; an item that is not text is given as JSON rather than left out.
+    /// The texts in the array `name`; an item that is not text is given as JSON rather than left
+    /// out.
     pub(crate) fn texts(self, name: &str) -> Option<Vec<String>> {
         let text = |item: &Value| item.as_str().map_or_else(|| item.to_string(), str::to_owned);
         Some(self.value(name)?.as_array()?.iter().map(text).collect())
@@ -126,11 +142,21 @@ pub(crate) fn truth(value: &Value) -> Option<bool> {
 
 fn lookup<'a>(object: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
     let exact = object.get(name).filter(|value| !value.is_null());
-    exact.or_else(|| object.iter().find(|(key, value)| same(key, name) && !value.is_null()).map(|(_, value)| value))
+    exact.or_else(|| {
+        object
+            .iter()
+            .find(|(key, value)| same(key, name) && !value.is_null())
+            .map(|(_, value)| value)
+    })
 }
 
 fn same(a: &str, b: &str) -> bool {
-    let letters = |text: &'_ str| text.bytes().filter(|byte| *byte != b'_').map(|byte| byte.to_ascii_lowercase()).collect::<Vec<_>>();
+    let letters = |text: &'_ str| {
+        text.bytes()
+            .filter(|byte| *byte != b'_')
+            .map(|byte| byte.to_ascii_lowercase())
+            .collect::<Vec<_>>()
+    };
     letters(a) == letters(b)
 }
 
@@ -149,17 +175,35 @@ mod tests {
             let answer = Answer::read(text.as_bytes()).unwrap();
             let fields = answer.fields();
             assert_eq!(fields.objects("keyList").unwrap().unwrap().len(), 1, "{text}");
-            assert_eq!((fields.int("totalCount"), fields.truth("isOn")), (Some(7_u32), Some(true)), "{text}");
+            assert_eq!(
+                (fields.int("totalCount"), fields.truth("isOn")),
+                (Some(7_u32), Some(true)),
+                "{text}"
+            );
         }
     }
 
     #[test]
     fn fields_of_another_type_are_not_there() {
-        let answer = Answer::read(br#"{"data":{"a":-1,"b":1.5,"c":[1,"x"],"d":{},"e":70000,"f":"yes","g":[1]}}"#).unwrap();
+        let answer = Answer::read(
+            br#"{"data":{"a":-1,"b":1.5,"c":[1,"x"],"d":{},"e":70000,"f":"yes","g":[1]}}"#,
+        )
+        .unwrap();
         let fields = answer.fields();
-        assert!(fields.int::<u64>("a").is_none() && fields.int::<u64>("b").is_none() && fields.int::<u16>("e").is_none());
-        assert!(fields.truth("f").is_none() && fields.text("d").is_none() && fields.objects("d").is_none());
-        assert_eq!((fields.texts("c"), fields.text("e")), (Some(vec!["1".to_owned(), "x".to_owned()]), Some("70000".to_owned())));
+        assert!(
+            fields.int::<u64>("a").is_none()
+                && fields.int::<u64>("b").is_none()
+                && fields.int::<u16>("e").is_none()
+        );
+        assert!(
+            fields.truth("f").is_none()
+                && fields.text("d").is_none()
+                && fields.objects("d").is_none()
+        );
+        assert_eq!(
+            (fields.texts("c"), fields.text("e")),
+            (Some(vec!["1".to_owned(), "x".to_owned()]), Some("70000".to_owned()))
+        );
         assert!(fields.objects("g").unwrap().is_err() && fields.object("a").value("x").is_none());
         for odd in ["null", "[]", "1", r#"{"data":1}"#, r#"{"data":null}"#, "{}"] {
             assert!(Answer::read(odd.as_bytes()).unwrap().fields().value("a").is_none());

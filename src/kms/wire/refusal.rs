@@ -1,4 +1,5 @@
-//! What the service, the gateway before it or a proxy on the way says when it refuses a call, and what that means.
+//! What the service, the gateway before it or a proxy on the way says when it refuses a call, and
+//! what that means.
 
 use crate::error::ErrorKind;
 use serde_json::Value;
@@ -29,8 +30,9 @@ pub(crate) struct Meaning {
 }
 
 impl Refusal {
-    /// Reads all shapes seen: the service's `code` and `msg`; the gateway's `error` with `errorCode` as string or number;
-    /// `responseError`; a bare `errorCode`; Spring's `error` that is a phrase; and nothing of use, as in HTML or an empty body.
+    /// Reads all shapes seen: the service's `code` and `msg`; the gateway's `error` with
+    /// `errorCode` as string or number; `responseError`; a bare `errorCode`; Spring's `error` that
+    /// is a phrase; and nothing of use, as in HTML or an empty body.
     ///
     /// Uncertain: whether API 2.0 calls its text `msg` or `message`; both are read.
     pub(crate) fn read(body: &[u8]) -> Self {
@@ -52,15 +54,22 @@ impl Refusal {
             response.and_then(|error| error.get("returnMessage")),
             top.get("error"),
         ];
-        Self { code: code.into_iter().flatten().find_map(text), message: message.into_iter().flatten().find_map(text) }
+        Self {
+            code: code.into_iter().flatten().find_map(text),
+            message: message.into_iter().flatten().find_map(text),
+        }
     }
 
     /// The one table of what refusals mean.
     ///
-    /// The service's own codes are documented without their HTTP statuses, so they count whatever the status is; the gateway's
-    /// numbers mean something together with their status only (400 is "quota exceeded" under status 429).
+    /// The service's own codes are documented without their HTTP statuses, so they count whatever
+    /// the status is; the gateway's numbers mean something together with their status only (400 is
+    /// "quota exceeded" under status 429).
     pub(crate) fn meaning(&self, status: u16) -> Meaning {
-        use ErrorKind::{AccessDenied, Credentials, InvalidInput, KeyUnusable, LimitExceeded, Throttled, Unavailable};
+        use ErrorKind::{
+            AccessDenied, Credentials, InvalidInput, KeyUnusable, LimitExceeded, Throttled,
+            Unavailable,
+        };
         let lasting = |kind| Meaning { kind, transient: false };
         let transient = |kind| Meaning { kind, transient: true };
         match (status, self.code.as_deref().unwrap_or_default()) {
@@ -69,7 +78,8 @@ impl Refusal {
             (_, "FORBIDDEN") => lasting(AccessDenied),
             (_, "NOT_FOUND" | "INVALID_STATUS" | "UNPROCESSABLE_ENTITY") => lasting(KeyUnusable),
             (_, "INTERNAL_SERVER_ERROR") => transient(Unavailable),
-            // The gateway authenticated the caller and knows of no permission; its other 401, code 200, is a failed authentication.
+            // The gateway authenticated the caller and knows of no permission; its other 401, code
+            // 200, is a failed authentication.
             (401, "210") => lasting(AccessDenied),
             (401, _) => lasting(Credentials),
             (403, _) => lasting(AccessDenied),
@@ -85,8 +95,9 @@ impl Refusal {
 
     /// Code and message as the end of an error's one line, or nothing.
     ///
-    /// `redact` hides the client's credentials. What looks like a token, signature or ciphertext is hidden as well, and so is
-    /// everything that was in the body `sent`: a service that echoes its input must not bring a secret into a log.
+    /// `redact` hides the client's credentials. What looks like a token, signature or ciphertext is
+    /// hidden as well, and so is everything that was in the body `sent`: a service that echoes its
+    /// input must not bring a secret into a log.
     pub(crate) fn shown(&self, sent: &[u8], redact: impl Fn(&str) -> String) -> String {
         let clean = |text: &str| fit_to_show(text, sent, &redact);
         let code = self.code.as_deref().map(clean).filter(|code| !code.is_empty());
@@ -106,7 +117,8 @@ fn text(value: &Value) -> Option<String> {
 }
 
 fn fit_to_show(text: &str, sent: &[u8], redact: &impl Fn(&str) -> String) -> String {
-    let text: String = text.chars().take(READ).map(|c| if is_unprintable(c) { ' ' } else { c }).collect();
+    let text: String =
+        text.chars().take(READ).map(|c| if is_unprintable(c) { ' ' } else { c }).collect();
     let text = redact(&text);
     let mut out = String::new();
     let mut rest = text.as_str();
@@ -127,7 +139,10 @@ fn fit_to_show(text: &str, sent: &[u8], redact: &impl Fn(&str) -> String) -> Str
 fn is_opaque(run: &str, sent: &[u8]) -> bool {
     // Names of fields are no secret, and the service's messages are about them.
     let name = matches!(run, "plaintext" | "ciphertext" | "context");
-    run.len() >= OPAQUE || (run.len() >= ECHO && !name && sent.windows(run.len()).any(|window| window == run.as_bytes()))
+    run.len() >= OPAQUE
+        || (run.len() >= ECHO
+            && !name
+            && sent.windows(run.len()).any(|window| window == run.as_bytes()))
 }
 
 fn is_base64(c: char) -> bool {
@@ -136,13 +151,16 @@ fn is_base64(c: char) -> bool {
 
 /// Control characters, and those that change the direction or width of what a terminal shows.
 fn is_unprintable(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    c.is_control()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ErrorKind::{AccessDenied, Credentials, InvalidInput, KeyUnusable, LimitExceeded, Throttled, Unavailable};
+    use ErrorKind::{
+        AccessDenied, Credentials, InvalidInput, KeyUnusable, LimitExceeded, Throttled, Unavailable,
+    };
 
     #[test]
     fn every_shape_gives_code_and_message() {
@@ -150,8 +168,16 @@ mod tests {
             (r#"{"code":"NOT_FOUND","msg":"Not found","data":null}"#, "NOT_FOUND", "Not found"),
             (r#"{"code":"NOT_FOUND","message":"Not found"}"#, "NOT_FOUND", "Not found"),
             (r#"{"code":"NOT_FOUND","msg":"","message":"Not found"}"#, "NOT_FOUND", "Not found"),
-            (r#"{"error":{"errorCode":"210","message":"Permission Denied","details":"x"}}"#, "210", "Permission Denied"),
-            (r#"{"error":{"errorCode":210,"message":"Permission Denied","details":null}}"#, "210", "Permission Denied"),
+            (
+                r#"{"error":{"errorCode":"210","message":"Permission Denied","details":"x"}}"#,
+                "210",
+                "Permission Denied",
+            ),
+            (
+                r#"{"error":{"errorCode":210,"message":"Permission Denied","details":null}}"#,
+                "210",
+                "Permission Denied",
+            ),
             (r#"{"error":{"code":"X","message":"y"}}"#, "X", "y"),
             (r#"{"responseError":{"returnCode":"800","returnMessage":"no"}}"#, "800", "no"),
             (r#"{"errorCode":9014,"message":"no"}"#, "9014", "no"),
@@ -165,7 +191,10 @@ mod tests {
             ("\u{0}\u{ff}", "", ""),
         ] {
             let refusal = Refusal::read(body.as_bytes());
-            let got = (refusal.code.as_deref().unwrap_or_default(), refusal.message.as_deref().unwrap_or_default());
+            let got = (
+                refusal.code.as_deref().unwrap_or_default(),
+                refusal.message.as_deref().unwrap_or_default(),
+            );
             assert_eq!(got, (code, message), "{body}");
         }
     }
@@ -213,7 +242,8 @@ mod tests {
             (599, "", Unavailable, false),
             (200, "", Unavailable, false),
         ] {
-            let refusal = Refusal { code: (!code.is_empty()).then(|| code.to_owned()), message: None };
+            let refusal =
+                Refusal { code: (!code.is_empty()).then(|| code.to_owned()), message: None };
             assert_eq!(refusal.meaning(status), Meaning { kind, transient }, "{status} {code}");
         }
     }
@@ -222,7 +252,8 @@ mod tests {
     fn what_is_shown_is_one_short_line_without_secrets() {
         let sent = br#"{"plaintext":["YWJjZGVmZ2g=","MTIzNA=="]}"#;
         let show = |message: &str| {
-            let refusal = Refusal { code: Some("CODE".to_owned()), message: Some(message.to_owned()) };
+            let refusal =
+                Refusal { code: Some("CODE".to_owned()), message: Some(message.to_owned()) };
             refusal.shown(sent, |text| text.replace("hush", "[redacted]"))
         };
         assert_eq!(show("Not found"), ", code CODE: Not found");
@@ -231,7 +262,10 @@ mod tests {
         assert_eq!(show("bad plaintext 'YWJjZGVmZ2g='"), ", code CODE: bad plaintext '[...]'");
         assert_eq!(show("bad plaintext 'JjZGVmZ2'"), ", code CODE: bad plaintext '[...]'");
         assert_eq!(show("bad ciphertext"), ", code CODE: bad ciphertext");
-        assert_eq!(show(&format!("token {}.{}", "ab".repeat(16), "cd".repeat(30))), ", code CODE: token [...].[...]");
+        assert_eq!(
+            show(&format!("token {}.{}", "ab".repeat(16), "cd".repeat(30))),
+            ", code CODE: token [...].[...]"
+        );
         assert_eq!(show("키를 찾을 수 없습니다"), ", code CODE: 키를 찾을 수 없습니다");
         let long = show(&"가나 ".repeat(9_000));
         assert!(long.chars().count() < 230 && long.ends_with("..."), "{long}");

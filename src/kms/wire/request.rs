@@ -1,7 +1,8 @@
 //! Bodies of calls, written without a copy of any plaintext.
 //!
-//! A body is one allocation of exactly the right size that base64 is written into directly; base64 needs no JSON escapes. It goes to
-//! the HTTP library as shared bytes whose owner wipes them when the last of them is dropped.
+//! A body is one allocation of exactly the right size that base64 is written into directly; base64
+//! needs no JSON escapes. It goes to the HTTP library as shared bytes whose owner wipes them when
+//! the last of them is dropped.
 
 use crate::error::{Error, ErrorKind, Result};
 use base64::Engine;
@@ -14,7 +15,11 @@ pub(crate) const EMPTY: Bytes = Bytes::from_static(b"{}");
 
 /// The body of a call by `method` that has nothing to say: an empty object where a body is due.
 pub(crate) fn empty(method: &reqwest::Method) -> Bytes {
-    if *method == reqwest::Method::GET || *method == reqwest::Method::DELETE { Bytes::new() } else { EMPTY }
+    if *method == reqwest::Method::GET || *method == reqwest::Method::DELETE {
+        Bytes::new()
+    } else {
+        EMPTY
+    }
 }
 
 /// A body that holds no secret.
@@ -63,8 +68,11 @@ pub(crate) fn custom_key(bits: u16, with_plaintext: bool, context: Option<&[u8]>
 /// The body of a call that signs `data`, or verifies its `signature`.
 pub(crate) fn data(data: &[u8], signature: Option<&str>) -> Result<Bytes> {
     // An escape for every character of the signature is more than there can be.
-    let len = base64::encoded_len(data.len(), true).zip(signature.map_or(0, str::len).checked_mul(2));
-    let len = len.and_then(|(data, signature)| data.checked_add(signature)?.checked_add(32)).ok_or_else(too_long)?;
+    let len =
+        base64::encoded_len(data.len(), true).zip(signature.map_or(0, str::len).checked_mul(2));
+    let len = len
+        .and_then(|(data, signature)| data.checked_add(signature)?.checked_add(32))
+        .ok_or_else(too_long)?;
     let write = |out: &mut Writer| {
         out.base64(data)?;
         if let Some(signature) = signature {
@@ -76,8 +84,14 @@ pub(crate) fn data(data: &[u8], signature: Option<&str>) -> Result<Bytes> {
     finish(len, r#"{"data":"#, write, None)
 }
 
-fn finish(len: usize, start: &str, write: impl FnOnce(&mut Writer) -> Result<()>, context: Option<&[u8]>) -> Result<Bytes> {
-    let context_len = base64::encoded_len(context.map_or(0, <[u8]>::len), true).and_then(|len| len.checked_add(16));
+fn finish(
+    len: usize,
+    start: &str,
+    write: impl FnOnce(&mut Writer) -> Result<()>,
+    context: Option<&[u8]>,
+) -> Result<Bytes> {
+    let context_len = base64::encoded_len(context.map_or(0, <[u8]>::len), true)
+        .and_then(|len| len.checked_add(16));
     let len = context_len.and_then(|more| len.checked_add(more)).ok_or_else(too_long)?;
     let mut out = Writer(Zeroizing::new(Vec::with_capacity(len)));
     out.text(start);
@@ -94,14 +108,21 @@ fn too_long() -> Error {
 
 fn length(values: Values<'_>, context: Option<&[u8]>) -> Option<usize> {
     let (name, values) = match values {
-        Values::Plaintext(items) => (r#"{"plaintext":}"#, list_length(items, |item| base64::encoded_len(item.len(), true))?),
+        Values::Plaintext(items) => {
+            (r#"{"plaintext":}"#, list_length(items, |item| base64::encoded_len(item.len(), true))?)
+        }
         Values::Ciphertext(items) => {
             let escapes = |item: &str| item.bytes().filter(|byte| must_escape(*byte)).count();
-            (r#"{"ciphertext":}"#, list_length(items, |item| item.len().checked_add(escapes(item)))?)
+            (
+                r#"{"ciphertext":}"#,
+                list_length(items, |item| item.len().checked_add(escapes(item)))?,
+            )
         }
     };
     let context = match context {
-        Some(context) => r#","context":"""#.len().checked_add(base64::encoded_len(context.len(), true)?)?,
+        Some(context) => {
+            r#","context":"""#.len().checked_add(base64::encoded_len(context.len(), true)?)?
+        }
         None => 0,
     };
     name.len().checked_add(values)?.checked_add(context)
@@ -123,7 +144,11 @@ impl Writer {
         self.0.extend_from_slice(text.as_bytes());
     }
 
-    fn list<T: Copy>(&mut self, items: &[T], mut write: impl FnMut(&mut Self, T) -> Result<()>) -> Result<()> {
+    fn list<T: Copy>(
+        &mut self,
+        items: &[T],
+        mut write: impl FnMut(&mut Self, T) -> Result<()>,
+    ) -> Result<()> {
         if let [item] = items {
             return write(self, *item);
         }
@@ -181,9 +206,15 @@ mod tests {
     #[test]
     fn one_value_is_a_string_and_several_are_an_array() {
         assert_eq!(written(Values::Plaintext(&[b"test"]), None), r#"{"plaintext":"dGVzdA=="}"#);
-        assert_eq!(written(Values::Plaintext(&[b"test", b"", b"a"]), None), r#"{"plaintext":["dGVzdA==","","YQ=="]}"#);
+        assert_eq!(
+            written(Values::Plaintext(&[b"test", b"", b"a"]), None),
+            r#"{"plaintext":["dGVzdA==","","YQ=="]}"#
+        );
         assert_eq!(written(Values::Plaintext(&[]), None), r#"{"plaintext":[]}"#);
-        assert_eq!(written(Values::Ciphertext(&["ncpkms:v1:a/b+="]), None), r#"{"ciphertext":"ncpkms:v1:a/b+="}"#);
+        assert_eq!(
+            written(Values::Ciphertext(&["ncpkms:v1:a/b+="]), None),
+            r#"{"ciphertext":"ncpkms:v1:a/b+="}"#
+        );
         assert_eq!(written(Values::Ciphertext(&["a", "b"]), None), r#"{"ciphertext":["a","b"]}"#);
     }
 
@@ -195,15 +226,22 @@ mod tests {
             r#"{"plaintext":"dGVzdA==","context":"dGhpcyBpcyBhIHRlc3QgY29udGV4dA=="}"#
         );
         let sly = r#"x","ciphertext":"y\"#;
-        let json: serde_json::Value = serde_json::from_str(&written(Values::Ciphertext(&[sly]), None)).unwrap();
+        let json: serde_json::Value =
+            serde_json::from_str(&written(Values::Ciphertext(&[sly]), None)).unwrap();
         assert_eq!(json, serde_json::json!({ "ciphertext": sly }));
     }
 
     #[test]
     fn other_bodies_are_written_into_one_buffer_too() {
         let text = |bytes: Bytes| String::from_utf8(bytes.to_vec()).unwrap();
-        assert_eq!(text(custom_key(256, false, None).unwrap()), r#"{"requestPlainKey":false,"bits":256}"#);
-        assert_eq!(text(custom_key(512, true, Some(b"c")).unwrap()), r#"{"requestPlainKey":true,"bits":512,"context":"Yw=="}"#);
+        assert_eq!(
+            text(custom_key(256, false, None).unwrap()),
+            r#"{"requestPlainKey":false,"bits":256}"#
+        );
+        assert_eq!(
+            text(custom_key(512, true, Some(b"c")).unwrap()),
+            r#"{"requestPlainKey":true,"bits":512,"context":"Yw=="}"#
+        );
         assert_eq!(text(data(b"test", None).unwrap()), r#"{"data":"dGVzdA=="}"#);
         assert_eq!(text(data(b"", Some(r#"a"\"#)).unwrap()), r#"{"data":"","signature":"a\"\\"}"#);
         assert!(data(&[7; 8_192], Some(&"\"".repeat(5_000))).is_ok());

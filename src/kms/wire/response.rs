@@ -3,7 +3,8 @@
 //! The documentation disagrees with itself in places. What is accepted because of that:
 //!
 //! * results in `data`, or beside nothing at all as the oldest pages of API 1.0 print them;
-//! * several results under the name of one (`ciphertext`), or under a name of their own (`ciphertextList`);
+//! * several results under the name of one (`ciphertext`), or under a name of their own
+//!   (`ciphertextList`);
 //! * one result as a string or as an array of one, whichever way it was asked for;
 //! * base64 with or without padding;
 //! * truth values and numbers as what they are or as text.
@@ -23,8 +24,10 @@ use serde_json::Value;
 use std::fmt;
 use zeroize::Zeroizing;
 
-const BASE64: GeneralPurpose =
-    GeneralPurpose::new(&STANDARD, GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent));
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
 
 /// Whether a call that HTTP says went well went well.
 #[derive(Debug, PartialEq, Eq)]
@@ -49,14 +52,20 @@ pub(crate) fn verdict(body: &[u8]) -> Verdict {
     match serde_json::from_slice::<Head<'_>>(body) {
         Ok(Head { code: Some(Loose::Text("SUCCESS")), .. }) => Verdict::Success,
         Ok(Head { code: Some(_), .. }) => Verdict::Refused,
-        Ok(Head { code: None, error: None, response_error: None, error_code: None }) => Verdict::Success,
+        Ok(Head { code: None, error: None, response_error: None, error_code: None }) => {
+            Verdict::Success
+        }
         Ok(_) => Verdict::Refused,
         Err(_) => Verdict::Foreign,
     }
 }
 
 /// The `count` ciphertexts in a body that was judged a success.
-pub(crate) fn ciphertexts(mut body: Zeroizing<Vec<u8>>, field: Field, count: usize) -> Result<Vec<String>> {
+pub(crate) fn ciphertexts(
+    mut body: Zeroizing<Vec<u8>>,
+    field: Field,
+    count: usize,
+) -> Result<Vec<String>> {
     simplify_escapes(&mut body);
     let results = parse(&body)?;
     let values = match field {
@@ -70,7 +79,10 @@ pub(crate) fn ciphertexts(mut body: Zeroizing<Vec<u8>>, field: Field, count: usi
 pub(crate) fn plaintexts(mut body: Zeroizing<Vec<u8>>, count: usize) -> Result<Vec<KeyPayload>> {
     simplify_escapes(&mut body);
     let results = parse(&body)?;
-    counted(results.plaintext.or(results.plaintext_list), count)?.iter().map(|value| plaintext(value.text())).collect()
+    counted(results.plaintext.or(results.plaintext_list), count)?
+        .iter()
+        .map(|value| plaintext(value.text()))
+        .collect()
 }
 
 /// The access token in a body that was judged a success.
@@ -87,17 +99,27 @@ pub(crate) fn token_set(mut body: Zeroizing<Vec<u8>>) -> Result<(SecretString, S
     Ok((one(results.access_token)?.text().into(), one(results.refresh_token)?.text().into()))
 }
 
-/// A new key's ciphertext, its version where the answer says it, and its `len` bytes if they were asked for.
-pub(crate) fn custom_key(mut body: Zeroizing<Vec<u8>>, len: Option<usize>) -> Result<(String, Option<u32>, Option<KeyPayload>)> {
+/// A new key's ciphertext, its version where the answer says it, and its `len` bytes if they were
+/// asked for.
+pub(crate) fn custom_key(
+    mut body: Zeroizing<Vec<u8>>,
+    len: Option<usize>,
+) -> Result<(String, Option<u32>, Option<KeyPayload>)> {
     simplify_escapes(&mut body);
     let results = parse(&body)?;
-    let version =
-        results.key_version.or(results.key_version_snake).as_ref().and_then(fields::int).and_then(|version| version.try_into().ok());
+    let version = results
+        .key_version
+        .or(results.key_version_snake)
+        .as_ref()
+        .and_then(fields::int)
+        .and_then(|version| version.try_into().ok());
     let key = match len {
         Some(len) => {
             let key = plaintext(one(results.plaintext)?.text())?;
             if key.expose_secret().len() != len {
-                return Err(contract(format!("its answer has a key of another length than {len} bytes")));
+                return Err(contract(format!(
+                    "its answer has a key of another length than {len} bytes"
+                )));
             }
             Some(key)
         }
@@ -116,7 +138,12 @@ pub(crate) fn signature(mut body: Zeroizing<Vec<u8>>) -> Result<String> {
 /// What a call that verifies a signature, or a token, came to: a truth value, or the text of one.
 pub(crate) fn valid(body: &[u8]) -> Result<bool> {
     let results = parse(body)?;
-    results.valid.or(results.validated).as_ref().and_then(fields::truth).ok_or_else(|| contract("its answer is neither true nor false"))
+    results
+        .valid
+        .or(results.validated)
+        .as_ref()
+        .and_then(fields::truth)
+        .ok_or_else(|| contract("its answer is neither true nor false"))
 }
 
 /// The public key, which is text of several lines, in a body that was judged a success.
@@ -124,7 +151,10 @@ pub(crate) fn public_key(body: &[u8]) -> Result<String> {
     let results = parse(body)?;
     let key = one(results.public_key)?;
     let printable = |byte: u8| byte.is_ascii_graphic() || matches!(byte, b' ' | b'\r' | b'\n');
-    if key.text().is_empty() || key.text().len() > MAX_CIPHERTEXT_LEN || !key.text().bytes().all(printable) {
+    if key.text().is_empty()
+        || key.text().len() > MAX_CIPHERTEXT_LEN
+        || !key.text().bytes().all(printable)
+    {
         return Err(contract("a public key is not text in pem"));
     }
     Ok(key.text().to_owned())
@@ -153,8 +183,13 @@ fn counted(values: Option<OneOrMany<'_>>, count: usize) -> Result<Vec<Text<'_>>>
 }
 
 fn ciphertext(text: &str) -> Result<String> {
-    if text.is_empty() || text.len() > MAX_CIPHERTEXT_LEN || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(contract(format!("a ciphertext is not 1 to {MAX_CIPHERTEXT_LEN} printable ascii characters")));
+    if text.is_empty()
+        || text.len() > MAX_CIPHERTEXT_LEN
+        || !text.bytes().all(|byte| byte.is_ascii_graphic())
+    {
+        return Err(contract(format!(
+            "a ciphertext is not 1 to {MAX_CIPHERTEXT_LEN} printable ascii characters"
+        )));
     }
     Ok(text.to_owned())
 }
@@ -173,18 +208,22 @@ pub(crate) fn contract(what: impl fmt::Display) -> Error {
     Error::new(ErrorKind::Internal, format!("the key service breaks its contract: {what}"))
 }
 
-/// Replaces escapes that JSON writers add without need (`\/`, and `\u003d` for `=`) by what they stand for, in place.
+/// Replaces escapes that JSON writers add without need (`\/`, and `\u003d` for `=`) by what they
+/// stand for, in place.
 ///
-/// The parser copies a string that has escapes into memory that nobody wipes; one without is borrowed from the body.
+/// The parser copies a string that has escapes into memory that nobody wipes; one without is
+/// borrowed from the body.
 fn simplify_escapes(body: &mut Vec<u8>) {
     let (mut read, mut write) = (0, 0);
     while read < body.len() {
         let (byte, used) = match body[read..] {
             [b'\\', b'/', ..] => (b'/', 2),
-            [b'\\', b'u', b'0', b'0', high, low, ..] => match hex(high).zip(hex(low)).map(|(high, low)| high * 16 + low) {
-                Some(byte @ 0x20..=0x7e) if byte != b'"' && byte != b'\\' => (byte, 6),
-                _ => (b'\\', 1),
-            },
+            [b'\\', b'u', b'0', b'0', high, low, ..] => {
+                match hex(high).zip(hex(low)).map(|(high, low)| high * 16 + low) {
+                    Some(byte @ 0x20..=0x7e) if byte != b'"' && byte != b'\\' => (byte, 6),
+                    _ => (b'\\', 1),
+                }
+            }
             [b'\\', other, ..] => {
                 // Two bytes at once, so that the second of `\\` does not start an escape.
                 body[write] = b'\\';
@@ -295,7 +334,10 @@ impl<'de: 'a, 'a> Deserialize<'de> for OneOrMany<'a> {
                 f.write_str("a string or an array of strings")
             }
 
-            fn visit_borrowed_str<E>(self, text: &'de str) -> std::result::Result<OneOrMany<'de>, E> {
+            fn visit_borrowed_str<E>(
+                self,
+                text: &'de str,
+            ) -> std::result::Result<OneOrMany<'de>, E> {
                 Ok(OneOrMany(vec![Text::Borrowed(text)]))
             }
 
@@ -303,7 +345,10 @@ impl<'de: 'a, 'a> Deserialize<'de> for OneOrMany<'a> {
                 Ok(OneOrMany(vec![Text::owned(text)]))
             }
 
-            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> std::result::Result<OneOrMany<'de>, A::Error> {
+            fn visit_seq<A: SeqAccess<'de>>(
+                self,
+                mut items: A,
+            ) -> std::result::Result<OneOrMany<'de>, A::Error> {
                 let mut texts = Vec::new();
                 while let Some(text) = items.next_element()? {
                     texts.push(text);
@@ -344,7 +389,10 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
                 f.write_str("a string")
             }
 
-            fn visit_borrowed_str<E: de::Error>(self, text: &'de str) -> std::result::Result<Text<'de>, E> {
+            fn visit_borrowed_str<E: de::Error>(
+                self,
+                text: &'de str,
+            ) -> std::result::Result<Text<'de>, E> {
                 Ok(Text::Borrowed(text))
             }
 

@@ -64,7 +64,10 @@ fn plaintexts_in_every_accepted_form() {
     for (text, want) in [
         (r#"{"code":"SUCCESS","data":{"plaintext":"dGVzdA=="}}"#, &[&b"test"[..]][..]),
         (r#"{"code":"SUCCESS","data":{"plaintext":["dGVzdA"]}}"#, &[b"test"]),
-        (r#"{"code":"SUCCESS","data":{"plaintextList":["dGVzdA==","","YWI="]}}"#, &[b"test", b"", b"ab"]),
+        (
+            r#"{"code":"SUCCESS","data":{"plaintextList":["dGVzdA==","","YWI="]}}"#,
+            &[b"test", b"", b"ab"],
+        ),
         (r#"{"plaintext":"\u0064GVzd\u0041=\u003D"}"#, &[b"test"]),
         (r#"{"plaintext":"////\/\/\/\/"}"#, &[&[0xff; 6]]),
     ] {
@@ -97,8 +100,13 @@ fn what_breaks_the_contract_is_an_error_that_repeats_nothing() {
         assert_eq!(error.kind(), ErrorKind::Internal, "{text}");
         assert!(!format!("{error} {error:?}").contains("canary"), "{error:?}");
     }
-    assert!(encrypted(&format!(r#"{{"ciphertext":"{}"}}"#, "x".repeat(MAX_CIPHERTEXT_LEN)), 1).is_ok());
-    assert!(encrypted(&format!(r#"{{"ciphertext":"{}"}}"#, "x".repeat(MAX_CIPHERTEXT_LEN + 1)), 1).is_err());
+    assert!(
+        encrypted(&format!(r#"{{"ciphertext":"{}"}}"#, "x".repeat(MAX_CIPHERTEXT_LEN)), 1).is_ok()
+    );
+    assert!(
+        encrypted(&format!(r#"{{"ciphertext":"{}"}}"#, "x".repeat(MAX_CIPHERTEXT_LEN + 1)), 1)
+            .is_err()
+    );
     for odd in ["canary!", "dGVzd", "=", "====", "dGVzdA===", "dGVzdB==", "dGVz dA==", "é"] {
         let error = decrypted(&format!(r#"{{"plaintext":"{odd}"}}"#), 1).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Internal, "{odd}");
@@ -138,7 +146,8 @@ fn needless_escapes_go_and_others_stay() {
 #[test]
 fn access_token_is_read() {
     use secrecy::ExposeSecret;
-    let token = access_token(body(r#"{"code":"SUCCESS","data":{"accessToken":"ey.J.x"}}"#)).unwrap();
+    let token =
+        access_token(body(r#"{"code":"SUCCESS","data":{"accessToken":"ey.J.x"}}"#)).unwrap();
     assert_eq!(token.expose_secret(), "ey.J.x");
     assert!(access_token(body(r#"{"code":"SUCCESS","data":{"accessToken":null}}"#)).is_err());
     assert!(access_token(body(r#"{"code":"SUCCESS","data":null}"#)).is_err());
