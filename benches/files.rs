@@ -97,7 +97,8 @@ fn main() {
     }
     if let (true, Some(program)) = (wanted("program"), program) {
         println!(
-            "\n{mib} MiB, file to file, not synced, by the program: its start and that of its embedded key service are included; medians of {rounds} rounds"
+            "\n{mib} MiB, file to file, not synced, by the program: its start and that of its \
+             embedded key service are included; medians of {rounds} rounds"
         );
         let run = |command: &str, from: &Path, out: &Path| {
             shell(
@@ -129,7 +130,8 @@ fn main() {
     }
     if let (true, Some(program)) = (wanted("pipes"), program) {
         println!(
-            "\n{mib} MiB through pipes, the start of the program and its embedded key service included; medians of {rounds} rounds"
+            "\n{mib} MiB through pipes, the start of the program and its embedded key service \
+             included; medians of {rounds} rounds"
         );
         let nothing = dir.path().join("nothing");
         fs::write(&nothing, b"").unwrap();
@@ -365,7 +367,8 @@ mod tokio_part {
         });
         let seal = median(seal.collect());
         println!(
-            "to seal 256 KiB takes {seal:.0} us, to hand work to a blocking thread and take it back {hand_over:.0} us"
+            "to seal 256 KiB takes {seal:.0} us, to hand work to a blocking thread and take it \
+             back {hand_over:.0} us"
         );
     }
 

@@ -213,7 +213,8 @@ fn main() {
     }
 
     println!(
-        "1 KiB messages, data key in memory, one thread; medians of {ROUNDS} rounds of {PER_ROUND}\n"
+        "1 KiB messages, data key in memory, one thread; medians of {ROUNDS} rounds of \
+         {PER_ROUND}\n"
     );
     for (index, (name, _)) in contestants.iter().enumerate() {
         println!("{name:<38} {:>8.0} ns", median(times[index].clone()));

@@ -210,7 +210,8 @@ fn main() {
     }
 
     println!(
-        "64 MiB on one core, medians of {ROUNDS} rounds; the ratio is to the limit with that letter, in the same round"
+        "64 MiB on one core, medians of {ROUNDS} rounds; the ratio is to the limit with that \
+         letter, in the same round"
     );
     println!("{:<62} {:>6} {:>12}", "", "GB/s", "of limit");
     for (index, (name, _)) in contestants.iter().enumerate() {

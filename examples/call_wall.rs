@@ -71,14 +71,16 @@ async fn main() -> Fallible<()> {
     let keys_per_call = sealed.keys_per_call.min(opened.keys_per_call);
     if json {
         println!(
-            "{{\"sealed_per_s\": {:.0}, \"opened_per_s\": {:.0}, \"keys_per_call\": {keys_per_call:.1}, \"throttled\": {throttled}, \
+            "{{\"sealed_per_s\": {:.0}, \"opened_per_s\": {:.0}, \
+             \"keys_per_call\": {keys_per_call:.1}, \"throttled\": {throttled}, \
              \"one_call_per_message_per_s\": {:.0}}}",
             sealed.per_s, opened.per_s, single.per_s
         );
         return Ok(());
     }
     println!(
-        "1 KiB messages, each under a data key of its own; answers take {LATENCY:?}, 300 calls a second are allowed\n"
+        "1 KiB messages, each under a data key of its own; answers take {LATENCY:?}, 300 calls a \
+         second are allowed\n"
     );
     println!("{:<44} {:>12} {:>14}", "", "messages/s", "keys per call");
     for (what, measured) in [

@@ -77,7 +77,8 @@ impl EncryptionContext {
             return Err(Error::new(
                 ErrorKind::LimitExceeded,
                 format!(
-                    "an encryption context takes at most {MAX_CONTEXT_LEN} bytes, 4 of overhead for each pair included"
+                    "an encryption context takes at most {MAX_CONTEXT_LEN} bytes, 4 of overhead \
+                     for each pair included"
                 ),
             ));
         }

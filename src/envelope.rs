@@ -32,10 +32,12 @@ use zeroize::Zeroizing;
 /// use ncp_envelope::{DataKey, DecryptPolicy, EncryptionContext, Envelope, LocalKeyWrapper};
 /// # let rt = tokio::runtime::Builder::new_current_thread().build().unwrap();
 /// # rt.block_on(async {
-/// let envelope = Envelope::builder(LocalKeyWrapper::new("offline", &DataKey::generate()?)?).scope("tenant-42").build()?;
+/// let wrapper = LocalKeyWrapper::new("offline", &DataKey::generate()?)?;
+/// let envelope = Envelope::builder(wrapper).scope("tenant-42").build()?;
 /// let context = EncryptionContext::new().with("kind", "note")?;
 /// let message = envelope.encrypt(b"hello", &context).await?;
-/// let plaintext = envelope.decrypt(&message, &DecryptPolicy::new().require("kind", "note")).await?;
+/// let policy = DecryptPolicy::new().require("kind", "note");
+/// let plaintext = envelope.decrypt(&message, &policy).await?;
 /// assert_eq!(*plaintext, b"hello");
 /// # Ok::<(), ncp_envelope::Error>(()) }).unwrap();
 /// ```

@@ -93,7 +93,8 @@ impl Error {
     pub(crate) fn authentication() -> Self {
         Self::new(
             ErrorKind::Authentication,
-            "message is not authentic: it was changed, or the key, scope or associated data is not the one it was written with",
+            "message is not authentic: it was changed, or the key, scope or associated data is not \
+             the one it was written with",
         )
     }
 

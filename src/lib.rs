@@ -7,7 +7,8 @@
 //! use ncp_envelope::kms::{Client, Credentials, Endpoint};
 //! use ncp_envelope::{DecryptPolicy, EncryptionContext, Envelope};
 //!
-//! let client = Client::builder().endpoint(Endpoint::Global).credentials(Credentials::from_env()?).build()?;
+//! let credentials = Credentials::from_env()?;
+//! let client = Client::builder().endpoint(Endpoint::Global).credentials(credentials).build()?;
 //! let envelope = Envelope::builder(client.key("key-tag")?).scope("tenant-42").build()?;
 //! let message = envelope.encrypt(b"hello", EncryptionContext::new()).await?;
 //! let plaintext = envelope.decrypt(&message, &DecryptPolicy::new()).await?;
@@ -34,14 +35,18 @@
 //!
 //! | to … | use |
 //! | --- | --- |
-//! | encrypt small data | [`Envelope::encrypt`], [`Envelope::decrypt`]; with a buffer that is used again [`Envelope::encrypt_into`], [`Envelope::decrypt_into`] |
+//! | encrypt small data | [`Envelope::encrypt`], [`Envelope::decrypt`] |
+//! | use a buffer again | [`Envelope::encrypt_into`], [`Envelope::decrypt_into`] |
 //! | encrypt many small data | [`Envelope::encrypt_many`], [`Envelope::decrypt_many`] |
 //! | encrypt files, all or nothing | [`Envelope::encrypt_file`], [`Envelope::decrypt_file`] |
-//! | encrypt streams | [`Envelope::writer`], [`Envelope::reader`]; for tokio `Envelope::async_writer`, `Envelope::async_reader` |
-//! | bind a message to its purpose | [`EncryptionContext`], [`EncryptOptions::aad`], [`Scope`], [`DecryptPolicy`] |
+//! | encrypt streams | [`Envelope::writer`], [`Envelope::reader`] |
+//! | the same on tokio | `Envelope::async_writer`, `Envelope::async_reader` |
+//! | bind a message to its purpose | [`EncryptionContext`], [`EncryptOptions::aad`], [`Scope`] |
+//! | say what is accepted when reading | [`DecryptPolicy`] |
 //! | keep unwrapped keys for a while | [`CacheLimits`]; shared by several envelopes [`KeyCache`] |
 //! | have data keys ready for writing, or share one | [`PoolLimits`], [`ReuseLimits`] |
-//! | wipe keys now | [`Envelope::forget_keys`], [`Envelope::invalidate`], [`Envelope::retire_below`] |
+//! | wipe keys now | [`Envelope::forget_keys`], [`Envelope::invalidate`] |
+//! | use no key of an old version | [`Envelope::retire_below`] |
 //! | see what was asked and what was not | [`Envelope::stats`] |
 //! | reach NCP's key service | `kms` (feature `kms`) |
 //! | have a key service in a test | `emulator` (feature `emulator`), [`LocalKeyWrapper`] |

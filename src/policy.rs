@@ -180,7 +180,8 @@ impl DecryptPolicy {
         if sealed.is_detached() {
             return Err(Error::new(
                 ErrorKind::KeyNotAllowed,
-                "message is a detached header: its body is an object of its own and is not behind it",
+                "message is a detached header: its body is an object of its own and is not behind \
+                 it",
             ));
         }
         for (name, value) in &self.required {

@@ -517,15 +517,18 @@ async fn a_key_wraps_any_number_of_keys_in_their_order() {
         let mut path = request.path.rsplit('/');
         let (action, tag) = (path.next().unwrap().to_owned(), path.next().unwrap().to_owned());
         let body: Value = serde_json::from_str(&request.body).unwrap();
-        let strip = |text: &str| text.strip_prefix(&format!("ncpkms:v1:{tag}:")).unwrap().to_owned();
+        let strip =
+            |text: &str| text.strip_prefix(&format!("ncpkms:v1:{tag}:")).unwrap().to_owned();
         let map = |value: &Value, each: &dyn Fn(&str) -> String| match value {
             Value::Array(items) => items.iter().map(|item| each(item.as_str().unwrap())).collect(),
             item => json!(each(item.as_str().unwrap())),
         };
         match action.as_str() {
-            "encrypt" => success(json!({ "ciphertext": map(&body["plaintext"], &|text| format!("ncpkms:v1:{tag}:{text}")) })),
+            "encrypt" => success(json!({ "ciphertext": map(&body["plaintext"],
+                &|text| format!("ncpkms:v1:{tag}:{text}")) })),
             "decrypt" => success(json!({ "plaintext": map(&body["ciphertext"], &strip) })),
-            _ => success(json!({ "newCiphertext": map(&body["ciphertext"], &|text| text.to_owned()) })),
+            _ => success(json!({ "newCiphertext": map(&body["ciphertext"],
+                &|text| text.to_owned()) })),
         }
     })
     .await;

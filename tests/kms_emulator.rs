@@ -183,7 +183,8 @@ async fn a_stale_timestamp_is_refused_on_every_signed_row() {
                 assert_eq!(
                     seen(before),
                     statuses,
-                    "{row:?}: {minutes} minutes cost one more request, signed by the service's clock"
+                    "{row:?}: {minutes} minutes cost one more request, signed by the service's \
+                     clock"
                 );
                 key.encrypt(b"x").await.unwrap();
                 assert_eq!(seen(before + statuses.len()), [200], "{row:?}: and only once");

@@ -122,14 +122,17 @@ proptest! {
     // F-24, F-25, F-27
     #[test]
     fn pieces_and_buffers_make_no_difference(
-        len in length(), pieces in sizes(), buffers in sizes(), other_pieces in sizes(), other_buffers in sizes(),
+        len in length(), pieces in sizes(), buffers in sizes(), other_pieces in sizes(),
+        other_buffers in sizes(),
     ) {
         let (key, plaintext) = (DataKey::generate().unwrap(), sample(len));
         let slots = slots(&key, 1);
-        let sealed = SealedHeader::new(Profile::Compact, &EncryptionContext::new(), false, &slots).unwrap();
+        let sealed = SealedHeader::new(Profile::Compact, &EncryptionContext::new(), false, &slots)
+            .unwrap();
         let mut encryptor = Encryptor::new(&key, &sealed, &slots, b"").unwrap();
         let mut message = encryptor.header().to_vec();
-        message.append(&mut push(&plaintext, &pieces, &buffers, |input, out| encryptor.update(input, out).unwrap()));
+        let mut update = |input: &[u8], out: &mut [u8]| encryptor.update(input, out).unwrap();
+        message.append(&mut push(&plaintext, &pieces, &buffers, &mut update));
         let mut last = vec![0; encryptor.finish_len()];
         prop_assert_eq!(encryptor.finish(&mut last).unwrap(), last.len());
         message.append(&mut last);
@@ -137,20 +140,24 @@ proptest! {
         // The same bytes as in one push, but for the salt and what hangs on it: the same length,
         // and every reader sees one plaintext.
         prop_assert_eq!(message.len(), message_under(&key, &slots, &plaintext).len());
-        prop_assert_eq!(message.len() as u64, sealed.body_offset() as u64 + range::body_len(len as u64).unwrap());
+        prop_assert_eq!(message.len() as u64,
+            sealed.body_offset() as u64 + range::body_len(len as u64).unwrap());
         prop_assert!(open(&message, &key, b"", &[message.len()], &[message.len()]) == plaintext);
         prop_assert!(open(&message, &key, b"", &other_pieces, &other_buffers) == plaintext);
-        prop_assert!(*block_on(envelope().decrypt(&message, &DecryptPolicy::new())).unwrap() == plaintext);
+        let opened = block_on(envelope().decrypt(&message, &DecryptPolicy::new())).unwrap();
+        prop_assert!(*opened == plaintext);
     }
 
     // F-23, F-25
     #[test]
-    fn a_range_is_that_part_of_the_plaintext(len in length(), from in any::<Index>(), to in any::<Index>()) {
+    fn a_range_is_that_part_of_the_plaintext(len in length(), from in any::<Index>(),
+        to in any::<Index>()) {
         let (key, plaintext) = (DataKey::generate().unwrap(), sample(len));
         let message = message_under(&key, &slots(&key, 1), &plaintext);
         let header = Header::decode(&message).unwrap();
         let body = &message[header.sealed().body_offset()..];
-        let decryptor = RangeDecryptor::new(&key, header.sealed(), body.first_chunk().unwrap(), b"").unwrap();
+        let decryptor = RangeDecryptor::new(&key, header.sealed(), body.first_chunk().unwrap(),
+            b"").unwrap();
         prop_assert_eq!(range::plaintext_len(body.len() as u64).unwrap(), len as u64);
 
         let (from, to) = (from.index(len + 1), to.index(len + 1));
@@ -163,17 +170,20 @@ proptest! {
         prop_assert!(out[..opened][skip..skip + (to - from)] == plaintext[from..to]);
         // No chunk more than the range touches.
         let last = if to > from { (to - 1) / CHUNK_LEN } else { from / CHUNK_LEN };
-        prop_assert_eq!((run.first as usize, run.count as usize), (from / CHUNK_LEN, last - from / CHUNK_LEN + 1));
+        prop_assert_eq!((run.first as usize, run.count as usize),
+            (from / CHUNK_LEN, last - from / CHUNK_LEN + 1));
         prop_assert_eq!(run.len as usize, sealed.len());
 
         // Another place in the message does not open as this one.
-        prop_assert_eq!(decryptor.open(run.first + 1, sealed, &mut out).unwrap_err().kind(), ErrorKind::Authentication);
+        prop_assert_eq!(decryptor.open(run.first + 1, sealed, &mut out).unwrap_err().kind(),
+            ErrorKind::Authentication);
         prop_assert!(out[..opened].iter().all(|byte| *byte == 0));
     }
 
     // F-25, F-26: for any number at all, without a panic.
     #[test]
-    fn lengths_are_inverse_or_refused(len in any::<u64>(), narrow in 0..48_u32, offset in any::<u64>(), wanted in any::<u64>()) {
+    fn lengths_are_inverse_or_refused(len in any::<u64>(), narrow in 0..48_u32,
+        offset in any::<u64>(), wanted in any::<u64>()) {
         let len = len >> narrow;
         match range::body_len(len) {
             Ok(body) => prop_assert_eq!(range::plaintext_len(body).unwrap(), len),
@@ -181,7 +191,8 @@ proptest! {
         }
         match range::plaintext_len(len) {
             Ok(plaintext) => prop_assert_eq!(range::body_len(plaintext).unwrap(), len),
-            Err(error) => prop_assert!(matches!(error.kind(), ErrorKind::LimitExceeded | ErrorKind::Truncated)),
+            Err(error) => prop_assert!(matches!(error.kind(),
+                ErrorKind::LimitExceeded | ErrorKind::Truncated)),
         }
         if let Ok(run) = range::covering(offset, wanted, len) {
             prop_assert!(offset + wanted <= len);
@@ -192,16 +203,22 @@ proptest! {
     // F-10, F-12, F-20, F-29: whatever the binding is, it is needed to the byte.
     #[test]
     fn any_binding_is_kept_and_needed(
-        context in context(), aad in vec(any::<u8>(), 0..80), scope in vec(any::<u8>(), 0..40), durable in any::<bool>(), len in length(),
+        context in context(), aad in vec(any::<u8>(), 0..80), scope in vec(any::<u8>(), 0..40),
+        durable in any::<bool>(), len in length(),
         bit in any::<Index>(),
     ) {
         let made = |scope: &[u8]| {
-            Envelope::builder(LocalKeyWrapper::new(KEY_ID, &DataKey::copy_from(&KEK)).unwrap()).scope(scope).build().unwrap()
+            Envelope::builder(LocalKeyWrapper::new(KEY_ID, &DataKey::copy_from(&KEK)).unwrap())
+                .scope(scope).build().unwrap()
         };
         let plaintext = sample(len);
-        let options = EncryptOptions::new().context(context.clone()).aad(aad.clone()).durable(durable);
+        let options = EncryptOptions::new().context(context.clone()).aad(aad.clone())
+            .durable(durable);
         let message = block_on(made(&scope).encrypt(&plaintext, options)).unwrap();
-        let policy = context.iter().fold(DecryptPolicy::new().aad(aad.clone()), |policy, (name, value)| policy.require(name, value));
+        let mut policy = DecryptPolicy::new().aad(aad.clone());
+        for (name, value) in context.iter() {
+            policy = policy.require(name, value);
+        }
         prop_assert!(*block_on(made(&scope).decrypt(&message, &policy)).unwrap() == plaintext);
 
         let header = Header::decode(&message).unwrap();
@@ -214,30 +231,37 @@ proptest! {
             let bit = bit.index(aad.len() * 8);
             other[bit / 8] ^= 1 << (bit % 8);
         }
-        let refused = block_on(made(&scope).decrypt(&message, &policy.clone().aad(other))).unwrap_err().kind();
-        prop_assert_eq!(refused, if aad.is_empty() { ErrorKind::KeyNotAllowed } else { ErrorKind::Authentication });
+        let refused = block_on(made(&scope).decrypt(&message, &policy.clone().aad(other)))
+            .unwrap_err().kind();
+        prop_assert_eq!(refused,
+            if aad.is_empty() { ErrorKind::KeyNotAllowed } else { ErrorKind::Authentication });
         let mut other = scope.clone();
         other.push(0);
-        prop_assert_eq!(block_on(made(&other).decrypt(&message, &policy)).unwrap_err().kind(), ErrorKind::Authentication);
+        prop_assert_eq!(block_on(made(&other).decrypt(&message, &policy)).unwrap_err().kind(),
+            ErrorKind::Authentication);
         for (name, value) in context.iter() {
             let policy = policy.clone().require(name, format!("{value}x"));
-            prop_assert_eq!(block_on(made(&scope).decrypt(&message, &policy)).unwrap_err().kind(), ErrorKind::KeyNotAllowed);
+            prop_assert_eq!(block_on(made(&scope).decrypt(&message, &policy)).unwrap_err().kind(),
+                ErrorKind::KeyNotAllowed);
         }
     }
 
     // F-2, F-3, F-8, F-9, F-19: a header is what its parts say, long enough and no longer.
     #[test]
-    fn a_header_has_one_encoding(context in context(), aad in any::<bool>(), durable in any::<bool>(), slots in any_slots()) {
+    fn a_header_has_one_encoding(context in context(), aad in any::<bool>(),
+        durable in any::<bool>(), slots in any_slots()) {
         let profile = if durable { Profile::Durable } else { Profile::Compact };
         let sealed = SealedHeader::new(profile, &context, aad, &slots).unwrap();
         prop_assert_eq!(sealed.as_bytes(), &canonical::zone_a(&sealed)[..]);
         prop_assert_eq!(&SealedHeader::decode(sealed.as_bytes()).unwrap(), &sealed);
 
-        let content: usize = slots.slots().iter().map(|slot| 5 + slot.key_id().id().len() + slot.as_bytes().len()).sum();
+        let content: usize = slots.slots().iter()
+            .map(|slot| 5 + slot.key_id().id().len() + slot.as_bytes().len()).sum();
         let step = if durable { 4_096 } else { 64 };
         prop_assert_eq!(sealed.copy_len(), (4 + 1 + 3 + content + 4 + 16).div_ceil(step) * step);
 
-        let encryptor = Encryptor::new(&DataKey::generate().unwrap(), &sealed, &slots, if aad { b"x" } else { b"" }).unwrap();
+        let encryptor = Encryptor::new(&DataKey::generate().unwrap(), &sealed, &slots,
+            if aad { b"x" } else { b"" }).unwrap();
         let written = encryptor.header();
         prop_assert_eq!(written.len(), sealed.body_offset() + PREAMBLE_LEN);
         prop_assert_eq!(Header::len_from(&written[..FIXED_LEN]).unwrap(), sealed.body_offset());
@@ -249,8 +273,11 @@ proptest! {
 
     // F-30: shown, whatever it is, and never a reason to stop.
     #[test]
-    fn any_wrapped_key_has_a_version_or_none(version in any::<u32>(), rest in vec(any::<u8>(), 0..40), noise in vec(any::<u8>(), 1..40)) {
-        let key = |provider, bytes: &[u8]| WrappedKey::new(KeyId::new(provider, ZoneHint::None, "tag").unwrap(), bytes).unwrap();
+    fn any_wrapped_key_has_a_version_or_none(version in any::<u32>(),
+        rest in vec(any::<u8>(), 0..40), noise in vec(any::<u8>(), 1..40)) {
+        let key = |provider, bytes: &[u8]| {
+            WrappedKey::new(KeyId::new(provider, ZoneHint::None, "tag").unwrap(), bytes).unwrap()
+        };
         let text = rest.iter().map(|byte| char::from(byte % 64 + 58)).collect::<String>();
         let wrapped = format!("ncpkms:v{version}:{text}");
         prop_assert_eq!(key(Provider::NcpKms, wrapped.as_bytes()).key_version(), Some(version));
@@ -265,7 +292,8 @@ proptest! {
     // F-1, F-2, F-17, F-18: no bytes make it panic, and what is accepted has no other form.
     #[test]
     fn mutated_headers_are_refused_or_canonical(
-        durable in any::<bool>(), changes in vec((any::<Index>(), any::<u8>(), 0..8_u8), 1..4), repair in any::<bool>(), cut in any::<Index>(),
+        durable in any::<bool>(), changes in vec((any::<Index>(), any::<u8>(), 0..8_u8), 1..4),
+        repair in any::<bool>(), cut in any::<Index>(),
     ) {
         let mut message = HEADERS.with(|headers| headers[usize::from(durable)].clone());
         for (at, value, how) in changes {
@@ -289,12 +317,15 @@ proptest! {
         match Header::decode(&message) {
             Ok(header) => {
                 prop_assert_eq!(len.unwrap(), header.sealed().body_offset());
-                prop_assert!(header.slots().slots().len() <= MAX_SLOTS && header.sealed().context().len() <= MAX_CONTEXT_PAIRS);
+                prop_assert!(header.slots().slots().len() <= MAX_SLOTS);
+                prop_assert!(header.sealed().context().len() <= MAX_CONTEXT_PAIRS);
                 canonical::check(&message, &header);
                 rebuilt(&header);
             }
             Err(error) => prop_assert!(
-                matches!(error.kind(), ErrorKind::Malformed | ErrorKind::Truncated | ErrorKind::UnsupportedVersion | ErrorKind::LimitExceeded),
+                matches!(error.kind(),
+                    ErrorKind::Malformed | ErrorKind::Truncated
+                        | ErrorKind::UnsupportedVersion | ErrorKind::LimitExceeded),
                 "{:?}", error
             ),
         }
@@ -321,7 +352,8 @@ thread_local! {
         let key = DataKey::copy_from(&[7; 32]);
         let wrapper = LocalKeyWrapper::new("k", &DataKey::copy_from(&KEK)).unwrap();
         let payloads = [payload(&key, ""), payload(&key, "")];
-        let slots = SlotTable::new(block_on(ncp_envelope::KeyWrapper::wrap_keys(&wrapper, &payloads)).unwrap()).unwrap();
+        let wrapped = block_on(ncp_envelope::KeyWrapper::wrap_keys(&wrapper, &payloads)).unwrap();
+        let slots = SlotTable::new(wrapped).unwrap();
         let context = EncryptionContext::new().with("a", "1").unwrap().with("b", "2").unwrap();
         let sealed = SealedHeader::new(profile, &context, false, &slots).unwrap();
         Encryptor::new(&key, &sealed, &slots, b"").unwrap().header().to_vec()

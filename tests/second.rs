@@ -29,8 +29,10 @@ struct Second {
 
 impl Second {
     fn start() -> Self {
-        let python = std::env::var_os("NCP_ENVELOPE_PYTHON")
-            .expect("NCP_ENVELOPE_PYTHON names a Python interpreter that has tests/second/requirements.txt installed; .ci/run makes one");
+        let python = std::env::var_os("NCP_ENVELOPE_PYTHON").expect(
+            "NCP_ENVELOPE_PYTHON names a Python interpreter that has \
+                tests/second/requirements.txt installed; .ci/run makes one",
+        );
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/second/ncpe.py");
         let mut process = Command::new(python)
             .arg("-B")

@@ -24,7 +24,8 @@ async fn admin(emulator: &Emulator, method: &str, path: &str, body: Value) -> (u
 async fn faults_come_and_go_by_http() {
     let emulator = start().await;
     let call = encrypt(&emulator).signed(&emulator);
-    let fault = json!({ "kind": "status", "status": 429, "shape": "gateway", "retryAfter": 3, "action": "encrypt", "times": 1 });
+    let fault = json!({ "kind": "status", "status": 429, "shape": "gateway", "retryAfter": 3,
+        "action": "encrypt", "times": 1 });
     assert_eq!(admin(&emulator, "POST", "/faults", fault).await, (200, json!({ "id": 1 })));
     call.stopped(&emulator, 429, "410").await;
     call.data(&emulator).await;

@@ -73,7 +73,8 @@ async fn the_same_plaintext_never_gives_the_same_ciphertext() {
 #[tokio::test]
 async fn sizes_are_limited_together() {
     let (emulator, _) = frozen().await;
-    let full = call(&emulator, "encrypt", json!({ "plaintext": base64(vec![1; 32_768]) })).await["ciphertext"].take();
+    let full = call(&emulator, "encrypt", json!({ "plaintext": base64(vec![1; 32_768]) }))
+        .await["ciphertext"].take();
     assert_eq!(
         unbase64(&call(&emulator, "decrypt", json!({ "ciphertext": full })).await["plaintext"])
             .len(),

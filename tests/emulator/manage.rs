@@ -21,7 +21,8 @@ fn at(
 }
 
 async fn create(emulator: &Emulator, name: &str) -> Value {
-    let body = json!({ "keyName": name, "keyType": "AES256", "isAutoRotation": false, "protectionType": "BASIC" });
+    let body = json!({ "keyName": name, "keyType": "AES256", "isAutoRotation": false,
+        "protectionType": "BASIC" });
     keys(emulator, "POST", "", body).data(emulator).await
 }
 
@@ -29,15 +30,19 @@ async fn create(emulator: &Emulator, name: &str) -> Value {
 async fn keys_are_created_as_asked() {
     let (emulator, _) = frozen().await;
     let body = json!({
-        "keyName": "my-key_1", "keyType": "AES256", "memo": "m", "isConvergent": true, "isAutoRotation": true, "rotationPeriod": 30,
+        "keyName": "my-key_1", "keyType": "AES256", "memo": "m", "isConvergent": true,
+        "isAutoRotation": true, "rotationPeriod": 30,
         "protectionType": "COMMON_HSM",
     });
     let key = keys(&emulator, "POST", "", body).data(&emulator).await;
     let tag = key["keyTag"].as_str().unwrap();
     let expected = json!({
-        "keyId": 2, "keyTag": tag, "keyName": "my-key_1", "nrn": key["nrn"], "baseUrl": emulator.url(), "keyType": "AES256",
-        "status": "ENABLE", "keystoreId": 1, "currentVersion": 1, "protectionType": "COMMON_HSM", "memo": "m", "isConvergent": true,
-        "isAutoRotation": true, "rotationPeriod": 30, "nextRotationDate": NOW + 30 * DAY, "registerDate": NOW, "destroyDate": null,
+        "keyId": 2, "keyTag": tag, "keyName": "my-key_1", "nrn": key["nrn"],
+        "baseUrl": emulator.url(), "keyType": "AES256",
+        "status": "ENABLE", "keystoreId": 1, "currentVersion": 1, "protectionType": "COMMON_HSM",
+        "memo": "m", "isConvergent": true,
+        "isAutoRotation": true, "rotationPeriod": 30, "nextRotationDate": NOW + 30 * DAY,
+        "registerDate": NOW, "destroyDate": null,
     });
     assert_eq!(key, expected);
     assert_eq!(
@@ -220,7 +225,8 @@ async fn keys_rotate_by_themselves() {
     let on = call("POST", "/enable-auto-rotation", Value::Null).data(&emulator).await;
     assert_eq!(
         on,
-        json!({ "keyTag": tag, "isAutoRotation": true, "rotationPeriod": 90, "nextRotationDate": NOW + 90 * DAY })
+        json!({ "keyTag": tag, "isAutoRotation": true, "rotationPeriod": 90,
+            "nextRotationDate": NOW + 90 * DAY })
     );
     let period =
         call("PUT", "/rotation-period", json!({ "rotationPeriod": 5 })).data(&emulator).await;
@@ -339,7 +345,8 @@ async fn no_body_or_query_makes_it_fail() {
     keys(&emulator, "POST", &format!("/{tag}/enable-auto-rotation"), Value::Null)
         .data(&emulator)
         .await;
-    let create = json!({ "keyName": "name", "keyType": "AES256", "memo": "m", "isConvergent": true, "rotationPeriod": 30 });
+    let create = json!({ "keyName": "name", "keyType": "AES256", "memo": "m", "isConvergent": true,
+        "rotationPeriod": 30 });
     for (method, rest, body) in [
         ("POST", String::new(), create),
         ("PUT", format!("/{tag}/name"), json!({ "keyName": "name" })),

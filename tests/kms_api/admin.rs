@@ -79,7 +79,9 @@ async fn what_is_sent() {
         "POST /acl/disable {}",
         r#"POST /acl {"ipList":["203.0.113.7","127.0.0.1"]}"#,
         r#"DELETE /acl {"ipList":["203.0.113.7"]}"#,
-        "GET /activities?keyword=a%20b%26c%3D%ED%82%A4&timestampFrom=1&timestampTo=2&pageNo=3&pageSize=200 -",
+        "GET \
+         /activities?keyword=a%20b%26c%3D%ED%82%A4&timestampFrom=1\
+         &timestampTo=2&pageNo=3&pageSize=200 -",
         "GET /activities?pageNo=1&pageSize=100 -",
         "GET /last-use-info -",
     ];
@@ -185,16 +187,20 @@ async fn refusals_name_the_call_and_may_name_what_was_sent() {
     assert_eq!(kind(&error), ErrorKind::KeyUnusable);
     assert_eq!(
         error.to_string(),
-        "rename key with key tag: the key service refused it with http 422, code INVALID_STATUS: keyName orders-2024 is taken"
+        "rename key with key tag: the key service refused it with http 422, code INVALID_STATUS: \
+         keyName orders-2024 is taken"
     );
 }
 
 #[tokio::test]
 async fn info_in_every_form() {
     let full = json!({
-        "keyId": 12, "keyTag": "t", "keyName": "orders", "nrn": "nrn:PUB:KMS::1:Key/12", "baseUrl": "https://ocapi-kr.ncloud.com",
-        "keyType": "RSA2048", "status": "REVOKE", "keystoreId": "34", "currentVersion": 3, "protectionType": "COMMON_HSM", "memo": "",
-        "isConvergent": "false", "isAutoRotation": true, "rotationPeriod": "90", "nextRotationDate": TIME, "registerDate": TIME.to_string(),
+        "keyId": 12, "keyTag": "t", "keyName": "orders", "nrn": "nrn:PUB:KMS::1:Key/12",
+        "baseUrl": "https://ocapi-kr.ncloud.com",
+        "keyType": "RSA2048", "status": "REVOKE", "keystoreId": "34", "currentVersion": 3,
+        "protectionType": "COMMON_HSM", "memo": "",
+        "isConvergent": "false", "isAutoRotation": true, "rotationPeriod": "90",
+        "nextRotationDate": TIME, "registerDate": TIME.to_string(),
         "destroyDate": TIME, "somethingNew": { "x": [1] },
     });
     for reply in [success(full.clone()), Reply::json(200, &full)] {
@@ -253,11 +259,14 @@ async fn changes_and_lists_of_one_key_in_every_form() {
     let server = Server::start(|request, _| match request.path.rsplit('/').next().unwrap() {
         "rotate" => success(json!({ "keyTag": "t", "version": "4", "rotatedDate": TIME })),
         "disable" => success(json!({ "version": 2, "status": "DISABLE", "statusDate": TIME })),
-        "enable-auto-rotation" => success(json!({ "isAutoRotation": "true", "rotationPeriod": 90, "nextRotationDate": TIME })),
+        "enable-auto-rotation" => success(json!({ "isAutoRotation": "true", "rotationPeriod": 90,
+            "nextRotationDate": TIME })),
         "versions" => success(json!({ "currentVersion": 2, "versionList": [
-            { "version": 1, "status": "DISABLE", "statusDate": TIME, "rotatedDate": TIME }, { "version": "2", "status": "NEW" },
+            { "version": 1, "status": "DISABLE", "statusDate": TIME, "rotatedDate": TIME },
+                { "version": "2", "status": "NEW" },
         ] })),
-        "acl" => success(json!({ "isAclEnabled": "True", "allowedIpList": ["203.0.113.7", "10.0.0.0/8", 7] })),
+        "acl" => success(json!({ "isAclEnabled": "True",
+            "allowedIpList": ["203.0.113.7", "10.0.0.0/8", 7] })),
         other => panic!("{other}"),
     })
     .await;
@@ -305,11 +314,14 @@ async fn the_last_use_in_every_form() {
     };
     let when = "2024-12-06T05:20:07Z";
     for body in [
-        json!({ "code": "SUCCESS", "data": { "timestamp": when, "data": groups("kmsKey"), "message": "" } }),
+        json!({ "code": "SUCCESS",
+            "data": { "timestamp": when, "data": groups("kmsKey"), "message": "" } }),
         json!({ "code": "SUCCESS", "timestamp": when, "data": groups("KmsKey"), "message": null }),
         json!({ "timestamp": when, "data": groups("kmsKey") }),
-        json!({ "code": "SUCCESS", "data": { "timestamp": when, "data": { "keyTag": "t", "keyName": "orders", "nrn": "n",
-            "requestType": "api", "id": "me", "ip": "203.0.113.7", "result": "SUCCESS", "action": "encrypt", "type": "CRYPTO" } } }),
+        json!({ "code": "SUCCESS",
+            "data": { "timestamp": when, "data": { "keyTag": "t", "keyName": "orders", "nrn": "n",
+            "requestType": "api", "id": "me", "ip": "203.0.113.7", "result": "SUCCESS",
+            "action": "encrypt", "type": "CRYPTO" } } }),
     ] {
         let server = always(Reply::json(200, &body)).await;
         let used = admin(&server).last_use().await.unwrap().unwrap();

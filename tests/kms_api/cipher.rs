@@ -16,7 +16,8 @@ async fn what_is_sent() {
             "re-encrypt" | "reencrypt" if many => success(json!({ "newCiphertext": ["a", "b"] })),
             "re-encrypt" | "reencrypt" => success(json!({ "newCiphertext": "a" })),
             "create-custom-key" | "createCustomKey" => {
-                let bits = serde_json::from_str::<Value>(&request.body).unwrap()["bits"].as_u64().unwrap();
+                let bits =
+                    serde_json::from_str::<Value>(&request.body).unwrap()["bits"].as_u64().unwrap();
                 let plain = match bits {
                     128 => "AAAAAAAAAAAAAAAAAAAAAA==".to_owned(),
                     bits => "A".repeat(usize::try_from(bits / 8).unwrap().div_ceil(3) * 4),
@@ -27,11 +28,14 @@ async fn what_is_sent() {
                     512 => format!("{}==", &plain[..86]),
                     _ => plain,
                 };
-                success(json!({ "plaintext": plain, "ciphertext": "ncpkms:v2:AAAA", "key_version": 2 }))
+                success(
+                    json!({ "plaintext": plain, "ciphertext": "ncpkms:v2:AAAA", "key_version": 2 }),
+                )
             }
             "sign" => success(json!({ "signature": "ncpkms:v4:AAAA" })),
             "verify" => success(json!({ "valid": true })),
-            "get-pub-key" => success(json!({ "publicKey": "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n" })),
+            "get-pub-key" => success(json!({ "publicKey": "-----BEGIN PUBLIC \
+             KEY-----\nAAAA\n-----END PUBLIC KEY-----\n" })),
             other => panic!("{other}"),
         }
     })
@@ -97,7 +101,8 @@ async fn what_is_sent() {
     key.sign(b"test").await.unwrap();
     key.verify(b"test", "s").await.unwrap();
     let want = [
-        r#"account POST /keys/v2/tag/createCustomKey {"requestPlainKey":true,"bits":256,"context":"Yw=="}"#,
+        "account POST /keys/v2/tag/createCustomKey \
+         {\"requestPlainKey\":true,\"bits\":256,\"context\":\"Yw==\"}",
         r#"account POST /keys/v2/tag/reencrypt {"ciphertext":"a","context":"Yw=="}"#,
         r#"account POST /keys/v2/tag/sign {"data":"dGVzdA=="}"#,
         r#"account POST /keys/v2/tag/verify {"data":"dGVzdA==","signature":"s"}"#,

@@ -25,10 +25,13 @@ async fn creating_sends_what_was_said() {
     assert_eq!(
         bodies,
         [
-            json!({ "keyName": "orders", "keyType": "AES256", "isAutoRotation": false, "protectionType": "BASIC" }),
-            json!({ "keyName": "a_Z-9", "keyType": "AES256", "isAutoRotation": true, "rotationPeriod": 30, "isConvergent": true,
+            json!({ "keyName": "orders", "keyType": "AES256", "isAutoRotation": false,
+                "protectionType": "BASIC" }),
+            json!({ "keyName": "a_Z-9", "keyType": "AES256", "isAutoRotation": true,
+                "rotationPeriod": 30, "isConvergent": true,
                 "memo": "메모", "protectionType": "COMMON_HSM" }),
-            json!({ "keyName": "sign", "keyType": "ECDSA", "isAutoRotation": true, "protectionType": "BASIC" }),
+            json!({ "keyName": "sign", "keyType": "ECDSA", "isAutoRotation": true,
+                "protectionType": "BASIC" }),
         ]
     );
     assert!(lines(&server).iter().all(|line| line.starts_with("account POST /kms/v1/keys {")));
@@ -83,19 +86,32 @@ async fn all_pages_are_walked_whatever_their_form() {
     type Print = fn(Vec<Value>, usize, usize) -> Value;
     let forms: [(Print, usize); 5] = [
         (
-            |keys, page, size| json!({ "code": "SUCCESS", "data": { "keyList": keys, "currentPageNo": page, "totalPageNo": 5_usize.div_ceil(size), "totalCount": 5 } }),
+            |keys, page, size| {
+                json!({ "code": "SUCCESS",
+                "data": { "keyList": keys, "currentPageNo": page,
+                "totalPageNo": 5_usize.div_ceil(size), "totalCount": 5 } })
+            },
             3,
         ),
         (
-            |keys, page, size| json!({ "code": "SUCCESS", "data": { "KeyList": keys }, "currentPageNo": page, "totalPageNo": 5_usize.div_ceil(size).to_string(), "totalCount": 5 }),
+            |keys, page, size| {
+                json!({ "code": "SUCCESS", "data": { "KeyList": keys }, "currentPageNo": page,
+                "totalPageNo": 5_usize.div_ceil(size).to_string(), "totalCount": 5 })
+            },
             3,
         ),
         (
-            |keys, page, size| json!({ "code": "SUCCESS", "keyList": keys, "data": {}, "currentPageNo": page.to_string(), "totalPageNo": 5_usize.div_ceil(size) }),
+            |keys, page, size| {
+                json!({ "code": "SUCCESS", "keyList": keys, "data": {},
+                "currentPageNo": page.to_string(), "totalPageNo": 5_usize.div_ceil(size) })
+            },
             3,
         ),
         (
-            |keys, _, _| json!({ "code": "SUCCESS", "data": { "keyList": keys, "totalCount": "5" } }),
+            |keys, _, _| {
+                json!({ "code": "SUCCESS",
+                "data": { "keyList": keys, "totalCount": "5" } })
+            },
             3,
         ),
         (|keys, _, _| json!({ "code": "SUCCESS", "data": { "keyList": keys } }), 4),
@@ -168,9 +184,11 @@ async fn a_page_that_failed_is_asked_for_again_and_a_wrong_one_is_an_error() {
 #[tokio::test]
 async fn activities_keep_what_is_not_known() {
     let server = Server::start(|_, index| {
-        let entry = json!({ "timestamp": 1_733_462_407_906_u64, "api": { "action": "encrypt" }, "new": { "field": [1] } });
+        let entry = json!({ "timestamp": 1_733_462_407_906_u64, "api": { "action": "encrypt" },
+            "new": { "field": [1] } });
         let nested = json!({ "timestamp": "t", "data": { "requestor": { "ip": "203.0.113.7" } } });
-        success(json!({ "activityLogList": [entry, {}, nested], "pageSize": 3, "currentPageNo": index + 1, "totalPageNo": 2 }))
+        success(json!({ "activityLogList": [entry, {}, nested], "pageSize": 3,
+            "currentPageNo": index + 1, "totalPageNo": 2 }))
     })
     .await;
     let admin = account(&server).key("t").unwrap().admin();

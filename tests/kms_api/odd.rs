@@ -11,18 +11,27 @@ use std::sync::{Arc, Mutex};
 /// An answer that has something for every call.
 fn whole() -> Value {
     json!({
-        "code": "SUCCESS", "msg": "", "timestamp": "2024-12-06T05:20:07Z", "currentPageNo": 1, "totalPageNo": 1, "totalCount": 1,
+        "code": "SUCCESS", "msg": "", "timestamp": "2024-12-06T05:20:07Z", "currentPageNo": 1,
+        "totalPageNo": 1, "totalCount": 1,
         "data": {
-            "keyTag": "t", "keyId": 1, "keyType": "AES256", "status": "ENABLE", "isConvergent": true, "registerDate": 1,
-            "version": 1, "rotatedDate": 1, "statusDate": 1, "isAutoRotation": true, "rotationPeriod": 90, "nextRotationDate": 1,
+            "keyTag": "t", "keyId": 1, "keyType": "AES256", "status": "ENABLE",
+            "isConvergent": true, "registerDate": 1,
+            "version": 1, "rotatedDate": 1, "statusDate": 1, "isAutoRotation": true,
+            "rotationPeriod": 90, "nextRotationDate": 1,
             "keyList": [{ "keyTag": "t", "status": "ENABLE" }],
-            "currentVersion": 1, "versionList": [{ "version": 1, "status": "ENABLE", "statusDate": 1 }],
+            "currentVersion": 1,
+            "versionList": [{ "version": 1, "status": "ENABLE", "statusDate": 1 }],
             "isAclEnabled": true, "allowedIpList": ["127.0.0.1"],
-            "activityLogList": [{ "timestamp": 1, "kmsKey": { "keyTag": "t" }, "requestor": { "ip": "127.0.0.1" }, "api": { "action": "x" } }],
-            "data": { "kmsKey": { "keyTag": "t" }, "requestor": { "requestType": "API" }, "api": { "action": "x" } },
-            "accessToken": "CANARYa", "refreshToken": "CANARYr", "validated": true, "tokenGeneratorId": "g", "issuedTokenCount": 1,
-            "ciphertext": "ncpkms:v1:AAAA", "newCiphertext": "ncpkms:v2:AAAA", "plaintext": "AAAAAAAAAAAAAAAAAAAAAA==", "key_version": 1,
-            "signature": "ncpkms:v1:AAAA", "valid": true, "publicKey": "-----BEGIN PUBLIC KEY-----\n",
+            "activityLogList": [{ "timestamp": 1, "kmsKey": { "keyTag": "t" },
+            "requestor": { "ip": "127.0.0.1" }, "api": { "action": "x" } }],
+            "data": { "kmsKey": { "keyTag": "t" }, "requestor": { "requestType": "API" },
+            "api": { "action": "x" } },
+            "accessToken": "CANARYa", "refreshToken": "CANARYr", "validated": true,
+            "tokenGeneratorId": "g", "issuedTokenCount": 1,
+            "ciphertext": "ncpkms:v1:AAAA", "newCiphertext": "ncpkms:v2:AAAA",
+            "plaintext": "AAAAAAAAAAAAAAAAAAAAAA==", "key_version": 1,
+            "signature": "ncpkms:v1:AAAA", "valid": true, "publicKey": "-----BEGIN PUBLIC \
+             KEY-----\n",
         },
     })
 }

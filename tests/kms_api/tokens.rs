@@ -66,7 +66,8 @@ async fn what_is_sent() {
     tokens.disable_generator().await.unwrap();
 
     let with_tokens = [
-        r#"refresh PUT /kms/v1/keys/tag/token-set {"accessTokenHours":"UL","refreshTokenHours":17520}"#,
+        "refresh PUT /kms/v1/keys/tag/token-set \
+         {\"accessTokenHours\":\"UL\",\"refreshTokenHours\":17520}",
         r#"refresh POST /kms/v1/keys/tag/access-token {"accessTokenHours":1}"#,
         r#"refresh POST /kms/v1/keys/tag/access-token {}"#,
         r#"refresh GET /kms/v1/keys/tag/validate-token -"#,

@@ -289,7 +289,11 @@ impl Expected {
         if results.len() != self.results || !self.failed.contains(&failed) || of_kind != failed {
             let first = results.iter().find_map(|result| result.as_ref().err());
             let (of, wanted, kind) = (results.len(), &self.failed, self.kind);
-            wrong.push(format!("of {of} callers {failed} fail, {kinds:?}, not of {} {wanted:?} with {kind:?}: {first:?}", self.results));
+            wrong.push(format!(
+                "of {of} callers {failed} fail, {kinds:?}, not of {} {wanted:?} \
+                with {kind:?}: {first:?}",
+                self.results
+            ));
         }
         for (what, got, wanted) in
             [("attempts", attempts, &self.attempts), ("requests", requests, &self.requests)]

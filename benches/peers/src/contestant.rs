@@ -112,7 +112,10 @@ impl Entry {
         if let Err(reason) = &self.contestant {
             return json!({ "name": self.name, "missing": reason });
         }
-        let figures = |operation| json!({ "seconds": self.median(operation), "ratio": self.ratio(ours, operation) });
+        let figures = |operation| {
+            json!({ "seconds": self.median(operation),
+            "ratio": self.ratio(ours, operation) })
+        };
         json!({
             "name": self.name,
             "encrypt": figures(Operation::Encrypt),

@@ -84,11 +84,13 @@ fn measure(len: usize, label: &str, python: Option<&std::path::Path>) -> Value {
     }
     let (ours, _) = entries.split_first().unwrap();
     println!(
-        "\n{label}, one thread, medians of {ROUNDS} rounds; ratios are times of ours in the same round"
+        "\n{label}, one thread, medians of {ROUNDS} rounds; ratios are times of ours in the same \
+         round"
     );
     println!("{:<58} {:>12} {:>8} {:>12} {:>8}", "", "encrypt us", "ratio", "decrypt us", "ratio");
     for entry in &entries {
         entry.print(ours);
     }
-    json!({ "len": len, "label": label, "rows": entries.iter().map(|entry| entry.json(ours, len)).collect::<Vec<_>>() })
+    json!({ "len": len, "label": label,
+        "rows": entries.iter().map(|entry| entry.json(ours, len)).collect::<Vec<_>>() })
 }
