@@ -69,14 +69,16 @@
 //! Features add calls and never change what a call does. Without any, nothing in the dependency
 //! tree knows HTTP, TLS, serde or async, and futures run on any executor.
 
-mod cache;
 mod context;
+mod datakey;
 mod envelope;
 mod error;
 pub mod format;
 pub mod io;
 mod memory;
 mod policy;
+#[cfg(feature = "kms")]
+mod random;
 mod secret;
 pub mod wrap;
 
@@ -85,11 +87,11 @@ pub mod emulator;
 #[cfg(feature = "kms")]
 pub mod kms;
 
-pub use cache::{
+pub use context::{EncryptionContext, MAX_CONTEXT_LEN, MAX_CONTEXT_PAIRS, Scope};
+pub use datakey::{
     BatchStats, CacheLimits, CacheStats, EnvelopeStats, KeyCache, PoolLimits, PoolStats,
     ReuseLimits,
 };
-pub use context::{EncryptionContext, MAX_CONTEXT_LEN, MAX_CONTEXT_PAIRS, Scope};
 pub use envelope::{Envelope, EnvelopeBuilder};
 pub use error::{Error, ErrorKind, Result};
 pub use policy::{DecryptPolicy, EncryptOptions};

@@ -82,9 +82,10 @@ fn line(request: &Request) -> String {
 fn answer(request: &Request) -> Reply {
     let path = request.path.strip_prefix("/kms/v1/keys").unwrap();
     match (request.method.as_str(), path) {
-        ("GET", "/tag") | ("POST", "") => success(
-            json!({ "keyTag": "tag", "keyName": "bad\u{1b}[31m", "status": "ENABLE", "keyType": "AES256" }),
-        ),
+        ("GET", "/tag") | ("POST", "") => {
+            success(json!({ "keyTag": "tag", "keyName": "bad\u{1b}[31m", "status": "ENABLE",
+                "keyType": "AES256" }))
+        }
         ("GET", "/tag/versions") => success(
             json!({ "versionList": [{ "version": 1, "status": "ENABLE" }, { "version": 12 }] }),
         ),
@@ -94,9 +95,10 @@ fn answer(request: &Request) -> Reply {
         ("GET", path) if path.starts_with('?') => {
             success(json!({ "keyList": [{ "keyTag": "b", "keyType": "ECDSA" }], "totalPageNo": 2 }))
         }
-        ("GET", path) if path.starts_with("/tag/activities") => success(
-            json!({ "activityLogList": [{ "api": { "action": "encrypt" } }, {}], "totalPageNo": 1 }),
-        ),
+        ("GET", path) if path.starts_with("/tag/activities") => {
+            success(json!({ "activityLogList": [{ "api": { "action": "encrypt" } }, {}],
+                "totalPageNo": 1 }))
+        }
         (_, "/tag/token-set") => {
             success(json!({ "accessToken": "issued1", "refreshToken": "issued\"2" }))
         }
@@ -125,11 +127,14 @@ async fn commands_make_the_calls_they_name() {
     let table: [(&[&str], &str); 33] = [
         (
             &["keys", "create", "orders", "--type", "ECDSA", "--memo", "m"],
-            r#"account POST  {"isAutoRotation":false,"keyName":"orders","keyType":"ECDSA","memo":"m","protectionType":"BASIC"}"#,
+            "account POST  {\"isAutoRotation\":false,\"keyName\":\"orders\",\
+             \"keyType\":\"ECDSA\",\"memo\":\"m\",\"protectionType\":\"BASIC\"}",
         ),
         (
             &["keys", "create", "orders", "--convergent", "--auto-rotation=30"],
-            r#"account POST  {"isAutoRotation":true,"isConvergent":true,"keyName":"orders","keyType":"AES256","protectionType":"BASIC","rotationPeriod":30}"#,
+            "account POST  {\"isAutoRotation\":true,\"isConvergent\":true,\
+             \"keyName\":\"orders\",\"keyType\":\"AES256\",\
+             \"protectionType\":\"BASIC\",\"rotationPeriod\":30}",
         ),
         (&["keys", "info"], "account GET /tag"),
         (&["keys", "info", "--key", "other/tag"], "account GET /other%2Ftag"),
@@ -212,11 +217,13 @@ async fn what_is_printed() {
     for (args, want) in [
         (
             &["keys", "info"][..],
-            "key_tag               tag\nname                  bad\\u{1b}[31m\ntype                  AES256\nstatus                ENABLE\n",
+            "key_tag               tag\nname                  bad\\u{1b}[31m\ntype                 \
+              AES256\nstatus                ENABLE\n",
         ),
         (
             &["keys", "versions", "list"],
-            "VERSION  STATUS  STATUS_CHANGED  ROTATED\n1        ENABLE  -               -\n12       -       -               -\n",
+            "VERSION  STATUS  STATUS_CHANGED  ROTATED\n1        ENABLE  -               -\n12      \
+              -       -               -\n",
         ),
         (
             &["keys", "activities", "--limit", "1"],
@@ -224,7 +231,8 @@ async fn what_is_printed() {
         ),
         (
             &["keys", "list"],
-            "KEY_TAG  NAME  TYPE   STATUS  CONVERGENT  REGISTERED\na        -     -      -       -           -\n\
+            "KEY_TAG  NAME  TYPE   STATUS  CONVERGENT  REGISTERED\na        -     -      -       - \
+                       -\n\
              b        -     ECDSA  -       -           -\n",
         ),
         (&["keys", "last-use", "--json"], "{}\n"),

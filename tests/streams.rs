@@ -5,6 +5,7 @@
 mod common;
 
 use common::{block_on, counting_envelope, envelope, sample};
+use ncp_envelope::wrap::{BoxFuture, KeyPayload};
 use ncp_envelope::{DecryptPolicy, EncryptOptions, EncryptionContext, Error, ErrorKind};
 use std::io::{self, BufRead, BufReader, Read, Write};
 
@@ -228,8 +229,7 @@ impl ncp_envelope::KeyWrapper for Mistaken {
     fn unwrap_keys<'a>(
         &'a self,
         wrapped: &'a [ncp_envelope::WrappedKey],
-    ) -> ncp_envelope::wrap::BoxFuture<'a, ncp_envelope::Result<Vec<ncp_envelope::wrap::KeyPayload>>>
-    {
+    ) -> BoxFuture<'a, ncp_envelope::Result<Vec<KeyPayload>>> {
         let first = self.inner.calls() == 1;
         Box::pin(async move {
             let right = self.inner.unwrap_keys(wrapped).await?;

@@ -2,7 +2,7 @@
 
 /// A call of the service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Action {
+pub(crate) enum Action {
     Encrypt,
     Decrypt,
     CreateCustomKey,
@@ -91,17 +91,17 @@ const TERMS: [(Action, &str, &str); 39] = [
 
 impl Action {
     /// The name of this call in the record, in faults and in the guide.
-    pub(super) fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         self.terms().1
     }
 
     /// What a sub account must be allowed to make this call.
-    pub(super) fn permission(self) -> &'static str {
+    pub(crate) fn permission(self) -> &'static str {
         self.terms().2
     }
 
     /// Whether this is a use of the key, and not only of its particulars.
-    pub(super) fn is_cipher(self) -> bool {
+    pub(crate) fn is_cipher(self) -> bool {
         use Action::{CreateCustomKey, Decrypt, Encrypt, PublicKey, Reencrypt, Sign, Verify};
         matches!(self, Encrypt | Decrypt | CreateCustomKey | Reencrypt | Sign | Verify | PublicKey)
     }
@@ -113,12 +113,12 @@ impl Action {
 }
 
 /// Whether there is a call of this name.
-pub(super) fn is_name(name: &str) -> bool {
+pub(crate) fn is_name(name: &str) -> bool {
     TERMS.iter().any(|(_, known, _)| *known == name)
 }
 
 /// Whether there is a permission of this name.
-pub(super) fn is_permission(permission: &str) -> bool {
+pub(crate) fn is_permission(permission: &str) -> bool {
     !permission.is_empty() && TERMS.iter().any(|(_, _, known)| *known == permission)
 }
 

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 /// Which of the service's two interfaces a call used. They answer in different envelopes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Generation {
+pub(crate) enum Generation {
     /// API 1.0: `code`, `msg`, `data`.
     One,
     /// API 2.0: `code`, `data`.
@@ -22,15 +22,15 @@ pub(super) enum Generation {
 
 /// Why a call is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Refusal {
-    pub(super) kind: Kind,
+pub(crate) struct Refusal {
+    pub(crate) kind: Kind,
     /// For the record of requests; holds nothing that the caller sent.
-    pub(super) reason: &'static str,
+    pub(crate) reason: &'static str,
 }
 
 /// The kinds of refusal, those of the API gateway first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// Gateway: account authentication failed.
     AuthenticationFailed,
     /// Gateway: no such path, or not with this method.
@@ -56,38 +56,38 @@ pub(super) enum Kind {
 }
 
 impl Refusal {
-    pub(super) const fn new(kind: Kind, reason: &'static str) -> Self {
+    pub(crate) const fn new(kind: Kind, reason: &'static str) -> Self {
         Self { kind, reason }
     }
 
-    pub(super) const fn account(reason: &'static str) -> Self {
+    pub(crate) const fn account(reason: &'static str) -> Self {
         Self::new(Kind::AuthenticationFailed, reason)
     }
 
-    pub(super) const fn token(reason: &'static str) -> Self {
+    pub(crate) const fn token(reason: &'static str) -> Self {
         Self::new(Kind::Unauthorized, reason)
     }
 
-    pub(super) const fn request(reason: &'static str) -> Self {
+    pub(crate) const fn request(reason: &'static str) -> Self {
         Self::new(Kind::InvalidRequest, reason)
     }
 
-    pub(super) const fn status(reason: &'static str) -> Self {
+    pub(crate) const fn status(reason: &'static str) -> Self {
         Self::new(Kind::InvalidStatus, reason)
     }
 
-    pub(super) const fn internal(reason: &'static str) -> Self {
+    pub(crate) const fn internal(reason: &'static str) -> Self {
         Self::new(Kind::Internal, reason)
     }
 
     /// The code by which the answer goes; those of the gateway are numbers.
-    pub(super) fn code(self) -> String {
+    pub(crate) fn code(self) -> String {
         let body = self.answer().body;
         let code = body.get("code").or_else(|| body.get("error")?.get("errorCode"));
         code.and_then(Value::as_str).unwrap_or_default().to_owned()
     }
 
-    pub(super) fn answer(self) -> Answer {
+    pub(crate) fn answer(self) -> Answer {
         let (status, code, message) = match self.kind {
             Kind::AuthenticationFailed => {
                 return gateway(
@@ -146,13 +146,13 @@ impl From<Error> for Refusal {
 
 /// A status and a JSON body.
 #[derive(Debug)]
-pub(super) struct Answer {
-    pub(super) status: u16,
-    pub(super) body: Value,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) body: Value,
 }
 
 impl Answer {
-    pub(super) fn success(generation: Generation, data: Value) -> Self {
+    pub(crate) fn success(generation: Generation, data: Value) -> Self {
         let mut body = serde_json::Map::with_capacity(3);
         body.insert("code".into(), Value::String("SUCCESS".into()));
         if generation == Generation::One {
@@ -164,7 +164,7 @@ impl Answer {
 
     /// What a fault's status looks like when it comes from the service. For 429 no code is
     /// documented.
-    pub(super) fn service_fault(status: u16) -> Self {
+    pub(crate) fn service_fault(status: u16) -> Self {
         let (code, message) = match status {
             400 => ("INVALID_REQUEST", "Invalid request"),
             401 => ("UNAUTHORIZED", "Unauthorized"),
@@ -179,7 +179,7 @@ impl Answer {
     }
 
     /// What a fault's status looks like when it comes from the gateway.
-    pub(super) fn gateway_fault(status: u16) -> Self {
+    pub(crate) fn gateway_fault(status: u16) -> Self {
         let (code, message) = match status {
             400 => ("100", "Bad Request Exception"),
             401 => ("200", "Authentication Failed"),

@@ -1,33 +1,33 @@
 //! What the server's requests and the emulator's owner share.
 
-use super::account::Accounts;
-use super::answer::Refusal;
-use super::clock::EmulatorClock;
-use super::faults::Faults;
-use super::record::Record;
-use super::state::{State, UNKNOWN_KEY};
-use super::store::Store;
-use super::throttle::Throttle;
-use super::token::{Generator, Lifetime, TokenType};
-use super::usage::Usage;
+use crate::emulator::answer::Refusal;
+use crate::emulator::auth::account::Accounts;
+use crate::emulator::clock::EmulatorClock;
+use crate::emulator::faults::injected::Faults;
+use crate::emulator::keys::token::{Generator, Lifetime, TokenType};
+use crate::emulator::state::content::{State, UNKNOWN_KEY};
+use crate::emulator::state::record::Record;
+use crate::emulator::state::storage::Store;
+use crate::emulator::state::usage::Usage;
+use crate::emulator::throttle::Throttle;
 use crate::error::Error;
 use zeroize::Zeroizing;
 
-pub(super) struct App {
-    pub(super) store: Store,
-    pub(super) accounts: Accounts,
-    pub(super) clock: EmulatorClock,
-    pub(super) record: Record,
-    pub(super) usage: Usage,
-    pub(super) throttle: Throttle,
-    pub(super) faults: Faults,
+pub(crate) struct App {
+    pub(crate) store: Store,
+    pub(crate) accounts: Accounts,
+    pub(crate) clock: EmulatorClock,
+    pub(crate) record: Record,
+    pub(crate) usage: Usage,
+    pub(crate) throttle: Throttle,
+    pub(crate) faults: Faults,
     /// What callers reach this emulator under.
-    pub(super) base_url: String,
+    pub(crate) base_url: String,
 }
 
 impl App {
     /// Changes the state at the clock's time. Blocks.
-    pub(super) fn change<T, E: From<Error> + From<Refusal>>(
+    pub(crate) fn change<T, E: From<Error> + From<Refusal>>(
         &self,
         change: impl FnOnce(&mut State, i64) -> Result<T, E>,
     ) -> Result<T, E> {
@@ -36,17 +36,17 @@ impl App {
     }
 
     /// Does what time has brought about, if it has. Blocks.
-    pub(super) fn settle(&self) -> Result<(), Refusal> {
+    pub(crate) fn settle(&self) -> Result<(), Refusal> {
         self.change(|_, _| Ok(()))
     }
 
     /// Whether there is anything to settle.
-    pub(super) fn is_due(&self) -> bool {
+    pub(crate) fn is_due(&self) -> bool {
         self.store.view().due.is_some_and(|due| due <= self.clock.unix_millis())
     }
 
     /// Gives the key `tag` a token generator, unless it has one. Blocks.
-    pub(super) fn ensure_generator(&self, tag: &str) -> Result<(), Error> {
+    pub(crate) fn ensure_generator(&self, tag: &str) -> Result<(), Error> {
         if self.store.view().key(tag).is_some_and(|key| key.generator_id().is_some()) {
             return Ok(());
         }
@@ -55,7 +55,7 @@ impl App {
 
     /// Mints a token of the key `tag` for `subject`, at `now`. The first of a token generator makes
     /// its signing key, which takes a tenth of a second or more. Blocks.
-    pub(super) fn mint(
+    pub(crate) fn mint(
         &self,
         tag: &str,
         subject: &str,

@@ -1,19 +1,34 @@
 //! How an emulator is to be set up.
 
-use super::Emulator;
-use super::account::SubAccount;
-use super::clock::EmulatorClock;
-use super::rights::Rights;
-use super::server::{Config, Server};
-use super::state::Wishes;
-use super::throttle::Rates;
-use super::token::Lifetime;
+use crate::emulator::auth::account::SubAccount;
+use crate::emulator::auth::rights::Rights;
+use crate::emulator::clock::EmulatorClock;
+use crate::emulator::handle::Emulator;
+use crate::emulator::http::server::{Config, Server};
+use crate::emulator::keys::token::lifetime;
+use crate::emulator::state::content::Wishes;
+use crate::emulator::throttle::Rates;
 use crate::error::{Error, ErrorKind, Result};
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 use zeroize::Zeroizing;
+
+impl Emulator {
+    /// Starts an emulator on a free port of this machine, with its state in memory.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Io`](crate::ErrorKind::Io) if no port or thread is to be had.
+    pub async fn start() -> Result<Self> {
+        Self::builder().start().await
+    }
+
+    /// Settings to start an emulator with.
+    pub fn builder() -> EmulatorBuilder {
+        EmulatorBuilder::new()
+    }
+}
 
 /// Settings of an [`Emulator`], from [`Emulator::builder`]. `Debug` shows no secret.
 #[must_use = "a builder does nothing until it is started"]
@@ -34,7 +49,7 @@ pub struct EmulatorBuilder {
 }
 
 impl EmulatorBuilder {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             state_dir: None,
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
@@ -151,8 +166,8 @@ impl EmulatorBuilder {
         self
     }
 
-    /// Listens for [faults](super::Fault), latency and moves of the clock on `addr` too, as JSON
-    /// over HTTP; the guide has the calls. Always a loopback address, whatever
+    /// Listens for [faults](crate::emulator::Fault), latency and moves of the clock on `addr` too,
+    /// as JSON over HTTP; the guide has the calls. Always a loopback address, whatever
     /// [`allow_remote`](Self::allow_remote) says. Default: not at all.
     pub fn admin(mut self, addr: SocketAddr) -> Self {
         self.admin = Some(addr);
@@ -218,13 +233,5 @@ impl fmt::Debug for EmulatorBuilder {
             .field("state_dir", &self.state_dir)
             .field("listen", &self.listen)
             .finish_non_exhaustive()
-    }
-}
-
-/// Tokens carry whole seconds.
-pub(super) fn lifetime(duration: Duration) -> Result<Lifetime> {
-    match duration.as_secs() {
-        0 => Err(Error::new(ErrorKind::InvalidInput, "a token lifetime is at least one second")),
-        seconds => Ok(Lifetime::Seconds(seconds)),
     }
 }

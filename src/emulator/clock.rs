@@ -60,12 +60,12 @@ impl EmulatorClock {
     }
 
     /// Whether time passes by itself.
-    pub(super) fn runs(&self) -> bool {
+    pub(crate) fn runs(&self) -> bool {
         self.0.fixed.is_none()
     }
 
     /// Milliseconds since the Unix epoch.
-    pub(super) fn unix_millis(&self) -> i64 {
+    pub(crate) fn unix_millis(&self) -> i64 {
         let base = self.0.fixed.unwrap_or_else(|| millis(SystemTime::now()));
         base.saturating_add(self.0.offset.load(Ordering::Relaxed))
     }

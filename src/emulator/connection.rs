@@ -1,6 +1,6 @@
 //! What a client needs to know to call an emulator.
 
-use super::sensitive::secret_text;
+use crate::emulator::sensitive::secret_text;
 use crate::error::{Error, ErrorKind, Result};
 use serde::Serialize;
 use std::fmt;
@@ -14,7 +14,7 @@ pub struct TokenSet {
 }
 
 impl TokenSet {
-    pub(super) fn new(access: Zeroizing<String>, refresh: Zeroizing<String>) -> Self {
+    pub(crate) fn new(access: Zeroizing<String>, refresh: Zeroizing<String>) -> Self {
         Self { access, refresh }
     }
 

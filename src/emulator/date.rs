@@ -5,7 +5,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 /// The value of a `Date` header, from milliseconds since the Unix epoch. Clocks may be moved to
 /// where headers have no dates; those are dated by the nearest that there is.
-pub(super) fn http(millis: i64) -> HeaderValue {
+pub(crate) fn http(millis: i64) -> HeaderValue {
     // The last second of the year 9999.
     const LAST: u64 = 253_402_300_799;
     let seconds = u64::try_from(millis.div_euclid(1000)).unwrap_or(0).min(LAST);
@@ -14,7 +14,7 @@ pub(super) fn http(millis: i64) -> HeaderValue {
 }
 
 /// `2023-11-14T22:13:20.000Z`, from milliseconds since the Unix epoch.
-pub(super) fn iso(millis: i64) -> String {
+pub(crate) fn iso(millis: i64) -> String {
     const DAY: i64 = 86_400_000;
     let (days, rest) = (millis.div_euclid(DAY), millis.rem_euclid(DAY));
     let (year, month, day) = civil(days);

@@ -1,35 +1,35 @@
 //! Randomness, in the forms the state wants it.
 
-use super::answer::Refusal;
-use super::text;
+use crate::emulator::answer::Refusal;
+use crate::emulator::text;
 use zeroize::Zeroizing;
 
-pub(super) fn fill(bytes: &mut [u8]) -> Result<(), Refusal> {
+pub(crate) fn fill(bytes: &mut [u8]) -> Result<(), Refusal> {
     getrandom::fill(bytes).map_err(|_| Refusal::internal("the system's random source failed"))
 }
 
-pub(super) fn bytes(len: usize) -> Result<Zeroizing<Vec<u8>>, Refusal> {
+pub(crate) fn bytes(len: usize) -> Result<Zeroizing<Vec<u8>>, Refusal> {
     let mut bytes = Zeroizing::new(vec![0; len]);
     fill(&mut bytes)?;
     Ok(bytes)
 }
 
 /// Five bits of chance a character.
-pub(super) fn text(len: usize) -> Result<Zeroizing<String>, Refusal> {
+pub(crate) fn text(len: usize) -> Result<Zeroizing<String>, Refusal> {
     const LETTERS: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
     Ok(Zeroizing::new(
         bytes(len)?.iter().map(|byte| char::from(LETTERS[usize::from(byte % 32)])).collect(),
     ))
 }
 
-pub(super) fn uuid() -> Result<String, Refusal> {
+pub(crate) fn uuid() -> Result<String, Refusal> {
     let mut from = [0; 16];
     from.copy_from_slice(&bytes(16)?);
     Ok(as_uuid(from))
 }
 
 /// Bytes in the form of a UUID.
-pub(super) fn as_uuid(mut bytes: [u8; 16]) -> String {
+pub(crate) fn as_uuid(mut bytes: [u8; 16]) -> String {
     bytes[6] = bytes[6] & 0x0f | 0x40;
     bytes[8] = bytes[8] & 0x3f | 0x80;
     let hex = text::hex(&bytes);

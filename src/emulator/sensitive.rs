@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 /// Secret bytes; base64 in the file.
 #[derive(Clone)]
-pub(super) struct SecretBytes(pub(super) Zeroizing<Vec<u8>>);
+pub(crate) struct SecretBytes(pub(crate) Zeroizing<Vec<u8>>);
 
 impl Serialize for SecretBytes {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
@@ -27,17 +27,17 @@ impl<'de> Deserialize<'de> for SecretBytes {
 }
 
 /// Secret text, as it is.
-pub(super) mod secret_text {
+pub(crate) mod secret_text {
     use super::*;
 
-    pub(in super::super) fn serialize<S: Serializer>(
+    pub(crate) fn serialize<S: Serializer>(
         secret: &Zeroizing<String>,
         to: S,
     ) -> Result<S::Ok, S::Error> {
         to.serialize_str(secret)
     }
 
-    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
         from: D,
     ) -> Result<Zeroizing<String>, D::Error> {
         String::deserialize(from).map(Zeroizing::new)

@@ -3,26 +3,26 @@
 //! A bucket holds the calls of one second and fills evenly. The service documents the rates and not
 //! how it counts.
 
-use super::answer::{Generation, Kind, Refusal};
+use crate::emulator::answer::{Generation, Kind, Refusal};
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 /// Calls a second. `None` is without limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Rates {
+pub(crate) struct Rates {
     /// API 1.0, all keys together.
-    pub(super) shared: Option<u32>,
+    pub(crate) shared: Option<u32>,
     /// API 2.0, each key for itself.
-    pub(super) per_key: Option<u32>,
+    pub(crate) per_key: Option<u32>,
 }
 
 impl Rates {
     /// What the service documents.
-    pub(super) const DOCUMENTED: Self = Self { shared: Some(200), per_key: Some(300) };
-    pub(super) const UNLIMITED: Self = Self { shared: None, per_key: None };
+    pub(crate) const DOCUMENTED: Self = Self { shared: Some(200), per_key: Some(300) };
+    pub(crate) const UNLIMITED: Self = Self { shared: None, per_key: None };
 }
 
-pub(super) struct Throttle {
+pub(crate) struct Throttle {
     rates: Rates,
     buckets: Mutex<HashMap<Option<u64>, Bucket>>,
 }
@@ -34,13 +34,13 @@ struct Bucket {
 }
 
 impl Throttle {
-    pub(super) fn new(rates: Rates) -> Self {
+    pub(crate) fn new(rates: Rates) -> Self {
         Self { rates, buckets: Mutex::default() }
     }
 
     /// Counts a call of `generation` on the key of this number at `now` milliseconds, or refuses
     /// it.
-    pub(super) fn take(&self, generation: Generation, key: u64, now: i64) -> Result<(), Refusal> {
+    pub(crate) fn take(&self, generation: Generation, key: u64, now: i64) -> Result<(), Refusal> {
         let (rate, bucket) = match generation {
             Generation::One => (self.rates.shared, None),
             Generation::Two => (self.rates.per_key, Some(key)),

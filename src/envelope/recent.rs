@@ -5,7 +5,7 @@
 //! nothing that was decided on them: no key, no verdict of a policy, nothing authentic. Equal bytes
 //! are read equally, so a message can do nothing here but make the next one take longer.
 
-use crate::cache::{CacheId, Loader};
+use crate::datakey::{CacheId, Loader};
 use crate::error::Result;
 use crate::format::Header;
 use std::sync::{Arc, Mutex, PoisonError};

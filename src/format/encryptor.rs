@@ -53,7 +53,7 @@ impl Encryptor {
         cipher: ChunkCipher,
     ) -> Result<Self> {
         let mut header = sealed.as_bytes().to_vec();
-        slots.encode_zone(sealed, &mut header)?;
+        slots.encode_zone(sealed.profile().copies(), sealed.copy_len(), &mut header)?;
         header.extend_from_slice(&preamble);
         Ok(Self {
             header,

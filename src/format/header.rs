@@ -1,54 +1,22 @@
 //! Zone A, the sealed header (`F-4` to `F-13`), and the two zones together as they stand in front
 //! of a body.
 
+use super::derive::PREAMBLE_LEN;
 use super::magic::{MAGIC, check_magic};
+use super::profile::{BLOCK_LEN, MAX_ZONE_LEN, Profile, SUITE_COBBLESTONE_256};
 use super::slots::{self, CopyState, SlotTable};
-use super::{PREAMBLE_LEN, SUITE_COBBLESTONE_256};
 use crate::context::{EncryptionContext, MAX_CONTEXT_LEN, MAX_CONTEXT_PAIRS};
 use crate::error::{Error, ErrorKind, Result};
 use std::fmt;
 
 /// Bytes of the fixed part of zone A; they give the length of everything in front of the body.
 pub const FIXED_LEN: usize = 24;
-/// Longest zone A, and longest single copy of zone B, in bytes (`F-8`, `F-9`).
-pub const MAX_ZONE_LEN: usize = 65_536;
 
 const VERSION: u16 = 1;
 // F-7
 const DURABLE: u16 = 1;
 const DETACHED: u16 = 2;
 const AAD_REQUIRED: u16 = 4;
-/// Alignment of everything in the durable profile: what a disk writes whole.
-pub(super) const BLOCK_LEN: usize = 4_096;
-
-/// How the header is laid out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-#[non_exhaustive]
-pub enum Profile {
-    /// One copy of the key slots and no alignment: a few hundred bytes of overhead.
-    #[default]
-    Compact,
-    /// Two copies of the key slots, each in disk blocks of its own (12,288 bytes of header): the
-    /// slots can be replaced in place on a file, and a write torn by a power cut loses nothing.
-    Durable,
-}
-
-impl Profile {
-    /// How many copies of zone B there are (`F-14`).
-    pub fn copies(self) -> usize {
-        match self {
-            Self::Compact => 1,
-            Self::Durable => 2,
-        }
-    }
-
-    pub(super) fn slot_alignment(self) -> usize {
-        match self {
-            Self::Compact => 64,
-            Self::Durable => BLOCK_LEN,
-        }
-    }
-}
 
 /// Zone A: what is fixed when a message is written and bound into its key derivation.
 #[derive(Clone, PartialEq, Eq)]
@@ -327,7 +295,8 @@ impl Fixed {
             return Err(Error::new(
                 ErrorKind::UnsupportedVersion,
                 format!(
-                    "message has suite {:#06x}, this release reads {SUITE_COBBLESTONE_256:#06x} only",
+                    "message has suite {:#06x}, this release reads {SUITE_COBBLESTONE_256:#06x} \
+                     only",
                     u16_at(10)
                 ),
             ));

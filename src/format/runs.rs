@@ -21,7 +21,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// # rt.block_on(async {
 /// # let envelope = Envelope::builder(LocalKeyWrapper::new("k", &DataKey::generate()?)?).build()?;
 /// let plaintext = vec![7; 100_000];
-/// let (header, runs) = envelope.encryptor(EncryptionContext::new()).await?.into_runs(plaintext.len() as u64)?;
+/// let encryptor = envelope.encryptor(EncryptionContext::new()).await?;
+/// let (header, runs) = encryptor.into_runs(plaintext.len() as u64)?;
 /// let mut message = vec![0; header.len() + runs.chunks_len() as usize];
 /// message[..header.len()].copy_from_slice(&header);
 /// let claims: Vec<_> = std::iter::from_fn(|| runs.claim(2)).collect();

@@ -1,7 +1,7 @@
 //! Zone B, the key slots (`F-14` to `F-19`): replaceable, and covered by nothing that comes from
 //! the data key.
 
-use super::header::{MAX_ZONE_LEN, Profile, SealedHeader};
+use super::profile::{MAX_ZONE_LEN, Profile};
 use crate::error::{Error, ErrorKind, Result};
 use crate::wrap::{KeyId, MAX_KEY_ID_LEN, MAX_WRAPPED_LEN, Provider, WrappedKey, ZoneHint};
 
@@ -67,11 +67,16 @@ impl SlotTable {
         copy_len(&self.slots, profile)
     }
 
-    /// Appends all copies that `sealed` asks for.
-    pub(super) fn encode_zone(&self, sealed: &SealedHeader, out: &mut Vec<u8>) -> Result<()> {
+    /// Appends `copies` copies of `copy_len` bytes each.
+    pub(super) fn encode_zone(
+        &self,
+        copies: usize,
+        copy_len: usize,
+        out: &mut Vec<u8>,
+    ) -> Result<()> {
         let start = out.len();
-        out.resize(start + sealed.profile().copies() * sealed.copy_len(), 0);
-        encode_copies(self.generation, &self.slots, &mut out[start..], sealed.copy_len())
+        out.resize(start + copies * copy_len, 0);
+        encode_copies(self.generation, &self.slots, &mut out[start..], copy_len)
     }
 
     fn decode_copy(copy: &[u8]) -> Result<Self> {
@@ -116,7 +121,8 @@ impl SlotTable {
             }
             if id_len > MAX_KEY_ID_LEN || wrapped_len > MAX_WRAPPED_LEN {
                 return Err(limit(format!(
-                    "a slot claims a key id of {id_len} and a wrapped key of {wrapped_len} bytes, {MAX_KEY_ID_LEN} and {MAX_WRAPPED_LEN} are allowed"
+                    "a slot claims a key id of {id_len} and a wrapped key of {wrapped_len} bytes, \
+                     {MAX_KEY_ID_LEN} and {MAX_WRAPPED_LEN} are allowed"
                 )));
             }
             let id = std::str::from_utf8(take(id_len)?)

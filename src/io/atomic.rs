@@ -1,6 +1,6 @@
 //! A file that appears under its name complete, or not at all.
 
-use super::file::FileOptions;
+use super::options::FileOptions;
 use crate::error::{Error, ErrorKind, Result};
 use std::fs::File;
 use std::io::{self, Write};

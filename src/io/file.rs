@@ -2,87 +2,26 @@
 
 use super::atomic::AtomicFile;
 use super::buffer::PageBuffer;
+use super::offload::{Cancelled, changed, offload};
+use super::options::{FileOptions, ProgressFn};
 #[cfg(unix)]
 use super::parallel::Files;
 use super::read::read_front;
-use super::{PLAIN_RUN_LEN, SEALED_RUN_LEN};
+use super::run::{PLAIN_RUN_LEN, SEALED_RUN_LEN};
 use crate::envelope::Envelope;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::{Decryptor, Encryptor, PREAMBLE_LEN, range};
 use crate::policy::{DecryptPolicy, EncryptOptions};
-use std::fmt;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 #[cfg(unix)]
 use std::sync::{Mutex, PoisonError};
 
 /// Below this a second thread gains nothing: to start it takes as long as to seal some hundred KiB.
 #[cfg(unix)]
 const WORTH_SPLITTING: u64 = 1 << 20;
-
-/// Called with the bytes read so far and, where the input has a length, that length.
-type ProgressFn = dyn Fn(u64, Option<u64>) + Send + Sync;
-
-/// How to write the output file.
-#[derive(Clone, Default)]
-pub struct FileOptions {
-    pub(super) overwrite: bool,
-    pub(super) no_sync: bool,
-    threads: usize,
-    progress: Option<Arc<ProgressFn>>,
-}
-
-impl FileOptions {
-    /// Refuses a target that exists, and syncs.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Replaces a target that exists, at once and only when the output is complete.
-    #[must_use]
-    pub fn overwrite(mut self, overwrite: bool) -> Self {
-        self.overwrite = overwrite;
-        self
-    }
-
-    /// Whether to force the output to the disk before it gets its name (the default). Without it a
-    /// power cut may leave a file of the right name with missing content, as it may after any copy.
-    #[must_use]
-    pub fn sync(mut self, sync: bool) -> Self {
-        self.no_sync = !sync;
-        self
-    }
-
-    /// How many threads work on one file, at most 16; 0, the default, stands for as many as there
-    /// are cores. Short files and input that is no regular file are always read by one.
-    #[must_use]
-    pub fn threads(mut self, threads: usize) -> Self {
-        self.threads = threads;
-        self
-    }
-
-    /// Calls `progress` at least once for each MiB with the bytes read so far and the length of the
-    /// input where it has one. The calls come from any of the threads, one at a time and in
-    /// ascending order.
-    #[must_use]
-    pub fn progress(mut self, progress: impl Fn(u64, Option<u64>) + Send + Sync + 'static) -> Self {
-        self.progress = Some(Arc::new(progress));
-        self
-    }
-}
-
-impl fmt::Debug for FileOptions {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FileOptions")
-            .field("overwrite", &self.overwrite)
-            .field("sync", &!self.no_sync)
-            .field("threads", &self.threads)
-            .finish_non_exhaustive()
-    }
-}
 
 /// What a file call did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -152,43 +91,6 @@ impl Envelope {
         let decryptor =
             self.decryptor(&header, &preamble, policy).await.map_err(|error| job.name(error))?;
         offload(move |cancelled| job.with(cancelled).decrypt(decryptor, body)).await
-    }
-}
-
-/// Runs `work` where blocking is allowed. The flag it is given turns true when the caller goes
-/// away.
-async fn offload<T: Send + 'static>(
-    work: impl FnOnce(Cancelled) -> Result<T> + Send + 'static,
-) -> Result<T> {
-    let flag = Cancelled::default();
-    let _guard = CancelOnDrop(flag.clone());
-    #[cfg(feature = "tokio")]
-    if ::tokio::runtime::Handle::try_current().is_ok() {
-        return ::tokio::task::spawn_blocking(move || work(flag)).await.unwrap_or_else(|error| {
-            Err(Error::with_source(ErrorKind::Internal, "file work did not finish", error))
-        });
-    }
-    work(flag)
-}
-
-#[derive(Clone, Default)]
-pub(super) struct Cancelled(Arc<AtomicBool>);
-
-impl Cancelled {
-    pub(super) fn check(&self) -> Result<()> {
-        if self.0.load(Ordering::Relaxed) {
-            Err(Error::new(ErrorKind::Io, "file work was cancelled"))
-        } else {
-            Ok(())
-        }
-    }
-}
-
-struct CancelOnDrop(Cancelled);
-
-impl Drop for CancelOnDrop {
-    fn drop(&mut self) {
-        self.0.0.store(true, Ordering::Relaxed);
     }
 }
 
@@ -403,17 +305,6 @@ impl Job {
             .len();
         if now == before { Ok(()) } else { Err(changed(&self.source_path)) }
     }
-}
-
-/// What to say of a source that is not as long as it was at the start.
-pub(super) fn changed(source: &Path) -> Error {
-    Error::new(
-        ErrorKind::Io,
-        format!(
-            "{} changed its length while it was read: try again when nothing writes to it",
-            source.display()
-        ),
-    )
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use crate::format::testing::{fixed, fixed_decryptor, fixed_message, sample};
 use crate::format::{CHUNK_LEN, SEALED_CHUNK_LEN, TAG_LEN};
 use crate::io::EncryptWriter;
 use std::fs;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 const RUN: usize = PLAIN_RUN_LEN;
 const LENGTHS: [usize; 14] = [

@@ -4,10 +4,10 @@
 //! There is no order to keep, no hand-over and no copy in the middle. Each worker has one buffer
 //! for each side, as large as a run, and all of them together take 8 MiB at most.
 
-use super::RUN_CHUNKS;
 use super::atomic::AtomicFile;
 use super::buffer::{PAGE, PageBuffer};
-use super::file::{Cancelled, changed};
+use super::offload::{Cancelled, changed};
+use super::run::RUN_CHUNKS;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::{CHUNK_LEN, Decryptor, Encryptor, PREAMBLE_LEN, SEALED_CHUNK_LEN, range};
 use std::fs::File;

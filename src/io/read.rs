@@ -20,7 +20,8 @@ impl Envelope {
     /// use std::io::Read;
     /// # let rt = tokio::runtime::Builder::new_current_thread().build().unwrap();
     /// # rt.block_on(async {
-    /// # let envelope = Envelope::builder(LocalKeyWrapper::new("k", &DataKey::generate()?)?).build()?;
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?;
     /// let message = envelope.encrypt(b"any number of bytes", EncryptionContext::new()).await?;
     /// let mut reader = envelope.reader(&message[..], &DecryptPolicy::new()).await?;
     /// let mut plaintext = Vec::new();

@@ -2,8 +2,8 @@
 
 use super::buffer::PageBuffer;
 use super::read::{Body, Front, Spare};
+use super::run::{PLAIN_RUN_LEN, SEALED_RUN_LEN};
 use super::write::broken;
-use super::{PLAIN_RUN_LEN, SEALED_RUN_LEN};
 use crate::envelope::Envelope;
 use crate::error::{Error, Result};
 use crate::format::{CHUNK_LEN, Decryptor, Encryptor};

@@ -1,7 +1,7 @@
 //! A `std::io::Write` that encrypts.
 
-use super::SEALED_RUN_LEN;
 use super::buffer::PageBuffer;
+use super::run::SEALED_RUN_LEN;
 use crate::envelope::Envelope;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::Encryptor;
@@ -18,11 +18,13 @@ impl Envelope {
     /// use std::io::Write;
     /// # let rt = tokio::runtime::Builder::new_current_thread().build().unwrap();
     /// # rt.block_on(async {
-    /// # let envelope = Envelope::builder(LocalKeyWrapper::new("k", &DataKey::generate()?)?).build()?;
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?;
     /// let mut writer = envelope.writer(Vec::new(), EncryptionContext::new()).await?;
     /// writer.write_all(b"any number of bytes")?;
     /// let message = writer.finish()?;
-    /// assert_eq!(*envelope.decrypt(&message, &DecryptPolicy::new()).await?, b"any number of bytes");
+    /// let plaintext = envelope.decrypt(&message, &DecryptPolicy::new()).await?;
+    /// assert_eq!(*plaintext, b"any number of bytes");
     /// # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();
     /// ```
     ///

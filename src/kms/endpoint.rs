@@ -43,7 +43,8 @@ pub enum SignatureVersion {
 /// ```
 /// use ncp_envelope::kms::Endpoint;
 /// assert_eq!("kr".parse::<Endpoint>()?, Endpoint::Kr);
-/// assert!("http://kms.example".parse::<Endpoint>().is_err()); // plain http is for loopback addresses only
+/// // Plain http is for loopback addresses only.
+/// assert!("http://kms.example".parse::<Endpoint>().is_err());
 /// # Ok::<(), ncp_envelope::Error>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, Hash, Default)]
@@ -70,7 +71,7 @@ pub enum Endpoint {
 
 impl Endpoint {
     /// The base URL for `api`, without a slash at its end.
-    pub(super) fn base(&self, api: Api) -> Result<Base> {
+    pub(crate) fn base(&self, api: Api) -> Result<Base> {
         let url = match (self, api) {
             (Self::Global, Api::V1) => "https://kms.apigw.ntruss.com",
             (Self::Global, Api::V2) => "https://ocapi.ncloud.com",
@@ -89,7 +90,7 @@ impl Endpoint {
     }
 
     /// What a key id says about the zone of keys called here.
-    pub(super) fn zone(&self) -> ZoneHint {
+    pub(crate) fn zone(&self) -> ZoneHint {
         match self {
             Self::Global => ZoneHint::Global,
             Self::Kr => ZoneHint::Kr,
@@ -149,16 +150,16 @@ impl fmt::Debug for Endpoint {
 
 /// A checked base URL.
 #[derive(Debug, Clone)]
-pub(super) struct Base {
+pub(crate) struct Base {
     /// Scheme, host and port, without a slash at the end.
-    pub(super) url: String,
+    pub(crate) url: String,
     /// Whether it is plain HTTP, which implies that it is a loopback address.
-    pub(super) plain: bool,
+    pub(crate) plain: bool,
 }
 
 impl Base {
     /// The URL for `target`, path and query, which has to be sent exactly as it was signed.
-    pub(super) fn join(&self, target: &str) -> Result<Url> {
+    pub(crate) fn join(&self, target: &str) -> Result<Url> {
         let (path, query) =
             target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
         let url = Url::parse(&format!("{}{target}", self.url))
@@ -203,12 +204,12 @@ fn is_loopback(host: &str) -> bool {
 }
 
 /// `text` as part of a path or query.
-pub(super) fn encode(text: &str) -> impl fmt::Display + '_ {
+pub(crate) fn encode(text: &str) -> impl fmt::Display + '_ {
     utf8_percent_encode(text, SEGMENT)
 }
 
 /// The path of `action` on the key `tag`, as it is signed and sent.
-pub(super) fn path(api: Api, signature: SignatureVersion, tag: &str, action: &str) -> String {
+pub(crate) fn path(api: Api, signature: SignatureVersion, tag: &str, action: &str) -> String {
     let tag = utf8_percent_encode(tag, SEGMENT);
     match (api, signature) {
         (Api::V1, SignatureVersion::V1) => format!("/keys/v1/{tag}/{action}"),

@@ -56,7 +56,8 @@ impl KeyPayload {
         if !equal(head, &frame) {
             return Err(Error::new(
                 ErrorKind::Authentication,
-                "the unwrapped key is not for this use: it belongs to another scope or suite, or was not wrapped by this format",
+                "the unwrapped key is not for this use: it belongs to another scope or suite, or \
+                 was not wrapped by this format",
             ));
         }
         Ok(DataKey::copy_from(key))

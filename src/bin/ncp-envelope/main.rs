@@ -4,24 +4,19 @@
 #![allow(clippy::print_stderr)] // Standard error is where this program speaks.
 
 mod args;
-mod bench;
-mod cipher;
+mod command;
 mod confirm;
-mod emulate;
-mod inspect;
-mod keys;
-mod keys_args;
+mod options;
 mod output;
 mod pipe;
 mod progress;
 mod records;
 mod session;
 mod status;
-mod tokens;
-mod transfer;
 
 use args::{Arguments, Command};
 use clap::Parser;
+use command::{bench, cipher, emulator, inspect, keys, tokens, transfer};
 use status::Failure;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -57,6 +52,6 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Tokens(args) => tokens::run(args).await,
         Command::Cipher(args) => cipher::run(args).await,
         Command::Bench(args) => bench::run(args).await,
-        Command::Emulator(args) => emulate::serve(args).await,
+        Command::Emulator(args) => emulator::serve(args).await,
     }
 }

@@ -83,7 +83,9 @@ fn shown(value: &Value) -> String {
     };
     let plain = |c: char| {
         !c.is_control()
-            && !matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+            && !matches!(c,
+                '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+                    | '\u{2060}'..='\u{206f}' | '\u{feff}')
     };
     text.chars()
         .map(|c| if plain(c) { c.to_string() } else { c.escape_unicode().to_string() })

@@ -1,6 +1,6 @@
 //! From options and environment to a client, and to an [`Envelope`].
 
-use crate::args::{ApiArg, KmsArgs, SignatureArg};
+use crate::options::{ApiArg, KmsArgs, SignatureArg};
 use crate::status::Failure;
 use ncp_envelope::emulator::Emulator;
 use ncp_envelope::kms::{Api, Client, Credentials, Endpoint, Key, SignatureVersion};
@@ -99,7 +99,8 @@ impl Connection {
     async fn local(kms: &KmsArgs) -> Result<Self, Failure> {
         let directory = data_directory()?.join("local-kms");
         eprintln!(
-            "ncp-envelope: --local is for development: whoever can read {} can decrypt what it encrypts",
+            "ncp-envelope: --local is for development: whoever can read {} can decrypt what it \
+             encrypts",
             directory.display()
         );
         let emulator =

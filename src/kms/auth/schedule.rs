@@ -4,9 +4,9 @@
 //! not many, because tokens issued to this client are timed by the steady clock from their issue.
 //! This module reads tokens and knows nothing of how they are replaced.
 
-use crate::kms::claims::TokenClaims;
-use crate::kms::retry::{fraction, random};
+use crate::kms::auth::claims::TokenClaims;
 use crate::kms::time::Timestamp;
+use crate::random::{fraction, number};
 use secrecy::{ExposeSecret, SecretString};
 use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
@@ -29,7 +29,7 @@ pub(crate) enum Due {
 
 /// When the tokens of a set are due. What is `None` is not known and never due.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Schedule {
+pub(crate) struct Schedule {
     access: Option<Life>,
     refresh: Option<Life>,
 }
@@ -43,7 +43,7 @@ struct Life {
 
 impl Schedule {
     /// Of tokens whose age only the system's clock can tell.
-    pub(super) fn of_given(access: &SecretString, refresh: Option<&SecretString>) -> Self {
+    pub(crate) fn of_given(access: &SecretString, refresh: Option<&SecretString>) -> Self {
         let (now, steady) = (Timestamp::from(SystemTime::now()), Instant::now());
         let life = |token, earliest| Life::read(token, Some(now), earliest, steady);
         Self {
@@ -53,7 +53,7 @@ impl Schedule {
     }
 
     /// After these tokens were issued just now; without a refresh token the old one stays.
-    pub(super) fn after(&self, access: &SecretString, refresh: Option<&SecretString>) -> Self {
+    pub(crate) fn after(&self, access: &SecretString, refresh: Option<&SecretString>) -> Self {
         let steady = Instant::now();
         let refresh =
             refresh.map_or(self.refresh, |token| Life::read(token, None, EARLIEST_REFRESH, steady));
@@ -62,7 +62,7 @@ impl Schedule {
 
     /// Whether a refresh is due. An expired refresh token cannot be helped, so it makes nothing
     /// due.
-    pub(super) fn due(&self, now: Instant) -> Option<Due> {
+    pub(crate) fn due(&self, now: Instant) -> Option<Due> {
         if self.refresh.is_some_and(|life| now >= life.end) {
             return None;
         }
@@ -74,12 +74,12 @@ impl Schedule {
     }
 
     /// Whether the refresh token nears its end.
-    pub(super) fn refresh_is_due(&self, now: Instant) -> bool {
+    pub(crate) fn refresh_is_due(&self, now: Instant) -> bool {
         self.refresh.is_some_and(|life| now >= life.due)
     }
 
     /// The hours that the access and the refresh token were issued for.
-    pub(super) fn hours(&self) -> (Option<u64>, Option<u64>) {
+    pub(crate) fn hours(&self) -> (Option<u64>, Option<u64>) {
         let hours = |life: Life| life.whole.as_secs().div_ceil(HOUR.as_secs()).max(1);
         (self.access.map(hours), self.refresh.map(hours))
     }
@@ -101,7 +101,7 @@ impl Life {
         let whole = begin.map_or(left, |begin| Duration::from_millis(end - begin));
         let early = (whole / EARLY).min(earliest);
         // Clients that were given the same token must not replace it together.
-        let early = early / 2 + fraction(early / 2, random().unwrap_or_default());
+        let early = early / 2 + fraction(early / 2, number().unwrap_or_default());
         // A time further off than clocks can tell is never reached.
         Some(Self {
             whole,

@@ -4,8 +4,8 @@
 //! body is not signed, so that only TLS protects it. The service refuses a timestamp that is 5
 //! minutes off, therefore every attempt is signed anew.
 
-use super::secret_header;
 use crate::error::{Error, ErrorKind, Result};
+use crate::kms::auth::secret::secret_header;
 use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -64,7 +64,7 @@ impl Signer {
     }
 
     /// Calls `hide` with everything that must not be shown.
-    pub(super) fn each_secret(&self, hide: &mut impl FnMut(&SecretString)) {
+    pub(crate) fn each_secret(&self, hide: &mut impl FnMut(&SecretString)) {
         hide(&self.secret_key);
         hide(&self.access_key);
         if let Some(key) = &self.api_gateway_key {
@@ -161,7 +161,8 @@ mod tests {
         );
         assert_eq!(
             names(signer(Some("EXAMPLEg"))),
-            "x-ncp-apigw-api-key x-ncp-apigw-signature-v1 x-ncp-apigw-timestamp x-ncp-iam-access-key"
+            "x-ncp-apigw-api-key x-ncp-apigw-signature-v1 x-ncp-apigw-timestamp \
+             x-ncp-iam-access-key"
         );
     }
 }

@@ -7,9 +7,9 @@
 //! module decides when a refresh is due and keeps the result; how the request is sent is the
 //! caller's business.
 
-use super::schedule::Schedule;
-use super::{bad, checked, secret_header};
 use crate::error::{Error, Result};
+use crate::kms::auth::schedule::Schedule;
+use crate::kms::auth::secret::{bad, checked, secret_header};
 use reqwest::header::{HeaderName, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 use std::future::Future;
@@ -19,7 +19,7 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-pub(crate) use super::schedule::Due;
+pub(crate) use crate::kms::auth::schedule::Due;
 
 /// The header that carries a token, without a scheme before it.
 pub(crate) const TOKEN: HeaderName = HeaderName::from_static("x-ncp-ocapi-token");
@@ -221,7 +221,7 @@ impl Tokens {
     }
 
     /// Calls `hide` with everything that must not be shown.
-    pub(super) fn each_secret(&self, hide: &mut impl FnMut(&SecretString)) {
+    pub(crate) fn each_secret(&self, hide: &mut impl FnMut(&SecretString)) {
         let current = self.current();
         // The longer first, should one contain the other.
         let mut secrets: Vec<&SecretString> =

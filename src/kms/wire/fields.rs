@@ -13,9 +13,9 @@
 //! `data`: a change that took place must not look like a failure because of how the service reports
 //! it.
 
-use super::response::contract;
 use crate::error::Result;
 use crate::kms::time::Timestamp;
+use crate::kms::wire::contract::contract;
 use serde_json::{Map, Value};
 use std::sync::LazyLock;
 

@@ -11,8 +11,9 @@
 //!
 //! Uncertain and therefore **not** accepted: fewer or more results than were asked for.
 
-use super::{MAX_CIPHERTEXT_LEN, fields};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
+use crate::kms::wire::contract::contract;
+use crate::kms::wire::{MAX_CIPHERTEXT_LEN, fields};
 use crate::wrap::KeyPayload;
 use base64::Engine;
 use base64::alphabet::STANDARD;
@@ -202,10 +203,6 @@ fn plaintext(text: &str) -> Result<KeyPayload> {
         Ok(written) if written == len => Ok(KeyPayload::from_boxed(std::mem::take(&mut bytes))),
         _ => Err(contract("a plaintext is not base64")),
     }
-}
-
-pub(crate) fn contract(what: impl fmt::Display) -> Error {
-    Error::new(ErrorKind::Internal, format!("the key service breaks its contract: {what}"))
 }
 
 /// Replaces escapes that JSON writers add without need (`\/`, and `\u003d` for `=`) by what they

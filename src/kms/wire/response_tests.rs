@@ -1,4 +1,5 @@
 use super::*;
+use crate::error::ErrorKind;
 
 fn body(text: &str) -> Zeroizing<Vec<u8>> {
     Zeroizing::new(text.as_bytes().to_vec())

@@ -1,0 +1,180 @@
+//! `ncp-envelope inspect`: what anyone can see of a message.
+
+use crate::status::Failure;
+use clap::Args;
+use ncp_envelope::format::{CopyState, FIXED_LEN, Header, Profile, range};
+use ncp_envelope::wrap::{Provider, ZoneHint};
+use ncp_envelope::{Error, ErrorKind, WrappedKey};
+use serde_json::{Value, json};
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::PathBuf;
+
+#[derive(Args)]
+pub(crate) struct InspectArgs {
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Message to look at; "-" is standard input.
+    pub(crate) input: PathBuf,
+}
+
+pub(crate) fn inspect(args: &InspectArgs) -> Result<(), Failure> {
+    let mut report = Vec::new();
+    let view = read(args)?;
+    let written =
+        if args.json { writeln!(report, "{}", view.json()) } else { view.text(&mut report) };
+    written
+        .and_then(|()| io::stdout().write_all(&report))
+        .and_then(|()| io::stdout().flush())
+        .map_err(|error| Failure::other(format!("cannot write to standard output: {error}")))
+}
+
+struct View {
+    header: Header,
+    message_len: u64,
+    plaintext_len: Result<u64, Error>,
+}
+
+fn read(args: &InspectArgs) -> Result<View, Failure> {
+    let name = args.input.display();
+    let io = |error: io::Error| Failure::other(format!("cannot read {name}: {error}"));
+    let refused =
+        |error: Error| Failure::reading(Error::new(error.kind(), format!("{name}: {error}")));
+    let mut source: Box<dyn Read> = match args.input.as_os_str() == "-" {
+        true => Box::new(io::stdin().lock()),
+        false => Box::new(File::open(&args.input).map_err(io)?),
+    };
+    let mut bytes = Vec::new();
+    (&mut source).take(FIXED_LEN as u64).read_to_end(&mut bytes).map_err(io)?;
+    let rest = Header::len_from(&bytes).map_err(refused)?.saturating_sub(bytes.len());
+    (&mut source).take(rest as u64).read_to_end(&mut bytes).map_err(io)?;
+    let header = Header::decode(&bytes).map_err(refused)?;
+    // Counted, not taken from the file's metadata: the input may be a pipe.
+    let body_len = io::copy(&mut source, &mut io::sink()).map_err(io)?;
+    Ok(View {
+        message_len: bytes.len() as u64 + body_len,
+        plaintext_len: range::plaintext_len(body_len),
+        header,
+    })
+}
+
+impl View {
+    fn overhead(&self) -> Option<u64> {
+        self.plaintext_len.as_ref().ok().map(|len| self.message_len - len)
+    }
+
+    fn json(&self) -> Value {
+        let sealed = self.header.sealed();
+        let slot = |slot: &WrappedKey| {
+            json!({
+                "provider": provider(slot), "zone": zone(slot), "key_tag": slot.key_id().id(),
+                "key_version": slot.key_version(),
+                "wrapped_len": slot.as_bytes().len(),
+            })
+        };
+        let copy = |copy: &CopyState| match copy {
+            CopyState::Valid { generation } => json!({ "valid": true, "generation": generation }),
+            CopyState::Invalid { reason } => json!({ "valid": false, "reason": reason }),
+            _ => Value::Null,
+        };
+        json!({
+            "format_version": 1,
+            "suite": sealed.suite(),
+            "suite_name": SUITE_NAME,
+            "profile": profile(&self.header),
+            "detached": sealed.is_detached(),
+            "associated_data": sealed.requires_aad(),
+            "context": sealed.context().iter().collect::<std::collections::BTreeMap<_, _>>(),
+            "generation": self.header.slots().generation(),
+            "slots": self.header.slots().slots().iter().map(slot).collect::<Vec<_>>(),
+            "slot_copies": self.header.copies().iter().map(copy).collect::<Vec<_>>(),
+            "body_offset": sealed.body_offset(),
+            "message_len": self.message_len,
+            "plaintext_len": self.plaintext_len.as_ref().ok(),
+            "overhead": self.overhead(),
+            "complete": sealed.is_detached() || self.plaintext_len.is_ok(),
+        })
+    }
+
+    fn text(&self, out: &mut impl Write) -> io::Result<()> {
+        let sealed = self.header.sealed();
+        let mut line = |name: &str, value: String| writeln!(out, "{name:<16}{value}");
+        line("format", format!("version 1, suite {:#06x} ({SUITE_NAME})", sealed.suite()))?;
+        line("profile", profile(&self.header).to_owned())?;
+        if sealed.is_detached() {
+            line("body", "detached: an object of its own".to_owned())?;
+        }
+        line(
+            "associated data",
+            if sealed.requires_aad() { "required" } else { "none" }.to_owned(),
+        )?;
+        match sealed.context().is_empty() {
+            true => line("context", "none".to_owned())?,
+            // Escaped: whoever wrote the message chose these bytes, and a terminal obeys some.
+            false => sealed.context().iter().try_for_each(|(name, value)| {
+                line("context", format!("{}={}", name.escape_debug(), value.escape_debug()))
+            })?,
+        }
+        for slot in self.header.slots().slots() {
+            let version = slot
+                .key_version()
+                .map_or(String::new(), |version| format!(", key version {version}"));
+            line(
+                "slot",
+                format!("{} {}{version} (zone {})", provider(slot), slot.key_id(), zone(slot)),
+            )?;
+        }
+        for copy in self.header.copies() {
+            match copy {
+                CopyState::Valid { generation } => {
+                    line("slot copy", format!("generation {generation}"))?
+                }
+                CopyState::Invalid { reason } => line("slot copy", format!("not valid: {reason}"))?,
+                _ => {}
+            }
+        }
+        line("message", format!("{} bytes", self.message_len))?;
+        match (&self.plaintext_len, self.overhead()) {
+            _ if sealed.is_detached() => Ok(()),
+            (Ok(plaintext), Some(overhead)) => {
+                line("plaintext", format!("{plaintext} bytes (not verified)"))?;
+                line("overhead", format!("{overhead} bytes"))
+            }
+            (Err(error), _) if error.kind() == ErrorKind::Truncated => {
+                line("plaintext", "incomplete: the message is truncated".to_owned())
+            }
+            _ => line("plaintext", "unknown".to_owned()),
+        }
+    }
+}
+
+const SUITE_NAME: &str = "Cobblestone-256";
+
+fn profile(header: &Header) -> &'static str {
+    match header.sealed().profile() {
+        Profile::Compact => "compact",
+        Profile::Durable => "durable",
+        _ => "unknown",
+    }
+}
+
+fn provider(slot: &WrappedKey) -> &'static str {
+    match slot.key_id().provider() {
+        Provider::NcpKms => "ncp-kms",
+        Provider::Local => "local",
+        _ => "unknown",
+    }
+}
+
+fn zone(slot: &WrappedKey) -> &'static str {
+    match slot.key_id().zone() {
+        ZoneHint::None => "none",
+        ZoneHint::Global => "global",
+        ZoneHint::Kr => "kr",
+        ZoneHint::Jp => "jp",
+        ZoneHint::Gov => "gov",
+        ZoneHint::Fin => "fin",
+        _ => "unknown",
+    }
+}

@@ -1,0 +1,10 @@
+//! One file a command: what it is told, and what it does.
+
+pub(crate) mod bench;
+pub(crate) mod cipher;
+pub(crate) mod emulator;
+pub(crate) mod inspect;
+pub(crate) mod keys;
+pub(crate) mod keys_args;
+pub(crate) mod tokens;
+pub(crate) mod transfer;

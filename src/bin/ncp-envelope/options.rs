@@ -1,0 +1,78 @@
+//! What several commands are told in the same way. Secrets are not: they come from the environment.
+
+use crate::confirm::Confirm;
+use clap::{Args, ValueEnum};
+
+pub(crate) const ENVIRONMENT: &str = "\
+Environment:
+  NCP_KMS_ENDPOINT, NCP_KMS_API, NCP_KMS_SIGNATURE, NCP_KMS_KEY_TAG
+                       the same as --endpoint, --api, --signature and --key, which win over them
+  NCP_ACCESS_KEY, NCP_SECRET_KEY
+                       account credentials; keys, tokens create and tokens generator need them
+  NCP_APIGW_API_KEY    API Gateway key, for --signature v1
+  NCP_KMS_ACCESS_TOKEN, NCP_KMS_REFRESH_TOKEN
+                       a key's token; encrypt, decrypt and cipher use it instead of account \
+credentials with --api 2
+
+Exit codes:
+  0  done
+  1  reading or writing failed, or something else
+  2  wrong usage
+  3  message refused: tampered with, truncated, malformed, or of another context, associated data, \
+scope or key;
+     or a signature that is not valid
+  4  credentials or access
+  5  service unavailable or throttled";
+
+#[derive(Args)]
+#[command(next_help_heading = "KMS options")]
+pub(crate) struct KmsArgs {
+    /// Use an embedded key service that keeps its keys in your data directory. For development.
+    #[arg(long, conflicts_with_all = ["endpoint", "api", "signature"])]
+    pub(crate) local: bool,
+    /// Host of the key service: global, kr, jp, gov, fin or a URL [default: global].
+    #[arg(long)]
+    pub(crate) endpoint: Option<String>,
+    /// Generation of the service's API [default: 2].
+    #[arg(long)]
+    pub(crate) api: Option<ApiArg>,
+    /// Version of the account signature; v1 is for API 1 only [default: v2].
+    #[arg(long)]
+    pub(crate) signature: Option<SignatureArg>,
+    /// Tag of the key; with --local, of another key than the one that is always there.
+    #[arg(long, value_name = "TAG")]
+    pub(crate) key: Option<String>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum ApiArg {
+    #[value(name = "2")]
+    V2,
+    #[value(name = "1")]
+    V1,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum SignatureArg {
+    V2,
+    V1,
+}
+
+/// What every command has. Last in each of them: the heading of the KMS options holds for all that
+/// follows.
+#[derive(Args)]
+pub(crate) struct Common {
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) kms: KmsArgs,
+}
+
+#[derive(Args)]
+pub(crate) struct Asking {
+    #[command(flatten)]
+    pub(crate) confirm: Confirm,
+    #[command(flatten)]
+    pub(crate) common: Common,
+}

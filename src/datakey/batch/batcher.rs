@@ -1,0 +1,470 @@
+//! Many keys in one call to the key service.
+//!
+//! The service limits calls, and takes arrays. So keys that are asked for while a call is under way
+//! leave together: at once when nothing is under way, when a whole batch has gathered, or when the
+//! last call has come back. Nobody waits for company; under load it comes by itself.
+//!
+//! Promises: every ticket is answered exactly once, with its own key's result or, if the work was
+//! dropped, with the word that it was; keys under different key-encryption keys never share a call,
+//! so a denial of one says nothing of the other; a batch refused for what may be one bad key in it
+//! is cut in two until the bad one is alone, and one refused for what may be one version of the
+//! key, by versions; a batch that only went through in halves was too large, and the next are
+//! smaller. Knows wrapped keys and payloads, and nothing of caches.
+
+use crate::datakey::batch::drive::Driver;
+use crate::datakey::batch::operation::Operation;
+use crate::datakey::clock::Source;
+use crate::datakey::observe;
+use crate::datakey::reaper;
+use crate::datakey::reaper::Due;
+use crate::datakey::stats::{BatchCounters, BatchStats};
+use crate::datakey::sync::atomic::{AtomicUsize, Ordering};
+use crate::datakey::sync::{Mutex, lock};
+use crate::error::{Error, ErrorKind, Result};
+use crate::wrap::{KeyId, KeyWrapper};
+use std::collections::{HashMap, VecDeque};
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+/// Keys in one call at most: what the service's arrays hold, however their size is counted.
+pub(crate) const MAX_BATCH: usize = 256;
+/// Calls under way at most for one key-encryption key. At the service's 300 calls a second this is
+/// enough for answers that take 100 ms.
+const MAX_CALLS: usize = 32;
+/// Keys that wait at most, for one key-encryption key.
+const MAX_QUEUE: usize = 1 << 18;
+/// Key-encryption keys that are remembered while nothing is asked of them.
+const MAX_LANES: usize = 1_024;
+/// Whole batches that have to succeed before a larger one is tried again.
+const GROW_AFTER: u32 = 1_000;
+/// A key that waited this many times as long as a call takes does not wait for company any longer:
+/// the call ahead of it may be stuck.
+const PATIENCE: u32 = 2;
+const LEAST_PATIENCE: Duration = Duration::from_millis(20);
+const MOST_PATIENCE: Duration = Duration::from_secs(1);
+
+/// Where a key's result goes. Dropped unanswered, it says that there will be none.
+pub(crate) struct Ticket<T> {
+    #[allow(clippy::type_complexity)]
+    answer: Option<Box<dyn FnOnce(Option<Result<T>>) + Send>>,
+}
+
+impl<T> Ticket<T> {
+    pub(crate) fn new(answer: impl FnOnce(Option<Result<T>>) + Send + 'static) -> Self {
+        Self { answer: Some(Box::new(answer)) }
+    }
+
+    fn answer(mut self, result: Result<T>) {
+        if let Some(answer) = self.answer.take() {
+            answer(Some(result));
+        }
+    }
+}
+
+impl<T> Drop for Ticket<T> {
+    fn drop(&mut self) {
+        if let Some(answer) = self.answer.take() {
+            answer(None);
+        }
+    }
+}
+
+pub(crate) struct Batcher<O: Operation>(Arc<Inner<O>>);
+
+struct Inner<O: Operation> {
+    operation: O,
+    wrapper: Arc<dyn KeyWrapper>,
+    driver: Arc<Driver>,
+    lanes: Mutex<HashMap<KeyId, Lane<O>>>,
+    counters: BatchCounters,
+    source: Source,
+}
+
+/// Everything under one key-encryption key.
+struct Lane<O: Operation> {
+    queue: VecDeque<Queued<O>>,
+    under_way: usize,
+    max_batch: usize,
+    /// Whole batches that succeeded since the limit was last changed.
+    good: u32,
+    /// Smoothed time of a call.
+    latency: Duration,
+    /// When the reaper comes to look whether what is under way is stuck.
+    visit: Option<Instant>,
+}
+
+struct Queued<O: Operation> {
+    input: O::In,
+    ticket: Ticket<O::Out>,
+    since: Instant,
+}
+
+/// A batch on its way out.
+struct Departure<O: Operation> {
+    key: KeyId,
+    inputs: Vec<O::In>,
+    tickets: Vec<Ticket<O::Out>>,
+    /// The batch that this is a half of.
+    whole: Option<Arc<Whole>>,
+}
+
+/// Part of a batch: keys, and where each one's result goes.
+type Part<O> = (Vec<<O as Operation>::In>, Vec<Ticket<<O as Operation>::Out>>);
+
+struct Whole {
+    len: usize,
+    good_halves: AtomicUsize,
+}
+
+impl<O: Operation> Clone for Batcher<O> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<O: Operation> Batcher<O> {
+    pub(crate) fn new(
+        operation: O,
+        wrapper: Arc<dyn KeyWrapper>,
+        driver: Arc<Driver>,
+        source: Source,
+    ) -> Self {
+        Self(Arc::new(Inner {
+            operation,
+            wrapper,
+            driver,
+            lanes: Mutex::default(),
+            counters: BatchCounters::default(),
+            source,
+        }))
+    }
+
+    /// Queues all of `items` before any of them leaves, so that they leave together.
+    pub(crate) fn submit(&self, items: impl IntoIterator<Item = (O::In, Ticket<O::Out>)>) {
+        let since = (self.0.source.now)();
+        let mut departures = Vec::new();
+        // Answered outside the lock, as an answer may submit again.
+        let mut refused = Vec::new();
+        {
+            let mut lanes = lock(&self.0.lanes);
+            let mut touched: Vec<KeyId> = Vec::new();
+            for (input, ticket) in items {
+                let key = O::key(&input, &*self.0.wrapper);
+                if touched.last() != Some(key) {
+                    touched.push(key.clone());
+                    if !lanes.contains_key(key) {
+                        Inner::make_room(&mut lanes);
+                        lanes.insert(key.clone(), Lane::default());
+                    }
+                }
+                match lanes.get_mut(key) {
+                    Some(lane) if lane.queue.len() < MAX_QUEUE => {
+                        lane.queue.push_back(Queued { input, ticket, since })
+                    }
+                    _ => refused.push(ticket),
+                }
+            }
+            for key in touched {
+                self.0.depart(&mut lanes, &key, since, &mut departures);
+            }
+        }
+        for ticket in refused {
+            ticket.answer(Err(Error::new(
+                ErrorKind::Throttled,
+                format!("{MAX_QUEUE} keys wait for the key service already: try again later"),
+            )));
+        }
+        self.0.start(departures);
+    }
+
+    #[cfg(all(test, not(shuttle)))]
+    pub(crate) fn lanes(&self) -> usize {
+        lock(&self.0.lanes).len()
+    }
+
+    pub(crate) fn stats(&self) -> BatchStats {
+        self.0.counters.stats()
+    }
+}
+
+impl<O: Operation> Inner<O> {
+    fn make_room(lanes: &mut HashMap<KeyId, Lane<O>>) {
+        if lanes.len() >= MAX_LANES {
+            lanes.retain(|_, lane| lane.under_way > 0 || !lane.queue.is_empty());
+        }
+    }
+
+    /// Takes out what may leave now.
+    fn depart(
+        self: &Arc<Self>,
+        lanes: &mut HashMap<KeyId, Lane<O>>,
+        key: &KeyId,
+        now: Instant,
+        departures: &mut Vec<Departure<O>>,
+    ) {
+        let Some(lane) = lanes.get_mut(key) else { return };
+        while let Some(first) = lane.queue.front()
+            && lane.under_way < MAX_CALLS
+        {
+            let overdue = now.saturating_duration_since(first.since) >= lane.patience();
+            if lane.under_way > 0 && lane.queue.len() < lane.max_batch && !overdue {
+                break;
+            }
+            let count = lane.queue.len().min(lane.max_batch);
+            let (inputs, tickets) =
+                lane.queue.drain(..count).map(|queued| (queued.input, queued.ticket)).unzip();
+            lane.under_way += 1;
+            departures.push(Departure { key: key.clone(), inputs, tickets, whole: None });
+        }
+        // If what is under way gets stuck, something has to look again. Where there is no place,
+        // only an answer can help.
+        if let Some(first) = lane.queue.front()
+            && lane.under_way < MAX_CALLS
+            && self.source.real
+            && lane.visit.is_none()
+            && let Some(at) = first.since.checked_add(lane.patience())
+            && reaper::start().is_ok()
+        {
+            lane.visit = Some(at);
+            let this: Arc<dyn Due> = self.clone();
+            reaper::visit(at, Arc::downgrade(&this));
+        }
+    }
+
+    fn start(self: &Arc<Self>, departures: Vec<Departure<O>>) {
+        for departure in departures {
+            self.driver.start(self.landing(&departure).fly(departure));
+        }
+    }
+
+    fn landing(self: &Arc<Self>, departure: &Departure<O>) -> Landing<O> {
+        Landing {
+            inner: self.clone(),
+            key: departure.key.clone(),
+            began: (self.source.now)(),
+            landed: false,
+        }
+    }
+
+    fn learn(&self, key: &KeyId, len: usize, whole: Option<&Whole>) {
+        let mut lanes = lock(&self.lanes);
+        let Some(lane) = lanes.get_mut(key) else { return };
+        match whole {
+            // Nothing in it was bad, so it was its size.
+            Some(whole) if whole.good_halves.fetch_add(1, Ordering::SeqCst) == 1 => {
+                lane.max_batch = lane.max_batch.min((whole.len / 2).max(1));
+                lane.good = 0;
+                observe::smaller_batches(O::NAME, lane.max_batch);
+            }
+            Some(_) => {}
+            None if len == lane.max_batch && len < MAX_BATCH => {
+                lane.good += 1;
+                if lane.good >= GROW_AFTER {
+                    lane.good = 0;
+                    lane.max_batch = (lane.max_batch * 2).min(MAX_BATCH);
+                }
+            }
+            None => {}
+        }
+    }
+}
+
+impl<O: Operation> Due for Inner<O> {
+    fn due(self: Arc<Self>, _: Instant) {
+        let mut departures = Vec::new();
+        {
+            let (mut lanes, now) = (lock(&self.lanes), (self.source.now)());
+            let due: Vec<_> = lanes
+                .iter()
+                .filter(|(_, lane)| lane.visit.is_some_and(|at| at <= now))
+                .map(|(key, _)| key.clone())
+                .collect();
+            for key in due {
+                if let Some(lane) = lanes.get_mut(&key) {
+                    lane.visit = None;
+                }
+                self.depart(&mut lanes, &key, now, &mut departures);
+            }
+        }
+        for departure in departures {
+            self.driver.start_from_afar(self.landing(&departure).fly(departure));
+        }
+    }
+}
+
+/// A call under way. Whichever way it ends, its place is given back, and the next batch leaves or
+/// is given up.
+struct Landing<O: Operation> {
+    inner: Arc<Inner<O>>,
+    key: KeyId,
+    began: Instant,
+    landed: bool,
+}
+
+impl<O: Operation> Landing<O> {
+    async fn fly(mut self, departure: Departure<O>) {
+        let Departure { key, inputs, tickets, whole } = departure;
+        let (inner, len) = (&self.inner, inputs.len());
+        let call = async { inner.operation.call(&*inner.wrapper, &inputs).await };
+        let result = caught(call).await.and_then(|results| match results.len() == len {
+            true => Ok(results),
+            false => Err(Error::new(
+                ErrorKind::Internal,
+                format!("the key wrapper returned {} results for {len} keys", results.len()),
+            )),
+        });
+        self.count(len, result.as_ref().err());
+        match result {
+            Ok(results) => {
+                inner.learn(&key, len, whole.as_deref());
+                // Payloads are wiped before anyone goes on with what became of them.
+                drop(inputs);
+                for (ticket, result) in tickets.into_iter().zip(results) {
+                    ticket.answer(Ok(result));
+                }
+            }
+            Err(error) if len > 1 && may_be_one_key(error.kind()) => {
+                self.halve(key, inputs, tickets)
+            }
+            Err(error)
+                if error.kind() == ErrorKind::KeyUnusable
+                    && inputs.iter().any(|input| O::version(input) != O::version(&inputs[0])) =>
+            {
+                self.sort(key, inputs, tickets);
+            }
+            Err(error) => tickets.into_iter().for_each(|ticket| ticket.answer(Err(error.clone()))),
+        }
+        self.landed = true;
+    }
+
+    /// Both halves at once, so that the good keys wait for no more calls than the logarithm of the
+    /// batch.
+    fn halve(&self, key: KeyId, mut inputs: Vec<O::In>, mut tickets: Vec<Ticket<O::Out>>) {
+        let whole = Arc::new(Whole { len: inputs.len(), good_halves: AtomicUsize::new(0) });
+        let half = inputs.len() / 2;
+        let other = (inputs.split_off(half), tickets.split_off(half));
+        self.again(key, [(inputs, tickets), other], Some(&whole));
+    }
+
+    /// The keys of each version on their own: one version of a key can be disabled while the others
+    /// serve.
+    fn sort(&self, key: KeyId, inputs: Vec<O::In>, tickets: Vec<Ticket<O::Out>>) {
+        let mut versions: HashMap<Option<u32>, Part<O>> = HashMap::new();
+        for (input, ticket) in inputs.into_iter().zip(tickets) {
+            let (inputs, tickets) = versions.entry(O::version(&input)).or_default();
+            inputs.push(input);
+            tickets.push(ticket);
+        }
+        self.again(key, versions.into_values(), None);
+    }
+
+    fn again(
+        &self,
+        key: KeyId,
+        parts: impl IntoIterator<Item = Part<O>>,
+        whole: Option<&Arc<Whole>>,
+    ) {
+        self.inner.counters.splits.add();
+        let departure = |(inputs, tickets)| Departure {
+            key: key.clone(),
+            inputs,
+            tickets,
+            whole: whole.cloned(),
+        };
+        let departures: Vec<_> = parts.into_iter().map(departure).collect();
+        if let Some(lane) = lock(&self.inner.lanes).get_mut(&key) {
+            lane.under_way += departures.len();
+        }
+        self.inner.start(departures);
+    }
+
+    fn count(&self, len: usize, error: Option<&Error>) {
+        let latency = (self.inner.source.now)().saturating_duration_since(self.began);
+        let counters = &self.inner.counters;
+        counters.calls.add();
+        counters.micros.by(usize::try_from(latency.as_micros()).unwrap_or(usize::MAX));
+        counters.largest.at_least(len);
+        match error {
+            None => counters.keys.by(len),
+            Some(_) => counters.failed_calls.add(),
+        }
+        observe::batch(O::NAME, len, latency, error.map(Error::kind));
+        if let Some(lane) = lock(&self.inner.lanes).get_mut(&self.key) {
+            lane.latency =
+                if lane.latency.is_zero() { latency } else { (lane.latency * 3 + latency) / 4 };
+        }
+    }
+}
+
+/// A panic of the wrapper is an answer too. If it were none, those who wait would ask again, and
+/// again.
+async fn caught<T>(call: impl Future<Output = Result<T>>) -> Result<T> {
+    let mut call = pin!(call);
+    let poll = poll_fn(|cx| {
+        catch_unwind(AssertUnwindSafe(|| call.as_mut().poll(cx)))
+            .map_or_else(|_| Poll::Ready(None), |poll| poll.map(Some))
+    });
+    poll.await.unwrap_or_else(|| Err(Error::new(ErrorKind::Internal, "the key wrapper panicked")))
+}
+
+impl<O: Operation> Drop for Landing<O> {
+    fn drop(&mut self) {
+        let mut departures = Vec::new();
+        let mut left = VecDeque::new();
+        {
+            let mut lanes = lock(&self.inner.lanes);
+            let Some(lane) = lanes.get_mut(&self.key) else { return };
+            lane.under_way = lane.under_way.saturating_sub(1);
+            if self.landed {
+                self.inner.depart(
+                    &mut lanes,
+                    &self.key,
+                    (self.inner.source.now)(),
+                    &mut departures,
+                );
+            } else if lane.under_way == 0 {
+                // A runtime is going away, and here is its thread: what left from here would go the
+                // same way. Those who wait start anew from where they are.
+                left = std::mem::take(&mut lane.queue);
+            }
+        }
+        drop(left);
+        self.inner.start(departures);
+    }
+}
+
+/// Whether a batch may have failed for one of its keys, or for how many there are, and not for what
+/// all of them share.
+fn may_be_one_key(kind: ErrorKind) -> bool {
+    matches!(
+        kind,
+        ErrorKind::Authentication
+            | ErrorKind::Malformed
+            | ErrorKind::InvalidInput
+            | ErrorKind::LimitExceeded
+            | ErrorKind::KeyNotAllowed
+    )
+}
+
+impl<O: Operation> Lane<O> {
+    fn patience(&self) -> Duration {
+        (self.latency * PATIENCE).clamp(LEAST_PATIENCE, MOST_PATIENCE)
+    }
+}
+
+impl<O: Operation> Default for Lane<O> {
+    fn default() -> Self {
+        Self {
+            queue: VecDeque::new(),
+            under_way: 0,
+            max_batch: MAX_BATCH,
+            good: 0,
+            latency: Duration::ZERO,
+            visit: None,
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! What a cached key is found by.
+
+use crate::context::Scope;
+use crate::wrap::{KeyId, MAX_KEY_ID_LEN, MAX_WRAPPED_LEN, Provider, WrappedKey, ZoneHint};
+use aws_lc_rs::digest;
+use std::hash::{Hash, Hasher};
+
+const HASH_LEN: usize = 32;
+const MAX_LEN: usize = HASH_LEN + 1 + 8 + MAX_KEY_ID_LEN + 8 + MAX_WRAPPED_LEN;
+
+/// SHA-256 over everything that decides which data key comes out and for what it may be used: the
+/// realm, then provider, key tag and wrapped bytes, each with its length in front where it has no
+/// fixed one.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct CacheId([u8; HASH_LEN]);
+
+impl Hash for CacheId {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write(&self.0);
+    }
+}
+
+/// Takes a part of an id as its hash, which it is already. Only for maps of what a key service has
+/// unwrapped: ids of anything else can be made to collide by whoever makes up wrapped keys.
+#[derive(Default)]
+pub(crate) struct IdHasher(u64);
+
+impl Hasher for IdHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = bytes.first_chunk().map_or(0, |first| u64::from_ne_bytes(*first));
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+/// What all keys of one reader have in common: partition, endpoint zone, scope and suite, hashed
+/// once because a look-up for each message would feel it.
+#[derive(Clone)]
+pub(crate) struct Realm {
+    hash: [u8; HASH_LEN],
+    /// The partition's hash: keys in another one are not this reader's to see, keep or drop.
+    pub(crate) partition: [u8; HASH_LEN],
+}
+
+impl Realm {
+    /// `zone` is where the reader's own client calls, not what a message says of itself.
+    pub(crate) fn new(partition: &[u8], zone: ZoneHint, scope: &Scope, suite: u16) -> Self {
+        let zone: &[u8] = match zone {
+            ZoneHint::None => b"none",
+            ZoneHint::Global => b"global",
+            ZoneHint::Kr => b"kr",
+            ZoneHint::Jp => b"jp",
+            ZoneHint::Gov => b"gov",
+            ZoneHint::Fin => b"fin",
+        };
+        let mut hash = digest::Context::new(&digest::SHA256);
+        for part in [partition, zone, scope.hash(), &suite.to_be_bytes()] {
+            hash.update(&(part.len() as u64).to_be_bytes());
+            hash.update(part);
+        }
+        Self {
+            hash: array(&hash.finish()),
+            partition: array(&digest::digest(&digest::SHA256, partition)),
+        }
+    }
+
+    pub(crate) fn id(&self, wrapped: &WrappedKey) -> CacheId {
+        let (tag, bytes) = (wrapped.key_id().id().as_bytes(), wrapped.as_bytes());
+        let mut input = [0; MAX_LEN];
+        let mut len = 0;
+        let mut put = |part: &[u8]| {
+            input[len..len + part.len()].copy_from_slice(part);
+            len += part.len();
+        };
+        put(&self.hash);
+        put(&[match wrapped.key_id().provider() {
+            Provider::NcpKms => 1,
+            Provider::Local => 2,
+        }]);
+        for part in [tag, bytes] {
+            put(&(part.len() as u64).to_be_bytes());
+            put(part);
+        }
+        CacheId(array(&digest::digest(&digest::SHA256, &input[..len])))
+    }
+
+    pub(crate) fn family(&self, key: &KeyId) -> Family {
+        Family { partition: self.partition, key: key.clone() }
+    }
+}
+
+/// The keys that one denial ends: those under one key-encryption key, in one partition.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Family {
+    partition: [u8; HASH_LEN],
+    pub(crate) key: KeyId,
+}
+
+fn array(digest: &digest::Digest) -> [u8; HASH_LEN] {
+    let mut out = [0; HASH_LEN];
+    out.copy_from_slice(digest.as_ref());
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_differ_by_every_part() {
+        let tag = |provider, text| KeyId::new(provider, ZoneHint::None, text).unwrap();
+        let wrapped = |key, bytes: &[u8]| WrappedKey::new(key, bytes).unwrap();
+        let realm = |partition: &[u8], zone, scope, suite| {
+            Realm::new(partition, zone, &Scope::new(scope), suite)
+        };
+        let ncp = |text, bytes| wrapped(tag(Provider::NcpKms, text), bytes);
+        let own = realm(b"p", ZoneHint::Kr, "s", 1);
+        let ids = [
+            own.id(&ncp("ab", b"cd")),
+            own.id(&wrapped(tag(Provider::Local, "ab"), b"cd")),
+            own.id(&ncp("abc", b"d")),
+            own.id(&ncp("ab", b"ce")),
+            realm(b"", ZoneHint::Kr, "s", 1).id(&ncp("ab", b"cd")),
+            realm(b"p", ZoneHint::Jp, "s", 1).id(&ncp("ab", b"cd")),
+            realm(b"p", ZoneHint::Kr, "", 1).id(&ncp("ab", b"cd")),
+            realm(b"p", ZoneHint::Kr, "s", 2).id(&ncp("ab", b"cd")),
+        ];
+        for (at, id) in ids.iter().enumerate() {
+            assert!(!ids[..at].contains(id), "{at}");
+        }
+        let longest =
+            wrapped(tag(Provider::NcpKms, &"x".repeat(MAX_KEY_ID_LEN)), &[7; MAX_WRAPPED_LEN]);
+        assert!(own.id(&longest) == own.id(&longest.clone()));
+    }
+}

@@ -1,0 +1,149 @@
+//! Gets unwrapped keys: from the cache, from a question that is under way, or by asking.
+
+use crate::context::Scope;
+use crate::datakey::batch::batcher::{Batcher, Ticket};
+use crate::datakey::batch::drive::{Driver, Lost};
+use crate::datakey::batch::flight::{Flight, Wait};
+use crate::datakey::batch::operation::Unwrap;
+use crate::datakey::cache::shared::{Answer, KeyCache, LookUp};
+use crate::datakey::cache::store::{CachedKey, Loaded};
+use crate::datakey::cache::{CacheId, Realm};
+use crate::error::Result;
+use crate::wrap::{KeyPayload, WrappedKey};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// One reader's way to its keys: those of one scope and suite, through one wrapper.
+#[derive(Clone)]
+pub(crate) struct Loader {
+    pub(crate) cache: KeyCache,
+    pub(crate) batcher: Batcher<Unwrap>,
+    pub(crate) driver: Arc<Driver>,
+    pub(crate) realm: Realm,
+    pub(crate) scope: Scope,
+    pub(crate) suite: u16,
+}
+
+/// Questions that were not sent yet.
+#[derive(Default)]
+pub(crate) struct Outbox(Vec<(WrappedKey, Ticket<KeyPayload>)>);
+
+/// A key that was asked for.
+pub(crate) struct Asked {
+    id: CacheId,
+    state: State,
+}
+
+enum State {
+    Here(Result<Answer>),
+    Coming(Arc<Flight<Answer>>),
+}
+
+impl Loader {
+    /// What the key in `slot` is found by.
+    pub(crate) fn id(&self, slot: &WrappedKey) -> CacheId {
+        self.realm.id(slot)
+    }
+
+    /// Looks for the key in `slot`, which is found by `id`. What has to be asked of the service
+    /// goes to `outbox`, which has to be [`send`](Self::send)t.
+    pub(crate) fn ask(
+        &self,
+        slot: &WrappedKey,
+        id: CacheId,
+        max_age: Option<Duration>,
+        outbox: &mut Outbox,
+    ) -> Asked {
+        let state = match self.cache.0.look_up(&id, || self.realm.family(slot.key_id()), max_age) {
+            LookUp::Hit(answer, refresh) => {
+                if let Some(flight) = refresh {
+                    outbox.0.push(self.question(id, slot, flight));
+                }
+                State::Here(Ok(answer))
+            }
+            LookUp::Refused(error) => State::Here(Err(error)),
+            LookUp::Join(flight) => State::Coming(flight),
+            LookUp::Lead(flight) => {
+                outbox.0.push(self.question(id, slot, flight.clone()));
+                State::Coming(flight)
+            }
+        };
+        Asked { id, state }
+    }
+
+    /// Sends what was asked, together.
+    pub(crate) fn send(&self, outbox: Outbox) {
+        if !outbox.0.is_empty() {
+            self.batcher.submit(outbox.0);
+        }
+        // For a refresh that nobody waits for, where there is no runtime.
+        self.driver.nudge();
+    }
+
+    /// Waits for the key in `slot`.
+    pub(crate) async fn wait(
+        &self,
+        mut asked: Asked,
+        slot: &WrappedKey,
+        max_age: Option<Duration>,
+    ) -> Result<Arc<CachedKey>> {
+        let mut lost = Lost::default();
+        loop {
+            let answer = match asked.state {
+                State::Here(answer) => answer?,
+                State::Coming(flight) => match self.driver.wait(Wait::new(flight)).await {
+                    Some(answer) => answer?,
+                    // Whoever worked on it is gone, with its runtime. Go round: someone who waited
+                    // asks again.
+                    None => {
+                        lost.again()?;
+                        let mut outbox = Outbox::default();
+                        asked = self.ask(slot, asked.id, max_age, &mut outbox);
+                        self.send(outbox);
+                        continue;
+                    }
+                },
+            };
+            return match answer {
+                Answer::Key(key) => Ok(key),
+                Answer::Old(key, since, error) => {
+                    let age = (self.cache.0.source.now)().saturating_duration_since(since);
+                    if max_age.is_some_and(|max| age > max) {
+                        return Err(error);
+                    }
+                    self.cache.0.used_old(&error);
+                    Ok(key)
+                }
+            };
+        }
+    }
+
+    /// What became of a key: whether it opened the message it was found for.
+    pub(crate) fn tried(&self, id: &CacheId, key: &Arc<CachedKey>, opened: bool) {
+        if opened { key.prove() } else { self.cache.0.wrong(id, key) }
+    }
+
+    fn question(
+        &self,
+        id: CacheId,
+        slot: &WrappedKey,
+        flight: Arc<Flight<Answer>>,
+    ) -> (WrappedKey, Ticket<KeyPayload>) {
+        let (cache, scope, suite) = (self.cache.0.clone(), self.scope.clone(), self.suite);
+        // The time to live counts from before the call: what the service says is not younger than
+        // that.
+        let loaded = Loaded {
+            family: self.realm.family(slot.key_id()),
+            version: slot.key_version(),
+            asked: (cache.source.now)(),
+        };
+        let ticket = Ticket::new(move |payload: Option<Result<KeyPayload>>| {
+            let decode = |payload: KeyPayload| {
+                payload.decode(suite, &scope).map_err(|error| cache.misfit(&id, error))
+            };
+            let key = payload.map(|payload| payload.and_then(decode));
+            cache.land(id, &flight, loaded, key);
+        });
+        (slot.clone(), ticket)
+    }
+}

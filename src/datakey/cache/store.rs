@@ -1,0 +1,309 @@
+//! The keys themselves: bounded in number, gone at their time. Pure: time and chance are arguments.
+//!
+//! Promises: a key is found only before its `expires`, and for those who accept a stale one before
+//! its `gone`; whatever `sweep` has not come to yet is not found all the same; there are never more
+//! keys than the limit.
+
+use crate::datakey::CacheId;
+use crate::datakey::cache::id::{Family, IdHasher};
+use crate::datakey::clock::Source;
+use crate::datakey::limits::CacheLimits;
+use crate::datakey::stats::CacheCounters;
+use crate::error::Error;
+use crate::secret::{DataKey, equal};
+use lru::LruCache;
+use std::collections::BTreeSet;
+use std::hash::BuildHasherDefault;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// How long a question that failed for a reason that may pass is not asked again for a key that is
+/// still there.
+const QUIET: Duration = Duration::from_secs(1);
+
+/// A key in the cache. It is wiped when its last user drops it, by [`DataKey`] itself.
+pub(crate) struct CachedKey {
+    pub(crate) key: DataKey,
+    /// Whether it has opened a message. Until then it is only what the service said.
+    proven: AtomicBool,
+}
+
+impl CachedKey {
+    pub(crate) fn new(key: DataKey) -> Self {
+        Self { key, proven: AtomicBool::new(false) }
+    }
+
+    pub(crate) fn prove(&self) {
+        if !self.is_proven() {
+            self.proven.store(true, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn is_proven(&self) -> bool {
+        self.proven.load(Ordering::Relaxed)
+    }
+}
+
+pub(crate) struct Store {
+    // Unbounded of itself: with a bound it would take memory for that many keys at once.
+    keys: LruCache<CacheId, Entry, BuildHasherDefault<IdHasher>>,
+    by_end: BTreeSet<(Instant, CacheId)>,
+    limits: CacheLimits,
+}
+
+struct Entry {
+    key: Arc<CachedKey>,
+    family: Family,
+    version: Option<u32>,
+    /// When the service was asked.
+    asked: Instant,
+    refresh_at: Option<Instant>,
+    expires: Instant,
+    /// The end of the stale window; the same as `expires` without one.
+    gone: Instant,
+    used: Instant,
+    /// Until when the service is not asked again, because it was out of reach just now.
+    quiet: Option<(Instant, Error)>,
+}
+
+impl Entry {
+    fn put_off(&mut self, now: Instant, limits: &CacheLimits) {
+        if now < self.expires && limits.refresh_after.is_some() {
+            self.refresh_at = now.checked_add(QUIET);
+        }
+    }
+}
+
+/// What a look-up found.
+pub(crate) enum Found {
+    Fresh {
+        key: Arc<CachedKey>,
+        asked: Instant,
+        /// Whether the caller has to ask the service again in the background.
+        refresh: bool,
+    },
+    /// Past its time, and the service was out of reach a moment ago.
+    Stale {
+        key: Arc<CachedKey>,
+        asked: Instant,
+        error: Error,
+    },
+    Missing,
+}
+
+/// What is to be kept with a key.
+pub(crate) struct Loaded {
+    pub(crate) family: Family,
+    pub(crate) version: Option<u32>,
+    pub(crate) asked: Instant,
+}
+
+impl Store {
+    pub(crate) fn new(limits: CacheLimits) -> Self {
+        Self {
+            keys: LruCache::unbounded_with_hasher(BuildHasherDefault::default()),
+            by_end: BTreeSet::new(),
+            limits,
+        }
+    }
+
+    pub(crate) fn get(&mut self, id: &CacheId, now: Instant, counters: &CacheCounters) -> Found {
+        let idle = self.limits.idle;
+        let Some(entry) = self.keys.get_mut(id) else { return Found::Missing };
+        if entry.gone <= now {
+            self.remove(id);
+            counters.expired.add();
+            return Found::Missing;
+        }
+        if idle.is_some_and(|idle| now.saturating_duration_since(entry.used) >= idle) {
+            self.remove(id);
+            counters.idle.add();
+            return Found::Missing;
+        }
+        entry.used = now;
+        let key = entry.key.clone();
+        if now < entry.expires {
+            let refresh = entry.refresh_at.is_some_and(|at| at <= now);
+            if refresh {
+                // Set again by whatever comes of it.
+                entry.refresh_at = None;
+            }
+            return Found::Fresh { key, asked: entry.asked, refresh };
+        }
+        match &entry.quiet {
+            Some((until, error)) if now < *until => {
+                Found::Stale { key, asked: entry.asked, error: error.clone() }
+            }
+            _ => Found::Missing,
+        }
+    }
+
+    /// Keeps `key`, which the service gave when it was asked at `loaded.asked`, unless its time is
+    /// over already. Returns the one to use.
+    ///
+    /// If the same key is here, its time begins anew. If another one is here that has opened a
+    /// message, that one stays as it is: the service contradicts itself, and what opened a message
+    /// is right.
+    pub(crate) fn put(
+        &mut self,
+        id: CacheId,
+        key: Arc<CachedKey>,
+        loaded: Loaded,
+        now: Instant,
+        source: Source,
+        counters: &CacheCounters,
+    ) -> Arc<CachedKey> {
+        let Loaded { family, version, asked } = loaded;
+        let Some((expires, gone)) = self.ends(asked, source).filter(|(expires, _)| now < *expires)
+        else {
+            return key;
+        };
+        let refresh_at = self.refresh_at(asked, source);
+        if let Some(entry) = self.keys.peek_mut(&id).filter(|entry| now < entry.gone) {
+            if equal(entry.key.key.expose_secret(), key.key.expose_secret()) {
+                let ended = entry.gone;
+                (entry.asked, entry.refresh_at, entry.expires, entry.gone, entry.quiet) =
+                    (asked, refresh_at, expires, gone, None);
+                let kept = entry.key.clone();
+                self.by_end.remove(&(ended, id));
+                self.by_end.insert((gone, id));
+                return kept;
+            }
+            if entry.key.is_proven() {
+                return key;
+            }
+        }
+        self.remove(&id);
+        self.keys.push(
+            id,
+            Entry {
+                key: key.clone(),
+                family,
+                version,
+                asked,
+                refresh_at,
+                expires,
+                gone,
+                used: now,
+                quiet: None,
+            },
+        );
+        self.by_end.insert((gone, id));
+        while self.keys.len() > self.limits.max_keys {
+            if let Some((id, entry)) = self.keys.pop_lru() {
+                self.by_end.remove(&(entry.gone, id));
+                counters.crowded_out.add();
+            }
+        }
+        key
+    }
+
+    /// The service was out of reach: it is not asked for this key again for a moment. The key, if
+    /// it may be used past its time.
+    pub(crate) fn unreachable(
+        &mut self,
+        id: &CacheId,
+        error: &Error,
+        now: Instant,
+    ) -> Option<(Arc<CachedKey>, Instant)> {
+        let entry = self.keys.peek_mut(id)?;
+        if entry.gone <= now {
+            return None;
+        }
+        entry.put_off(now, &self.limits);
+        entry.quiet = now.checked_add(QUIET).map(|until| (until, error.clone()));
+        Some((entry.key.clone(), entry.asked))
+    }
+
+    /// A question came to nothing that says anything of the key or the service: one in use is asked
+    /// for again in a moment.
+    pub(crate) fn unanswered(&mut self, id: &CacheId, now: Instant) {
+        if let Some(entry) = self.keys.peek_mut(id) {
+            entry.put_off(now, &self.limits);
+        }
+    }
+
+    /// Whether there is a key that has opened a message.
+    pub(crate) fn has_proven(&self, id: &CacheId, now: Instant) -> bool {
+        self.keys.peek(id).is_some_and(|entry| now < entry.gone && entry.key.is_proven())
+    }
+
+    pub(crate) fn remove(&mut self, id: &CacheId) -> bool {
+        match self.keys.pop(id) {
+            Some(entry) => self.by_end.remove(&(entry.gone, *id)),
+            None => false,
+        }
+    }
+
+    /// Removes `key` from under `id`, and nothing else that came there since.
+    pub(crate) fn remove_same(&mut self, id: &CacheId, key: &Arc<CachedKey>) -> bool {
+        self.keys.peek(id).is_some_and(|entry| Arc::ptr_eq(&entry.key, key)) && self.remove(id)
+    }
+
+    pub(crate) fn remove_family(&mut self, family: &Family) -> usize {
+        self.remove_where(|entry| entry.family == *family)
+    }
+
+    pub(crate) fn remove_key(&mut self, tag: &str, below: Option<u32>) -> usize {
+        self.remove_where(|entry| {
+            entry.family.key.id() == tag
+                && below.is_none_or(|below| entry.version.is_some_and(|version| version < below))
+        })
+    }
+
+    pub(crate) fn clear(&mut self) -> usize {
+        self.remove_where(|_| true)
+    }
+
+    fn remove_where(&mut self, unwanted: impl Fn(&Entry) -> bool) -> usize {
+        let ids: Vec<_> =
+            self.keys.iter().filter(|(_, entry)| unwanted(entry)).map(|(id, _)| *id).collect();
+        ids.iter().filter(|id| self.remove(id)).count()
+    }
+
+    /// Removes what is over.
+    pub(crate) fn sweep(&mut self, now: Instant, counters: &CacheCounters) {
+        while let Some(&(gone, id)) = self.by_end.first()
+            && gone <= now
+        {
+            self.by_end.pop_first();
+            self.keys.pop(&id);
+            counters.expired.add();
+        }
+        let Some(idle) = self.limits.idle else { return };
+        while let Some((id, entry)) = self.keys.peek_lru()
+            && now.saturating_duration_since(entry.used) >= idle
+        {
+            let id = *id;
+            self.remove(&id);
+            counters.idle.add();
+        }
+    }
+
+    /// When the next key is over if none is used meanwhile.
+    pub(crate) fn next_end(&self) -> Option<Instant> {
+        let end = self.by_end.first()?.0;
+        let idle = self.limits.idle.and_then(|idle| self.keys.peek_lru()?.1.used.checked_add(idle));
+        Some(idle.map_or(end, |idle| idle.min(end)))
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// Whether a key asked for at `asked` is too old, whatever chance took off its time.
+    pub(crate) fn is_over(&self, asked: Instant, now: Instant) -> bool {
+        now.saturating_duration_since(asked) >= self.limits.ttl
+    }
+
+    /// The end of a key's time and of its stale window. None for a time that the clock cannot hold.
+    fn ends(&self, asked: Instant, source: Source) -> Option<(Instant, Instant)> {
+        let expires = asked.checked_add(source.jittered(self.limits.ttl))?;
+        Some((expires, expires.checked_add(self.limits.stale)?))
+    }
+
+    fn refresh_at(&self, asked: Instant, source: Source) -> Option<Instant> {
+        self.limits.refresh_after.and_then(|age| asked.checked_add(source.jittered(age)))
+    }
+}

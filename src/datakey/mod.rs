@@ -1,0 +1,31 @@
+//! Every data key between the key service and its use: keeps unwrapped ones for a bounded time,
+//! keeps new ones ready, and lets one call to the key service do what many wait for.
+//!
+//! Promises: a key is never handed out past its limits, and is wiped at its time whether or not
+//! anyone asks for keys; at most one call for one wrapped key is under way, its answer goes to
+//! everyone who waits for it, and belongs to none of them; a denial ends a key at once, an outage
+//! does not. Knows wrapped keys and data keys, and nothing of services, HTTP or messages.
+//!
+//! From the ground up: time, chance, locks, counters and limits; [`batch`], the calls that carry
+//! many keys; [`cache`], the unwrapped keys; [`supply`], the keys for writing; [`keys`], what an
+//! envelope holds of them. Each knows those before it only.
+
+mod batch;
+mod cache;
+mod clock;
+mod keys;
+mod limits;
+mod observe;
+mod reaper;
+mod stats;
+mod supply;
+mod sync;
+#[cfg(test)]
+mod tests;
+
+pub use cache::KeyCache;
+pub(crate) use cache::{Asked, CacheId, Loader, Outbox};
+pub(crate) use keys::{KeySettings, Keys};
+pub use limits::{CacheLimits, PoolLimits, ReuseLimits};
+pub use stats::{BatchStats, CacheStats, EnvelopeStats, PoolStats};
+pub(crate) use supply::Minted;

@@ -1,0 +1,76 @@
+//! Where the data keys of new messages come from.
+
+use crate::datakey::limits::{PoolLimits, ReuseLimits};
+use crate::datakey::stats::PoolStats;
+use crate::datakey::supply::pool::{Mint, Minted, Pool, Taken};
+use crate::datakey::supply::reuse::Reuse;
+use crate::error::Result;
+use std::sync::Arc;
+
+/// The keys for writing of one envelope: of one key-encryption key and one scope.
+pub(crate) struct Supply {
+    mint: Mint,
+    pool: Pool,
+    reuse: Option<Reuse>,
+}
+
+impl Supply {
+    pub(crate) fn new(
+        mint: Mint,
+        pool: Option<PoolLimits>,
+        reuse: Option<ReuseLimits>,
+    ) -> Result<Self> {
+        let reuse = reuse.map(|limits| Reuse::new(mint.clone(), limits)).transpose()?;
+        Ok(Self { pool: Pool::new(mint.clone(), pool)?, mint, reuse })
+    }
+
+    /// A key that no other message has.
+    pub(crate) async fn unique(&self) -> Result<Arc<Minted>> {
+        self.pool.wait(self.pool.take()).await
+    }
+
+    /// A key for a message of `len` bytes, which others may have too if that was asked for.
+    pub(crate) async fn for_message(&self, len: usize) -> Result<Arc<Minted>> {
+        if let Some(reuse) = &self.reuse
+            && let Some(minted) = reuse.take(len as u64).await?
+        {
+            return Ok(minted);
+        }
+        self.unique().await
+    }
+
+    /// Asks for `count` keys that no other message has, in one go.
+    pub(crate) fn ask(&self, count: usize) -> Vec<Taken> {
+        self.pool.take_many(count)
+    }
+
+    pub(crate) async fn wait(&self, taken: Taken) -> Result<Arc<Minted>> {
+        self.pool.wait(taken).await
+    }
+
+    /// Whether messages may share a key.
+    pub(crate) fn reuses(&self) -> bool {
+        self.reuse.is_some()
+    }
+
+    pub(crate) fn forget(&self) {
+        self.pool.forget();
+        if let Some(reuse) = &self.reuse {
+            reuse.forget();
+        }
+    }
+
+    pub(crate) fn retire_below(&self, version: u32) {
+        self.pool.retire_below(version);
+        if let Some(reuse) = &self.reuse {
+            reuse.retire_below(version);
+        }
+    }
+
+    pub(crate) fn stats(&self) -> PoolStats {
+        let (ready, coming) = self.pool.depth();
+        self.mint.counters.ready.set(ready);
+        self.mint.counters.coming.set(coming);
+        self.mint.counters.stats()
+    }
+}

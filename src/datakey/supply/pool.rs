@@ -1,0 +1,416 @@
+//! Data keys for writing, each for one message, made and wrapped ahead of need.
+//!
+//! Promises: no key is used twice, past its age, or after it was forgotten; a key that is not used
+//! is wiped at its age; whoever finds none ready waits, first come first served, and is never made
+//! to wait for a key that somebody else's refill failed to bring. Without limits nothing is kept:
+//! each key is made for someone who waits, and those who wait together share calls.
+//!
+//! How many are kept follows the demand: twice as many after each time that somebody had to wait,
+//! fewer after keys became too old. Nothing is ordered but by someone who takes a key, so a pool
+//! that is not used makes no calls.
+
+use crate::context::Scope;
+use crate::datakey::batch::batcher::{Batcher, MAX_BATCH, Ticket};
+use crate::datakey::batch::drive::{Driver, Lost};
+use crate::datakey::batch::flight::{Flight, Wait};
+use crate::datakey::batch::operation::Wrap;
+use crate::datakey::cache::shared::Failure;
+use crate::datakey::clock::Source;
+use crate::datakey::limits::PoolLimits;
+use crate::datakey::observe;
+use crate::datakey::reaper;
+use crate::datakey::reaper::Due;
+use crate::datakey::stats::PoolCounters;
+use crate::datakey::sync::{Guard, Mutex, lock};
+use crate::error::{Error, ErrorKind, Result};
+use crate::secret::DataKey;
+use crate::wrap::{KeyPayload, WrappedKey};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Keys kept ready before any demand was seen.
+const FIRST_TARGET: usize = 32;
+/// After a failure no keys are ordered ahead of need for this long, and a refusal is remembered for
+/// as long.
+const QUIET: Duration = Duration::from_secs(1);
+
+/// A new data key in both of its forms.
+pub(crate) struct Minted {
+    pub(crate) key: DataKey,
+    pub(crate) wrapped: WrappedKey,
+    /// Before it was sent to be wrapped.
+    pub(crate) at: Instant,
+}
+
+impl Minted {
+    /// Whether it was wrapped under a version of the key-encryption key that is not below `floor`,
+    /// or under one that is not told.
+    pub(crate) fn is_above(&self, floor: u32) -> bool {
+        self.wrapped.key_version().is_none_or(|version| version >= floor)
+    }
+
+    /// This one, unless it was wrapped under a version of the key-encryption key that was retired.
+    pub(crate) fn above(self, floor: Option<u32>) -> Result<Self> {
+        if floor.is_none_or(|floor| self.is_above(floor)) {
+            return Ok(self);
+        }
+        let version = self.wrapped.key_version().unwrap_or_default();
+        let what =
+            format!("the key service wraps with version {version} of the key, which was retired");
+        Err(Error::new(ErrorKind::KeyUnusable, what))
+    }
+}
+
+/// Makes keys and has them wrapped; what [`Pool`] and `Reuse` order from.
+#[derive(Clone)]
+pub(crate) struct Mint {
+    pub(crate) batcher: Batcher<Wrap>,
+    pub(crate) driver: Arc<Driver>,
+    pub(crate) scope: Scope,
+    pub(crate) suite: u16,
+    pub(crate) source: Source,
+    pub(crate) counters: Arc<PoolCounters>,
+}
+
+impl Mint {
+    /// Orders `count` keys; each goes to `arrive` of its own, or the reason why not, or nothing if
+    /// the order was dropped.
+    pub(crate) fn order<A>(&self, count: usize, arrive: impl Fn() -> A)
+    where
+        A: FnOnce(Option<Result<Minted>>) + Send + 'static,
+    {
+        let mut items = Vec::with_capacity(count);
+        for _ in 0..count {
+            let arrive = arrive();
+            let key = match DataKey::generate() {
+                Ok(key) => key,
+                Err(error) => {
+                    arrive(Some(Err(error)));
+                    continue;
+                }
+            };
+            let payload = KeyPayload::encode(&key, self.suite, &self.scope);
+            let at = (self.source.now)();
+            let ticket = Ticket::new(move |wrapped: Option<Result<WrappedKey>>| {
+                arrive(wrapped.map(|wrapped| wrapped.map(|wrapped| Minted { key, wrapped, at })));
+            });
+            items.push((payload, ticket));
+        }
+        self.batcher.submit(items);
+    }
+}
+
+pub(crate) struct Pool(Arc<Inner>);
+
+struct Inner {
+    mint: Mint,
+    limits: Option<PoolLimits>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// Oldest first.
+    ready: VecDeque<Minted>,
+    waiting: VecDeque<Arc<Flight<Arc<Minted>>>>,
+    coming: usize,
+    /// How many are to be ready.
+    target: usize,
+    /// Whether the target was raised since keys last came.
+    raised: bool,
+    quiet: Option<(Instant, Error)>,
+    /// Raised when what is coming is to be thrown away.
+    epoch: u64,
+    floor: Option<u32>,
+    visit: Option<Instant>,
+}
+
+/// A key that was asked for.
+pub(crate) struct Taken(Found);
+
+enum Found {
+    Here(Result<Arc<Minted>>),
+    Coming(Wait<Arc<Minted>>),
+}
+
+impl Pool {
+    pub(crate) fn new(mint: Mint, limits: Option<PoolLimits>) -> Result<Self> {
+        let mut state = State::default();
+        if let Some(limits) = &limits {
+            limits.check()?;
+            reaper::start()?;
+            state.target = FIRST_TARGET.min(limits.max_keys);
+        }
+        Ok(Self(Arc::new(Inner { mint, limits, state: Mutex::new(state) })))
+    }
+
+    pub(crate) fn take(&self) -> Taken {
+        self.0.take(Inner::take_one)
+    }
+
+    /// Takes a key for each of `count` messages, and orders what is missing in one go.
+    pub(crate) fn take_many(&self, count: usize) -> Vec<Taken> {
+        self.0.take(|inner, state, now| (0..count).map(|_| inner.take_one(state, now)).collect())
+    }
+
+    pub(crate) async fn wait(&self, taken: Taken) -> Result<Arc<Minted>> {
+        let (mut taken, mut lost) = (taken, Lost::default());
+        loop {
+            match taken.0 {
+                Found::Here(result) => return result,
+                Found::Coming(wait) => {
+                    if let Some(result) = self.0.mint.driver.wait(wait).await {
+                        return result;
+                    }
+                    // The order went with its runtime.
+                    lost.again()?;
+                    taken = self.take();
+                }
+            }
+        }
+    }
+
+    /// Wipes what is ready, and throws away what comes of earlier orders.
+    pub(crate) fn forget(&self) {
+        self.0.throw_away(|_| false);
+    }
+
+    pub(crate) fn retire_below(&self, version: u32) {
+        self.0.raise_floor(version);
+        self.0.throw_away(|minted| minted.is_above(version));
+    }
+
+    /// Keys ready and keys coming.
+    pub(crate) fn depth(&self) -> (usize, usize) {
+        let state = lock(&self.0.state);
+        (state.ready.len(), state.coming)
+    }
+}
+
+impl Inner {
+    fn raise_floor(&self, version: u32) {
+        let mut state = lock(&self.state);
+        state.floor = state.floor.max(Some(version));
+    }
+
+    fn take<T>(self: &Arc<Self>, take: impl FnOnce(&Self, &mut State, Instant) -> T) -> T {
+        let (taken, order) = {
+            let mut state = lock(&self.state);
+            let now = (self.mint.source.now)();
+            self.drop_old(&mut state, now);
+            let taken = take(self, &mut state, now);
+            (taken, self.missing(&mut state, now))
+        };
+        self.order(order);
+        taken
+    }
+
+    fn take_one(&self, state: &mut State, now: Instant) -> Taken {
+        if let Some(minted) = state.ready.pop_front() {
+            self.mint.counters.taken.add();
+            return Taken(Found::Here(Ok(Arc::new(minted))));
+        }
+        if let Some((until, error)) = &state.quiet
+            && now < *until
+            && Failure::of(error.kind()) != Failure::Outage
+        {
+            return Taken(Found::Here(Err(error.clone())));
+        }
+        self.mint.counters.dry.add();
+        let flight = Arc::new(Flight::new());
+        state.waiting.push_back(flight.clone());
+        if let Some(limits) = &self.limits
+            && (!state.raised || state.waiting.len() > state.target / 2)
+        {
+            state.raised = true;
+            state.target = (state.target * 2).min(limits.max_keys);
+            observe::dry(state.target);
+        }
+        Taken(Found::Coming(Wait::new(flight)))
+    }
+
+    /// How many to order now, and in which epoch.
+    fn missing(&self, state: &mut State, now: Instant) -> (usize, u64) {
+        let uncovered = state.waiting.len().saturating_sub(state.coming);
+        let quiet = state.quiet.as_ref().is_some_and(|(until, _)| now < *until);
+        let ahead = if self.limits.is_some() && !quiet {
+            let missing = (state.waiting.len() + state.target)
+                .saturating_sub(state.ready.len() + state.coming);
+            match missing {
+                // Whole batches, so that the calls are full.
+                MAX_BATCH.. => missing / MAX_BATCH * MAX_BATCH,
+                _ if missing * 4 >= state.target => missing,
+                _ => 0,
+            }
+        } else {
+            0
+        };
+        let count = ahead.max(uncovered);
+        state.coming += count;
+        (count, state.epoch)
+    }
+
+    fn order(self: &Arc<Self>, (count, epoch): (usize, u64)) {
+        if count == 0 {
+            return;
+        }
+        let order = Order { pool: self.clone(), count, epoch };
+        // Making hundreds of keys takes a fraction of a millisecond, which is nothing to let a
+        // caller wait for.
+        if count > FIRST_TARGET {
+            self.mint.driver.start(async move { order.place() })
+        } else {
+            order.place()
+        }
+        self.mint.driver.nudge();
+    }
+
+    fn arrive(self: &Arc<Self>, epoch: u64, minted: Option<Result<Minted>>) {
+        let mut state = lock(&self.state);
+        if state.epoch != epoch {
+            return;
+        }
+        state.coming = state.coming.saturating_sub(1);
+        let now = (self.mint.source.now)();
+        match minted.map(|minted| minted.and_then(|minted| self.accept(minted, &state, now))) {
+            Some(Ok(minted)) => {
+                state.raised = false;
+                state.quiet = None;
+                self.hand_out(state, minted, now);
+            }
+            Some(Err(error)) => {
+                state.quiet = now.checked_add(QUIET).map(|until| (until, error.clone()));
+                Self::disappoint(state, Some(Err(error)));
+            }
+            None => Self::disappoint(state, None),
+        }
+    }
+
+    /// A key that was long under way may be of no use any more.
+    fn accept(&self, minted: Minted, state: &State, now: Instant) -> Result<Minted> {
+        if self
+            .limits
+            .as_ref()
+            .is_some_and(|limits| now.saturating_duration_since(minted.at) >= limits.max_age)
+        {
+            self.mint.counters.too_old.add();
+            return Err(Error::new(
+                ErrorKind::Unavailable,
+                "the key service took longer to wrap a data key than one may be kept",
+            ));
+        }
+        minted.above(state.floor)
+    }
+
+    fn hand_out(self: &Arc<Self>, mut state: Guard<'_, State>, minted: Minted, now: Instant) {
+        while let Some(flight) = state.waiting.pop_front() {
+            // The list has the last hold of a flight whose waiter went away.
+            if Arc::strong_count(&flight) > 1 {
+                drop(state);
+                self.mint.counters.taken.add();
+                flight.finish(Some(Ok(Arc::new(minted))));
+                return;
+            }
+        }
+        // One that was ordered for somebody who went away may be one too many.
+        if self.limits.as_ref().is_some_and(|limits| state.ready.len() < limits.max_keys) {
+            // Calls do not come back in the order that they left in.
+            let place = state.ready.partition_point(|other| other.at <= minted.at);
+            state.ready.insert(place, minted);
+            self.call_reaper(&mut state, now);
+        }
+    }
+
+    /// One key less than was hoped for: if more wait than are coming, the first of them has waited
+    /// for this one.
+    fn disappoint(mut state: Guard<'_, State>, outcome: Option<Result<Arc<Minted>>>) {
+        if state.waiting.len() > state.coming
+            && let Some(flight) = state.waiting.pop_front()
+        {
+            drop(state);
+            flight.finish(outcome);
+        }
+    }
+
+    fn drop_old(&self, state: &mut State, now: Instant) {
+        let Some(limits) = &self.limits else { return };
+        let before = state.ready.len();
+        while state
+            .ready
+            .front()
+            .is_some_and(|minted| now.saturating_duration_since(minted.at) >= limits.max_age)
+        {
+            state.ready.pop_front();
+        }
+        let old = before - state.ready.len();
+        if old > 0 {
+            state.target =
+                state.target.saturating_sub(old / 2).max(FIRST_TARGET.min(limits.max_keys));
+            // Who finds none now has met their age, and not a demand for more.
+            state.raised = true;
+            self.mint.counters.too_old.by(old);
+            observe::too_old(old);
+        }
+    }
+
+    fn throw_away(self: &Arc<Self>, keep: impl Fn(&Minted) -> bool) {
+        let order = {
+            let mut state = lock(&self.state);
+            let before = state.ready.len();
+            state.ready.retain(keep);
+            self.mint.counters.forgotten.by(before - state.ready.len() + state.coming);
+            state.epoch += 1;
+            state.quiet = None;
+            // Those who wait now need others.
+            state.coming = state.waiting.len();
+            (state.coming, state.epoch)
+        };
+        self.order(order);
+    }
+
+    fn call_reaper(self: &Arc<Self>, state: &mut State, now: Instant) {
+        let (Some(limits), Some(first)) = (&self.limits, state.ready.front()) else { return };
+        let at = reaper::no_sooner(first.at.checked_add(limits.max_age).unwrap_or(now), now);
+        if self.mint.source.real && state.visit.is_none_or(|visit| at < visit) {
+            state.visit = Some(at);
+            let this: Arc<dyn Due> = self.clone();
+            reaper::visit(at, Arc::downgrade(&this));
+        }
+    }
+}
+
+/// Keys that are counted as coming. If it is dropped before it was placed, they are not.
+struct Order {
+    pool: Arc<Inner>,
+    count: usize,
+    epoch: u64,
+}
+
+impl Order {
+    fn place(mut self) {
+        let count = std::mem::take(&mut self.count);
+        self.pool.mint.order(count, || {
+            let (pool, epoch) = (self.pool.clone(), self.epoch);
+            move |minted| pool.arrive(epoch, minted)
+        });
+    }
+}
+
+impl Drop for Order {
+    fn drop(&mut self) {
+        (0..self.count).for_each(|_| self.pool.arrive(self.epoch, None));
+    }
+}
+
+impl Due for Inner {
+    fn due(self: Arc<Self>, at: Instant) {
+        let mut state = lock(&self.state);
+        let now = (self.mint.source.now)();
+        self.drop_old(&mut state, now);
+        if state.visit == Some(at) {
+            state.visit = None;
+            self.call_reaper(&mut state, now);
+        }
+    }
+}

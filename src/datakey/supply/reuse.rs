@@ -1,0 +1,295 @@
+//! One data key for many messages, within limits of time, messages and bytes.
+//!
+//! Promises: a key is used within all of its limits or not at all; its successor is ordered before
+//! its end, so that nobody waits for it while the service can be reached; those who do wait share
+//! one order, which belongs to none of them; a key that is used up or too old is dropped, and so
+//! wiped, at once.
+
+use crate::datakey::batch::drive::Lost;
+use crate::datakey::batch::flight::{Flight, Wait};
+use crate::datakey::cache::shared::Failure;
+use crate::datakey::limits::ReuseLimits;
+use crate::datakey::reaper;
+use crate::datakey::reaper::Due;
+use crate::datakey::supply::pool::{Mint, Minted};
+use crate::datakey::sync::{Mutex, lock};
+use crate::error::{Error, ErrorKind, Result};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How long a refusal is remembered, and how long no successor is ordered ahead of need after a
+/// failure.
+const QUIET: Duration = Duration::from_secs(1);
+/// Successors on order at most.
+const MAX_LOT: usize = 256;
+
+pub(crate) struct Reuse(Arc<Inner>);
+
+struct Inner {
+    mint: Mint,
+    limits: ReuseLimits,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    current: Option<Current>,
+    next: VecDeque<Arc<Minted>>,
+    coming: usize,
+    /// How many successors are ordered together: one, unless keys are used up faster than one call
+    /// brings the next.
+    lot: usize,
+    /// Whether the lot was raised since keys last came.
+    raised: bool,
+    /// Where those wait who found no key.
+    waiting: Option<Arc<Flight<()>>>,
+    quiet: Option<(Instant, Error)>,
+    /// Raised when what is coming is to be thrown away.
+    epoch: u64,
+    floor: Option<u32>,
+    visit: Option<Instant>,
+}
+
+struct Current {
+    minted: Arc<Minted>,
+    messages: u64,
+    bytes: u64,
+}
+
+impl Reuse {
+    pub(crate) fn new(mint: Mint, limits: ReuseLimits) -> Result<Self> {
+        limits.check()?;
+        reaper::start()?;
+        Ok(Self(Arc::new(Inner { mint, limits, state: Mutex::default() })))
+    }
+
+    /// A key for a message of `len` bytes; `None` for one that no shared key may be used for.
+    pub(crate) async fn take(&self, len: u64) -> Result<Option<Arc<Minted>>> {
+        if len > self.0.limits.max_bytes {
+            return Ok(None);
+        }
+        let mut lost = Lost::default();
+        loop {
+            let (found, order) = {
+                let mut state = lock(&self.0.state);
+                let now = (self.0.mint.source.now)();
+                match self.0.use_one(&mut state, len, now) {
+                    Some(minted) => (Ok(minted), self.0.order_ahead(&mut state, now)),
+                    None => {
+                        let (flight, order) = self.0.join(&mut state, now)?;
+                        (Err(flight), order)
+                    }
+                }
+            };
+            self.0.send(order);
+            match found {
+                Ok(minted) => return Ok(Some(minted)),
+                // Others may have used up what came, or its runtime is gone: then once more.
+                Err(flight) => self
+                    .0
+                    .mint
+                    .driver
+                    .wait(Wait::new(flight))
+                    .await
+                    .unwrap_or_else(|| lost.again())?,
+            }
+        }
+    }
+
+    pub(crate) fn forget(&self) {
+        self.0.throw_away(|_| false);
+    }
+
+    pub(crate) fn retire_below(&self, version: u32) {
+        self.0.raise_floor(version);
+        self.0.throw_away(|minted| minted.is_above(version));
+    }
+}
+
+impl Inner {
+    fn raise_floor(&self, version: u32) {
+        let mut state = lock(&self.state);
+        state.floor = state.floor.max(Some(version));
+    }
+
+    fn old(&self, minted: &Minted, now: Instant) -> bool {
+        now.saturating_duration_since(minted.at) >= self.limits.max_age
+    }
+
+    fn drop_old(&self, state: &mut State, now: Instant) {
+        if state.current.as_ref().is_some_and(|current| self.old(&current.minted, now)) {
+            state.current = None;
+            // Who finds none now has met its age, and not a demand for more.
+            state.raised = true;
+        }
+        let before = state.next.len();
+        state.next.retain(|minted| !self.old(minted, now));
+        let old = before - state.next.len();
+        state.lot = state.lot.saturating_sub(old.div_ceil(2)).max(1);
+        self.mint.counters.too_old.by(old);
+    }
+
+    fn use_one(&self, state: &mut State, len: u64, now: Instant) -> Option<Arc<Minted>> {
+        self.drop_old(state, now);
+        if state
+            .current
+            .as_ref()
+            .is_some_and(|current| current.bytes.saturating_add(len) > self.limits.max_bytes)
+        {
+            state.current = None;
+        }
+        if state.current.is_none() {
+            state.current =
+                Some(Current { minted: state.next.pop_front()?, messages: 0, bytes: 0 });
+            self.mint.counters.taken.add();
+        } else {
+            self.mint.counters.reused.add();
+        }
+        let current = state.current.as_mut()?;
+        current.messages += 1;
+        current.bytes += len;
+        let minted = current.minted.clone();
+        if current.messages >= self.limits.max_messages {
+            state.current = None;
+        }
+        Some(minted)
+    }
+
+    /// Waits with the others who found no key; orders if nothing is coming.
+    #[allow(clippy::type_complexity)]
+    fn join(&self, state: &mut State, now: Instant) -> Result<(Arc<Flight<()>>, (usize, u64))> {
+        if let Some((until, error)) = &state.quiet
+            && now < *until
+            && Failure::of(error.kind()) != Failure::Outage
+        {
+            return Err(error.clone());
+        }
+        self.mint.counters.dry.add();
+        let flight = state.waiting.get_or_insert_with(|| Arc::new(Flight::new())).clone();
+        if !state.raised && self.mint.counters.stats().taken > 0 {
+            state.lot = (state.lot * 2).min(MAX_LOT);
+            state.raised = true;
+        }
+        Ok((flight, if state.coming > 0 { (0, state.epoch) } else { state.order() }))
+    }
+
+    /// Orders successors if the key in use is near one of its limits and none is ready.
+    fn order_ahead(&self, state: &mut State, now: Instant) -> (usize, u64) {
+        let near = |used: u64, max: u64| used >= max - max / 8;
+        let ending = state.current.as_ref().is_none_or(|current| {
+            let age = now.saturating_duration_since(current.minted.at);
+            age >= self.limits.max_age / 8 * 7
+                || near(current.messages, self.limits.max_messages)
+                || near(current.bytes, self.limits.max_bytes)
+        });
+        let quiet = state.quiet.as_ref().is_some_and(|(until, _)| now < *until);
+        let few = state.next.len() <= state.lot / 2;
+        if ending && few && !quiet && state.coming == 0 { state.order() } else { (0, state.epoch) }
+    }
+
+    fn send(self: &Arc<Self>, (count, epoch): (usize, u64)) {
+        if count > 0 {
+            self.mint.order(count, || {
+                let this = self.clone();
+                move |minted| this.arrive(epoch, minted)
+            });
+        }
+        self.mint.driver.nudge();
+    }
+
+    fn arrive(self: &Arc<Self>, epoch: u64, minted: Option<Result<Minted>>) {
+        let mut state = lock(&self.state);
+        if state.epoch != epoch {
+            return;
+        }
+        state.coming = state.coming.saturating_sub(1);
+        let now = (self.mint.source.now)();
+        let outcome =
+            match minted.map(|minted| minted.and_then(|minted| self.accept(minted, &state, now))) {
+                Some(Ok(minted)) => {
+                    state.next.push_back(Arc::new(minted));
+                    (state.raised, state.quiet) = (false, None);
+                    self.call_reaper(&mut state);
+                    Some(Ok(()))
+                }
+                Some(Err(error)) => {
+                    state.quiet = now.checked_add(QUIET).map(|until| (until, error.clone()));
+                    Some(Err(error))
+                }
+                None => None,
+            };
+        // Those who wait hear of a failure only when nothing else is coming.
+        let told = matches!(outcome, Some(Ok(()))) || state.coming == 0;
+        let flight = if told { state.waiting.take() } else { None };
+        drop(state);
+        if let Some(flight) = flight {
+            flight.finish(outcome);
+        }
+    }
+
+    /// A key that was long under way may be of no use any more.
+    fn accept(&self, minted: Minted, state: &State, now: Instant) -> Result<Minted> {
+        if self.old(&minted, now) {
+            self.mint.counters.too_old.add();
+            return Err(Error::new(
+                ErrorKind::Unavailable,
+                "the key service took longer to wrap a data key than one may be used",
+            ));
+        }
+        minted.above(state.floor)
+    }
+
+    fn throw_away(self: &Arc<Self>, keep: impl Fn(&Minted) -> bool) {
+        let order = {
+            let mut state = lock(&self.state);
+            let held = state.next.len() + usize::from(state.current.is_some());
+            state.current = state.current.take().filter(|current| keep(&current.minted));
+            state.next.retain(|minted| keep(minted));
+            let kept = state.next.len() + usize::from(state.current.is_some());
+            self.mint.counters.forgotten.by(held - kept + state.coming);
+            (state.coming, state.quiet) = (0, None);
+            state.epoch += 1;
+            // Those who wait now need others.
+            if state.waiting.is_some() { state.order() } else { (0, state.epoch) }
+        };
+        self.send(order);
+    }
+
+    fn call_reaper(self: &Arc<Self>, state: &mut State) {
+        let current = state.current.as_ref().map(|current| &current.minted);
+        let Some(at) = current
+            .into_iter()
+            .chain(&state.next)
+            .filter_map(|minted| minted.at.checked_add(self.limits.max_age))
+            .min()
+        else {
+            return;
+        };
+        if self.mint.source.real && state.visit.is_none_or(|visit| at < visit) {
+            state.visit = Some(at);
+            let this: Arc<dyn Due> = self.clone();
+            reaper::visit(at, Arc::downgrade(&this));
+        }
+    }
+}
+
+impl State {
+    /// How many are ordered now, and in which epoch.
+    fn order(&mut self) -> (usize, u64) {
+        self.coming = self.lot.max(1);
+        (self.coming, self.epoch)
+    }
+}
+
+impl Due for Inner {
+    fn due(self: Arc<Self>, at: Instant) {
+        let mut state = lock(&self.state);
+        let now = (self.mint.source.now)();
+        self.drop_old(&mut state, now);
+        if state.visit == Some(at) {
+            state.visit = None;
+            self.call_reaper(&mut state);
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! The thread that comes when something is due.
+
+use crate::datakey::clock::Source;
+use crate::datakey::limits::{CacheLimits, PoolLimits, ReuseLimits};
+use crate::datakey::reaper;
+use crate::datakey::reaper::Due;
+use crate::datakey::tests::kit::{Rig, SOURCE, millis, now, pass, secs};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, Weak};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Not how soon: whether at all.
+#[track_caller]
+fn sooner_or_later(done: impl Fn() -> bool) {
+    let end = Instant::now() + secs(60);
+    while !done() {
+        assert!(Instant::now() < end, "it does not happen");
+        thread::sleep(millis(1));
+    }
+}
+
+#[test]
+fn keys_are_wiped_at_their_time_though_nobody_asks_for_any() {
+    let ttl = millis(30);
+    let rig = Rig::with_source(Some(CacheLimits::new(ttl)), Source::REAL);
+    reaper::start().unwrap();
+    let read = rig.read(1).done().ok().unwrap().1;
+    let key = Arc::downgrade(&read);
+    drop(read);
+    sooner_or_later(|| key.upgrade().is_none());
+    assert_eq!(rig.cache.stats().expired, 1);
+
+    let pool = rig.pool(Some(PoolLimits::new(ttl)));
+    let minted = crate::datakey::tests::kit::Task::new({
+        let pool = pool.clone();
+        async move { pool.wait(pool.take()).await }
+    });
+    drop(minted.done().unwrap());
+    sooner_or_later(|| pool.depth() == (0, 0));
+
+    let reuse = rig.reuse(ReuseLimits::new(ttl));
+    let minted = crate::datakey::tests::kit::Task::new({
+        let reuse = reuse.clone();
+        async move { reuse.take(1).await }
+    });
+    let minted = minted.done().unwrap().unwrap();
+    sooner_or_later(|| Arc::strong_count(&minted) == 1);
+}
+
+#[test]
+fn visits_are_made_in_the_order_of_their_times_and_a_panic_ends_none() {
+    struct Noted(Mutex<Vec<u32>>);
+    struct Visited(u32, Arc<Noted>);
+    impl Due for Visited {
+        fn due(self: Arc<Self>, _: Instant) {
+            self.1.0.lock().unwrap().push(self.0);
+            assert!(self.0 != 2, "planted");
+        }
+    }
+    reaper::start().unwrap();
+    let noted = Arc::new(Noted(Mutex::default()));
+    let all: Vec<Arc<dyn Due>> =
+        (0..5).map(|n| Arc::new(Visited(n, noted.clone())) as Arc<dyn Due>).collect();
+    let gone = {
+        let gone: Arc<dyn Due> = Arc::new(Visited(9, noted.clone()));
+        Arc::downgrade(&gone)
+    };
+    let start = Instant::now() + millis(50);
+    reaper::visit(start, gone);
+    for n in [3, 1, 4, 0, 2_u32] {
+        reaper::visit(
+            start + Duration::from_millis(u64::from(n)),
+            Arc::downgrade(&all[n as usize]),
+        );
+    }
+    sooner_or_later(|| noted.0.lock().unwrap().len() >= 5);
+    assert_eq!(*noted.0.lock().unwrap(), [0, 1, 2, 3, 4]);
+}
+
+#[test]
+fn nothing_is_kept_alive_by_a_visit() {
+    struct Alive(AtomicBool);
+    impl Due for Alive {
+        fn due(self: Arc<Self>, _: Instant) {
+            self.0.store(true, Ordering::SeqCst);
+        }
+    }
+    reaper::start().unwrap();
+    let alive: Arc<dyn Due> = Arc::new(Alive(AtomicBool::new(false)));
+    let weak: Weak<dyn Due> = Arc::downgrade(&alive);
+    reaper::visit(Instant::now() + secs(3_600), weak.clone());
+    drop(alive);
+    assert!(weak.upgrade().is_none());
+}
+
+/// Lets time pass, and makes the visits of it. How many were made.
+fn live(time: Duration) -> usize {
+    let (end, mut made) = (now() + time, 0);
+    loop {
+        let next = reaper::noted(|visits| {
+            let first = visits.iter().enumerate().min_by_key(|(_, (at, _))| *at)?.0;
+            (visits[first].0 <= end).then(|| visits.swap_remove(first))
+        });
+        let Some((at, whom)) = next else { break };
+        pass(at.saturating_duration_since(now()));
+        whom.upgrade().unwrap().due(at);
+        made += 1;
+    }
+    pass(end - now());
+    made
+}
+
+#[test]
+fn a_cache_asks_to_be_visited_once_however_its_keys_end() {
+    reaper::note();
+    let rig = Rig::with_source(Some(CacheLimits::new(secs(100))), Source { real: true, ..SOURCE });
+    for n in 0..50 {
+        // Each ends before those that came before it.
+        crate::datakey::tests::kit::set_chance(u64::from(n) << 58);
+        drop(rig.read(n).done());
+    }
+    crate::datakey::tests::kit::set_chance(0);
+    let mut made = 0;
+    for n in 0..400 {
+        drop(rig.read(100 + n).done());
+        made += live(secs(1));
+    }
+    assert!(reaper::noted(|visits| visits.len()) <= 1, "{}", reaper::noted(|visits| visits.len()));
+    assert!((300..500).contains(&made), "{made} visits for 351 ends");
+    assert_eq!(rig.cache.stats().expired, 351);
+    live(secs(100));
+    assert_eq!((rig.cache.0.len(), reaper::noted(|visits| visits.len())), ((0, 0), 0));
+}

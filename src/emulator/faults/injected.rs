@@ -1,0 +1,209 @@
+//! The faults that are injected, and which of them a request meets.
+
+use crate::emulator::auth::route::Call;
+use crate::emulator::faults::fault::{Fault, FaultId, FaultKind};
+use crate::error::Result;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::watch;
+
+pub(crate) struct Faults {
+    injected: Mutex<Injected>,
+    /// Whether the port is to be open.
+    gate: watch::Sender<bool>,
+    /// Whether it is.
+    open: watch::Receiver<bool>,
+}
+
+struct Injected {
+    faults: Vec<(FaultId, Fault, Dice)>,
+    next: u64,
+    latency: Duration,
+}
+
+/// What is to happen to one request.
+#[derive(Default)]
+pub(crate) struct Plan {
+    pub(crate) latency: Duration,
+    /// Milliseconds.
+    pub(crate) shift: i64,
+    pub(crate) kind: Option<FaultKind>,
+    /// What the record says.
+    pub(crate) name: Option<&'static str>,
+}
+
+impl Faults {
+    /// With the two ends of the port's gate, see
+    /// [`IdleListener`](crate::emulator::http::idle::IdleListener).
+    pub(crate) fn new(
+        latency: Duration,
+        gate: watch::Sender<bool>,
+        open: watch::Receiver<bool>,
+    ) -> Self {
+        Self { injected: Mutex::new(Injected { faults: Vec::new(), next: 1, latency }), gate, open }
+    }
+
+    /// What a request meets: of the faults that fit it, all that only delay it or shift its clock,
+    /// and the first other one.
+    pub(crate) fn plan(&self, call: Option<&Call<'_>>) -> Plan {
+        let mut injected = self.lock();
+        let mut plan = Plan { latency: injected.latency, ..Plan::default() };
+        for (_, fault, dice) in &mut injected.faults {
+            let modifies = matches!(fault.kind, FaultKind::Latency(_) | FaultKind::ClockShift(_));
+            if (!modifies && plan.kind.is_some())
+                || fault.times == Some(0)
+                || !fits(fault, call)
+                || !dice.roll(fault.probability)
+            {
+                continue;
+            }
+            fault.times = fault.times.map(|times| times - 1);
+            plan.name.get_or_insert(fault.kind.name());
+            match &fault.kind {
+                FaultKind::Latency(by) => plan.latency = plan.latency.saturating_add(*by),
+                FaultKind::ClockShift(by) => plan.shift = plan.shift.saturating_add(*by),
+                kind => {
+                    plan.name = Some(kind.name());
+                    plan.kind = Some(kind.clone());
+                }
+            }
+        }
+        injected.faults.retain(|(_, fault, _)| fault.times != Some(0));
+        plan
+    }
+
+    /// Adds a fault. When this returns, it is in force.
+    pub(crate) async fn inject(&self, fault: Fault) -> Result<FaultId> {
+        fault.check()?;
+        let id = {
+            let mut injected = self.lock();
+            let id = FaultId(injected.next);
+            injected.next += 1;
+            injected.faults.push((id, fault, Dice(0)));
+            id
+        };
+        self.settle().await;
+        Ok(id)
+    }
+
+    /// Takes back one fault, or all; says whether there was any.
+    pub(crate) async fn clear(&self, id: Option<FaultId>) -> bool {
+        let cleared = {
+            let mut injected = self.lock();
+            let before = injected.faults.len();
+            injected.faults.retain(|(known, _, _)| id.is_some_and(|id| id != *known));
+            injected.faults.len() < before
+        };
+        self.settle().await;
+        cleared
+    }
+
+    /// The faults that are in force, the oldest first.
+    pub(crate) fn list(&self) -> Vec<(FaultId, Fault)> {
+        self.lock().faults.iter().map(|(id, fault, _)| (*id, fault.clone())).collect()
+    }
+
+    /// Delays every request by this much from now on.
+    pub(crate) fn set_latency(&self, latency: Duration) {
+        self.lock().latency = latency;
+    }
+
+    /// Opens or closes the port, and waits until it is.
+    async fn settle(&self) {
+        let open = !self.lock().faults.iter().any(|(_, fault, _)| fault.kind == FaultKind::Refused);
+        self.gate.send_replace(open);
+        // Fails once the server has ended, and then nothing is open.
+        let _ = self.open.clone().wait_for(|now| *now == open).await;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Injected> {
+        self.injected.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn fits(fault: &Fault, call: Option<&Call<'_>>) -> bool {
+    fault.action.as_deref().is_none_or(|name| call.is_some_and(|call| call.action.name() == name))
+        && fault.key.as_deref().is_none_or(|key| call.is_some_and(|call| call.tag == Some(key)))
+}
+
+/// A sequence that looks like chance and is the same each time.
+struct Dice(u64);
+
+impl Dice {
+    /// Sebastiano Vigna's SplitMix64, and of its result the 53 bits that a float holds.
+    fn roll(&mut self, probability: f64) -> bool {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^= mixed >> 31;
+        #[allow(clippy::cast_precision_loss)]
+        let part = (mixed >> 11) as f64 / (1_u64 << 53) as f64;
+        part < probability
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn faults() -> Faults {
+        let (gate, open) = (watch::channel(true).0, watch::channel(true).1);
+        Faults::new(Duration::ZERO, gate, open)
+    }
+
+    #[tokio::test]
+    async fn a_fault_hits_what_it_is_for_and_as_often() {
+        let faults = faults();
+        let encrypt = Call::parse("POST", "/keys/v2/tag/encrypt").unwrap();
+        let decrypt = Call::parse("POST", "/kms/v1/keys/tag/decrypt").unwrap();
+        faults.inject(Fault::new(FaultKind::Silent).on_action("encrypt").times(2)).await.unwrap();
+        let id = faults.inject(Fault::new(FaultKind::NotJson).on_key("tag")).await.unwrap();
+        faults.inject(Fault::new(FaultKind::Latency(Duration::from_secs(1)))).await.unwrap();
+        let met = |call| faults.plan(call).name;
+        assert_eq!(
+            [met(Some(&encrypt)), met(Some(&encrypt)), met(Some(&encrypt))],
+            [Some("silent"), Some("silent"), Some("not-json")]
+        );
+        assert_eq!(faults.list().len(), 2);
+        assert_eq!((met(Some(&decrypt)), met(None)), (Some("not-json"), Some("latency")));
+        assert_eq!(faults.plan(Some(&encrypt)).latency, Duration::from_secs(1));
+        assert!(faults.clear(Some(id)).await && !faults.clear(Some(id)).await);
+        assert_eq!(met(Some(&encrypt)), Some("latency"));
+        assert!(faults.clear(None).await);
+        assert_eq!(met(Some(&encrypt)), None);
+    }
+
+    #[tokio::test]
+    async fn chance_is_about_right_and_repeats() {
+        let count = async |probability| {
+            let faults = faults();
+            faults.inject(Fault::new(FaultKind::Silent).probability(probability)).await.unwrap();
+            (0..1_000).filter(|_| faults.plan(None).kind.is_some()).count()
+        };
+        assert_eq!((count(0.0).await, count(1.0).await), (0, 1_000));
+        let some = count(0.3).await;
+        assert!((250..350).contains(&some), "{some}");
+        assert_eq!(count(0.3).await, some);
+    }
+
+    #[tokio::test]
+    async fn faults_that_cannot_be_are_refused() {
+        let status = |status| FaultKind::Status {
+            status,
+            shape: crate::emulator::faults::fault::FaultShape::Service,
+            retry_after: None,
+        };
+        for wrong in [
+            Fault::new(FaultKind::Silent).on_action("dance"),
+            Fault::new(FaultKind::Silent).probability(1.5),
+            Fault::new(FaultKind::Silent).probability(f64::NAN),
+            Fault::new(FaultKind::Refused).once(),
+            Fault::new(FaultKind::Refused).on_key("tag"),
+            Fault::new(status(200)),
+            Fault::new(FaultKind::Redirect("a\r\nb".into())),
+        ] {
+            assert!(faults().inject(wrong).await.is_err());
+        }
+    }
+}

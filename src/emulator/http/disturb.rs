@@ -1,0 +1,171 @@
+//! What faults do to answers.
+
+use crate::emulator::answer::Answer;
+use crate::emulator::faults::fault::{FaultKind, FaultShape};
+use crate::emulator::http::peer::Peer;
+use crate::emulator::random;
+use axum::body::Body;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Map, Value};
+use std::io;
+use std::time::Duration;
+
+/// In how many pieces slow answers come.
+const PIECES: usize = 8;
+const PAGE: &str =
+    "<html><head><title>Oops</title></head><body>Something went wrong.</body></html>";
+
+/// The answer of a fault that keeps the request from being carried out.
+pub(crate) fn instead(kind: &FaultKind) -> Option<Response> {
+    match kind {
+        FaultKind::Status { status, shape, retry_after } => {
+            let mut response = match shape {
+                FaultShape::Service => Answer::service_fault(*status).into_response(),
+                FaultShape::Gateway => Answer::gateway_fault(*status).into_response(),
+                FaultShape::Html => page(*status),
+            };
+            if let Some(seconds) = retry_after {
+                response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(*seconds));
+            }
+            Some(response)
+        }
+        FaultKind::Redirect(location) => {
+            let mut response = page(307);
+            response.headers_mut().insert(header::LOCATION, HeaderValue::from_str(location).ok()?);
+            Some(response)
+        }
+        _ => None,
+    }
+}
+
+/// Changes what an answer says.
+pub(crate) fn spoil(kind: &FaultKind, answer: &mut Answer) {
+    let Some(data) = answer.body.get_mut("data") else { return };
+    match kind {
+        FaultKind::MissingField => *data = Value::Object(Map::new()),
+        FaultKind::BrokenBase64 => each_text(data, &mut |text| {
+            text.pop();
+            text.push('!');
+        }),
+        FaultKind::OtherPlaintext => {
+            if let Some(plaintext) = data.get_mut("plaintext") {
+                each_text(plaintext, &mut |text| {
+                    let len = STANDARD.decode(&*text).map_or(0, |bytes| bytes.len());
+                    // Without randomness there is no other plaintext to be had.
+                    *text = random::bytes(len)
+                        .map(|other| STANDARD.encode(&*other))
+                        .unwrap_or_default();
+                });
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Sends an answer in a way that the HTTP library would not. Gives what is left for the library to
+/// send, if anything.
+pub(crate) async fn send(
+    kind: &FaultKind,
+    peer: &Peer,
+    answer: Answer,
+    date: &HeaderValue,
+) -> Option<Response> {
+    let body = answer.body.to_string().into_bytes();
+    let sent = match kind {
+        FaultKind::NotJson => return Some(page(200)),
+        FaultKind::SlowHeader(pause) => {
+            slowly(peer, &head(answer.status, body.len(), date), *pause, &body, Duration::ZERO)
+                .await
+        }
+        FaultKind::SlowBody(pause) => {
+            slowly(peer, &head(answer.status, body.len(), date), Duration::ZERO, &body, *pause)
+                .await
+        }
+        FaultKind::CutBody => {
+            let half = &body[..body.len() / 2];
+            slowly(
+                peer,
+                &head(answer.status, body.len(), date),
+                Duration::ZERO,
+                half,
+                Duration::ZERO,
+            )
+            .await
+        }
+        FaultKind::WrongLength => {
+            let announced = body.len().saturating_sub(7);
+            slowly(
+                peer,
+                &head(answer.status, announced, date),
+                Duration::ZERO,
+                &body,
+                Duration::ZERO,
+            )
+            .await
+        }
+        _ => return Some(answer.into_response()),
+    };
+    // Whoever does not wait for a slow answer has no part in the rest of it.
+    drop(sent);
+    peer.end().await;
+    None
+}
+
+/// A response that is never sent, because its connection is given up.
+pub(crate) fn nothing() -> Response {
+    Response::new(Body::empty())
+}
+
+async fn slowly(
+    peer: &Peer,
+    head: &[u8],
+    head_pause: Duration,
+    body: &[u8],
+    body_pause: Duration,
+) -> io::Result<()> {
+    for (part, pause) in [(head, head_pause), (body, body_pause)] {
+        if pause.is_zero() {
+            peer.write(part).await?;
+            continue;
+        }
+        for piece in part.chunks(part.len().div_ceil(PIECES).max(1)) {
+            tokio::time::sleep(pause).await;
+            peer.write(piece).await?;
+        }
+    }
+    Ok(())
+}
+
+fn head(status: u16, len: usize, date: &HeaderValue) -> Vec<u8> {
+    let reason = StatusCode::from_u16(status)
+        .ok()
+        .and_then(|status| status.canonical_reason())
+        .unwrap_or("Unknown");
+    let date = date.to_str().unwrap_or_default();
+    format!(
+        "HTTP/1.1 {status} {reason}\r\ncontent-type: \
+         application/json;charset=UTF-8\r\ncontent-length: {len}\r\nconnection: close\r\n\
+         date: {date}\r\n\r\n"
+    )
+    .into_bytes()
+}
+
+fn page(status: u16) -> Response {
+    let mut response = Response::new(Body::from(PAGE));
+    *response.status_mut() =
+        StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html"));
+    response
+}
+
+fn each_text(value: &mut Value, change: &mut dyn FnMut(&mut String)) {
+    match value {
+        Value::String(text) => change(text),
+        Value::Array(values) => values.iter_mut().for_each(|value| each_text(value, change)),
+        Value::Object(fields) => fields.values_mut().for_each(|value| each_text(value, change)),
+        _ => {}
+    }
+}

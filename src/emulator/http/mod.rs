@@ -1,0 +1,12 @@
+//! The server: connections, TLS, the admin port, and the way of a request from its line to its
+//! answer.
+
+pub(crate) mod admin;
+pub(crate) mod body;
+pub(crate) mod disturb;
+pub(crate) mod idle;
+pub(crate) mod peer;
+pub(crate) mod server;
+pub(crate) mod service;
+pub(crate) mod stream;
+pub(crate) mod tls;

@@ -1,0 +1,231 @@
+//! The server's thread, from its start to its end.
+//!
+//! The server has a thread and a runtime of its own. So it answers callers that block, does not
+//! mind a paused clock in a test's runtime, and when it ends, everything it started ends with it.
+
+use crate::emulator::app::App;
+use crate::emulator::auth::account::{Accounts, SubAccount};
+use crate::emulator::clock::EmulatorClock;
+use crate::emulator::faults::injected::Faults;
+use crate::emulator::http::admin;
+use crate::emulator::http::idle::IdleListener;
+use crate::emulator::http::peer::Peer;
+use crate::emulator::http::service;
+use crate::emulator::http::tls::Identity;
+use crate::emulator::state::content::Wishes;
+use crate::emulator::state::record::Record;
+use crate::emulator::state::storage::Store;
+use crate::emulator::state::usage::Usage;
+use crate::emulator::throttle::{Rates, Throttle};
+use crate::error::{Error, ErrorKind, Result};
+use axum::Router;
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tokio::runtime::{Handle, Runtime};
+use tokio::sync::{oneshot, watch};
+use tokio_rustls::TlsAcceptor;
+
+/// How long requests that are being answered may take to finish after a graceful stop.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// How long a connection may stay silent while something is awaited from it.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What a server needs to start.
+pub(crate) struct Config {
+    pub(crate) listen: SocketAddr,
+    pub(crate) state_dir: Option<PathBuf>,
+    pub(crate) wishes: Wishes,
+    pub(crate) clock: EmulatorClock,
+    pub(crate) sub_accounts: Vec<SubAccount>,
+    pub(crate) rates: Rates,
+    pub(crate) latency: Duration,
+    pub(crate) admin: Option<SocketAddr>,
+    pub(crate) tls: bool,
+}
+
+/// A server that runs until it is dropped.
+pub(crate) struct Server {
+    pub(crate) app: Arc<App>,
+    pub(crate) admin: Option<SocketAddr>,
+    pub(crate) certificate_pem: Option<String>,
+    runtime: Handle,
+    phase: watch::Sender<Phase>,
+    ended: Option<oneshot::Receiver<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Serving,
+    Draining,
+    Stopped,
+}
+
+struct Ready {
+    app: Arc<App>,
+    admin: Option<SocketAddr>,
+    certificate_pem: Option<String>,
+    runtime: Handle,
+}
+
+/// What is listened on.
+struct Ports {
+    service: TcpListener,
+    admin: Option<TcpListener>,
+    tls: Option<TlsAcceptor>,
+    gate: watch::Receiver<bool>,
+    open: watch::Sender<bool>,
+}
+
+impl Server {
+    pub(crate) async fn start(config: Config) -> Result<Self> {
+        let (phase, phases) = watch::channel(Phase::Serving);
+        let (ready, started) = oneshot::channel();
+        let (end, ended) = oneshot::channel();
+        let thread = std::thread::Builder::new()
+            .name("ncp-kms-emulator".into())
+            .spawn(move || {
+                run(config, ready, phases);
+                drop(end);
+            })
+            .map_err(|error| failed("cannot start the emulator's thread", error))?;
+        let Ready { app, admin, certificate_pem, runtime } =
+            started.await.unwrap_or_else(|_| Err(stopped()))?;
+        Ok(Self {
+            app,
+            admin,
+            certificate_pem,
+            runtime,
+            phase,
+            ended: Some(ended),
+            thread: Some(thread),
+        })
+    }
+
+    /// Runs `work`, which may block, away from the caller's and the server's thread.
+    pub(crate) async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&App) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let app = Arc::clone(&self.app);
+        self.runtime.spawn_blocking(move || work(&app)).await.unwrap_or_else(|_| Err(stopped()))
+    }
+
+    /// Takes no new connections, lets requests that are being answered finish, and ends.
+    pub(crate) async fn shutdown(mut self) {
+        self.phase.send_replace(Phase::Draining);
+        if let Some(ended) = self.ended.take() {
+            // Nothing is ever sent: the sender goes when the thread does.
+            let _ = ended.await;
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.phase.send_replace(Phase::Stopped);
+        if let Some(thread) = self.thread.take() {
+            // Short: no request runs longer than its arithmetic. A panic in there has been reported
+            // already.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn run(config: Config, ready: oneshot::Sender<Result<Ready>>, phases: watch::Receiver<Phase>) {
+    match prepare(config) {
+        Ok((runtime, ports, prepared)) => {
+            let app = Arc::clone(&prepared.app);
+            if ready.send(Ok(prepared)).is_ok() {
+                runtime.block_on(serve(ports, app, phases));
+            }
+            // Not to wait for a token generator that is being made.
+            runtime.shutdown_background();
+        }
+        // Whoever does not wait for the outcome does not want the error either.
+        Err(error) => drop(ready.send(Err(error))),
+    }
+}
+
+fn prepare(config: Config) -> Result<(Runtime, Ports, Ready)> {
+    let (service, addr) = listen(config.listen)?;
+    let (admin, admin_addr) = config.admin.map(listen).transpose()?.unzip();
+    let ((gate, gated), (open, opened)) = (watch::channel(true), watch::channel(true));
+    let identity = config.tls.then(|| Identity::generate(addr.ip())).transpose()?;
+    let (tls, certificate_pem) =
+        identity.map(|identity| (identity.acceptor, identity.certificate_pem)).unzip();
+    let store = Store::open(config.state_dir, &config.wishes, config.clock.unix_millis())?;
+    let accounts = store.read(|state| Accounts::new(&state.account, &config.sub_accounts))?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .thread_name("ncp-kms-emulator")
+        .build()
+        .map_err(|error| failed("cannot start the emulator's runtime", error))?;
+    let app = Arc::new(App {
+        store,
+        accounts,
+        clock: config.clock,
+        record: Record::default(),
+        usage: Usage::default(),
+        throttle: Throttle::new(config.rates),
+        faults: Faults::new(config.latency, gate, opened),
+        base_url: format!("{}://{addr}", if tls.is_some() { "https" } else { "http" }),
+    });
+    let ready =
+        Ready { app, admin: admin_addr, certificate_pem, runtime: runtime.handle().clone() };
+    Ok((runtime, Ports { service, admin, tls, gate: gated, open }, ready))
+}
+
+fn listen(on: SocketAddr) -> Result<(TcpListener, SocketAddr)> {
+    let listener = TcpListener::bind(on)
+        .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
+        .map_err(|error| failed(&format!("cannot listen on {on}"), error))?;
+    let addr = listener
+        .local_addr()
+        .map_err(|error| failed("cannot tell the emulator's address", error))?;
+    Ok((listener, addr))
+}
+
+async fn serve(ports: Ports, app: Arc<App>, mut phases: watch::Receiver<Phase>) {
+    // Fails only outside a runtime.
+    let Ok(listener) = tokio::net::TcpListener::from_std(ports.service) else { return };
+    let Ok(listener) = IdleListener::new(listener, ports.tls, PATIENCE, ports.gate, ports.open)
+    else {
+        return;
+    };
+    if let Some(Ok(admin)) = ports.admin.map(tokio::net::TcpListener::from_std) {
+        let router = Router::new().fallback(admin::serve).with_state(Arc::clone(&app));
+        // Ends with the runtime, without waiting for anyone.
+        tokio::spawn(axum::serve(admin, router).into_future());
+    }
+    let router = Router::new()
+        .fallback(service::serve)
+        .with_state(app)
+        .into_make_service_with_connect_info::<Peer>();
+    let mut draining = phases.clone();
+    let mut grace = phases.clone();
+    // A phase that cannot be waited for has lost its sender, which means to stop too.
+    let drain = async move {
+        let _ = draining.wait_for(|phase| *phase != Phase::Serving).await;
+    };
+    tokio::select! {
+        _ = axum::serve(listener, router).with_graceful_shutdown(drain) => {}
+        () = async {
+            let _ = grace.wait_for(|phase| *phase != Phase::Serving).await;
+            tokio::time::sleep(GRACE).await;
+        } => {}
+        _ = phases.wait_for(|phase| *phase == Phase::Stopped) => {}
+    }
+}
+
+fn failed(what: &str, error: std::io::Error) -> Error {
+    Error::with_source(ErrorKind::Io, format!("{what}: {error}"), error)
+}
+
+fn stopped() -> Error {
+    Error::new(ErrorKind::Unavailable, "the emulator has stopped")
+}

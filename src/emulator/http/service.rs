@@ -1,0 +1,239 @@
+//! The way of a request: body, route, authentication, throttle, permission, key, action, record.
+
+use crate::emulator::action::Action;
+use crate::emulator::answer::{Answer, Generation, Refusal};
+use crate::emulator::app::App;
+use crate::emulator::auth::check as auth;
+use crate::emulator::auth::route::Call;
+use crate::emulator::calls::body::TokenRequest;
+use crate::emulator::calls::cipher as actions;
+use crate::emulator::calls::manage;
+use crate::emulator::calls::manage::Order;
+use crate::emulator::date;
+use crate::emulator::faults::fault::FaultKind;
+use crate::emulator::http::peer::Peer;
+use crate::emulator::http::{body, disturb};
+use crate::emulator::keys::token::{Lifetime, TokenType};
+use crate::emulator::state::content::UNKNOWN_KEY;
+use crate::emulator::state::record::{AuthRow, RecordedRequest};
+use crate::emulator::state::usage::Activity;
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::header;
+use axum::http::request::Parts;
+use axum::response::{IntoResponse as _, Response};
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+/// Answers one request and records it, or does to it what a fault demands.
+pub(crate) async fn serve(
+    State(app): State<Arc<App>>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    request: Request,
+) -> Response {
+    let (parts, body) = request.into_parts();
+    let call = Call::parse(parts.method.as_str(), parts.uri.path());
+    let plan = app.faults.plan(call.as_ref().ok());
+    let mut entry = RecordedRequest {
+        method: parts.method.to_string(),
+        path: parts.uri.path().to_owned(),
+        peer: peer.ip,
+        action: call.as_ref().ok().map(|call| call.action.name()),
+        auth: AuthRow::None,
+        status: 0,
+        items: 0,
+        refusal: None,
+        fault: plan.name,
+    };
+    if matches!(plan.kind, Some(FaultKind::ResetBefore | FaultKind::Refused)) {
+        app.record.push(entry);
+        peer.reset();
+        return disturb::nothing();
+    }
+    // Read before anything is judged, so that a refusal never cuts off a peer that still writes.
+    let body = body::read(body).await;
+    if !plan.latency.is_zero() {
+        // Not even for no time at all: a timer costs a millisecond.
+        tokio::time::sleep(plan.latency).await;
+    }
+    let now = app.clock.unix_millis().saturating_add(plan.shift);
+    // From the emulator's clock, so that clients learn how far off their own is.
+    let date = date::http(now);
+    let mut response = match &plan.kind {
+        Some(FaultKind::Silent) => {
+            app.record.push(entry);
+            // Until the peer or the server has enough of it.
+            return std::future::pending().await;
+        }
+        Some(kind) if let Some(response) = disturb::instead(kind) => {
+            entry.status = response.status().as_u16();
+            app.record.push(entry);
+            response
+        }
+        kind => {
+            let now = Now { millis: now, stale: *kind == Some(FaultKind::StaleVersion) };
+            let answer = match (call, body) {
+                (Ok(call), Ok(body)) => answer(&app, &call, &parts, &body, now, &mut entry).await,
+                (_, Err(refusal)) | (Err(refusal), _) => Err(refusal),
+            };
+            let mut answer = answer.unwrap_or_else(|refusal| {
+                entry.refusal = Some(refusal.reason);
+                refusal.answer()
+            });
+            entry.status = answer.status;
+            app.record.push(entry);
+            match kind {
+                None => answer.into_response(),
+                Some(FaultKind::ResetAfter) => {
+                    peer.reset();
+                    disturb::nothing()
+                }
+                Some(kind) => {
+                    disturb::spoil(kind, &mut answer);
+                    disturb::send(kind, &peer, answer, &date).await.unwrap_or_else(disturb::nothing)
+                }
+            }
+        }
+    };
+    response.headers_mut().insert(header::DATE, date);
+    response
+}
+
+/// As what time a request sees it.
+#[derive(Clone, Copy)]
+struct Now {
+    /// Milliseconds since the Unix epoch.
+    millis: i64,
+    /// Whether the last rotation has not been heard of.
+    stale: bool,
+}
+
+/// Answers a request at `now`.
+async fn answer(
+    app: &Arc<App>,
+    call: &Call<'_>,
+    parts: &Parts,
+    body: &[u8],
+    now: Now,
+    entry: &mut RecordedRequest,
+) -> Result<Answer, Refusal> {
+    entry.auth = auth::row(call, parts);
+    if app.is_due() {
+        blocking(app, |app| app.settle()).await?;
+    }
+    let view = app.store.view();
+    let caller = auth::authenticate(&app.accounts, &view, call, entry.auth, parts, now.millis);
+    if call.action == Action::ValidateToken && auth::has_token(parts) {
+        let admitted = caller.and_then(|caller| {
+            auth::admit(caller.key.as_ref().ok_or(UNKNOWN_KEY)?, entry.auth, entry.peer)
+        });
+        entry.refusal = admitted.as_ref().err().map(|refusal| refusal.reason);
+        return Ok(Answer::success(Generation::Two, json!({ "validated": admitted.is_ok() })));
+    }
+    let caller = caller?;
+    let result = carry_out(app, call, &caller, parts.uri.query(), body, now, entry).await;
+    if let Some(key) = &caller.key {
+        let result = result.as_ref().map_or_else(|refusal| refusal.code(), |_| "SUCCESS".into());
+        let requestor = caller.account.id.clone();
+        app.usage.push(
+            key.id,
+            Activity { time: now.millis, action: call.action, requestor, ip: entry.peer, result },
+        );
+    }
+    Ok(Answer::success(call.generation, result?))
+}
+
+/// Does what a known caller asks for, if it may.
+async fn carry_out(
+    app: &Arc<App>,
+    call: &Call<'_>,
+    caller: &auth::Caller<'_>,
+    query: Option<&str>,
+    body: &[u8],
+    now: Now,
+    entry: &mut RecordedRequest,
+) -> Result<Value, Refusal> {
+    if let Some(key) = &caller.key {
+        // By the emulator's own clock: a fault that shifts a caller's time does not empty or fill a
+        // bucket.
+        app.throttle.take(call.generation, key.id, app.clock.unix_millis())?;
+        auth::admit(key, entry.auth, entry.peer)?;
+    }
+    if entry.auth != AuthRow::RefreshToken {
+        caller.account.may(call.action)?;
+    }
+    if call.tag.is_some() && caller.key.is_none() {
+        return Err(UNKNOWN_KEY);
+    }
+    let Some(key) = caller.key.as_ref().filter(|_| !manage::is_management(call.action)) else {
+        let order = Order {
+            action: call.action,
+            tag: call.tag.unwrap_or_default().to_owned(),
+            version: call.version.to_owned(),
+            query: query.unwrap_or_default().to_owned(),
+            body: body.to_vec(),
+        };
+        return blocking(app, move |app| manage::carry_out(app, &order)).await;
+    };
+    key.usable()?;
+    let current = if now.stale { key.previous()? } else { key.current()? };
+    match call.action {
+        Action::Encrypt => actions::encrypt(current, body, &mut entry.items),
+        Action::Decrypt => actions::decrypt(key, body, &mut entry.items),
+        Action::Reencrypt => actions::reencrypt(key, current, body, &mut entry.items),
+        Action::CreateCustomKey => {
+            actions::create_custom_key(current, call.generation, body, &mut entry.items)
+        }
+        Action::Sign => actions::sign(current, body, &mut entry.items),
+        Action::Verify => actions::verify(key, body, &mut entry.items),
+        Action::PublicKey => actions::public_key(key, body),
+        Action::IssueTokenSet | Action::RenewTokenSet => {
+            let request = TokenRequest::parse(body)?;
+            let wanted =
+                [(TokenType::Refresh, request.refresh()?), (TokenType::Access, request.access()?)];
+            let [refresh, access] =
+                mint(app, &key.tag, &caller.account.id, wanted, now.millis).await?;
+            Ok(json!({ "refreshToken": refresh, "accessToken": access }))
+        }
+        Action::IssueAccessToken => {
+            let wanted = [(TokenType::Access, TokenRequest::parse(body)?.access()?)];
+            let [access] = mint(app, &key.tag, &caller.account.id, wanted, now.millis).await?;
+            Ok(json!({ "accessToken": access }))
+        }
+        _ => Err(Refusal::token("no token")),
+    }
+}
+
+/// Mints tokens away from the server's thread, which RSA would hold up.
+async fn mint<const N: usize>(
+    app: &Arc<App>,
+    tag: &str,
+    subject: &str,
+    wanted: [(TokenType, Lifetime); N],
+    now: i64,
+) -> Result<[Value; N], Refusal> {
+    let (tag, subject) = (tag.to_owned(), subject.to_owned());
+    blocking(app, move |app| {
+        if app.store.view().key(&tag).is_some_and(|key| key.generator_id().is_none()) {
+            return Err(Refusal::status("key has no token generator"));
+        }
+        let mut minted = Vec::with_capacity(N);
+        for (token_type, lifetime) in wanted {
+            minted.push(Value::String(
+                app.mint(&tag, &subject, token_type, lifetime, now)?.to_string(),
+            ));
+        }
+        minted.try_into().map_err(|_| Refusal::internal("token generator failed"))
+    })
+    .await
+}
+
+/// Runs `work`, which may block, away from the server's thread.
+async fn blocking<T: Send + 'static>(
+    app: &Arc<App>,
+    work: impl FnOnce(&App) -> Result<T, Refusal> + Send + 'static,
+) -> Result<T, Refusal> {
+    let app = Arc::clone(app);
+    tokio::task::spawn_blocking(move || work(&app))
+        .await
+        .unwrap_or(Err(Refusal::internal("the emulator failed")))
+}

@@ -1,0 +1,77 @@
+//! The certificate of an emulator that speaks TLS, and what it takes to speak it.
+//!
+//! Each start makes a key and a certificate of its own. The key is in memory only; the copies that
+//! can be reached are wiped, and the one that signs belongs to the cryptographic library.
+
+use crate::emulator::keys::asymmetric::pem;
+use crate::error::{Error, ErrorKind, Result};
+use rcgen::{
+    CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, KeyPair,
+    KeyUsagePurpose, SanType,
+};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::crypto::aws_lc_rs;
+use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use tokio_rustls::rustls::sign::{CertifiedKey, SingleCertAndKey};
+use tokio_rustls::rustls::version::{TLS12, TLS13};
+use tokio_rustls::rustls::{self, ServerConfig};
+use zeroize::Zeroizing;
+
+/// What an emulator proves itself with.
+pub(crate) struct Identity {
+    pub(crate) acceptor: TlsAcceptor,
+    pub(crate) certificate_pem: String,
+}
+
+impl Identity {
+    /// A new one for this machine's own names, and for the address that is listened on.
+    pub(crate) fn generate(listen: IpAddr) -> Result<Self> {
+        let key = Zeroizing::new(KeyPair::generate().map_err(failed)?);
+        let certificate = params(listen)?.self_signed(&*key).map_err(failed)?.der().clone();
+        let certificate_pem = pem("CERTIFICATE", &certificate);
+        // Borrowed, so that no copy of it stays.
+        let der = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialized_der()));
+        let signing = aws_lc_rs::sign::any_ecdsa_type(&der).map_err(unfit)?;
+        let resolver = SingleCertAndKey::from(CertifiedKey::new(vec![certificate], signing));
+        let mut config =
+            ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+                .with_protocol_versions(&[&TLS12, &TLS13])
+                .map_err(unfit)?
+                .with_no_client_auth()
+                .with_cert_resolver(Arc::new(resolver));
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok(Self { acceptor: TlsAcceptor::from(Arc::new(config)), certificate_pem })
+    }
+}
+
+fn params(listen: IpAddr) -> Result<CertificateParams> {
+    let mut params = CertificateParams::new(["localhost".to_owned()]).map_err(failed)?;
+    let mut addresses = vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+    if !listen.is_unspecified() && !addresses.contains(&listen) {
+        addresses.push(listen);
+    }
+    params.subject_alt_names.extend(addresses.into_iter().map(SanType::IpAddress));
+    params.distinguished_name = DistinguishedName::new();
+    params.distinguished_name.push(DnType::CommonName, "ncp-envelope emulator");
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    Ok(params)
+}
+
+fn failed(error: rcgen::Error) -> Error {
+    Error::with_source(
+        ErrorKind::Internal,
+        format!("cannot make the emulator's certificate: {error}"),
+        error,
+    )
+}
+
+fn unfit(error: rustls::Error) -> Error {
+    Error::with_source(
+        ErrorKind::Internal,
+        format!("cannot set up the emulator's TLS: {error}"),
+        error,
+    )
+}

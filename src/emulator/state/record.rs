@@ -1,0 +1,79 @@
+//! The record of requests: what a test asserts on. Nothing in it is secret.
+
+use std::collections::VecDeque;
+use std::net::IpAddr;
+use std::sync::{Mutex, PoisonError};
+
+/// How many requests are kept; older ones are only counted.
+const KEPT: usize = 10_000;
+
+/// How a request was authenticated, or tried to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum AuthRow {
+    /// Account, API Gateway signature v1.
+    AccountV1,
+    /// Account, API Gateway signature v2.
+    AccountV2,
+    /// Access token of a key.
+    AccessToken,
+    /// Refresh token of a key.
+    RefreshToken,
+    /// Either token of a key, where both are accepted.
+    AnyToken,
+    /// The request was refused before authentication.
+    None,
+}
+
+/// A request that the emulator answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RecordedRequest {
+    /// The method.
+    pub method: String,
+    /// The path as received, without the query.
+    pub path: String,
+    /// Where it came from.
+    pub peer: IpAddr,
+    /// Which call it is, by the name that the guide lists; none if it is none of the service's.
+    pub action: Option<&'static str>,
+    /// Which row of authentication the request came under.
+    pub auth: AuthRow,
+    /// The HTTP status of the answer; 0 if a fault kept it from having one.
+    pub status: u16,
+    /// How many plaintexts or ciphertexts it carried: 1 for the single form; 0 if it carries none
+    /// or was refused before that.
+    pub items: usize,
+    /// Why it was refused, for people. The answer does not say it.
+    pub refusal: Option<&'static str>,
+    /// The kind of fault it met, by the name that the guide lists.
+    pub fault: Option<&'static str>,
+}
+
+#[derive(Default)]
+pub(crate) struct Record(Mutex<Requests>);
+
+#[derive(Default)]
+struct Requests {
+    count: u64,
+    last: VecDeque<RecordedRequest>,
+}
+
+impl Record {
+    pub(crate) fn push(&self, request: RecordedRequest) {
+        let mut requests = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        requests.count += 1;
+        if requests.last.len() == KEPT {
+            requests.last.pop_front();
+        }
+        requests.last.push_back(request);
+    }
+
+    pub(crate) fn requests(&self) -> Vec<RecordedRequest> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).last.iter().cloned().collect()
+    }
+
+    pub(crate) fn count(&self) -> u64 {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).count
+    }
+}

@@ -1,0 +1,39 @@
+//! The message format: bytes in, bytes out, no I/O.
+//!
+//! The rules are those of `docs/format.md`, cited by number (`F-12`). This module knows the data
+//! key and the bytes, and nothing of who wraps keys, of files, sockets, time or async. Everything
+//! is strict, bounded and canonical: what decodes re-encodes to the same bytes, and no length is
+//! trusted before it was compared with its cap.
+//!
+//! * [`SealedHeader`] is zone A, [`SlotTable`] zone B; [`Header`] is both, as found in front of a
+//!   body.
+//! * [`Encryptor`] and [`Decryptor`] are pushed with bytes and hand back bytes.
+//! * [`range`] is the arithmetic of where a plaintext byte is; [`RunEncryptor`] seals and
+//!   [`RangeDecryptor`] opens runs of chunks in any order.
+
+mod chunk;
+mod decryptor;
+mod derive;
+mod encryptor;
+mod header;
+mod magic;
+mod message;
+mod profile;
+mod progress;
+pub mod range;
+mod runs;
+mod slots;
+
+pub use chunk::{CHUNK_LEN, SEALED_CHUNK_LEN, TAG_LEN};
+pub use decryptor::Decryptor;
+pub use derive::PREAMBLE_LEN;
+pub use encryptor::Encryptor;
+#[cfg(test)]
+pub(crate) use encryptor::tests as testing;
+pub use header::{FIXED_LEN, Header, SealedHeader};
+pub(crate) use message::{Parts, seal};
+pub use profile::{MAX_ZONE_LEN, Profile, SUITE_COBBLESTONE_256};
+pub use progress::Progress;
+pub use range::RangeDecryptor;
+pub use runs::{RunClaim, RunEncryptor};
+pub use slots::{CopyState, DEFAULT_MAX_SLOTS, MAX_SLOTS, SlotTable};

@@ -1,0 +1,25 @@
+//! Adapters: the format over `std::io`, over files, and over tokio.
+//!
+//! They add reading and writing to [`format`](crate::format), and no rule of their own. Calls that
+//! start one are methods of [`Envelope`](crate::Envelope), next to the adapter they return.
+
+mod atomic;
+mod buffer;
+mod file;
+mod offload;
+mod options;
+#[cfg(unix)]
+mod parallel;
+mod read;
+mod run;
+#[cfg(feature = "tokio")]
+mod tokio;
+mod write;
+
+#[cfg(feature = "tokio")]
+pub use self::tokio::{AsyncDecryptReader, AsyncEncryptWriter};
+pub use atomic::AtomicFile;
+pub use file::FileReport;
+pub use options::FileOptions;
+pub use read::DecryptReader;
+pub use write::EncryptWriter;

@@ -1,0 +1,54 @@
+//! Work that blocks, where that is allowed, and what stops it.
+
+use crate::error::{Error, ErrorKind, Result};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Runs `work` where blocking is allowed. The flag it is given turns true when the caller goes
+/// away.
+pub(super) async fn offload<T: Send + 'static>(
+    work: impl FnOnce(Cancelled) -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let flag = Cancelled::default();
+    let _guard = CancelOnDrop(flag.clone());
+    #[cfg(feature = "tokio")]
+    if ::tokio::runtime::Handle::try_current().is_ok() {
+        return ::tokio::task::spawn_blocking(move || work(flag)).await.unwrap_or_else(|error| {
+            Err(Error::with_source(ErrorKind::Internal, "file work did not finish", error))
+        });
+    }
+    work(flag)
+}
+
+#[derive(Clone, Default)]
+pub(super) struct Cancelled(Arc<AtomicBool>);
+
+impl Cancelled {
+    pub(super) fn check(&self) -> Result<()> {
+        if self.0.load(Ordering::Relaxed) {
+            Err(Error::new(ErrorKind::Io, "file work was cancelled"))
+        } else {
+            Ok(())
+        }
+    }
+}
+
+struct CancelOnDrop(Cancelled);
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        self.0.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// What to say of a source that is not as long as it was at the start.
+pub(super) fn changed(source: &Path) -> Error {
+    Error::new(
+        ErrorKind::Io,
+        format!(
+            "{} changed its length while it was read: try again when nothing writes to it",
+            source.display()
+        ),
+    )
+}

@@ -1,0 +1,17 @@
+//! Who calls: credentials as the user gives them, and the headers they become.
+//!
+//! Promises: credentials are wiped when dropped, never printed, and never part of an error. This
+//! module knows nothing of request or response bodies, of retries or of hosts.
+
+pub(crate) mod claims;
+pub(crate) mod credentials;
+pub(crate) mod schedule;
+pub(crate) mod secret;
+pub(crate) mod signature;
+pub(crate) mod store;
+pub(crate) mod token;
+pub(crate) mod token_set;
+
+pub(crate) use credentials::Auth;
+pub use credentials::Credentials;
+pub(crate) use secret::{checked, secret_header};

@@ -1,0 +1,419 @@
+//! The settings of a client, and the checks before there is one.
+//!
+//! Promises: a [`Client`] that could be built has a host, credentials and a signature that fit each
+//! other. This module makes no call.
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::kms::auth::Auth;
+use crate::kms::auth::store::TokenStore;
+use crate::kms::call::client::{Client, Inner};
+use crate::kms::call::clock::Clock;
+use crate::kms::call::connect::Watch;
+use crate::kms::call::gate::Gate;
+use crate::kms::call::quota::Quota;
+use crate::kms::call::rate::{Rate, RateLimit};
+use crate::kms::call::retry::Policy;
+use crate::kms::call::stats::Counters;
+use crate::kms::endpoint::{Api, Base, Endpoint, SignatureVersion};
+use crate::kms::{Credentials, wire};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::{Certificate, redirect, retry, tls};
+use std::fmt;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+const MAX_TIMEOUT: Duration = Duration::from_secs(3_600);
+const MAX_ATTEMPTS: u32 = 10;
+const QUEUE_LIMIT: usize = 2_048;
+
+impl Client {
+    /// A builder with [`Endpoint::Global`], [`Api::V2`], [`SignatureVersion::V2`] and no
+    /// credentials.
+    pub fn builder() -> ClientBuilder {
+        ClientBuilder::default()
+    }
+}
+
+/// Sets up a [`Client`].
+#[derive(Debug, Clone)]
+pub struct ClientBuilder {
+    endpoint: Endpoint,
+    api: Api,
+    signature: SignatureVersion,
+    credentials: Option<Credentials>,
+    connect_timeout: Duration,
+    attempt_timeout: Duration,
+    call_timeout: Duration,
+    max_attempts: u32,
+    rate_limit: RateLimit,
+    queue_limit: usize,
+    circuit_breaker: bool,
+    token_store: Option<Arc<dyn TokenStore>>,
+    re_encrypt: Option<String>,
+    roots: Roots,
+}
+
+/// Certificates in PEM as they were given.
+#[derive(Clone, Default)]
+struct Roots(Vec<Vec<u8>>);
+
+impl Default for ClientBuilder {
+    fn default() -> Self {
+        Self {
+            endpoint: Endpoint::default(),
+            api: Api::default(),
+            signature: SignatureVersion::default(),
+            credentials: None,
+            connect_timeout: Duration::from_secs(3),
+            attempt_timeout: Duration::from_secs(10),
+            call_timeout: Duration::from_secs(30),
+            max_attempts: Policy::default().max_attempts,
+            rate_limit: RateLimit::default(),
+            queue_limit: QUEUE_LIMIT,
+            circuit_breaker: true,
+            token_store: None,
+            re_encrypt: None,
+            roots: Roots::default(),
+        }
+    }
+}
+
+impl ClientBuilder {
+    /// Where the service is; [`Endpoint::Global`] unless set.
+    #[must_use]
+    pub fn endpoint(mut self, endpoint: Endpoint) -> Self {
+        self.endpoint = endpoint;
+        self
+    }
+
+    /// Which generation of the API is spoken; [`Api::V2`] unless set.
+    #[must_use]
+    pub fn api(mut self, api: Api) -> Self {
+        self.api = api;
+        self
+    }
+
+    /// How account calls are signed; [`SignatureVersion::V2`] unless set. Without meaning for
+    /// tokens.
+    #[must_use]
+    pub fn signature(mut self, signature: SignatureVersion) -> Self {
+        self.signature = signature;
+        self
+    }
+
+    /// Who calls. Has to be set.
+    #[must_use]
+    pub fn credentials(mut self, credentials: Credentials) -> Self {
+        self.credentials = Some(credentials);
+        self
+    }
+
+    /// Where tokens are kept for the next run. A client with a store needs no other credentials
+    /// once something is stored; of tokens that were given and tokens that are stored it uses those
+    /// that were issued later.
+    #[must_use]
+    pub fn token_store(mut self, store: impl TokenStore + 'static) -> Self {
+        self.token_store = Some(Arc::new(store));
+        self
+    }
+
+    /// How long setting up a connection may take; 3 s unless set, at most 1 h.
+    #[must_use]
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = timeout;
+        self
+    }
+
+    /// How long one attempt may take, from connecting to the last byte of the answer; 10 s unless
+    /// set, at most 1 h.
+    #[must_use]
+    pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
+        self.attempt_timeout = timeout;
+        self
+    }
+
+    /// How long one call may take with all its attempts, the pauses between them and a token's
+    /// refresh; 30 s unless set, at most 1 h.
+    #[must_use]
+    pub fn call_timeout(mut self, timeout: Duration) -> Self {
+        self.call_timeout = timeout;
+        self
+    }
+
+    /// How many attempts a call has, the first included: 1 to 10, 3 unless set.
+    ///
+    /// A repetition after a refreshed token or a clock put right does not count, and a call with
+    /// one attempt has a second one if the service closed an idle connection. All calls of a client
+    /// together repeat no more than half as often as they succeed, plus 20.
+    #[must_use]
+    pub fn max_attempts(mut self, attempts: u32) -> Self {
+        self.max_attempts = attempts;
+        self
+    }
+
+    /// How many calls are made in a second at most, repetitions included; [`RateLimit::Service`]
+    /// unless set.
+    ///
+    /// Calls beyond that wait for their turn, first come first served, and fail with
+    /// [`ErrorKind::Throttled`] if it does not come within [`call_timeout`](Self::call_timeout).
+    /// The service counts all clients together, so several of them have to share the limit; when it
+    /// refuses calls nevertheless, the client halves its pace and finds back to the limit within
+    /// seconds.
+    #[must_use]
+    pub fn rate_limit(mut self, limit: RateLimit) -> Self {
+        self.rate_limit = limit;
+        self
+    }
+
+    /// How many calls may wait for their turn under the rate limit, for each limit; 2,048 unless
+    /// set. Calls beyond that fail at once with [`ErrorKind::Throttled`].
+    #[must_use]
+    pub fn queue_limit(mut self, calls: usize) -> Self {
+        self.queue_limit = calls;
+        self
+    }
+
+    /// Whether calls fail at once with [`ErrorKind::Unavailable`] while the service does not
+    /// answer; they do unless set.
+    ///
+    /// After 15 failures in a row of the kind that an outage causes - no connection, no answer,
+    /// HTTP 5xx - no call is sent for a jittered pause of 0.25 to 0.5 s, then one as a probe; if
+    /// that fails too the pause doubles, up to 10 s. Failures of one key alone stop the calls with
+    /// that key. Denials never count.
+    #[must_use]
+    pub fn circuit_breaker(mut self, on: bool) -> Self {
+        self.circuit_breaker = on;
+        self
+    }
+
+    /// The last part of the path of re-encrypt calls: `reencrypt` for API 1.0 and `re-encrypt` for
+    /// API 2.0 unless set.
+    ///
+    /// The service's documentation prints both for both.
+    #[must_use]
+    pub fn re_encrypt_action(mut self, action: impl Into<String>) -> Self {
+        self.re_encrypt = Some(action.into());
+        self
+    }
+
+    /// A certificate to trust, in PEM, or several in one text; more calls add more. For an
+    /// emulator, or a host with a private authority.
+    ///
+    /// From the first one on, nothing else is trusted: not what the system trusts, so that no
+    /// public authority can stand in for the host.
+    #[must_use]
+    pub fn root_certificate(mut self, pem: impl AsRef<[u8]>) -> Self {
+        self.roots.0.push(pem.as_ref().to_vec());
+        self
+    }
+
+    /// The client.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`] if the endpoint does not have this API, the URL is not
+    /// acceptable, the API does not have this signature version or does not take tokens, a number
+    /// is out of its range, a root certificate cannot be read, or there is one for plain http;
+    /// [`ErrorKind::Credentials`] if credentials or the API Gateway key are missing; those of
+    /// [`TokenStore::load`]; [`ErrorKind::Unavailable`] if the system's trusted certificates cannot
+    /// be loaded.
+    pub fn build(self) -> Result<Client> {
+        let base = self.endpoint.base(self.api)?;
+        let stored = self.token_store.as_ref().map(|store| store.load()).transpose()?.flatten();
+        let credentials = match (self.credentials, stored) {
+            (given, Some(stored)) => {
+                given.unwrap_or_else(Credentials::none).with_newer_tokens(stored)?
+            }
+            (Some(given), None) => given,
+            (None, None) => {
+                return Err(Error::new(ErrorKind::Credentials, "the client has no credentials"));
+            }
+        };
+        let auth = Auth::choose(self.api, self.signature, credentials)?;
+        for timeout in [self.connect_timeout, self.attempt_timeout, self.call_timeout] {
+            if timeout.is_zero() || timeout > MAX_TIMEOUT {
+                return Err(Error::new(
+                    ErrorKind::InvalidInput,
+                    "a timeout of the client is zero or longer than an hour",
+                ));
+            }
+        }
+        if !(1..=MAX_ATTEMPTS).contains(&self.max_attempts) {
+            return Err(Error::new(
+                ErrorKind::InvalidInput,
+                format!("a call has 1 to {MAX_ATTEMPTS} attempts"),
+            ));
+        }
+        let rate = Rate::of(self.api, self.rate_limit)?;
+        let re_encrypt =
+            self.re_encrypt.unwrap_or_else(|| wire::re_encrypt_action(self.api).to_owned());
+        if re_encrypt.is_empty()
+            || !re_encrypt.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'-')
+        {
+            return Err(Error::new(
+                ErrorKind::InvalidInput,
+                "the action of re-encrypt calls has letters and hyphens only",
+            ));
+        }
+        Ok(Client(Arc::new(Inner {
+            http: http_client(&base, self.connect_timeout, &self.roots)?,
+            base,
+            auth,
+            attempt_timeout: self.attempt_timeout,
+            call_timeout: self.call_timeout,
+            policy: Policy { max_attempts: self.max_attempts, ..Policy::default() },
+            clock: Clock::new(SystemTime::now),
+            gate: Gate::new(self.circuit_breaker, rate, self.queue_limit),
+            quota: Quota::default(),
+            counters: Counters::default(),
+            token_store: self.token_store,
+            endpoint: self.endpoint,
+            api: self.api,
+            signature: self.signature,
+            re_encrypt,
+        })))
+    }
+}
+
+impl Roots {
+    /// Those that were given, or none for the system's.
+    fn certificates(&self) -> Result<Option<Vec<Certificate>>> {
+        let mut all = Vec::new();
+        for pem in &self.0 {
+            let certificates =
+                Certificate::from_pem_bundle(pem).map_err(|error| unreadable(Some(error)))?;
+            if certificates.is_empty() {
+                return Err(unreadable(None));
+            }
+            all.extend(certificates);
+        }
+        Ok((!all.is_empty()).then_some(all))
+    }
+}
+
+// A file of certificates may have a private key in it.
+impl fmt::Debug for Roots {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Roots({})", self.0.len())
+    }
+}
+
+fn unreadable(error: Option<reqwest::Error>) -> Error {
+    const MESSAGE: &str = "a root certificate is not a certificate in pem";
+    match error {
+        Some(error) => Error::with_source(ErrorKind::InvalidInput, MESSAGE, error),
+        None => Error::new(ErrorKind::InvalidInput, MESSAGE),
+    }
+}
+
+fn http_client(base: &Base, connect_timeout: Duration, roots: &Roots) -> Result<reqwest::Client> {
+    let json = HeaderValue::from_static("application/json");
+    // The gateway answers in XML unless it is asked for JSON.
+    let headers = HeaderMap::from_iter([(ACCEPT, json.clone()), (CONTENT_TYPE, json)]);
+    let mut builder = reqwest::Client::builder()
+        .user_agent(concat!("ncp-envelope/", env!("CARGO_PKG_VERSION")))
+        .default_headers(headers)
+        .connect_timeout(connect_timeout)
+        .https_only(!base.plain)
+        .tls_version_min(tls::Version::TLS_1_2)
+        // Signed headers and plaintext go to the host that was asked for, and nowhere else.
+        .redirect(redirect::Policy::none())
+        .no_proxy()
+        .referer(false)
+        .connector_layer(Watch)
+        // Repetitions are ours, because each needs a new signature.
+        .retry(retry::never());
+    if base.plain {
+        // Whatever the resolver thinks: plain HTTP does not leave this machine. The URL's port
+        // replaces the 0.
+        let loopback: [SocketAddr; 2] =
+            [(Ipv4Addr::LOCALHOST, 0).into(), (Ipv6Addr::LOCALHOST, 0).into()];
+        builder = builder.resolve_to_addrs("localhost", &loopback);
+    }
+    let roots = roots.certificates()?;
+    let own = roots.is_some();
+    if own && base.plain {
+        return Err(Error::new(
+            ErrorKind::InvalidInput,
+            "a root certificate is given, but the endpoint url is plain http",
+        ));
+    }
+    if let Some(roots) = roots {
+        builder = builder.tls_certs_only(roots);
+    }
+    builder.build().map_err(|error| match own {
+        // Nothing of the system's is loaded then, so it is them.
+        true => unreadable(Some(error)),
+        false => Error::with_source(
+            ErrorKind::Unavailable,
+            "the https client cannot be set up",
+            error.without_url(),
+        ),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wrap::ZoneHint;
+
+    fn builder() -> ClientBuilder {
+        Client::builder().credentials(Credentials::account("canary1", "canary2").unwrap())
+    }
+
+    fn kind(builder: ClientBuilder) -> ErrorKind {
+        builder.build().unwrap_err().kind()
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused_before_any_call() {
+        assert_eq!(kind(Client::builder()), ErrorKind::Credentials);
+        assert_eq!(kind(builder().endpoint(Endpoint::Fin)), ErrorKind::InvalidInput);
+        assert_eq!(kind(builder().endpoint(Endpoint::Kr).api(Api::V1)), ErrorKind::InvalidInput);
+        assert_eq!(
+            kind(builder().endpoint(Endpoint::Custom("http://kms.example".to_owned()))),
+            ErrorKind::InvalidInput
+        );
+        assert_eq!(kind(builder().signature(SignatureVersion::V1)), ErrorKind::InvalidInput);
+        assert_eq!(kind(builder().attempt_timeout(Duration::ZERO)), ErrorKind::InvalidInput);
+        assert_eq!(kind(builder().call_timeout(Duration::MAX)), ErrorKind::InvalidInput);
+        assert_eq!(kind(builder().max_attempts(0)), ErrorKind::InvalidInput);
+        assert_eq!(kind(builder().rate_limit(RateLimit::PerSecond(0))), ErrorKind::InvalidInput);
+        assert_eq!(
+            kind(builder().rate_limit(RateLimit::PerSecond(u32::MAX))),
+            ErrorKind::InvalidInput
+        );
+        assert_eq!(kind(builder().re_encrypt_action("a/b")), ErrorKind::InvalidInput);
+        assert_eq!(kind(builder().re_encrypt_action("")), ErrorKind::InvalidInput);
+        let armour = |text: &str| {
+            format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n")
+        };
+        for pem in [
+            "",
+            "text",
+            "-----BEGIN CERTIFICATE-----\nAAAA\n",
+            &armour("!"),
+            &armour("AAAA"),
+            &armour(""),
+        ] {
+            let error = builder().root_certificate(pem).build().unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidInput, "{pem}");
+        }
+    }
+
+    #[test]
+    fn clients_and_keys_are_named_without_secrets() {
+        let client = builder().build().unwrap();
+        assert!(client.current_access_token().is_none());
+        let key = client.key("tag").unwrap();
+        let shown = format!("{:?} {client:?} {key:?}", builder());
+        assert!(!shown.contains("canary"), "{shown}");
+        assert_eq!(key.id().zone(), ZoneHint::Global);
+        for tag in ["", ".", "..", "a b", "a\n"] {
+            assert_eq!(client.key(tag).unwrap_err().kind(), ErrorKind::InvalidInput, "{tag}");
+        }
+        let custom =
+            builder().endpoint(Endpoint::Custom("http://127.0.0.1:1".to_owned())).build().unwrap();
+        assert_eq!(custom.key("tag").unwrap().id().zone(), ZoneHint::None);
+    }
+}

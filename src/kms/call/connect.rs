@@ -1,0 +1,117 @@
+//! Whether an attempt went over a new connection or over one that was used before.
+//!
+//! A server may close an idle connection at the moment at which a request is written to it. The
+//! request then fails although nothing is wrong, and the server has not looked at it. On a new
+//! connection the same failure means something else. The HTTP library does not say which it was, so
+//! connections are watched while they are made.
+
+use std::error::Error;
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+use tower_layer::Layer;
+use tower_service::Service;
+
+tokio::task_local! {
+    /// Set when a connection was made for the attempt of this task.
+    static CONNECTED: Arc<AtomicBool>;
+}
+
+/// Sends a request by `send`. The flag says whether it went over a connection that was used before.
+pub(crate) async fn watched<T>(send: impl Future<Output = T>) -> (T, bool) {
+    let connected = Arc::new(AtomicBool::new(false));
+    let result = CONNECTED.scope(Arc::clone(&connected), send).await;
+    (result, !connected.load(Ordering::Relaxed))
+}
+
+/// Whether `error` is what a connection gives that the other side has closed before answering.
+pub(crate) fn is_closed(error: &(dyn Error + 'static)) -> bool {
+    use io::ErrorKind::{
+        BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected, UnexpectedEof,
+    };
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<hyper::Error>()
+            && (error.is_incomplete_message() || error.is_canceled() || error.is_closed())
+        {
+            return true;
+        }
+        if let Some(error) = error.downcast_ref::<io::Error>() {
+            // TLS wraps the error of the socket in one of its own, whose source is not the wrapped
+            // one but the one after it.
+            let wrapped = error.get_ref().is_some_and(|inner| is_closed(inner));
+            if wrapped
+                || matches!(
+                    error.kind(),
+                    BrokenPipe | ConnectionAborted | ConnectionReset | NotConnected | UnexpectedEof
+                )
+            {
+                return true;
+            }
+        }
+        cause = error.source();
+    }
+    false
+}
+
+/// Tells the task that waits for a connection when it was made.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Watch;
+
+/// A connector that is watched.
+#[derive(Debug, Clone)]
+pub(crate) struct Watched<S>(S);
+
+impl<S> Layer<S> for Watch {
+    type Service = Watched<S>;
+
+    fn layer(&self, inner: S) -> Watched<S> {
+        Watched(inner)
+    }
+}
+
+impl<S, Target> Service<Target> for Watched<S>
+where
+    S: Service<Target>,
+    S::Future: Send + 'static,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<S::Response, S::Error>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.0.poll_ready(cx)
+    }
+
+    fn call(&mut self, target: Target) -> Self::Future {
+        let connecting = self.0.call(target);
+        Box::pin(async move {
+            let connection = connecting.await?;
+            // A connection that is finished in the background, after another became free, is not
+            // the one in use.
+            let _ = CONNECTED.try_with(|connected| connected.store(true, Ordering::Relaxed));
+            Ok(connection)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn closed_connections_are_told_from_other_failures() {
+        let wrap = |kind: io::ErrorKind| io::Error::other(io::Error::from(kind));
+        assert!(
+            is_closed(&wrap(io::ErrorKind::ConnectionReset))
+                && is_closed(&io::Error::from(io::ErrorKind::BrokenPipe))
+        );
+        assert!(
+            !is_closed(&wrap(io::ErrorKind::ConnectionRefused))
+                && !is_closed(&wrap(io::ErrorKind::TimedOut))
+        );
+    }
+}

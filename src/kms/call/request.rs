@@ -1,0 +1,107 @@
+//! What a call asks for, and how it is made: method, path, body, what it authenticates with, and
+//! whether it may be made twice.
+//!
+//! Promises: what changes something is sent again only if the service saw nothing of it. This
+//! module knows nothing of HTTP clients.
+
+use crate::error::Error;
+use crate::kms::call::retry::Repeat;
+use bytes::Bytes;
+use reqwest::Method;
+use reqwest::header::HeaderValue;
+use secrecy::SecretString;
+use std::fmt;
+use tokio::time::Instant;
+
+/// How one call differs from a cipher call, which is a POST to an action of a key with the client's
+/// own credentials.
+pub(crate) struct Manner {
+    pub(crate) method: Method,
+    /// Path and query, percent-encoded, in place of the key's path and the action.
+    pub(crate) path: Option<String>,
+    pub(crate) repeat: Repeat,
+    /// A token that this call authenticates with in place of the client's credentials.
+    pub(crate) token: Option<SecretString>,
+    /// Whether the body holds nothing that errors must not show.
+    pub(crate) open: bool,
+}
+
+impl Default for Manner {
+    fn default() -> Self {
+        Self {
+            method: Method::POST,
+            path: None,
+            repeat: Repeat::Transient,
+            token: None,
+            open: false,
+        }
+    }
+}
+
+impl Manner {
+    /// Reads something: as often as it takes.
+    pub(crate) fn read() -> Self {
+        Self { method: Method::GET, repeat: Repeat::Transient, open: true, ..Self::default() }
+    }
+
+    /// Changes something: once.
+    pub(crate) fn change(method: Method) -> Self {
+        Self { method, repeat: Repeat::Unseen, open: true, ..Self::default() }
+    }
+
+    /// Same, at this path and query.
+    pub(crate) fn at(self, path: String) -> Self {
+        Self { path: Some(path), ..self }
+    }
+
+    /// Same, authenticated with this token.
+    pub(crate) fn with_token(self, token: SecretString) -> Self {
+        Self { token: Some(token), ..self }
+    }
+}
+
+/// A call as the service is to see it, whatever the attempt.
+pub(crate) struct Call<'a> {
+    /// What errors call it.
+    pub(crate) operation: &'static str,
+    pub(crate) tag: &'a str,
+    /// The last part of the path.
+    pub(crate) action: &'a str,
+    /// Not sent when it is empty.
+    pub(crate) body: Bytes,
+    pub(crate) manner: Manner,
+}
+
+impl Call<'_> {
+    /// `error`, with what failed said first.
+    pub(crate) fn failed(&self, error: &Error) -> Error {
+        Error::new(error.kind(), format!("{self}: {error}"))
+    }
+}
+
+impl fmt::Display for Call<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.tag {
+            "" => f.write_str(self.operation),
+            tag => write!(f, "{} with key {tag}", self.operation),
+        }
+    }
+}
+
+/// What an attempt authenticates with.
+pub(crate) enum Pass {
+    Account,
+    /// The access token of this generation.
+    Access(u64, HeaderValue),
+    Refresh(HeaderValue),
+    /// A token that is the caller's business, not the client's.
+    Given(HeaderValue),
+}
+
+/// How the attempts of a call are made.
+#[derive(Clone, Copy)]
+pub(crate) struct Plan {
+    pub(crate) deadline: Instant,
+    /// Whether it goes before all calls that wait for their turn.
+    pub(crate) urgent: bool,
+}

@@ -1,0 +1,285 @@
+//! Whether a failed attempt is repeated, and when.
+//!
+//! Encrypting, decrypting and re-encrypting twice does no harm, so these calls are repeated after
+//! any failure that may pass. What must not happen twice is repeated only when the first attempt
+//! never reached the service. The decision is a pure function of its arguments; it knows nothing of
+//! HTTP beyond the one header it reads. Whether the client can afford the repetition is decided
+//! elsewhere.
+
+use crate::error::Error;
+use crate::kms::call::outage::Outage;
+use crate::random::fraction;
+use std::time::{Duration, SystemTime};
+
+/// How often and how patiently attempts are repeated.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Policy {
+    /// Attempts in all, the first included.
+    pub(crate) max_attempts: u32,
+    /// Upper bound of the first pause; each later bound is twice the one before.
+    pub(crate) base: Duration,
+    /// Upper bound of every pause.
+    pub(crate) cap: Duration,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self { max_attempts: 3, base: Duration::from_millis(100), cap: Duration::from_secs(2) }
+    }
+}
+
+/// Which failures of a call permit a repetition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Repeat {
+    /// Only those in which the service saw nothing.
+    Unseen,
+    /// Those in which it most likely saw nothing, a dropped connection among them: for calls that
+    /// do little harm twice.
+    Dropped,
+    /// All that may pass.
+    Transient,
+}
+
+/// What a failure says about a repetition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Class {
+    /// It would fail again.
+    Lasting,
+    /// The service may have seen the call, and may answer the next one.
+    Transient,
+    /// There was no connection, so the service saw nothing.
+    Unseen,
+    /// The service closed a connection that had been idle, most likely before it looked at the
+    /// call.
+    Dropped,
+    /// The timestamp was refused, and the right time is known now.
+    Timestamp,
+}
+
+/// What to do after a failed attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Next {
+    Stop,
+    /// Try again; nothing was wrong with the service or the call.
+    AtOnce,
+    /// Try again after a pause, if the client can afford it.
+    After(Duration),
+}
+
+/// A failed attempt.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) error: Error,
+    pub(crate) class: Class,
+    pub(crate) outage: Outage,
+    /// How long the service asked to wait.
+    pub(crate) wait: Option<Duration>,
+    /// The HTTP status, where the failure is an answer.
+    pub(crate) status: Option<u16>,
+}
+
+impl Failure {
+    /// One that would fail again.
+    pub(crate) fn lasting(error: Error) -> Self {
+        Self { error, class: Class::Lasting, outage: Outage::No, wait: None, status: None }
+    }
+}
+
+/// What to do after `attempts` attempts, the last of which ended with `failure`.
+///
+/// `left` remains of the call's time, and `random` is uniform over all of `u64`.
+pub(crate) fn next(
+    policy: &Policy,
+    repeat: Repeat,
+    failure: &Failure,
+    attempts: u32,
+    left: Duration,
+    random: u64,
+) -> Next {
+    let permitted = match failure.class {
+        // The caller of this function knows whether the call was signed anew already.
+        Class::Lasting | Class::Timestamp => false,
+        Class::Transient => repeat == Repeat::Transient,
+        Class::Dropped => repeat != Repeat::Unseen,
+        Class::Unseen => true,
+    };
+    // A dropped connection alone must not fail a call, so it is repeated once even if a call has
+    // one attempt.
+    let dropped = failure.class == Class::Dropped;
+    let most = if dropped { policy.max_attempts.max(2) } else { policy.max_attempts };
+    if !permitted || attempts >= most {
+        return Next::Stop;
+    }
+    if dropped {
+        return if left.is_zero() { Next::Stop } else { Next::AtOnce };
+    }
+    let doublings = attempts.saturating_sub(1).min(16);
+    let bound = policy.base.saturating_mul(1 << doublings).min(policy.cap);
+    // Full jitter: clients that failed together must not come back together. What the service asked
+    // for is a minimum.
+    let pause = failure.wait.unwrap_or_default().saturating_add(fraction(bound, random));
+    // An attempt that could not even begin in time is not worth waiting for.
+    if pause < left { Next::After(pause) } else { Next::Stop }
+}
+
+/// What a `Retry-After` header asks for, given the time now: seconds, or a date.
+pub(crate) fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
+    let value = value.trim();
+    if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Some(Duration::from_secs(value.parse().unwrap_or(u64::MAX)));
+    }
+    let date = httpdate::parse_http_date(value).ok()?;
+    Some(date.duration_since(now).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+
+    const LONG: Duration = Duration::from_secs(30);
+    const MS: fn(u64) -> Duration = Duration::from_millis;
+
+    fn failure(class: Class, wait: Option<Duration>) -> Failure {
+        Failure {
+            error: Error::new(ErrorKind::Unavailable, "test"),
+            class,
+            outage: Outage::No,
+            wait,
+            status: None,
+        }
+    }
+
+    fn pause(
+        policy: &Policy,
+        repeat: Repeat,
+        failure: &Failure,
+        attempts: u32,
+        left: Duration,
+        random: u64,
+    ) -> Option<Duration> {
+        match next(policy, repeat, failure, attempts, left, random) {
+            Next::After(pause) => Some(pause),
+            Next::Stop | Next::AtOnce => None,
+        }
+    }
+
+    #[test]
+    fn class_and_kind_of_call_decide() {
+        let policy = Policy::default();
+        let again =
+            |repeat, class| pause(&policy, repeat, &failure(class, None), 1, LONG, 0).is_some();
+        let at_once = |repeat, attempts, left| {
+            next(&policy, repeat, &failure(Class::Dropped, None), attempts, left, 0) == Next::AtOnce
+        };
+        assert!(again(Repeat::Transient, Class::Transient));
+        assert!(again(Repeat::Transient, Class::Unseen));
+        assert!(!again(Repeat::Transient, Class::Lasting));
+        assert!(again(Repeat::Unseen, Class::Unseen));
+        assert!(!again(Repeat::Unseen, Class::Transient));
+        assert!(!again(Repeat::Unseen, Class::Lasting));
+        assert!(!again(Repeat::Dropped, Class::Transient));
+        assert!(at_once(Repeat::Transient, 1, LONG) && at_once(Repeat::Dropped, 2, LONG));
+        assert!(
+            !at_once(Repeat::Unseen, 1, LONG)
+                && !at_once(Repeat::Transient, 3, LONG)
+                && !at_once(Repeat::Transient, 1, Duration::ZERO)
+        );
+        let single = Policy { max_attempts: 1, ..policy };
+        assert_eq!(
+            next(&single, Repeat::Transient, &failure(Class::Dropped, None), 1, LONG, 0),
+            Next::AtOnce
+        );
+        assert_eq!(
+            next(&single, Repeat::Transient, &failure(Class::Dropped, None), 2, LONG, 0),
+            Next::Stop
+        );
+        assert_eq!(
+            next(&policy, Repeat::Transient, &failure(Class::Timestamp, None), 1, LONG, 0),
+            Next::Stop
+        );
+    }
+
+    #[test]
+    fn pauses_double_up_to_the_cap_and_end() {
+        let policy = Policy { max_attempts: 40, ..Policy::default() };
+        let longest = |attempts| {
+            pause(
+                &policy,
+                Repeat::Transient,
+                &failure(Class::Transient, None),
+                attempts,
+                LONG,
+                u64::MAX,
+            )
+        };
+        for (attempts, bound) in
+            [(1, 100), (2, 200), (3, 400), (4, 800), (5, 1600), (6, 2000), (39, 2000)]
+        {
+            let got = longest(attempts).unwrap();
+            assert!(got <= MS(bound) && got > MS(bound - 1), "{attempts}: {got:?}");
+        }
+        assert_eq!(longest(40), None);
+        let shortest =
+            pause(&policy, Repeat::Transient, &failure(Class::Transient, None), 6, LONG, 0);
+        assert_eq!(shortest, Some(Duration::ZERO));
+        assert_eq!(
+            pause(
+                &Policy::default(),
+                Repeat::Transient,
+                &failure(Class::Transient, None),
+                3,
+                LONG,
+                0
+            ),
+            None
+        );
+    }
+
+    #[test]
+    fn the_services_wish_is_a_minimum_within_the_time_left() {
+        let policy = Policy::default();
+        let asked = |wait, left| {
+            pause(
+                &policy,
+                Repeat::Transient,
+                &failure(Class::Transient, Some(wait)),
+                1,
+                left,
+                u64::MAX / 2,
+            )
+        };
+        assert_eq!(asked(MS(5000), LONG).map(|pause| pause.as_millis()), Some(5049));
+        assert_eq!(asked(MS(5000), MS(5000)), None);
+        assert_eq!(asked(Duration::MAX, LONG), None);
+        assert_eq!(
+            pause(
+                &policy,
+                Repeat::Transient,
+                &failure(Class::Transient, None),
+                1,
+                Duration::ZERO,
+                0
+            ),
+            None
+        );
+    }
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
+        for (value, want) in [
+            ("0", Some(0)),
+            (" 7 ", Some(7)),
+            ("99999999999999999999999", Some(u64::MAX)),
+            ("Sun, 06 Nov 1994 08:49:40 GMT", Some(3)),
+            ("Sun, 06 Nov 1994 08:49:30 GMT", Some(0)),
+            ("", None),
+            ("-1", None),
+            ("1.5", None),
+            ("soon", None),
+        ] {
+            assert_eq!(retry_after(value, now), want.map(Duration::from_secs), "{value}");
+        }
+    }
+}

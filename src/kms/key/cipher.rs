@@ -1,0 +1,337 @@
+//! A key, and the calls that encrypt, decrypt and re-encrypt, one value or several at a time.
+//!
+//! Promises: what cannot be a valid call is refused before it is made; results are as many as the
+//! arguments and in their order; an empty batch makes no call. This module knows nothing of HTTP.
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::kms::call::client::Client;
+use crate::kms::call::request::Call;
+use crate::kms::call::request::Manner;
+use crate::kms::vocabulary::KeyType;
+use crate::kms::wire::MAX_CIPHERTEXT_LEN;
+use crate::kms::wire::request::{Values, body};
+use crate::kms::wire::response;
+use crate::kms::wire::response::Field;
+use crate::wrap::{KeyId, KeyPayload, Provider};
+use bytes::Bytes;
+use std::fmt;
+use std::sync::Arc;
+use zeroize::Zeroizing;
+
+/// Most bytes of plaintext that one call may hold, all its values together.
+pub const MAX_CALL_PLAINTEXT: usize = 32_768;
+/// Most values that one call may hold. The service documents no limit; this one bounds the answer.
+pub const MAX_BATCH_ITEMS: usize = 1_024;
+/// Longest context of a convergent key in bytes, before it is encoded.
+pub const MAX_CONVERGENT_CONTEXT: usize = 50;
+/// Most bytes that an RSA key with 2,048 bits encrypts: 256 - 2 * 32 - 2.
+const MAX_RSA_PLAINTEXT: usize = 190;
+/// Most bytes of ciphertext that one call may hold: twice what the largest batch of the smallest
+/// values comes to.
+const MAX_CALL_CIPHERTEXT: usize = 262_144;
+
+/// One key-encryption key, seen through a [`Client`]. Cheap to clone.
+///
+/// It is a [`KeyWrapper`](crate::KeyWrapper): it wraps under its own tag, and with account
+/// credentials unwraps and rewraps under any tag that its client may use. A token serves one key,
+/// so a client with a token refuses other tags.
+///
+/// Calls fail as the [module's table](super#errors-of-calls) says. The tag is not checked before
+/// the first call.
+#[derive(Clone)]
+pub struct Key {
+    pub(crate) client: Client,
+    pub(crate) id: KeyId,
+    key_type: Option<KeyType>,
+    context: Option<Arc<[u8]>>,
+}
+
+impl Client {
+    /// The key with this tag. Makes no call, so it does not say whether the key exists.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`] unless the tag is 1 to 128 printable ASCII characters without
+    /// spaces, and neither `.` nor `..`.
+    pub fn key(&self, tag: impl AsRef<str>) -> Result<Key> {
+        let id = KeyId::new(Provider::NcpKms, self.0.endpoint.zone(), tag)?;
+        self.0.base.join(&self.path(id.id(), "encrypt"))?;
+        Ok(Key::new(self.clone(), id))
+    }
+}
+
+impl Key {
+    pub(crate) fn new(client: Client, id: KeyId) -> Self {
+        Self { client, id, key_type: None, context: None }
+    }
+
+    /// The same key with a context of 1 to 50 bytes, which every encrypt, decrypt, re-encrypt and
+    /// custom key call then carries.
+    ///
+    /// Convergent keys need one: the same plaintext in the same context gives the same ciphertext,
+    /// and another context cannot decrypt it. What other keys do with a context is not documented.
+    /// The context is not a secret. As a [`KeyWrapper`](crate::KeyWrapper), the key uses it for
+    /// data keys under its own tag only.
+    ///
+    /// ```
+    /// use ncp_envelope::kms::{Client, Credentials};
+    /// let credentials = Credentials::account("access", "secret")?;
+    /// let client = Client::builder().credentials(credentials).build()?;
+    /// let column = client.key("tag")?.with_context("customers.email")?;
+    /// assert!(column.with_context([0; 51]).is_err());
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`] unless there are 1 to 50 bytes.
+    pub fn with_context(&self, context: impl AsRef<[u8]>) -> Result<Self> {
+        let context = context.as_ref();
+        if context.is_empty() || context.len() > MAX_CONVERGENT_CONTEXT {
+            let message = format!(
+                "the context of a convergent key has 1 to {MAX_CONVERGENT_CONTEXT} bytes, not {}",
+                context.len()
+            );
+            return Err(Error::new(ErrorKind::InvalidInput, message));
+        }
+        Ok(Self { context: Some(context.into()), ..self.clone() })
+    }
+
+    /// The same key, said to be of this type, so that what the type cannot do is refused without a
+    /// call.
+    ///
+    /// For [`KeyType::Rsa2048`] that is a plaintext of more than 190 bytes, for [`KeyType::Ecdsa`]
+    /// all encryption, and for [`KeyType::Aes256`] signatures. Nothing asks the service whether the
+    /// type is right.
+    #[must_use]
+    pub fn with_type(&self, key_type: KeyType) -> Self {
+        Self { key_type: Some(key_type), ..self.clone() }
+    }
+
+    /// The key's name: its tag, and the zone of the client's endpoint as a hint.
+    pub fn id(&self) -> &KeyId {
+        &self.id
+    }
+
+    /// The client that makes the calls.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Encrypts up to 32,768 bytes (190 with an RSA key) to `ncpkms:v{version}:{base64}`, about 4/3
+    /// as long.
+    ///
+    /// # Errors
+    /// [`ErrorKind::LimitExceeded`] without a call if `plaintext` is longer (190 bytes count where
+    /// the type was [stated](Self::with_type)); otherwise as the module's table says.
+    pub async fn encrypt(&self, plaintext: &[u8]) -> Result<String> {
+        only(self.encrypt_slices(&[plaintext]).await?)
+    }
+
+    /// Encrypts several values with one call: at most [`MAX_BATCH_ITEMS`] of them and 32,768 bytes
+    /// in all.
+    ///
+    /// # Errors
+    /// [`ErrorKind::LimitExceeded`] without a call if that is too much; otherwise as the module's
+    /// table says.
+    pub async fn encrypt_many<T: AsRef<[u8]>>(&self, plaintexts: &[T]) -> Result<Vec<String>> {
+        let plaintexts: Vec<&[u8]> = plaintexts.iter().map(AsRef::as_ref).collect();
+        self.encrypt_slices(&plaintexts).await
+    }
+
+    /// Decrypts what [`encrypt`](Self::encrypt) or [`re_encrypt`](Self::re_encrypt) returned, with
+    /// whichever version it names.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`] without a call unless `ciphertext` is 1 to 65,536 printable
+    /// ASCII characters; otherwise as the module's table says. The service has no code of its own
+    /// for a ciphertext that was changed: expect `InvalidInput` then.
+    pub async fn decrypt(&self, ciphertext: &str) -> Result<KeyPayload> {
+        only(self.decrypt_strs(&[ciphertext]).await?)
+    }
+
+    /// Decrypts several values with one call: at most [`MAX_BATCH_ITEMS`] of them and 262,144
+    /// characters in all. One that cannot be decrypted fails the call. The service's own limit of
+    /// 32 KB counts too; how it counts ciphertexts is not documented.
+    ///
+    /// # Errors
+    /// [`ErrorKind::LimitExceeded`] without a call if that is too much; otherwise as for
+    /// [`decrypt`](Self::decrypt).
+    pub async fn decrypt_many<T: AsRef<str>>(&self, ciphertexts: &[T]) -> Result<Vec<KeyPayload>> {
+        let ciphertexts: Vec<&str> = ciphertexts.iter().map(AsRef::as_ref).collect();
+        self.decrypt_strs(&ciphertexts).await
+    }
+
+    /// Moves a ciphertext to the key's newest version inside the service; the plaintext does not
+    /// leave it.
+    ///
+    /// # Errors
+    /// As for [`decrypt`](Self::decrypt).
+    pub async fn re_encrypt(&self, ciphertext: &str) -> Result<String> {
+        only(self.re_encrypt_strs(&[ciphertext]).await?)
+    }
+
+    /// Moves several ciphertexts to the key's newest version with one call, within the limits of
+    /// [`decrypt_many`](Self::decrypt_many).
+    ///
+    /// # Errors
+    /// As for [`decrypt_many`](Self::decrypt_many).
+    pub async fn re_encrypt_many<T: AsRef<str>>(&self, ciphertexts: &[T]) -> Result<Vec<String>> {
+        let ciphertexts: Vec<&str> = ciphertexts.iter().map(AsRef::as_ref).collect();
+        self.re_encrypt_strs(&ciphertexts).await
+    }
+
+    pub(crate) async fn encrypt_slices(&self, plaintexts: &[&[u8]]) -> Result<Vec<String>> {
+        let call = "encrypt";
+        if plaintexts.is_empty() {
+            return Ok(Vec::new());
+        }
+        check_count(call, plaintexts.len())?;
+        self.check_encrypts(call)?;
+        if self.key_type == Some(KeyType::Rsa2048)
+            && plaintexts.iter().any(|plaintext| plaintext.len() > MAX_RSA_PLAINTEXT)
+        {
+            let message = format!(
+                "{call}: an rsa key with 2048 bits encrypts at most {MAX_RSA_PLAINTEXT} bytes"
+            );
+            return Err(Error::new(ErrorKind::LimitExceeded, message));
+        }
+        check_total(call, plaintexts.iter().map(|plaintext| plaintext.len()), MAX_CALL_PLAINTEXT)?;
+        let body = body(Values::Plaintext(plaintexts), self.context())?;
+        self.call(call, call, body, |answer| {
+            response::ciphertexts(answer, Field::Ciphertext, plaintexts.len())
+        })
+        .await
+    }
+
+    pub(crate) async fn decrypt_strs(&self, ciphertexts: &[&str]) -> Result<Vec<KeyPayload>> {
+        let call = "decrypt";
+        if ciphertexts.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.check_encrypts(call)?;
+        check_ciphertexts(call, ciphertexts)?;
+        let body = body(Values::Ciphertext(ciphertexts), self.context())?;
+        self.call(call, call, body, |answer| response::plaintexts(answer, ciphertexts.len())).await
+    }
+
+    pub(crate) async fn re_encrypt_strs(&self, ciphertexts: &[&str]) -> Result<Vec<String>> {
+        let call = "re-encrypt";
+        if ciphertexts.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.check_encrypts(call)?;
+        check_ciphertexts(call, ciphertexts)?;
+        let body = body(Values::Ciphertext(ciphertexts), self.context())?;
+        self.call(call, self.client.re_encrypt_action(), body, |answer| {
+            response::ciphertexts(answer, Field::NewCiphertext, ciphertexts.len())
+        })
+        .await
+    }
+
+    pub(crate) fn context(&self) -> Option<&[u8]> {
+        self.context.as_deref()
+    }
+
+    /// Refuses encryption with a key that was said to sign only.
+    pub(crate) fn check_encrypts(&self, call: &str) -> Result<()> {
+        match self.key_type {
+            Some(KeyType::Ecdsa) => Err(Error::new(
+                ErrorKind::InvalidInput,
+                format!("{call}: an ecdsa key signs, it does not encrypt"),
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// Refuses signatures with a key that was said to encrypt only.
+    pub(crate) fn check_signs(&self, call: &str) -> Result<()> {
+        match self.key_type {
+            Some(KeyType::Aes256) => Err(Error::new(
+                ErrorKind::InvalidInput,
+                format!("{call}: an aes key encrypts, it does not sign"),
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// A cipher call: none of them changes anything in the service, so each may be repeated.
+    pub(crate) async fn call<T>(
+        &self,
+        operation: &'static str,
+        action: &str,
+        body: Bytes,
+        read: impl FnOnce(Zeroizing<Vec<u8>>) -> Result<T>,
+    ) -> Result<T> {
+        let call = Call { operation, tag: self.id.id(), action, body, manner: Manner::default() };
+        let answer = self.client.send(&call).await?;
+        read(answer).map_err(|error| call.failed(&error))
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = f.debug_struct("Key");
+        out.field("id", &self.id).field("client", &self.client);
+        if let Some(key_type) = &self.key_type {
+            out.field("type", key_type);
+        }
+        if let Some(context) = &self.context {
+            out.field("context_len", &context.len());
+        }
+        out.finish()
+    }
+}
+
+/// The version of the key that made a ciphertext or signature: 3 for `ncpkms:v3:…`. For display and
+/// scheduling, never for trust.
+///
+/// ```
+/// use ncp_envelope::kms::key_version;
+/// assert_eq!(key_version("ncpkms:v3:AAAA"), Some(3));
+/// assert_eq!(key_version("AAAA"), None);
+/// ```
+pub fn key_version(ciphertext: &str) -> Option<u32> {
+    crate::wrap::ncp_key_version(ciphertext)
+}
+
+fn only<T>(mut results: Vec<T>) -> Result<T> {
+    match (results.pop(), results.is_empty()) {
+        (Some(result), true) => Ok(result),
+        _ => Err(Error::new(ErrorKind::Internal, "a call with one value has not one result")),
+    }
+}
+
+fn check_count(call: &str, count: usize) -> Result<()> {
+    if count > MAX_BATCH_ITEMS {
+        let message = format!("{call}: a call holds at most {MAX_BATCH_ITEMS} values, not {count}");
+        return Err(Error::new(ErrorKind::LimitExceeded, message));
+    }
+    Ok(())
+}
+
+fn check_total(call: &str, lengths: impl Iterator<Item = usize>, limit: usize) -> Result<()> {
+    let total = lengths.fold(0, usize::saturating_add);
+    if total > limit {
+        let message = format!(
+            "{call}: a call holds at most {limit} bytes in all its values together, not {total}"
+        );
+        return Err(Error::new(ErrorKind::LimitExceeded, message));
+    }
+    Ok(())
+}
+
+pub(crate) fn check_ciphertexts(call: &str, ciphertexts: &[&str]) -> Result<()> {
+    check_count(call, ciphertexts.len())?;
+    for text in ciphertexts {
+        if text.is_empty()
+            || text.len() > MAX_CIPHERTEXT_LEN
+            || !text.bytes().all(|byte| byte.is_ascii_graphic())
+        {
+            let message = format!(
+                "{call}: a ciphertext or signature is 1 to {MAX_CIPHERTEXT_LEN} printable ascii \
+                 characters without spaces"
+            );
+            return Err(Error::new(ErrorKind::InvalidInput, message));
+        }
+    }
+    check_total(call, ciphertexts.iter().map(|text| text.len()), MAX_CALL_CIPHERTEXT)
+}

@@ -1,0 +1,118 @@
+//! Which addresses a key's tokens are accepted from (API 2.0).
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::kms::key::cipher::Key;
+use crate::kms::wire::fields::Answer;
+use reqwest::Method;
+use serde_json::json;
+use std::net::Ipv4Addr;
+
+/// The IP ACL of one key, from [`Key::acl`]. It applies to calls with the key's tokens, those
+/// issued earlier included; changes act at once.
+///
+/// Calls need account credentials and API 2.0, and fail as those of
+/// [`KeyAdmin`](crate::kms::KeyAdmin) do. No change is repeated once the service may have seen it.
+///
+/// ```no_run
+/// # async fn example(key: ncp_envelope::kms::Key) -> ncp_envelope::Result<()> {
+/// use std::net::Ipv4Addr;
+/// key.acl().add(&[Ipv4Addr::new(203, 0, 113, 7)]).await?;
+/// key.acl().enable().await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct KeyAcl {
+    key: Key,
+}
+
+/// What the service tells about an IP ACL. What it does not tell in a call is `None`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Acl {
+    /// Whether it is enabled: all other addresses are then refused.
+    pub enabled: Option<bool>,
+    /// The addresses as the service writes them.
+    pub allowed: Option<Vec<String>>,
+}
+
+impl Key {
+    /// The IP ACL of this key's tokens.
+    pub fn acl(&self) -> KeyAcl {
+        KeyAcl { key: self.clone() }
+    }
+}
+
+impl KeyAcl {
+    /// Whether it is enabled, and its addresses.
+    ///
+    /// # Errors
+    /// As [`KeyAcl`] says.
+    pub async fn list(&self) -> Result<Acl> {
+        self.key.read("ip acl", "acl", |answer| Ok(Acl::read(answer))).await
+    }
+
+    /// Enables it. **With no address in it, every call with a token is refused.**
+    ///
+    /// # Errors
+    /// As [`KeyAcl`] says.
+    pub async fn enable(&self) -> Result<Acl> {
+        self.key
+            .change("enable ip acl", Method::POST, "acl/enable", None)
+            .await
+            .map(|answer| Acl::read(&answer))
+    }
+
+    /// Disables it: tokens are accepted from everywhere.
+    ///
+    /// # Errors
+    /// As [`KeyAcl`] says.
+    pub async fn disable(&self) -> Result<Acl> {
+        self.key
+            .change("disable ip acl", Method::POST, "acl/disable", None)
+            .await
+            .map(|answer| Acl::read(&answer))
+    }
+
+    /// Adds addresses. The service knows single IPv4 addresses only.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`] without a call if there are none; otherwise as [`KeyAcl`] says.
+    pub async fn add(&self, addresses: &[Ipv4Addr]) -> Result<Acl> {
+        self.edit("add to ip acl", Method::POST, addresses).await
+    }
+
+    /// Removes addresses.
+    ///
+    /// # Errors
+    /// As for [`add`](Self::add).
+    pub async fn remove(&self, addresses: &[Ipv4Addr]) -> Result<Acl> {
+        self.edit("remove from ip acl", Method::DELETE, addresses).await
+    }
+
+    async fn edit(
+        &self,
+        operation: &'static str,
+        method: Method,
+        addresses: &[Ipv4Addr],
+    ) -> Result<Acl> {
+        if addresses.is_empty() {
+            return Err(Error::new(
+                ErrorKind::InvalidInput,
+                format!("{operation}: there is no address"),
+            ));
+        }
+        let list: Vec<String> = addresses.iter().map(Ipv4Addr::to_string).collect();
+        self.key
+            .change(operation, method, "acl", Some(json!({ "ipList": list })))
+            .await
+            .map(|answer| Acl::read(&answer))
+    }
+}
+
+impl Acl {
+    fn read(answer: &Answer) -> Self {
+        let fields = answer.fields();
+        Self { enabled: fields.truth("isAclEnabled"), allowed: fields.texts("allowedIpList") }
+    }
+}

@@ -1,0 +1,250 @@
+//! The account's keys: creating and listing them (API 2.0).
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::kms::call::client::Client;
+use crate::kms::call::request::Call;
+use crate::kms::call::request::Manner;
+use crate::kms::endpoint::Endpoint;
+use crate::kms::manage::describe::KeyInfo;
+use crate::kms::manage::pages as page;
+use crate::kms::manage::pages::{Cursor, Page};
+use crate::kms::vocabulary::{KeyType, Protection};
+use crate::kms::wire::contract::contract;
+use crate::kms::wire::fields::{Answer, Fields};
+use crate::kms::wire::request;
+use bytes::Bytes;
+use reqwest::Method;
+use serde_json::json;
+
+const PATH: &str = "/kms/v1/keys";
+/// Longest automatic rotation period in days.
+const MAX_ROTATION_DAYS: u16 = 730;
+
+/// The account's keys, from [`Client::keys`].
+///
+/// A client of API 1.0 has none of these calls, which is [`ErrorKind::InvalidInput`]; a client with
+/// a token gets [`ErrorKind::Credentials`]. Neither makes a call. Otherwise calls fail as the
+/// [module's table](super#errors-of-calls) says.
+///
+/// ```no_run
+/// # async fn example(client: ncp_envelope::kms::Client) -> ncp_envelope::Result<()> {
+/// use ncp_envelope::kms::{CreateKey, KeyType};
+/// let created = client.keys().create(&CreateKey::new("orders", KeyType::Aes256)).await?;
+/// let key = client.key(&created.tag)?;
+/// let mut pages = client.keys().pages();
+/// while let Some(page) = pages.next().await? {
+///     for info in page.items {
+///         println!("{} {:?}", info.tag, info.status);
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct Keys {
+    client: Client,
+}
+
+impl Client {
+    /// The account's keys.
+    pub fn keys(&self) -> Keys {
+        Keys { client: self.clone() }
+    }
+}
+
+impl Keys {
+    /// Creates a key. Not repeated once the service may have seen it: after
+    /// [`ErrorKind::Unavailable`] look whether it is there.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`] without a call if the request cannot be right; otherwise as
+    /// [`Keys`] says.
+    pub async fn create(&self, key: &CreateKey) -> Result<KeyInfo> {
+        let operation = "create key";
+        self.client.needs_account(operation)?;
+        let body = key.body(self.client.endpoint())?;
+        let call = self.call(operation, Manner::change(Method::POST).at(PATH.to_owned()), body);
+        let answer = self.client.send(&call).await?;
+        Answer::read(&answer)
+            .and_then(|answer| KeyInfo::read(answer.fields()))
+            .map_err(|error| call.failed(&error))
+    }
+
+    /// One page of the keys: its number from 1, and how many entries a page has, 1 to 200.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`] without a call if a number is out of range; otherwise as
+    /// [`Keys`] says.
+    pub async fn page(&self, number: u32, size: u16) -> Result<Page<KeyInfo>> {
+        let operation = "list keys";
+        self.client.needs_account(operation)?;
+        page::check(number, size)?;
+        let call = self.call(
+            operation,
+            Manner::read().at(format!("{PATH}?pageNo={number}&pageSize={size}")),
+            Bytes::new(),
+        );
+        let answer = self.client.send(&call).await?;
+        Answer::read(&answer)
+            .and_then(|answer| listed(&answer))
+            .map_err(|error| call.failed(&error))
+    }
+
+    /// All pages, one after the other, 100 keys each.
+    pub fn pages(&self) -> KeyPages {
+        KeyPages { keys: self.clone(), cursor: Cursor::new() }
+    }
+
+    /// All pages, one after the other, 1 to 200 keys each.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`] for another size.
+    pub fn pages_of(&self, size: u16) -> Result<KeyPages> {
+        Ok(KeyPages { keys: self.clone(), cursor: Cursor::with_size(size)? })
+    }
+
+    fn call(&self, operation: &'static str, manner: Manner, body: Bytes) -> Call<'static> {
+        Call { operation, tag: "", action: "", body, manner }
+    }
+}
+
+/// A walk through all keys, from [`Keys::pages`].
+///
+/// Keys that are created or deleted meanwhile may be missing or come twice.
+#[derive(Debug, Clone)]
+pub struct KeyPages {
+    keys: Keys,
+    cursor: Cursor,
+}
+
+impl KeyPages {
+    /// The next page that has keys, or `None` after the last. After an error, asks for the same
+    /// page again.
+    ///
+    /// # Errors
+    /// As for [`Keys::page`]; [`ErrorKind::Internal`] if the service answers with another page, and
+    /// [`ErrorKind::LimitExceeded`] after 10,000 pages.
+    pub async fn next(&mut self) -> Result<Option<Page<KeyInfo>>> {
+        let Some((number, size)) = self.cursor.next() else { return Ok(None) };
+        let page = self.keys.page(number, size).await?;
+        Ok(self.cursor.advance(&page)?.then_some(page))
+    }
+}
+
+/// What a new key is to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CreateKey {
+    name: String,
+    key_type: KeyType,
+    memo: Option<String>,
+    convergent: bool,
+    rotation: Option<Option<u16>>,
+    protection: Option<Protection>,
+}
+
+impl CreateKey {
+    /// A key of this type without automatic rotation. Names are unique in a key store and have 3 to
+    /// 15 letters, digits, `-` and `_`, the first of them a letter.
+    pub fn new(name: impl Into<String>, key_type: KeyType) -> Self {
+        Self {
+            name: name.into(),
+            key_type,
+            memo: None,
+            convergent: false,
+            rotation: None,
+            protection: None,
+        }
+    }
+
+    /// A text about the key, of up to 100 characters.
+    #[must_use]
+    pub fn memo(mut self, memo: impl Into<String>) -> Self {
+        self.memo = Some(memo.into());
+        self
+    }
+
+    /// Whether the key is convergent: the same plaintext in the same context gives the same
+    /// ciphertext. [`KeyType::Aes256`] only.
+    #[must_use]
+    pub fn convergent(mut self, convergent: bool) -> Self {
+        self.convergent = convergent;
+        self
+    }
+
+    /// Rotates the key automatically after this many days, 1 to 730; `None` is the service's choice
+    /// of 90.
+    #[must_use]
+    pub fn auto_rotation(mut self, period_days: Option<u16>) -> Self {
+        self.rotation = Some(period_days);
+        self
+    }
+
+    /// How the key is stored. Unless set, [`Protection::Basic`], or nothing at [`Endpoint::Gov`],
+    /// which does not document the choice.
+    #[must_use]
+    pub fn protection(mut self, protection: Protection) -> Self {
+        self.protection = Some(protection);
+        self
+    }
+
+    fn body(&self, endpoint: &Endpoint) -> Result<Bytes> {
+        check_name(&self.name)?;
+        if self.convergent && self.key_type != KeyType::Aes256 {
+            return Err(Error::new(
+                ErrorKind::InvalidInput,
+                "create key: only an AES256 key can be convergent",
+            ));
+        }
+        let mut body = json!({ "keyName": self.name, "keyType": self.key_type.as_str(),
+            "isAutoRotation": self.rotation.is_some() });
+        if let Some(memo) = &self.memo {
+            body["memo"] = json!(memo);
+        }
+        if self.convergent {
+            body["isConvergent"] = json!(true);
+        }
+        if let Some(Some(days)) = self.rotation {
+            check_rotation_period(days)?;
+            body["rotationPeriod"] = json!(days);
+        }
+        match (&self.protection, endpoint) {
+            (Some(protection), _) => body["protectionType"] = json!(protection.as_str()),
+            (None, Endpoint::Gov) => {}
+            (None, _) => body["protectionType"] = json!(Protection::Basic.as_str()),
+        }
+        Ok(request::json(&body))
+    }
+}
+
+/// Refuses a name that the service does not accept.
+pub(crate) fn check_name(name: &str) -> Result<()> {
+    let ok = (3..=15).contains(&name.len())
+        && name.starts_with(|c: char| c.is_ascii_alphabetic())
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
+    if !ok {
+        let message =
+            "a key's name has 3 to 15 letters, digits, - and _, the first of them a letter";
+        return Err(Error::new(ErrorKind::InvalidInput, message));
+    }
+    Ok(())
+}
+
+/// Refuses a period that the service does not accept.
+pub(crate) fn check_rotation_period(days: u16) -> Result<()> {
+    if !(1..=MAX_ROTATION_DAYS).contains(&days) {
+        return Err(Error::new(
+            ErrorKind::InvalidInput,
+            format!("a rotation period has 1 to {MAX_ROTATION_DAYS} days, not {days}"),
+        ));
+    }
+    Ok(())
+}
+
+fn listed(answer: &Answer) -> Result<Page<KeyInfo>> {
+    let fields = answer.fields();
+    let list =
+        fields.objects("keyList").ok_or_else(|| contract("its answer has no list of keys"))??;
+    let items =
+        list.into_iter().map(|entry| KeyInfo::read(Fields::of(entry))).collect::<Result<_>>()?;
+    Ok(Page::new(items, fields))
+}

@@ -1,0 +1,304 @@
+//! Tokens of one key (API 2.0): issuing, renewing and checking them, and the key's token generator.
+//!
+//! Promises: tokens are in wiped memory and in no error; what issues or voids tokens is sent again
+//! only if the service saw nothing of it. A client that makes cipher calls with a token renews it
+//! by itself; the calls here are for programs that hand tokens out.
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::kms::auth::checked;
+use crate::kms::auth::token_set::{MAX_TOKEN_HOURS, TokenSet, issued};
+use crate::kms::call::request::Call;
+use crate::kms::call::request::Manner;
+use crate::kms::key::cipher::Key;
+use crate::kms::time::Timestamp;
+use crate::kms::vocabulary::GeneratorStatus;
+use crate::kms::wire::fields::Answer;
+use crate::kms::wire::{request, response};
+use reqwest::Method;
+use secrecy::SecretString;
+use std::fmt;
+use std::str::FromStr;
+use zeroize::Zeroizing;
+
+/// How long a token lives.
+///
+/// ```
+/// use ncp_envelope::kms::TokenHours;
+/// assert_eq!("72".parse::<TokenHours>()?, TokenHours::Hours(72));
+/// assert_eq!("UL".parse::<TokenHours>()?, TokenHours::Unlimited);
+/// assert!("0".parse::<TokenHours>().is_err());
+/// # Ok::<(), ncp_envelope::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TokenHours {
+    /// 1 to 17,520 hours, which are 730 days.
+    Hours(u16),
+    /// Until the key's token generator is replaced or disabled; the service writes `UL`.
+    Unlimited,
+}
+
+impl FromStr for TokenHours {
+    type Err = Error;
+
+    /// Reads a number of hours, or `UL`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`] for anything else.
+    fn from_str(text: &str) -> Result<Self> {
+        if text.eq_ignore_ascii_case("UL") {
+            return Ok(Self::Unlimited);
+        }
+        let hours = Self::Hours(text.parse().unwrap_or(0));
+        hours.check().map(|()| hours)
+    }
+}
+
+impl fmt::Display for TokenHours {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Hours(hours) => write!(f, "{hours}"),
+            Self::Unlimited => f.write_str("UL"),
+        }
+    }
+}
+
+impl TokenHours {
+    fn check(self) -> Result<()> {
+        match self {
+            Self::Hours(1..=MAX_TOKEN_HOURS) | Self::Unlimited => Ok(()),
+            Self::Hours(_) => Err(Error::new(
+                ErrorKind::InvalidInput,
+                format!("a token lives 1 to {MAX_TOKEN_HOURS} hours, or UL"),
+            )),
+        }
+    }
+
+    fn json(self) -> serde_json::Value {
+        match self {
+            Self::Hours(hours) => hours.into(),
+            Self::Unlimited => "UL".into(),
+        }
+    }
+}
+
+/// How long the tokens of a new set live; what is `None` is the service's choice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct TokenLifetimes {
+    /// Of the access token; the service's choice is 72 hours.
+    pub access: Option<TokenHours>,
+    /// Of the refresh token; the service's choice is 2,160 hours, which are 90 days.
+    pub refresh: Option<TokenHours>,
+}
+
+/// What the service tells about a key's token generator. What it does not tell is `None`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TokenGenerator {
+    /// Its id; each replacement has another one.
+    pub id: Option<String>,
+    /// Whether tokens can be issued.
+    pub status: Option<GeneratorStatus>,
+    /// When it was enabled.
+    pub enabled: Option<Timestamp>,
+    /// When it was disabled.
+    pub disabled: Option<Timestamp>,
+    /// How many tokens it has issued.
+    pub issued_tokens: Option<u64>,
+}
+
+/// The token calls of one key, from [`Key::tokens`].
+///
+/// A client of API 1.0 has none of them, which is [`ErrorKind::InvalidInput`]. Where account
+/// credentials are needed, a client that has a token gets [`ErrorKind::Credentials`]. Neither makes
+/// a call. Otherwise calls fail as the [module's table](super#errors-of-calls) says.
+#[derive(Debug, Clone)]
+pub struct KeyTokens {
+    key: Key,
+}
+
+impl Key {
+    /// The token calls of this key.
+    pub fn tokens(&self) -> KeyTokens {
+        KeyTokens { key: self.clone() }
+    }
+}
+
+impl KeyTokens {
+    /// Issues a new set, with account credentials. The key needs an enabled token generator.
+    ///
+    /// A token carries every permission on the key that the caller has, and cannot be revoked by
+    /// itself.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`] without a call for a lifetime out of range; otherwise as
+    /// [`KeyTokens`] says.
+    pub async fn create_set(&self, lifetimes: &TokenLifetimes) -> Result<TokenSet> {
+        let call =
+            self.account_call("create token set", Manner::change(Method::POST), "token-set")?;
+        self.set(Call { body: lifetimes_body(lifetimes)?, ..call }).await
+    }
+
+    /// Issues a new set for a refresh token. The older set stays valid.
+    ///
+    /// # Errors
+    /// As for [`create_set`](Self::create_set); [`ErrorKind::Credentials`] if the token is refused.
+    pub async fn renew_set(
+        &self,
+        refresh_token: &SecretString,
+        lifetimes: &TokenLifetimes,
+    ) -> Result<TokenSet> {
+        let call = self.token_call(
+            "renew token set",
+            Manner::change(Method::PUT),
+            "token-set",
+            refresh_token,
+        )?;
+        self.set(Call { body: lifetimes_body(lifetimes)?, ..call }).await
+    }
+
+    /// Issues a new access token for a refresh token.
+    ///
+    /// # Errors
+    /// As for [`renew_set`](Self::renew_set).
+    pub async fn new_access_token(
+        &self,
+        refresh_token: &SecretString,
+        lifetime: Option<TokenHours>,
+    ) -> Result<SecretString> {
+        let call = self.token_call(
+            "new access token",
+            Manner::change(Method::POST),
+            "access-token",
+            refresh_token,
+        )?;
+        let body = lifetimes_body(&TokenLifetimes { access: lifetime, refresh: None })?;
+        let call = Call { body, ..call };
+        let token = response::access_token(self.key.client.send(&call).await?).and_then(issued);
+        token.map_err(|error| call.failed(&error))
+    }
+
+    /// Whether the service accepts a token, of either kind.
+    ///
+    /// Whether it says of another token that it is not valid or refuses the call is not documented;
+    /// `false` is both.
+    ///
+    /// # Errors
+    /// As [`KeyTokens`] says, but for a refused token.
+    pub async fn validate(&self, token: &SecretString) -> Result<bool> {
+        let call = self.token_call("validate token", Manner::read(), "validate-token", token)?;
+        match self.key.client.send(&call).await {
+            Ok(answer) => response::valid(&answer).map_err(|error| call.failed(&error)),
+            Err(error) if error.kind() == ErrorKind::Credentials => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The key's token generator. Needs account credentials.
+    ///
+    /// # Errors
+    /// As [`KeyTokens`] says.
+    pub async fn generator(&self) -> Result<TokenGenerator> {
+        let call = self.account_call("token generator", Manner::read(), "token-generator")?;
+        let answer = Answer::read(&self.key.client.send(&call).await?)
+            .map_err(|error| call.failed(&error))?;
+        let fields = answer.fields();
+        Ok(TokenGenerator {
+            id: fields.text("tokenGeneratorId"),
+            status: fields.word("status"),
+            enabled: fields.time("enabledDate"),
+            disabled: fields.time("disabledDate"),
+            issued_tokens: fields.int("issuedTokenCount"),
+        })
+    }
+
+    /// Gives the key a token generator, so that tokens can be issued. Needs account credentials.
+    ///
+    /// # Errors
+    /// As [`KeyTokens`] says.
+    pub async fn enable_generator(&self) -> Result<()> {
+        self.change_generator("enable token generator", Method::POST).await
+    }
+
+    /// Replaces the key's token generator: **every token issued so far is void, for good**. Needs
+    /// account credentials.
+    ///
+    /// # Errors
+    /// As [`KeyTokens`] says.
+    pub async fn replace_generator(&self) -> Result<()> {
+        self.change_generator("replace token generator", Method::PUT).await
+    }
+
+    /// Takes the key's token generator away: **every token issued so far is void, for good**. Needs
+    /// account credentials.
+    ///
+    /// # Errors
+    /// As [`KeyTokens`] says.
+    pub async fn disable_generator(&self) -> Result<()> {
+        self.change_generator("disable token generator", Method::DELETE).await
+    }
+
+    async fn change_generator(&self, operation: &'static str, method: Method) -> Result<()> {
+        let call = self.account_call(operation, Manner::change(method), "token-generator")?;
+        self.key.client.send(&call).await.map(drop)
+    }
+
+    async fn set(&self, call: Call<'_>) -> Result<TokenSet> {
+        let answer = self.key.client.send(&call).await?;
+        let read = |answer: Zeroizing<Vec<u8>>| {
+            let (access, refresh) = response::token_set(answer)?;
+            Ok(TokenSet { access_token: issued(access)?, refresh_token: issued(refresh)? })
+        };
+        read(answer).map_err(|error| call.failed(&error))
+    }
+
+    fn account_call(
+        &self,
+        operation: &'static str,
+        manner: Manner,
+        action: &'static str,
+    ) -> Result<Call<'_>> {
+        self.key.client.needs_account(operation)?;
+        let body = request::empty(&manner.method);
+        Ok(Call { operation, tag: self.key.id.id(), action, body, manner })
+    }
+
+    fn token_call(
+        &self,
+        operation: &'static str,
+        manner: Manner,
+        action: &'static str,
+        token: &SecretString,
+    ) -> Result<Call<'_>> {
+        self.key.client.needs_api_2(operation)?;
+        let body = request::empty(&manner.method);
+        let manner = manner.with_token(checked("the token", token.clone())?);
+        Ok(Call { operation, tag: self.key.id.id(), action, body, manner })
+    }
+}
+
+impl crate::kms::Client {
+    /// Refuses `call`, a management call of API 2.0, for a client that has no account to sign it
+    /// with.
+    pub(crate) fn needs_account(&self, call: &str) -> Result<()> {
+        self.needs_api_2(call)?;
+        if self.uses_token() {
+            let message =
+                format!("{call}: this call needs account credentials, and this client has a token");
+            return Err(Error::new(ErrorKind::Credentials, message));
+        }
+        Ok(())
+    }
+}
+
+fn lifetimes_body(lifetimes: &TokenLifetimes) -> Result<bytes::Bytes> {
+    let mut body = serde_json::Map::new();
+    for (name, hours) in
+        [("accessTokenHours", lifetimes.access), ("refreshTokenHours", lifetimes.refresh)]
+    {
+        if let Some(hours) = hours {
+            hours.check()?;
+            body.insert(name.to_owned(), hours.json());
+        }
+    }
+    Ok(request::json(&body.into()))
+}

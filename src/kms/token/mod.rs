@@ -1,0 +1,3 @@
+//! The tokens of a key, for programs that hand them out.
+
+pub(crate) mod issue;

@@ -1,0 +1,341 @@
+//! No import circle, between files or between folders, and no arrow against the order that a
+//! room's folders have.
+
+use crate::source::{Reached, Source, attributes, is_test, resolve, spread_out};
+use std::collections::{BTreeMap, BTreeSet};
+use syn::Item;
+
+/// The modules of one crate, with what each defines and what it passes on.
+#[derive(Default)]
+struct Modules(BTreeMap<Vec<String>, Module>);
+
+#[derive(Default)]
+struct Module {
+    file: String,
+    children: BTreeSet<String>,
+    /// What `use` brings in, by the name that it has here.
+    imports: BTreeMap<String, Reached>,
+    globs: Vec<Reached>,
+}
+
+impl Modules {
+    fn of(sources: &[Source]) -> Self {
+        let mut modules = Self::default();
+        for source in sources {
+            modules.add(&source.path, source.module(), &source.parse().items);
+        }
+        modules
+    }
+
+    fn add(&mut self, file: &str, path: Vec<String>, items: &[Item]) {
+        let mut module = Module { file: file.to_owned(), ..Module::default() };
+        for item in items.iter().filter(|item| !is_test(attributes(item))) {
+            match item {
+                Item::Mod(inner) => {
+                    module.children.insert(inner.ident.to_string());
+                    if let Some((_, items)) = &inner.content {
+                        let path = [path.clone(), vec![inner.ident.to_string()]].concat();
+                        self.add(file, path, items);
+                    }
+                }
+                Item::Use(item) => {
+                    for (target, name) in spread_out(&item.tree) {
+                        match (resolve(&path, target), name.as_str()) {
+                            (Reached::Crate(mut target), "*") => {
+                                target.pop();
+                                module.globs.push(Reached::Crate(target));
+                            }
+                            (target, _) => drop(module.imports.insert(name, target)),
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+        self.0.insert(path, module);
+    }
+
+    /// The file that defines what `path` leads to from the crate's root, `None` outside of it.
+    fn definer(&self, path: &[String], steps: usize) -> Option<String> {
+        // Imports may lead in circles, for `use` resolves lazily.
+        let steps = steps.checked_sub(1)?;
+        let mut at = Vec::new();
+        for (depth, part) in path.iter().enumerate() {
+            let module = self.0.get(&at)?;
+            if module.children.contains(part) {
+                at.push(part.clone());
+                continue;
+            }
+            let rest = &path[depth + 1..];
+            return match module.imports.get(part) {
+                Some(Reached::Crate(target)) => self.definer(&[&target[..], rest].concat(), steps),
+                Some(Reached::Other(target)) => {
+                    // A `use` of a child by its bare name.
+                    let child = target.first().filter(|first| module.children.contains(*first))?;
+                    debug_assert!(!child.is_empty());
+                    self.definer(&[&at[..], target, rest].concat(), steps)
+                }
+                None => {
+                    let passed = module.globs.iter().find_map(|glob| match glob {
+                        Reached::Crate(target) if self.defines(target, part) => {
+                            self.definer(&[&target[..], &path[depth..]].concat(), steps)
+                        }
+                        _ => None,
+                    });
+                    Some(passed.unwrap_or_else(|| module.file.clone()))
+                }
+            };
+        }
+        self.0.get(&at).map(|module| module.file.clone())
+    }
+
+    fn defines(&self, module: &[String], name: &str) -> bool {
+        self.0.get(module).is_some_and(|module| {
+            module.imports.contains_key(name) || module.children.contains(name)
+        })
+    }
+}
+
+type Arrows = BTreeMap<String, BTreeSet<String>>;
+
+/// Which file takes something from which, tests left out.
+fn arrows(sources: &[Source]) -> Arrows {
+    let mut arrows = Arrows::new();
+    let crates: BTreeSet<&str> = sources.iter().map(Source::krate).collect();
+    for krate in crates {
+        let own: Vec<_> = sources.iter().filter(|one| one.krate() == krate).cloned().collect();
+        let modules = Modules::of(&own);
+        for source in own.iter().filter(|source| !source.is_test_file()) {
+            let targets = arrows.entry(source.path.clone()).or_default();
+            for named in source.paths().into_iter().filter(|named| !named.in_test) {
+                let path = match named.reached {
+                    Reached::Crate(path) => path,
+                    // A bare name leads somewhere here only if it is a child.
+                    Reached::Other(path) => {
+                        let here = modules.0.get(&named.module);
+                        if !here.is_some_and(|here| here.children.contains(&path[0])) {
+                            continue;
+                        }
+                        [named.module, path].concat()
+                    }
+                };
+                let path = match path.split_last() {
+                    Some((last, module)) if last == "*" => module.to_vec(),
+                    _ => path,
+                };
+                targets.extend(modules.definer(&path, 16).filter(|file| *file != source.path));
+            }
+        }
+    }
+    arrows
+}
+
+/// The groups of nodes that reach each other.
+fn circles(arrows: &Arrows) -> Vec<BTreeSet<String>> {
+    let reached = |from: &String| {
+        let (mut seen, mut next) = (BTreeSet::new(), vec![from.clone()]);
+        while let Some(at) = next.pop() {
+            for to in arrows.get(&at).into_iter().flatten() {
+                if seen.insert(to.clone()) {
+                    next.push(to.clone());
+                }
+            }
+        }
+        seen
+    };
+    let all: BTreeMap<&String, BTreeSet<String>> =
+        arrows.keys().map(|node| (node, reached(node))).collect();
+    let mut found = Vec::new();
+    for (node, targets) in all.iter().filter(|(node, targets)| targets.contains(**node)) {
+        let group: BTreeSet<String> = targets
+            .iter()
+            .filter(|to| all.get(to).is_some_and(|back| back.contains(*node)))
+            .cloned()
+            .collect();
+        if !found.contains(&group) {
+            found.push(group);
+        }
+    }
+    found
+}
+
+/// The arrows between what stands in each folder; a folder's own door, its `mod.rs`, left out.
+fn between_folders(arrows: &Arrows) -> BTreeMap<String, Arrows> {
+    let mut folders: BTreeMap<String, Arrows> = BTreeMap::new();
+    let door = |name: &str| ["mod.rs", "lib.rs", "main.rs"].contains(&name);
+    for (from, targets) in arrows {
+        for to in targets {
+            let (a, b): (Vec<_>, Vec<_>) = (from.split('/').collect(), to.split('/').collect());
+            let shared = a.iter().zip(&b).take_while(|(a, b)| a == b).count();
+            if door(a[shared]) || door(b[shared]) {
+                continue;
+            }
+            let name = |parts: &[&str]| parts[shared].trim_end_matches(".rs").to_owned();
+            if name(&a) == name(&b) {
+                continue;
+            }
+            let folder = folders.entry(a[..shared].join("/")).or_default();
+            folder.entry(name(&a)).or_default().insert(name(&b));
+            folder.entry(name(&b)).or_default();
+        }
+    }
+    folders
+}
+
+fn all_circles(sources: &[Source]) -> Vec<String> {
+    let arrows = arrows(sources);
+    let list = |group: &BTreeSet<String>| group.iter().cloned().collect::<Vec<_>>().join(", ");
+    let ties = |group: &BTreeSet<String>| {
+        let inside = |to: &&String| group.contains(*to);
+        let mut ties = Vec::new();
+        for from in group {
+            for to in arrows.get(from).into_iter().flatten().filter(inside) {
+                ties.push(format!("  {from} -> {to}"));
+            }
+        }
+        ties.join("\n")
+    };
+    let mut faults: Vec<_> = circles(&arrows)
+        .iter()
+        .map(|group| format!("a circle of files: {}\n{}", list(group), ties(group)))
+        .collect();
+    for (folder, inner) in between_folders(&arrows) {
+        for group in circles(&inner) {
+            faults.push(format!("a circle in {folder}: {}", list(&group)));
+        }
+    }
+    faults
+}
+
+/// In each of these folders, what may take from what. The order is the one of the table: a line
+/// may name the lines above it only.
+const ROOMS: &[(&str, &[Room])] = &[
+    (
+        "src/datakey",
+        &[
+            ("observe", &[]),
+            ("sync", &["observe"]),
+            ("clock", &[]),
+            ("limits", &[]),
+            ("stats", &["sync"]),
+            ("reaper", &[]),
+            ("batch", &["clock", "observe", "reaper", "stats", "sync"]),
+            ("cache", &["batch", "clock", "limits", "observe", "reaper", "stats", "sync"]),
+            (
+                "supply",
+                &["batch", "cache", "clock", "limits", "observe", "reaper", "stats", "sync"],
+            ),
+            ("keys", &["batch", "cache", "clock", "limits", "stats", "supply"]),
+        ],
+    ),
+    (
+        "src/kms",
+        &[
+            ("endpoint", &[]),
+            ("time", &[]),
+            ("vocabulary", &[]),
+            ("wire", &["endpoint", "time"]),
+            ("auth", &["endpoint", "time", "wire"]),
+            ("call", &["auth", "endpoint", "wire"]),
+            ("key", &["auth", "call", "endpoint", "vocabulary", "wire"]),
+            ("token", &["auth", "call", "key", "time", "vocabulary", "wire"]),
+            ("manage", &["auth", "call", "endpoint", "key", "time", "vocabulary", "wire"]),
+            ("builder", &["auth", "call", "endpoint", "wire"]),
+        ],
+    ),
+];
+
+/// A file or folder of a room, and those of the same room that it may take from.
+type Room = (&'static str, &'static [&'static str]);
+
+fn against_the_order(sources: &[Source]) -> Vec<String> {
+    let between = between_folders(&arrows(sources));
+    let mut faults = Vec::new();
+    for (folder, order) in ROOMS {
+        for (from, targets) in between.get(*folder).into_iter().flatten() {
+            let Some((_, known)) = order.iter().find(|(name, _)| name == from) else {
+                faults.push(format!("{folder}/{from} has no line in the table"));
+                continue;
+            };
+            for to in targets.iter().filter(|to| !known.contains(&to.as_str())) {
+                faults.push(format!("{folder}/{from} may not know {folder}/{to}"));
+            }
+        }
+    }
+    faults
+}
+
+#[test]
+fn nothing_imports_in_a_circle() {
+    let faults = all_circles(&Source::all_in("src"));
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[test]
+fn rooms_keep_their_order() {
+    let faults = against_the_order(&Source::all_in("src"));
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+    for (folder, order) in ROOMS {
+        for (at, (name, known)) in order.iter().enumerate() {
+            let above: BTreeSet<_> = order[..at].iter().map(|(name, _)| *name).collect();
+            let upward: Vec<_> = known.iter().filter(|to| !above.contains(*to)).collect();
+            assert!(upward.is_empty(), "{folder}/{name} names {upward:?}, which are not above it");
+        }
+    }
+}
+
+#[test]
+fn planted_circles_are_found() {
+    let files = |files: &[(&str, &str)]| -> Vec<Source> {
+        files.iter().map(|(path, text)| Source::planted(path, text)).collect()
+    };
+    let lib = ("src/lib.rs", "mod a; mod b; pub use a::A;");
+    for (case, expected) in [
+        // Two files, by any spelling: an import, a path in code, what a macro is given.
+        (vec![lib, ("src/a.rs", "use crate::b::B; struct A;"), ("src/b.rs", "use crate::A;")], 2),
+        (
+            vec![
+                lib,
+                ("src/a.rs", "pub struct A; fn f() { super::b::g() }"),
+                ("src/b.rs", "fn g() { format!(\"{}\", crate::a::A) }"),
+            ],
+            2,
+        ),
+        // A child that takes what its parent defines, while the parent takes from the child.
+        (
+            vec![
+                ("src/lib.rs", "mod a;"),
+                ("src/a/mod.rs", "mod c; use c::C; pub(crate) struct A;"),
+                ("src/a/c.rs", "use super::A; pub(crate) struct C;"),
+            ],
+            1,
+        ),
+        // No two files, but two folders.
+        (
+            vec![
+                ("src/lib.rs", "mod a; mod b;"),
+                ("src/a/mod.rs", "pub(crate) mod one; pub(crate) mod two;"),
+                ("src/a/one.rs", "use crate::b::one::X; struct Y;"),
+                ("src/a/two.rs", "struct Y;"),
+                ("src/b/mod.rs", "pub(crate) mod one; pub(crate) mod two;"),
+                ("src/b/one.rs", "struct X;"),
+                ("src/b/two.rs", "use crate::a::two::Y;"),
+            ],
+            1,
+        ),
+        // None: what a parent only passes on belongs to the file that defines it, and tests look
+        // wherever they like.
+        (
+            vec![
+                ("src/lib.rs", "mod a;"),
+                ("src/a/mod.rs", "mod c; mod d; pub use d::D;"),
+                ("src/a/c.rs", "use super::D; #[cfg(test)] mod tests { use crate::a::e; }"),
+                ("src/a/d.rs", "pub struct D; #[cfg(test)] mod tests { use crate::a::c::f; }"),
+            ],
+            0,
+        ),
+    ] {
+        let faults = all_circles(&files(&case));
+        assert_eq!(faults.len(), expected, "{case:?}: {faults:?}");
+    }
+}
