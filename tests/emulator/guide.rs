@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::path::Path;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 /// As the guide writes them.
@@ -46,13 +47,20 @@ fn tests_of_the_emulator(cell: &str) -> Option<String> {
     }
 }
 
+/// The text of every file in `dir` and the folders below it.
+fn sources(dir: &Path) -> Vec<String> {
+    let paths = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    paths
+        .flat_map(|path| match path.is_dir() {
+            true => sources(&path),
+            false => fs::read_to_string(path).into_iter().collect(),
+        })
+        .collect()
+}
+
 /// What is wrong with the table of endpoints.
 fn faults_of_endpoints(guide: &str) -> Vec<String> {
-    let client: Vec<_> = fs::read_dir(format!("{ROOT}/src/kms"))
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
-    let client: Vec<_> = client.iter().filter_map(|path| fs::read_to_string(path).ok()).collect();
+    let client = sources(format!("{ROOT}/src/kms").as_ref());
     let tests = read("tests/kms_whole.rs");
     let mut faults = Vec::new();
     for cells in rows(guide, ENDPOINT_COLUMNS) {
