@@ -209,7 +209,10 @@ async fn types_refuse_what_they_are_not_for() {
 async fn convergent_keys_give_the_same_ciphertext_for_the_same_context() {
     let (emulator, _) = frozen().await;
     let tag = emulator.create_key_of(KeyKind::Convergent, "convergent").await.unwrap();
-    let encrypt = |plain: &str, context: &str| json!({ "plaintext": base64(plain), "context": base64(context) });
+    let encrypt = |plain: &str, context: &str| {
+        json!({ "plaintext": base64(plain),
+            "context": base64(context) })
+    };
     let sealed = post(&emulator, &tag, "encrypt", encrypt("x", "c")).await["ciphertext"].take();
     assert_eq!(post(&emulator, &tag, "encrypt", encrypt("x", "c")).await["ciphertext"], sealed);
     assert_ne!(post(&emulator, &tag, "encrypt", encrypt("y", "c")).await["ciphertext"], sealed);
