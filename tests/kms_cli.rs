@@ -217,13 +217,16 @@ async fn what_is_printed() {
     for (args, want) in [
         (
             &["keys", "info"][..],
-            "key_tag               tag\nname                  bad\\u{1b}[31m\ntype                 \
-              AES256\nstatus                ENABLE\n",
+            "key_tag               tag\n\
+             name                  bad\\u{1b}[31m\n\
+             type                  AES256\n\
+             status                ENABLE\n",
         ),
         (
             &["keys", "versions", "list"],
-            "VERSION  STATUS  STATUS_CHANGED  ROTATED\n1        ENABLE  -               -\n12      \
-              -       -               -\n",
+            "VERSION  STATUS  STATUS_CHANGED  ROTATED\n\
+             1        ENABLE  -               -\n\
+             12       -       -               -\n",
         ),
         (
             &["keys", "activities", "--limit", "1"],
@@ -231,8 +234,8 @@ async fn what_is_printed() {
         ),
         (
             &["keys", "list"],
-            "KEY_TAG  NAME  TYPE   STATUS  CONVERGENT  REGISTERED\na        -     -      -       - \
-                       -\n\
+            "KEY_TAG  NAME  TYPE   STATUS  CONVERGENT  REGISTERED\n\
+             a        -     -      -       -           -\n\
              b        -     ECDSA  -       -           -\n",
         ),
         (&["keys", "last-use", "--json"], "{}\n"),

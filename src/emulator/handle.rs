@@ -47,13 +47,13 @@ impl Emulator {
     }
 
     /// Base URL for both generations of the interface, such as `http://127.0.0.1:40123`, or
-    /// `https://` and so on with [TLS](EmulatorBuilder::tls).
+    /// `https://` and so on with [TLS](crate::emulator::EmulatorBuilder::tls).
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// The certificate that a client has to trust, if this speaks [TLS](EmulatorBuilder::tls).
-    /// Another one at every start.
+    /// The certificate that a client has to trust, if this speaks
+    /// [TLS](crate::emulator::EmulatorBuilder::tls). Another one at every start.
     pub fn certificate_pem(&self) -> Option<&str> {
         self.server.certificate_pem.as_deref()
     }

@@ -12,7 +12,7 @@ pub const MAX_KEY_ID_LEN: usize = 128;
 pub enum Provider {
     /// NAVER Cloud Platform Key Management Service.
     NcpKms,
-    /// A key in this process's hands; see [`LocalKeyWrapper`].
+    /// A key in this process's hands; see [`LocalKeyWrapper`](crate::LocalKeyWrapper).
     Local,
 }
 

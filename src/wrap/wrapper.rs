@@ -14,10 +14,10 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// Wraps and unwraps data keys. Object-safe; the one extension point of the crate.
 ///
-/// Contract, checked by [`conformance::check`]: results are as many as the inputs and in their
-/// order; an empty batch gives an empty result without a call; a batch that cannot be done whole
-/// fails whole; what `unwrap_keys` returns is what was wrapped, to the byte; no error or `Debug`
-/// output shows a payload.
+/// Contract, checked by [`conformance::check`](super::conformance::check): results are as many as
+/// the inputs and in their order; an empty batch gives an empty result without a call; a batch that
+/// cannot be done whole fails whole; what `unwrap_keys` returns is what was wrapped, to the byte;
+/// no error or `Debug` output shows a payload.
 pub trait KeyWrapper: fmt::Debug + Send + Sync {
     /// The key that [`wrap_keys`](Self::wrap_keys) wraps under.
     fn key_id(&self) -> &KeyId;
@@ -29,7 +29,7 @@ pub trait KeyWrapper: fmt::Debug + Send + Sync {
     ) -> BoxFuture<'a, Result<Vec<WrappedKey>>>;
 
     /// Unwraps each wrapped key. A wrapper may refuse keys that are not under
-    /// [`key_id`](Self::key_id) with [`ErrorKind::KeyNotAllowed`].
+    /// [`key_id`](Self::key_id) with [`ErrorKind::KeyNotAllowed`](crate::ErrorKind::KeyNotAllowed).
     fn unwrap_keys<'a>(
         &'a self,
         wrapped: &'a [WrappedKey],

@@ -36,8 +36,8 @@ const MAX_CALL_CIPHERTEXT: usize = 262_144;
 /// credentials unwraps and rewraps under any tag that its client may use. A token serves one key,
 /// so a client with a token refuses other tags.
 ///
-/// Calls fail as the [module's table](super#errors-of-calls) says. The tag is not checked before
-/// the first call.
+/// Calls fail as the [module's table](crate::kms#errors-of-calls) says. The tag is not checked
+/// before the first call.
 #[derive(Clone)]
 pub struct Key {
     pub(crate) client: Client,

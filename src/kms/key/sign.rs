@@ -54,7 +54,7 @@ impl Key {
     /// Makes a random key of this length, encrypted under this key.
     ///
     /// # Errors
-    /// As the [module's table](super#errors-of-calls) says.
+    /// As the [module's table](crate::kms#errors-of-calls) says.
     pub async fn create_custom_key(&self, bits: CustomKeyBits) -> Result<CustomKey> {
         self.custom_key(bits, false).await
     }
@@ -63,7 +63,7 @@ impl Key {
     /// `plaintext` is always there.
     ///
     /// # Errors
-    /// As the [module's table](super#errors-of-calls) says.
+    /// As the [module's table](crate::kms#errors-of-calls) says.
     pub async fn create_custom_key_with_plaintext(&self, bits: CustomKeyBits) -> Result<CustomKey> {
         self.custom_key(bits, true).await
     }
@@ -76,7 +76,7 @@ impl Key {
     ///
     /// # Errors
     /// [`ErrorKind::LimitExceeded`] without a call if `data` is longer; otherwise as the [module's
-    /// table](super#errors-of-calls) says.
+    /// table](crate::kms#errors-of-calls) says.
     pub async fn sign(&self, data: &[u8]) -> Result<String> {
         let call = "sign";
         self.check_signs(call)?;
@@ -89,8 +89,8 @@ impl Key {
     /// # Errors
     /// [`ErrorKind::LimitExceeded`] without a call if `data` is longer than 8,192 bytes;
     /// [`ErrorKind::InvalidInput`] without a call unless `signature` is 1 to 65,536 printable ASCII
-    /// characters; otherwise as the [module's table](super#errors-of-calls) says: a version that is
-    /// disabled does not verify.
+    /// characters; otherwise as the [module's table](crate::kms#errors-of-calls) says: a version
+    /// that is disabled does not verify.
     pub async fn verify(&self, data: &[u8], signature: &str) -> Result<bool> {
         let call = "verify";
         self.check_signs(call)?;
@@ -106,7 +106,7 @@ impl Key {
     ///
     /// # Errors
     /// [`ErrorKind::InvalidInput`] without a call for version 0 and for API 1.0; otherwise as the
-    /// [module's table](super#errors-of-calls) says.
+    /// [module's table](crate::kms#errors-of-calls) says.
     pub async fn public_key(&self, version: Option<u32>) -> Result<String> {
         let call = "public key";
         self.client.needs_api_2(call)?;

@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 ///
 /// A client of API 1.0 has none of them, which is [`ErrorKind::InvalidInput`]; a client with a
 /// token gets [`ErrorKind::Credentials`]. Neither makes a call. Otherwise calls fail as the
-/// [module's table](super#errors-of-calls) says: what a key's state does not permit is
+/// [module's table](crate::kms#errors-of-calls) says: what a key's state does not permit is
 /// [`ErrorKind::KeyUnusable`].
 ///
 /// No change is repeated once the service may have seen it. After [`ErrorKind::Unavailable`],

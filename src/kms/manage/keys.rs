@@ -24,7 +24,7 @@ const MAX_ROTATION_DAYS: u16 = 730;
 ///
 /// A client of API 1.0 has none of these calls, which is [`ErrorKind::InvalidInput`]; a client with
 /// a token gets [`ErrorKind::Credentials`]. Neither makes a call. Otherwise calls fail as the
-/// [module's table](super#errors-of-calls) says.
+/// [module's table](crate::kms#errors-of-calls) says.
 ///
 /// ```no_run
 /// # async fn example(client: ncp_envelope::kms::Client) -> ncp_envelope::Result<()> {

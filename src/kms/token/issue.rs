@@ -110,7 +110,7 @@ pub struct TokenGenerator {
 ///
 /// A client of API 1.0 has none of them, which is [`ErrorKind::InvalidInput`]. Where account
 /// credentials are needed, a client that has a token gets [`ErrorKind::Credentials`]. Neither makes
-/// a call. Otherwise calls fail as the [module's table](super#errors-of-calls) says.
+/// a call. Otherwise calls fail as the [module's table](crate::kms#errors-of-calls) says.
 #[derive(Debug, Clone)]
 pub struct KeyTokens {
     key: Key,
