@@ -18,8 +18,11 @@ fn shown(page: &str) -> BTreeSet<String> {
         let folder = folders.last().map(|(_, path)| path.clone()).unwrap_or_default();
         for name in content.split_whitespace() {
             if name.ends_with('/') {
+                // Until a file stands in it: an empty one is in no repository.
+                files.insert(format!("{folder}{name}"));
                 folders.push((indent, format!("{folder}{name}")));
             } else {
+                folders.iter().for_each(|(_, path)| drop(files.remove(path)));
                 files.insert(format!("{folder}{name}.rs"));
             }
         }
@@ -48,4 +51,5 @@ fn contributing_shows_the_real_tree() {
         1
     );
     assert_eq!(differences(&shown(&page.replace(" b", "")), &real).len(), 1);
+    assert_eq!(differences(&shown(&page.replace("  c/", "  d/\n  c/")), &real).len(), 1);
 }
