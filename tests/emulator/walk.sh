@@ -44,11 +44,11 @@ access=$(field accessToken <"$scratch/tokens")
 refresh=$(field refreshToken <"$scratch/tokens")
 
 old=$(token "$access" POST "$key/encrypt" "{\"plaintext\":\"$plain\"}" | field ciphertext)
-expect 'encrypted with version 1' "${old%%:[!v]*}" ncpkms:v1
+expect 'encrypted with version 1' "${old%:*}" ncpkms:v1
 expect 'rotated' "$(account POST "$key/rotate" | field code)" SUCCESS
 access=$(token "$refresh" POST "$key/access-token" | field accessToken)
 new=$(token "$access" POST "$key/re-encrypt" "{\"ciphertext\":\"$old\"}" | field newCiphertext)
-expect 're-encrypted with version 2' "${new%%:[!v]*}" ncpkms:v2
+expect 're-encrypted with version 2' "${new%:*}" ncpkms:v2
 for ciphertext in "$old" "$new"; do
     expect 'decrypted' "$(token "$access" POST "$key/decrypt" "{\"ciphertext\":\"$ciphertext\"}" | field plaintext)" "$plain"
     expect 'decrypted by API 1.0' "$(account POST "/keys/v2/$tag/decrypt" "{\"ciphertext\":\"$ciphertext\"}" | field plaintext)" "$plain"
