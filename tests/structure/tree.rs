@@ -22,7 +22,7 @@ fn shown(page: &str) -> BTreeSet<String> {
                 files.insert(format!("{folder}{name}"));
                 folders.push((indent, format!("{folder}{name}")));
             } else {
-                folders.iter().for_each(|(_, path)| drop(files.remove(path)));
+                files.retain(|shown| folders.iter().all(|(_, path)| path != shown));
                 files.insert(format!("{folder}{name}.rs"));
             }
         }
