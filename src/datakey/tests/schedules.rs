@@ -5,10 +5,12 @@
 //! nobody hangs.
 
 use crate::context::Scope;
+use crate::datakey::KeyCache;
 use crate::datakey::batch::batcher::{Batcher, Ticket};
 use crate::datakey::batch::drive::Driver;
 use crate::datakey::batch::flight::{Flight, Wait};
 use crate::datakey::batch::operation::{Unwrap, Wrap};
+use crate::datakey::cache::Realm;
 use crate::datakey::cache::load::Loader;
 use crate::datakey::cache::store::Store;
 use crate::datakey::limits::{CacheLimits, PoolLimits};
@@ -16,7 +18,6 @@ use crate::datakey::stats::PoolCounters;
 use crate::datakey::supply::pool::{Mint, Minted, Pool};
 use crate::datakey::tests::kit::*;
 use crate::datakey::tests::service::{number, payload, wrapped};
-use crate::datakey::{KeyCache, Realm};
 use crate::error::{Error, ErrorKind, Result};
 use crate::wrap::{BoxFuture, KeyId, KeyPayload, KeyWrapper, WrappedKey, ZoneHint};
 use shuttle::future::block_on;
