@@ -77,7 +77,6 @@ pub mod format;
 pub mod io;
 mod memory;
 mod policy;
-#[cfg(feature = "kms")]
 mod random;
 mod secret;
 pub mod wrap;

@@ -1,9 +1,10 @@
-//! Chance: jitter for pauses and times to live, from the operating system's random bytes.
+//! Chance that spreads things in time, so that what came together does not come back together:
+//! pauses, refreshes, ends of keys. From the operating system's random bytes. It protects nothing.
 
 use crate::error::Result;
 use std::time::Duration;
 
-/// A uniform `u64` .
+/// A number, uniform over all of `u64`.
 pub(crate) fn number() -> Result<u64> {
     let mut bytes = [0; 8];
     crate::secret::random(&mut bytes)?;

@@ -1,5 +1,6 @@
 //! Time and chance, which tests put others in place of.
 
+use crate::random::{fraction, number};
 use std::time::{Duration, Instant};
 
 #[derive(Clone, Copy)]
@@ -16,15 +17,11 @@ impl Source {
 
     /// `span` less up to a tenth, so that keys that came together do not go together.
     pub(crate) fn jittered(&self, span: Duration) -> Duration {
-        let tenth = u64::try_from(span.as_nanos() / 10).unwrap_or(u64::MAX);
-        let part = (u128::from(tenth) * u128::from((self.random)())) >> 64;
-        span - Duration::from_nanos(u64::try_from(part).unwrap_or(tenth))
+        span - fraction(span / 10, (self.random)())
     }
 }
 
 fn random() -> u64 {
-    let mut bytes = [0; 8];
     // Without randomness there is no jitter, and nothing else is lost.
-    let _ = crate::secret::random(&mut bytes);
-    u64::from_ne_bytes(bytes)
+    number().unwrap_or_default()
 }

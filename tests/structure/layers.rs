@@ -63,7 +63,11 @@ const LAYERS: &[Layer] = &[
         ],
         never: NO_IO,
     },
-    Layer { name: "datakey", knows: &["error", "secret", "context", "wrap"], never: NO_SERVICE },
+    Layer {
+        name: "datakey",
+        knows: &["error", "random", "secret", "context", "wrap"],
+        never: NO_SERVICE,
+    },
     Layer { name: "policy", knows: &["error", "context", "wrap", "format"], never: NO_IO },
     Layer {
         name: "envelope",

@@ -3,10 +3,10 @@
 use crate::emulator::action::Action;
 use crate::emulator::answer::{Answer, Generation, Refusal};
 use crate::emulator::app::App;
-use crate::emulator::auth::check as auth;
+use crate::emulator::auth::check;
 use crate::emulator::auth::route::Call;
 use crate::emulator::calls::body::TokenRequest;
-use crate::emulator::calls::cipher as actions;
+use crate::emulator::calls::cipher;
 use crate::emulator::calls::manage;
 use crate::emulator::calls::manage::Order;
 use crate::emulator::date;
@@ -116,15 +116,15 @@ async fn answer(
     now: Now,
     entry: &mut RecordedRequest,
 ) -> Result<Answer, Refusal> {
-    entry.auth = auth::row(call, parts);
+    entry.auth = check::row(call, parts);
     if app.is_due() {
         blocking(app, |app| app.settle()).await?;
     }
     let view = app.store.view();
-    let caller = auth::authenticate(&app.accounts, &view, call, entry.auth, parts, now.millis);
-    if call.action == Action::ValidateToken && auth::has_token(parts) {
+    let caller = check::authenticate(&app.accounts, &view, call, entry.auth, parts, now.millis);
+    if call.action == Action::ValidateToken && check::has_token(parts) {
         let admitted = caller.and_then(|caller| {
-            auth::admit(caller.key.as_ref().ok_or(UNKNOWN_KEY)?, entry.auth, entry.peer)
+            check::admit(caller.key.as_ref().ok_or(UNKNOWN_KEY)?, entry.auth, entry.peer)
         });
         entry.refusal = admitted.as_ref().err().map(|refusal| refusal.reason);
         return Ok(Answer::success(Generation::Two, json!({ "validated": admitted.is_ok() })));
@@ -146,7 +146,7 @@ async fn answer(
 async fn carry_out(
     app: &Arc<App>,
     call: &Call<'_>,
-    caller: &auth::Caller<'_>,
+    caller: &check::Caller<'_>,
     query: Option<&str>,
     body: &[u8],
     now: Now,
@@ -156,7 +156,7 @@ async fn carry_out(
         // By the emulator's own clock: a fault that shifts a caller's time does not empty or fill a
         // bucket.
         app.throttle.take(call.generation, key.id, app.clock.unix_millis())?;
-        auth::admit(key, entry.auth, entry.peer)?;
+        check::admit(key, entry.auth, entry.peer)?;
     }
     if entry.auth != AuthRow::RefreshToken {
         caller.account.may(call.action)?;
@@ -177,15 +177,15 @@ async fn carry_out(
     key.usable()?;
     let current = if now.stale { key.previous()? } else { key.current()? };
     match call.action {
-        Action::Encrypt => actions::encrypt(current, body, &mut entry.items),
-        Action::Decrypt => actions::decrypt(key, body, &mut entry.items),
-        Action::Reencrypt => actions::reencrypt(key, current, body, &mut entry.items),
+        Action::Encrypt => cipher::encrypt(current, body, &mut entry.items),
+        Action::Decrypt => cipher::decrypt(key, body, &mut entry.items),
+        Action::Reencrypt => cipher::reencrypt(key, current, body, &mut entry.items),
         Action::CreateCustomKey => {
-            actions::create_custom_key(current, call.generation, body, &mut entry.items)
+            cipher::create_custom_key(current, call.generation, body, &mut entry.items)
         }
-        Action::Sign => actions::sign(current, body, &mut entry.items),
-        Action::Verify => actions::verify(key, body, &mut entry.items),
-        Action::PublicKey => actions::public_key(key, body),
+        Action::Sign => cipher::sign(current, body, &mut entry.items),
+        Action::Verify => cipher::verify(key, body, &mut entry.items),
+        Action::PublicKey => cipher::public_key(key, body),
         Action::IssueTokenSet | Action::RenewTokenSet => {
             let request = TokenRequest::parse(body)?;
             let wanted =

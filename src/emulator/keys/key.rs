@@ -2,7 +2,7 @@
 
 use crate::emulator::answer::{Kind, Refusal};
 use crate::emulator::keys::kind::KeyType;
-use crate::emulator::keys::version as cipher;
+use crate::emulator::keys::version;
 use crate::emulator::random;
 use crate::emulator::sensitive::SecretBytes;
 use serde::{Deserialize, Serialize};
@@ -264,7 +264,7 @@ impl KeyState {
 
     fn add_version(&mut self, now: i64) -> Result<(), Refusal> {
         let version = self.current() + 1;
-        let key = SecretBytes(cipher::generate(self.key_type)?);
+        let key = SecretBytes(version::generate(self.key_type)?);
         self.versions.push(VersionState {
             version,
             enabled: true,

@@ -3,10 +3,8 @@
 //! The service treats what follows the prefix as its own affair, and so must its clients.
 
 use crate::emulator::answer::Refusal;
-use crate::emulator::keys::aes;
-use crate::emulator::keys::aes::{Aes, Convergent};
-use crate::emulator::keys::asymmetric;
-use crate::emulator::keys::asymmetric::{Ecdsa, Rsa};
+use crate::emulator::keys::aes::{self, Aes, Convergent};
+use crate::emulator::keys::asymmetric::{self, Ecdsa, Rsa};
 use crate::emulator::keys::kind::KeyType;
 use crate::emulator::{random, text};
 use base64::Engine as _;

@@ -3,7 +3,7 @@
 use crate::error::{Error, ErrorKind, Result};
 use crate::kms::endpoint::encode;
 use crate::kms::manage::admin::KeyAdmin;
-use crate::kms::manage::pages as page;
+use crate::kms::manage::pages;
 use crate::kms::manage::pages::{Cursor, Page};
 use crate::kms::time::Timestamp;
 use crate::kms::vocabulary::RequestType;
@@ -85,7 +85,7 @@ impl ActivityQuery {
 
     fn action(&self, number: u32, size: u16) -> Result<String> {
         let invalid = |message: String| Err(Error::new(ErrorKind::InvalidInput, message));
-        page::check(number, size)?;
+        pages::check(number, size)?;
         let mut action = "activities?".to_owned();
         if let Some(keyword) = &self.keyword {
             if keyword.is_empty() || keyword.len() > MAX_KEYWORD_LEN {

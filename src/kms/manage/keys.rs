@@ -6,7 +6,7 @@ use crate::kms::call::request::Call;
 use crate::kms::call::request::Manner;
 use crate::kms::endpoint::Endpoint;
 use crate::kms::manage::describe::KeyInfo;
-use crate::kms::manage::pages as page;
+use crate::kms::manage::pages;
 use crate::kms::manage::pages::{Cursor, Page};
 use crate::kms::vocabulary::{KeyType, Protection};
 use crate::kms::wire::contract::contract;
@@ -78,7 +78,7 @@ impl Keys {
     pub async fn page(&self, number: u32, size: u16) -> Result<Page<KeyInfo>> {
         let operation = "list keys";
         self.client.needs_account(operation)?;
-        page::check(number, size)?;
+        pages::check(number, size)?;
         let call = self.call(
             operation,
             Manner::read().at(format!("{PATH}?pageNo={number}&pageSize={size}")),
