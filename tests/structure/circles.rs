@@ -13,9 +13,24 @@ struct Modules(BTreeMap<Vec<String>, Module>);
 struct Module {
     file: String,
     children: BTreeSet<String>,
+    /// Types, functions and the like that are written here.
+    items: BTreeSet<String>,
     /// What `use` brings in, by the name that it has here.
-    imports: BTreeMap<String, Reached>,
-    globs: Vec<Reached>,
+    imports: BTreeMap<String, Vec<String>>,
+    globs: Vec<Vec<String>>,
+}
+
+impl Module {
+    /// `reached` from the crate's root, where it leads into the crate: a bare name does if it is a
+    /// child of this module, whose own path is `own`.
+    fn inside(&self, own: &[String], reached: Reached) -> Option<Vec<String>> {
+        match reached {
+            Reached::Crate(path) => Some(path),
+            Reached::Other(path) => {
+                self.children.contains(&path[0]).then(|| [own, &path[..]].concat())
+            }
+        }
+    }
 }
 
 impl Modules {
@@ -28,11 +43,16 @@ impl Modules {
     }
 
     fn add(&mut self, file: &str, path: Vec<String>, items: &[Item]) {
+        let items = || items.iter().filter(|item| !is_test(attributes(item)));
         let mut module = Module { file: file.to_owned(), ..Module::default() };
-        for item in items.iter().filter(|item| !is_test(attributes(item))) {
+        // A `use` may stand before the `mod` that it means.
+        module.children.extend(items().filter_map(|item| match item {
+            Item::Mod(inner) => Some(inner.ident.to_string()),
+            _ => None,
+        }));
+        for item in items() {
             match item {
                 Item::Mod(inner) => {
-                    module.children.insert(inner.ident.to_string());
                     if let Some((_, items)) = &inner.content {
                         let path = [path.clone(), vec![inner.ident.to_string()]].concat();
                         self.add(file, path, items);
@@ -40,16 +60,17 @@ impl Modules {
                 }
                 Item::Use(item) => {
                     for (target, name) in spread_out(&item.tree) {
-                        match (resolve(&path, target), name.as_str()) {
-                            (Reached::Crate(mut target), "*") => {
-                                target.pop();
-                                module.globs.push(Reached::Crate(target));
-                            }
-                            (target, _) => drop(module.imports.insert(name, target)),
+                        let reached = resolve(&path, target);
+                        let Some(mut target) = module.inside(&path, reached) else { continue };
+                        if name == "*" {
+                            target.pop();
+                            module.globs.push(target);
+                        } else {
+                            module.imports.insert(name, target);
                         }
                     }
                 }
-                _ => {}
+                item => module.items.extend(name(item)),
             }
         }
         self.0.insert(path, module);
@@ -68,19 +89,11 @@ impl Modules {
             }
             let rest = &path[depth + 1..];
             return match module.imports.get(part) {
-                Some(Reached::Crate(target)) => self.definer(&[&target[..], rest].concat(), steps),
-                Some(Reached::Other(target)) => {
-                    // A `use` of a child by its bare name.
-                    let child = target.first().filter(|first| module.children.contains(*first))?;
-                    debug_assert!(!child.is_empty());
-                    self.definer(&[&at[..], target, rest].concat(), steps)
-                }
+                Some(target) => self.definer(&[&target[..], rest].concat(), steps),
                 None => {
-                    let passed = module.globs.iter().find_map(|glob| match glob {
-                        Reached::Crate(target) if self.defines(target, part) => {
-                            self.definer(&[&target[..], &path[depth..]].concat(), steps)
-                        }
-                        _ => None,
+                    let passes = |glob: &&Vec<String>| self.defines(glob, part);
+                    let passed = module.globs.iter().find(passes).and_then(|glob| {
+                        self.definer(&[&glob[..], &path[depth..]].concat(), steps)
                     });
                     Some(passed.unwrap_or_else(|| module.file.clone()))
                 }
@@ -91,9 +104,26 @@ impl Modules {
 
     fn defines(&self, module: &[String], name: &str) -> bool {
         self.0.get(module).is_some_and(|module| {
-            module.imports.contains_key(name) || module.children.contains(name)
+            module.imports.contains_key(name)
+                || module.children.contains(name)
+                || module.items.contains(name)
         })
     }
+}
+
+fn name(item: &Item) -> Option<String> {
+    let ident = match item {
+        Item::Const(item) => &item.ident,
+        Item::Enum(item) => &item.ident,
+        Item::Fn(item) => &item.sig.ident,
+        Item::Static(item) => &item.ident,
+        Item::Struct(item) => &item.ident,
+        Item::Trait(item) => &item.ident,
+        Item::Type(item) => &item.ident,
+        Item::Union(item) => &item.ident,
+        _ => return None,
+    };
+    Some(ident.to_string())
 }
 
 type Arrows = BTreeMap<String, BTreeSet<String>>;
@@ -108,17 +138,9 @@ fn arrows(sources: &[Source]) -> Arrows {
         for source in own.iter().filter(|source| !source.is_test_file()) {
             let targets = arrows.entry(source.path.clone()).or_default();
             for named in source.paths().into_iter().filter(|named| !named.in_test) {
-                let path = match named.reached {
-                    Reached::Crate(path) => path,
-                    // A bare name leads somewhere here only if it is a child.
-                    Reached::Other(path) => {
-                        let here = modules.0.get(&named.module);
-                        if !here.is_some_and(|here| here.children.contains(&path[0])) {
-                            continue;
-                        }
-                        [named.module, path].concat()
-                    }
-                };
+                let here = modules.0.get(&named.module);
+                let path = here.and_then(|here| here.inside(&named.module, named.reached));
+                let Some(path) = path else { continue };
                 let path = match path.split_last() {
                     Some((last, module)) if last == "*" => module.to_vec(),
                     _ => path,
@@ -325,6 +347,15 @@ fn planted_circles_are_found() {
         ),
         // None: what a parent only passes on belongs to the file that defines it, and tests look
         // wherever they like.
+        (
+            vec![
+                ("src/lib.rs", "mod a;"),
+                ("src/a/mod.rs", "mod c; mod d; pub use c::C; pub use d::*;"),
+                ("src/a/c.rs", "use super::D; pub struct C;"),
+                ("src/a/d.rs", "pub struct D;"),
+            ],
+            0,
+        ),
         (
             vec![
                 ("src/lib.rs", "mod a;"),

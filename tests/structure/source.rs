@@ -284,8 +284,6 @@ pub(crate) fn spread_out(tree: &UseTree) -> Vec<(Vec<String>, String)> {
             UseTree::Rename(rename) => {
                 found.push((with(rename.ident.to_string()), rename.rename.to_string()));
             }
-            #[allow(unreachable_patterns)]
-            _ => {}
         }
     }
     let mut found = Vec::new();
