@@ -1,17 +1,18 @@
 //! Everything that one envelope asks of key service, cache and pool, joined.
 
 use crate::context::Scope;
-use crate::datakey::batch::batcher::{Batcher, Ticket};
+use crate::datakey::batch::batcher::Batcher;
 use crate::datakey::batch::drive;
 use crate::datakey::batch::drive::Home;
 use crate::datakey::batch::flight::{Flight, Wait};
 use crate::datakey::batch::operation::{Rewrap, Unwrap, Wrap};
+use crate::datakey::batch::ticket::Ticket;
 use crate::datakey::cache::{KeyCache, Loader, Realm};
 use crate::datakey::clock::Source;
 use crate::datakey::limits::{PoolLimits, ReuseLimits};
 use crate::datakey::stats::{EnvelopeStats, PoolCounters};
 use crate::datakey::supply::Supply;
-use crate::datakey::supply::pool::Mint;
+use crate::datakey::supply::mint::Mint;
 use crate::error::Result;
 use crate::wrap::{KeyWrapper, WrappedKey};
 use std::sync::Arc;

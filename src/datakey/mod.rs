@@ -13,6 +13,7 @@
 mod batch;
 mod cache;
 mod clock;
+mod failure;
 mod keys;
 mod limits;
 mod observe;

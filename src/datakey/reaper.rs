@@ -4,6 +4,7 @@
 //! own. A thread does it and not a task, because the core has no runtime and because a runtime may
 //! be busy or gone while keys are in memory.
 
+use crate::datakey::clock::Source;
 use crate::error::{Error, ErrorKind, Result};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -24,11 +25,11 @@ pub(crate) trait Due: Send + Sync {
 const BREATH: Duration = Duration::from_millis(20);
 
 struct Reaper {
-    queue: Mutex<BinaryHeap<Reverse<Visit>>>,
+    queue: Mutex<BinaryHeap<Reverse<Appointment>>>,
     earlier: Condvar,
 }
 
-struct Visit {
+struct Appointment {
     at: Instant,
     whom: Weak<dyn Due>,
 }
@@ -71,17 +72,38 @@ pub(crate) fn visit(at: Instant, whom: Weak<dyn Due>) {
     if let Some(reaper) = REAPER.get() {
         let mut queue = reaper.queue.lock().unwrap_or_else(PoisonError::into_inner);
         let first = queue.peek().is_none_or(|Reverse(next)| at < next.at);
-        queue.push(Reverse(Visit { at, whom }));
+        queue.push(Reverse(Appointment { at, whom }));
         if first {
             reaper.earlier.notify_one();
         }
     }
 }
 
+/// When the reaper comes next to one who may want it sooner.
+#[derive(Default)]
+pub(crate) struct NextVisit(Option<Instant>);
+
+impl NextVisit {
+    /// Has `whom` visited at that time, if nothing comes sooner. Where time is a test's own, nobody
+    /// comes.
+    pub(crate) fn by<T: Due + 'static>(&mut self, at: Instant, source: Source, whom: &Arc<T>) {
+        if source.real && self.0.is_none_or(|next| at < next) {
+            self.0 = Some(at);
+            let whom: Arc<dyn Due> = whom.clone();
+            visit(at, Arc::downgrade(&whom));
+        }
+    }
+
+    /// Whether the visit of `at` is the one that was waited for; then another one may be.
+    pub(crate) fn is(&mut self, at: Instant) -> bool {
+        self.0.take_if(|next| *next == at).is_some()
+    }
+}
+
 impl Reaper {
     fn run(&self) {
         loop {
-            let Visit { at, whom } = self.next();
+            let Appointment { at, whom } = self.next();
             if let Some(whom) = whom.upgrade() {
                 // It may wake tasks of any executor. Whatever they do there, this thread has keys
                 // to wipe.
@@ -90,7 +112,7 @@ impl Reaper {
         }
     }
 
-    fn next(&self) -> Visit {
+    fn next(&self) -> Appointment {
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             let now = Instant::now();
@@ -112,21 +134,21 @@ impl Reaper {
     }
 }
 
-impl PartialEq for Visit {
+impl PartialEq for Appointment {
     fn eq(&self, other: &Self) -> bool {
         self.at == other.at
     }
 }
 
-impl Eq for Visit {}
+impl Eq for Appointment {}
 
-impl PartialOrd for Visit {
+impl PartialOrd for Appointment {
     fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl Ord for Visit {
+impl Ord for Appointment {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
         self.at.cmp(&other.at)
     }

@@ -3,7 +3,7 @@
 
 use super::profile::{MAX_ZONE_LEN, Profile};
 use crate::error::{Error, ErrorKind, Result};
-use crate::wrap::{KeyId, MAX_KEY_ID_LEN, MAX_WRAPPED_LEN, Provider, WrappedKey, ZoneHint};
+use crate::wrap::{KeyId, MAX_WRAPPED_LEN, Provider, WrappedKey, ZoneHint};
 
 /// Most slots a message may have (`F-15`).
 pub const MAX_SLOTS: usize = 16;
@@ -112,17 +112,18 @@ impl SlotTable {
         let mut slots = Vec::with_capacity(count);
         for _ in 0..count {
             let slot = take(SLOT_HEAD_LEN)?;
-            let provider = provider_from(slot[0])?;
+            let provider = Provider::from_code(slot[0])
+                .ok_or_else(|| malformed("a slot names an unknown provider"))?;
             let zone = zone_from(slot[1])?;
             let id_len = usize::from(slot[2]);
             let wrapped_len = usize::from(u16::from_be_bytes([slot[3], slot[4]]));
             if id_len == 0 || wrapped_len == 0 {
                 return Err(malformed("a slot is empty"));
             }
-            if id_len > MAX_KEY_ID_LEN || wrapped_len > MAX_WRAPPED_LEN {
+            if wrapped_len > MAX_WRAPPED_LEN {
                 return Err(limit(format!(
-                    "a slot claims a key id of {id_len} and a wrapped key of {wrapped_len} bytes, \
-                     {MAX_KEY_ID_LEN} and {MAX_WRAPPED_LEN} are allowed"
+                    "a slot claims a wrapped key of {wrapped_len} bytes, {MAX_WRAPPED_LEN} are \
+                     allowed"
                 )));
             }
             let id = std::str::from_utf8(take(id_len)?)
@@ -185,7 +186,7 @@ fn encode_copy(generation: u32, slots: &[WrappedKey], out: &mut [u8]) {
     put(&[slots.len() as u8, 0, 0, 0]);
     for slot in slots {
         let (id, wrapped) = (slot.key_id(), slot.as_bytes());
-        put(&[provider_code(id.provider()), zone_code(id.zone()), id.id().len() as u8]);
+        put(&[id.provider().code(), zone_code(id.zone()), id.id().len() as u8]);
         put(&(wrapped.len() as u16).to_be_bytes());
         put(id.id().as_bytes());
         put(wrapped);
@@ -223,21 +224,6 @@ pub(super) fn decode_zone(zone: &[u8], copy_len: usize) -> Result<(SlotTable, Ve
         (Some((table, _)), _) => Ok((table, states)),
         (None, Some(error)) => Err(error),
         (None, None) => Err(malformed("there are none")),
-    }
-}
-
-fn provider_code(provider: Provider) -> u8 {
-    match provider {
-        Provider::NcpKms => 1,
-        Provider::Local => 0xFF,
-    }
-}
-
-fn provider_from(code: u8) -> Result<Provider> {
-    match code {
-        1 => Ok(Provider::NcpKms),
-        0xFF => Ok(Provider::Local),
-        _ => Err(malformed("a slot names an unknown provider")),
     }
 }
 

@@ -5,8 +5,16 @@ use std::fmt;
 use std::sync::Arc;
 
 /// Longest key id in bytes (`F-16`).
-pub const MAX_KEY_ID_LEN: usize = 128;
+pub const MAX_KEY_ID_LEN: usize = 255;
+
+const NCP_KMS: u8 = 1;
+const FIRST_OTHER: u8 = 128;
+const LAST_OTHER: u8 = 254;
+const LOCAL: u8 = 255;
+
 /// Who wraps a key.
+///
+/// Shown as `ncp-kms`, `local`, or `other-` and the code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Provider {
@@ -14,6 +22,43 @@ pub enum Provider {
     NcpKms,
     /// A key in this process's hands; see [`LocalKeyWrapper`](crate::LocalKeyWrapper).
     Local,
+    /// Another key service, under a code that whoever writes its
+    /// [`KeyWrapper`](crate::KeyWrapper) chooses: 128 to 254. [`KeyId::new`] refuses other codes.
+    ///
+    /// Nobody hands these codes out: two key services that share one among the same messages are
+    /// told apart by their key ids only.
+    Other(u8),
+}
+
+impl Provider {
+    /// The provider with this code in a slot (`F-16`), if there can be one.
+    pub(crate) fn from_code(code: u8) -> Option<Self> {
+        match code {
+            NCP_KMS => Some(Self::NcpKms),
+            LOCAL => Some(Self::Local),
+            FIRST_OTHER..=LAST_OTHER => Some(Self::Other(code)),
+            _ => None,
+        }
+    }
+
+    /// Its code in a slot (`F-16`).
+    pub(crate) fn code(self) -> u8 {
+        match self {
+            Self::NcpKms => NCP_KMS,
+            Self::Local => LOCAL,
+            Self::Other(code) => code,
+        }
+    }
+}
+
+impl fmt::Display for Provider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NcpKms => f.write_str("ncp-kms"),
+            Self::Local => f.write_str("local"),
+            Self::Other(code) => write!(f, "other-{code}"),
+        }
+    }
 }
 
 /// Where a key is said to live. A hint for people and tools: it never decides which host is called.
@@ -49,9 +94,20 @@ impl KeyId {
     /// A name from its parts.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidInput`] unless `id` is 1 to 128 bytes of printable ASCII without spaces.
+    /// [`ErrorKind::InvalidInput`] unless `id` is 1 to 255 bytes of printable ASCII without spaces,
+    /// and the code of [`Provider::Other`] 128 to 254.
     pub fn new(provider: Provider, zone: ZoneHint, id: impl AsRef<str>) -> Result<Self> {
         let id = id.as_ref();
+        // A code that belongs to another provider would pass this key off as one of its keys.
+        if Provider::from_code(provider.code()) != Some(provider) {
+            return Err(Error::new(
+                ErrorKind::InvalidInput,
+                format!(
+                    "the code of another key service is {FIRST_OTHER} to {LAST_OTHER}, not {}",
+                    provider.code()
+                ),
+            ));
+        }
         if id.is_empty()
             || id.len() > MAX_KEY_ID_LEN
             || !id.bytes().all(|byte| byte.is_ascii_graphic())
@@ -118,9 +174,25 @@ mod tests {
     fn key_ids_are_bounded_and_compare_without_the_hint() {
         assert!(KeyId::new(Provider::NcpKms, ZoneHint::None, "").is_err());
         assert!(KeyId::new(Provider::NcpKms, ZoneHint::None, "a b").is_err());
-        assert!(KeyId::new(Provider::NcpKms, ZoneHint::None, "x".repeat(129)).is_err());
-        let global = KeyId::new(Provider::NcpKms, ZoneHint::Global, "x".repeat(128)).unwrap();
-        assert_eq!(global, KeyId::new(Provider::NcpKms, ZoneHint::Kr, "x".repeat(128)).unwrap());
-        assert_ne!(global, KeyId::new(Provider::Local, ZoneHint::Global, "x".repeat(128)).unwrap());
+        assert!(KeyId::new(Provider::NcpKms, ZoneHint::None, "x".repeat(256)).is_err());
+        let longest = "x".repeat(255);
+        let key = |provider, zone| KeyId::new(provider, zone, &longest).unwrap();
+        let global = key(Provider::NcpKms, ZoneHint::Global);
+        assert_eq!(global, key(Provider::NcpKms, ZoneHint::Kr));
+        assert_ne!(global, key(Provider::Local, ZoneHint::Global));
+    }
+
+    #[test]
+    fn every_code_has_one_provider_and_reserved_ones_have_none() {
+        let mut none = Vec::new();
+        for code in 0..=255 {
+            match Provider::from_code(code) {
+                Some(provider) => assert_eq!(provider.code(), code),
+                None => none.push(code),
+            }
+            let other = KeyId::new(Provider::Other(code), ZoneHint::None, "x");
+            assert_eq!(other.is_ok(), (128..=254).contains(&code), "{code}");
+        }
+        assert_eq!(none, std::iter::once(0).chain(2..=127).collect::<Vec<_>>());
     }
 }

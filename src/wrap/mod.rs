@@ -15,7 +15,5 @@ mod wrapper;
 pub use key_id::{KeyId, MAX_KEY_ID_LEN, Provider, ZoneHint};
 pub use local::LocalKeyWrapper;
 pub use payload::{KeyPayload, PAYLOAD_LEN};
-#[cfg(feature = "kms")]
-pub(crate) use wrapped::ncp_key_version;
 pub use wrapped::{MAX_WRAPPED_LEN, WrappedKey};
 pub use wrapper::{BoxFuture, KeyWrapper};

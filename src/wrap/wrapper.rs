@@ -18,6 +18,92 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// the inputs and in their order; an empty batch gives an empty result without a call; a batch that
 /// cannot be done whole fails whole; what `unwrap_keys` returns is what was wrapped, to the byte;
 /// no error or `Debug` output shows a payload.
+///
+/// The kind of an error decides what happens next.
+/// [`Unavailable`](crate::ErrorKind::Unavailable) and [`Throttled`](crate::ErrorKind::Throttled)
+/// are an outage: keys that are cached or ready go on being used.
+/// [`AccessDenied`](crate::ErrorKind::AccessDenied), [`KeyUnusable`](crate::ErrorKind::KeyUnusable)
+/// and [`Credentials`](crate::ErrorKind::Credentials) end every cached key under the same
+/// key-encryption key. [`Authentication`](crate::ErrorKind::Authentication) and the other kinds of
+/// bad input may be one key's fault: the batch is tried again in halves, to find it.
+///
+/// # Examples
+/// A whole wrapper, for a service that keeps what it is given and hands out receipts. The ordinary
+/// `async fn`s do the work; [`Box::pin`] makes of their futures the boxed ones that a trait object
+/// needs. `examples/vault_transit.rs` does the same for a service over HTTP.
+///
+/// ```
+/// use ncp_envelope::wrap::{BoxFuture, KeyPayload, Provider, ZoneHint, conformance};
+/// use ncp_envelope::{Error, ErrorKind, KeyId, KeyWrapper, Result, WrappedKey};
+/// use std::sync::Mutex;
+///
+/// #[derive(Debug)]
+/// struct Safe {
+///     id: KeyId,
+///     kept: Mutex<Vec<KeyPayload>>,
+/// }
+///
+/// impl Safe {
+///     async fn store(&self, payloads: &[KeyPayload]) -> Result<Vec<WrappedKey>> {
+///         let mut kept = self.kept.lock().unwrap();
+///         let mut receipts = Vec::new();
+///         for payload in payloads {
+///             kept.push(KeyPayload::copy_from(payload.expose_secret()));
+///             let receipt = format!("safe:v1:{:012}", kept.len() - 1);
+///             receipts.push(WrappedKey::new(self.id.clone(), receipt)?);
+///         }
+///         Ok(receipts)
+///     }
+///
+///     async fn fetch(&self, receipts: &[WrappedKey]) -> Result<Vec<KeyPayload>> {
+///         let kept = self.kept.lock().unwrap();
+///         let find = |receipt: &WrappedKey| {
+///             let text = std::str::from_utf8(receipt.as_bytes()).ok()?;
+///             let payload = kept.get(text.strip_prefix("safe:v1:")?.parse::<usize>().ok()?)?;
+///             Some(KeyPayload::copy_from(payload.expose_secret()))
+///         };
+///         let refused = || Error::new(ErrorKind::Authentication, "no such receipt is known");
+///         receipts.iter().map(|receipt| find(receipt).ok_or_else(refused)).collect()
+///     }
+/// }
+///
+/// impl KeyWrapper for Safe {
+///     fn key_id(&self) -> &KeyId {
+///         &self.id
+///     }
+///
+///     fn wrap_keys<'a>(
+///         &'a self,
+///         payloads: &'a [KeyPayload],
+///     ) -> BoxFuture<'a, Result<Vec<WrappedKey>>> {
+///         Box::pin(self.store(payloads))
+///     }
+///
+///     fn unwrap_keys<'a>(
+///         &'a self,
+///         wrapped: &'a [WrappedKey],
+///     ) -> BoxFuture<'a, Result<Vec<KeyPayload>>> {
+///         Box::pin(self.fetch(wrapped))
+///     }
+///
+///     fn rewrap_keys<'a>(
+///         &'a self,
+///         wrapped: &'a [WrappedKey],
+///     ) -> BoxFuture<'a, Result<Vec<WrappedKey>>> {
+///         Box::pin(async move { self.store(&self.fetch(wrapped).await?).await })
+///     }
+///
+///     fn key_version(&self, _: &WrappedKey) -> Option<u32> {
+///         Some(1)
+///     }
+/// }
+///
+/// let id = KeyId::new(Provider::Other(128), ZoneHint::None, "front-office")?;
+/// let safe = Safe { id, kept: Mutex::default() };
+/// # let rt = tokio::runtime::Builder::new_current_thread().build().unwrap();
+/// rt.block_on(conformance::check(&safe))?;
+/// # Ok::<(), ncp_envelope::Error>(())
+/// ```
 pub trait KeyWrapper: fmt::Debug + Send + Sync {
     /// The key that [`wrap_keys`](Self::wrap_keys) wraps under.
     fn key_id(&self) -> &KeyId;
@@ -41,6 +127,18 @@ pub trait KeyWrapper: fmt::Debug + Send + Sync {
         &'a self,
         wrapped: &'a [WrappedKey],
     ) -> BoxFuture<'a, Result<Vec<WrappedKey>>>;
+
+    /// The version of the key-encryption key that `wrapped` is under, where it tells; higher is
+    /// newer. Makes no call.
+    ///
+    /// [`Envelope::retire_below`](crate::Envelope::retire_below) goes by it, and a batch that the
+    /// service refuses with [`KeyUnusable`](crate::ErrorKind::KeyUnusable) is tried again one
+    /// version at a time. It is read from bytes that nobody vouches for: never the reason to trust
+    /// a key.
+    fn key_version(&self, wrapped: &WrappedKey) -> Option<u32> {
+        let _ = wrapped;
+        None
+    }
 }
 
 impl<T: KeyWrapper + ?Sized> KeyWrapper for Arc<T> {
@@ -67,5 +165,8 @@ impl<T: KeyWrapper + ?Sized> KeyWrapper for Arc<T> {
         wrapped: &'a [WrappedKey],
     ) -> BoxFuture<'a, Result<Vec<WrappedKey>>> {
         (**self).rewrap_keys(wrapped)
+    }
+    fn key_version(&self, wrapped: &WrappedKey) -> Option<u32> {
+        (**self).key_version(wrapped)
     }
 }

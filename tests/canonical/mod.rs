@@ -81,6 +81,7 @@ pub(crate) fn copy(generation: u32, slots: &[WrappedKey], len: usize) -> Vec<u8>
         out.push(match key.provider() {
             Provider::NcpKms => 1,
             Provider::Local => 255,
+            Provider::Other(code @ 128..=254) => code,
             other => panic!("{other:?} has no number in F-16"),
         });
         out.push(match key.zone() {

@@ -1,7 +1,10 @@
 use crate::server::{Reply, Server};
 use crate::{account, always, api_1, kind, lines, success, with_token};
-use ncp_envelope::ErrorKind;
-use ncp_envelope::kms::{CustomKeyBits, KeyType, key_version};
+use ncp_envelope::kms::{Client, Credentials, CustomKeyBits, KeyType, key_version};
+use ncp_envelope::wrap::{Provider, ZoneHint};
+use ncp_envelope::{ErrorKind, KeyId, KeyWrapper, WrappedKey};
+use proptest::collection::vec;
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 #[tokio::test]
@@ -241,4 +244,26 @@ fn key_versions() {
         assert_eq!(key_version(text), want, "{text}");
     }
     assert_eq!(key_version("ncpkms:v99999999999:A"), None);
+}
+
+// F-30: shown, whatever it is, and never a reason to stop.
+proptest! {
+    #[test]
+    fn any_wrapped_key_has_a_version_or_none(
+        version in any::<u32>(),
+        rest in "[:-z]{0,40}",
+        noise in vec(any::<u8>(), 1..40),
+    ) {
+        let credentials = Credentials::account("k", "s").unwrap();
+        let key = Client::builder().credentials(credentials).build().unwrap().key("tag").unwrap();
+        let under = |provider, bytes: &[u8]| {
+            let id = KeyId::new(provider, ZoneHint::None, "tag").unwrap();
+            key.key_version(&WrappedKey::new(id, bytes).unwrap())
+        };
+        let wrapped = format!("ncpkms:v{version}:{rest}");
+        prop_assert_eq!(under(Provider::NcpKms, wrapped.as_bytes()), Some(version));
+        prop_assert_eq!(under(Provider::Local, wrapped.as_bytes()), None);
+        prop_assert_eq!(under(Provider::Other(200), wrapped.as_bytes()), None);
+        prop_assert_eq!(under(Provider::NcpKms, &noise), None);
+    }
 }

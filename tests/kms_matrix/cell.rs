@@ -261,7 +261,7 @@ impl Cell {
             Product::Plaintext(plaintext) => {
                 return (plaintext != PLAINTEXT).then(|| "another plaintext".to_owned());
             }
-            Product::Wrapped(moved) => (same(key, original, &moved).await, moved.key_version()),
+            Product::Wrapped(moved) => (same(key, original, &moved).await, key.key_version(&moved)),
         };
         let fits = match opened {
             Ok(right) => right && self.row.opens,

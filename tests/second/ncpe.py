@@ -33,10 +33,11 @@ MAX_PAIRS = 64
 MAX_PAIR_BYTES = 8192
 MAX_SLOTS = 16
 DEFAULT_SLOTS = 4
-MAX_KEY_ID = 128
+MAX_KEY_ID = 255
 MAX_WRAPPED = 1024
 SPARE = 16
 PROVIDER_NCP, PROVIDER_LOCAL = 1, 255
+PROVIDERS_OTHER = range(128, 255)
 ZONE_HINTS = range(6)
 
 CHUNK = 16384
@@ -240,7 +241,7 @@ def write(plaintext, key_id, kek=None, dek=None, slots=None, context=None, aad=b
         if kek is None or len(kek) != 32:
             raise Refused("InvalidInput", "a key encryption key has 32 bytes")
         if not key_id_fits(key_id):
-            raise Refused("InvalidInput", "a key id is 1 to 128 printable ASCII characters without spaces")
+            raise Refused("InvalidInput", "a key id is 1 to 255 printable ASCII characters without spaces")
         slots = [Slot(PROVIDER_LOCAL, 0, key_id, local_wrap(kek, key_id, payload_of(dek, scope)))]
     flags = (FLAG_DURABLE if durable else 0) | (FLAG_AAD if aad else 0)  # F-7, F-12
     length = copy_length(slots, durable)
@@ -322,12 +323,10 @@ def parse_copy(raw):
     slots = []
     for _ in range(count):
         provider, hint, id_len, wrapped_len = cursor.unpack(">BBBH")
-        if provider not in (PROVIDER_NCP, PROVIDER_LOCAL):
+        if provider not in (PROVIDER_NCP, PROVIDER_LOCAL, *PROVIDERS_OTHER):
             raise Refused("Malformed", "the provider of a key slot is not known")
         if hint not in ZONE_HINTS:
             raise Refused("Malformed", "the zone hint of a key slot is not known")
-        if id_len > MAX_KEY_ID:
-            raise Refused("LimitExceeded", "a key id is longer than 128 bytes")
         if wrapped_len > MAX_WRAPPED:
             raise Refused("LimitExceeded", "a wrapped key is longer than 1,024 bytes")
         if wrapped_len == 0:
@@ -491,7 +490,7 @@ def describe(message):
         "generation": header.current.generation,
         "slots": [
             {
-                "provider": {PROVIDER_NCP: "ncp-kms", PROVIDER_LOCAL: "local"}[slot.provider],
+                "provider": provider_name(slot.provider),
                 "zone_hint": slot.hint,
                 "key_id": slot.key_id.decode(),
                 "wrapped_length": len(slot.wrapped),
@@ -503,6 +502,10 @@ def describe(message):
         "body_length": body,
         "plaintext_length": length,
     }
+
+
+def provider_name(code):
+    return {PROVIDER_NCP: "ncp-kms", PROVIDER_LOCAL: "local"}.get(code, f"other-{code}")
 
 
 def key_version(slot):

@@ -116,7 +116,7 @@ class Refusals(unittest.TestCase):
         ):
             self.refused(kind, ncpe.write, b"", b"key", KEK, context=context)
         self.assertTrue(ncpe.write(b"", b"key", KEK, context={"a": "v" * 8187}))
-        for key_id in (b"", b"k" * 129, b"a b", b"\x7f", "\uac00".encode()):
+        for key_id in (b"", b"k" * 256, b"a b", b"\x7f", "\uac00".encode()):
             self.refused("InvalidInput", ncpe.write, b"", key_id, KEK)
         self.refused("InvalidInput", ncpe.write, b"", b"key", KEK[:31])
         self.refused("InvalidInput", ncpe.write, b"", b"key", KEK, dek=bytes(16))

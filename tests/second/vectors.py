@@ -170,9 +170,12 @@ def add_good(vectors):
          make(short, slots=lambda dek: [wrap(os.urandom(32)), wrap(dek)]), short)
     good("four-slots", "four slots, the last one local", "F-15",
          make(short, slots=lambda dek: [service_slot(b"k%d" % i) for i in range(3)] + [wrap(dek)]), short)
-    good("key-id-128", "a key id of 128 bytes", "F-16",
-         make(short, slots=lambda dek: [wrap(dek, key_id=b"!" + b"k" * 126 + b"~")]), short,
-         key_id=b"!" + b"k" * 126 + b"~")
+    good("key-id-255", "a key id of 255 bytes", "F-16",
+         make(short, slots=lambda dek: [wrap(dek, key_id=b"!" + b"k" * 253 + b"~")]), short,
+         key_id=b"!" + b"k" * 253 + b"~")
+    for provider in (128, 254):
+        good(f"provider-{provider}", f"a slot of provider {provider} before the local one", "F-16",
+             make(short, slots=lambda dek: [service_slot()._replace(provider=provider), wrap(dek)]), short)
     good("wrapped-1024", "a slot with a wrapped key of 1,024 bytes before the local one", "F-16",
          make(short, slots=lambda dek: [service_slot()._replace(wrapped=b"ncpkms:v1:".ljust(1024, b"A")), wrap(dek)]),
          short)
@@ -353,12 +356,12 @@ def add_bad_zone_b(vectors):
 
     second("provider-0", "the provider is 0", "Malformed", provider=0)
     second("provider-2", "the provider is 2", "Malformed", provider=2)
+    second("provider-127", "the provider is 127", "Malformed", provider=127)
     second("hint-6", "the zone hint is 6", "Malformed", hint=6)
     second("key-id-empty", "the key id is empty", "Malformed", key_id=b"")
     second("key-id-space", "the key id has a space", "Malformed", key_id=b"key 1")
     second("key-id-delete", "the key id has the byte 7F", "Malformed", key_id=b"key\x7f")
     second("key-id-not-ascii", "the key id is not ASCII", "Malformed", key_id="\uac00".encode())
-    second("key-id-129", "the key id has 129 bytes", "LimitExceeded", key_id=b"k" * 129)
     second("wrapped-empty", "the wrapped key is empty", "Malformed", wrapped=b"")
     second("wrapped-1025", "the wrapped key has 1,025 bytes", "LimitExceeded", wrapped=bytes(1025))
 
@@ -402,6 +405,8 @@ def add_bad_keys(vectors):
         key_id=OTHER_ID)
     bad("key-provider-not-accepted", "the accepted key id belongs to a slot of the service", "F-32", "KeyNotAllowed",
         make(short, slots=lambda dek: [service_slot(KEY_ID)]), short)
+    bad("key-provider-200-not-accepted", "the accepted key id belongs to a slot of another key service", "F-32",
+        "KeyNotAllowed", make(short, slots=lambda dek: [wrap(dek)._replace(provider=200)]), short)
     bad("key-other-kek", "the reader has another key under the key id", "F-31", "Authentication", make(short), short,
         kek=OTHER_KEK)
 

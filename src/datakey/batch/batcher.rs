@@ -12,26 +12,25 @@
 //! smaller. Knows wrapped keys and payloads, and nothing of caches.
 
 use crate::datakey::batch::drive::Driver;
+use crate::datakey::batch::lane::{Lane, Queued, Whole};
 use crate::datakey::batch::operation::Operation;
+use crate::datakey::batch::ticket::Ticket;
 use crate::datakey::clock::Source;
 use crate::datakey::observe;
 use crate::datakey::reaper;
 use crate::datakey::reaper::Due;
 use crate::datakey::stats::{BatchCounters, BatchStats};
-use crate::datakey::sync::atomic::{AtomicUsize, Ordering};
 use crate::datakey::sync::{Mutex, lock};
 use crate::error::{Error, ErrorKind, Result};
-use crate::wrap::{KeyId, KeyWrapper};
+use crate::wrap::{KeyId, KeyWrapper, WrappedKey};
 use std::collections::{HashMap, VecDeque};
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-/// Keys in one call at most: what the service's arrays hold, however their size is counted.
-pub(crate) const MAX_BATCH: usize = 256;
 /// Calls under way at most for one key-encryption key. At the service's 300 calls a second this is
 /// enough for answers that take 100 ms.
 const MAX_CALLS: usize = 32;
@@ -39,40 +38,6 @@ const MAX_CALLS: usize = 32;
 const MAX_QUEUE: usize = 1 << 18;
 /// Key-encryption keys that are remembered while nothing is asked of them.
 const MAX_LANES: usize = 1_024;
-/// Whole batches that have to succeed before a larger one is tried again.
-const GROW_AFTER: u32 = 1_000;
-/// A key that waited this many times as long as a call takes does not wait for company any longer:
-/// the call ahead of it may be stuck.
-const PATIENCE: u32 = 2;
-const LEAST_PATIENCE: Duration = Duration::from_millis(20);
-const MOST_PATIENCE: Duration = Duration::from_secs(1);
-
-/// Where a key's result goes. Dropped unanswered, it says that there will be none.
-pub(crate) struct Ticket<T> {
-    #[allow(clippy::type_complexity)]
-    answer: Option<Box<dyn FnOnce(Option<Result<T>>) + Send>>,
-}
-
-impl<T> Ticket<T> {
-    pub(crate) fn new(answer: impl FnOnce(Option<Result<T>>) + Send + 'static) -> Self {
-        Self { answer: Some(Box::new(answer)) }
-    }
-
-    fn answer(mut self, result: Result<T>) {
-        if let Some(answer) = self.answer.take() {
-            answer(Some(result));
-        }
-    }
-}
-
-impl<T> Drop for Ticket<T> {
-    fn drop(&mut self) {
-        if let Some(answer) = self.answer.take() {
-            answer(None);
-        }
-    }
-}
-
 pub(crate) struct Batcher<O: Operation>(Arc<Inner<O>>);
 
 struct Inner<O: Operation> {
@@ -82,25 +47,6 @@ struct Inner<O: Operation> {
     lanes: Mutex<HashMap<KeyId, Lane<O>>>,
     counters: BatchCounters,
     source: Source,
-}
-
-/// Everything under one key-encryption key.
-struct Lane<O: Operation> {
-    queue: VecDeque<Queued<O>>,
-    under_way: usize,
-    max_batch: usize,
-    /// Whole batches that succeeded since the limit was last changed.
-    good: u32,
-    /// Smoothed time of a call.
-    latency: Duration,
-    /// When the reaper comes to look whether what is under way is stuck.
-    visit: Option<Instant>,
-}
-
-struct Queued<O: Operation> {
-    input: O::In,
-    ticket: Ticket<O::Out>,
-    since: Instant,
 }
 
 /// A batch on its way out.
@@ -114,11 +60,6 @@ struct Departure<O: Operation> {
 
 /// Part of a batch: keys, and where each one's result goes.
 type Part<O> = (Vec<<O as Operation>::In>, Vec<Ticket<<O as Operation>::Out>>);
-
-struct Whole {
-    len: usize,
-    good_halves: AtomicUsize,
-}
 
 impl<O: Operation> Clone for Batcher<O> {
     fn clone(&self) -> Self {
@@ -181,6 +122,11 @@ impl<O: Operation> Batcher<O> {
         self.0.start(departures);
     }
 
+    /// The version that a wrapped key is under, where the wrapper can tell it.
+    pub(crate) fn key_version(&self, wrapped: &WrappedKey) -> Option<u32> {
+        self.0.wrapper.key_version(wrapped)
+    }
+
     #[cfg(all(test, not(shuttle)))]
     pub(crate) fn lanes(&self) -> usize {
         lock(&self.0.lanes).len()
@@ -192,6 +138,10 @@ impl<O: Operation> Batcher<O> {
 }
 
 impl<O: Operation> Inner<O> {
+    fn version(&self, input: &O::In) -> Option<u32> {
+        O::version(input, &*self.wrapper)
+    }
+
     fn make_room(lanes: &mut HashMap<KeyId, Lane<O>>) {
         if lanes.len() >= MAX_LANES {
             lanes.retain(|_, lane| lane.under_way > 0 || !lane.queue.is_empty());
@@ -251,24 +201,8 @@ impl<O: Operation> Inner<O> {
     }
 
     fn learn(&self, key: &KeyId, len: usize, whole: Option<&Whole>) {
-        let mut lanes = lock(&self.lanes);
-        let Some(lane) = lanes.get_mut(key) else { return };
-        match whole {
-            // Nothing in it was bad, so it was its size.
-            Some(whole) if whole.good_halves.fetch_add(1, Ordering::SeqCst) == 1 => {
-                lane.max_batch = lane.max_batch.min((whole.len / 2).max(1));
-                lane.good = 0;
-                observe::smaller_batches(O::NAME, lane.max_batch);
-            }
-            Some(_) => {}
-            None if len == lane.max_batch && len < MAX_BATCH => {
-                lane.good += 1;
-                if lane.good >= GROW_AFTER {
-                    lane.good = 0;
-                    lane.max_batch = (lane.max_batch * 2).min(MAX_BATCH);
-                }
-            }
-            None => {}
+        if let Some(lane) = lock(&self.lanes).get_mut(key) {
+            lane.learn(len, whole);
         }
     }
 }
@@ -332,7 +266,9 @@ impl<O: Operation> Landing<O> {
             }
             Err(error)
                 if error.kind() == ErrorKind::KeyUnusable
-                    && inputs.iter().any(|input| O::version(input) != O::version(&inputs[0])) =>
+                    && inputs
+                        .iter()
+                        .any(|input| inner.version(input) != inner.version(&inputs[0])) =>
             {
                 self.sort(key, inputs, tickets);
             }
@@ -344,7 +280,7 @@ impl<O: Operation> Landing<O> {
     /// Both halves at once, so that the good keys wait for no more calls than the logarithm of the
     /// batch.
     fn halve(&self, key: KeyId, mut inputs: Vec<O::In>, mut tickets: Vec<Ticket<O::Out>>) {
-        let whole = Arc::new(Whole { len: inputs.len(), good_halves: AtomicUsize::new(0) });
+        let whole = Arc::new(Whole::new(inputs.len()));
         let half = inputs.len() / 2;
         let other = (inputs.split_off(half), tickets.split_off(half));
         self.again(key, [(inputs, tickets), other], Some(&whole));
@@ -355,7 +291,7 @@ impl<O: Operation> Landing<O> {
     fn sort(&self, key: KeyId, inputs: Vec<O::In>, tickets: Vec<Ticket<O::Out>>) {
         let mut versions: HashMap<Option<u32>, Part<O>> = HashMap::new();
         for (input, ticket) in inputs.into_iter().zip(tickets) {
-            let (inputs, tickets) = versions.entry(O::version(&input)).or_default();
+            let (inputs, tickets) = versions.entry(self.inner.version(&input)).or_default();
             inputs.push(input);
             tickets.push(ticket);
         }
@@ -394,8 +330,7 @@ impl<O: Operation> Landing<O> {
         }
         observe::batch(O::NAME, len, latency, error.map(Error::kind));
         if let Some(lane) = lock(&self.inner.lanes).get_mut(&self.key) {
-            lane.latency =
-                if lane.latency.is_zero() { latency } else { (lane.latency * 3 + latency) / 4 };
+            lane.took(latency);
         }
     }
 }
@@ -448,23 +383,4 @@ fn may_be_one_key(kind: ErrorKind) -> bool {
             | ErrorKind::LimitExceeded
             | ErrorKind::KeyNotAllowed
     )
-}
-
-impl<O: Operation> Lane<O> {
-    fn patience(&self) -> Duration {
-        (self.latency * PATIENCE).clamp(LEAST_PATIENCE, MOST_PATIENCE)
-    }
-}
-
-impl<O: Operation> Default for Lane<O> {
-    fn default() -> Self {
-        Self {
-            queue: VecDeque::new(),
-            under_way: 0,
-            max_batch: MAX_BATCH,
-            good: 0,
-            latency: Duration::ZERO,
-            visit: None,
-        }
-    }
 }

@@ -14,8 +14,8 @@ pub(crate) trait Operation: Send + Sync + 'static {
     /// The key-encryption key whose limit a call counts towards.
     fn key<'a>(input: &'a Self::In, wrapper: &'a dyn KeyWrapper) -> &'a KeyId;
 
-    /// The version of that key, where the input tells it.
-    fn version(input: &Self::In) -> Option<u32>;
+    /// The version of that key, where the wrapper can tell it.
+    fn version(input: &Self::In, wrapper: &dyn KeyWrapper) -> Option<u32>;
 
     fn call<'a>(
         &'a self,
@@ -39,7 +39,7 @@ impl Operation for Wrap {
         wrapper.key_id()
     }
 
-    fn version(_: &KeyPayload) -> Option<u32> {
+    fn version(_: &KeyPayload, _: &dyn KeyWrapper) -> Option<u32> {
         None
     }
 
@@ -80,8 +80,8 @@ impl Operation for Unwrap {
         input.key_id()
     }
 
-    fn version(input: &WrappedKey) -> Option<u32> {
-        input.key_version()
+    fn version(input: &WrappedKey, wrapper: &dyn KeyWrapper) -> Option<u32> {
+        wrapper.key_version(input)
     }
 
     fn call<'a>(
@@ -105,8 +105,8 @@ impl Operation for Rewrap {
         input.key_id()
     }
 
-    fn version(input: &WrappedKey) -> Option<u32> {
-        input.key_version()
+    fn version(input: &WrappedKey, wrapper: &dyn KeyWrapper) -> Option<u32> {
+        wrapper.key_version(input)
     }
 
     fn call<'a>(

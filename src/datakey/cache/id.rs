@@ -1,7 +1,7 @@
 //! What a cached key is found by.
 
 use crate::context::Scope;
-use crate::wrap::{KeyId, MAX_KEY_ID_LEN, MAX_WRAPPED_LEN, Provider, WrappedKey, ZoneHint};
+use crate::wrap::{KeyId, MAX_KEY_ID_LEN, MAX_WRAPPED_LEN, WrappedKey, ZoneHint};
 use aws_lc_rs::digest;
 use std::hash::{Hash, Hasher};
 
@@ -75,10 +75,7 @@ impl Realm {
             len += part.len();
         };
         put(&self.hash);
-        put(&[match wrapped.key_id().provider() {
-            Provider::NcpKms => 1,
-            Provider::Local => 2,
-        }]);
+        put(&[wrapped.key_id().provider().code()]);
         for part in [tag, bytes] {
             put(&(part.len() as u64).to_be_bytes());
             put(part);
@@ -107,6 +104,7 @@ fn array(digest: &digest::Digest) -> [u8; HASH_LEN] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wrap::Provider;
 
     #[test]
     fn ids_differ_by_every_part() {
@@ -120,6 +118,8 @@ mod tests {
         let ids = [
             own.id(&ncp("ab", b"cd")),
             own.id(&wrapped(tag(Provider::Local, "ab"), b"cd")),
+            own.id(&wrapped(tag(Provider::Other(128), "ab"), b"cd")),
+            own.id(&wrapped(tag(Provider::Other(254), "ab"), b"cd")),
             own.id(&ncp("abc", b"d")),
             own.id(&ncp("ab", b"ce")),
             realm(b"", ZoneHint::Kr, "s", 1).id(&ncp("ab", b"cd")),

@@ -1,10 +1,11 @@
 //! Gets unwrapped keys: from the cache, from a question that is under way, or by asking.
 
 use crate::context::Scope;
-use crate::datakey::batch::batcher::{Batcher, Ticket};
+use crate::datakey::batch::batcher::Batcher;
 use crate::datakey::batch::drive::{Driver, Lost};
 use crate::datakey::batch::flight::{Flight, Wait};
 use crate::datakey::batch::operation::Unwrap;
+use crate::datakey::batch::ticket::Ticket;
 use crate::datakey::cache::shared::{Answer, KeyCache, LookUp};
 use crate::datakey::cache::store::{CachedKey, Loaded};
 use crate::datakey::cache::{CacheId, Realm};
@@ -134,7 +135,7 @@ impl Loader {
         // that.
         let loaded = Loaded {
             family: self.realm.family(slot.key_id()),
-            version: slot.key_version(),
+            version: self.batcher.key_version(slot),
             asked: (cache.source.now)(),
         };
         let ticket = Ticket::new(move |payload: Option<Result<KeyPayload>>| {

@@ -3,25 +3,22 @@
 use crate::datakey::batch::drive::Driver;
 use crate::datakey::batch::flight::Flight;
 use crate::datakey::cache::id::Family;
+use crate::datakey::cache::refusals::Refusals;
 use crate::datakey::cache::store::{CachedKey, Found, Loaded, Store};
 use crate::datakey::clock::Source;
+use crate::datakey::failure::Failure;
 use crate::datakey::limits::CacheLimits;
 use crate::datakey::reaper;
-use crate::datakey::reaper::Due;
+use crate::datakey::reaper::{Due, NextVisit};
 use crate::datakey::stats::{CacheCounters, CacheStats};
 use crate::datakey::sync::{Mutex, lock};
 use crate::datakey::{CacheId, observe};
 use crate::error::{Error, ErrorKind, Result};
 use crate::secret::DataKey;
-use lru::LruCache;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-/// How long a refusal is remembered.
-const REFUSED: Duration = Duration::from_secs(1);
-const MAX_REFUSALS: usize = 4_096;
 
 /// A cache of unwrapped data keys that several envelopes may share. Cheap to clone; clones are the
 /// same cache.
@@ -56,11 +53,11 @@ struct State {
     /// None: nothing is kept, and questions that are under way are shared all the same.
     store: Option<Store>,
     flights: HashMap<CacheId, UnderWay>,
-    refusals: LruCache<CacheId, (Instant, Error)>,
+    refusals: Refusals,
     /// By key tag, the version below which nothing is kept any more.
     floors: HashMap<String, u32>,
     /// When the reaper comes.
-    visit: Option<Instant>,
+    visit: NextVisit,
 }
 
 struct UnderWay {
@@ -108,10 +105,9 @@ impl KeyCache {
         let state = State {
             store,
             flights: HashMap::new(),
-            // Unbounded of itself: with a bound it would take memory for that many at once.
-            refusals: LruCache::unbounded(),
+            refusals: Refusals::new(),
             floors: HashMap::new(),
-            visit: None,
+            visit: NextVisit::default(),
         };
         Self(Arc::new(Shared {
             state: Mutex::new(state),
@@ -195,12 +191,9 @@ impl Shared {
             }
             _ => {}
         }
-        if let Some((until, error)) = state.refusals.get(id) {
-            if now < *until {
-                self.counters.refused_again.add();
-                return LookUp::Refused(error.clone());
-            }
-            state.refusals.pop(id);
+        if let Some(error) = state.refusals.get(id, now) {
+            self.counters.refused_again.add();
+            return LookUp::Refused(error);
         }
         // Where nobody polls it a question can be under way for long, and what it brings is as old
         // as the question.
@@ -300,11 +293,8 @@ impl Shared {
             observe::dropped(denied, "denied");
         }
         // After `forget_keys` the service is asked, whatever it said before.
-        if current && let Some(until) = now.checked_add(REFUSED) {
-            state.refusals.put(id, (until, error.clone()));
-            if state.refusals.len() > MAX_REFUSALS {
-                state.refusals.pop_lru();
-            }
+        if current {
+            state.refusals.put(id, &error, now);
         }
         Err(error)
     }
@@ -345,11 +335,7 @@ impl Shared {
     fn call_reaper(self: &Arc<Self>, state: &mut State, now: Instant) {
         let Some(end) = state.store.as_ref().and_then(Store::next_end) else { return };
         let at = reaper::no_sooner(end, now);
-        if self.source.real && state.visit.is_none_or(|visit| at < visit) {
-            state.visit = Some(at);
-            let this: Arc<dyn Due> = self.clone();
-            reaper::visit(at, Arc::downgrade(&this));
-        }
+        state.visit.by(at, self.source, self);
     }
 
     #[cfg(test)]
@@ -366,8 +352,7 @@ impl Due for Shared {
         if let Some(store) = &mut state.store {
             store.sweep(now, &self.counters);
         }
-        if state.visit == Some(at) {
-            state.visit = None;
+        if state.visit.is(at) {
             self.call_reaper(&mut state, now);
         }
     }
@@ -396,32 +381,6 @@ impl State {
             self.flights.remove(id);
         }
         current
-    }
-}
-
-/// What a failed question says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Failure {
-    /// The service cannot be asked now.
-    Outage,
-    /// Something on this side, which says nothing of the key or the service.
-    Own,
-    /// This wrapped key is not to be used.
-    OfKey,
-    /// The key-encryption key is not, or not by this caller; so every key wrapped under it is not.
-    OfFamily,
-}
-
-impl Failure {
-    pub(crate) fn of(kind: ErrorKind) -> Self {
-        match kind {
-            ErrorKind::Unavailable | ErrorKind::Throttled => Self::Outage,
-            ErrorKind::Internal | ErrorKind::Io => Self::Own,
-            ErrorKind::AccessDenied | ErrorKind::KeyUnusable | ErrorKind::Credentials => {
-                Self::OfFamily
-            }
-            _ => Self::OfKey,
-        }
     }
 }
 

@@ -2,7 +2,8 @@
 
 use crate::datakey::limits::{PoolLimits, ReuseLimits};
 use crate::datakey::stats::PoolStats;
-use crate::datakey::supply::pool::{Mint, Minted, Pool, Taken};
+use crate::datakey::supply::mint::{Mint, Minted};
+use crate::datakey::supply::pool::{Pool, Taken};
 use crate::datakey::supply::reuse::Reuse;
 use crate::error::Result;
 use std::sync::Arc;

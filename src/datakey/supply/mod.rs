@@ -1,9 +1,12 @@
-//! Data keys for writing: [`pool`] makes one for each message ahead of need, [`reuse`] shares one
-//! among messages, [`choice`] is where an envelope takes its keys from.
+//! Data keys for writing: [`mint`] makes them, [`orders`] is what is on order from it, [`pool`] has
+//! one for each message ahead of need, [`reuse`] shares one among messages, [`choice`] is where an
+//! envelope takes its keys from.
 
 pub(crate) mod choice;
+pub(crate) mod mint;
+pub(crate) mod orders;
 pub(crate) mod pool;
 pub(crate) mod reuse;
 
 pub(crate) use choice::Supply;
-pub(crate) use pool::Minted;
+pub(crate) use mint::Minted;

@@ -9,98 +9,23 @@
 //! fewer after keys became too old. Nothing is ordered but by someone who takes a key, so a pool
 //! that is not used makes no calls.
 
-use crate::context::Scope;
-use crate::datakey::batch::batcher::{Batcher, MAX_BATCH, Ticket};
-use crate::datakey::batch::drive::{Driver, Lost};
+use crate::datakey::batch::drive::Lost;
 use crate::datakey::batch::flight::{Flight, Wait};
-use crate::datakey::batch::operation::Wrap;
-use crate::datakey::cache::shared::Failure;
-use crate::datakey::clock::Source;
+use crate::datakey::batch::lane::MAX_BATCH;
 use crate::datakey::limits::PoolLimits;
 use crate::datakey::observe;
 use crate::datakey::reaper;
 use crate::datakey::reaper::Due;
-use crate::datakey::stats::PoolCounters;
+use crate::datakey::supply::mint::{Mint, Minted};
+use crate::datakey::supply::orders::{Orders, Placed};
 use crate::datakey::sync::{Guard, Mutex, lock};
-use crate::error::{Error, ErrorKind, Result};
-use crate::secret::DataKey;
-use crate::wrap::{KeyPayload, WrappedKey};
+use crate::error::Result;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Keys kept ready before any demand was seen.
 const FIRST_TARGET: usize = 32;
-/// After a failure no keys are ordered ahead of need for this long, and a refusal is remembered for
-/// as long.
-const QUIET: Duration = Duration::from_secs(1);
-
-/// A new data key in both of its forms.
-pub(crate) struct Minted {
-    pub(crate) key: DataKey,
-    pub(crate) wrapped: WrappedKey,
-    /// Before it was sent to be wrapped.
-    pub(crate) at: Instant,
-}
-
-impl Minted {
-    /// Whether it was wrapped under a version of the key-encryption key that is not below `floor`,
-    /// or under one that is not told.
-    pub(crate) fn is_above(&self, floor: u32) -> bool {
-        self.wrapped.key_version().is_none_or(|version| version >= floor)
-    }
-
-    /// This one, unless it was wrapped under a version of the key-encryption key that was retired.
-    pub(crate) fn above(self, floor: Option<u32>) -> Result<Self> {
-        if floor.is_none_or(|floor| self.is_above(floor)) {
-            return Ok(self);
-        }
-        let version = self.wrapped.key_version().unwrap_or_default();
-        let what =
-            format!("the key service wraps with version {version} of the key, which was retired");
-        Err(Error::new(ErrorKind::KeyUnusable, what))
-    }
-}
-
-/// Makes keys and has them wrapped; what [`Pool`] and `Reuse` order from.
-#[derive(Clone)]
-pub(crate) struct Mint {
-    pub(crate) batcher: Batcher<Wrap>,
-    pub(crate) driver: Arc<Driver>,
-    pub(crate) scope: Scope,
-    pub(crate) suite: u16,
-    pub(crate) source: Source,
-    pub(crate) counters: Arc<PoolCounters>,
-}
-
-impl Mint {
-    /// Orders `count` keys; each goes to `arrive` of its own, or the reason why not, or nothing if
-    /// the order was dropped.
-    pub(crate) fn order<A>(&self, count: usize, arrive: impl Fn() -> A)
-    where
-        A: FnOnce(Option<Result<Minted>>) + Send + 'static,
-    {
-        let mut items = Vec::with_capacity(count);
-        for _ in 0..count {
-            let arrive = arrive();
-            let key = match DataKey::generate() {
-                Ok(key) => key,
-                Err(error) => {
-                    arrive(Some(Err(error)));
-                    continue;
-                }
-            };
-            let payload = KeyPayload::encode(&key, self.suite, &self.scope);
-            let at = (self.source.now)();
-            let ticket = Ticket::new(move |wrapped: Option<Result<WrappedKey>>| {
-                arrive(wrapped.map(|wrapped| wrapped.map(|wrapped| Minted { key, wrapped, at })));
-            });
-            items.push((payload, ticket));
-        }
-        self.batcher.submit(items);
-    }
-}
-
 pub(crate) struct Pool(Arc<Inner>);
 
 struct Inner {
@@ -114,16 +39,9 @@ struct State {
     /// Oldest first.
     ready: VecDeque<Minted>,
     waiting: VecDeque<Arc<Flight<Arc<Minted>>>>,
-    coming: usize,
     /// How many are to be ready.
     target: usize,
-    /// Whether the target was raised since keys last came.
-    raised: bool,
-    quiet: Option<(Instant, Error)>,
-    /// Raised when what is coming is to be thrown away.
-    epoch: u64,
-    floor: Option<u32>,
-    visit: Option<Instant>,
+    orders: Orders,
 }
 
 /// A key that was asked for.
@@ -177,23 +95,18 @@ impl Pool {
     }
 
     pub(crate) fn retire_below(&self, version: u32) {
-        self.0.raise_floor(version);
+        lock(&self.0.state).orders.raise_floor(version);
         self.0.throw_away(|minted| minted.is_above(version));
     }
 
     /// Keys ready and keys coming.
     pub(crate) fn depth(&self) -> (usize, usize) {
         let state = lock(&self.0.state);
-        (state.ready.len(), state.coming)
+        (state.ready.len(), state.orders.coming())
     }
 }
 
 impl Inner {
-    fn raise_floor(&self, version: u32) {
-        let mut state = lock(&self.state);
-        state.floor = state.floor.max(Some(version));
-    }
-
     fn take<T>(self: &Arc<Self>, take: impl FnOnce(&Self, &mut State, Instant) -> T) -> T {
         let (taken, order) = {
             let mut state = lock(&self.state);
@@ -211,32 +124,28 @@ impl Inner {
             self.mint.counters.taken.add();
             return Taken(Found::Here(Ok(Arc::new(minted))));
         }
-        if let Some((until, error)) = &state.quiet
-            && now < *until
-            && Failure::of(error.kind()) != Failure::Outage
-        {
-            return Taken(Found::Here(Err(error.clone())));
+        if let Err(error) = state.orders.denied(now) {
+            return Taken(Found::Here(Err(error)));
         }
         self.mint.counters.dry.add();
         let flight = Arc::new(Flight::new());
         state.waiting.push_back(flight.clone());
         if let Some(limits) = &self.limits
-            && (!state.raised || state.waiting.len() > state.target / 2)
+            && (!state.orders.raised || state.waiting.len() > state.target / 2)
         {
-            state.raised = true;
+            state.orders.raised = true;
             state.target = (state.target * 2).min(limits.max_keys);
             observe::dry(state.target);
         }
         Taken(Found::Coming(Wait::new(flight)))
     }
 
-    /// How many to order now, and in which epoch.
-    fn missing(&self, state: &mut State, now: Instant) -> (usize, u64) {
-        let uncovered = state.waiting.len().saturating_sub(state.coming);
-        let quiet = state.quiet.as_ref().is_some_and(|(until, _)| now < *until);
-        let ahead = if self.limits.is_some() && !quiet {
-            let missing = (state.waiting.len() + state.target)
-                .saturating_sub(state.ready.len() + state.coming);
+    fn missing(&self, state: &mut State, now: Instant) -> Placed {
+        let coming = state.orders.coming();
+        let uncovered = state.waiting.len().saturating_sub(coming);
+        let ahead = if self.limits.is_some() && !state.orders.is_quiet(now) {
+            let missing =
+                (state.waiting.len() + state.target).saturating_sub(state.ready.len() + coming);
             match missing {
                 // Whole batches, so that the calls are full.
                 MAX_BATCH.. => missing / MAX_BATCH * MAX_BATCH,
@@ -246,12 +155,10 @@ impl Inner {
         } else {
             0
         };
-        let count = ahead.max(uncovered);
-        state.coming += count;
-        (count, state.epoch)
+        state.orders.place(ahead.max(uncovered))
     }
 
-    fn order(self: &Arc<Self>, (count, epoch): (usize, u64)) {
+    fn order(self: &Arc<Self>, Placed { count, epoch }: Placed) {
         if count == 0 {
             return;
         }
@@ -268,39 +175,17 @@ impl Inner {
 
     fn arrive(self: &Arc<Self>, epoch: u64, minted: Option<Result<Minted>>) {
         let mut state = lock(&self.state);
-        if state.epoch != epoch {
-            return;
-        }
-        state.coming = state.coming.saturating_sub(1);
         let now = (self.mint.source.now)();
-        match minted.map(|minted| minted.and_then(|minted| self.accept(minted, &state, now))) {
-            Some(Ok(minted)) => {
-                state.raised = false;
-                state.quiet = None;
-                self.hand_out(state, minted, now);
-            }
-            Some(Err(error)) => {
-                state.quiet = now.checked_add(QUIET).map(|until| (until, error.clone()));
-                Self::disappoint(state, Some(Err(error)));
-            }
-            None => Self::disappoint(state, None),
+        match state.orders.arrived(epoch, minted, self.max_age(), &self.mint, now) {
+            None => {}
+            Some(Some(Ok(minted))) => self.hand_out(state, minted, now),
+            Some(Some(Err(error))) => Self::disappoint(state, Some(Err(error))),
+            Some(None) => Self::disappoint(state, None),
         }
     }
 
-    /// A key that was long under way may be of no use any more.
-    fn accept(&self, minted: Minted, state: &State, now: Instant) -> Result<Minted> {
-        if self
-            .limits
-            .as_ref()
-            .is_some_and(|limits| now.saturating_duration_since(minted.at) >= limits.max_age)
-        {
-            self.mint.counters.too_old.add();
-            return Err(Error::new(
-                ErrorKind::Unavailable,
-                "the key service took longer to wrap a data key than one may be kept",
-            ));
-        }
-        minted.above(state.floor)
+    fn max_age(&self) -> Option<Duration> {
+        self.limits.as_ref().map(|limits| limits.max_age)
     }
 
     fn hand_out(self: &Arc<Self>, mut state: Guard<'_, State>, minted: Minted, now: Instant) {
@@ -325,7 +210,7 @@ impl Inner {
     /// One key less than was hoped for: if more wait than are coming, the first of them has waited
     /// for this one.
     fn disappoint(mut state: Guard<'_, State>, outcome: Option<Result<Arc<Minted>>>) {
-        if state.waiting.len() > state.coming
+        if state.waiting.len() > state.orders.coming()
             && let Some(flight) = state.waiting.pop_front()
         {
             drop(state);
@@ -336,11 +221,7 @@ impl Inner {
     fn drop_old(&self, state: &mut State, now: Instant) {
         let Some(limits) = &self.limits else { return };
         let before = state.ready.len();
-        while state
-            .ready
-            .front()
-            .is_some_and(|minted| now.saturating_duration_since(minted.at) >= limits.max_age)
-        {
+        while state.ready.front().is_some_and(|minted| minted.is_old(limits.max_age, now)) {
             state.ready.pop_front();
         }
         let old = before - state.ready.len();
@@ -348,7 +229,7 @@ impl Inner {
             state.target =
                 state.target.saturating_sub(old / 2).max(FIRST_TARGET.min(limits.max_keys));
             // Who finds none now has met their age, and not a demand for more.
-            state.raised = true;
+            state.orders.raised = true;
             self.mint.counters.too_old.by(old);
             observe::too_old(old);
         }
@@ -359,12 +240,11 @@ impl Inner {
             let mut state = lock(&self.state);
             let before = state.ready.len();
             state.ready.retain(keep);
-            self.mint.counters.forgotten.by(before - state.ready.len() + state.coming);
-            state.epoch += 1;
-            state.quiet = None;
+            let coming = state.orders.throw_away();
+            self.mint.counters.forgotten.by(before - state.ready.len() + coming);
             // Those who wait now need others.
-            state.coming = state.waiting.len();
-            (state.coming, state.epoch)
+            let waiting = state.waiting.len();
+            state.orders.place(waiting)
         };
         self.order(order);
     }
@@ -372,11 +252,7 @@ impl Inner {
     fn call_reaper(self: &Arc<Self>, state: &mut State, now: Instant) {
         let (Some(limits), Some(first)) = (&self.limits, state.ready.front()) else { return };
         let at = reaper::no_sooner(first.at.checked_add(limits.max_age).unwrap_or(now), now);
-        if self.mint.source.real && state.visit.is_none_or(|visit| at < visit) {
-            state.visit = Some(at);
-            let this: Arc<dyn Due> = self.clone();
-            reaper::visit(at, Arc::downgrade(&this));
-        }
+        state.orders.visit.by(at, self.mint.source, self);
     }
 }
 
@@ -408,8 +284,7 @@ impl Due for Inner {
         let mut state = lock(&self.state);
         let now = (self.mint.source.now)();
         self.drop_old(&mut state, now);
-        if state.visit == Some(at) {
-            state.visit = None;
+        if state.orders.visit.is(at) {
             self.call_reaper(&mut state, now);
         }
     }

@@ -7,20 +7,17 @@
 
 use crate::datakey::batch::drive::Lost;
 use crate::datakey::batch::flight::{Flight, Wait};
-use crate::datakey::cache::shared::Failure;
 use crate::datakey::limits::ReuseLimits;
 use crate::datakey::reaper;
 use crate::datakey::reaper::Due;
-use crate::datakey::supply::pool::{Mint, Minted};
+use crate::datakey::supply::mint::{Mint, Minted};
+use crate::datakey::supply::orders::{Orders, Placed};
 use crate::datakey::sync::{Mutex, lock};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-/// How long a refusal is remembered, and how long no successor is ordered ahead of need after a
-/// failure.
-const QUIET: Duration = Duration::from_secs(1);
 /// Successors on order at most.
 const MAX_LOT: usize = 256;
 
@@ -36,19 +33,12 @@ struct Inner {
 struct State {
     current: Option<Current>,
     next: VecDeque<Arc<Minted>>,
-    coming: usize,
     /// How many successors are ordered together: one, unless keys are used up faster than one call
     /// brings the next.
     lot: usize,
-    /// Whether the lot was raised since keys last came.
-    raised: bool,
     /// Where those wait who found no key.
     waiting: Option<Arc<Flight<()>>>,
-    quiet: Option<(Instant, Error)>,
-    /// Raised when what is coming is to be thrown away.
-    epoch: u64,
-    floor: Option<u32>,
-    visit: Option<Instant>,
+    orders: Orders,
 }
 
 struct Current {
@@ -102,29 +92,21 @@ impl Reuse {
     }
 
     pub(crate) fn retire_below(&self, version: u32) {
-        self.0.raise_floor(version);
+        lock(&self.0.state).orders.raise_floor(version);
         self.0.throw_away(|minted| minted.is_above(version));
     }
 }
 
 impl Inner {
-    fn raise_floor(&self, version: u32) {
-        let mut state = lock(&self.state);
-        state.floor = state.floor.max(Some(version));
-    }
-
-    fn old(&self, minted: &Minted, now: Instant) -> bool {
-        now.saturating_duration_since(minted.at) >= self.limits.max_age
-    }
-
     fn drop_old(&self, state: &mut State, now: Instant) {
-        if state.current.as_ref().is_some_and(|current| self.old(&current.minted, now)) {
+        let max_age = self.limits.max_age;
+        if state.current.as_ref().is_some_and(|current| current.minted.is_old(max_age, now)) {
             state.current = None;
             // Who finds none now has met its age, and not a demand for more.
-            state.raised = true;
+            state.orders.raised = true;
         }
         let before = state.next.len();
-        state.next.retain(|minted| !self.old(minted, now));
+        state.next.retain(|minted| !minted.is_old(max_age, now));
         let old = before - state.next.len();
         state.lot = state.lot.saturating_sub(old.div_ceil(2)).max(1);
         self.mint.counters.too_old.by(old);
@@ -157,25 +139,19 @@ impl Inner {
     }
 
     /// Waits with the others who found no key; orders if nothing is coming.
-    #[allow(clippy::type_complexity)]
-    fn join(&self, state: &mut State, now: Instant) -> Result<(Arc<Flight<()>>, (usize, u64))> {
-        if let Some((until, error)) = &state.quiet
-            && now < *until
-            && Failure::of(error.kind()) != Failure::Outage
-        {
-            return Err(error.clone());
-        }
+    fn join(&self, state: &mut State, now: Instant) -> Result<(Arc<Flight<()>>, Placed)> {
+        state.orders.denied(now)?;
         self.mint.counters.dry.add();
         let flight = state.waiting.get_or_insert_with(|| Arc::new(Flight::new())).clone();
-        if !state.raised && self.mint.counters.stats().taken > 0 {
+        if !state.orders.raised && self.mint.counters.stats().taken > 0 {
             state.lot = (state.lot * 2).min(MAX_LOT);
-            state.raised = true;
+            state.orders.raised = true;
         }
-        Ok((flight, if state.coming > 0 { (0, state.epoch) } else { state.order() }))
+        Ok((flight, if state.orders.coming() > 0 { state.orders.place(0) } else { state.order() }))
     }
 
     /// Orders successors if the key in use is near one of its limits and none is ready.
-    fn order_ahead(&self, state: &mut State, now: Instant) -> (usize, u64) {
+    fn order_ahead(&self, state: &mut State, now: Instant) -> Placed {
         let near = |used: u64, max: u64| used >= max - max / 8;
         let ending = state.current.as_ref().is_none_or(|current| {
             let age = now.saturating_duration_since(current.minted.at);
@@ -183,12 +159,15 @@ impl Inner {
                 || near(current.messages, self.limits.max_messages)
                 || near(current.bytes, self.limits.max_bytes)
         });
-        let quiet = state.quiet.as_ref().is_some_and(|(until, _)| now < *until);
         let few = state.next.len() <= state.lot / 2;
-        if ending && few && !quiet && state.coming == 0 { state.order() } else { (0, state.epoch) }
+        if ending && few && !state.orders.is_quiet(now) && state.orders.coming() == 0 {
+            state.order()
+        } else {
+            state.orders.place(0)
+        }
     }
 
-    fn send(self: &Arc<Self>, (count, epoch): (usize, u64)) {
+    fn send(self: &Arc<Self>, Placed { count, epoch }: Placed) {
         if count > 0 {
             self.mint.order(count, || {
                 let this = self.clone();
@@ -200,44 +179,23 @@ impl Inner {
 
     fn arrive(self: &Arc<Self>, epoch: u64, minted: Option<Result<Minted>>) {
         let mut state = lock(&self.state);
-        if state.epoch != epoch {
-            return;
-        }
-        state.coming = state.coming.saturating_sub(1);
         let now = (self.mint.source.now)();
-        let outcome =
-            match minted.map(|minted| minted.and_then(|minted| self.accept(minted, &state, now))) {
-                Some(Ok(minted)) => {
-                    state.next.push_back(Arc::new(minted));
-                    (state.raised, state.quiet) = (false, None);
-                    self.call_reaper(&mut state);
-                    Some(Ok(()))
-                }
-                Some(Err(error)) => {
-                    state.quiet = now.checked_add(QUIET).map(|until| (until, error.clone()));
-                    Some(Err(error))
-                }
-                None => None,
-            };
+        let max_age = Some(self.limits.max_age);
+        let Some(minted) = state.orders.arrived(epoch, minted, max_age, &self.mint, now) else {
+            return;
+        };
+        let outcome = minted.map(|minted| {
+            state.next.push_back(Arc::new(minted?));
+            self.call_reaper(&mut state);
+            Ok(())
+        });
         // Those who wait hear of a failure only when nothing else is coming.
-        let told = matches!(outcome, Some(Ok(()))) || state.coming == 0;
+        let told = matches!(outcome, Some(Ok(()))) || state.orders.coming() == 0;
         let flight = if told { state.waiting.take() } else { None };
         drop(state);
         if let Some(flight) = flight {
             flight.finish(outcome);
         }
-    }
-
-    /// A key that was long under way may be of no use any more.
-    fn accept(&self, minted: Minted, state: &State, now: Instant) -> Result<Minted> {
-        if self.old(&minted, now) {
-            self.mint.counters.too_old.add();
-            return Err(Error::new(
-                ErrorKind::Unavailable,
-                "the key service took longer to wrap a data key than one may be used",
-            ));
-        }
-        minted.above(state.floor)
     }
 
     fn throw_away(self: &Arc<Self>, keep: impl Fn(&Minted) -> bool) {
@@ -247,11 +205,9 @@ impl Inner {
             state.current = state.current.take().filter(|current| keep(&current.minted));
             state.next.retain(|minted| keep(minted));
             let kept = state.next.len() + usize::from(state.current.is_some());
-            self.mint.counters.forgotten.by(held - kept + state.coming);
-            (state.coming, state.quiet) = (0, None);
-            state.epoch += 1;
+            self.mint.counters.forgotten.by(held - kept + state.orders.throw_away());
             // Those who wait now need others.
-            if state.waiting.is_some() { state.order() } else { (0, state.epoch) }
+            if state.waiting.is_some() { state.order() } else { state.orders.place(0) }
         };
         self.send(order);
     }
@@ -266,19 +222,13 @@ impl Inner {
         else {
             return;
         };
-        if self.mint.source.real && state.visit.is_none_or(|visit| at < visit) {
-            state.visit = Some(at);
-            let this: Arc<dyn Due> = self.clone();
-            reaper::visit(at, Arc::downgrade(&this));
-        }
+        state.orders.visit.by(at, self.mint.source, self);
     }
 }
 
 impl State {
-    /// How many are ordered now, and in which epoch.
-    fn order(&mut self) -> (usize, u64) {
-        self.coming = self.lot.max(1);
-        (self.coming, self.epoch)
+    fn order(&mut self) -> Placed {
+        self.orders.place(self.lot.max(1))
     }
 }
 
@@ -287,8 +237,7 @@ impl Due for Inner {
         let mut state = lock(&self.state);
         let now = (self.mint.source.now)();
         self.drop_old(&mut state, now);
-        if state.visit == Some(at) {
-            state.visit = None;
+        if state.orders.visit.is(at) {
             self.call_reaper(&mut state);
         }
     }

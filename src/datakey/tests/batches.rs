@@ -1,8 +1,10 @@
 //! What leaves when, with whom, and what comes of it.
 
-use crate::datakey::batch::batcher::{Batcher, MAX_BATCH, Ticket};
+use crate::datakey::batch::batcher::Batcher;
 use crate::datakey::batch::drive::Driver;
+use crate::datakey::batch::lane::MAX_BATCH;
 use crate::datakey::batch::operation::Unwrap;
+use crate::datakey::batch::ticket::Ticket;
 use crate::datakey::clock::Source;
 use crate::datakey::reaper;
 use crate::datakey::tests::kit::*;

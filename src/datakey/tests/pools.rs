@@ -3,7 +3,8 @@
 use crate::datakey::limits::PoolLimits;
 use crate::datakey::reaper;
 use crate::datakey::reaper::Due;
-use crate::datakey::supply::pool::{Minted, Pool};
+use crate::datakey::supply::mint::Minted;
+use crate::datakey::supply::pool::Pool;
 use crate::datakey::tests::kit::*;
 use crate::datakey::tests::service::{Op, Reply, fits};
 use crate::error::{ErrorKind, Result};
@@ -183,7 +184,7 @@ fn nothing_is_written_under_a_retired_version() {
     assert_eq!(kind(take(&pool)), ErrorKind::KeyUnusable, "the service still wraps with version 1");
     rig.service.rotate(2);
     pass(secs(1));
-    assert_eq!(good(take(&pool)).wrapped.key_version(), Some(2));
+    assert_eq!(good(take(&pool)).version, Some(2));
     pool.retire_below(1);
     rig.service.rotate(1);
     rig.service.holds();
@@ -193,7 +194,7 @@ fn nothing_is_written_under_a_retired_version() {
     let versions: Vec<_> =
         waits.into_iter().map(|task| task.done().map_err(|error| error.kind())).collect();
     assert!(versions.iter().all(|minted| match minted {
-        Ok(minted) => minted.wrapped.key_version() == Some(2),
+        Ok(minted) => minted.version == Some(2),
         Err(kind) => *kind == ErrorKind::KeyUnusable,
     }));
     assert!(versions.last().unwrap().is_err(), "a floor does not sink");
@@ -208,7 +209,7 @@ fn a_wrapper_that_lies_is_found_out_before_anything_is_written() {
     ] {
         let rig = Rig::new(None);
         let pool = Arc::new(Pool::new(rig.mint(verify), None).unwrap());
-        assert!(good(take(&pool)).wrapped.key_version().is_some());
+        assert!(good(take(&pool)).version.is_some());
         assert_eq!(rig.service.count(), 2, "wrapped, and unwrapped again");
         rig.service.plan(move |call| Some(if call.op == op { reply } else { Reply::Good }));
         assert_eq!(kind(take(&pool)), ErrorKind::Internal, "{op:?}");

@@ -3,7 +3,7 @@
 use crate::datakey::limits::ReuseLimits;
 use crate::datakey::reaper;
 use crate::datakey::reaper::Due;
-use crate::datakey::supply::pool::Minted;
+use crate::datakey::supply::mint::Minted;
 use crate::datakey::supply::reuse::Reuse;
 use crate::datakey::tests::kit::*;
 use crate::datakey::tests::service::{Reply, fits};
@@ -175,7 +175,7 @@ fn a_key_that_is_forgotten_is_used_no_more() {
     assert_eq!(kind(take(&reuse, 1)), ErrorKind::KeyUnusable);
     rig.service.rotate(2);
     pass(secs(1));
-    assert_eq!(good(take(&reuse, 1)).wrapped.key_version(), Some(2));
+    assert_eq!(good(take(&reuse, 1)).version, Some(2));
 }
 
 #[test]

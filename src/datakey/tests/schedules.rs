@@ -6,16 +6,18 @@
 
 use crate::context::Scope;
 use crate::datakey::KeyCache;
-use crate::datakey::batch::batcher::{Batcher, Ticket};
+use crate::datakey::batch::batcher::Batcher;
 use crate::datakey::batch::drive::Driver;
 use crate::datakey::batch::flight::{Flight, Wait};
 use crate::datakey::batch::operation::{Unwrap, Wrap};
+use crate::datakey::batch::ticket::Ticket;
 use crate::datakey::cache::Realm;
 use crate::datakey::cache::load::Loader;
 use crate::datakey::cache::store::Store;
 use crate::datakey::limits::{CacheLimits, PoolLimits};
 use crate::datakey::stats::PoolCounters;
-use crate::datakey::supply::pool::{Mint, Minted, Pool};
+use crate::datakey::supply::mint::{Mint, Minted};
+use crate::datakey::supply::pool::Pool;
 use crate::datakey::tests::kit::*;
 use crate::datakey::tests::service::{number, payload, wrapped};
 use crate::error::{Error, ErrorKind, Result};
@@ -152,7 +154,7 @@ impl KeyWrapper for Remote {
                 .await?;
             payloads
                 .iter()
-                .map(|_| WrappedKey::new(self.id.clone(), format!("ncpkms:v1:{number}")))
+                .map(|_| WrappedKey::new(self.id.clone(), format!("test:v1:{number}")))
                 .collect()
         })
     }
@@ -169,6 +171,10 @@ impl KeyWrapper for Remote {
 
     fn rewrap_keys<'a>(&'a self, _: &'a [WrappedKey]) -> BoxFuture<'a, Result<Vec<WrappedKey>>> {
         unreachable!("nothing is rewrapped here")
+    }
+
+    fn key_version(&self, _: &WrappedKey) -> Option<u32> {
+        Some(1)
     }
 }
 

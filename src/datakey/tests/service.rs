@@ -190,7 +190,7 @@ impl KeyWrapper for Service {
             call.results(|key| {
                 WrappedKey::new(
                     self.id.clone(),
-                    [format!("ncpkms:v{version}:").as_bytes(), key].concat(),
+                    [format!("test:v{version}:").as_bytes(), key].concat(),
                 )
             })
         })
@@ -223,6 +223,11 @@ impl KeyWrapper for Service {
             call.results(|key| WrappedKey::new(wrapped[0].key_id().clone(), [key, b"0"].concat()))
         })
     }
+
+    fn key_version(&self, wrapped: &WrappedKey) -> Option<u32> {
+        let text = std::str::from_utf8(wrapped.as_bytes()).ok()?;
+        text.strip_prefix("test:v")?.split_once(':')?.0.parse().ok()
+    }
 }
 
 impl fmt::Debug for Service {
@@ -254,7 +259,7 @@ pub(crate) fn fits(key: &DataKey, wrapped: &WrappedKey) -> bool {
 pub(crate) fn wrapped(id: &KeyId, version: u32, payload: &KeyPayload) -> WrappedKey {
     WrappedKey::new(
         id.clone(),
-        [format!("ncpkms:v{version}:").as_bytes(), &hex(payload.expose_secret())].concat(),
+        [format!("test:v{version}:").as_bytes(), &hex(payload.expose_secret())].concat(),
     )
     .unwrap()
 }

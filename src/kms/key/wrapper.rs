@@ -6,7 +6,7 @@
 //! when the client has a token, are refused before any call.
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::kms::key::cipher::{Key, MAX_CALL_PLAINTEXT};
+use crate::kms::key::cipher::{Key, MAX_CALL_PLAINTEXT, key_version};
 use crate::wrap::{BoxFuture, KeyId, KeyPayload, KeyWrapper, Provider, WrappedKey};
 use std::collections::HashMap;
 
@@ -84,6 +84,13 @@ impl KeyWrapper for Key {
             }
             all(rewrapped)
         })
+    }
+
+    fn key_version(&self, wrapped: &WrappedKey) -> Option<u32> {
+        if wrapped.key_id().provider() != Provider::NcpKms {
+            return None;
+        }
+        key_version(std::str::from_utf8(wrapped.as_bytes()).ok()?)
     }
 }
 

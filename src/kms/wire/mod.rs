@@ -14,6 +14,7 @@ pub(crate) mod fields;
 pub(crate) mod refusal;
 pub(crate) mod request;
 pub(crate) mod response;
+pub(crate) mod text;
 
 /// Longest answer that is read, in bytes. The largest legitimate one is a batch of ciphertexts of
 /// about 200 KB.

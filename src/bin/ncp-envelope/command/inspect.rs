@@ -3,6 +3,7 @@
 use crate::status::Failure;
 use clap::Args;
 use ncp_envelope::format::{CopyState, FIXED_LEN, Header, Profile, range};
+use ncp_envelope::kms::key_version;
 use ncp_envelope::wrap::{Provider, ZoneHint};
 use ncp_envelope::{Error, ErrorKind, WrappedKey};
 use serde_json::{Value, json};
@@ -69,7 +70,7 @@ impl View {
         let slot = |slot: &WrappedKey| {
             json!({
                 "provider": provider(slot), "zone": zone(slot), "key_tag": slot.key_id().id(),
-                "key_version": slot.key_version(),
+                "key_version": version(slot),
                 "wrapped_len": slot.as_bytes().len(),
             })
         };
@@ -117,9 +118,8 @@ impl View {
             })?,
         }
         for slot in self.header.slots().slots() {
-            let version = slot
-                .key_version()
-                .map_or(String::new(), |version| format!(", key version {version}"));
+            let version =
+                version(slot).map_or(String::new(), |version| format!(", key version {version}"));
             line(
                 "slot",
                 format!("{} {}{version} (zone {})", provider(slot), slot.key_id(), zone(slot)),
@@ -159,12 +159,14 @@ fn profile(header: &Header) -> &'static str {
     }
 }
 
-fn provider(slot: &WrappedKey) -> &'static str {
-    match slot.key_id().provider() {
-        Provider::NcpKms => "ncp-kms",
-        Provider::Local => "local",
-        _ => "unknown",
-    }
+fn provider(slot: &WrappedKey) -> String {
+    slot.key_id().provider().to_string()
+}
+
+/// Other services' wrapped keys are nothing that this program can read.
+fn version(slot: &WrappedKey) -> Option<u32> {
+    let ncp = slot.key_id().provider() == Provider::NcpKms;
+    ncp.then(|| key_version(std::str::from_utf8(slot.as_bytes()).ok()?))?
 }
 
 fn zone(slot: &WrappedKey) -> &'static str {

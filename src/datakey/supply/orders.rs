@@ -1,0 +1,110 @@
+//! What is on order from the mint: how many keys are coming, whether what comes is still wanted,
+//! and what a failure says of the next order. Pool and reuse do this alike.
+
+use crate::datakey::failure::Failure;
+use crate::datakey::reaper::NextVisit;
+use crate::datakey::supply::mint::{Mint, Minted};
+use crate::error::{Error, ErrorKind, Result};
+use std::time::{Duration, Instant};
+
+/// After a failure no keys are ordered ahead of need for this long, and a refusal is remembered for
+/// as long.
+const QUIET: Duration = Duration::from_secs(1);
+
+#[derive(Default)]
+pub(crate) struct Orders {
+    coming: usize,
+    /// Raised when what is coming is to be thrown away.
+    epoch: u64,
+    /// Versions of the key-encryption key below this one are retired.
+    floor: Option<u32>,
+    quiet: Option<(Instant, Error)>,
+    /// Whether demand was met with a larger order since keys last came: those who wait together
+    /// are one demand.
+    pub(crate) raised: bool,
+    pub(crate) visit: NextVisit,
+}
+
+/// How many keys to order now, and in which epoch.
+#[derive(Clone, Copy)]
+pub(crate) struct Placed {
+    pub(crate) count: usize,
+    pub(crate) epoch: u64,
+}
+
+impl Orders {
+    pub(crate) fn coming(&self) -> usize {
+        self.coming
+    }
+
+    /// Counts `count` more keys as coming.
+    pub(crate) fn place(&mut self, count: usize) -> Placed {
+        self.coming += count;
+        Placed { count, epoch: self.epoch }
+    }
+
+    /// A denial that was heard a moment ago. An outage may have ended since.
+    pub(crate) fn denied(&self, now: Instant) -> Result<()> {
+        match &self.quiet {
+            Some((until, error))
+                if now < *until && Failure::of(error.kind()) != Failure::Outage =>
+            {
+                Err(error.clone())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether an order failed a moment ago.
+    pub(crate) fn is_quiet(&self, now: Instant) -> bool {
+        self.quiet.as_ref().is_some_and(|(until, _)| now < *until)
+    }
+
+    /// Takes in a key that was ordered in `epoch`, or why there is none. Returns nothing for one
+    /// that was thrown away while it was under way.
+    pub(crate) fn arrived(
+        &mut self,
+        epoch: u64,
+        minted: Option<Result<Minted>>,
+        max_age: Option<Duration>,
+        mint: &Mint,
+        now: Instant,
+    ) -> Option<Option<Result<Minted>>> {
+        if self.epoch != epoch {
+            return None;
+        }
+        self.coming = self.coming.saturating_sub(1);
+        let minted = minted.map(|minted| {
+            let minted = minted?;
+            // One that was long under way may be of no use any more.
+            if max_age.is_some_and(|max_age| minted.is_old(max_age, now)) {
+                mint.counters.too_old.add();
+                return Err(Error::new(
+                    ErrorKind::Unavailable,
+                    "the key service took longer to wrap a data key than one may be kept or used",
+                ));
+            }
+            minted.above(self.floor)
+        });
+        match &minted {
+            Some(Ok(_)) => (self.raised, self.quiet) = (false, None),
+            Some(Err(error)) => {
+                self.quiet = now.checked_add(QUIET).map(|until| (until, error.clone()));
+            }
+            None => {}
+        }
+        Some(minted)
+    }
+
+    /// Accepts no key below `version` from now on.
+    pub(crate) fn raise_floor(&mut self, version: u32) {
+        self.floor = self.floor.max(Some(version));
+    }
+
+    /// Throws away what is coming, and says how many that is.
+    pub(crate) fn throw_away(&mut self) -> usize {
+        self.epoch += 1;
+        self.quiet = None;
+        std::mem::take(&mut self.coming)
+    }
+}

@@ -1,0 +1,363 @@
+//! The envelope itself: messages in and out of memory.
+
+use crate::context::Scope;
+use crate::datakey::{CacheId, EnvelopeStats, Keys, Minted, Outbox};
+use crate::envelope::recent::Recent;
+use crate::error::{Error, Result};
+use crate::format;
+use crate::format::{Decryptor, Encryptor, Header, PREAMBLE_LEN, Parts, SealedHeader, SlotTable};
+use crate::policy::{DecryptPolicy, EncryptOptions};
+use crate::secret::DataKey;
+use crate::wrap::{KeyWrapper, WrappedKey};
+use std::fmt;
+use std::sync::Arc;
+use zeroize::Zeroizing;
+
+/// Encrypts and decrypts under one key-encryption key and one scope. Cheap to clone; clones share
+/// the cache, the pool and the calls to the key service.
+///
+/// Every message has a data key of its own, made here and wrapped by the key service, unless
+/// [`reuse`](crate::EnvelopeBuilder::reuse) says otherwise. Callers that need keys at the same time
+/// share calls: up to 256 keys go through one. With tokio, a call is a task of the runtime that it
+/// was begun on, so a runtime that others share calls with has to go on running, or be dropped.
+///
+/// ```
+/// use ncp_envelope::{DataKey, DecryptPolicy, EncryptionContext, Envelope, LocalKeyWrapper};
+/// # let rt = tokio::runtime::Builder::new_current_thread().build().unwrap();
+/// # rt.block_on(async {
+/// let wrapper = LocalKeyWrapper::new("offline", &DataKey::generate()?)?;
+/// let envelope = Envelope::builder(wrapper).scope("tenant-42").build()?;
+/// let context = EncryptionContext::new().with("kind", "note")?;
+/// let message = envelope.encrypt(b"hello", &context).await?;
+/// let policy = DecryptPolicy::new().require("kind", "note");
+/// let plaintext = envelope.decrypt(&message, &policy).await?;
+/// assert_eq!(*plaintext, b"hello");
+/// # Ok::<(), ncp_envelope::Error>(()) }).unwrap();
+/// ```
+#[derive(Clone)]
+pub struct Envelope(Arc<Inner>);
+
+struct Inner {
+    wrapper: Arc<dyn KeyWrapper>,
+    scope: Scope,
+    keys: Keys,
+    recent: Recent,
+}
+
+impl Envelope {
+    pub(crate) fn new(wrapper: Arc<dyn KeyWrapper>, scope: Scope, keys: Keys) -> Self {
+        Self(Arc::new(Inner { wrapper, scope, keys, recent: Recent::new() }))
+    }
+
+    /// The same for another scope: shares the cache and the calls to the key service with this one,
+    /// and has keys of its own.
+    ///
+    /// For a service with many tenants: keys for messages of different tenants are wrapped and
+    /// unwrapped in one call.
+    ///
+    /// # Errors
+    /// None that [`build`](crate::EnvelopeBuilder::build) did not have.
+    pub fn for_scope(&self, scope: impl Into<Scope>) -> Result<Self> {
+        let scope = scope.into();
+        let keys = self.0.keys.for_scope(&scope)?;
+        Ok(Self::new(self.0.wrapper.clone(), scope, keys))
+    }
+
+    /// Starts a message under a data key of its own, and returns the encryptor to push plaintext
+    /// into.
+    ///
+    /// # Errors
+    /// Those of the wrapper, and [`ErrorKind::LimitExceeded`](crate::ErrorKind::LimitExceeded) if
+    /// context and slots do not fit a header.
+    pub async fn encryptor(&self, options: impl Into<EncryptOptions>) -> Result<Encryptor> {
+        let options = options.into();
+        let minted = self.0.keys.supply.unique().await?;
+        let slots = SlotTable::new(vec![minted.wrapped.clone()])?;
+        let sealed =
+            SealedHeader::new(options.profile, &options.context, !options.aad.is_empty(), &slots)?;
+        Encryptor::new(&minted.key, &sealed, &slots, &options.aad)
+    }
+
+    /// Opens the door to a message: checks `header` against `policy`, obtains the data key and
+    /// verifies the commitment in `preamble`, the 56 bytes behind the header. Push everything after
+    /// those into the decryptor.
+    ///
+    /// # Errors
+    /// Before any call to the key service: what [`DecryptPolicy`] refuses. After it: those of the
+    /// wrapper, and [`ErrorKind::Authentication`](crate::ErrorKind::Authentication).
+    pub async fn decryptor(
+        &self,
+        header: &Header,
+        preamble: &[u8; PREAMBLE_LEN],
+        policy: &DecryptPolicy,
+    ) -> Result<Decryptor> {
+        let loader = &self.0.keys.loader;
+        let slots =
+            policy.admit(header, self.0.wrapper.key_id())?.map(|(_, slot)| (loader.id(slot), slot));
+        let open =
+            |key: &DataKey| Decryptor::new(key, header.sealed(), preamble, policy.aad_bytes());
+        self.open_slots(slots, policy, None, open).await
+    }
+
+    /// Whether `policy` lets this reader go on to ask for a key; asks nobody.
+    ///
+    /// # Errors
+    /// What [`DecryptPolicy`] refuses.
+    pub fn admit(&self, header: &Header, policy: &DecryptPolicy) -> Result<()> {
+        policy.admit(header, self.0.wrapper.key_id()).map(drop)
+    }
+
+    /// Encrypts a message that fits memory. The result is the plaintext's length, 16 bytes for
+    /// every 16 KiB begun, and a few hundred bytes of header.
+    ///
+    /// # Errors
+    /// As [`encryptor`](Self::encryptor).
+    pub async fn encrypt(
+        &self,
+        plaintext: &[u8],
+        options: impl Into<EncryptOptions>,
+    ) -> Result<Vec<u8>> {
+        let mut out = Vec::new();
+        self.encrypt_into(plaintext, &options.into(), &mut out).await?;
+        Ok(out)
+    }
+
+    /// As [`encrypt`](Self::encrypt), into a buffer in place of what was there. A buffer that is
+    /// used again saves the allocation, which for large messages costs more than the encryption.
+    ///
+    /// # Errors
+    /// As [`encryptor`](Self::encryptor); the buffer is empty then.
+    pub async fn encrypt_into(
+        &self,
+        plaintext: &[u8],
+        options: &EncryptOptions,
+        out: &mut Vec<u8>,
+    ) -> Result<()> {
+        match self.0.keys.supply.for_message(plaintext.len()).await {
+            Ok(minted) => seal(&minted, plaintext, options, out),
+            Err(error) => {
+                out.clear();
+                Err(error)
+            }
+        }
+    }
+
+    /// Encrypts many messages that fit memory, each under a data key of its own; the keys are
+    /// wrapped together, hundreds in one call.
+    ///
+    /// # Errors
+    /// As [`encryptor`](Self::encryptor), the first one of any message; nothing is returned then.
+    pub async fn encrypt_many<P: AsRef<[u8]>>(
+        &self,
+        plaintexts: &[P],
+        options: impl Into<EncryptOptions>,
+    ) -> Result<Vec<Vec<u8>>> {
+        let (options, supply) = (options.into(), &self.0.keys.supply);
+        let mut messages = Vec::with_capacity(plaintexts.len());
+        if supply.reuses() {
+            for plaintext in plaintexts {
+                let mut out = Vec::new();
+                self.encrypt_into(plaintext.as_ref(), &options, &mut out).await?;
+                messages.push(out);
+            }
+            return Ok(messages);
+        }
+        for (plaintext, taken) in plaintexts.iter().zip(supply.ask(plaintexts.len())) {
+            let mut out = Vec::new();
+            seal(&*supply.wait(taken).await?, plaintext.as_ref(), &options, &mut out)?;
+            messages.push(out);
+        }
+        Ok(messages)
+    }
+
+    /// Decrypts a message that fits memory. Returns nothing unless the whole message is authentic;
+    /// the plaintext is wiped when dropped.
+    ///
+    /// # Errors
+    /// Before any call to the key service: [`Malformed`](crate::ErrorKind::Malformed),
+    /// [`Truncated`](crate::ErrorKind::Truncated),
+    /// [`UnsupportedVersion`](crate::ErrorKind::UnsupportedVersion),
+    /// [`LimitExceeded`](crate::ErrorKind::LimitExceeded) and
+    /// [`KeyNotAllowed`](crate::ErrorKind::KeyNotAllowed). After it: those of the wrapper, and
+    /// [`Authentication`](crate::ErrorKind::Authentication).
+    pub async fn decrypt(
+        &self,
+        message: &[u8],
+        policy: &DecryptPolicy,
+    ) -> Result<Zeroizing<Vec<u8>>> {
+        let mut out = Zeroizing::new(Vec::new());
+        self.decrypt_into(message, policy, &mut out).await?;
+        Ok(out)
+    }
+
+    /// As [`decrypt`](Self::decrypt), into a buffer in place of what was there. The plaintext is
+    /// the caller's to wipe: a `Zeroizing<Vec<u8>>` does that.
+    ///
+    /// # Errors
+    /// As [`decrypt`](Self::decrypt); the buffer is wiped and empty then.
+    pub async fn decrypt_into(
+        &self,
+        message: &[u8],
+        policy: &DecryptPolicy,
+        out: &mut Vec<u8>,
+    ) -> Result<()> {
+        let result = self.open_into(message, policy, out).await;
+        if result.is_err() {
+            zeroize::Zeroize::zeroize(out);
+        }
+        result
+    }
+
+    async fn open_into(
+        &self,
+        message: &[u8],
+        policy: &DecryptPolicy,
+        out: &mut Vec<u8>,
+    ) -> Result<()> {
+        let read = self.0.recent.read(message, &self.0.keys.loader)?;
+        let slots = policy.admit(&read.header, self.0.wrapper.key_id())?;
+        let parts = Parts::of(message, &read.header)?;
+        let slots = slots.map(|(at, slot)| (read.ids[at], slot));
+        self.open_slots(slots, policy, None, |key| parts.open(key, policy.aad_bytes(), out)).await?
+    }
+
+    /// Decrypts many messages that fit memory; the keys that are not in the cache are unwrapped
+    /// together, hundreds in one call. One that cannot be opened does not stop the others.
+    ///
+    /// # Errors
+    /// Each message has its own, as [`decrypt`](Self::decrypt).
+    pub async fn decrypt_many<M: AsRef<[u8]>>(
+        &self,
+        messages: &[M],
+        policy: &DecryptPolicy,
+    ) -> Vec<Result<Zeroizing<Vec<u8>>>> {
+        let (inner, mut outbox) = (&*self.0, Outbox::default());
+        let asked: Vec<_> = messages
+            .iter()
+            .map(|message| {
+                let read = inner.recent.read(message.as_ref(), &inner.keys.loader)?;
+                let first = policy.admit(&read.header, inner.wrapper.key_id())?.next();
+                Parts::of(message.as_ref(), &read.header)?;
+                let first = first.map(|(at, slot)| {
+                    inner.keys.loader.ask(slot, read.ids[at], policy.key_age_limit(), &mut outbox)
+                });
+                Ok::<_, Error>((read, first))
+            })
+            .collect();
+        inner.keys.loader.send(outbox);
+        let mut opened = Vec::with_capacity(messages.len());
+        for (message, asked) in messages.iter().zip(asked) {
+            let result = async {
+                let (read, first) = asked?;
+                let parts = Parts::of(message.as_ref(), &read.header)?;
+                let slots = policy
+                    .admit(&read.header, inner.wrapper.key_id())?
+                    .map(|(at, slot)| (read.ids[at], slot));
+                let mut out = Zeroizing::new(Vec::new());
+                self.open_slots(slots, policy, first, |key| {
+                    parts.open(key, policy.aad_bytes(), &mut out)
+                })
+                .await??;
+                Ok(out)
+            };
+            opened.push(result.await);
+        }
+        opened
+    }
+
+    /// Wraps keys anew under the newest version of the key-encryption key that each is wrapped
+    /// under. Nobody on this side sees a data key; up to 256 go through one call. One that is
+    /// refused does not stop the others.
+    ///
+    /// # Errors
+    /// Each key has its own, those of the wrapper.
+    pub async fn rewrap_keys(&self, keys: &[WrappedKey]) -> Vec<Result<WrappedKey>> {
+        self.0.keys.rewrap(keys).await
+    }
+
+    /// Wipes every data key in memory: those in the cache, for all who share it, and those kept for
+    /// writing in this scope. Those that are in a call are wiped when it comes back, and those that
+    /// a caller uses at this moment when it is done.
+    pub fn forget_keys(&self) {
+        self.0.keys.forget();
+    }
+
+    /// Wipes every data key wrapped under the key-encryption key `tag`, as after it was disabled.
+    /// Whoever needs one next asks the key service.
+    pub fn invalidate(&self, tag: &str) {
+        self.0.keys.invalidate(tag);
+    }
+
+    /// Wipes every data key wrapped under a version of `tag` below `version`, keeps no such key
+    /// from now on, and writes no message with one.
+    pub fn retire_below(&self, tag: &str, version: u32) {
+        self.0.keys.retire_below(tag, version);
+    }
+
+    /// What cache, pool and calls did so far.
+    pub fn stats(&self) -> EnvelopeStats {
+        self.0.keys.stats()
+    }
+
+    /// Tries `slots` in order, until the data key of one satisfies `open` (`F-33`). The first may
+    /// have been asked for already.
+    async fn open_slots<T>(
+        &self,
+        slots: impl Iterator<Item = (CacheId, &WrappedKey)>,
+        policy: &DecryptPolicy,
+        mut asked: Option<crate::datakey::Asked>,
+        mut open: impl FnMut(&DataKey) -> Result<T>,
+    ) -> Result<T> {
+        let (loader, max_age) = (&self.0.keys.loader, policy.key_age_limit());
+        let mut first_error = None;
+        for (id, slot) in slots {
+            let asked = asked.take().unwrap_or_else(|| {
+                let mut outbox = Outbox::default();
+                let asked = loader.ask(slot, id, max_age, &mut outbox);
+                loader.send(outbox);
+                asked
+            });
+            let opened = match loader.wait(asked, slot, max_age).await {
+                Ok(cached) => {
+                    let opened = open(&cached.key);
+                    loader.tried(&id, &cached, opened.is_ok());
+                    opened
+                }
+                Err(error) => Err(error),
+            };
+            match opened {
+                Ok(opened) => return Ok(opened),
+                Err(error) => {
+                    first_error.get_or_insert(error);
+                }
+            }
+        }
+        Err(first_error.unwrap_or_else(Error::authentication))
+    }
+}
+
+fn seal(
+    minted: &Minted,
+    plaintext: &[u8],
+    options: &EncryptOptions,
+    out: &mut Vec<u8>,
+) -> Result<()> {
+    format::seal(
+        &minted.key,
+        &minted.wrapped,
+        options.profile,
+        &options.context,
+        &options.aad,
+        plaintext,
+        out,
+    )
+}
+
+impl fmt::Debug for Envelope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Envelope")
+            .field("wrapper", &self.0.wrapper)
+            .field("scope", &self.0.scope)
+            .finish_non_exhaustive()
+    }
+}
