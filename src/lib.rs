@@ -39,7 +39,8 @@
 //! | use a buffer again | [`Envelope::encrypt_into`], [`Envelope::decrypt_into`] |
 //! | encrypt many small data | [`Envelope::encrypt_many`], [`Envelope::decrypt_many`] |
 //! | encrypt files, all or nothing | [`Envelope::encrypt_file`], [`Envelope::decrypt_file`] |
-//! | encrypt streams | [`Envelope::writer`], [`Envelope::reader`] |
+//! | encrypt a stream into another | [`Envelope::encrypt_stream`], [`Envelope::decrypt_stream`] |
+//! | write and read as you go | [`Envelope::writer`], [`Envelope::reader`] |
 //! | the same on tokio | `Envelope::async_writer`, `Envelope::async_reader` |
 //! | bind a message to its purpose | [`EncryptionContext`], [`EncryptOptions::aad`], [`Scope`] |
 //! | say what is accepted when reading | [`DecryptPolicy`] |

@@ -113,6 +113,10 @@ impl AtomicFile {
         Ok(())
     }
 
+    pub(super) fn target(&self) -> &Path {
+        &self.target
+    }
+
     /// For writing at given places.
     #[cfg(unix)]
     pub(super) fn file(&self) -> &File {

@@ -1,19 +1,18 @@
 //! Whole files, from one name to another.
 
 use super::atomic::AtomicFile;
-use super::buffer::PageBuffer;
 use super::offload::{Cancelled, changed, offload};
 use super::options::{FileOptions, ProgressFn};
 #[cfg(unix)]
 use super::parallel::Files;
 use super::read::read_front;
-use super::run::{PLAIN_RUN_LEN, SEALED_RUN_LEN};
+use super::stream::{Names, Stream, StreamReport};
 use crate::envelope::Envelope;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::{Decryptor, Encryptor, PREAMBLE_LEN, range};
 use crate::policy::{DecryptPolicy, EncryptOptions};
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 #[cfg(unix)]
@@ -219,69 +218,40 @@ impl Job {
         Ok(result)
     }
 
-    fn encrypt_in_order(&mut self, mut encryptor: Encryptor) -> Result<()> {
-        let (mut plain, mut sealed) =
-            (PageBuffer::new(PLAIN_RUN_LEN), PageBuffer::new(SEALED_RUN_LEN));
-        self.write(encryptor.header())?;
-        loop {
-            let len = self.read(&mut plain)?;
-            let progress = encryptor.update(&plain[..len], &mut sealed)?;
-            self.write(&sealed[..progress.written])?;
-            if len < plain.len() {
-                break;
-            }
-        }
-        let len = encryptor.finish(&mut sealed)?;
-        self.write(&sealed[..len])
+    fn encrypt_in_order(&mut self, encryptor: Encryptor) -> Result<()> {
+        self.in_order(|stream, source, output| stream.encrypt(source, output, encryptor))
     }
 
-    fn decrypt_in_order(&mut self, mut decryptor: Decryptor) -> Result<()> {
-        let (mut sealed, mut plain) =
-            (PageBuffer::new(SEALED_RUN_LEN), PageBuffer::new(PLAIN_RUN_LEN));
-        loop {
-            let len = self.read(&mut sealed)?;
-            let mut rest = &sealed[..len];
-            while !rest.is_empty() {
-                let progress =
-                    decryptor.update(rest, &mut plain).map_err(|error| self.name(error))?;
-                self.write(&plain[..progress.written])?;
-                rest = &rest[progress.consumed..];
-            }
-            if len < sealed.len() {
-                break;
-            }
-        }
-        let len = decryptor.finish(&mut plain).map_err(|error| self.name(error))?;
-        self.write(&plain[..len])
+    fn decrypt_in_order(&mut self, decryptor: Decryptor) -> Result<()> {
+        self.in_order(|stream, source, output| stream.decrypt(source, output, decryptor))
+            .map_err(|error| self.name(error))
     }
 
-    /// Fills `buf`; less only at the end.
-    fn read(&mut self, buf: &mut [u8]) -> Result<usize> {
-        self.cancelled.check()?;
-        let mut len = 0;
-        while len < buf.len() {
-            match self.source.read(&mut buf[len..]) {
-                Ok(0) => break,
-                Ok(read) => len += read,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => {
-                    return Err(Error::io(
-                        format_args!("cannot read {}", self.source_path.display()),
-                        error,
-                    ));
-                }
-            }
-        }
-        self.done += len as u64;
-        if let Some(progress) = &self.progress {
-            progress(self.done, self.source_len);
-        }
-        Ok(len)
-    }
-
-    fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        self.output.write_all(bytes).map_err(|error| Error::io("cannot write", error))?;
-        self.written += bytes.len() as u64;
+    fn in_order(
+        &mut self,
+        work: impl for<'a> FnOnce(
+            Stream<'_>,
+            &mut Reported<'_>,
+            &'a mut AtomicFile,
+        ) -> Result<StreamReport<&'a mut AtomicFile>>,
+    ) -> Result<()> {
+        let source_name = self.source_path.display().to_string();
+        let sink_name = self.output.target().display().to_string();
+        let stream = Stream {
+            names: Names { source: &source_name, sink: &sink_name },
+            cancelled: &self.cancelled,
+            // What has a length and comes here is short, or is on a system without the other way.
+            beside: self.source_len.is_none(),
+        };
+        let mut source = Reported {
+            source: &self.source,
+            done: self.done,
+            len: self.source_len,
+            progress: self.progress.as_deref(),
+        };
+        let report = work(stream, &mut source, &mut self.output)?;
+        self.written += report.bytes_written;
+        self.done = source.done;
         Ok(())
     }
 
@@ -304,6 +274,25 @@ impl Job {
             })?
             .len();
         if now == before { Ok(()) } else { Err(changed(&self.source_path)) }
+    }
+}
+
+/// A file that says how far it was read.
+struct Reported<'a> {
+    source: &'a File,
+    done: u64,
+    len: Option<u64>,
+    progress: Option<&'a ProgressFn>,
+}
+
+impl Read for Reported<'_> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let len = self.source.read(buf)?;
+        self.done += len as u64;
+        if let Some(progress) = self.progress {
+            progress(self.done, self.len);
+        }
+        Ok(len)
     }
 }
 

@@ -12,6 +12,7 @@ mod options;
 mod parallel;
 mod read;
 mod run;
+mod stream;
 #[cfg(feature = "tokio")]
 mod tokio;
 mod write;
@@ -22,4 +23,5 @@ pub use atomic::AtomicFile;
 pub use file::FileReport;
 pub use options::FileOptions;
 pub use read::DecryptReader;
+pub use stream::StreamReport;
 pub use write::EncryptWriter;

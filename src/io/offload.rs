@@ -15,7 +15,7 @@ pub(super) async fn offload<T: Send + 'static>(
     #[cfg(feature = "tokio")]
     if ::tokio::runtime::Handle::try_current().is_ok() {
         return ::tokio::task::spawn_blocking(move || work(flag)).await.unwrap_or_else(|error| {
-            Err(Error::with_source(ErrorKind::Internal, "file work did not finish", error))
+            Err(Error::with_source(ErrorKind::Internal, "the work did not finish", error))
         });
     }
     work(flag)
@@ -27,7 +27,7 @@ pub(super) struct Cancelled(Arc<AtomicBool>);
 impl Cancelled {
     pub(super) fn check(&self) -> Result<()> {
         if self.0.load(Ordering::Relaxed) {
-            Err(Error::new(ErrorKind::Io, "file work was cancelled"))
+            Err(Error::new(ErrorKind::Io, "the work was cancelled"))
         } else {
             Ok(())
         }

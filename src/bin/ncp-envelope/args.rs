@@ -2,11 +2,12 @@
 
 use crate::command::bench::BenchArgs;
 use crate::command::cipher::CipherArgs;
+use crate::command::decrypt::DecryptArgs;
 use crate::command::emulator::EmulatorArgs;
+use crate::command::encrypt::EncryptArgs;
 use crate::command::inspect::InspectArgs;
-use crate::command::keys_args::KeysArgs;
+use crate::command::keys::KeysArgs;
 use crate::command::tokens::TokensArgs;
-use crate::command::transfer::{DecryptArgs, EncryptArgs};
 use crate::options::ENVIRONMENT;
 use clap::{Parser, Subcommand};
 

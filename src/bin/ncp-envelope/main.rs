@@ -6,9 +6,10 @@
 mod args;
 mod command;
 mod confirm;
+mod message;
 mod options;
 mod output;
-mod pipe;
+mod place;
 mod progress;
 mod records;
 mod session;
@@ -16,7 +17,7 @@ mod status;
 
 use args::{Arguments, Command};
 use clap::Parser;
-use command::{bench, cipher, emulator, inspect, keys, tokens, transfer};
+use command::{bench, cipher, decrypt, emulator, encrypt, inspect, keys, tokens};
 use status::Failure;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -45,13 +46,13 @@ fn main() -> ExitCode {
 
 async fn run(command: Command) -> Result<(), Failure> {
     match command {
-        Command::Encrypt(args) => transfer::encrypt(args).await,
-        Command::Decrypt(args) => transfer::decrypt(args).await,
-        Command::Inspect(args) => inspect::inspect(&args),
+        Command::Encrypt(args) => encrypt::run(args).await,
+        Command::Decrypt(args) => decrypt::run(args).await,
+        Command::Inspect(args) => inspect::run(&args),
         Command::Keys(args) => keys::run(args).await,
         Command::Tokens(args) => tokens::run(args).await,
         Command::Cipher(args) => cipher::run(args).await,
         Command::Bench(args) => bench::run(args).await,
-        Command::Emulator(args) => emulator::serve(args).await,
+        Command::Emulator(args) => emulator::run(args).await,
     }
 }

@@ -1,14 +1,14 @@
 //! A bar on standard error while a terminal is there to show it.
 
 use indicatif::{ProgressBar, ProgressStyle};
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal, Read};
 
 /// Hidden unless standard error is a terminal.
 pub(crate) struct Progress(ProgressBar);
 
 impl Progress {
     pub(crate) fn start() -> Self {
-        let bar = if std::io::stderr().is_terminal() {
+        let bar = if io::stderr().is_terminal() {
             ProgressBar::no_length()
         } else {
             ProgressBar::hidden()
@@ -42,6 +42,27 @@ impl Progress {
             }
             bar.set_position(done);
         }
+    }
+
+    /// `source`, whose reading the bar shows.
+    pub(crate) fn watch<R: Read>(&self, source: R) -> Watched<R> {
+        Watched { source, done: 0, report: Box::new(self.reporter()) }
+    }
+}
+
+/// A reader that tells a bar how far it is.
+pub(crate) struct Watched<R> {
+    source: R,
+    done: u64,
+    report: Box<dyn Fn(u64, Option<u64>) + Send>,
+}
+
+impl<R: Read> Read for Watched<R> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let len = self.source.read(buf)?;
+        self.done += len as u64;
+        (self.report)(self.done, None);
+        Ok(len)
     }
 }
 

@@ -30,7 +30,7 @@ pub(crate) struct EmulatorArgs {
 }
 
 /// Serves until the program is interrupted.
-pub(crate) async fn serve(args: EmulatorArgs) -> Result<(), Failure> {
+pub(crate) async fn run(args: EmulatorArgs) -> Result<(), Failure> {
     let mut builder = Emulator::builder()
         .listen(args.listen)
         .state_dir(args.state)

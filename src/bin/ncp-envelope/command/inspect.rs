@@ -20,7 +20,7 @@ pub(crate) struct InspectArgs {
     pub(crate) input: PathBuf,
 }
 
-pub(crate) fn inspect(args: &InspectArgs) -> Result<(), Failure> {
+pub(crate) fn run(args: &InspectArgs) -> Result<(), Failure> {
     let mut report = Vec::new();
     let view = read(args)?;
     let written =

@@ -2,9 +2,9 @@
 
 pub(crate) mod bench;
 pub(crate) mod cipher;
+pub(crate) mod decrypt;
 pub(crate) mod emulator;
+pub(crate) mod encrypt;
 pub(crate) mod inspect;
 pub(crate) mod keys;
-pub(crate) mod keys_args;
 pub(crate) mod tokens;
-pub(crate) mod transfer;
