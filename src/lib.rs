@@ -79,6 +79,8 @@ pub mod io;
 mod memory;
 mod policy;
 mod random;
+#[cfg(any(feature = "tokio", feature = "kms", feature = "emulator"))]
+mod runtime;
 mod secret;
 pub mod wrap;
 

@@ -221,18 +221,23 @@ mod tokio_runtimes {
     }
 
     #[test]
-    fn keys_ordered_on_a_runtime_that_ends_are_ordered_again() {
+    fn keys_ordered_on_a_runtime_that_ends_come_all_the_same() {
         let gate = Gate::new();
         let envelope = Envelope::builder(gate.clone())
             .pool(PoolLimits::new(Duration::from_secs(60)))
             .build()
             .unwrap();
         let ended = runtime();
+        gate.set(Mode::Hold);
         assert!(poll_once(&ended, envelope.encrypt(b"text", context())).is_none());
-        assert_eq!(gate.calls(), 0, "the order was not made yet");
         drop(ended);
-        assert!(ends(move || runtime()
-            .block_on(async { envelope.encrypt(b"text", context()).await.is_ok() })));
+        gate.set(Mode::Go);
+        ends(move || {
+            while envelope.stats().pool.ready == 0 {
+                thread::yield_now();
+            }
+            runtime().block_on(async { envelope.encrypt(b"text", context()).await.unwrap() })
+        });
     }
 
     #[test]
@@ -257,7 +262,7 @@ mod tokio_runtimes {
     }
 
     #[test]
-    fn whoever_calls_from_within_a_runtime_that_is_gone_is_told() {
+    fn whoever_calls_from_within_a_runtime_that_is_gone_is_served() {
         let limits = ReuseLimits::new(Duration::from_secs(60));
         let pooled = PoolLimits::new(Duration::from_secs(60));
         let builders = [
@@ -280,7 +285,7 @@ mod tokio_runtimes {
                 [written, read]
             });
             for result in results {
-                assert_eq!(result.unwrap_err().kind(), ErrorKind::Unavailable);
+                result.unwrap();
             }
         }
     }

@@ -4,12 +4,12 @@ use super::*;
 use crate::format::testing::{fixed, fixed_decryptor, fixed_message, sample};
 use crate::format::{CHUNK_LEN, SEALED_CHUNK_LEN, TAG_LEN};
 use crate::io::EncryptWriter;
-use crate::io::run::{PLAIN_RUN_LEN, SEALED_RUN_LEN};
+use crate::io::run::{RUN_CHUNKS, SEALED_RUN_LEN};
 use std::fs;
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-const RUN: usize = PLAIN_RUN_LEN;
+const RUN: usize = RUN_CHUNKS * CHUNK_LEN;
 const LENGTHS: [usize; 14] = [
     0,
     1,

@@ -2,7 +2,7 @@
 
 use super::buffer::PageBuffer;
 use super::read::{Body, Front, Spare};
-use super::run::{PLAIN_RUN_LEN, SEALED_RUN_LEN};
+use super::run::{RUN_CHUNKS, SEALED_RUN_LEN};
 use super::write::broken;
 use crate::envelope::Envelope;
 use crate::error::{Error, Result};
@@ -15,6 +15,8 @@ use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+
+const PLAIN_RUN_LEN: usize = RUN_CHUNKS * CHUNK_LEN;
 
 impl Envelope {
     /// As [`writer`](Self::writer), for a tokio writer.

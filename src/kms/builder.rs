@@ -6,7 +6,7 @@
 use crate::error::{Error, ErrorKind, Result};
 use crate::kms::auth::Auth;
 use crate::kms::auth::store::TokenStore;
-use crate::kms::call::client::{Client, Inner};
+use crate::kms::call::client::{Client, Shared};
 use crate::kms::call::clock::Clock;
 use crate::kms::call::connect::Watch;
 use crate::kms::call::gate::Gate;
@@ -143,9 +143,9 @@ impl ClientBuilder {
 
     /// How many attempts a call has, the first included: 1 to 10, 3 unless set.
     ///
-    /// A repetition after a refreshed token or a clock put right does not count, and a call with
-    /// one attempt has a second one if the service closed an idle connection. All calls of a client
-    /// together repeat no more than half as often as they succeed, plus 20.
+    /// A repetition after a refreshed token or a clock put right does not count, nor does one after
+    /// an idle connection that the service had closed, of which a call may meet 16. All calls of a
+    /// client together repeat no more than half as often as they succeed, plus 20.
     #[must_use]
     pub fn max_attempts(mut self, attempts: u32) -> Self {
         self.max_attempts = attempts;
@@ -255,7 +255,7 @@ impl ClientBuilder {
                 "the action of re-encrypt calls has letters and hyphens only",
             ));
         }
-        Ok(Client(Arc::new(Inner {
+        Ok(Client(Arc::new(Shared {
             http: http_client(&base, self.connect_timeout, &self.roots)?,
             base,
             auth,

@@ -7,6 +7,7 @@ use ncp_envelope::{KeyCache, KeyId, KeyWrapper, LocalKeyWrapper, Result};
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
+use std::time::Instant;
 
 /// Unwraps when it is let.
 #[derive(Debug, Clone)]
@@ -74,18 +75,23 @@ fn a_reader_does_not_wait_for_another_envelope_that_nobody_polls() {
         if in_runtime {
             assert_eq!(*common::block_on(second.decrypt(&message, &policy)).unwrap(), b"x");
         } else {
+            // Woken by nobody, so it looks again by itself.
             let mut joining = pin!(second.decrypt(&message, &policy));
-            let found = (0..100).find_map(|_| match joining.as_mut().poll(&mut noop) {
-                Poll::Ready(result) => Some(result),
-                Poll::Pending => None,
-            });
-            assert_eq!(*found.expect("an answer that was there").unwrap(), b"x");
+            let begun = Instant::now();
+            let found = loop {
+                match joining.as_mut().poll(&mut noop) {
+                    Poll::Ready(result) => break result,
+                    Poll::Pending => std::thread::yield_now(),
+                }
+                assert!(begun.elapsed() < Duration::from_secs(60), "no answer, though it is there");
+            };
+            assert_eq!(*found.unwrap(), b"x");
         }
         drop(asking);
     }
 }
 
-/// The runtime of whoever asked is gone, or stands still, when another one needs the key.
+/// The runtime of whoever asked is gone when another one needs the key.
 #[test]
 fn a_reader_does_not_wait_for_a_runtime_that_is_gone() {
     let held = Held::new();
@@ -100,4 +106,44 @@ fn a_reader_does_not_wait_for_a_runtime_that_is_gone() {
     held.1.store(true, Ordering::SeqCst);
     drop(first);
     assert_eq!(*common::block_on(envelope.decrypt(&message, &policy)).unwrap(), b"x");
+}
+
+/// The runtime of whoever asked the service stands still: it is there, and nobody drives it. Nor
+/// are its callers' futures polled.
+#[test]
+fn a_reader_does_not_wait_for_a_runtime_that_stands_still() {
+    let other = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let home = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let emulator = home.block_on(emulator());
+    let key = key(&emulator);
+    let envelope = Envelope::builder(key.clone()).cache(CacheLimits::new(HOUR)).build().unwrap();
+    let message = other().block_on(envelope.encrypt(b"x", EncryptOptions::new())).unwrap();
+    let policy = policy();
+
+    // Long enough for the first caller to stand still meanwhile.
+    emulator.set_latency(Duration::from_millis(300));
+    let calls = emulator.request_count();
+    let parked = other();
+    let mut unpolled =
+        Box::pin(async { tokio::join!(key.encrypt(b"y"), envelope.decrypt(&message, &policy)).1 });
+    parked.block_on(async {
+        let waited = tokio::time::timeout(Duration::from_millis(100), &mut unpolled).await;
+        assert!(waited.is_err(), "the calls are still under way");
+    });
+
+    // The same question, whose answer comes with the call that is under way; and calls of their
+    // own, over the connections of the others.
+    let (joined, again, written) = other().block_on(async {
+        tokio::join!(
+            envelope.decrypt(&message, &policy),
+            key.encrypt(b"z"),
+            envelope.encrypt(b"w", EncryptOptions::new())
+        )
+    });
+    assert_eq!(*joined.unwrap(), b"x");
+    again.unwrap();
+    written.unwrap();
+    assert_eq!(emulator.request_count() - calls, 4, "one question for both who read");
+    // Driven again, the first caller finds what it had asked for.
+    assert_eq!(*parked.block_on(unpolled).unwrap(), b"x");
 }

@@ -15,6 +15,7 @@ mod keep_alive;
 mod outage;
 mod pace;
 mod tokens;
+mod unpolled;
 
 use ncp_envelope::kms::{Client, ClientBuilder, Credentials, Endpoint, Key};
 use serde_json::{Value, json};

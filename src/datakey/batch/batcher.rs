@@ -225,7 +225,7 @@ impl<O: Operation> Due for Inner<O> {
             }
         }
         for departure in departures {
-            self.driver.start_from_afar(self.landing(&departure).fly(departure));
+            self.driver.spawn(self.landing(&departure).fly(departure));
         }
     }
 }

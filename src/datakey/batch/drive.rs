@@ -1,9 +1,10 @@
 //! Who polls the calls to the key service.
 //!
 //! A call belongs to all who wait for what it brings, so no one of them can own it: a leader that
-//! is dropped, or that is alive and not polled, would stop the others. Where there is a tokio
-//! runtime a call is therefore a task of its own. Elsewhere everyone who waits polls everything
-//! that is under way, and a caller that goes away has taken nothing with it.
+//! is dropped, or that is alive and not polled, would stop the others, and so would a runtime of
+//! theirs that stands still. Where the crate has a runtime of its own, calls are tasks there.
+//! Elsewhere everyone who waits polls everything that is under way, and a caller that goes away has
+//! taken nothing with it.
 
 use crate::datakey::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use crate::datakey::sync::{Mutex, lock};
@@ -17,9 +18,6 @@ use std::task::{Context, Poll, Wake, Waker};
 
 #[derive(Default)]
 pub(crate) struct Driver {
-    /// The runtime that the last call came from, for what is begun from a thread without one.
-    #[cfg(all(any(feature = "tokio", feature = "kms", feature = "emulator"), not(shuttle)))]
-    last: Mutex<Option<tokio::runtime::Handle>>,
     /// Calls that no runtime polls.
     orphans: Mutex<Vec<BoxFuture<'static, ()>>>,
     count: AtomicUsize,
@@ -103,29 +101,33 @@ impl Wake for Crowd {
 }
 
 impl Driver {
-    /// Has `work` done, whether or not anyone waits for it.
+    /// Has `work` done, whether or not anyone waits for it: here, until it first has to wait.
     pub(crate) fn start(&self, work: impl Future<Output = ()> + Send + 'static) {
-        #[cfg(all(any(feature = "tokio", feature = "kms", feature = "emulator"), not(shuttle)))]
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(work);
-            *lock(&self.last) = Some(runtime);
-            return;
+        #[cfg(all(
+            any(feature = "tokio", feature = "kms", feature = "emulator"),
+            not(test),
+            not(shuttle)
+        ))]
+        match own::begin(work) {
+            None => {}
+            Some(work) => self.spawn(work),
         }
+        #[cfg(not(all(
+            any(feature = "tokio", feature = "kms", feature = "emulator"),
+            not(test),
+            not(shuttle)
+        )))]
         self.adopt(work);
     }
 
-    /// As [`start`](Self::start), from a thread that is nobody's.
-    pub(crate) fn start_from_afar(&self, work: impl Future<Output = ()> + Send + 'static) {
-        #[cfg(all(any(feature = "tokio", feature = "kms", feature = "emulator"), not(shuttle)))]
-        {
-            // Not under the lock: a runtime that was shut down drops the work at once, and with it
-            // whatever that holds.
-            let last = lock(&self.last).clone();
-            if let Some(runtime) = last {
-                runtime.spawn(work);
-                return;
-            }
-        }
+    /// As [`start`](Self::start), and nothing of it here where that can be helped.
+    pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        #[cfg(all(
+            any(feature = "tokio", feature = "kms", feature = "emulator"),
+            not(test),
+            not(shuttle)
+        ))]
+        let Err(work) = crate::runtime::spawn(work) else { return };
         self.adopt(work);
     }
 
@@ -205,5 +207,51 @@ impl Driver {
             self.crowd.wake_by_ref();
         }
         ended
+    }
+}
+
+/// With the crate's own runtime.
+#[cfg(all(any(feature = "tokio", feature = "kms", feature = "emulator"), not(test), not(shuttle)))]
+mod own {
+    use crate::runtime;
+    use crate::wrap::BoxFuture;
+    use std::cell::Cell;
+    use std::future::Future;
+    use std::task::{Context, Waker};
+
+    thread_local! {
+        static BEGINNING: Cell<bool> = const { Cell::new(false) };
+    }
+
+    /// Polls `work` once, and gives it back if there is more to it: what needs no waiting, as with
+    /// a local key, is not worth another thread.
+    ///
+    /// Not within itself: a queue of thousands, where the end of one call begins the next, would
+    /// take as many frames of the stack.
+    pub(super) fn begin(
+        work: impl Future<Output = ()> + Send + 'static,
+    ) -> Option<BoxFuture<'static, ()>> {
+        let mut work: BoxFuture<'static, ()> = Box::pin(work);
+        // Its timers and sockets are to be those of the runtime that it goes on in.
+        let (Ok(runtime), Some(_within)) = (runtime::get(), Within::enter()) else {
+            return Some(work);
+        };
+        let _entered = runtime.enter();
+        let begun = work.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        begun.is_pending().then_some(work)
+    }
+
+    struct Within;
+
+    impl Within {
+        fn enter() -> Option<Self> {
+            (!BEGINNING.replace(true)).then_some(Self)
+        }
+    }
+
+    impl Drop for Within {
+        fn drop(&mut self) {
+            BEGINNING.set(false);
+        }
     }
 }

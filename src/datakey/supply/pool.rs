@@ -166,7 +166,7 @@ impl Inner {
         // Making hundreds of keys takes a fraction of a millisecond, which is nothing to let a
         // caller wait for.
         if count > FIRST_TARGET {
-            self.mint.driver.start(async move { order.place() })
+            self.mint.driver.spawn(async move { order.place() })
         } else {
             order.place()
         }

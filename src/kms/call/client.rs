@@ -14,10 +14,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// A client of the service. Cheap to clone; clones share connections and the access token.
+///
+/// Its calls run on threads of the crate's own, two for the process, that start at the first call.
+/// So they can be waited for on any executor, several runtimes can share a client, and a call goes
+/// on, and holds up no other, if whoever waits for it is not polled for a while. Dropping a call's
+/// future stops it.
 #[derive(Clone)]
-pub struct Client(pub(crate) Arc<Inner>);
+pub struct Client(pub(crate) Arc<Shared>);
 
-pub(crate) struct Inner {
+/// What a client and its clones share.
+pub(crate) struct Shared {
     pub(crate) http: reqwest::Client,
     pub(crate) base: Base,
     pub(crate) auth: Auth,
@@ -80,7 +86,7 @@ impl Client {
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { endpoint, api, signature, auth, .. } = &*self.0;
+        let Shared { endpoint, api, signature, auth, .. } = &*self.0;
         let mut out = f.debug_struct("Client");
         out.field("endpoint", endpoint).field("api", api).field("auth", auth);
         if matches!(auth, Auth::Account(_)) {

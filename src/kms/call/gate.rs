@@ -6,9 +6,10 @@
 //! failure says about the host, and nothing of HTTP.
 
 use crate::kms::call::breaker::{Breaker, Change, Ticket};
-use crate::kms::call::limit::Limiter;
+use crate::kms::call::limit::{Denied, Limiter, Place};
 use crate::kms::call::outage::Outage;
 use crate::kms::call::rate::Rate;
+use crate::kms::call::request::Plan;
 use crate::random;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -46,6 +47,23 @@ pub(crate) struct Admission<'a> {
     key: Ticket,
 }
 
+/// What an attempt holds while it is made.
+#[derive(Debug)]
+pub(crate) struct Entry<'a> {
+    pub(crate) admission: Admission<'a>,
+    pub(crate) place: Option<Place<'a>>,
+    /// Whether it had to wait for its turn.
+    pub(crate) waited: bool,
+}
+
+/// Why an attempt may not be made.
+#[derive(Debug)]
+pub(crate) enum NotEntered {
+    /// The circuit breaker is open for so long at the least.
+    Breaker(Duration),
+    Queue(Denied),
+}
+
 impl Gate {
     pub(crate) fn new(breaker: bool, rate: Rate, longest_queue: usize) -> Self {
         Self {
@@ -54,6 +72,31 @@ impl Gate {
             longest_queue,
             limiters: Mutex::default(),
         }
+    }
+
+    /// Waits until an attempt may be made: circuit breaker, queue, circuit breaker again.
+    pub(crate) async fn enter<'a>(
+        &'a self,
+        tag: &'a str,
+        limiter: Option<&'a Limiter>,
+        plan: Plan,
+    ) -> Result<Entry<'a>, NotEntered> {
+        // Before the queue, so that nobody waits for nothing, and after it, because the wait may
+        // have been long.
+        if let Some(left) = self.refuses(tag) {
+            return Err(NotEntered::Breaker(left));
+        }
+        let (place, waited) = match limiter {
+            None => (None, false),
+            Some(limiter) if plan.urgent => (Some(limiter.jump()), false),
+            Some(limiter) => {
+                let entered = limiter.enter(plan.deadline).await;
+                let (place, waited) = entered.map_err(NotEntered::Queue)?;
+                (Some(place), waited)
+            }
+        };
+        let admission = self.admit(tag).map_err(NotEntered::Breaker)?;
+        Ok(Entry { admission, place, waited })
     }
 
     /// How long calls with this key are refused from now on, at the least; `None` if they are not.

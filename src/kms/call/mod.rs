@@ -1,11 +1,14 @@
 //! One call's way to the service and back.
 //!
-//! [`request`] is what is asked. [`send`] makes the attempts; each passes [`admit`] (breaker,
-//! queue, breaker again), is signed, sent and judged, and [`retry`] says whether there is another.
-//! [`refresh`] replaces tokens ahead of their end and after a refusal. Knows nothing of what a call
-//! means, nor of keys, their tokens or their management.
+//! [`request`] is what is asked. [`send`] carries it out on the crate's own runtime, with fresh
+//! tokens, and once more after a token was refused; [`attempts`] makes it as often as that is of
+//! use: each goes through the [`gate`] (circuit breaker, queue, circuit breaker again), is made by
+//! [`attempt`], and [`retry`] says whether there is another. [`refresh`] replaces tokens ahead of
+//! their end and after a refusal. Knows nothing of what a call means, nor of keys, their tokens or
+//! their management.
 
-pub(crate) mod admit;
+pub(crate) mod attempt;
+pub(crate) mod attempts;
 pub(crate) mod breaker;
 pub(crate) mod client;
 pub(crate) mod clock;

@@ -17,7 +17,7 @@ pub(crate) async fn call<T>(call: &Call<'_>, run: impl Future<Output = Result<T>
         target: "ncp_envelope::kms",
         "kms_call",
         operation = call.operation,
-        key = call.tag,
+        key = &*call.tag,
         result = tracing::field::Empty
     );
     let result = run.instrument(span.clone()).await;

@@ -10,7 +10,7 @@ use crate::kms::auth::token::{Ask, Due, Issued, Tokens};
 use crate::kms::auth::token_set::{MAX_TOKEN_HOURS, TokenSet};
 use crate::kms::call::client::Client;
 use crate::kms::call::observe;
-use crate::kms::call::request::{Call, Manner, Pass, Plan};
+use crate::kms::call::request::{Call, CallOptions, Pass, Plan};
 use crate::kms::call::retry::Repeat;
 use crate::kms::wire::{request, response};
 use reqwest::Method;
@@ -120,9 +120,14 @@ impl Client {
             }
         }
         let body = hours_body(&[("accessTokenHours", ask.access_hours)]);
-        let manner = Manner { repeat: Repeat::Dropped, ..Manner::default() };
-        let call =
-            Call { operation: "access token refresh", tag, action: "access-token", body, manner };
+        let options = CallOptions { repeat: Repeat::Dropped, ..CallOptions::default() };
+        let call = Call {
+            operation: "access token refresh",
+            tag: tag.into(),
+            action: "access-token".into(),
+            body,
+            options,
+        };
         let answer = self.request_with(&call, ask).await?;
         let access = response::access_token(answer).map_err(|error| call.failed(&error))?;
         Issued { access, refresh: None }.checked()
@@ -133,8 +138,15 @@ impl Client {
             ("accessTokenHours", ask.access_hours),
             ("refreshTokenHours", ask.refresh_hours),
         ]);
-        let manner = Manner { method: Method::PUT, repeat: Repeat::Dropped, ..Manner::default() };
-        let call = Call { operation: "token set renewal", tag, action: "token-set", body, manner };
+        let options =
+            CallOptions { method: Method::PUT, repeat: Repeat::Dropped, ..CallOptions::default() };
+        let call = Call {
+            operation: "token set renewal",
+            tag: tag.into(),
+            action: "token-set".into(),
+            body,
+            options,
+        };
         let answer = self.request_with(&call, ask).await?;
         let (access, refresh) = response::token_set(answer).map_err(|error| call.failed(&error))?;
         Issued { access, refresh: Some(refresh) }.checked()

@@ -10,12 +10,14 @@ use bytes::Bytes;
 use reqwest::Method;
 use reqwest::header::HeaderValue;
 use secrecy::SecretString;
+use std::borrow::Cow;
 use std::fmt;
 use tokio::time::Instant;
 
 /// How one call differs from a cipher call, which is a POST to an action of a key with the client's
 /// own credentials.
-pub(crate) struct Manner {
+#[derive(Clone)]
+pub(crate) struct CallOptions {
     pub(crate) method: Method,
     /// Path and query, percent-encoded, in place of the key's path and the action.
     pub(crate) path: Option<String>,
@@ -26,7 +28,7 @@ pub(crate) struct Manner {
     pub(crate) open: bool,
 }
 
-impl Default for Manner {
+impl Default for CallOptions {
     fn default() -> Self {
         Self {
             method: Method::POST,
@@ -38,7 +40,7 @@ impl Default for Manner {
     }
 }
 
-impl Manner {
+impl CallOptions {
     /// Reads something: as often as it takes.
     pub(crate) fn read() -> Self {
         Self { method: Method::GET, repeat: Repeat::Transient, open: true, ..Self::default() }
@@ -64,15 +66,26 @@ impl Manner {
 pub(crate) struct Call<'a> {
     /// What errors call it.
     pub(crate) operation: &'static str,
-    pub(crate) tag: &'a str,
+    pub(crate) tag: Cow<'a, str>,
     /// The last part of the path.
-    pub(crate) action: &'a str,
+    pub(crate) action: Cow<'a, str>,
     /// Not sent when it is empty.
     pub(crate) body: Bytes,
-    pub(crate) manner: Manner,
+    pub(crate) options: CallOptions,
 }
 
 impl Call<'_> {
+    /// The same, for a task that outlives the caller's borrows.
+    pub(crate) fn to_owned(&self) -> Call<'static> {
+        Call {
+            operation: self.operation,
+            tag: Cow::Owned(self.tag.clone().into_owned()),
+            action: Cow::Owned(self.action.clone().into_owned()),
+            body: self.body.clone(),
+            options: self.options.clone(),
+        }
+    }
+
     /// `error`, with what failed said first.
     pub(crate) fn failed(&self, error: &Error) -> Error {
         Error::new(error.kind(), format!("{self}: {error}"))
@@ -81,7 +94,7 @@ impl Call<'_> {
 
 impl fmt::Display for Call<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.tag {
+        match &*self.tag {
             "" => f.write_str(self.operation),
             tag => write!(f, "{} with key {tag}", self.operation),
         }

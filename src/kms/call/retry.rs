@@ -85,7 +85,12 @@ impl Failure {
     }
 }
 
-/// What to do after `attempts` attempts, the last of which ended with `failure`.
+/// Idle connections that one call may find closed. Any number of them can have been closed
+/// together, by a restart or a gateway's time-out, and each attempt takes one away.
+const MOST_DROPPED: u32 = 16;
+
+/// What to do after `attempts` attempts, the last of which ended with `failure`. Those that ended
+/// with a dropped connection are counted for themselves.
 ///
 /// `left` remains of the call's time, and `random` is uniform over all of `u64`.
 pub(crate) fn next(
@@ -103,10 +108,8 @@ pub(crate) fn next(
         Class::Dropped => repeat != Repeat::Unseen,
         Class::Unseen => true,
     };
-    // A dropped connection alone must not fail a call, so it is repeated once even if a call has
-    // one attempt.
     let dropped = failure.class == Class::Dropped;
-    let most = if dropped { policy.max_attempts.max(2) } else { policy.max_attempts };
+    let most = if dropped { MOST_DROPPED } else { policy.max_attempts };
     if !permitted || attempts >= most {
         return Next::Stop;
     }
@@ -182,17 +185,13 @@ mod tests {
         assert!(at_once(Repeat::Transient, 1, LONG) && at_once(Repeat::Dropped, 2, LONG));
         assert!(
             !at_once(Repeat::Unseen, 1, LONG)
-                && !at_once(Repeat::Transient, 3, LONG)
+                && !at_once(Repeat::Transient, MOST_DROPPED, LONG)
                 && !at_once(Repeat::Transient, 1, Duration::ZERO)
         );
         let single = Policy { max_attempts: 1, ..policy };
         assert_eq!(
             next(&single, Repeat::Transient, &failure(Class::Dropped, None), 1, LONG, 0),
             Next::AtOnce
-        );
-        assert_eq!(
-            next(&single, Repeat::Transient, &failure(Class::Dropped, None), 2, LONG, 0),
-            Next::Stop
         );
         assert_eq!(
             next(&policy, Repeat::Transient, &failure(Class::Timestamp, None), 1, LONG, 0),

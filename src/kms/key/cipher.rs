@@ -6,7 +6,7 @@
 use crate::error::{Error, ErrorKind, Result};
 use crate::kms::call::client::Client;
 use crate::kms::call::request::Call;
-use crate::kms::call::request::Manner;
+use crate::kms::call::request::CallOptions;
 use crate::kms::vocabulary::KeyType;
 use crate::kms::wire::MAX_CIPHERTEXT_LEN;
 use crate::kms::wire::request::{Values, body};
@@ -272,7 +272,13 @@ impl Key {
         body: Bytes,
         read: impl FnOnce(Zeroizing<Vec<u8>>) -> Result<T>,
     ) -> Result<T> {
-        let call = Call { operation, tag: self.id.id(), action, body, manner: Manner::default() };
+        let call = Call {
+            operation,
+            tag: self.id.id().into(),
+            action: action.into(),
+            body,
+            options: CallOptions::default(),
+        };
         let answer = self.client.send(&call).await?;
         read(answer).map_err(|error| call.failed(&error))
     }

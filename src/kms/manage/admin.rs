@@ -5,7 +5,7 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::kms::call::request::Call;
-use crate::kms::call::request::Manner;
+use crate::kms::call::request::CallOptions;
 use crate::kms::key::cipher::Key;
 use crate::kms::manage::describe::{KeyInfo, KeyVersions};
 use crate::kms::manage::keys::{check_name, check_rotation_period};
@@ -289,7 +289,7 @@ impl Key {
         action: &str,
         read: impl FnOnce(&Answer) -> Result<T>,
     ) -> Result<T> {
-        let call = self.managing(operation, Manner::read(), action, Bytes::new())?;
+        let call = self.managing(operation, CallOptions::read(), action, Bytes::new())?;
         let answer = self.client.send(&call).await?;
         Answer::read(&answer).and_then(|answer| read(&answer)).map_err(|error| call.failed(&error))
     }
@@ -303,7 +303,7 @@ impl Key {
         body: Option<Value>,
     ) -> Result<Answer> {
         let body = body.as_ref().map_or_else(|| request::empty(&method), request::json);
-        let call = self.managing(operation, Manner::change(method), action, body)?;
+        let call = self.managing(operation, CallOptions::change(method), action, body)?;
         let answer = self.client.send(&call).await?;
         Answer::read(&answer).map_err(|error| call.failed(&error))
     }
@@ -311,7 +311,7 @@ impl Key {
     fn managing(
         &self,
         operation: &'static str,
-        manner: Manner,
+        options: CallOptions,
         action: &str,
         body: Bytes,
     ) -> Result<Call<'_>> {
@@ -319,6 +319,12 @@ impl Key {
         let path = self.client.path(self.id.id(), action);
         // The key itself has no slash after its tag.
         let path = if action.is_empty() { path.trim_end_matches('/').to_owned() } else { path };
-        Ok(Call { operation, tag: self.id.id(), action: "", body, manner: manner.at(path) })
+        Ok(Call {
+            operation,
+            tag: self.id.id().into(),
+            action: "".into(),
+            body,
+            options: options.at(path),
+        })
     }
 }

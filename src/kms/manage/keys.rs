@@ -3,7 +3,7 @@
 use crate::error::{Error, ErrorKind, Result};
 use crate::kms::call::client::Client;
 use crate::kms::call::request::Call;
-use crate::kms::call::request::Manner;
+use crate::kms::call::request::CallOptions;
 use crate::kms::endpoint::Endpoint;
 use crate::kms::manage::describe::KeyInfo;
 use crate::kms::manage::pages;
@@ -63,7 +63,8 @@ impl Keys {
         let operation = "create key";
         self.client.needs_account(operation)?;
         let body = key.body(self.client.endpoint())?;
-        let call = self.call(operation, Manner::change(Method::POST).at(PATH.to_owned()), body);
+        let call =
+            self.call(operation, CallOptions::change(Method::POST).at(PATH.to_owned()), body);
         let answer = self.client.send(&call).await?;
         Answer::read(&answer)
             .and_then(|answer| KeyInfo::read(answer.fields()))
@@ -81,7 +82,7 @@ impl Keys {
         pages::check(number, size)?;
         let call = self.call(
             operation,
-            Manner::read().at(format!("{PATH}?pageNo={number}&pageSize={size}")),
+            CallOptions::read().at(format!("{PATH}?pageNo={number}&pageSize={size}")),
             Bytes::new(),
         );
         let answer = self.client.send(&call).await?;
@@ -103,8 +104,8 @@ impl Keys {
         Ok(KeyPages { keys: self.clone(), cursor: Cursor::with_size(size)? })
     }
 
-    fn call(&self, operation: &'static str, manner: Manner, body: Bytes) -> Call<'static> {
-        Call { operation, tag: "", action: "", body, manner }
+    fn call(&self, operation: &'static str, options: CallOptions, body: Bytes) -> Call<'static> {
+        Call { operation, tag: "".into(), action: "".into(), body, options }
     }
 }
 

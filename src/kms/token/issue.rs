@@ -8,7 +8,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::kms::auth::checked;
 use crate::kms::auth::token_set::{MAX_TOKEN_HOURS, TokenSet, issued};
 use crate::kms::call::request::Call;
-use crate::kms::call::request::Manner;
+use crate::kms::call::request::CallOptions;
 use crate::kms::key::cipher::Key;
 use crate::kms::time::Timestamp;
 use crate::kms::vocabulary::GeneratorStatus;
@@ -134,7 +134,7 @@ impl KeyTokens {
     /// [`KeyTokens`] says.
     pub async fn create_set(&self, lifetimes: &TokenLifetimes) -> Result<TokenSet> {
         let call =
-            self.account_call("create token set", Manner::change(Method::POST), "token-set")?;
+            self.account_call("create token set", CallOptions::change(Method::POST), "token-set")?;
         self.set(Call { body: lifetimes_body(lifetimes)?, ..call }).await
     }
 
@@ -149,7 +149,7 @@ impl KeyTokens {
     ) -> Result<TokenSet> {
         let call = self.token_call(
             "renew token set",
-            Manner::change(Method::PUT),
+            CallOptions::change(Method::PUT),
             "token-set",
             refresh_token,
         )?;
@@ -167,7 +167,7 @@ impl KeyTokens {
     ) -> Result<SecretString> {
         let call = self.token_call(
             "new access token",
-            Manner::change(Method::POST),
+            CallOptions::change(Method::POST),
             "access-token",
             refresh_token,
         )?;
@@ -185,7 +185,8 @@ impl KeyTokens {
     /// # Errors
     /// As [`KeyTokens`] says, but for a refused token.
     pub async fn validate(&self, token: &SecretString) -> Result<bool> {
-        let call = self.token_call("validate token", Manner::read(), "validate-token", token)?;
+        let call =
+            self.token_call("validate token", CallOptions::read(), "validate-token", token)?;
         match self.key.client.send(&call).await {
             Ok(answer) => response::valid(&answer).map_err(|error| call.failed(&error)),
             Err(error) if error.kind() == ErrorKind::Credentials => Ok(false),
@@ -198,7 +199,7 @@ impl KeyTokens {
     /// # Errors
     /// As [`KeyTokens`] says.
     pub async fn generator(&self) -> Result<TokenGenerator> {
-        let call = self.account_call("token generator", Manner::read(), "token-generator")?;
+        let call = self.account_call("token generator", CallOptions::read(), "token-generator")?;
         let answer = Answer::read(&self.key.client.send(&call).await?)
             .map_err(|error| call.failed(&error))?;
         let fields = answer.fields();
@@ -238,7 +239,7 @@ impl KeyTokens {
     }
 
     async fn change_generator(&self, operation: &'static str, method: Method) -> Result<()> {
-        let call = self.account_call(operation, Manner::change(method), "token-generator")?;
+        let call = self.account_call(operation, CallOptions::change(method), "token-generator")?;
         self.key.client.send(&call).await.map(drop)
     }
 
@@ -254,25 +255,25 @@ impl KeyTokens {
     fn account_call(
         &self,
         operation: &'static str,
-        manner: Manner,
+        options: CallOptions,
         action: &'static str,
     ) -> Result<Call<'_>> {
         self.key.client.needs_account(operation)?;
-        let body = request::empty(&manner.method);
-        Ok(Call { operation, tag: self.key.id.id(), action, body, manner })
+        let body = request::empty(&options.method);
+        Ok(Call { operation, tag: self.key.id.id().into(), action: action.into(), body, options })
     }
 
     fn token_call(
         &self,
         operation: &'static str,
-        manner: Manner,
+        options: CallOptions,
         action: &'static str,
         token: &SecretString,
     ) -> Result<Call<'_>> {
         self.key.client.needs_api_2(operation)?;
-        let body = request::empty(&manner.method);
-        let manner = manner.with_token(checked("the token", token.clone())?);
-        Ok(Call { operation, tag: self.key.id.id(), action, body, manner })
+        let body = request::empty(&options.method);
+        let options = options.with_token(checked("the token", token.clone())?);
+        Ok(Call { operation, tag: self.key.id.id().into(), action: action.into(), body, options })
     }
 }
 

@@ -1,0 +1,236 @@
+//! One attempt: signed, sent, and its answer judged.
+//!
+//! Promises: every attempt is signed anew; no error holds a secret; a redirect is not followed.
+//! This module knows nothing of gates and repetitions.
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::kms::auth::{Auth, signature, token};
+use crate::kms::call::client::Shared;
+use crate::kms::call::connect;
+use crate::kms::call::outage::Outage;
+use crate::kms::call::request::{Call, Pass};
+use crate::kms::call::retry::{self, Class, Failure};
+use crate::kms::wire::MAX_RESPONSE_LEN;
+use crate::kms::wire::buffer::Buffer;
+use crate::kms::wire::refusal::Refusal;
+use crate::kms::wire::response;
+use crate::kms::wire::response::Verdict;
+use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
+use reqwest::{Response, Url};
+use secrecy::ExposeSecret;
+use std::time::{Duration, SystemTime};
+use zeroize::Zeroizing;
+
+/// One attempt to make `call`.
+pub(crate) struct Attempt<'a> {
+    pub(crate) shared: &'a Shared,
+    pub(crate) call: &'a Call<'a>,
+    pub(crate) url: &'a Url,
+    pub(crate) pass: &'a Pass,
+}
+
+impl Attempt<'_> {
+    /// The body of an answer that is a success.
+    pub(crate) async fn make(&self) -> std::result::Result<Zeroizing<Vec<u8>>, Failure> {
+        let Self { shared, call, url, pass } = *self;
+        let method = &call.options.method;
+        let target = match url.query() {
+            Some(query) => format!("{}?{query}", url.path()),
+            None => url.path().to_owned(),
+        };
+        let headers = headers(shared, method.as_str(), &target, pass).map_err(Failure::lasting)?;
+        let signed_at =
+            headers.get(signature::TIMESTAMP).and_then(|time| time.to_str().ok()?.parse().ok());
+        let mut request = shared.http.request(method.clone(), url.clone()).headers(headers);
+        if !call.body.is_empty() {
+            request = request.body(call.body.clone());
+        }
+        let (response, reused) = connect::watched(request.send()).await;
+        let response = response.map_err(|error| transport(call, error, reused))?;
+        let status = response.status();
+        if !status.is_success() {
+            let wait = wait(response.headers(), SystemTime::now());
+            let late = signed_at.is_some_and(|signed_at| {
+                self.learn_time(status.as_u16(), signed_at, response.headers())
+            });
+            // A refusal whose text is too long or breaks off is still a refusal.
+            let body = read(call, response).await.unwrap_or_default();
+            let mut failure = self.refused(status.as_u16(), &body, wait);
+            if late && failure.class == Class::Lasting {
+                failure.class = Class::Timestamp;
+            }
+            return Err(failure);
+        }
+        let body = read(call, response).await?;
+        match response::verdict(&body) {
+            Verdict::Success => Ok(body),
+            Verdict::Refused => Err(self.refused(status.as_u16(), &body, None)),
+            Verdict::Foreign => Err(Failure::lasting(Error::new(
+                ErrorKind::Unavailable,
+                format!(
+                    "{call}: http {} with an answer that is not the key service's; check the \
+                     endpoint",
+                    status.as_u16()
+                ),
+            ))),
+        }
+    }
+
+    /// Whether a call was refused for its timestamp, going by the answer's date, and the clock is
+    /// right now.
+    ///
+    /// The service documents no status for this; whatever the three may mean otherwise, a signature
+    /// is looked at first.
+    fn learn_time(&self, status: u16, signed_at: u64, headers: &HeaderMap) -> bool {
+        let date = || httpdate::parse_http_date(headers.get(DATE)?.to_str().ok()?).ok();
+        matches!(status, 400 | 401 | 403)
+            && date().is_some_and(|date| self.shared.clock.learn(signed_at, date))
+    }
+
+    fn refused(&self, status: u16, body: &[u8], wait: Option<Duration>) -> Failure {
+        let (call, auth) = (self.call, &self.shared.auth);
+        let refusal = Refusal::read(body);
+        let meaning = refusal.meaning(status);
+        let advice = match (status, meaning.kind) {
+            (300..=399, _) => "; redirects are not followed, check the endpoint",
+            // The service refuses a signature whose timestamp is 5 minutes off, and may call it
+            // either.
+            (_, ErrorKind::Credentials)
+                if call.options.token.is_none() && matches!(auth, Auth::Account(_)) =>
+            {
+                "; check the keys and this machine's clock"
+            }
+            (_, ErrorKind::InvalidInput)
+                if matches!(&*call.action, "decrypt" | "reencrypt" | "re-encrypt") =>
+            {
+                "; the ciphertext may be changed, or not be one of this key"
+            }
+            _ => "",
+        };
+        let sent = if call.options.open { &[][..] } else { &call.body };
+        let shown = refusal.shown(sent, |text| match &call.options.token {
+            Some(token) => auth.redact(text).replace(token.expose_secret(), "[redacted]"),
+            None => auth.redact(text),
+        });
+        let message =
+            format!("{call}: the key service refused it with http {status}{shown}{advice}");
+        let class = if meaning.transient { Class::Transient } else { Class::Lasting };
+        let outage = if meaning.transient && meaning.kind == ErrorKind::Unavailable {
+            Outage::Service
+        } else {
+            Outage::No
+        };
+        Failure {
+            error: Error::new(meaning.kind, message),
+            class,
+            outage,
+            wait,
+            status: Some(status),
+        }
+    }
+}
+
+fn headers(shared: &Shared, method: &str, target: &str, pass: &Pass) -> Result<HeaderMap> {
+    let mut headers = HeaderMap::new();
+    match (pass, &shared.auth) {
+        (Pass::Access(_, token) | Pass::Refresh(token) | Pass::Given(token), _) => {
+            headers.insert(token::TOKEN, token.clone());
+        }
+        (Pass::Account, Auth::Account(signer)) => {
+            signer.sign(method, target, shared.clock.now()?, &mut headers)?;
+        }
+        (Pass::Account, Auth::Token(_)) => {
+            return Err(Error::new(ErrorKind::Internal, "a token client has no account"));
+        }
+    }
+    Ok(headers)
+}
+
+/// Reads an answer to its end or to the limit.
+async fn read(
+    call: &Call<'_>,
+    mut response: Response,
+) -> std::result::Result<Zeroizing<Vec<u8>>, Failure> {
+    let mut body = Buffer::new(response.content_length(), MAX_RESPONSE_LEN);
+    while let Some(chunk) = response.chunk().await.map_err(|error| transport(call, error, false))? {
+        if !body.push(&chunk) {
+            return Err(Failure::lasting(Error::new(
+                ErrorKind::Unavailable,
+                format!("{call}: the answer is longer than {MAX_RESPONSE_LEN} bytes"),
+            )));
+        }
+    }
+    Ok(body.into_bytes())
+}
+
+fn wait(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+    retry::retry_after(headers.get(RETRY_AFTER)?.to_str().ok()?, now)
+}
+
+/// A failure below HTTP. A connection that could not be made has shown the service nothing, and one
+/// that was `reused` most likely neither if it was closed instead of answered.
+fn transport(call: &Call<'_>, error: reqwest::Error, reused: bool) -> Failure {
+    let error = error.without_url();
+    let (class, outage, what) = match () {
+        () if error.is_connect() => {
+            (Class::Unseen, Outage::Host, "cannot connect to the key service")
+        }
+        () if error.is_builder() => (Class::Lasting, Outage::Unknown, "the request cannot be made"),
+        () if reused && connect::is_closed(&error) => {
+            (Class::Dropped, Outage::Unknown, "the key service closed an idle connection")
+        }
+        () => (Class::Transient, Outage::Host, "the connection to the key service failed"),
+    };
+    let message = format!("{call}: {what}: {}", innermost(&error));
+    Failure {
+        error: Error::with_source(ErrorKind::Unavailable, message, error),
+        class,
+        outage,
+        wait: None,
+        status: None,
+    }
+}
+
+/// The cause that says the most, on one line: the outer ones are "error sending request" and the
+/// like.
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause.to_string().chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kms::call::clock::Clock;
+    use crate::kms::{Api, Client, Credentials, Endpoint};
+    use std::sync::Arc;
+    use std::time::UNIX_EPOCH;
+
+    #[test]
+    fn what_is_signed_is_what_is_sent() {
+        const TAG: &str = "a1b2c3d4e5f6g7h8i9j0k1l2m3n4o5p6q7r8s9t0u1v2w3x4y5z6";
+        let credentials = Credentials::account(
+            "EXAMPLEACCESSKEY0001",
+            "EXAMPLEsecretKEY/0123456789abcdefghijklm",
+        )
+        .unwrap();
+        let mut client = Client::builder()
+            .endpoint(Endpoint::Gov)
+            .api(Api::V2)
+            .credentials(credentials)
+            .build()
+            .unwrap();
+        Arc::get_mut(&mut client.0).unwrap().clock =
+            Clock::new(|| UNIX_EPOCH + Duration::from_millis(1_700_000_000_000));
+        let url = client.0.base.join(&client.path(TAG, "encrypt")).unwrap();
+        let headers = headers(&client.0, "POST", url.path(), &Pass::Account).unwrap();
+        assert_eq!(headers["x-ncp-apigw-timestamp"], "1700000000000");
+        assert_eq!(
+            headers["x-ncp-apigw-signature-v2"],
+            "RU+p+SzMhHJDxk1fE8B+g+54jK75xM86/BwItPf3Zt4="
+        );
+    }
+}
