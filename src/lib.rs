@@ -41,6 +41,7 @@
 //! | encrypt files, all or nothing | [`Envelope::encrypt_file`], [`Envelope::decrypt_file`] |
 //! | encrypt a stream into another | [`Envelope::encrypt_stream`], [`Envelope::decrypt_stream`] |
 //! | write and read as you go | [`Envelope::writer`], [`Envelope::reader`] |
+//! | do any of it without `async` | [`Envelope::blocking`], [`blocking`] |
 //! | the same on tokio | `Envelope::async_writer`, `Envelope::async_reader` |
 //! | bind a message to its purpose | [`EncryptionContext`], [`EncryptOptions::aad`], [`Scope`] |
 //! | say what is accepted when reading | [`DecryptPolicy`] |
@@ -70,6 +71,7 @@
 //! Features add calls and never change what a call does. Without any, nothing in the dependency
 //! tree knows HTTP, TLS, serde or async, and futures run on any executor.
 
+pub mod blocking;
 mod context;
 mod datakey;
 mod envelope;
@@ -79,7 +81,6 @@ pub mod io;
 mod memory;
 mod policy;
 mod random;
-#[cfg(any(feature = "tokio", feature = "kms", feature = "emulator"))]
 mod runtime;
 mod secret;
 pub mod wrap;
@@ -89,6 +90,7 @@ pub mod emulator;
 #[cfg(feature = "kms")]
 pub mod kms;
 
+pub use blocking::BlockingEnvelope;
 pub use context::{EncryptionContext, MAX_CONTEXT_LEN, MAX_CONTEXT_PAIRS, Scope};
 pub use datakey::{
     BatchStats, CacheLimits, CacheStats, EnvelopeStats, KeyCache, PoolLimits, PoolStats,

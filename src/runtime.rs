@@ -6,89 +6,140 @@
 //! polled any more. Here it goes on, whoever waits and however they do.
 //!
 //! Promises: it starts at the first call and stays; what is [`run`] for a caller who goes away is
-//! stopped; a panic in what it runs is an error to who waits. Knows nothing of what it runs.
+//! stopped; a panic in what it runs is an error to who waits; no thread [`wait`]s within a runtime.
+//! Knows nothing of what it runs. Without the features that bring a runtime there is [`wait`] only.
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
+#[cfg(any(feature = "tokio", feature = "kms", feature = "emulator"))]
+use crate::error::{Error, ErrorKind};
 use std::future::Future;
-use std::sync::{Mutex, OnceLock, PoisonError};
-use tokio::runtime::{Builder, Runtime};
-#[cfg(feature = "kms")]
-use tokio::task::JoinHandle;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
 
-/// One that is kept busy, by a key wrapper that blocks, does not stop the others.
-const THREADS: usize = 2;
+#[cfg(any(feature = "tokio", feature = "kms", feature = "emulator"))]
+pub(crate) use own::*;
 
-static RUNTIME: OnceLock<Runtime> = OnceLock::new();
-static START: Mutex<()> = Mutex::new(());
-
-/// Started, if it is not yet.
+/// Waits for `future` on this thread.
 ///
 /// # Errors
-/// [`ErrorKind::Internal`] if the system gives no threads.
-pub(crate) fn get() -> Result<&'static Runtime> {
-    if let Some(runtime) = RUNTIME.get() {
-        return Ok(runtime);
+/// [`ErrorKind::InvalidInput`] within a runtime, which would stand still meanwhile, with whatever
+/// the future waits for.
+pub(crate) fn wait<F: Future>(future: F) -> Result<F::Output> {
+    #[cfg(any(feature = "tokio", feature = "kms", feature = "emulator"))]
+    if tokio::runtime::Handle::try_current().is_ok() {
+        return Err(Error::new(
+            ErrorKind::InvalidInput,
+            "a blocking call within an async runtime would stop the runtime: use the async call",
+        ));
     }
-    let _one_starts = START.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(runtime) = RUNTIME.get() {
-        return Ok(runtime);
-    }
-    let started = Builder::new_multi_thread()
-        .worker_threads(THREADS)
-        .thread_name("ncp-envelope")
-        .enable_all()
-        .build()
-        .map_err(|error| {
-            let what = "cannot start the threads that call the key service";
-            Error::with_source(ErrorKind::Internal, what, error)
-        })?;
-    Ok(RUNTIME.get_or_init(|| started))
-}
-
-/// Does `work` there, whether or not anyone waits for it, or gives it back if there is no runtime.
-#[cfg(all(not(test), not(shuttle)))]
-pub(crate) fn spawn<W>(work: W) -> std::result::Result<(), W>
-where
-    W: Future<Output = ()> + Send + 'static,
-{
-    match get() {
-        Ok(runtime) => {
-            runtime.spawn(heard(work));
-            Ok(())
+    // For timers and tasks of what is waited for.
+    #[cfg(any(feature = "tokio", feature = "kms", feature = "emulator"))]
+    let _entered = get()?.enter();
+    let mut future = pin!(future);
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    loop {
+        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(output) => return Ok(output),
+            Poll::Pending => thread::park(),
         }
-        Err(_) => Err(work),
     }
 }
 
-/// Does `work` there and waits for it, on any executor. Stops it if the caller goes away.
-#[cfg(feature = "kms")]
-pub(crate) async fn run<T: Send + 'static>(
-    work: impl Future<Output = Result<T>> + Send + 'static,
-) -> Result<T> {
-    let mut task = Stopped(get()?.spawn(heard(work)));
-    (&mut task.0).await.unwrap_or_else(|error| {
-        Err(Error::with_source(ErrorKind::Internal, "the call did not finish", error))
-    })
-}
+struct Unpark(Thread);
 
-#[cfg(feature = "kms")]
-struct Stopped<T>(JoinHandle<T>);
-
-#[cfg(feature = "kms")]
-impl<T> Drop for Stopped<T> {
-    fn drop(&mut self) {
-        self.0.abort();
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
     }
 }
 
-/// `work`, whose events and spans go where those of the caller go.
-#[cfg(feature = "tracing")]
-fn heard<T>(work: impl Future<Output = T> + Send) -> impl Future<Output = T> + Send {
-    use tracing::instrument::{Instrument, WithSubscriber};
-    work.in_current_span().with_current_subscriber()
-}
+#[cfg(any(feature = "tokio", feature = "kms", feature = "emulator"))]
+mod own {
+    use crate::error::{Error, ErrorKind, Result};
+    use std::future::Future;
+    use std::sync::{Mutex, OnceLock, PoisonError};
+    use tokio::runtime::{Builder, Runtime};
+    #[cfg(any(feature = "kms", feature = "emulator"))]
+    use tokio::task::JoinHandle;
 
-#[cfg(not(feature = "tracing"))]
-fn heard<T>(work: impl Future<Output = T> + Send) -> impl Future<Output = T> + Send {
-    work
+    /// One that is kept busy, by a key wrapper that blocks, does not stop the others.
+    const THREADS: usize = 2;
+
+    static RUNTIME: OnceLock<Runtime> = OnceLock::new();
+    static START: Mutex<()> = Mutex::new(());
+
+    /// Started, if it is not yet.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Internal`] if the system gives no threads.
+    pub(crate) fn get() -> Result<&'static Runtime> {
+        if let Some(runtime) = RUNTIME.get() {
+            return Ok(runtime);
+        }
+        let _one_starts = START.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(runtime) = RUNTIME.get() {
+            return Ok(runtime);
+        }
+        let started = Builder::new_multi_thread()
+            .worker_threads(THREADS)
+            .thread_name("ncp-envelope")
+            .enable_all()
+            .build()
+            .map_err(|error| {
+                let what = "cannot start the threads that call the key service";
+                Error::with_source(ErrorKind::Internal, what, error)
+            })?;
+        Ok(RUNTIME.get_or_init(|| started))
+    }
+
+    /// Does `work` there, whether or not anyone waits for it, or gives it back if there is no
+    /// runtime.
+    #[cfg(all(not(test), not(shuttle)))]
+    pub(crate) fn spawn<W>(work: W) -> std::result::Result<(), W>
+    where
+        W: Future<Output = ()> + Send + 'static,
+    {
+        match get() {
+            Ok(runtime) => {
+                runtime.spawn(heard(work));
+                Ok(())
+            }
+            Err(_) => Err(work),
+        }
+    }
+
+    /// Does `work` there and waits for it, on any executor. Stops it if the caller goes away.
+    #[cfg(any(feature = "kms", feature = "emulator"))]
+    pub(crate) async fn run<T: Send + 'static>(
+        work: impl Future<Output = Result<T>> + Send + 'static,
+    ) -> Result<T> {
+        let mut task = Stopped(get()?.spawn(heard(work)));
+        (&mut task.0).await.unwrap_or_else(|error| {
+            Err(Error::with_source(ErrorKind::Internal, "the call did not finish", error))
+        })
+    }
+
+    #[cfg(any(feature = "kms", feature = "emulator"))]
+    struct Stopped<T>(JoinHandle<T>);
+
+    #[cfg(any(feature = "kms", feature = "emulator"))]
+    impl<T> Drop for Stopped<T> {
+        fn drop(&mut self) {
+            self.0.abort();
+        }
+    }
+
+    /// `work`, whose events and spans go where those of the caller go.
+    #[cfg(feature = "tracing")]
+    fn heard<T>(work: impl Future<Output = T> + Send) -> impl Future<Output = T> + Send {
+        use tracing::instrument::{Instrument, WithSubscriber};
+        work.in_current_span().with_current_subscriber()
+    }
+
+    #[cfg(not(feature = "tracing"))]
+    fn heard<T>(work: impl Future<Output = T> + Send) -> impl Future<Output = T> + Send {
+        work
+    }
 }

@@ -9,6 +9,7 @@ use crate::emulator::keys::token::lifetime;
 use crate::emulator::state::content::Wishes;
 use crate::emulator::throttle::Rates;
 use crate::error::{Error, ErrorKind, Result};
+use crate::runtime;
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -224,6 +225,16 @@ impl EmulatorBuilder {
             tls: self.tls,
         };
         Ok(Emulator::new(Server::start(config).await?, lifetimes))
+    }
+
+    /// As [`start`](Self::start), for a program without a runtime: the emulator runs on threads of
+    /// the crate's own. Its async methods can be waited for with
+    /// [`blocking::wait`](crate::blocking::wait).
+    ///
+    /// # Errors
+    /// As there, and [`ErrorKind::InvalidInput`] within an async runtime.
+    pub fn start_blocking(self) -> Result<Emulator> {
+        runtime::wait(runtime::run(self.start()))?
     }
 }
 

@@ -18,8 +18,9 @@ use zeroize::Zeroizing;
 ///
 /// Every message has a data key of its own, made here and wrapped by the key service, unless
 /// [`reuse`](crate::EnvelopeBuilder::reuse) says otherwise. Callers that need keys at the same time
-/// share calls: up to 256 keys go through one. With tokio, a call is a task of the runtime that it
-/// was begun on, so a runtime that others share calls with has to go on running, or be dropped.
+/// share calls: up to 256 keys go through one. With a feature that brings tokio, calls run on
+/// threads of the crate's own, so they go on whatever the callers' runtimes do; without, whoever
+/// waits polls all that is under way.
 ///
 /// ```
 /// use ncp_envelope::{DataKey, DecryptPolicy, EncryptionContext, Envelope, LocalKeyWrapper};

@@ -81,13 +81,20 @@ const LAYERS: &[Layer] = &[
         never: NO_HTTP,
     },
     Layer {
+        name: "blocking",
+        knows: &[
+            "error", "runtime", "context", "wrap", "format", "datakey", "policy", "envelope", "io",
+        ],
+        never: NO_HTTP,
+    },
+    Layer {
         name: "kms",
         knows: &["error", "random", "runtime", "secret", "wrap"],
         never: &["axum", "jsonwebtoken"],
     },
     // Nothing of the client: two independent readings of the service's documentation catch each
     // other's mistakes.
-    Layer { name: "emulator", knows: &["error"], never: &["reqwest"] },
+    Layer { name: "emulator", knows: &["error", "runtime"], never: &["reqwest"] },
 ];
 
 fn layer_of(path: &str) -> Option<&str> {

@@ -1,0 +1,19 @@
+//! A program without `async`, against the emulator: `cargo run --features emulator --example blocking`
+
+use ncp_envelope::emulator::Emulator;
+use ncp_envelope::kms::{Client, Credentials, Endpoint};
+use ncp_envelope::{DecryptPolicy, EncryptionContext, Envelope, Result};
+
+fn main() -> Result<()> {
+    let emulator = Emulator::builder().start_blocking()?;
+    let account = Credentials::account(emulator.access_key(), emulator.secret_key())?;
+    let endpoint = Endpoint::Custom(emulator.url().to_owned());
+    let client = Client::builder().endpoint(endpoint).credentials(account).build()?;
+    let key = client.key(emulator.key_tag())?;
+
+    let envelope = Envelope::builder(key).scope("tenant-42").build()?.blocking();
+    let message = envelope.encrypt(b"hello", EncryptionContext::new())?;
+    let plaintext = envelope.decrypt(&message, &DecryptPolicy::new())?;
+    assert_eq!(*plaintext, b"hello");
+    Ok(())
+}

@@ -1,0 +1,289 @@
+//! The crate's calls without `async`, for programs that have no runtime.
+//!
+//! [`Envelope::blocking`] gives an envelope whose calls block; [`wait`] waits for any other future
+//! of this crate, such as those of the key service's client. Calls to a key service run on threads
+//! of the crate's own, two for the process, that start at the first call, where a feature brings a
+//! runtime; without any, the waiting thread polls.
+//!
+//! Within an async runtime every call here is an error of kind
+//! [`InvalidInput`](crate::ErrorKind::InvalidInput), and none is made: a thread that blocks stops
+//! the runtime that it belongs to.
+
+use crate::context::Scope;
+use crate::datakey::EnvelopeStats;
+use crate::envelope::Envelope;
+use crate::error::Result;
+use crate::format::{Decryptor, Encryptor, Header, PREAMBLE_LEN};
+use crate::io::{DecryptReader, EncryptWriter, FileOptions, FileReport, StreamReport};
+use crate::policy::{DecryptPolicy, EncryptOptions};
+use crate::runtime;
+use crate::wrap::WrappedKey;
+use std::future::Future;
+use std::io::{BufRead, Read, Write};
+use std::path::Path;
+use zeroize::Zeroizing;
+
+/// Waits on this thread for `future`, one of this crate's.
+///
+/// ```
+/// # #[cfg(all(feature = "kms", feature = "emulator"))] {
+/// use ncp_envelope::blocking::wait;
+/// use ncp_envelope::emulator::Emulator;
+/// use ncp_envelope::kms::{Client, Credentials, Endpoint};
+///
+/// let emulator = Emulator::builder().start_blocking()?;
+/// let account = Credentials::account(emulator.access_key(), emulator.secret_key())?;
+/// let endpoint = Endpoint::Custom(emulator.url().to_owned());
+/// let client = Client::builder().endpoint(endpoint).credentials(account).build()?;
+/// let ciphertext = wait(client.key(emulator.key_tag())?.encrypt(b"hello"))??;
+/// # }
+/// # Ok::<(), ncp_envelope::Error>(())
+/// ```
+///
+/// # Errors
+/// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) within an async runtime.
+pub fn wait<F: Future>(future: F) -> Result<F::Output> {
+    runtime::wait(future)
+}
+
+impl Envelope {
+    /// The same envelope, with calls that block. Shares keys, cache and calls with this one.
+    ///
+    /// ```
+    /// use ncp_envelope::{
+    ///     DataKey, DecryptPolicy, EncryptionContext, Envelope, LocalKeyWrapper,
+    /// };
+    /// let wrapper = LocalKeyWrapper::new("offline", &DataKey::generate()?)?;
+    /// let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// let message = envelope.encrypt(b"hello", EncryptionContext::new())?;
+    /// assert_eq!(*envelope.decrypt(&message, &DecryptPolicy::new())?, b"hello");
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
+    pub fn blocking(&self) -> BlockingEnvelope {
+        BlockingEnvelope(self.clone())
+    }
+}
+
+/// An [`Envelope`] whose calls block. Cheap to clone.
+///
+/// Each call is the one of the same name there, and fails as that does; within an async runtime it
+/// fails with [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput).
+#[derive(Debug, Clone)]
+pub struct BlockingEnvelope(Envelope);
+
+impl BlockingEnvelope {
+    /// As [`Envelope::for_scope`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn for_scope(&self, scope: impl Into<Scope>) -> Result<Self> {
+        self.0.for_scope(scope).map(Self)
+    }
+
+    /// As [`Envelope::encryptor`].
+    ///
+    /// # Errors
+    /// As there, and within an async runtime.
+    pub fn encryptor(&self, options: impl Into<EncryptOptions>) -> Result<Encryptor> {
+        wait(self.0.encryptor(options))?
+    }
+
+    /// As [`Envelope::decryptor`].
+    ///
+    /// # Errors
+    /// As there, and within an async runtime.
+    pub fn decryptor(
+        &self,
+        header: &Header,
+        preamble: &[u8; PREAMBLE_LEN],
+        policy: &DecryptPolicy,
+    ) -> Result<Decryptor> {
+        wait(self.0.decryptor(header, preamble, policy))?
+    }
+
+    /// As [`Envelope::admit`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn admit(&self, header: &Header, policy: &DecryptPolicy) -> Result<()> {
+        self.0.admit(header, policy)
+    }
+
+    /// As [`Envelope::encrypt`].
+    ///
+    /// # Errors
+    /// As there, and within an async runtime.
+    pub fn encrypt(&self, plaintext: &[u8], options: impl Into<EncryptOptions>) -> Result<Vec<u8>> {
+        wait(self.0.encrypt(plaintext, options))?
+    }
+
+    /// As [`Envelope::encrypt_into`].
+    ///
+    /// # Errors
+    /// As there, and within an async runtime.
+    pub fn encrypt_into(
+        &self,
+        plaintext: &[u8],
+        options: &EncryptOptions,
+        out: &mut Vec<u8>,
+    ) -> Result<()> {
+        wait(self.0.encrypt_into(plaintext, options, out))?
+    }
+
+    /// As [`Envelope::encrypt_many`].
+    ///
+    /// # Errors
+    /// As there, and within an async runtime.
+    pub fn encrypt_many<P: AsRef<[u8]>>(
+        &self,
+        plaintexts: &[P],
+        options: impl Into<EncryptOptions>,
+    ) -> Result<Vec<Vec<u8>>> {
+        wait(self.0.encrypt_many(plaintexts, options))?
+    }
+
+    /// As [`Envelope::decrypt`].
+    ///
+    /// # Errors
+    /// As there, and within an async runtime.
+    pub fn decrypt(&self, message: &[u8], policy: &DecryptPolicy) -> Result<Zeroizing<Vec<u8>>> {
+        wait(self.0.decrypt(message, policy))?
+    }
+
+    /// As [`Envelope::decrypt_into`].
+    ///
+    /// # Errors
+    /// As there, and within an async runtime, where the buffer stays as it is.
+    pub fn decrypt_into(
+        &self,
+        message: &[u8],
+        policy: &DecryptPolicy,
+        out: &mut Vec<u8>,
+    ) -> Result<()> {
+        wait(self.0.decrypt_into(message, policy, out))?
+    }
+
+    /// As [`Envelope::decrypt_many`].
+    ///
+    /// # Errors
+    /// Each message has its own, as there; all of them within an async runtime.
+    pub fn decrypt_many<M: AsRef<[u8]>>(
+        &self,
+        messages: &[M],
+        policy: &DecryptPolicy,
+    ) -> Vec<Result<Zeroizing<Vec<u8>>>> {
+        wait(self.0.decrypt_many(messages, policy))
+            .unwrap_or_else(|error| messages.iter().map(|_| Err(error.clone())).collect())
+    }
+
+    /// As [`Envelope::rewrap_keys`].
+    ///
+    /// # Errors
+    /// Each key has its own, as there; all of them within an async runtime.
+    pub fn rewrap_keys(&self, keys: &[WrappedKey]) -> Vec<Result<WrappedKey>> {
+        wait(self.0.rewrap_keys(keys))
+            .unwrap_or_else(|error| keys.iter().map(|_| Err(error.clone())).collect())
+    }
+
+    /// As [`Envelope::writer`].
+    ///
+    /// # Errors
+    /// As there, and within an async runtime.
+    pub fn writer<W: Write>(
+        &self,
+        inner: W,
+        options: impl Into<EncryptOptions>,
+    ) -> Result<EncryptWriter<W>> {
+        wait(self.0.writer(inner, options))?
+    }
+
+    /// As [`Envelope::reader`].
+    ///
+    /// # Errors
+    /// As there, and within an async runtime.
+    pub fn reader<R: BufRead>(&self, inner: R, policy: &DecryptPolicy) -> Result<DecryptReader<R>> {
+        wait(self.0.reader(inner, policy))?
+    }
+
+    /// As [`Envelope::encrypt_stream`].
+    ///
+    /// # Errors
+    /// As there, and within an async runtime.
+    pub fn encrypt_stream<R, W>(
+        &self,
+        source: R,
+        sink: W,
+        options: impl Into<EncryptOptions>,
+    ) -> Result<StreamReport<W>>
+    where
+        R: Read + Send + 'static,
+        W: Write + Send + 'static,
+    {
+        wait(self.0.encrypt_stream(source, sink, options))?
+    }
+
+    /// As [`Envelope::decrypt_stream`].
+    ///
+    /// # Errors
+    /// As there, and within an async runtime.
+    pub fn decrypt_stream<R, W>(
+        &self,
+        source: R,
+        sink: W,
+        policy: &DecryptPolicy,
+    ) -> Result<StreamReport<W>>
+    where
+        R: Read + Send + 'static,
+        W: Write + Send + 'static,
+    {
+        wait(self.0.decrypt_stream(source, sink, policy))?
+    }
+
+    /// As [`Envelope::encrypt_file`].
+    ///
+    /// # Errors
+    /// As there, and within an async runtime.
+    pub fn encrypt_file(
+        &self,
+        source: impl AsRef<Path>,
+        target: impl AsRef<Path>,
+        options: impl Into<EncryptOptions>,
+        file_options: &FileOptions,
+    ) -> Result<FileReport> {
+        wait(self.0.encrypt_file(source, target, options, file_options))?
+    }
+
+    /// As [`Envelope::decrypt_file`].
+    ///
+    /// # Errors
+    /// As there, and within an async runtime.
+    pub fn decrypt_file(
+        &self,
+        source: impl AsRef<Path>,
+        target: impl AsRef<Path>,
+        policy: &DecryptPolicy,
+        file_options: &FileOptions,
+    ) -> Result<FileReport> {
+        wait(self.0.decrypt_file(source, target, policy, file_options))?
+    }
+
+    /// As [`Envelope::forget_keys`].
+    pub fn forget_keys(&self) {
+        self.0.forget_keys();
+    }
+
+    /// As [`Envelope::invalidate`].
+    pub fn invalidate(&self, tag: &str) {
+        self.0.invalidate(tag);
+    }
+
+    /// As [`Envelope::retire_below`].
+    pub fn retire_below(&self, tag: &str, version: u32) {
+        self.0.retire_below(tag, version);
+    }
+
+    /// As [`Envelope::stats`].
+    pub fn stats(&self) -> EnvelopeStats {
+        self.0.stats()
+    }
+}
