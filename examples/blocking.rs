@@ -1,4 +1,8 @@
-//! A program without `async`, against the emulator: `cargo run --features emulator --example blocking`
+//! A program without `async`, against the emulator.
+//!
+//! ```sh
+//! cargo run --features emulator --example blocking
+//! ```
 
 use ncp_envelope::emulator::Emulator;
 use ncp_envelope::kms::{Client, Credentials, Endpoint};
