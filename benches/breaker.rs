@@ -7,7 +7,7 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
-use ncp_envelope::format::{Encryptor, Profile, SealedHeader, SlotTable};
+use ncp_envelope::format::{BoundHeader, Encryptor, Profile, SlotTable};
 use ncp_envelope::kms::{Client, Credentials, Endpoint, Key};
 use ncp_envelope::wrap::{BoxFuture, KeyPayload};
 use ncp_envelope::{
@@ -80,10 +80,10 @@ fn print(what: &str, mut times: Vec<Duration>) {
 fn message(key: &Key, number: u64) -> Vec<u8> {
     let wrapped = WrappedKey::new(key.id().clone(), format!("ncpkms:v1:{number:0144}")).unwrap();
     let slots = SlotTable::new(vec![wrapped]).unwrap();
-    let sealed =
-        SealedHeader::new(Profile::Compact, &EncryptionContext::new(), false, &slots).unwrap();
-    let encryptor = Encryptor::new(&DataKey::generate().unwrap(), &sealed, &slots, b"").unwrap();
-    let mut message = encryptor.header().to_vec();
+    let bound =
+        BoundHeader::new(Profile::Compact, &EncryptionContext::new(), false, &slots).unwrap();
+    let encryptor = Encryptor::new(&DataKey::generate().unwrap(), &bound, &slots, b"").unwrap();
+    let mut message = encryptor.front().to_vec();
     let mut last = vec![0; encryptor.finish_len()];
     encryptor.finish(&mut last).unwrap();
     message.extend_from_slice(&last);

@@ -37,12 +37,12 @@ fn key(material: &[u8; 128]) -> LessSafeKey {
 
 /// What the construction does with a kept key to get from a header and a salt to a message key and
 /// a commitment.
-fn derive(kept: &hmac::Key, zone_a: &[u8], salt: &[u8; SALT]) -> [u8; 128] {
+fn derive(kept: &hmac::Key, region_a: &[u8], salt: &[u8; SALT]) -> [u8; 128] {
     let mut framed = [0; 512];
     framed[..16].copy_from_slice(b"ncp-envelope v1\0");
-    framed[16..24].copy_from_slice(&(zone_a.len() as u64).to_be_bytes());
-    framed[24..24 + zone_a.len()].copy_from_slice(black_box(zone_a));
-    let context = digest::digest(&digest::SHA256, &framed[..32 + zone_a.len()]);
+    framed[16..24].copy_from_slice(&(region_a.len() as u64).to_be_bytes());
+    framed[24..24 + region_a.len()].copy_from_slice(black_box(region_a));
+    let context = digest::digest(&digest::SHA256, &framed[..32 + region_a.len()]);
     let mut input = [0; 64 + INFO + SALT + 32 + 1];
     input[64 + INFO..][..SALT].copy_from_slice(salt);
     input[64 + INFO + SALT..][..32].copy_from_slice(context.as_ref());
@@ -86,12 +86,12 @@ fn main() {
 
     let header = Header::decode(&message).unwrap();
     let slot = header.slots().slots()[0].clone();
-    let zone_a = header.sealed().as_bytes().to_vec();
+    let region_a = header.bound().as_bytes().to_vec();
     let payload: Vec<KeyPayload> = runtime.block_on(wrapper.unwrap_keys(&[slot])).unwrap();
     let data_key = DataKey::copy_from(payload[0].expose_secret()[48..].try_into().unwrap());
     let kept = hmac::Key::new(hmac::HMAC_SHA512, data_key.expose_secret());
     let fixed_salt = [3; SALT];
-    let fixed = derive(&kept, &zone_a, &fixed_salt);
+    let fixed = derive(&kept, &region_a, &fixed_salt);
     let aead = key(&fixed);
     let nonce = || Nonce::assume_unique_for_key([0; 12]);
     let mut sealed = vec![0; LEN + 16];
@@ -114,7 +114,7 @@ fn main() {
         (
             "derivation, key kept",
             Box::new(|| {
-                let mut material = derive(&kept, &zone_a, black_box(&fixed_salt));
+                let mut material = derive(&kept, &region_a, black_box(&fixed_salt));
                 black_box(&material);
                 material.as_mut_slice().zeroize();
             }),
@@ -152,7 +152,7 @@ fn main() {
         (
             "all parts of encryption, in a row",
             Box::new(|| {
-                let mut material = derive(&kept, &zone_a, &random_salt());
+                let mut material = derive(&kept, &region_a, &random_salt());
                 let aead = key(&material);
                 let (out, tag) = row_sealed.split_at_mut(LEN);
                 aead.seal_out_of_place_scatter(
@@ -170,7 +170,7 @@ fn main() {
         (
             "all parts of decryption, in a row",
             Box::new(|| {
-                let mut material = derive(&kept, &zone_a, black_box(&fixed_salt));
+                let mut material = derive(&kept, &region_a, black_box(&fixed_salt));
                 let aead = key(&material);
                 let (ciphertext, tag) = sealed_copy.split_at(LEN);
                 aead.open_separate_gather(

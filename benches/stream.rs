@@ -60,7 +60,7 @@ fn main() {
     let mut sealed = vec![1; LEN + LEN / CHUNK_LEN * 16 + SEALED_CHUNK_LEN];
     let mut opened = vec![1; LEN + CHUNK_LEN];
     let mut buffer = vec![1; 256 * 1024];
-    let offset = Header::decode(&message).unwrap().sealed().body_offset();
+    let offset = Header::decode(&message).unwrap().bound().body_offset();
     let preamble: &[u8; PREAMBLE_LEN] = message[offset..offset + PREAMBLE_LEN].try_into().unwrap();
 
     let mut kept = Vec::new();

@@ -26,7 +26,8 @@ pub enum ErrorKind {
     InvalidInput,
     /// Reading or writing failed.
     Io,
-    /// The message asks for something that the reader's policy does not accept.
+    /// A key is not one that may be used here: none of a message's keys is one that the reader's
+    /// policy accepts, or a key wrapper was given another's key.
     KeyNotAllowed,
     /// The key-encryption key does not exist, is disabled, or cannot do this.
     KeyUnusable,
@@ -34,6 +35,9 @@ pub enum ErrorKind {
     LimitExceeded,
     /// Bytes are not a message, or not a valid one.
     Malformed,
+    /// The reader's policy does not accept the message for something else than its keys: its
+    /// context, associated data that is missing or unexpected, a detached body.
+    NotAccepted,
     /// The key service refuses calls for now because there were too many.
     Throttled,
     /// The message ends too early.

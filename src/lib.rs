@@ -83,6 +83,7 @@ mod policy;
 mod random;
 mod runtime;
 mod secret;
+mod suite;
 pub mod wrap;
 
 #[cfg(feature = "emulator")]
@@ -99,5 +100,5 @@ pub use datakey::{
 pub use envelope::{Envelope, EnvelopeBuilder};
 pub use error::{Error, ErrorKind, Result};
 pub use policy::{DecryptPolicy, EncryptOptions};
-pub use secret::{DATA_KEY_LEN, DataKey};
+pub use secret::{DATA_KEY_LEN, DataKey, SecretBytes};
 pub use wrap::{KeyId, KeyWrapper, LocalKeyWrapper, WrappedKey};

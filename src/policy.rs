@@ -176,16 +176,16 @@ impl DecryptPolicy {
         header: &'a Header,
         own_key: &'a KeyId,
     ) -> Result<Admitted<'a>> {
-        let sealed = header.sealed();
-        if sealed.is_detached() {
+        let bound = header.bound();
+        if bound.is_detached() {
             return Err(Error::new(
-                ErrorKind::KeyNotAllowed,
+                ErrorKind::NotAccepted,
                 "message is a detached header: its body is an object of its own and is not behind \
                  it",
             ));
         }
         for (name, value) in &self.required {
-            match sealed.context().get(name) {
+            match bound.context().get(name) {
                 Some(found) if found == value => {}
                 Some(_) => {
                     return Err(refused(format!(
@@ -197,7 +197,7 @@ impl DecryptPolicy {
                 }
             }
         }
-        sealed.check_aad(&self.aad)?;
+        bound.check_aad(&self.aad)?;
         let slots = header.slots().slots();
         if slots.len() > self.max_slots {
             return Err(Error::new(
@@ -217,10 +217,13 @@ impl DecryptPolicy {
         };
         if !slots.iter().any(|slot| admitted.accepts(slot.key_id())) {
             let found: Vec<_> = slots.iter().map(|slot| format!("{:?}", slot.key_id())).collect();
-            return Err(refused(format!(
-                "none of its keys is allowed: it has {}",
-                found.join(", ")
-            )));
+            return Err(Error::new(
+                ErrorKind::KeyNotAllowed,
+                format!(
+                    "message is not acceptable: none of its keys is allowed: it has {}",
+                    found.join(", ")
+                ),
+            ));
         }
         if self.max_unwraps == 0 {
             return Err(Error::new(ErrorKind::LimitExceeded, "the policy allows no unwrap call"));
@@ -279,5 +282,5 @@ impl fmt::Debug for DecryptPolicy {
 }
 
 fn refused(why: String) -> Error {
-    Error::new(ErrorKind::KeyNotAllowed, format!("message is not acceptable: {why}"))
+    Error::new(ErrorKind::NotAccepted, format!("message is not acceptable: {why}"))
 }

@@ -73,6 +73,40 @@ impl Drop for DataKey {
 
 impl ZeroizeOnDrop for DataKey {}
 
+/// Secret bytes of any length: a plaintext, a key. Boxed, wiped when dropped, not printed.
+pub struct SecretBytes(Box<[u8]>);
+
+impl SecretBytes {
+    /// Takes over bytes without copying them.
+    pub fn from_boxed(bytes: Box<[u8]>) -> Self {
+        Self(bytes)
+    }
+
+    /// Copies bytes that the caller owns and has to wipe.
+    pub fn copy_from(bytes: &[u8]) -> Self {
+        Self(bytes.into())
+    }
+
+    /// The bytes. Whoever copies them has to wipe the copy.
+    pub fn expose_secret(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for SecretBytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SecretBytes({} bytes)", self.0.len())
+    }
+}
+
+impl Drop for SecretBytes {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+impl ZeroizeOnDrop for SecretBytes {}
+
 /// Secret bytes on the stack, wiped when dropped. As one slice: `Zeroizing` wipes an array byte by
 /// byte, which for the few hundred bytes of a derivation is a tenth of what a small message costs.
 pub(crate) struct Scratch<const N: usize>(pub(crate) [u8; N]);

@@ -90,7 +90,7 @@ fn every_call_does_what_the_async_one_does() {
     assert_eq!(std::fs::read(path("in")).unwrap(), std::fs::read(path("out")).unwrap());
 
     let header = Header::decode(&message).unwrap();
-    let body = header.sealed().body_offset();
+    let body = header.bound().body_offset();
     let preamble = message[body..].first_chunk::<PREAMBLE_LEN>().unwrap();
     envelope.admit(&header, &policy).unwrap();
     envelope.decryptor(&header, preamble, &policy).unwrap();

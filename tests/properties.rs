@@ -9,8 +9,8 @@ mod common;
 
 use common::{KEK, KEY_ID, block_on, envelope, message_under, payload, sample, slots};
 use ncp_envelope::format::{
-    CHUNK_LEN, Decryptor, Encryptor, FIXED_LEN, Header, MAX_SLOTS, PREAMBLE_LEN, Profile,
-    RangeDecryptor, SealedHeader, SlotTable, range,
+    BoundHeader, CHUNK_LEN, Decryptor, Encryptor, FIXED_LEN, Header, MAX_SLOTS, PREAMBLE_LEN,
+    Profile, RangeDecryptor, SlotTable, range,
 };
 use ncp_envelope::wrap::{MAX_WRAPPED_LEN, Provider, ZoneHint};
 use ncp_envelope::{
@@ -110,8 +110,8 @@ fn push(
 fn open(message: &[u8], key: &DataKey, aad: &[u8], pieces: &[usize], buffers: &[usize]) -> Vec<u8> {
     let header = Header::decode(message).unwrap();
     let (preamble, chunks) =
-        message[header.sealed().body_offset()..].split_first_chunk::<PREAMBLE_LEN>().unwrap();
-    let mut decryptor = Decryptor::new(key, header.sealed(), preamble, aad).unwrap();
+        message[header.bound().body_offset()..].split_first_chunk::<PREAMBLE_LEN>().unwrap();
+    let mut decryptor = Decryptor::new(key, header.bound(), preamble, aad).unwrap();
     let mut out = push(chunks, pieces, buffers, |input, out| decryptor.update(input, out).unwrap());
     let mut last = vec![0; decryptor.finish_len()];
     assert_eq!(decryptor.finish(&mut last).unwrap(), last.len());
@@ -130,10 +130,10 @@ proptest! {
     ) {
         let (key, plaintext) = (DataKey::generate().unwrap(), sample(len));
         let slots = slots(&key, 1);
-        let sealed = SealedHeader::new(Profile::Compact, &EncryptionContext::new(), false, &slots)
+        let bound = BoundHeader::new(Profile::Compact, &EncryptionContext::new(), false, &slots)
             .unwrap();
-        let mut encryptor = Encryptor::new(&key, &sealed, &slots, b"").unwrap();
-        let mut message = encryptor.header().to_vec();
+        let mut encryptor = Encryptor::new(&key, &bound, &slots, b"").unwrap();
+        let mut message = encryptor.front().to_vec();
         let mut update = |input: &[u8], out: &mut [u8]| encryptor.update(input, out).unwrap();
         message.append(&mut push(&plaintext, &pieces, &buffers, &mut update));
         let mut last = vec![0; encryptor.finish_len()];
@@ -144,7 +144,7 @@ proptest! {
         // and every reader sees one plaintext.
         prop_assert_eq!(message.len(), message_under(&key, &slots, &plaintext).len());
         prop_assert_eq!(message.len() as u64,
-            sealed.body_offset() as u64 + range::body_len(len as u64).unwrap());
+            bound.body_offset() as u64 + range::body_len(len as u64).unwrap());
         prop_assert!(open(&message, &key, b"", &[message.len()], &[message.len()]) == plaintext);
         prop_assert!(open(&message, &key, b"", &other_pieces, &other_buffers) == plaintext);
         let opened = block_on(envelope().decrypt(&message, &DecryptPolicy::new())).unwrap();
@@ -158,8 +158,8 @@ proptest! {
         let (key, plaintext) = (DataKey::generate().unwrap(), sample(len));
         let message = message_under(&key, &slots(&key, 1), &plaintext);
         let header = Header::decode(&message).unwrap();
-        let body = &message[header.sealed().body_offset()..];
-        let decryptor = RangeDecryptor::new(&key, header.sealed(), body.first_chunk().unwrap(),
+        let body = &message[header.bound().body_offset()..];
+        let decryptor = RangeDecryptor::new(&key, header.bound(), body.first_chunk().unwrap(),
             b"").unwrap();
         prop_assert_eq!(range::plaintext_len(body.len() as u64).unwrap(), len as u64);
 
@@ -226,8 +226,8 @@ proptest! {
 
         let header = Header::decode(&message).unwrap();
         canonical::check(&message, &header);
-        prop_assert_eq!(header.sealed().context(), &context);
-        prop_assert_eq!(header.sealed().requires_aad(), !aad.is_empty());
+        prop_assert_eq!(header.bound().context(), &context);
+        prop_assert_eq!(header.bound().requires_aad(), !aad.is_empty());
 
         let mut other = if aad.is_empty() { vec![0] } else { aad.clone() };
         if !aad.is_empty() {
@@ -237,7 +237,7 @@ proptest! {
         let refused = block_on(made(&scope).decrypt(&message, &policy.clone().aad(other)))
             .unwrap_err().kind();
         prop_assert_eq!(refused,
-            if aad.is_empty() { ErrorKind::KeyNotAllowed } else { ErrorKind::Authentication });
+            if aad.is_empty() { ErrorKind::NotAccepted } else { ErrorKind::Authentication });
         let mut other = scope.clone();
         other.push(0);
         prop_assert_eq!(block_on(made(&other).decrypt(&message, &policy)).unwrap_err().kind(),
@@ -245,7 +245,7 @@ proptest! {
         for (name, value) in context.iter() {
             let policy = policy.clone().require(name, format!("{value}x"));
             prop_assert_eq!(block_on(made(&scope).decrypt(&message, &policy)).unwrap_err().kind(),
-                ErrorKind::KeyNotAllowed);
+                ErrorKind::NotAccepted);
         }
     }
 
@@ -254,24 +254,24 @@ proptest! {
     fn a_header_has_one_encoding(context in context(), aad in any::<bool>(),
         durable in any::<bool>(), slots in any_slots()) {
         let profile = if durable { Profile::Durable } else { Profile::Compact };
-        let sealed = SealedHeader::new(profile, &context, aad, &slots).unwrap();
-        prop_assert_eq!(sealed.as_bytes(), &canonical::zone_a(&sealed)[..]);
-        prop_assert_eq!(&SealedHeader::decode(sealed.as_bytes()).unwrap(), &sealed);
+        let bound = BoundHeader::new(profile, &context, aad, &slots).unwrap();
+        prop_assert_eq!(bound.as_bytes(), &canonical::region_a(&bound)[..]);
+        prop_assert_eq!(&BoundHeader::decode(bound.as_bytes()).unwrap(), &bound);
 
         let content: usize = slots.slots().iter()
             .map(|slot| 5 + slot.key_id().id().len() + slot.as_bytes().len()).sum();
         let step = if durable { 4_096 } else { 64 };
-        prop_assert_eq!(sealed.copy_len(), (4 + 1 + 3 + content + 4 + 16).div_ceil(step) * step);
+        prop_assert_eq!(bound.copy_len(), (4 + 1 + 3 + content + 4 + 16).div_ceil(step) * step);
 
-        let encryptor = Encryptor::new(&DataKey::generate().unwrap(), &sealed, &slots,
+        let encryptor = Encryptor::new(&DataKey::generate().unwrap(), &bound, &slots,
             if aad { b"x" } else { b"" }).unwrap();
-        let written = encryptor.header();
-        prop_assert_eq!(written.len(), sealed.body_offset() + PREAMBLE_LEN);
-        prop_assert_eq!(Header::len_from(&written[..FIXED_LEN]).unwrap(), sealed.body_offset());
+        let written = encryptor.front();
+        prop_assert_eq!(written.len(), bound.body_offset() + PREAMBLE_LEN);
+        prop_assert_eq!(Header::len_from(&written[..FIXED_LEN]).unwrap(), bound.body_offset());
         let header = Header::decode(written).unwrap();
         canonical::check(written, &header);
         prop_assert_eq!(header.slots(), &slots);
-        prop_assert_eq!(header.sealed(), &sealed);
+        prop_assert_eq!(header.bound(), &bound);
     }
 }
 
@@ -305,9 +305,9 @@ proptest! {
         let len = Header::len_from(&message);
         match Header::decode(&message) {
             Ok(header) => {
-                prop_assert_eq!(len.unwrap(), header.sealed().body_offset());
+                prop_assert_eq!(len.unwrap(), header.bound().body_offset());
                 prop_assert!(header.slots().slots().len() <= MAX_SLOTS);
-                prop_assert!(header.sealed().context().len() <= MAX_CONTEXT_PAIRS);
+                prop_assert!(header.bound().context().len() <= MAX_CONTEXT_PAIRS);
                 canonical::check(&message, &header);
                 rebuilt(&header);
             }
@@ -323,15 +323,14 @@ proptest! {
 
 /// The public constructors give the same header, where they can give it at all.
 fn rebuilt(header: &Header) {
-    let sealed = header.sealed();
+    let bound = header.bound();
     let mut context = EncryptionContext::new();
-    sealed.context().iter().for_each(|(name, value)| context.insert(name, value).unwrap());
+    bound.context().iter().for_each(|(name, value)| context.insert(name, value).unwrap());
     let slots = SlotTable::new(header.slots().slots().to_vec()).unwrap();
-    let again =
-        SealedHeader::new(sealed.profile(), &context, sealed.requires_aad(), &slots).unwrap();
-    if again.copy_len() == sealed.copy_len() && !sealed.is_detached() {
-        assert_eq!(again.as_bytes(), sealed.as_bytes());
-        assert_eq!(&again, sealed);
+    let again = BoundHeader::new(bound.profile(), &context, bound.requires_aad(), &slots).unwrap();
+    if again.copy_len() == bound.copy_len() && !bound.is_detached() {
+        assert_eq!(again.as_bytes(), bound.as_bytes());
+        assert_eq!(&again, bound);
     }
 }
 
@@ -344,7 +343,7 @@ thread_local! {
         let wrapped = block_on(ncp_envelope::KeyWrapper::wrap_keys(&wrapper, &payloads)).unwrap();
         let slots = SlotTable::new(wrapped).unwrap();
         let context = EncryptionContext::new().with("a", "1").unwrap().with("b", "2").unwrap();
-        let sealed = SealedHeader::new(profile, &context, false, &slots).unwrap();
-        Encryptor::new(&key, &sealed, &slots, b"").unwrap().header().to_vec()
+        let bound = BoundHeader::new(profile, &context, false, &slots).unwrap();
+        Encryptor::new(&key, &bound, &slots, b"").unwrap().front().to_vec()
     });
 }

@@ -49,22 +49,17 @@ fn refused_before_any_call_each_in_its_own_words() {
     check(
         &plain,
         policy().require("tenant", "42"),
-        ErrorKind::KeyNotAllowed,
+        ErrorKind::NotAccepted,
         "its context lacks \"tenant\"",
     );
     check(
         &with_context,
         policy().require("tenant", "43"),
-        ErrorKind::KeyNotAllowed,
+        ErrorKind::NotAccepted,
         "another value for \"tenant\"",
     );
-    check(&with_aad, policy(), ErrorKind::KeyNotAllowed, "was written with associated data");
-    check(
-        &plain,
-        policy().aad("x"),
-        ErrorKind::KeyNotAllowed,
-        "was written without associated data",
-    );
+    check(&with_aad, policy(), ErrorKind::NotAccepted, "was written with associated data");
+    check(&plain, policy().aad("x"), ErrorKind::NotAccepted, "was written without associated data");
     let other = KeyId::new(Provider::NcpKms, ZoneHint::Global, KEY_ID).unwrap();
     check(
         &plain,
@@ -115,14 +110,14 @@ fn refused_before_any_call_each_in_its_own_words() {
     check(&changed(9, 2), policy(), ErrorKind::UnsupportedVersion, "format version 2");
     check(&changed(11, 2), policy(), ErrorKind::UnsupportedVersion, "suite 0x0002");
     check(&changed(13, 8), policy(), ErrorKind::Malformed, "unknown flags");
-    check(&changed(13, 2), policy(), ErrorKind::KeyNotAllowed, "detached header");
+    check(&changed(13, 2), policy(), ErrorKind::NotAccepted, "detached header");
     check(&changed(19, 25), policy(), ErrorKind::Malformed, "length does not match its content");
     check(&changed(30, 9), policy(), ErrorKind::Malformed, "checksum does not match");
-    let zone_b_end = ncp_envelope::format::Header::len_from(&plain).unwrap();
+    let region_b_end = ncp_envelope::format::Header::len_from(&plain).unwrap();
     let mut padded = plain.clone();
-    padded[zone_b_end - 5] = 1;
-    let crc = crc32c_of(&padded[24..zone_b_end - 4]).to_be_bytes();
-    padded[zone_b_end - 4..zone_b_end].copy_from_slice(&crc);
+    padded[region_b_end - 5] = 1;
+    let crc = crc32c_of(&padded[24..region_b_end - 4]).to_be_bytes();
+    padded[region_b_end - 4..region_b_end].copy_from_slice(&crc);
     check(&padded, policy(), ErrorKind::Malformed, "padding is not zero");
 }
 
@@ -231,7 +226,7 @@ fn a_header_that_was_seen_is_judged_anew_and_a_changed_one_is_read_anew() {
             assert_eq!(*envelope.decrypt(&other, &open).await.unwrap(), b"two");
             assert_eq!(
                 envelope.decrypt(&message, &strict).await.unwrap_err().kind(),
-                ErrorKind::KeyNotAllowed
+                ErrorKind::NotAccepted
             );
         }
         for at in 0..message.len() {

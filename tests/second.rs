@@ -274,9 +274,9 @@ fn both_refuse_what_is_bound_otherwise() {
                     ("Authentication", with(|reader| reader.scope = "t")),
                     ("Authentication", with(|reader| reader.scope = "")),
                     ("Authentication", with(|reader| reader.aad = b"volume 8")),
-                    ("KeyNotAllowed", with(|reader| reader.aad = b"")),
-                    ("KeyNotAllowed", with(|reader| reader.context[0].1 = "43")),
-                    ("KeyNotAllowed", with(|reader| reader.context.push(("absent", "")))),
+                    ("NotAccepted", with(|reader| reader.aad = b"")),
+                    ("NotAccepted", with(|reader| reader.context[0].1 = "43")),
+                    ("NotAccepted", with(|reader| reader.context.push(("absent", "")))),
                 ] {
                     assert_eq!(
                         bench.read(&message, &reader),
@@ -291,7 +291,7 @@ fn both_refuse_what_is_bound_otherwise() {
                 let reader = Binding { aad: b"volume 7", ..unbound.clone() };
                 assert_eq!(
                     bench.read(&message, &reader),
-                    Err("KeyNotAllowed".to_owned()),
+                    Err("NotAccepted".to_owned()),
                     "{writer}: {reader:?}"
                 );
                 assert!(bench.read(&message, &unbound).is_ok());

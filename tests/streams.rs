@@ -198,7 +198,7 @@ fn key_service_calls_are_counted() {
     let strict = DecryptPolicy::new().require("tenant", "42");
     assert_eq!(
         block_on(cached.decrypt(&message, &strict)).map(drop).unwrap_err().kind(),
-        ErrorKind::KeyNotAllowed
+        ErrorKind::NotAccepted
     );
 }
 

@@ -56,11 +56,11 @@ fn block_on_local<F: Future>(future: F) -> F::Output {
 
 fn slot_area(message: &[u8]) -> Range<usize> {
     let header = Header::decode(message).unwrap();
-    header.sealed().as_bytes().len()..header.sealed().body_offset()
+    header.bound().as_bytes().len()..header.bound().body_offset()
 }
 
 fn chunk(message: &[u8], index: usize) -> Range<usize> {
-    let start = Header::decode(message).unwrap().sealed().body_offset()
+    let start = Header::decode(message).unwrap().bound().body_offset()
         + PREAMBLE_LEN
         + index * SEALED_CHUNK_LEN;
     start..(start + SEALED_CHUNK_LEN).min(message.len())
@@ -205,5 +205,5 @@ fn associated_data_is_bound() {
     assert!(block_on(envelope.decrypt(&message, &DecryptPolicy::new().aad("volume 7"))).is_ok());
     assert_eq!(kind(DecryptPolicy::new().aad("volume 8")), ErrorKind::Authentication);
     assert_eq!(kind(DecryptPolicy::new().aad("volume 7 ")), ErrorKind::Authentication);
-    assert_eq!(kind(DecryptPolicy::new()), ErrorKind::KeyNotAllowed);
+    assert_eq!(kind(DecryptPolicy::new()), ErrorKind::NotAccepted);
 }

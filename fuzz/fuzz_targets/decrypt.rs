@@ -18,7 +18,7 @@ static ENVELOPES: LazyLock<[Envelope; 2]> = LazyLock::new(|| {
 });
 
 fuzz_target!(|message: &[u8]| {
-    let wants_aad = Header::decode(message).is_ok_and(|header| header.sealed().requires_aad());
+    let wants_aad = Header::decode(message).is_ok_and(|header| header.bound().requires_aad());
     let policy =
         if wants_aad { DecryptPolicy::new().aad(b"object 4711") } else { DecryptPolicy::new() };
     for envelope in ENVELOPES.iter() {

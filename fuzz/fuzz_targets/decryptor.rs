@@ -22,7 +22,7 @@ struct Sample {
 static SAMPLE: LazyLock<Sample> = LazyLock::new(|| {
     let wrapper = vectors::wrapper();
     let header = Header::decode(vectors::THREE_CHUNKS).expect("a header");
-    let (preamble, chunks) = vectors::THREE_CHUNKS[header.sealed().body_offset()..]
+    let (preamble, chunks) = vectors::THREE_CHUNKS[header.bound().body_offset()..]
         .split_first_chunk()
         .map(|(a, b)| (*a, b))
         .expect("a preamble");
@@ -51,7 +51,7 @@ fuzz_target!(|input: &[u8]| {
     let mut script = Script(input);
     let body = change(sample.chunks, &mut script);
 
-    let mut decryptor = Decryptor::new(&sample.key, sample.header.sealed(), &sample.preamble, b"")
+    let mut decryptor = Decryptor::new(&sample.key, sample.header.bound(), &sample.preamble, b"")
         .expect("the commitment fits");
     let mut released = Vec::new();
     let mut rest = &body[..];

@@ -7,7 +7,7 @@
 mod canonical;
 
 use libfuzzer_sys::fuzz_target;
-use ncp_envelope::format::{Header, MAX_ZONE_LEN, SealedHeader};
+use ncp_envelope::format::{Header, MAX_REGION_LEN, BoundHeader};
 
 fuzz_target!(|message: &[u8]| {
     look(message);
@@ -24,27 +24,27 @@ fn look(message: &[u8]) {
     let len = Header::len_from(message);
     let header = Header::decode(message);
     if let Ok(len) = len {
-        assert!(len <= 3 * MAX_ZONE_LEN, "F-8, F-9: a header claims {len} bytes");
+        assert!(len <= 3 * MAX_REGION_LEN, "F-8, F-9: a header claims {len} bytes");
         assert!(message.len() >= len || header.is_err(), "more was decoded than there is");
     }
     if let Ok(header) = &header {
         assert_eq!(
             len.ok(),
-            Some(header.sealed().body_offset()),
+            Some(header.bound().body_offset()),
             "two opinions about where the body starts"
         );
         canonical::check(message, header);
         // What follows the zones does not matter, and the sealed header alone is one.
         assert!(
-            Header::decode(&message[..header.sealed().body_offset()])
+            Header::decode(&message[..header.bound().body_offset()])
                 .is_ok_and(|again| again == *header)
         );
         assert!(
-            SealedHeader::decode(header.sealed().as_bytes())
-                .is_ok_and(|again| again == *header.sealed())
+            BoundHeader::decode(header.bound().as_bytes())
+                .is_ok_and(|again| again == *header.bound())
         );
     }
-    if let Ok(sealed) = SealedHeader::decode(message) {
-        assert_eq!(canonical::zone_a(&sealed), message, "zone A has a second encoding");
+    if let Ok(sealed) = BoundHeader::decode(message) {
+        assert_eq!(canonical::region_a(&sealed), message, "region A has a second encoding");
     }
 }

@@ -14,6 +14,7 @@ use crate::datakey::stats::{EnvelopeStats, PoolCounters};
 use crate::datakey::supply::Supply;
 use crate::datakey::supply::mint::Mint;
 use crate::error::Result;
+use crate::suite::Suite;
 use crate::wrap::{KeyWrapper, WrappedKey};
 use std::sync::Arc;
 
@@ -43,7 +44,7 @@ impl Keys {
     pub(crate) fn new(
         wrapper: Arc<dyn KeyWrapper>,
         scope: &Scope,
-        suite: u16,
+        suite: Suite,
         settings: KeySettings,
     ) -> Result<Self> {
         let (driver, source) = (settings.cache.0.driver.clone(), Source::REAL);
@@ -71,7 +72,7 @@ impl Keys {
     fn join(
         wrapper: Arc<dyn KeyWrapper>,
         scope: &Scope,
-        suite: u16,
+        suite: Suite,
         settings: KeySettings,
         (wrap, unwrap, rewrap): (Batcher<Wrap>, Batcher<Unwrap>, Batcher<Rewrap>),
         home: Arc<Home>,

@@ -4,7 +4,7 @@ use crate::context::Scope;
 use crate::datakey::{CacheLimits, KeyCache, KeySettings, Keys, PoolLimits, ReuseLimits};
 use crate::envelope::handle::Envelope;
 use crate::error::Result;
-use crate::format::SUITE_COBBLESTONE_256;
+use crate::suite::Suite;
 use crate::wrap::KeyWrapper;
 use std::sync::Arc;
 
@@ -104,7 +104,7 @@ impl EnvelopeBuilder {
             reuse: self.reuse,
             verify: self.verify,
         };
-        let keys = Keys::new(self.wrapper.clone(), &self.scope, SUITE_COBBLESTONE_256, settings)?;
+        let keys = Keys::new(self.wrapper.clone(), &self.scope, Suite::Cobblestone256, settings)?;
         Ok(Envelope::new(self.wrapper, self.scope, keys))
     }
 }

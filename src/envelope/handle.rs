@@ -5,7 +5,7 @@ use crate::datakey::{CacheId, EnvelopeStats, Keys, Minted, Outbox};
 use crate::envelope::recent::Recent;
 use crate::error::{Error, Result};
 use crate::format;
-use crate::format::{Decryptor, Encryptor, Header, PREAMBLE_LEN, Parts, SealedHeader, SlotTable};
+use crate::format::{BoundHeader, Decryptor, Encryptor, Header, PREAMBLE_LEN, Parts, SlotTable};
 use crate::policy::{DecryptPolicy, EncryptOptions};
 use crate::secret::DataKey;
 use crate::wrap::{KeyWrapper, WrappedKey};
@@ -74,9 +74,9 @@ impl Envelope {
         let options = options.into();
         let minted = self.0.keys.supply.unique().await?;
         let slots = SlotTable::new(vec![minted.wrapped.clone()])?;
-        let sealed =
-            SealedHeader::new(options.profile, &options.context, !options.aad.is_empty(), &slots)?;
-        Encryptor::new(&minted.key, &sealed, &slots, &options.aad)
+        let bound =
+            BoundHeader::new(options.profile, &options.context, !options.aad.is_empty(), &slots)?;
+        Encryptor::new(&minted.key, &bound, &slots, &options.aad)
     }
 
     /// Opens the door to a message: checks `header` against `policy`, obtains the data key and
@@ -96,7 +96,7 @@ impl Envelope {
         let slots =
             policy.admit(header, self.0.wrapper.key_id())?.map(|(_, slot)| (loader.id(slot), slot));
         let open =
-            |key: &DataKey| Decryptor::new(key, header.sealed(), preamble, policy.aad_bytes());
+            |key: &DataKey| Decryptor::new(key, header.bound(), preamble, policy.aad_bytes());
         self.open_slots(slots, policy, None, open).await
     }
 
@@ -178,7 +178,8 @@ impl Envelope {
     /// Before any call to the key service: [`Malformed`](crate::ErrorKind::Malformed),
     /// [`Truncated`](crate::ErrorKind::Truncated),
     /// [`UnsupportedVersion`](crate::ErrorKind::UnsupportedVersion),
-    /// [`LimitExceeded`](crate::ErrorKind::LimitExceeded) and
+    /// [`LimitExceeded`](crate::ErrorKind::LimitExceeded),
+    /// [`NotAccepted`](crate::ErrorKind::NotAccepted) and
     /// [`KeyNotAllowed`](crate::ErrorKind::KeyNotAllowed). After it: those of the wrapper, and
     /// [`Authentication`](crate::ErrorKind::Authentication).
     pub async fn decrypt(

@@ -1,7 +1,7 @@
 //! Pushes a body in, takes plaintext out.
 
 use super::chunk::{CHUNK_LEN, ChunkCipher, SEALED_CHUNK_LEN, TAG_LEN};
-use super::{PREAMBLE_LEN, Progress, RangeDecryptor, SealedHeader, derive};
+use super::{BoundHeader, PREAMBLE_LEN, Progress, RangeDecryptor, derive};
 use crate::error::{Error, ErrorKind, Result};
 use crate::secret::DataKey;
 use std::fmt;
@@ -24,16 +24,16 @@ impl Decryptor {
     /// and associated data.
     ///
     /// # Errors
-    /// [`ErrorKind::Authentication`] if they do not belong together, [`ErrorKind::KeyNotAllowed`]
+    /// [`ErrorKind::Authentication`] if they do not belong together, [`ErrorKind::NotAccepted`]
     /// if the header asks for associated data and there is none, or the reverse.
     pub fn new(
         key: &DataKey,
-        sealed: &SealedHeader,
+        bound: &BoundHeader,
         preamble: &[u8; PREAMBLE_LEN],
         aad: &[u8],
     ) -> Result<Self> {
-        sealed.check_aad(aad)?;
-        let cipher = derive::resume(key, sealed.as_bytes(), aad, preamble)?;
+        bound.check_aad(aad)?;
+        let cipher = derive::resume(key, bound.as_bytes(), aad, preamble)?;
         Ok(Self {
             cipher,
             next: 0,

@@ -25,23 +25,23 @@ const EXPAND_LEN: usize = INFO.len() + SALT_LEN + CONTEXT_LEN;
 /// A fresh salt, and what it derives for a new message.
 pub(super) fn start(
     key: &DataKey,
-    zone_a: &[u8],
+    region_a: &[u8],
     aad: &[u8],
 ) -> Result<([u8; PREAMBLE_LEN], ChunkCipher)> {
     let mut salt = [0; SALT_LEN];
     random(&mut salt)?;
-    start_with(key, zone_a, aad, salt)
+    start_with(key, region_a, aad, salt)
 }
 
 /// As [`start`], with the caller's salt. Private to the format, for tests: a repeated salt repeats
 /// every nonce.
 pub(super) fn start_with(
     key: &DataKey,
-    zone_a: &[u8],
+    region_a: &[u8],
     aad: &[u8],
     salt: [u8; SALT_LEN],
 ) -> Result<([u8; PREAMBLE_LEN], ChunkCipher)> {
-    let material = material(key, zone_a, aad, &salt);
+    let material = material(key, region_a, aad, &salt);
     let mut preamble = [0; PREAMBLE_LEN];
     preamble[..SALT_LEN].copy_from_slice(&salt);
     preamble[SALT_LEN..].copy_from_slice(material.commitment());
@@ -51,12 +51,12 @@ pub(super) fn start_with(
 /// What the salt of an existing message derives, after its commitment was verified (`F-22`).
 pub(super) fn resume(
     key: &DataKey,
-    zone_a: &[u8],
+    region_a: &[u8],
     aad: &[u8],
     preamble: &[u8; PREAMBLE_LEN],
 ) -> Result<ChunkCipher> {
     let (salt, stored) = preamble.split_at(SALT_LEN);
-    let material = material(key, zone_a, aad, salt);
+    let material = material(key, region_a, aad, salt);
     if equal(material.commitment(), stored) {
         material.cipher()
     } else {
@@ -83,8 +83,8 @@ impl Material {
     }
 }
 
-fn material(key: &DataKey, zone_a: &[u8], aad: &[u8], salt: &[u8]) -> Material {
-    Material(expand(key.expander(), salt, context(zone_a, aad).as_ref()))
+fn material(key: &DataKey, region_a: &[u8], aad: &[u8], salt: &[u8]) -> Material {
+    Material(expand(key.expander(), salt, context(region_a, aad).as_ref()))
 }
 
 /// HKDF-Expand of RFC 5869 for two blocks. Written out because the library's own takes the bare
@@ -111,10 +111,10 @@ fn expand(key: &hmac::Key, salt: &[u8], context: &[u8]) -> Scratch<{ 2 * BLOCK_L
 
 // F-20: lengths in front of both parts, so that no byte can move from the header to the associated
 // data.
-fn context(zone_a: &[u8], aad: &[u8]) -> digest::Digest {
-    let (zone_len, aad_len) =
-        ((zone_a.len() as u64).to_be_bytes(), (aad.len() as u64).to_be_bytes());
-    let parts = [LABEL, &zone_len, zone_a, &aad_len, aad];
+fn context(region_a: &[u8], aad: &[u8]) -> digest::Digest {
+    let (region_len, aad_len) =
+        ((region_a.len() as u64).to_be_bytes(), (aad.len() as u64).to_be_bytes());
+    let parts = [LABEL, &region_len, region_a, &aad_len, aad];
     // In one piece where it is small: the hash of a usual header costs half as much then.
     let mut input = [0; 512];
     let len = parts.iter().map(|part| part.len()).sum::<usize>();
@@ -159,13 +159,13 @@ mod tests {
     #[test]
     fn every_input_changes_the_commitment() {
         let key = DataKey::copy_from(&[1; 32]);
-        let base = material(&key, b"zone", b"aad", &[2; 24]);
-        assert_eq!(base.commitment(), material(&key, b"zone", b"aad", &[2; 24]).commitment());
+        let base = material(&key, b"region", b"aad", &[2; 24]);
+        assert_eq!(base.commitment(), material(&key, b"region", b"aad", &[2; 24]).commitment());
         for other in [
-            material(&DataKey::copy_from(&[3; 32]), b"zone", b"aad", &[2; 24]),
-            material(&key, b"zonea", b"ad", &[2; 24]),
-            material(&key, b"zone", b"", &[2; 24]),
-            material(&key, b"zone", b"aad", &[4; 24]),
+            material(&DataKey::copy_from(&[3; 32]), b"region", b"aad", &[2; 24]),
+            material(&key, b"regiona", b"ad", &[2; 24]),
+            material(&key, b"region", b"", &[2; 24]),
+            material(&key, b"region", b"aad", &[4; 24]),
         ] {
             assert_ne!(base.commitment(), other.commitment());
         }
@@ -174,18 +174,18 @@ mod tests {
     // F-20
     #[test]
     fn the_context_is_the_same_in_one_piece_and_in_many() {
-        for (zone_len, aad_len) in [(24, 0), (300, 172), (300, 173), (512, 0), (4_096, 9)] {
-            let (zone, aad) = (vec![1; zone_len], vec![2; aad_len]);
+        for (region_len, aad_len) in [(24, 0), (300, 172), (300, 173), (512, 0), (4_096, 9)] {
+            let (region, aad) = (vec![1; region_len], vec![2; aad_len]);
             let whole = [
                 LABEL,
-                &(zone_len as u64).to_be_bytes(),
-                &zone,
+                &(region_len as u64).to_be_bytes(),
+                &region,
                 &(aad_len as u64).to_be_bytes(),
                 &aad,
             ]
             .concat();
             assert_eq!(
-                context(&zone, &aad).as_ref(),
+                context(&region, &aad).as_ref(),
                 digest::digest(&digest::SHA256, &whole).as_ref()
             );
         }
@@ -194,13 +194,13 @@ mod tests {
     #[test]
     fn a_wrong_commitment_is_refused() {
         let key = DataKey::generate().unwrap();
-        let (preamble, _) = start(&key, b"zone", b"").unwrap();
-        assert!(resume(&key, b"zone", b"", &preamble).is_ok());
+        let (preamble, _) = start(&key, b"region", b"").unwrap();
+        assert!(resume(&key, b"region", b"", &preamble).is_ok());
         for bit in 0..PREAMBLE_LEN * 8 {
             let mut changed = preamble;
             changed[bit / 8] ^= 1 << (bit % 8);
             assert_eq!(
-                resume(&key, b"zone", b"", &changed).err().map(|e| e.kind()),
+                resume(&key, b"region", b"", &changed).err().map(|e| e.kind()),
                 Some(ErrorKind::Authentication)
             );
         }

@@ -1,7 +1,7 @@
 //! Pushes plaintext in, takes a message out.
 
 use super::chunk::{CHUNK_LEN, ChunkCipher, SEALED_CHUNK_LEN, TAG_LEN};
-use super::{Progress, RunEncryptor, SealedHeader, SlotTable, derive};
+use super::{BoundHeader, Progress, RunEncryptor, SlotTable, derive};
 use crate::error::{Error, ErrorKind, Result};
 use crate::secret::DataKey;
 use std::fmt;
@@ -9,13 +9,13 @@ use zeroize::Zeroizing;
 
 /// Encrypts one message, pushed with plaintext of any size. No I/O, no waiting.
 ///
-/// Write [`header`](Self::header) first, then everything [`update`](Self::update) hands out, then
+/// Write [`front`](Self::front) first, then everything [`update`](Self::update) hands out, then
 /// what [`finish`](Self::finish) hands out. A message without its last chunk does not open.
 ///
 /// Full chunks are sealed straight from the input into the output; only the remainder between two
 /// calls is copied.
 pub struct Encryptor {
-    header: Vec<u8>,
+    front: Vec<u8>,
     cipher: ChunkCipher,
     next: u64,
     partial: Box<Zeroizing<[u8; CHUNK_LEN]>>,
@@ -29,34 +29,29 @@ impl Encryptor {
     ///
     /// # Errors
     /// [`ErrorKind::InvalidInput`] if header and `aad` disagree, [`ErrorKind::LimitExceeded`] if
-    /// the slots do not fit the header's zone B, [`ErrorKind::Internal`] if a primitive fails.
-    pub fn new(
-        key: &DataKey,
-        sealed: &SealedHeader,
-        slots: &SlotTable,
-        aad: &[u8],
-    ) -> Result<Self> {
-        if sealed.requires_aad() == aad.is_empty() {
+    /// the slots do not fit the header's region B, [`ErrorKind::Internal`] if a primitive fails.
+    pub fn new(key: &DataKey, bound: &BoundHeader, slots: &SlotTable, aad: &[u8]) -> Result<Self> {
+        if bound.requires_aad() == aad.is_empty() {
             return Err(Error::new(
                 ErrorKind::InvalidInput,
                 "header and associated data do not belong together",
             ));
         }
-        let (preamble, cipher) = derive::start(key, sealed.as_bytes(), aad)?;
-        Self::with(sealed, slots, preamble, cipher)
+        let (preamble, cipher) = derive::start(key, bound.as_bytes(), aad)?;
+        Self::with(bound, slots, preamble, cipher)
     }
 
     fn with(
-        sealed: &SealedHeader,
+        bound: &BoundHeader,
         slots: &SlotTable,
         preamble: [u8; derive::PREAMBLE_LEN],
         cipher: ChunkCipher,
     ) -> Result<Self> {
-        let mut header = sealed.as_bytes().to_vec();
-        slots.encode_zone(sealed.profile().copies(), sealed.copy_len(), &mut header)?;
-        header.extend_from_slice(&preamble);
+        let mut front = bound.as_bytes().to_vec();
+        slots.encode_region(bound.profile().copies(), bound.copy_len(), &mut front)?;
+        front.extend_from_slice(&preamble);
         Ok(Self {
-            header,
+            front,
             cipher,
             next: 0,
             partial: Box::new(Zeroizing::new([0; CHUNK_LEN])),
@@ -64,9 +59,9 @@ impl Encryptor {
         })
     }
 
-    /// Zones A and B, salt and commitment: everything in front of the first chunk.
-    pub fn header(&self) -> &[u8] {
-        &self.header
+    /// Regions A and B, salt and commitment: everything in front of the first chunk.
+    pub fn front(&self) -> &[u8] {
+        &self.front
     }
 
     /// Bytes of chunks that [`update`](Self::update) writes for `input_len` more bytes, given room.
@@ -134,7 +129,7 @@ impl Encryptor {
     }
 
     /// For a plaintext of known length whose chunks are sealed in any order or from several
-    /// threads: the [`header`](Self::header), and what seals.
+    /// threads: the [`front`](Self::front), and what seals.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidInput`] if plaintext was pushed already: its chunks must not be sealed
@@ -146,7 +141,7 @@ impl Encryptor {
                 "a message that was begun in order cannot be sealed in runs",
             ));
         }
-        Ok((self.header, RunEncryptor::new(self.cipher, plaintext_len)?))
+        Ok((self.front, RunEncryptor::new(self.cipher, plaintext_len)?))
     }
 }
 
@@ -168,18 +163,18 @@ pub(crate) mod tests {
         let slot = WrappedKey::new(KeyId::new(Provider::Local, ZoneHint::None, "k").unwrap(), [1])
             .unwrap();
         let slots = SlotTable::new(vec![slot]).unwrap();
-        let sealed =
-            SealedHeader::new(Profile::Compact, &EncryptionContext::new(), false, &slots).unwrap();
+        let bound =
+            BoundHeader::new(Profile::Compact, &EncryptionContext::new(), false, &slots).unwrap();
         let (preamble, cipher) =
-            derive::start_with(&DataKey::copy_from(&[3; 32]), sealed.as_bytes(), b"", [5; 24])
+            derive::start_with(&DataKey::copy_from(&[3; 32]), bound.as_bytes(), b"", [5; 24])
                 .unwrap();
-        Encryptor::with(&sealed, &slots, preamble, cipher).unwrap()
+        Encryptor::with(&bound, &slots, preamble, cipher).unwrap()
     }
 
     /// The message that [`fixed`] makes of `plaintext`.
     pub(crate) fn fixed_message(plaintext: &[u8]) -> Vec<u8> {
         let mut encryptor = fixed();
-        let mut out = encryptor.header().to_vec();
+        let mut out = encryptor.front().to_vec();
         let start = out.len();
         out.resize(
             start
@@ -195,12 +190,12 @@ pub(crate) mod tests {
     /// What opens a message of [`fixed`], and where its body begins.
     pub(crate) fn fixed_decryptor(message: &[u8]) -> (crate::format::Decryptor, usize) {
         let header = crate::format::Header::decode(message).unwrap();
-        let body = header.sealed().body_offset();
+        let body = header.bound().body_offset();
         let preamble = message[body..].first_chunk().unwrap();
         (
             crate::format::Decryptor::new(
                 &DataKey::copy_from(&[3; 32]),
-                header.sealed(),
+                header.bound(),
                 preamble,
                 b"",
             )

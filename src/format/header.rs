@@ -1,15 +1,16 @@
-//! Zone A, the sealed header (`F-4` to `F-13`), and the two zones together as they stand in front
-//! of a body.
+//! Region A, the bound header (`F-4` to `F-13`), and the two regions together as they stand in
+//! front of a body.
 
 use super::derive::PREAMBLE_LEN;
 use super::magic::{MAGIC, check_magic};
-use super::profile::{BLOCK_LEN, MAX_ZONE_LEN, Profile, SUITE_COBBLESTONE_256};
+use super::profile::{BLOCK_LEN, MAX_REGION_LEN, Profile};
 use super::slots::{self, CopyState, SlotTable};
 use crate::context::{EncryptionContext, MAX_CONTEXT_LEN, MAX_CONTEXT_PAIRS};
 use crate::error::{Error, ErrorKind, Result};
+use crate::suite::Suite;
 use std::fmt;
 
-/// Bytes of the fixed part of zone A; they give the length of everything in front of the body.
+/// Bytes of the fixed part of region A; they give the length of everything in front of the body.
 pub const FIXED_LEN: usize = 24;
 
 const VERSION: u16 = 1;
@@ -18,9 +19,9 @@ const DURABLE: u16 = 1;
 const DETACHED: u16 = 2;
 const AAD_REQUIRED: u16 = 4;
 
-/// Zone A: what is fixed when a message is written and bound into its key derivation.
+/// Region A: what is fixed when a message is written and bound into its key derivation.
 #[derive(Clone, PartialEq, Eq)]
-pub struct SealedHeader {
+pub struct BoundHeader {
     bytes: Vec<u8>,
     profile: Profile,
     detached: bool,
@@ -29,12 +30,12 @@ pub struct SealedHeader {
     copy_len: usize,
 }
 
-impl SealedHeader {
+impl BoundHeader {
     /// The header of a new message with these slots. `aad_required` tells whether the message has
     /// associated data (`F-12`).
     ///
     /// # Errors
-    /// [`ErrorKind::LimitExceeded`] if the slots do not fit zone B.
+    /// [`ErrorKind::LimitExceeded`] if the slots do not fit region B.
     pub fn new(
         profile: Profile,
         context: &EncryptionContext,
@@ -54,7 +55,7 @@ impl SealedHeader {
         })
     }
 
-    /// Reads exactly one zone A.
+    /// Reads exactly one region A.
     ///
     /// # Errors
     /// [`ErrorKind::Malformed`], [`ErrorKind::Truncated`], [`ErrorKind::UnsupportedVersion`] or
@@ -65,7 +66,7 @@ impl SealedHeader {
             return Err(cut());
         }
         if bytes.len() > fixed.len {
-            return Err(malformed("there are bytes after the sealed header"));
+            return Err(malformed("there are bytes after the bound header"));
         }
         let (context, end) = decode_pairs(bytes, fixed.pairs)?;
         // F-2, F-11: one encoding, so no length but this one and no padding but zeros.
@@ -98,7 +99,7 @@ impl SealedHeader {
         }
     }
 
-    /// Writes zone A over `out`, which is exactly as long as it.
+    /// Writes region A over `out`, which is exactly as long as it.
     pub(super) fn encode(
         out: &mut [u8],
         profile: Profile,
@@ -118,7 +119,7 @@ impl SealedHeader {
         };
         put(&MAGIC);
         put(&VERSION.to_be_bytes());
-        put(&SUITE_COBBLESTONE_256.to_be_bytes());
+        put(&Suite::Cobblestone256.code().to_be_bytes());
         put(&flags.to_be_bytes());
         // The context's own caps (64 pairs, 8,192 bytes) keep all of these in range.
         put(&(context.len() as u16).to_be_bytes());
@@ -133,7 +134,7 @@ impl SealedHeader {
         out[at..].fill(0);
     }
 
-    /// Zone A as it is stored.
+    /// Region A as it is stored.
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes
     }
@@ -143,9 +144,9 @@ impl SealedHeader {
         self.profile
     }
 
-    /// The suite; only [`SUITE_COBBLESTONE_256`] exists.
-    pub fn suite(&self) -> u16 {
-        SUITE_COBBLESTONE_256
+    /// The suite.
+    pub fn suite(&self) -> Suite {
+        Suite::Cobblestone256
     }
 
     /// Whether the body is an object of its own (`F-13`).
@@ -164,7 +165,7 @@ impl SealedHeader {
         &self.context
     }
 
-    /// Length of one copy of zone B in bytes.
+    /// Length of one copy of region B in bytes.
     pub fn copy_len(&self) -> usize {
         self.copy_len
     }
@@ -179,11 +180,11 @@ impl SealedHeader {
     pub(crate) fn check_aad(&self, aad: &[u8]) -> Result<()> {
         match (self.aad_required, aad.is_empty()) {
             (true, true) => Err(Error::new(
-                ErrorKind::KeyNotAllowed,
+                ErrorKind::NotAccepted,
                 "message was written with associated data: supply the same bytes to open it",
             )),
             (false, false) => Err(Error::new(
-                ErrorKind::KeyNotAllowed,
+                ErrorKind::NotAccepted,
                 "message was written without associated data: it cannot be checked against any",
             )),
             _ => Ok(()),
@@ -191,9 +192,9 @@ impl SealedHeader {
     }
 }
 
-impl fmt::Debug for SealedHeader {
+impl fmt::Debug for BoundHeader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SealedHeader")
+        f.debug_struct("BoundHeader")
             .field("profile", &self.profile)
             .field("detached", &self.detached)
             .field("aad_required", &self.aad_required)
@@ -202,16 +203,16 @@ impl fmt::Debug for SealedHeader {
     }
 }
 
-/// Zones A and B of a message, as read.
+/// Regions A and B of a message, as read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Header {
-    sealed: SealedHeader,
+    bound: BoundHeader,
     slots: SlotTable,
     copies: Vec<CopyState>,
 }
 
 impl Header {
-    /// How many bytes zones A and B take, from the first [`FIXED_LEN`] bytes of a message: read
+    /// How many bytes regions A and B take, from the first [`FIXED_LEN`] bytes of a message: read
     /// that many, then [`decode`](Self::decode) them. At most 196,608.
     ///
     /// Give it what there is when a message is shorter: what is wrong with it is then told as
@@ -224,24 +225,24 @@ impl Header {
         Ok(fixed.len + fixed.profile.copies() * fixed.copy_len)
     }
 
-    /// Reads zones A and B from the start of a message; what follows them is ignored.
+    /// Reads regions A and B from the start of a message; what follows them is ignored.
     ///
     /// # Errors
     /// [`ErrorKind::Malformed`], [`ErrorKind::Truncated`], [`ErrorKind::UnsupportedVersion`] or
     /// [`ErrorKind::LimitExceeded`], each saying what is wrong.
     pub fn decode(message: &[u8]) -> Result<Self> {
         let fixed = Fixed::decode(message)?;
-        let zones =
+        let regions =
             message.get(..fixed.len + fixed.profile.copies() * fixed.copy_len).ok_or_else(cut)?;
-        let (zone_a, zone_b) = zones.split_at(fixed.len);
-        let sealed = SealedHeader::decode(zone_a)?;
-        let (slots, copies) = slots::decode_zone(zone_b, fixed.copy_len)?;
-        Ok(Self { sealed, slots, copies })
+        let (region_a, region_b) = regions.split_at(fixed.len);
+        let bound = BoundHeader::decode(region_a)?;
+        let (slots, copies) = slots::decode_region(region_b, fixed.copy_len)?;
+        Ok(Self { bound, slots, copies })
     }
 
-    /// Zone A.
-    pub fn sealed(&self) -> &SealedHeader {
-        &self.sealed
+    /// Region A.
+    pub fn bound(&self) -> &BoundHeader {
+        &self.bound
     }
 
     /// The key slots that count (`F-18`). Not authenticated by anything: a slot can make a message
@@ -259,7 +260,7 @@ impl Header {
     pub fn overhead(&self, chunks: u64) -> u64 {
         chunks
             .saturating_mul(super::TAG_LEN as u64)
-            .saturating_add((self.sealed.body_offset() + PREAMBLE_LEN) as u64)
+            .saturating_add((self.bound.body_offset() + PREAMBLE_LEN) as u64)
     }
 }
 
@@ -291,13 +292,15 @@ impl Fixed {
                 ),
             ));
         }
-        if u16_at(10) != SUITE_COBBLESTONE_256 {
+        // F-6
+        if Suite::from_code(u16_at(10)).is_none() {
             return Err(Error::new(
                 ErrorKind::UnsupportedVersion,
                 format!(
-                    "message has suite {:#06x}, this release reads {SUITE_COBBLESTONE_256:#06x} \
-                     only",
-                    u16_at(10)
+                    "message has suite {:#06x}, this release reads {:#06x} ({}) only",
+                    u16_at(10),
+                    Suite::Cobblestone256.code(),
+                    Suite::Cobblestone256
                 ),
             ));
         }
@@ -314,16 +317,16 @@ impl Fixed {
         }
         // F-1: the caps come before anything is allocated or added up.
         let len = u32_at(16) as usize;
-        if len > MAX_ZONE_LEN {
-            return Err(limit(format!("it claims {len} bytes, {MAX_ZONE_LEN} are allowed")));
+        if len > MAX_REGION_LEN {
+            return Err(limit(format!("it claims {len} bytes, {MAX_REGION_LEN} are allowed")));
         }
         if len < FIXED_LEN {
             return Err(malformed("its length does not match its content"));
         }
         let copy_len = u32_at(20) as usize;
-        if copy_len > MAX_ZONE_LEN {
+        if copy_len > MAX_REGION_LEN {
             return Err(limit(format!(
-                "its key slots claim {copy_len} bytes, {MAX_ZONE_LEN} are allowed"
+                "its key slots claim {copy_len} bytes, {MAX_REGION_LEN} are allowed"
             )));
         }
         if copy_len == 0 || !copy_len.is_multiple_of(profile.slot_alignment()) {

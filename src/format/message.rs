@@ -6,7 +6,7 @@
 
 use super::chunk::{CHUNK_LEN, ChunkCipher, SEALED_CHUNK_LEN, TAG_LEN};
 use super::slots::{FIRST_GENERATION, copy_len, encode_copies};
-use super::{Header, PREAMBLE_LEN, Profile, SealedHeader, derive, range};
+use super::{BoundHeader, Header, PREAMBLE_LEN, Profile, derive, range};
 use crate::context::EncryptionContext;
 use crate::error::{Error, ErrorKind, Result};
 use crate::memory;
@@ -43,17 +43,17 @@ fn write(
 ) -> Result<()> {
     let slots = std::slice::from_ref(slot);
     let copy_len = copy_len(slots, profile)?;
-    let zone_a = SealedHeader::encoded_len(profile, context);
-    let body = zone_a + profile.copies() * copy_len;
+    let region_a = BoundHeader::encoded_len(profile, context);
+    let body = region_a + profile.copies() * copy_len;
     let total = fitting(range::body_len(plaintext.len() as u64)?)?
         .checked_add(body)
         .ok_or_else(too_large)?;
     out.truncate(total);
     memory::reserve(out, total).map_err(|_| too_large())?;
     grow(out, body + PREAMBLE_LEN);
-    SealedHeader::encode(&mut out[..zone_a], profile, context, false, !aad.is_empty(), copy_len);
-    encode_copies(FIRST_GENERATION, slots, &mut out[zone_a..body], copy_len)?;
-    let (preamble, cipher) = derive::start(key, &out[..zone_a], aad)?;
+    BoundHeader::encode(&mut out[..region_a], profile, context, false, !aad.is_empty(), copy_len);
+    encode_copies(FIRST_GENERATION, slots, &mut out[region_a..body], copy_len)?;
+    let (preamble, cipher) = derive::start(key, &out[..region_a], aad)?;
     out[body..body + PREAMBLE_LEN].copy_from_slice(&preamble);
     seal_chunks(&cipher, plaintext, out, body + PREAMBLE_LEN)
 }
@@ -96,7 +96,7 @@ pub(crate) struct Parts<'m> {
 impl<'m> Parts<'m> {
     /// Finds what is behind `header`, which is that of `message`.
     pub(crate) fn of(message: &'m [u8], header: &'m Header) -> Result<Self> {
-        let body = &message[header.sealed().body_offset()..];
+        let body = &message[header.bound().body_offset()..];
         let plaintext_len = fitting(range::plaintext_len(body.len() as u64)?)?;
         let Some((preamble, chunks)) = body.split_first_chunk::<PREAMBLE_LEN>() else {
             return Err(Error::new(
@@ -114,8 +114,8 @@ impl<'m> Parts<'m> {
     /// The outer one says that `key` is not this message's, the inner one that it is and a chunk is
     /// not.
     pub(crate) fn open(&self, key: &DataKey, aad: &[u8], out: &mut Vec<u8>) -> Result<Result<()>> {
-        self.header.sealed().check_aad(aad)?;
-        let cipher = derive::resume(key, self.header.sealed().as_bytes(), aad, self.preamble)?;
+        self.header.bound().check_aad(aad)?;
+        let cipher = derive::resume(key, self.header.bound().as_bytes(), aad, self.preamble)?;
         let result = self.open_chunks(&cipher, out);
         if result.is_err() {
             out.zeroize();

@@ -5,8 +5,8 @@
 //! is strict, bounded and canonical: what decodes re-encodes to the same bytes, and no length is
 //! trusted before it was compared with its cap.
 //!
-//! * [`SealedHeader`] is zone A, [`SlotTable`] zone B; [`Header`] is both, as found in front of a
-//!   body.
+//! * [`BoundHeader`] is region A, [`SlotTable`] region B; [`Header`] is both, as found in front of
+//!   a body.
 //! * [`Encryptor`] and [`Decryptor`] are pushed with bytes and hand back bytes.
 //! * [`range`] is the arithmetic of where a plaintext byte is; [`RunEncryptor`] seals and
 //!   [`RangeDecryptor`] opens runs of chunks in any order.
@@ -24,15 +24,16 @@ pub mod range;
 mod runs;
 mod slots;
 
+pub use crate::suite::Suite;
 pub use chunk::{CHUNK_LEN, SEALED_CHUNK_LEN, TAG_LEN};
 pub use decryptor::Decryptor;
 pub use derive::PREAMBLE_LEN;
 pub use encryptor::Encryptor;
 #[cfg(test)]
 pub(crate) use encryptor::tests as testing;
-pub use header::{FIXED_LEN, Header, SealedHeader};
+pub use header::{BoundHeader, FIXED_LEN, Header};
 pub(crate) use message::{Parts, seal};
-pub use profile::{MAX_ZONE_LEN, Profile, SUITE_COBBLESTONE_256};
+pub use profile::{MAX_REGION_LEN, Profile};
 pub use progress::Progress;
 pub use range::RangeDecryptor;
 pub use runs::{RunClaim, RunEncryptor};

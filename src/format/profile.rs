@@ -1,10 +1,7 @@
-//! What a writer may choose: how zones are laid out, and the suite of the body.
+//! What a writer may choose: how regions are laid out.
 
-/// Suite Cobblestone-256 (`F-6`): AES-256-GCM chunks under keys from HKDF-SHA-512.
-pub const SUITE_COBBLESTONE_256: u16 = 1;
-
-/// Longest zone A, and longest single copy of zone B, in bytes (`F-8`, `F-9`).
-pub const MAX_ZONE_LEN: usize = 65_536;
+/// Longest region A, and longest single copy of region B, in bytes (`F-8`, `F-9`).
+pub const MAX_REGION_LEN: usize = 65_536;
 /// Alignment of everything in the durable profile: what a disk writes whole.
 pub(super) const BLOCK_LEN: usize = 4_096;
 
@@ -21,7 +18,7 @@ pub enum Profile {
 }
 
 impl Profile {
-    /// How many copies of zone B there are (`F-14`).
+    /// How many copies of region B there are (`F-14`).
     pub fn copies(self) -> usize {
         match self {
             Self::Compact => 1,

@@ -12,7 +12,7 @@
 //! ```
 
 use super::chunk::{CHUNK_LEN, ChunkCipher, MAX_CHUNKS, SEALED_CHUNK_LEN, TAG_LEN};
-use super::{PREAMBLE_LEN, SealedHeader, derive};
+use super::{BoundHeader, PREAMBLE_LEN, derive};
 use crate::error::{Error, ErrorKind, Result};
 use crate::secret::DataKey;
 use std::fmt;
@@ -128,12 +128,12 @@ impl RangeDecryptor {
     /// As [`Decryptor::new`](super::Decryptor::new).
     pub fn new(
         key: &DataKey,
-        sealed: &SealedHeader,
+        bound: &BoundHeader,
         preamble: &[u8; PREAMBLE_LEN],
         aad: &[u8],
     ) -> Result<Self> {
-        sealed.check_aad(aad)?;
-        Ok(Self::with(derive::resume(key, sealed.as_bytes(), aad, preamble)?))
+        bound.check_aad(aad)?;
+        Ok(Self::with(derive::resume(key, bound.as_bytes(), aad, preamble)?))
     }
 
     pub(super) fn with(cipher: ChunkCipher) -> Self {
@@ -246,12 +246,12 @@ mod tests {
         let slot = WrappedKey::new(KeyId::new(Provider::Local, ZoneHint::None, "k").unwrap(), [1])
             .unwrap();
         let slots = SlotTable::new(vec![slot]).unwrap();
-        let sealed =
-            SealedHeader::new(Profile::Compact, &crate::EncryptionContext::new(), false, &slots)
+        let bound =
+            BoundHeader::new(Profile::Compact, &crate::EncryptionContext::new(), false, &slots)
                 .unwrap();
         let key = DataKey::generate().unwrap();
-        let (preamble, _) = derive::start(&key, sealed.as_bytes(), b"").unwrap();
-        let run = RangeDecryptor::new(&key, &sealed, &preamble, b"").unwrap();
+        let (preamble, _) = derive::start(&key, bound.as_bytes(), b"").unwrap();
+        let run = RangeDecryptor::new(&key, &bound, &preamble, b"").unwrap();
         for first in [MAX_CHUNKS, MAX_CHUNKS - 1, u64::MAX] {
             let error =
                 run.open(first, &[0; SEALED_CHUNK_LEN + 20], &mut [0; 2 * CHUNK_LEN]).unwrap_err();

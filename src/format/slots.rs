@@ -1,7 +1,7 @@
-//! Zone B, the key slots (`F-14` to `F-19`): replaceable, and covered by nothing that comes from
+//! Region B, the key slots (`F-14` to `F-19`): replaceable, and covered by nothing that comes from
 //! the data key.
 
-use super::profile::{MAX_ZONE_LEN, Profile};
+use super::profile::{MAX_REGION_LEN, Profile};
 use crate::error::{Error, ErrorKind, Result};
 use crate::wrap::{KeyId, MAX_WRAPPED_LEN, Provider, WrappedKey, ZoneHint};
 
@@ -68,7 +68,7 @@ impl SlotTable {
     }
 
     /// Appends `copies` copies of `copy_len` bytes each.
-    pub(super) fn encode_zone(
+    pub(super) fn encode_region(
         &self,
         copies: usize,
         copy_len: usize,
@@ -153,14 +153,14 @@ fn content_len(slots: &[WrappedKey]) -> usize {
 /// `F-19`: room for the slots and a little more.
 pub(super) fn copy_len(slots: &[WrappedKey], profile: Profile) -> Result<usize> {
     let len = (content_len(slots) + SPARE_LEN).next_multiple_of(profile.slot_alignment());
-    if len > MAX_ZONE_LEN { Err(too_long(len)) } else { Ok(len) }
+    if len > MAX_REGION_LEN { Err(too_long(len)) } else { Ok(len) }
 }
 
-/// Writes copies of `len` bytes over all of `zone`.
+/// Writes copies of `len` bytes over all of `region`.
 pub(super) fn encode_copies(
     generation: u32,
     slots: &[WrappedKey],
-    zone: &mut [u8],
+    region: &mut [u8],
     len: usize,
 ) -> Result<()> {
     let content = content_len(slots);
@@ -169,7 +169,7 @@ pub(super) fn encode_copies(
             format!("the key slots take {content} bytes and this message has room for {len}");
         return Err(Error::new(ErrorKind::LimitExceeded, what));
     }
-    let (copy, others) = zone.split_at_mut(len);
+    let (copy, others) = region.split_at_mut(len);
     encode_copy(generation, slots, copy);
     others.chunks_exact_mut(len).for_each(|other| other.copy_from_slice(copy));
     Ok(())
@@ -195,12 +195,12 @@ fn encode_copy(generation: u32, slots: &[WrappedKey], out: &mut [u8]) {
     crc.copy_from_slice(&crc32c::crc32c(body).to_be_bytes());
 }
 
-/// Reads every copy in `zone` and settles which one counts (`F-18`).
-pub(super) fn decode_zone(zone: &[u8], copy_len: usize) -> Result<(SlotTable, Vec<CopyState>)> {
+/// Reads every copy in `region` and settles which one counts (`F-18`).
+pub(super) fn decode_region(region: &[u8], copy_len: usize) -> Result<(SlotTable, Vec<CopyState>)> {
     let mut best: Option<(SlotTable, &[u8])> = None;
     let mut first_error = None;
     let mut states = Vec::new();
-    for copy in zone.chunks_exact(copy_len) {
+    for copy in region.chunks_exact(copy_len) {
         match SlotTable::decode_copy(copy) {
             Ok(table) => {
                 states.push(CopyState::Valid { generation: table.generation });
@@ -259,5 +259,5 @@ fn limit(what: String) -> Error {
 }
 
 fn too_long(len: usize) -> Error {
-    limit(format!("they take {len} bytes, {MAX_ZONE_LEN} are allowed"))
+    limit(format!("they take {len} bytes, {MAX_REGION_LEN} are allowed"))
 }

@@ -79,13 +79,13 @@ impl Envelope {
                 read_front(&mut job.source, |header| this.admit(header, &admitted))
                     .map_err(|e| job.name(e))?;
             if let Some(len) = job.source_len {
-                range::plaintext_len(len.saturating_sub(header.sealed().body_offset() as u64))
+                range::plaintext_len(len.saturating_sub(header.bound().body_offset() as u64))
                     .map_err(|e| job.name(e))?;
             }
             Ok((job, header, preamble))
         })
         .await?;
-        let body = header.sealed().body_offset() as u64;
+        let body = header.bound().body_offset() as u64;
         job.done = body + PREAMBLE_LEN as u64;
         let decryptor =
             self.decryptor(&header, &preamble, policy).await.map_err(|error| job.name(error))?;
@@ -152,6 +152,7 @@ impl Job {
             | ErrorKind::Truncated
             | ErrorKind::UnsupportedVersion
             | ErrorKind::KeyNotAllowed
+            | ErrorKind::NotAccepted
             | ErrorKind::LimitExceeded => {
                 let text = format!("{}: {error}", self.source_path.display());
                 Error::with_source(error.kind(), text, error)

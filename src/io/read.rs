@@ -109,9 +109,9 @@ pub(super) fn read_front(
 }
 
 /// The body of a message, opened step by step; what the sync and the async reader have in common.
-pub(super) struct Body(State);
+pub(super) struct Body(BodyState);
 
-enum State {
+enum BodyState {
     Chunks(Decryptor),
     End,
     Failed(Error),
@@ -119,15 +119,15 @@ enum State {
 
 impl Body {
     pub(super) fn new(decryptor: Decryptor) -> Self {
-        Self(State::Chunks(decryptor))
+        Self(BodyState::Chunks(decryptor))
     }
 
     /// Whether the authentic end was reached.
     pub(super) fn ended(&self) -> Result<bool> {
         match &self.0 {
-            State::Chunks(_) => Ok(false),
-            State::End => Ok(true),
-            State::Failed(error) => Err(error.clone()),
+            BodyState::Chunks(_) => Ok(false),
+            BodyState::End => Ok(true),
+            BodyState::Failed(error) => Err(error.clone()),
         }
     }
 
@@ -135,18 +135,18 @@ impl Body {
     /// input means that the message ends here.
     pub(super) fn step(&mut self, input: &[u8], out: &mut [u8]) -> Result<Progress> {
         let result = match &mut self.0 {
-            State::Chunks(decryptor) if !input.is_empty() => decryptor.update(input, out),
-            State::Chunks(_) => match std::mem::replace(&mut self.0, State::End) {
-                State::Chunks(decryptor) => {
+            BodyState::Chunks(decryptor) if !input.is_empty() => decryptor.update(input, out),
+            BodyState::Chunks(_) => match std::mem::replace(&mut self.0, BodyState::End) {
+                BodyState::Chunks(decryptor) => {
                     decryptor.finish(out).map(|written| Progress { consumed: 0, written })
                 }
                 _ => Ok(Progress { consumed: 0, written: 0 }),
             },
-            State::End => Ok(Progress { consumed: 0, written: 0 }),
-            State::Failed(error) => Err(error.clone()),
+            BodyState::End => Ok(Progress { consumed: 0, written: 0 }),
+            BodyState::Failed(error) => Err(error.clone()),
         };
         if let Err(error) = &result {
-            self.0 = State::Failed(error.clone());
+            self.0 = BodyState::Failed(error.clone());
         }
         result
     }

@@ -124,7 +124,7 @@ impl Envelope {
         })
         .await?;
         let decryptor = self.decryptor(&header, &preamble, policy).await?;
-        let front = header.sealed().body_offset() + preamble.len();
+        let front = header.bound().body_offset() + preamble.len();
         offload(move |cancelled| {
             let names = Names { source: "the input", sink: "the output" };
             let stream = Stream { names, cancelled: &cancelled, beside: true };
@@ -158,8 +158,8 @@ impl Stream<'_> {
         mut sink: W,
         encryptor: Encryptor,
     ) -> Result<StreamReport<W>> {
-        sink.write_all(encryptor.header()).map_err(|error| self.cannot_write(error))?;
-        let header_len = encryptor.header().len() as u64;
+        sink.write_all(encryptor.front()).map_err(|error| self.cannot_write(error))?;
+        let header_len = encryptor.front().len() as u64;
         let (mut input, mut bytes_read) = (PageBuffer::new(PLAIN_LEN), 0);
         let mut encryptor = Some(encryptor);
         let (sink, written) = self.write_out(sink, |out| {

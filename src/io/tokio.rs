@@ -114,9 +114,9 @@ impl<W: AsyncWrite + Unpin> AsyncEncryptWriter<W> {
             return Poll::Ready(Err(broken().into()));
         }
         if let Stage::Header(encryptor, at) = &mut self.stage {
-            while *at < encryptor.header().len() {
+            while *at < encryptor.front().len() {
                 let written =
-                    ready!(Pin::new(&mut self.inner).poll_write(cx, &encryptor.header()[*at..]))?;
+                    ready!(Pin::new(&mut self.inner).poll_write(cx, &encryptor.front()[*at..]))?;
                 *at += some(written)?;
             }
             if let Stage::Header(encryptor, _) = std::mem::replace(&mut self.stage, Stage::Failed) {

@@ -80,7 +80,7 @@ impl<W: Write> EncryptWriter<W> {
 
     fn header(inner: &mut W, encryptor: &mut Encryptor, written: &mut bool) -> io::Result<()> {
         if !*written {
-            inner.write_all(encryptor.header())?;
+            inner.write_all(encryptor.front())?;
             *written = true;
         }
         Ok(())

@@ -3,9 +3,10 @@
 
 use crate::context::Scope;
 use crate::error::{Error, ErrorKind, Result};
-use crate::secret::{DATA_KEY_LEN, DataKey, equal};
+use crate::secret::{DATA_KEY_LEN, DataKey, SecretBytes, equal};
+use crate::suite::Suite;
 use std::fmt;
-use zeroize::{Zeroize, ZeroizeOnDrop};
+use zeroize::ZeroizeOnDrop;
 
 /// Length of the payload this crate wraps, in bytes.
 pub const PAYLOAD_LEN: usize = 80;
@@ -16,40 +17,40 @@ const LABEL: &[u8; 8] = b"NCPENVK1";
 ///
 /// What a service hands back can have any length; whether it is a payload of ours is decided by the
 /// crate, not by the wrapper.
-pub struct KeyPayload(Box<[u8]>);
+pub struct KeyPayload(SecretBytes);
 
 impl KeyPayload {
     /// Takes over bytes that a key service unwrapped, without copying them.
     pub fn from_boxed(bytes: Box<[u8]>) -> Self {
-        Self(bytes)
+        Self(SecretBytes::from_boxed(bytes))
     }
 
     /// Copies bytes that the caller owns and has to wipe.
     pub fn copy_from(bytes: &[u8]) -> Self {
-        Self(bytes.into())
+        Self(SecretBytes::copy_from(bytes))
     }
 
     /// The secret bytes. Whoever copies them has to wipe the copy.
     pub fn expose_secret(&self) -> &[u8] {
-        &self.0
+        self.0.expose_secret()
     }
 
     /// The payload for `key`, usable with `suite` and within `scope` only.
-    pub(crate) fn encode(key: &DataKey, suite: u16, scope: &Scope) -> Self {
+    pub(crate) fn encode(key: &DataKey, suite: Suite, scope: &Scope) -> Self {
         let mut bytes: Box<[u8]> = Box::new([0; PAYLOAD_LEN]);
         fill_frame(&mut bytes[..48], suite, scope);
         bytes[48..].copy_from_slice(key.expose_secret());
-        Self(bytes)
+        Self::from_boxed(bytes)
     }
 
     /// The data key, if this is a payload for `suite` and `scope`.
     ///
     /// One error for everything that can be wrong, and one comparison, so that nothing tells an
     /// attacker who swaps wrapped keys which part did not fit (`F-28`).
-    pub(crate) fn decode(&self, suite: u16, scope: &Scope) -> Result<DataKey> {
+    pub(crate) fn decode(&self, suite: Suite, scope: &Scope) -> Result<DataKey> {
         let mut frame = [0; 48];
         fill_frame(&mut frame, suite, scope);
-        let Some((head, tail)) = self.0.split_at_checked(48) else {
+        let Some((head, tail)) = self.expose_secret().split_at_checked(48) else {
             return Err(Error::authentication());
         };
         let key: &[u8; DATA_KEY_LEN] = tail.try_into().map_err(|_| Error::authentication())?;
@@ -64,22 +65,22 @@ impl KeyPayload {
     }
 }
 
-fn fill_frame(frame: &mut [u8], suite: u16, scope: &Scope) {
+fn fill_frame(frame: &mut [u8], suite: Suite, scope: &Scope) {
     frame[..8].copy_from_slice(LABEL);
-    frame[8..10].copy_from_slice(&suite.to_be_bytes());
+    frame[8..10].copy_from_slice(&suite.code().to_be_bytes());
     frame[10..16].fill(0);
     frame[16..48].copy_from_slice(scope.hash());
 }
 
 impl fmt::Debug for KeyPayload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "KeyPayload({} bytes)", self.0.len())
+        write!(f, "KeyPayload({} bytes)", self.expose_secret().len())
     }
 }
 
-impl Drop for KeyPayload {
-    fn drop(&mut self) {
-        self.0.zeroize();
+impl From<SecretBytes> for KeyPayload {
+    fn from(bytes: SecretBytes) -> Self {
+        Self(bytes)
     }
 }
 
@@ -92,14 +93,20 @@ mod tests {
     #[test]
     fn every_flipped_bit_before_the_key_is_refused() {
         let (key, scope) = (DataKey::generate().unwrap(), Scope::new("tenant"));
-        let payload = KeyPayload::encode(&key, 1, &scope);
+        let payload = KeyPayload::encode(&key, Suite::Cobblestone256, &scope);
         assert_eq!(payload.expose_secret().len(), PAYLOAD_LEN);
-        assert_eq!(payload.decode(1, &scope).unwrap().expose_secret(), key.expose_secret());
+        assert_eq!(
+            payload.decode(Suite::Cobblestone256, &scope).unwrap().expose_secret(),
+            key.expose_secret()
+        );
         for bit in 0..48 * 8 {
             let mut bytes: Box<[u8]> = payload.expose_secret().into();
             bytes[bit / 8] ^= 1 << (bit % 8);
             assert_eq!(
-                KeyPayload::from_boxed(bytes).decode(1, &scope).unwrap_err().kind(),
+                KeyPayload::from_boxed(bytes)
+                    .decode(Suite::Cobblestone256, &scope)
+                    .unwrap_err()
+                    .kind(),
                 ErrorKind::Authentication
             );
         }
@@ -108,15 +115,17 @@ mod tests {
     #[test]
     fn other_scope_suite_or_length_is_refused() {
         let (key, scope) = (DataKey::generate().unwrap(), Scope::new("tenant"));
-        let payload = KeyPayload::encode(&key, 1, &scope);
-        assert!(payload.decode(2, &scope).is_err());
-        assert!(payload.decode(1, &Scope::default()).is_err());
+        let payload = KeyPayload::encode(&key, Suite::Cobblestone256, &scope);
+        assert!(payload.decode(Suite::Unknown, &scope).is_err());
+        assert!(payload.decode(Suite::Cobblestone256, &Scope::default()).is_err());
         for len in [0, 32, 47, 48, 79] {
             assert!(
-                KeyPayload::copy_from(&payload.expose_secret()[..len]).decode(1, &scope).is_err()
+                KeyPayload::copy_from(&payload.expose_secret()[..len])
+                    .decode(Suite::Cobblestone256, &scope)
+                    .is_err()
             );
         }
         let longer = [payload.expose_secret(), &[0]].concat();
-        assert!(KeyPayload::copy_from(&longer).decode(1, &scope).is_err());
+        assert!(KeyPayload::copy_from(&longer).decode(Suite::Cobblestone256, &scope).is_err());
     }
 }

@@ -1,39 +1,39 @@
-//! Zones A and B written a second time, from what the crate says it read: whatever it accepts has
+//! Regions A and B written a second time, from what the crate says it read: whatever it accepts has
 //! to come out as it went in (F-2).
 //!
 //! Shared by the property tests and the fuzz targets. It uses public accessors only and none of the
 //! crate's own encoding.
 
 use ncp_envelope::WrappedKey;
-use ncp_envelope::format::{CopyState, Header, Profile, SealedHeader};
+use ncp_envelope::format::{BoundHeader, CopyState, Header, Profile};
 use ncp_envelope::wrap::{Provider, ZoneHint};
 
 /// Panics unless `header` is exactly what stands at the start of `message`.
 pub(crate) fn check(message: &[u8], header: &Header) {
-    let sealed = header.sealed();
-    let zone_a = zone_a(sealed);
+    let bound = header.bound();
+    let region_a = region_a(bound);
     assert_eq!(
-        sealed.as_bytes(),
-        zone_a,
-        "zone A was kept in another form than the one that its fields give"
+        bound.as_bytes(),
+        region_a,
+        "region A was kept in another form than the one that its fields give"
     );
-    assert_eq!(message[..zone_a.len()], zone_a, "zone A has a second encoding");
+    assert_eq!(message[..region_a.len()], region_a, "region A has a second encoding");
 
     let copies = header.copies();
-    assert_eq!(copies.len(), sealed.profile().copies());
+    assert_eq!(copies.len(), bound.profile().copies());
     assert_eq!(
-        sealed.body_offset(),
-        zone_a.len() + copies.len() * sealed.copy_len(),
+        bound.body_offset(),
+        region_a.len() + copies.len() * bound.copy_len(),
         "the body is somewhere else"
     );
     let table = header.slots();
-    let copy = copy(table.generation(), table.slots(), sealed.copy_len());
+    let copy = copy(table.generation(), table.slots(), bound.copy_len());
     let mut found = 0;
-    for (stored, state) in message[zone_a.len()..].chunks_exact(sealed.copy_len()).zip(copies) {
+    for (stored, state) in message[region_a.len()..].chunks_exact(bound.copy_len()).zip(copies) {
         // F-18: the newest counts, and nothing else has its generation.
         match state {
             CopyState::Valid { generation } if *generation == table.generation() => {
-                assert_eq!(stored, copy, "zone B has a second encoding");
+                assert_eq!(stored, copy, "region B has a second encoding");
                 found += 1;
             }
             CopyState::Valid { generation } => {
@@ -46,10 +46,10 @@ pub(crate) fn check(message: &[u8], header: &Header) {
 }
 
 /// F-4 to F-11.
-pub(crate) fn zone_a(sealed: &SealedHeader) -> Vec<u8> {
-    let durable = sealed.profile() == Profile::Durable;
+pub(crate) fn region_a(bound: &BoundHeader) -> Vec<u8> {
+    let durable = bound.profile() == Profile::Durable;
     let mut pairs = Vec::new();
-    for (name, value) in sealed.context().iter() {
+    for (name, value) in bound.context().iter() {
         pairs.extend(u16::try_from(name.len()).expect("F-10").to_be_bytes());
         pairs.extend(u16::try_from(value.len()).expect("F-10").to_be_bytes());
         pairs.extend(name.as_bytes());
@@ -58,13 +58,15 @@ pub(crate) fn zone_a(sealed: &SealedHeader) -> Vec<u8> {
     let content = 24 + pairs.len();
     let len = if durable { content.div_ceil(4_096) * 4_096 } else { content };
     let flags = u16::from(durable)
-        + 2 * u16::from(sealed.is_detached())
-        + 4 * u16::from(sealed.requires_aad());
+        + 2 * u16::from(bound.is_detached())
+        + 4 * u16::from(bound.requires_aad());
     let mut out = b"\x8ENCP\r\n\x1A\n".to_vec();
-    for field in [1, sealed.suite(), flags, u16::try_from(sealed.context().len()).expect("F-10")] {
+    for field in
+        [1, bound.suite().code(), flags, u16::try_from(bound.context().len()).expect("F-10")]
+    {
         out.extend(field.to_be_bytes());
     }
-    for field in [len, sealed.copy_len()] {
+    for field in [len, bound.copy_len()] {
         out.extend(u32::try_from(field).expect("F-8, F-9").to_be_bytes());
     }
     out.extend(pairs);
@@ -103,7 +105,7 @@ pub(crate) fn copy(generation: u32, slots: &[WrappedKey], len: usize) -> Vec<u8>
     out
 }
 
-/// Puts the right checksum into every copy of zone B that is whole, so that mutated slots are
+/// Puts the right checksum into every copy of region B that is whole, so that mutated slots are
 /// looked at behind it.
 pub(crate) fn repair_checksums(message: &mut [u8]) {
     let Some(fixed) = message.first_chunk::<24>() else { return };

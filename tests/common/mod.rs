@@ -2,7 +2,7 @@
 
 #![allow(dead_code, unreachable_pub)]
 
-use ncp_envelope::format::{Encryptor, Profile, SealedHeader, SlotTable};
+use ncp_envelope::format::{BoundHeader, Encryptor, Profile, SlotTable};
 use ncp_envelope::wrap::{BoxFuture, KeyPayload};
 use ncp_envelope::{
     DataKey, EncryptionContext, Envelope, KeyId, KeyWrapper, LocalKeyWrapper, Result, Scope,
@@ -109,10 +109,10 @@ pub fn slots(key: &DataKey, count: usize) -> SlotTable {
 
 /// A message under a given data key, written through the format alone.
 pub fn message_under(key: &DataKey, slots: &SlotTable, plaintext: &[u8]) -> Vec<u8> {
-    let sealed =
-        SealedHeader::new(Profile::Compact, &EncryptionContext::new(), false, slots).unwrap();
-    let mut encryptor = Encryptor::new(key, &sealed, slots, b"").unwrap();
-    let mut out = encryptor.header().to_vec();
+    let bound =
+        BoundHeader::new(Profile::Compact, &EncryptionContext::new(), false, slots).unwrap();
+    let mut encryptor = Encryptor::new(key, &bound, slots, b"").unwrap();
+    let mut out = encryptor.front().to_vec();
     let mut chunks = vec![0; encryptor.update_len(plaintext.len())];
     encryptor.update(plaintext, &mut chunks).unwrap();
     out.append(&mut chunks);

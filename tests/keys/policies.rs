@@ -40,13 +40,13 @@ async fn the_stricter_reader_on_a_shared_cache_is_never_served_what_it_refuses()
     let same = reader(&key, "a", &cache, "one");
     let (requests, looks) = (emulator.request_count(), cache.stats());
     for (message, refusing, expected) in [
-        (&message, policy().require("kind", "letter"), ErrorKind::KeyNotAllowed),
-        (&message, policy().require("owner", "me"), ErrorKind::KeyNotAllowed),
+        (&message, policy().require("kind", "letter"), ErrorKind::NotAccepted),
+        (&message, policy().require("owner", "me"), ErrorKind::NotAccepted),
         (&foreign, policy(), ErrorKind::KeyNotAllowed),
         (&message, policy().allow_key(other.id().clone()), ErrorKind::KeyNotAllowed),
         (&message, policy().max_slots(0), ErrorKind::LimitExceeded),
         (&message, policy().max_unwraps(0), ErrorKind::LimitExceeded),
-        (&message, policy().aad("volume 7"), ErrorKind::KeyNotAllowed),
+        (&message, policy().aad("volume 7"), ErrorKind::NotAccepted),
     ] {
         let alone = same.decrypt(message, &refusing).await;
         let many = same.decrypt_many(&[message], &refusing).await.remove(0);

@@ -28,7 +28,7 @@ SUITE = 1
 FLAG_DURABLE, FLAG_DETACHED, FLAG_AAD = 1, 2, 4
 
 FIXED = 24
-MAX_ZONE = 65536
+MAX_REGION = 65536
 MAX_PAIRS = 64
 MAX_PAIR_BYTES = 8192
 MAX_SLOTS = 16
@@ -48,7 +48,7 @@ MAX_CHUNKS = 1 << 32
 
 Slot = namedtuple("Slot", "provider hint key_id wrapped")
 Copy = namedtuple("Copy", "generation slots raw")
-Header = namedtuple("Header", "flags pairs zone_a copy_len copies current body_at")
+Header = namedtuple("Header", "flags pairs region_a copy_len copies current body_at")
 
 
 class Refused(Exception):
@@ -63,6 +63,7 @@ class Refused(Exception):
         "Authentication",
         "UnsupportedVersion",
         "KeyNotAllowed",
+        "NotAccepted",
         "LimitExceeded",
         "InvalidInput",
     )
@@ -106,11 +107,11 @@ def scope_hash(scope):
     return hashlib.sha256(b"ncp-envelope scope v1\x00" + scope).digest()
 
 
-def derivation_context(zone_a, aad):
+def derivation_context(region_a, aad):
     """F-20."""
     head = b"ncp-envelope v1\x00"
     return hashlib.sha256(
-        head + struct.pack(">Q", len(zone_a)) + zone_a + struct.pack(">Q", len(aad)) + aad
+        head + struct.pack(">Q", len(region_a)) + region_a + struct.pack(">Q", len(aad)) + aad
     ).digest()
 
 
@@ -154,7 +155,7 @@ def encode_pairs(pairs):
     return b"".join(struct.pack(">HH", len(name), len(value)) + name + value for name, value in pairs)
 
 
-def encode_zone_a(flags, pairs, copy_len, version=VERSION, suite=SUITE, count=None, length=None, padding=None):
+def encode_region_a(flags, pairs, copy_len, version=VERSION, suite=SUITE, count=None, length=None, padding=None):
     """F-4 to F-11."""
     body = encode_pairs(pairs)
     if padding is None:
@@ -187,7 +188,7 @@ def copy_length(slots, durable):
 
 
 def encode_copy(slots, length, generation=1, count=None, reserved=bytes(3), raw_slots=None, padding=None):
-    """One copy of zone B, CRC-32C included."""
+    """One copy of region B, CRC-32C included."""
     body = b"".join(map(encode_slot, slots)) if raw_slots is None else raw_slots
     data = struct.pack(">IB", generation, len(slots) if count is None else count) + reserved + body
     room = length - 4 - len(data)
@@ -196,7 +197,7 @@ def encode_copy(slots, length, generation=1, count=None, reserved=bytes(3), raw_
 
 
 def encode_body(dek, context, plaintext):
-    """Zone C (F-22 to F-24). The library draws the salt."""
+    """Region C (F-22 to F-24). The library draws the salt."""
     if len(plaintext) // CHUNK + 1 > MAX_CHUNKS:  # F-26
         raise Refused("LimitExceeded", "more than 2^32 chunks")
     sealer = Cobblestone256Encryptor(dek, context)
@@ -245,9 +246,9 @@ def write(plaintext, key_id, kek=None, dek=None, slots=None, context=None, aad=b
         slots = [Slot(PROVIDER_LOCAL, 0, key_id, local_wrap(kek, key_id, payload_of(dek, scope)))]
     flags = (FLAG_DURABLE if durable else 0) | (FLAG_AAD if aad else 0)  # F-7, F-12
     length = copy_length(slots, durable)
-    zone_a = encode_zone_a(flags, pairs, length)
-    zone_b = encode_copy(slots, length) * (2 if durable else 1)  # F-14
-    return zone_a + zone_b + encode_body(dek, derivation_context(zone_a, aad), plaintext)
+    region_a = encode_region_a(flags, pairs, length)
+    region_b = encode_copy(slots, length) * (2 if durable else 1)  # F-14
+    return region_a + region_b + encode_body(dek, derivation_context(region_a, aad), plaintext)
 
 
 # ---------------------------------------------------------------------------------------------------------------
@@ -262,7 +263,7 @@ class Cursor:
 
     def take(self, count):
         if count > len(self.data) - self.at:
-            raise Refused("Malformed", f"{self.what} runs over its zone")
+            raise Refused("Malformed", f"{self.what} runs over its region")
         self.at += count
         return self.data[self.at - count : self.at]
 
@@ -307,7 +308,7 @@ def parse_pairs(cursor, count):
 
 
 def parse_copy(raw):
-    """One copy of zone B (F-15 to F-18); refuses a copy that is not valid."""
+    """One copy of region B (F-15 to F-18); refuses a copy that is not valid."""
     if struct.unpack(">I", raw[-4:])[0] != crc32c(raw[:-4]):
         raise Refused("Malformed", "the check sum of the key slots does not match")
     cursor = Cursor(raw[:-4], "a key slot")
@@ -357,7 +358,7 @@ def choose_copy(raws):
 
 
 def parse(message):
-    """Zones A and B (F-1 to F-19), without any policy."""
+    """Regions A and B (F-1 to F-19), without any policy."""
     start = message[:FIXED]
     if not MAGIC.startswith(start[:8]):
         raise Refused("Malformed", explain_magic(start))
@@ -373,30 +374,30 @@ def parse(message):
     durable = bool(flags & FLAG_DURABLE)
     if count > MAX_PAIRS:
         raise Refused("LimitExceeded", "there are more than 64 context pairs")
-    if a_len > MAX_ZONE or copy_len > MAX_ZONE:
-        raise Refused("LimitExceeded", "a zone is longer than 65,536 bytes")
+    if a_len > MAX_REGION or copy_len > MAX_REGION:
+        raise Refused("LimitExceeded", "a region is longer than 65,536 bytes")
     if a_len < FIXED:
-        raise Refused("Malformed", "the length of zone A is less than 24")
+        raise Refused("Malformed", "the length of region A is less than 24")
     if copy_len == 0 or copy_len % (4096 if durable else 64):
-        raise Refused("Malformed", "the length of zone B is zero or not a whole number of blocks")
+        raise Refused("Malformed", "the length of region B is zero or not a whole number of blocks")
 
-    zone_a = message[:a_len]
-    if len(zone_a) < a_len:
+    region_a = message[:a_len]
+    if len(region_a) < a_len:
         raise Refused("Truncated", "the message ends inside its header")
-    cursor = Cursor(zone_a, "a context pair")
+    cursor = Cursor(region_a, "a context pair")
     cursor.take(FIXED)
     pairs = parse_pairs(cursor, count)
     if a_len != (round_up(cursor.at, 4096) if durable else cursor.at):  # F-8, F-11
-        raise Refused("Malformed", "the length of zone A does not fit its content")
+        raise Refused("Malformed", "the length of region A does not fit its content")
     if not cursor.rest_is_zero():
-        raise Refused("Malformed", "the padding of zone A is not zero")
+        raise Refused("Malformed", "the padding of region A is not zero")
 
     body_at = a_len + copy_len * (2 if durable else 1)
     if len(message) < body_at:
         raise Refused("Truncated", "the message ends inside its key slots")
     raws = [message[at : at + copy_len] for at in range(a_len, body_at, copy_len)]
     copies, current = choose_copy(raws)
-    return Header(flags, pairs, zone_a, copy_len, copies, current, body_at)
+    return Header(flags, pairs, region_a, copy_len, copies, current, body_at)
 
 
 def open_payload(payload, scope):
@@ -414,16 +415,16 @@ def read(message, keys, require=None, aad=b"", scope=b"", max_slots=DEFAULT_SLOT
 
     # F-32: all of this comes before the first use of a key.
     if header.flags & FLAG_DETACHED:  # F-13
-        raise Refused("KeyNotAllowed", "the body of this message is a separate object")
+        raise Refused("NotAccepted", "the body of this message is a separate object")
     if header.flags & FLAG_AAD and not aad:  # F-12
-        raise Refused("KeyNotAllowed", "this message needs associated data")
+        raise Refused("NotAccepted", "this message needs associated data")
     if aad and not header.flags & FLAG_AAD:
-        raise Refused("KeyNotAllowed", "this message has no associated data")
+        raise Refused("NotAccepted", "this message has no associated data")
     if len(header.current.slots) > max_slots:  # F-15
         raise Refused("LimitExceeded", "there are more key slots than the reader accepts")
     present = set(header.pairs)
     if any(pair not in present for pair in check_context(require or {})):
-        raise Refused("KeyNotAllowed", "a required context pair is absent")
+        raise Refused("NotAccepted", "a required context pair is absent")
     accepted = [s for s in header.current.slots if s.provider == PROVIDER_LOCAL and s.key_id in keys]
     if not accepted:
         raise Refused("KeyNotAllowed", "no key slot has a key id that the reader accepts")
@@ -431,7 +432,7 @@ def read(message, keys, require=None, aad=b"", scope=b"", max_slots=DEFAULT_SLOT
     if len(body) < BODY_HEAD:
         raise Refused("Truncated", "the message ends before its first chunk")
 
-    context = derivation_context(header.zone_a, aad)
+    context = derivation_context(header.region_a, aad)
     salt, stored = body[:24], body[24:BODY_HEAD]
     for slot in accepted:  # F-33
         dek = open_payload(local_unwrap(keys[slot.key_id], slot.key_id, slot.wrapped), scope)
@@ -479,7 +480,7 @@ def describe(message):
         "detached": detached,
         "aad_required": bool(header.flags & FLAG_AAD),
         "context": {name.decode(): value.decode() for name, value in header.pairs},
-        "zone_a_length": len(header.zone_a),
+        "region_a_length": len(header.region_a),
         "copy_length": header.copy_len,
         "copies": [
             {"valid": True, "generation": copy.generation}

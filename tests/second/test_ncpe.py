@@ -70,10 +70,10 @@ class RoundTrip(unittest.TestCase):
                         given = {("require" if k == "context" else k): v for k, v in variant.items()}
                         self.assertEqual(ncpe.read(message, KEYS, **given), plain)
 
-    def test_zones_are_aligned_in_the_durable_profile(self):
+    def test_regions_are_aligned_in_the_durable_profile(self):
         """F-9, F-11, F-14"""
         header = ncpe.parse(ncpe.write(b"", b"key", KEK, durable=True, context={"a": "b"}))
-        self.assertEqual((len(header.zone_a), header.copy_len, header.body_at), (4096, 4096, 12288))
+        self.assertEqual((len(header.region_a), header.copy_len, header.body_at), (4096, 4096, 12288))
         self.assertEqual(header.copies[0], header.copies[1])
 
     def test_a_header_has_one_encoding(self):
@@ -83,8 +83,8 @@ class RoundTrip(unittest.TestCase):
                 continue
             message = (VECTORS / entry["file"]).read_bytes()
             header = ncpe.parse(message)
-            again = ncpe.encode_zone_a(header.flags, header.pairs, header.copy_len)
-            self.assertEqual(again, header.zone_a, entry["file"])
+            again = ncpe.encode_region_a(header.flags, header.pairs, header.copy_len)
+            self.assertEqual(again, header.region_a, entry["file"])
             for copy in header.copies:
                 if isinstance(copy, ncpe.Copy):
                     again = ncpe.encode_copy(copy.slots, header.copy_len, copy.generation)
@@ -240,7 +240,7 @@ class CommandLine(unittest.TestCase):
         answers = [json.loads(line) for line in out.getvalue().splitlines()]
         self.assertEqual(answers[:2], [{"ok": True}] * 2)
         self.assertEqual((self.dir / "out").read_bytes(), b"some text")
-        self.assertEqual((answers[2]["ok"], answers[2]["kind"]), (False, "KeyNotAllowed"))
+        self.assertEqual((answers[2]["ok"], answers[2]["kind"]), (False, "NotAccepted"))
         self.assertFalse((self.dir / "none").exists())
         self.assertEqual(answers[3]["message"]["slots"][0]["key_id"], "key")
         self.assertEqual([answer["kind"] for answer in answers[4:]], ["InvalidInput"] * 2)

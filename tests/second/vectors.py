@@ -41,14 +41,14 @@ def make(
     scope=b"",
     slots=None,
     length=None,
-    zone_a=None,
+    region_a=None,
     copy=None,
     copies=None,
 ):
     """A message from its parts.
 
-    `slots` makes the slots from the data key, `length` is that of one copy of zone B, `zone_a` and `copy` are
-    passed on to the encoders, and `copies` makes zone B from the data key and the length.
+    `slots` makes the slots from the data key, `length` is that of one copy of region B, `region_a` and `copy` are
+    passed on to the encoders, and `copies` makes region B from the data key and the length.
     """
     dek = os.urandom(32)
     durable = bool(flags & FLAG_DURABLE)
@@ -56,7 +56,7 @@ def make(
     if length is None:
         length = ncpe.copy_length(listed, durable)
     flags |= FLAG_AAD if aad else 0
-    head = ncpe.encode_zone_a(flags, list(pairs), length, **(zone_a or {}))
+    head = ncpe.encode_region_a(flags, list(pairs), length, **(region_a or {}))
     if copies:
         keys = copies(dek, length)
     else:
@@ -125,8 +125,8 @@ class Set:
 def build():
     vectors = Set()
     add_good(vectors)
-    add_bad_zone_a(vectors)
-    add_bad_zone_b(vectors)
+    add_bad_region_a(vectors)
+    add_bad_region_b(vectors)
     add_bad_keys(vectors)
     add_bad_body(vectors)
     return vectors
@@ -179,8 +179,8 @@ def add_good(vectors):
     good("wrapped-1024", "a slot with a wrapped key of 1,024 bytes before the local one", "F-16",
          make(short, slots=lambda dek: [service_slot()._replace(wrapped=b"ncpkms:v1:".ljust(1024, b"A")), wrap(dek)]),
          short)
-    good("zone-b-generous", "a copy of zone B longer than a writer makes it", "F-9", make(short, length=1024), short)
-    good("zone-b-longest", "a copy of zone B of 65,536 bytes", "F-9", make(short, length=65536), short)
+    good("region-b-generous", "a copy of region B longer than a writer makes it", "F-9", make(short, length=1024), short)
+    good("region-b-longest", "a copy of region B of 65,536 bytes", "F-9", make(short, length=65536), short)
     good("generation-highest", "the generation is 2^32 - 1", "F-18",
          make(short, copy={"generation": 0xFFFFFFFF}), short)
 
@@ -230,7 +230,7 @@ def add_good(vectors):
          short)
 
 
-def add_bad_zone_a(vectors):
+def add_bad_region_a(vectors):
     bad = vectors.bad
     short = random_text(60)
     plain_message = make(short)
@@ -243,8 +243,8 @@ def add_bad_zone_a(vectors):
     bad("lf-to-crlf", "each LF became CR LF", "F-4", "Malformed", plain_message.replace(b"\n", b"\r\n"))
     for number in (0, 2):
         bad(f"version-{number}", f"format version {number}", "F-5", "UnsupportedVersion",
-            make(short, zone_a={"version": number}))
-        bad(f"suite-{number}", f"suite {number}", "F-6", "UnsupportedVersion", make(short, zone_a={"suite": number}))
+            make(short, region_a={"version": number}))
+        bad(f"suite-{number}", f"suite {number}", "F-6", "UnsupportedVersion", make(short, region_a={"suite": number}))
     bad("flag-3", "unknown flag bit 3", "F-7", "Malformed", make(short, flags=8))
     bad("flag-15", "unknown flag bit 15", "F-7", "Malformed", make(short, flags=0x8000))
     for name, length in (("nothing", 0), ("in-magic", 7), ("in-fixed-fields", 23)):
@@ -252,21 +252,21 @@ def add_bad_zone_a(vectors):
     with_pairs = make(short, pairs=PAIRS)
     bad("ended-in-pairs", "the file ends inside the context pairs", "F-3", "Truncated", with_pairs[:40])
 
-    # Lengths of zone A.
-    bad("zone-a-too-short", "the length of zone A is 23", "F-8", "Malformed", make(short, zone_a={"length": 23}))
-    bad("zone-a-short-of-pairs", "the length of zone A ends inside the last pair", "F-8", "Malformed",
-        make(short, pairs=PAIRS, zone_a={"length": 24 + len(ncpe.encode_pairs(PAIRS)) - 1}))
-    bad("zone-a-one-more", "one zero byte follows the pairs in zone A (compact)", "F-11", "Malformed",
-        make(short, pairs=PAIRS, zone_a={"padding": b"\x00"}))
-    bad("zone-a-over-cap", "zone A has 69,632 bytes", "F-8", "LimitExceeded",
-        make(short, flags=FLAG_DURABLE, zone_a={"padding": bytes(69632 - 24)}))
-    bad("zone-a-padding-not-zero", "the last padding byte of zone A is 1 (durable)", "F-11", "Malformed",
+    # Lengths of region A.
+    bad("region-a-too-short", "the length of region A is 23", "F-8", "Malformed", make(short, region_a={"length": 23}))
+    bad("region-a-short-of-pairs", "the length of region A ends inside the last pair", "F-8", "Malformed",
+        make(short, pairs=PAIRS, region_a={"length": 24 + len(ncpe.encode_pairs(PAIRS)) - 1}))
+    bad("region-a-one-more", "one zero byte follows the pairs in region A (compact)", "F-11", "Malformed",
+        make(short, pairs=PAIRS, region_a={"padding": b"\x00"}))
+    bad("region-a-over-cap", "region A has 69,632 bytes", "F-8", "LimitExceeded",
+        make(short, flags=FLAG_DURABLE, region_a={"padding": bytes(69632 - 24)}))
+    bad("region-a-padding-not-zero", "the last padding byte of region A is 1 (durable)", "F-11", "Malformed",
         make(short, pairs=PAIRS, flags=FLAG_DURABLE,
-             zone_a={"padding": bytes(4096 - 24 - len(ncpe.encode_pairs(PAIRS)) - 1) + b"\x01"}))
-    bad("zone-a-padding-page-more", "zone A has a page more than it needs (durable)", "F-11", "Malformed",
-        make(short, flags=FLAG_DURABLE, zone_a={"padding": bytes(8192 - 24)}))
-    bad("zone-a-padding-absent", "zone A is not padded (durable)", "F-11", "Malformed",
-        make(short, flags=FLAG_DURABLE, zone_a={"padding": b""}))
+             region_a={"padding": bytes(4096 - 24 - len(ncpe.encode_pairs(PAIRS)) - 1) + b"\x01"}))
+    bad("region-a-padding-page-more", "region A has a page more than it needs (durable)", "F-11", "Malformed",
+        make(short, flags=FLAG_DURABLE, region_a={"padding": bytes(8192 - 24)}))
+    bad("region-a-padding-absent", "region A is not padded (durable)", "F-11", "Malformed",
+        make(short, flags=FLAG_DURABLE, region_a={"padding": b""}))
 
     # Context pairs.
     def pairs(name, what, kind, *values):
@@ -283,25 +283,25 @@ def add_bad_zone_a(vectors):
     pairs("context-value-surrogate", "a value has a surrogate in UTF-8 form", "Malformed", (b"a", b"\xed\xa0\x80"))
     pairs("context-name-empty", "a name is empty", "Malformed", (b"", b"1"))
     bad("context-count-less", "one pair more than counted (compact)", "F-8", "Malformed",
-        make(short, pairs=PAIRS, zone_a={"count": 1}))
+        make(short, pairs=PAIRS, region_a={"count": 1}))
     bad("context-count-more", "one pair less than counted (compact)", "F-8", "Malformed",
-        make(short, pairs=PAIRS, zone_a={"count": 3}))
+        make(short, pairs=PAIRS, region_a={"count": 3}))
 
-    # What the reader brings, and what zone A binds.
-    bad("aad-missing", "the reader brings no associated data", "F-12", "KeyNotAllowed", make(short, aad=AAD))
-    bad("aad-unexpected", "the reader brings associated data, the message has none", "F-12", "KeyNotAllowed",
+    # What the reader brings, and what region A binds.
+    bad("aad-missing", "the reader brings no associated data", "F-12", "NotAccepted", make(short, aad=AAD))
+    bad("aad-unexpected", "the reader brings associated data, the message has none", "F-12", "NotAccepted",
         plain_message, aad=AAD)
     bad("aad-other", "the reader brings other associated data", "F-20", "Authentication", make(short, aad=AAD),
         short, aad=AAD + b".")
     bad("aad-flag-cleared", "the flag for associated data was cleared afterwards", "F-20", "Authentication",
         flip(make(short, aad=AAD), 13, 2), short)
-    bad("detached", "a detached header alone", "F-13", "KeyNotAllowed",
+    bad("detached", "a detached header alone", "F-13", "NotAccepted",
         make(b"", flags=FLAG_DETACHED)[: -ncpe.BODY_HEAD - ncpe.TAG])
-    bad("detached-with-body", "a detached header with its body behind it", "F-13", "KeyNotAllowed",
+    bad("detached-with-body", "a detached header with its body behind it", "F-13", "NotAccepted",
         make(short, flags=FLAG_DETACHED), short)
-    bad("require-absent", "a required context pair is absent", "F-32", "KeyNotAllowed", with_pairs, short,
+    bad("require-absent", "a required context pair is absent", "F-32", "NotAccepted", with_pairs, short,
         require={"bucket": "archive", "owner": "a"})
-    bad("require-other-value", "a required context pair has another value", "F-32", "KeyNotAllowed", with_pairs,
+    bad("require-other-value", "a required context pair has another value", "F-32", "NotAccepted", with_pairs,
         short, require={"bucket": "archives"})
     bad("context-value-changed", "one bit of a context value was flipped afterwards", "F-20", "Authentication",
         flip(with_pairs, 24 + 4 + len(b"bucket")), short)
@@ -310,11 +310,11 @@ def add_bad_zone_a(vectors):
     at = 24 + copy_len
     slots = ncpe.parse(longer).current.slots
     longer = longer[:20] + (copy_len + 64).to_bytes(4, "big") + ncpe.encode_copy(slots, copy_len + 64) + longer[at:]
-    bad("zone-b-length-changed", "zone B was made longer afterwards, with its length in zone A", "F-20",
+    bad("region-b-length-changed", "region B was made longer afterwards, with its length in region A", "F-20",
         "Authentication", longer, short)
 
 
-def add_bad_zone_b(vectors):
+def add_bad_region_b(vectors):
     bad = vectors.bad
     short = random_text(60)
 
@@ -323,23 +323,23 @@ def add_bad_zone_b(vectors):
 
     # Lengths.
     message = make(short)
-    bad("zone-b-ended", "the file ends inside zone B", "F-3", "Truncated", message[: 24 + 100])
+    bad("region-b-ended", "the file ends inside region B", "F-3", "Truncated", message[: 24 + 100])
     durable = make(short, flags=FLAG_DURABLE)
-    bad("zone-b-second-copy-ended", "the file ends inside the second copy (durable)", "F-3", "Truncated",
+    bad("region-b-second-copy-ended", "the file ends inside the second copy (durable)", "F-3", "Truncated",
         durable[: 4096 * 2 + 100])
-    compact("zone-b-length-0", "the length of zone B is 0", "F-9", "Malformed", length=0, copies=lambda dek, n: b"")
-    compact("zone-b-length-200", "the length of zone B is 200", "F-9", "Malformed", length=200)
-    compact("zone-b-length-over-cap", "the length of zone B is 65,600", "F-9", "LimitExceeded", length=65600)
-    compact("durable-zone-b-length-192", "the length of zone B is 192 (durable)", "F-9", "Malformed",
+    compact("region-b-length-0", "the length of region B is 0", "F-9", "Malformed", length=0, copies=lambda dek, n: b"")
+    compact("region-b-length-200", "the length of region B is 200", "F-9", "Malformed", length=200)
+    compact("region-b-length-over-cap", "the length of region B is 65,600", "F-9", "LimitExceeded", length=65600)
+    compact("durable-region-b-length-192", "the length of region B is 192 (durable)", "F-9", "Malformed",
             flags=FLAG_DURABLE, length=192)
 
     # Fields of a copy; its CRC is right.
     for i in range(3):
-        compact(f"zone-b-reserved-{i}", f"reserved byte {i} of zone B is 1", "F-2", "Malformed",
+        compact(f"region-b-reserved-{i}", f"reserved byte {i} of region B is 1", "F-2", "Malformed",
                 copy={"reserved": bytes(i) + b"\x01" + bytes(2 - i)})
-    compact("zone-b-padding-first", "the first padding byte of zone B is not zero", "F-2", "Malformed", length=256,
+    compact("region-b-padding-first", "the first padding byte of region B is not zero", "F-2", "Malformed", length=256,
             copy={"padding": b"\x80".ljust(256 - 4 - 8 - 5 - len(KEY_ID) - 109, b"\x00")})
-    compact("zone-b-padding-last", "the last padding byte of zone B is not zero", "F-2", "Malformed",
+    compact("region-b-padding-last", "the last padding byte of region B is not zero", "F-2", "Malformed",
             copy={"padding": b"\x01"})
     compact("slots-0", "there is no slot", "F-15", "Malformed", length=192, slots=lambda dek: [])
     compact("slots-17", "17 slots", "F-15", "LimitExceeded",

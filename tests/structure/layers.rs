@@ -46,8 +46,9 @@ const LAYERS: &[Layer] = &[
     Layer { name: "secret", knows: &["error"], never: NO_IO },
     Layer { name: "random", knows: &["error", "secret"], never: NO_IO },
     Layer { name: "context", knows: &["error"], never: NO_IO },
+    Layer { name: "suite", knows: &[], never: NO_IO },
     Layer { name: "runtime", knows: &["error"], never: NO_HTTP },
-    Layer { name: "wrap", knows: &["error", "secret", "context"], never: NO_IO },
+    Layer { name: "wrap", knows: &["error", "secret", "context", "suite"], never: NO_IO },
     // Never the trait KeyWrapper: the format does not know that keys are wrapped by anyone.
     Layer {
         name: "format",
@@ -56,6 +57,7 @@ const LAYERS: &[Layer] = &[
             "memory",
             "secret",
             "context",
+            "suite",
             "wrap::KeyId",
             "wrap::WrappedKey",
             "wrap::Provider",
@@ -66,13 +68,13 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         name: "datakey",
-        knows: &["error", "random", "runtime", "secret", "context", "wrap"],
+        knows: &["error", "random", "runtime", "secret", "context", "suite", "wrap"],
         never: NO_SERVICE,
     },
     Layer { name: "policy", knows: &["error", "context", "wrap", "format"], never: NO_IO },
     Layer {
         name: "envelope",
-        knows: &["error", "secret", "context", "wrap", "format", "datakey", "policy"],
+        knows: &["error", "secret", "context", "suite", "wrap", "format", "datakey", "policy"],
         never: NO_IO,
     },
     Layer {

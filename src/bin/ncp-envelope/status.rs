@@ -34,6 +34,7 @@ impl Failure {
             ErrorKind::LimitExceeded => limit,
             ErrorKind::Authentication
             | ErrorKind::KeyNotAllowed
+            | ErrorKind::NotAccepted
             | ErrorKind::Malformed
             | ErrorKind::Truncated
             | ErrorKind::UnsupportedVersion => 3,

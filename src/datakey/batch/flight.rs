@@ -10,25 +10,25 @@ use std::task::{Context, Poll, Waker};
 /// `None`: whoever was to bring the result went away without one.
 pub(crate) type Outcome<T> = Option<Result<T>>;
 
-pub(crate) struct Flight<T>(Mutex<State<T>>);
+pub(crate) struct Flight<T>(Mutex<FlightState<T>>);
 
-enum State<T> {
+enum FlightState<T> {
     Flying(Vec<Waker>),
     Landed(Outcome<T>),
 }
 
 impl<T: Clone> Flight<T> {
     pub(crate) fn new() -> Self {
-        Self(Mutex::new(State::Flying(Vec::new())))
+        Self(Mutex::new(FlightState::Flying(Vec::new())))
     }
 
     /// Gives everyone who waits the outcome. Only the first call counts.
     pub(crate) fn finish(&self, outcome: Outcome<T>) {
         let wakers = {
             let mut state = lock(&self.0);
-            let State::Flying(wakers) = &mut *state else { return };
+            let FlightState::Flying(wakers) = &mut *state else { return };
             let wakers = std::mem::take(wakers);
-            *state = State::Landed(outcome);
+            *state = FlightState::Landed(outcome);
             wakers
         };
         // Outside the lock: a waker may run its task at once.
@@ -55,8 +55,8 @@ impl<T: Clone> Future for Wait<T> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome<T>> {
         let this = self.get_mut();
         match &mut *lock(&this.flight.0) {
-            State::Landed(outcome) => return Poll::Ready(outcome.clone()),
-            State::Flying(wakers) => match this.place {
+            FlightState::Landed(outcome) => return Poll::Ready(outcome.clone()),
+            FlightState::Flying(wakers) => match this.place {
                 Some(place) => wakers[place].clone_from(cx.waker()),
                 None => {
                     this.place = Some(wakers.len());

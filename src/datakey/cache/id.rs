@@ -1,6 +1,7 @@
 //! What a cached key is found by.
 
 use crate::context::Scope;
+use crate::suite::Suite;
 use crate::wrap::{KeyId, MAX_KEY_ID_LEN, MAX_WRAPPED_LEN, WrappedKey, ZoneHint};
 use aws_lc_rs::digest;
 use std::hash::{Hash, Hasher};
@@ -46,7 +47,7 @@ pub(crate) struct Realm {
 
 impl Realm {
     /// `zone` is where the reader's own client calls, not what a message says of itself.
-    pub(crate) fn new(partition: &[u8], zone: ZoneHint, scope: &Scope, suite: u16) -> Self {
+    pub(crate) fn new(partition: &[u8], zone: ZoneHint, scope: &Scope, suite: Suite) -> Self {
         let zone: &[u8] = match zone {
             ZoneHint::None => b"none",
             ZoneHint::Global => b"global",
@@ -56,7 +57,7 @@ impl Realm {
             ZoneHint::Fin => b"fin",
         };
         let mut hash = digest::Context::new(&digest::SHA256);
-        for part in [partition, zone, scope.hash(), &suite.to_be_bytes()] {
+        for part in [partition, zone, scope.hash(), &suite.code().to_be_bytes()] {
             hash.update(&(part.len() as u64).to_be_bytes());
             hash.update(part);
         }
@@ -114,7 +115,7 @@ mod tests {
             Realm::new(partition, zone, &Scope::new(scope), suite)
         };
         let ncp = |text, bytes| wrapped(tag(Provider::NcpKms, text), bytes);
-        let own = realm(b"p", ZoneHint::Kr, "s", 1);
+        let own = realm(b"p", ZoneHint::Kr, "s", Suite::Cobblestone256);
         let ids = [
             own.id(&ncp("ab", b"cd")),
             own.id(&wrapped(tag(Provider::Local, "ab"), b"cd")),
@@ -122,10 +123,10 @@ mod tests {
             own.id(&wrapped(tag(Provider::Other(254), "ab"), b"cd")),
             own.id(&ncp("abc", b"d")),
             own.id(&ncp("ab", b"ce")),
-            realm(b"", ZoneHint::Kr, "s", 1).id(&ncp("ab", b"cd")),
-            realm(b"p", ZoneHint::Jp, "s", 1).id(&ncp("ab", b"cd")),
-            realm(b"p", ZoneHint::Kr, "", 1).id(&ncp("ab", b"cd")),
-            realm(b"p", ZoneHint::Kr, "s", 2).id(&ncp("ab", b"cd")),
+            realm(b"", ZoneHint::Kr, "s", Suite::Cobblestone256).id(&ncp("ab", b"cd")),
+            realm(b"p", ZoneHint::Jp, "s", Suite::Cobblestone256).id(&ncp("ab", b"cd")),
+            realm(b"p", ZoneHint::Kr, "", Suite::Cobblestone256).id(&ncp("ab", b"cd")),
+            realm(b"p", ZoneHint::Kr, "s", Suite::Unknown).id(&ncp("ab", b"cd")),
         ];
         for (at, id) in ids.iter().enumerate() {
             assert!(!ids[..at].contains(id), "{at}");

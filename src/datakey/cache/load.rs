@@ -10,6 +10,7 @@ use crate::datakey::cache::shared::{Answer, KeyCache, LookUp};
 use crate::datakey::cache::store::{CachedKey, Loaded};
 use crate::datakey::cache::{CacheId, Realm};
 use crate::error::Result;
+use crate::suite::Suite;
 use crate::wrap::{KeyPayload, WrappedKey};
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +23,7 @@ pub(crate) struct Loader {
     pub(crate) driver: Arc<Driver>,
     pub(crate) realm: Realm,
     pub(crate) scope: Scope,
-    pub(crate) suite: u16,
+    pub(crate) suite: Suite,
 }
 
 /// Questions that were not sent yet.
@@ -32,10 +33,10 @@ pub(crate) struct Outbox(Vec<(WrappedKey, Ticket<KeyPayload>)>);
 /// A key that was asked for.
 pub(crate) struct Asked {
     id: CacheId,
-    state: State,
+    state: AskedState,
 }
 
-enum State {
+enum AskedState {
     Here(Result<Answer>),
     Coming(Arc<Flight<Answer>>),
 }
@@ -60,13 +61,13 @@ impl Loader {
                 if let Some(flight) = refresh {
                     outbox.0.push(self.question(id, slot, flight));
                 }
-                State::Here(Ok(answer))
+                AskedState::Here(Ok(answer))
             }
-            LookUp::Refused(error) => State::Here(Err(error)),
-            LookUp::Join(flight) => State::Coming(flight),
+            LookUp::Refused(error) => AskedState::Here(Err(error)),
+            LookUp::Join(flight) => AskedState::Coming(flight),
             LookUp::Lead(flight) => {
                 outbox.0.push(self.question(id, slot, flight.clone()));
-                State::Coming(flight)
+                AskedState::Coming(flight)
             }
         };
         Asked { id, state }
@@ -91,8 +92,8 @@ impl Loader {
         let mut lost = Lost::default();
         loop {
             let answer = match asked.state {
-                State::Here(answer) => answer?,
-                State::Coming(flight) => match self.driver.wait(Wait::new(flight)).await {
+                AskedState::Here(answer) => answer?,
+                AskedState::Coming(flight) => match self.driver.wait(Wait::new(flight)).await {
                     Some(answer) => answer?,
                     // Whoever worked on it is gone, with its runtime. Go round: someone who waited
                     // asks again.

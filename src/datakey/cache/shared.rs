@@ -41,7 +41,7 @@ use std::time::{Duration, Instant};
 pub struct KeyCache(pub(crate) Arc<Shared>);
 
 pub(crate) struct Shared {
-    state: Mutex<State>,
+    state: Mutex<CacheState>,
     pub(crate) counters: CacheCounters,
     pub(crate) source: Source,
     /// Of all who share the cache: one's question may be what another one waits for, who then has
@@ -49,7 +49,7 @@ pub(crate) struct Shared {
     pub(crate) driver: Arc<Driver>,
 }
 
-struct State {
+struct CacheState {
     /// None: nothing is kept, and questions that are under way are shared all the same.
     store: Option<Store>,
     flights: HashMap<CacheId, UnderWay>,
@@ -102,7 +102,7 @@ impl KeyCache {
     }
 
     pub(crate) fn with(store: Option<Store>, source: Source) -> Self {
-        let state = State {
+        let state = CacheState {
             store,
             flights: HashMap::new(),
             refusals: Refusals::new(),
@@ -332,7 +332,7 @@ impl Shared {
         observe::stale(error.kind());
     }
 
-    fn call_reaper(self: &Arc<Self>, state: &mut State, now: Instant) {
+    fn call_reaper(self: &Arc<Self>, state: &mut CacheState, now: Instant) {
         let Some(end) = state.store.as_ref().and_then(Store::next_end) else { return };
         let at = reaper::no_sooner(end, now);
         state.visit.by(at, self.source, self);
@@ -358,7 +358,7 @@ impl Due for Shared {
     }
 }
 
-impl State {
+impl CacheState {
     fn depart(&mut self, id: &CacheId, family: Family, asked: Instant) -> Arc<Flight<Answer>> {
         let flight = Arc::new(Flight::new());
         self.flights

@@ -9,6 +9,7 @@ use crate::datakey::clock::Source;
 use crate::datakey::stats::PoolCounters;
 use crate::error::{Error, ErrorKind, Result};
 use crate::secret::DataKey;
+use crate::suite::Suite;
 use crate::wrap::{KeyPayload, WrappedKey};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -52,7 +53,7 @@ pub(crate) struct Mint {
     pub(crate) batcher: Batcher<Wrap>,
     pub(crate) driver: Arc<Driver>,
     pub(crate) scope: Scope,
-    pub(crate) suite: u16,
+    pub(crate) suite: Suite,
     pub(crate) source: Source,
     pub(crate) counters: Arc<PoolCounters>,
 }

@@ -31,11 +31,11 @@ pub(crate) struct Pool(Arc<Inner>);
 struct Inner {
     mint: Mint,
     limits: Option<PoolLimits>,
-    state: Mutex<State>,
+    state: Mutex<PoolState>,
 }
 
 #[derive(Default)]
-struct State {
+struct PoolState {
     /// Oldest first.
     ready: VecDeque<Minted>,
     waiting: VecDeque<Arc<Flight<Arc<Minted>>>>,
@@ -54,7 +54,7 @@ enum Found {
 
 impl Pool {
     pub(crate) fn new(mint: Mint, limits: Option<PoolLimits>) -> Result<Self> {
-        let mut state = State::default();
+        let mut state = PoolState::default();
         if let Some(limits) = &limits {
             limits.check()?;
             reaper::start()?;
@@ -107,7 +107,7 @@ impl Pool {
 }
 
 impl Inner {
-    fn take<T>(self: &Arc<Self>, take: impl FnOnce(&Self, &mut State, Instant) -> T) -> T {
+    fn take<T>(self: &Arc<Self>, take: impl FnOnce(&Self, &mut PoolState, Instant) -> T) -> T {
         let (taken, order) = {
             let mut state = lock(&self.state);
             let now = (self.mint.source.now)();
@@ -119,7 +119,7 @@ impl Inner {
         taken
     }
 
-    fn take_one(&self, state: &mut State, now: Instant) -> Taken {
+    fn take_one(&self, state: &mut PoolState, now: Instant) -> Taken {
         if let Some(minted) = state.ready.pop_front() {
             self.mint.counters.taken.add();
             return Taken(Found::Here(Ok(Arc::new(minted))));
@@ -140,7 +140,7 @@ impl Inner {
         Taken(Found::Coming(Wait::new(flight)))
     }
 
-    fn missing(&self, state: &mut State, now: Instant) -> Placed {
+    fn missing(&self, state: &mut PoolState, now: Instant) -> Placed {
         let coming = state.orders.coming();
         let uncovered = state.waiting.len().saturating_sub(coming);
         let ahead = if self.limits.is_some() && !state.orders.is_quiet(now) {
@@ -188,7 +188,7 @@ impl Inner {
         self.limits.as_ref().map(|limits| limits.max_age)
     }
 
-    fn hand_out(self: &Arc<Self>, mut state: Guard<'_, State>, minted: Minted, now: Instant) {
+    fn hand_out(self: &Arc<Self>, mut state: Guard<'_, PoolState>, minted: Minted, now: Instant) {
         while let Some(flight) = state.waiting.pop_front() {
             // The list has the last hold of a flight whose waiter went away.
             if Arc::strong_count(&flight) > 1 {
@@ -209,7 +209,7 @@ impl Inner {
 
     /// One key less than was hoped for: if more wait than are coming, the first of them has waited
     /// for this one.
-    fn disappoint(mut state: Guard<'_, State>, outcome: Option<Result<Arc<Minted>>>) {
+    fn disappoint(mut state: Guard<'_, PoolState>, outcome: Option<Result<Arc<Minted>>>) {
         if state.waiting.len() > state.orders.coming()
             && let Some(flight) = state.waiting.pop_front()
         {
@@ -218,7 +218,7 @@ impl Inner {
         }
     }
 
-    fn drop_old(&self, state: &mut State, now: Instant) {
+    fn drop_old(&self, state: &mut PoolState, now: Instant) {
         let Some(limits) = &self.limits else { return };
         let before = state.ready.len();
         while state.ready.front().is_some_and(|minted| minted.is_old(limits.max_age, now)) {
@@ -249,7 +249,7 @@ impl Inner {
         self.order(order);
     }
 
-    fn call_reaper(self: &Arc<Self>, state: &mut State, now: Instant) {
+    fn call_reaper(self: &Arc<Self>, state: &mut PoolState, now: Instant) {
         let (Some(limits), Some(first)) = (&self.limits, state.ready.front()) else { return };
         let at = reaper::no_sooner(first.at.checked_add(limits.max_age).unwrap_or(now), now);
         state.orders.visit.by(at, self.mint.source, self);

@@ -26,11 +26,11 @@ pub(crate) struct Reuse(Arc<Inner>);
 struct Inner {
     mint: Mint,
     limits: ReuseLimits,
-    state: Mutex<State>,
+    state: Mutex<ReuseState>,
 }
 
 #[derive(Default)]
-struct State {
+struct ReuseState {
     current: Option<Current>,
     next: VecDeque<Arc<Minted>>,
     /// How many successors are ordered together: one, unless keys are used up faster than one call
@@ -98,7 +98,7 @@ impl Reuse {
 }
 
 impl Inner {
-    fn drop_old(&self, state: &mut State, now: Instant) {
+    fn drop_old(&self, state: &mut ReuseState, now: Instant) {
         let max_age = self.limits.max_age;
         if state.current.as_ref().is_some_and(|current| current.minted.is_old(max_age, now)) {
             state.current = None;
@@ -112,7 +112,7 @@ impl Inner {
         self.mint.counters.too_old.by(old);
     }
 
-    fn use_one(&self, state: &mut State, len: u64, now: Instant) -> Option<Arc<Minted>> {
+    fn use_one(&self, state: &mut ReuseState, len: u64, now: Instant) -> Option<Arc<Minted>> {
         self.drop_old(state, now);
         if state
             .current
@@ -139,7 +139,7 @@ impl Inner {
     }
 
     /// Waits with the others who found no key; orders if nothing is coming.
-    fn join(&self, state: &mut State, now: Instant) -> Result<(Arc<Flight<()>>, Placed)> {
+    fn join(&self, state: &mut ReuseState, now: Instant) -> Result<(Arc<Flight<()>>, Placed)> {
         state.orders.denied(now)?;
         self.mint.counters.dry.add();
         let flight = state.waiting.get_or_insert_with(|| Arc::new(Flight::new())).clone();
@@ -151,7 +151,7 @@ impl Inner {
     }
 
     /// Orders successors if the key in use is near one of its limits and none is ready.
-    fn order_ahead(&self, state: &mut State, now: Instant) -> Placed {
+    fn order_ahead(&self, state: &mut ReuseState, now: Instant) -> Placed {
         let near = |used: u64, max: u64| used >= max - max / 8;
         let ending = state.current.as_ref().is_none_or(|current| {
             let age = now.saturating_duration_since(current.minted.at);
@@ -212,7 +212,7 @@ impl Inner {
         self.send(order);
     }
 
-    fn call_reaper(self: &Arc<Self>, state: &mut State) {
+    fn call_reaper(self: &Arc<Self>, state: &mut ReuseState) {
         let current = state.current.as_ref().map(|current| &current.minted);
         let Some(at) = current
             .into_iter()
@@ -226,7 +226,7 @@ impl Inner {
     }
 }
 
-impl State {
+impl ReuseState {
     fn order(&mut self) -> Placed {
         self.orders.place(self.lot.max(1))
     }

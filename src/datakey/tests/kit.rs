@@ -18,6 +18,7 @@ use crate::datakey::supply::pool::Pool;
 use crate::datakey::supply::reuse::Reuse;
 use crate::datakey::tests::service::{Reply, Service};
 use crate::error::{ErrorKind, Result};
+use crate::suite::Suite;
 use crate::wrap::{KeyId, Provider, WrappedKey, ZoneHint};
 use std::cell::Cell;
 use std::pin::Pin;
@@ -26,7 +27,7 @@ use std::sync::{Arc, LazyLock};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
-pub(crate) const SUITE: u16 = 1;
+pub(crate) const SUITE: Suite = Suite::Cobblestone256;
 
 pub(crate) const fn secs(secs: u64) -> Duration {
     Duration::from_secs(secs)

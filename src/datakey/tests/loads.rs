@@ -6,6 +6,7 @@ use crate::datakey::limits::CacheLimits;
 use crate::datakey::tests::kit::*;
 use crate::datakey::tests::service::{Reply, number as number_of, wrapped};
 use crate::error::ErrorKind;
+use crate::suite::Suite;
 use crate::wrap::{KeyId, Provider, ZoneHint};
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,10 +17,11 @@ const DENIALS: [ErrorKind; 3] =
     [ErrorKind::AccessDenied, ErrorKind::KeyUnusable, ErrorKind::Credentials];
 const OUTAGES: [ErrorKind; 2] = [ErrorKind::Unavailable, ErrorKind::Throttled];
 const OWN: [ErrorKind; 2] = [ErrorKind::Internal, ErrorKind::Io];
-const OF_KEY: [ErrorKind; 4] = [
+const OF_KEY: [ErrorKind; 5] = [
     ErrorKind::Authentication,
     ErrorKind::Malformed,
     ErrorKind::KeyNotAllowed,
+    ErrorKind::NotAccepted,
     ErrorKind::LimitExceeded,
 ];
 
@@ -533,7 +535,8 @@ fn realms_do_not_share_keys_of_other_zones_or_suites() {
     assert!(rig.read(1).done().is_ok());
     assert!(Task::new(read(kr, slot("tag", 1), None)).done().is_ok());
     let mut later = rig.reader("p", "s");
-    (later.suite, later.realm) = (2, Realm::new(b"p", ZoneHint::None, &later.scope, 2));
+    later.suite = Suite::Unknown;
+    later.realm = Realm::new(b"p", ZoneHint::None, &later.scope, later.suite);
     assert_eq!(
         Task::new(read(later, slot("tag", 1), None)).done().err().unwrap().kind(),
         ErrorKind::Authentication

@@ -37,11 +37,11 @@ pub(crate) struct Call {
     pub(crate) tag: String,
     /// Wrapped keys, or payloads where those are wrapped.
     pub(crate) keys: Vec<Vec<u8>>,
-    state: Mutex<State>,
+    state: Mutex<ServiceState>,
 }
 
 #[derive(Default)]
-struct State {
+struct ServiceState {
     reply: Option<Reply>,
     waker: Option<Waker>,
     polls: usize,

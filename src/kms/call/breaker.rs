@@ -19,14 +19,14 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// One circuit breaker.
 #[derive(Debug)]
 pub(crate) struct Breaker {
-    state: State,
+    state: BreakerState,
     /// Changes with every change of state, so that what began before it counts for nothing after
     /// it.
     epoch: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
+enum BreakerState {
     Closed { run: u32 },
     Open { until: Instant, times: u32 },
     Probing { times: u32 },
@@ -49,7 +49,7 @@ pub(crate) enum Change {
 
 impl Default for Breaker {
     fn default() -> Self {
-        Self { state: State::Closed { run: 0 }, epoch: 0 }
+        Self { state: BreakerState::Closed { run: 0 }, epoch: 0 }
     }
 }
 
@@ -57,9 +57,9 @@ impl Breaker {
     /// How long calls are refused from now on, at the least; `None` if they are not.
     pub(crate) fn refuses(&self, now: Instant) -> Option<Duration> {
         match self.state {
-            State::Open { until, .. } if now < until => Some(until - now),
-            State::Probing { .. } => Some(Duration::ZERO),
-            State::Closed { .. } | State::Open { .. } => None,
+            BreakerState::Open { until, .. } if now < until => Some(until - now),
+            BreakerState::Probing { .. } => Some(Duration::ZERO),
+            BreakerState::Closed { .. } | BreakerState::Open { .. } => None,
         }
     }
 
@@ -69,15 +69,15 @@ impl Breaker {
         if let Some(left) = self.refuses(now) {
             return Err(left);
         }
-        if let State::Open { times, .. } = self.state {
-            self.change(State::Probing { times });
+        if let BreakerState::Open { times, .. } = self.state {
+            self.change(BreakerState::Probing { times });
         }
         Ok(Ticket(self.epoch))
     }
 
     /// Whether no failure is on record, so that a new breaker would be the same.
     pub(crate) fn is_new(&self) -> bool {
-        self.state == State::Closed { run: 0 }
+        self.state == BreakerState::Closed { run: 0 }
     }
 
     /// The call was answered, whatever the answer was.
@@ -86,12 +86,12 @@ impl Breaker {
             return Change::Nothing;
         }
         match &mut self.state {
-            State::Closed { run } => *run = 0,
-            State::Probing { .. } => {
-                self.change(State::Closed { run: 0 });
+            BreakerState::Closed { run } => *run = 0,
+            BreakerState::Probing { .. } => {
+                self.change(BreakerState::Closed { run: 0 });
                 return Change::Closed;
             }
-            State::Open { .. } => {}
+            BreakerState::Open { .. } => {}
         }
         Change::Nothing
     }
@@ -102,32 +102,32 @@ impl Breaker {
             return Change::Nothing;
         }
         let times = match &mut self.state {
-            State::Closed { run } => {
+            BreakerState::Closed { run } => {
                 *run += 1;
                 if *run < RUN {
                     return Change::Nothing;
                 }
                 0
             }
-            State::Probing { times } => times.saturating_add(1),
-            State::Open { .. } => return Change::Nothing,
+            BreakerState::Probing { times } => times.saturating_add(1),
+            BreakerState::Open { .. } => return Change::Nothing,
         };
         let pause = FIRST_PAUSE.saturating_mul(1 << times.min(16)).min(LONGEST_PAUSE);
         // Clients that saw the outage begin together must not probe together.
         let pause = pause / 2 + fraction(pause / 2, random);
-        self.change(State::Open { until: now + pause, times });
+        self.change(BreakerState::Open { until: now + pause, times });
         Change::Opened
     }
 
     /// The call was abandoned, so that nothing is known. The next call is the probe if this one was
     /// it.
     pub(crate) fn abandoned(&mut self, ticket: Ticket, now: Instant) {
-        if let (true, State::Probing { times }) = (ticket.0 == self.epoch, self.state) {
-            self.change(State::Open { until: now, times });
+        if let (true, BreakerState::Probing { times }) = (ticket.0 == self.epoch, self.state) {
+            self.change(BreakerState::Open { until: now, times });
         }
     }
 
-    fn change(&mut self, state: State) {
+    fn change(&mut self, state: BreakerState) {
         self.state = state;
         self.epoch += 1;
     }
@@ -235,7 +235,7 @@ mod tests {
                 match next() % 5 {
                     0 => now += MS(next() % 700),
                     1 | 2 => {
-                        let closed = matches!(breaker.state, State::Closed { .. });
+                        let closed = matches!(breaker.state, BreakerState::Closed { .. });
                         match breaker.admit(now) {
                             Ok(ticket) => {
                                 if !closed {

@@ -12,7 +12,8 @@ use crate::kms::wire::MAX_CIPHERTEXT_LEN;
 use crate::kms::wire::request::{Values, body};
 use crate::kms::wire::response;
 use crate::kms::wire::response::Field;
-use crate::wrap::{KeyId, KeyPayload, Provider};
+use crate::secret::SecretBytes;
+use crate::wrap::{KeyId, Provider};
 use bytes::Bytes;
 use std::fmt;
 use std::sync::Arc;
@@ -155,7 +156,7 @@ impl Key {
     /// [`ErrorKind::InvalidInput`] without a call unless `ciphertext` is 1 to 65,536 printable
     /// ASCII characters; otherwise as the module's table says. The service has no code of its own
     /// for a ciphertext that was changed: expect `InvalidInput` then.
-    pub async fn decrypt(&self, ciphertext: &str) -> Result<KeyPayload> {
+    pub async fn decrypt(&self, ciphertext: &str) -> Result<SecretBytes> {
         only(self.decrypt_strs(&[ciphertext]).await?)
     }
 
@@ -166,7 +167,7 @@ impl Key {
     /// # Errors
     /// [`ErrorKind::LimitExceeded`] without a call if that is too much; otherwise as for
     /// [`decrypt`](Self::decrypt).
-    pub async fn decrypt_many<T: AsRef<str>>(&self, ciphertexts: &[T]) -> Result<Vec<KeyPayload>> {
+    pub async fn decrypt_many<T: AsRef<str>>(&self, ciphertexts: &[T]) -> Result<Vec<SecretBytes>> {
         let ciphertexts: Vec<&str> = ciphertexts.iter().map(AsRef::as_ref).collect();
         self.decrypt_strs(&ciphertexts).await
     }
@@ -213,7 +214,7 @@ impl Key {
         .await
     }
 
-    pub(crate) async fn decrypt_strs(&self, ciphertexts: &[&str]) -> Result<Vec<KeyPayload>> {
+    pub(crate) async fn decrypt_strs(&self, ciphertexts: &[&str]) -> Result<Vec<SecretBytes>> {
         let call = "decrypt";
         if ciphertexts.is_empty() {
             return Ok(Vec::new());

@@ -7,7 +7,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::kms::endpoint::Api;
 use crate::kms::key::cipher::{Key, check_ciphertexts, key_version};
 use crate::kms::wire::{custom_key_action, request, response};
-use crate::wrap::KeyPayload;
+use crate::secret::SecretBytes;
 use bytes::Bytes;
 
 /// Most bytes of data that one call signs or verifies.
@@ -47,7 +47,7 @@ pub struct CustomKey {
     /// The version of the key that encrypted it.
     pub key_version: Option<u32>,
     /// The key itself, if it was asked for.
-    pub plaintext: Option<KeyPayload>,
+    pub plaintext: Option<SecretBytes>,
 }
 
 impl Key {

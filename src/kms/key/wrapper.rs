@@ -52,7 +52,7 @@ impl KeyWrapper for Key {
                         .into_iter()
                         .zip(&mut places)
                     {
-                        payloads[*place] = Some(payload);
+                        payloads[*place] = Some(payload.into());
                     }
                 }
             }

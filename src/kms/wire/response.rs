@@ -15,7 +15,7 @@ use crate::error::Result;
 use crate::kms::wire::contract::contract;
 use crate::kms::wire::text::{Loose, OneOrMany, Text, simplify_escapes};
 use crate::kms::wire::{MAX_CIPHERTEXT_LEN, fields};
-use crate::wrap::KeyPayload;
+use crate::secret::SecretBytes;
 use base64::Engine;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
@@ -77,7 +77,7 @@ pub(crate) fn ciphertexts(
 }
 
 /// The `count` plaintexts in a body that was judged a success.
-pub(crate) fn plaintexts(mut body: Zeroizing<Vec<u8>>, count: usize) -> Result<Vec<KeyPayload>> {
+pub(crate) fn plaintexts(mut body: Zeroizing<Vec<u8>>, count: usize) -> Result<Vec<SecretBytes>> {
     simplify_escapes(&mut body);
     let results = parse(&body)?;
     counted(results.plaintext.or(results.plaintext_list), count)?
@@ -105,7 +105,7 @@ pub(crate) fn token_set(mut body: Zeroizing<Vec<u8>>) -> Result<(SecretString, S
 pub(crate) fn custom_key(
     mut body: Zeroizing<Vec<u8>>,
     len: Option<usize>,
-) -> Result<(String, Option<u32>, Option<KeyPayload>)> {
+) -> Result<(String, Option<u32>, Option<SecretBytes>)> {
     simplify_escapes(&mut body);
     let results = parse(&body)?;
     let version = results
@@ -195,12 +195,12 @@ fn ciphertext(text: &str) -> Result<String> {
     Ok(text.to_owned())
 }
 
-fn plaintext(text: &str) -> Result<KeyPayload> {
+fn plaintext(text: &str) -> Result<SecretBytes> {
     let digits = text.trim_end_matches('=').len();
     let len = digits / 4 * 3 + (digits % 4 * 3) / 4;
     let mut bytes = Zeroizing::new(vec![0; len].into_boxed_slice());
     match BASE64.decode_slice(text, &mut bytes) {
-        Ok(written) if written == len => Ok(KeyPayload::from_boxed(std::mem::take(&mut bytes))),
+        Ok(written) if written == len => Ok(SecretBytes::from_boxed(std::mem::take(&mut bytes))),
         _ => Err(contract("a plaintext is not base64")),
     }
 }

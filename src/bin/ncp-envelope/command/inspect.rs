@@ -66,7 +66,7 @@ impl View {
     }
 
     fn json(&self) -> Value {
-        let sealed = self.header.sealed();
+        let bound = self.header.bound();
         let slot = |slot: &WrappedKey| {
             json!({
                 "provider": provider(slot), "zone": zone(slot), "key_tag": slot.key_id().id(),
@@ -81,39 +81,39 @@ impl View {
         };
         json!({
             "format_version": 1,
-            "suite": sealed.suite(),
-            "suite_name": SUITE_NAME,
+            "suite": bound.suite().code(),
+            "suite_name": bound.suite().to_string(),
             "profile": profile(&self.header),
-            "detached": sealed.is_detached(),
-            "associated_data": sealed.requires_aad(),
-            "context": sealed.context().iter().collect::<std::collections::BTreeMap<_, _>>(),
+            "detached": bound.is_detached(),
+            "associated_data": bound.requires_aad(),
+            "context": bound.context().iter().collect::<std::collections::BTreeMap<_, _>>(),
             "generation": self.header.slots().generation(),
             "slots": self.header.slots().slots().iter().map(slot).collect::<Vec<_>>(),
             "slot_copies": self.header.copies().iter().map(copy).collect::<Vec<_>>(),
-            "body_offset": sealed.body_offset(),
+            "body_offset": bound.body_offset(),
             "message_len": self.message_len,
             "plaintext_len": self.plaintext_len.as_ref().ok(),
             "overhead": self.overhead(),
-            "complete": sealed.is_detached() || self.plaintext_len.is_ok(),
+            "complete": bound.is_detached() || self.plaintext_len.is_ok(),
         })
     }
 
     fn text(&self, out: &mut impl Write) -> io::Result<()> {
-        let sealed = self.header.sealed();
+        let bound = self.header.bound();
         let mut line = |name: &str, value: String| writeln!(out, "{name:<16}{value}");
-        line("format", format!("version 1, suite {:#06x} ({SUITE_NAME})", sealed.suite()))?;
+        line(
+            "format",
+            format!("version 1, suite {:#06x} ({})", bound.suite().code(), bound.suite()),
+        )?;
         line("profile", profile(&self.header).to_owned())?;
-        if sealed.is_detached() {
+        if bound.is_detached() {
             line("body", "detached: an object of its own".to_owned())?;
         }
-        line(
-            "associated data",
-            if sealed.requires_aad() { "required" } else { "none" }.to_owned(),
-        )?;
-        match sealed.context().is_empty() {
+        line("associated data", if bound.requires_aad() { "required" } else { "none" }.to_owned())?;
+        match bound.context().is_empty() {
             true => line("context", "none".to_owned())?,
             // Escaped: whoever wrote the message chose these bytes, and a terminal obeys some.
-            false => sealed.context().iter().try_for_each(|(name, value)| {
+            false => bound.context().iter().try_for_each(|(name, value)| {
                 line("context", format!("{}={}", name.escape_debug(), value.escape_debug()))
             })?,
         }
@@ -136,7 +136,7 @@ impl View {
         }
         line("message", format!("{} bytes", self.message_len))?;
         match (&self.plaintext_len, self.overhead()) {
-            _ if sealed.is_detached() => Ok(()),
+            _ if bound.is_detached() => Ok(()),
             (Ok(plaintext), Some(overhead)) => {
                 line("plaintext", format!("{plaintext} bytes (not verified)"))?;
                 line("overhead", format!("{overhead} bytes"))
@@ -149,10 +149,8 @@ impl View {
     }
 }
 
-const SUITE_NAME: &str = "Cobblestone-256";
-
 fn profile(header: &Header) -> &'static str {
-    match header.sealed().profile() {
+    match header.bound().profile() {
         Profile::Compact => "compact",
         Profile::Durable => "durable",
         _ => "unknown",

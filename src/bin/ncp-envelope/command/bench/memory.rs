@@ -51,7 +51,7 @@ impl Memory {
             }
             What::Decrypt => {
                 let header = Header::decode(&self.message)?;
-                let body = header.sealed().body_offset();
+                let body = header.bound().body_offset();
                 let preamble =
                     self.message[body..].first_chunk::<PREAMBLE_LEN>().ok_or_else(incomplete)?;
                 let decryptor =
