@@ -60,7 +60,18 @@ struct Inner {
     kind: ErrorKind,
     message: Cow<'static, str>,
     source: Option<Source>,
+    answer: Option<Answer>,
 }
+
+/// What the key service said.
+#[derive(Clone)]
+struct Answer {
+    status: u16,
+    code: Option<Box<str>>,
+}
+
+/// Longest code that is kept, in characters. The service's longest has 21.
+const MAX_CODE_LEN: usize = 64;
 
 impl Error {
     /// An error of `kind` with a one-line lower-case `message`.
@@ -68,7 +79,7 @@ impl Error {
     /// Implementations of [`KeyWrapper`](crate::KeyWrapper) use this. Put no secret into the
     /// message.
     pub fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
-        Self(Arc::new(Inner { kind, message: message.into(), source: None }))
+        Self::made(kind, message.into(), None)
     }
 
     /// Same, with the error that caused this one.
@@ -77,7 +88,56 @@ impl Error {
         message: impl Into<Cow<'static, str>>,
         source: impl std::error::Error + Send + Sync + 'static,
     ) -> Self {
-        Self(Arc::new(Inner { kind, message: message.into(), source: Some(Arc::new(source)) }))
+        Self::made(kind, message.into(), Some(Arc::new(source)))
+    }
+
+    fn made(kind: ErrorKind, message: Cow<'static, str>, source: Option<Source>) -> Self {
+        Self(Arc::new(Inner { kind, message, source, answer: None }))
+    }
+
+    /// The same, as the answer of a key service with this HTTP status and the service's own code,
+    /// for [`status`](Self::status) and [`service_code`](Self::service_code).
+    ///
+    /// A code that is not 1 to 64 printable ASCII characters without spaces is left out.
+    #[must_use]
+    pub fn with_answer(self, status: u16, code: Option<&str>) -> Self {
+        let fits = |code: &&str| {
+            (1..=MAX_CODE_LEN).contains(&code.len()) && code.bytes().all(|b| b.is_ascii_graphic())
+        };
+        let Inner { kind, message, source, .. } = &*self.0;
+        Self(Arc::new(Inner {
+            kind: *kind,
+            message: message.clone(),
+            source: source.clone(),
+            answer: Some(Answer { status, code: code.filter(fits).map(Into::into) }),
+        }))
+    }
+
+    /// The HTTP status that the key service answered with, if this error is an answer.
+    ///
+    /// For logs and metrics. What a program decides on is the [`kind`](Self::kind): the service
+    /// uses one status for different things.
+    pub fn status(&self) -> Option<u16> {
+        self.answer().map(|answer| answer.status)
+    }
+
+    /// The key service's own code, such as `NOT_FOUND` or the gateway's `210`, if this error is an
+    /// answer that has one.
+    pub fn service_code(&self) -> Option<&str> {
+        self.answer()?.code.as_deref()
+    }
+
+    fn answer(&self) -> Option<&Answer> {
+        self.0.answer.as_ref().or_else(|| {
+            let mut source = std::error::Error::source(self);
+            loop {
+                let error = source?;
+                if let Some(inner) = error.downcast_ref::<Self>() {
+                    return inner.answer();
+                }
+                source = error.source();
+            }
+        })
     }
 
     /// What kind of error this is.
@@ -121,6 +181,9 @@ impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut out = f.debug_struct("Error");
         out.field("kind", &self.0.kind).field("message", &self.0.message);
+        if let Some(answer) = &self.0.answer {
+            out.field("status", &answer.status).field("code", &answer.code);
+        }
         if let Some(source) = &self.0.source {
             out.field("source", &format_args!("{source}"));
         }
@@ -161,6 +224,23 @@ mod tests {
         assert!(error.to_string().starts_with("cannot read a.bin: No such file"));
         assert!(std::error::Error::source(&error).is_some());
         assert!(!Error::authentication().to_string().contains('\n'));
+    }
+
+    #[test]
+    fn an_answer_is_found_through_what_is_wrapped_around_it() {
+        let inner =
+            Error::new(ErrorKind::KeyUnusable, "refused").with_answer(404, Some("NOT_FOUND"));
+        let outer = Error::with_source(ErrorKind::Internal, "outer", inner.clone());
+        let io = Error::with_source(ErrorKind::Io, "io", std::io::Error::from(outer.clone()));
+        for error in [&inner, &outer, &io] {
+            assert_eq!((error.status(), error.service_code()), (Some(404), Some("NOT_FOUND")));
+        }
+        let none = Error::new(ErrorKind::Io, "none");
+        assert_eq!((none.status(), none.service_code()), (None, None));
+        for odd in ["", "two words", "line\nend", "가", &"x".repeat(65)] {
+            let error = none.clone().with_answer(500, Some(odd));
+            assert_eq!((error.status(), error.service_code()), (Some(500), None), "{odd}");
+        }
     }
 
     #[test]

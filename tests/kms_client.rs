@@ -572,3 +572,55 @@ async fn a_key_wraps_any_number_of_keys_in_their_order() {
         a.wrap_keys(&[]).await.unwrap().is_empty() && a.unwrap_keys(&[]).await.unwrap().is_empty()
     );
 }
+
+#[tokio::test]
+async fn programs_are_told_status_and_code_of_a_refusal() {
+    const ECHOED: &[u8] = b"CANARYplaintext";
+    let server = Server::start(|request, _| {
+        let answer = |status: u16, code: &str| Reply::json(status, &json!({ "code": code }));
+        let path = &request.path;
+        match () {
+            () if path.contains("/forbidden/") => answer(403, "FORBIDDEN"),
+            () if path.contains("/invalid/") => answer(400, "INVALID_REQUEST"),
+            () if path.contains("/gateway/") => {
+                Reply::json(401, &json!({ "error": { "errorCode": 210, "message": "no" } }))
+            }
+            () if path.contains("/echo/") => answer(400, "Q0FOQVJZcGxhaW50ZXh0"),
+            () => Reply::new(404, "text/html", "<html>"),
+        }
+    })
+    .await;
+    let client = Client::builder()
+        .endpoint(Endpoint::Custom(server.url()))
+        .credentials(Credentials::account("CANARYaccess", "CANARYsecret").unwrap())
+        .build()
+        .unwrap();
+    for (tag, status, code) in [
+        ("forbidden", 403, Some("FORBIDDEN")),
+        ("invalid", 400, Some("INVALID_REQUEST")),
+        ("gateway", 401, Some("210")),
+        // A code that repeats what was sent is no code.
+        ("echo", 400, None),
+        ("page", 404, None),
+    ] {
+        let key = client.key(tag).unwrap();
+        let error = key.encrypt(ECHOED).await.unwrap_err();
+        assert_eq!((error.status(), error.service_code()), (Some(status), code), "{tag}");
+    }
+    // Also where the refusal means something else to whoever asked.
+    let key = client.key("invalid").unwrap();
+    let wrapped = WrappedKey::new(key.id().clone(), "ncpkms:v1:AAAA").unwrap();
+    let error = key.unwrap_keys(&[wrapped]).await.unwrap_err();
+    assert_eq!(
+        (error.kind(), error.status(), error.service_code()),
+        (ErrorKind::Authentication, Some(400), Some("INVALID_REQUEST"))
+    );
+    let gone = Client::builder()
+        .endpoint(Endpoint::Custom("http://127.0.0.1:9".to_owned()))
+        .credentials(Credentials::account("a", "b").unwrap())
+        .max_attempts(1)
+        .build()
+        .unwrap();
+    let error = gone.key("k").unwrap().encrypt(b"x").await.unwrap_err();
+    assert_eq!((error.status(), error.service_code()), (None, None));
+}

@@ -108,10 +108,11 @@ impl Attempt<'_> {
             _ => "",
         };
         let sent = if call.options.open { &[][..] } else { &call.body };
-        let shown = refusal.shown(sent, |text| match &call.options.token {
+        let redact = |text: &str| match &call.options.token {
             Some(token) => auth.redact(text).replace(token.expose_secret(), "[redacted]"),
             None => auth.redact(text),
-        });
+        };
+        let shown = refusal.shown(sent, redact);
         let message =
             format!("{call}: the key service refused it with http {status}{shown}{advice}");
         let class = if meaning.transient { Class::Transient } else { Class::Lasting };
@@ -121,7 +122,8 @@ impl Attempt<'_> {
             Outage::No
         };
         Failure {
-            error: Error::new(meaning.kind, message),
+            error: Error::new(meaning.kind, message)
+                .with_answer(status, refusal.shown_code(sent, redact)),
             class,
             outage,
             wait,

@@ -175,9 +175,10 @@ fn hours_body(hours: &[(&str, Option<u64>)]) -> bytes::Bytes {
 fn refresh_error(error: Error) -> Error {
     match error.kind() {
         ErrorKind::Unavailable | ErrorKind::Throttled | ErrorKind::Internal => error,
-        _ => Error::new(
+        _ => Error::with_source(
             ErrorKind::Credentials,
             format!("the access token was refused, and so was the refresh token: {error}"),
+            error,
         ),
     }
 }

@@ -88,7 +88,7 @@ impl Call<'_> {
 
     /// `error`, with what failed said first.
     pub(crate) fn failed(&self, error: &Error) -> Error {
-        Error::new(error.kind(), format!("{self}: {error}"))
+        Error::with_source(error.kind(), format!("{self}: {error}"), error.clone())
     }
 }
 

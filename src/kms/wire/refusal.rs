@@ -93,6 +93,12 @@ impl Refusal {
         }
     }
 
+    /// The code, for programs; none if a part of it would not be shown.
+    pub(crate) fn shown_code(&self, sent: &[u8], redact: impl Fn(&str) -> String) -> Option<&str> {
+        let code = self.code.as_deref()?;
+        (fit_to_show(code, sent, &redact) == code).then_some(code)
+    }
+
     /// Code and message as the end of an error's one line, or nothing.
     ///
     /// `redact` hides the client's credentials. What looks like a token, signature or ciphertext is
