@@ -1,11 +1,16 @@
 //! How long, how many, how often.
+//!
+//! Every value means something, so none can be wrong: more than the most counts as the most, and
+//! nothing, of whatever it is, keeps nothing.
 
-use crate::error::{Error, ErrorKind, Result};
 use std::time::Duration;
 
 const DEFAULT_MAX_KEYS: usize = 1_000;
 const DEFAULT_POOL: usize = 4_096;
 const MOST_POOLED: usize = 1 << 20;
+/// Well below the 2^45 messages of 1 GiB at which random salts become a matter.
+const MOST_MESSAGES: u64 = 1 << 32;
+const MOST_BYTES: u64 = 1 << 60;
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 3_600);
 
 /// How long unwrapped data keys may be kept for reading, and how many.
@@ -30,8 +35,8 @@ pub struct CacheLimits {
 }
 
 impl CacheLimits {
-    /// Keeps a key for at most `ttl`, which is more than zero and at most a year, counted from
-    /// before the service was asked for it; and at most 1,000 keys.
+    /// Keeps a key for at most `ttl`, counted from before the service was asked for it; and at most
+    /// 1,000 keys. More than a year counts as a year, and zero keeps no key.
     ///
     /// There is no default time: it is how long a key stays usable here after the service would
     /// refuse it. Each key goes up to a tenth of the time earlier, by chance, so that keys that
@@ -39,7 +44,7 @@ impl CacheLimits {
     /// KiB.
     pub fn new(ttl: Duration) -> Self {
         Self {
-            ttl,
+            ttl: ttl.min(LONGEST),
             idle: None,
             refresh_after: None,
             stale: Duration::ZERO,
@@ -47,59 +52,44 @@ impl CacheLimits {
         }
     }
 
-    /// Keeps at most this many keys; the one used least recently goes first.
+    /// Keeps at most this many keys, none with 0; the one used least recently goes first.
     #[must_use]
     pub fn with_max_keys(mut self, keys: usize) -> Self {
         self.max_keys = keys;
         self
     }
 
-    /// Drops a key that nobody has used for this long.
+    /// Drops a key that nobody has used for this long; with zero, as soon as it was used.
     #[must_use]
     pub fn with_idle(mut self, idle: Duration) -> Self {
-        self.idle = Some(idle);
+        self.idle = Some(idle.min(LONGEST));
         self
     }
 
     /// Asks the service again for a key that is used after this much of its time, in the background
     /// and once. While the service agrees, a key in use is never waited for; when it denies the
-    /// key, the key is gone at once; when it cannot be reached, the key stays until its time.
+    /// key, the key is gone at once; when it cannot be reached, the key stays until its time. An age
+    /// of the time to live or more is never reached.
     #[must_use]
     pub fn with_refresh_after(mut self, age: Duration) -> Self {
         self.refresh_after = Some(age);
         self
     }
 
-    /// Keeps a key for this long past its time, and hands it out then only if the service was asked
+    /// Keeps a key for this long past its time, a year at most, and hands it out then only if the service was asked
     /// and could not be reached or was too busy.
     ///
     /// Off unless set, as it lengthens what [`new`](Self::new) limits. For decryption only. A
     /// denial by the service ends it at once, for all keys under the same key-encryption key.
     #[must_use]
     pub fn with_stale_window(mut self, window: Duration) -> Self {
-        self.stale = window;
+        self.stale = window.min(LONGEST);
         self
     }
 
-    pub(crate) fn check(&self) -> Result<()> {
-        let odd = |time: Duration| time.is_zero() || time > LONGEST;
-        if odd(self.ttl) || self.max_keys == 0 {
-            return Err(invalid(
-                "a cache needs a time to live of more than zero and at most a year, and room for \
-                 at least one key",
-            ));
-        }
-        if self.idle.is_some_and(odd) || self.refresh_after.is_some_and(odd) || self.stale > LONGEST
-        {
-            return Err(invalid(
-                "a cache's idle time and refresh age are more than zero, and none of its times is \
-                 longer than a year",
-            ));
-        }
-        if self.refresh_after.is_some_and(|age| age >= self.ttl) {
-            return Err(invalid("a cache's refresh age has to be less than its time to live"));
-        }
-        Ok(())
+    /// Whether any key is kept.
+    pub(crate) fn keeps(&self) -> bool {
+        !self.ttl.is_zero() && self.max_keys > 0
     }
 }
 
@@ -120,34 +110,26 @@ pub struct PoolLimits {
 }
 
 impl PoolLimits {
-    /// Uses no key that was made longer than `max_age` ago, which is more than zero and at most a
-    /// year, and keeps at most 4,096 ready.
+    /// Uses no key that was made longer than `max_age` ago, and keeps at most 4,096 ready. More
+    /// than a year counts as a year; with zero no key is kept ready.
     ///
     /// There is no default age: it is how long messages go on being written after the service would
     /// refuse to wrap.
     pub fn new(max_age: Duration) -> Self {
-        Self { max_age, max_keys: DEFAULT_POOL }
+        Self { max_age: max_age.min(LONGEST), max_keys: DEFAULT_POOL }
     }
 
-    /// Keeps at most this many keys ready, 1 to 1,048,576; fewer are kept where fewer are used. A
-    /// key takes about 500 bytes.
+    /// Keeps at most this many keys ready, and never more than 1,048,576; fewer are kept where fewer
+    /// are used, and none with 0. A key takes about 500 bytes.
     #[must_use]
     pub fn with_max_keys(mut self, keys: usize) -> Self {
-        self.max_keys = keys;
+        self.max_keys = keys.min(MOST_POOLED);
         self
     }
 
-    pub(crate) fn check(&self) -> Result<()> {
-        if self.max_age.is_zero()
-            || self.max_age > LONGEST
-            || !(1..=MOST_POOLED).contains(&self.max_keys)
-        {
-            return Err(invalid(
-                "a pool needs a key age of more than zero and at most a year, and room for 1 to \
-                 1,048,576 keys",
-            ));
-        }
-        Ok(())
+    /// Whether any key is kept ready.
+    pub(crate) fn keeps(&self) -> bool {
+        !self.max_age.is_zero() && self.max_keys > 0
     }
 }
 
@@ -172,81 +154,66 @@ pub struct ReuseLimits {
 }
 
 impl ReuseLimits {
-    /// Uses a data key for at most `max_age`, which is more than zero and at most a year, for 2^20
-    /// messages and for 2^40 bytes of plaintext.
+    /// Uses a data key for at most `max_age`, for 2^20 messages and for 2^40 bytes of plaintext.
+    /// More than a year counts as a year; with zero each message has a key of its own.
     pub fn new(max_age: Duration) -> Self {
-        Self { max_age, max_messages: 1 << 20, max_bytes: 1 << 40 }
+        Self { max_age: max_age.min(LONGEST), max_messages: 1 << 20, max_bytes: 1 << 40 }
     }
 
-    /// Uses it for at most this many messages, 1 to 2^32.
+    /// Uses it for at most this many messages, and never for more than 2^32. With 0 each message has
+    /// a key of its own.
     #[must_use]
     pub fn with_max_messages(mut self, messages: u64) -> Self {
-        self.max_messages = messages;
+        self.max_messages = messages.min(MOST_MESSAGES);
         self
     }
 
-    /// Uses it for at most this many bytes of plaintext, 1 to 2^60. A message that is longer has a
-    /// data key of its own.
+    /// Uses it for at most this many bytes of plaintext, and never for more than 2^60. A message
+    /// that is longer has a data key of its own.
     #[must_use]
     pub fn with_max_bytes(mut self, bytes: u64) -> Self {
-        self.max_bytes = bytes;
+        self.max_bytes = bytes.min(MOST_BYTES);
         self
     }
 
-    pub(crate) fn check(&self) -> Result<()> {
-        // Well below the 2^45 messages of 1 GiB at which random salts become a matter.
-        let fits =
-            (1..=1 << 32).contains(&self.max_messages) && (1..=1 << 60).contains(&self.max_bytes);
-        if self.max_age.is_zero() || self.max_age > LONGEST || !fits {
-            return Err(invalid(
-                "a data key is reused for more than zero time and at most a year, for 1 to 2^32 \
-                 messages, and for 1 to 2^60 bytes",
-            ));
-        }
-        Ok(())
+    /// Whether messages share keys.
+    pub(crate) fn shares(&self) -> bool {
+        !self.max_age.is_zero() && self.max_messages > 0 && self.max_bytes > 0
     }
-}
-
-fn invalid(what: &'static str) -> Error {
-    Error::new(ErrorKind::InvalidInput, what)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const SECOND: Duration = Duration::from_secs(1);
+
     #[test]
-    fn odd_limits_are_refused() {
-        let second = Duration::from_secs(1);
-        let cache = |ttl| CacheLimits::new(ttl);
-        assert!(cache(second).with_max_keys(usize::MAX).check().is_ok());
-        for odd in [
-            cache(Duration::ZERO),
-            cache(Duration::MAX),
-            cache(second).with_max_keys(0),
-            cache(second).with_idle(Duration::ZERO),
-            cache(second).with_refresh_after(second),
-            cache(second).with_stale_window(Duration::MAX),
-        ] {
-            assert_eq!(odd.check().unwrap_err().kind(), ErrorKind::InvalidInput, "{odd:?}");
-        }
-        for odd in [
-            PoolLimits::new(Duration::ZERO),
-            PoolLimits::new(second).with_max_keys(0),
-            PoolLimits::new(second).with_max_keys(1 << 21),
-        ] {
-            assert!(odd.check().is_err(), "{odd:?}");
-        }
-        for odd in [
-            ReuseLimits::new(Duration::ZERO),
-            ReuseLimits::new(second).with_max_messages(0),
-            ReuseLimits::new(second).with_max_messages(1 << 33),
-            ReuseLimits::new(second).with_max_bytes(0),
-        ] {
-            assert!(odd.check().is_err(), "{odd:?}");
-        }
-        assert!(
-            ReuseLimits::new(second).check().is_ok() && PoolLimits::new(second).check().is_ok()
+    fn more_than_the_most_is_the_most() {
+        let cache = CacheLimits::new(Duration::MAX)
+            .with_idle(Duration::MAX)
+            .with_stale_window(Duration::MAX)
+            .with_max_keys(usize::MAX);
+        assert_eq!((cache.ttl, cache.idle, cache.stale), (LONGEST, Some(LONGEST), LONGEST));
+        let pool = PoolLimits::new(Duration::MAX).with_max_keys(usize::MAX);
+        assert_eq!((pool.max_age, pool.max_keys), (LONGEST, MOST_POOLED));
+        let reuse =
+            ReuseLimits::new(Duration::MAX).with_max_messages(u64::MAX).with_max_bytes(u64::MAX);
+        assert_eq!(
+            (reuse.max_age, reuse.max_messages, reuse.max_bytes),
+            (LONGEST, MOST_MESSAGES, MOST_BYTES)
         );
+        assert!(cache.keeps() && pool.keeps() && reuse.shares());
+    }
+
+    #[test]
+    fn nothing_keeps_nothing() {
+        assert!(!CacheLimits::new(Duration::ZERO).keeps());
+        assert!(!CacheLimits::new(SECOND).with_max_keys(0).keeps());
+        assert!(!PoolLimits::new(Duration::ZERO).keeps());
+        assert!(!PoolLimits::new(SECOND).with_max_keys(0).keeps());
+        assert!(!ReuseLimits::new(Duration::ZERO).shares());
+        assert!(!ReuseLimits::new(SECOND).with_max_messages(0).shares());
+        assert!(!ReuseLimits::new(SECOND).with_max_bytes(0).shares());
     }
 }

@@ -88,7 +88,6 @@ impl EnvelopeBuilder {
     /// The envelope.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) if limits are of no use;
     /// [`ErrorKind::Internal`](crate::ErrorKind::Internal) if the system gives no thread to wipe
     /// keys at their time.
     pub fn build(self) -> Result<Envelope> {

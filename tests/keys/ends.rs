@@ -244,3 +244,34 @@ async fn what_was_forgotten_while_it_was_asked_for_is_not_kept() {
         emulator.set_latency(Duration::ZERO);
     }
 }
+
+#[tokio::test]
+async fn limits_of_nothing_keep_nothing() {
+    let emulator = emulator().await;
+    let builder = || Envelope::builder(key(&emulator));
+    let cache = || CacheLimits::new(HOUR);
+    for (what, builder) in [
+        ("no time", builder().cache(CacheLimits::new(Duration::ZERO))),
+        ("no keys", builder().cache(cache().with_max_keys(0))),
+        ("no idle time", builder().cache(cache().with_idle(Duration::ZERO))),
+        ("no pool time", builder().pool(PoolLimits::new(Duration::ZERO))),
+        ("no pool", builder().pool(PoolLimits::new(HOUR).with_max_keys(0))),
+        ("no messages", builder().reuse(ReuseLimits::new(HOUR).with_max_messages(0))),
+        ("no bytes", builder().reuse(ReuseLimits::new(HOUR).with_max_bytes(0))),
+        ("no reuse time", builder().reuse(ReuseLimits::new(Duration::ZERO))),
+    ] {
+        let envelope = builder.build().unwrap();
+        let before = emulator.request_count();
+        let mut written = Vec::new();
+        for _ in 0..2 {
+            written.push(envelope.encrypt(b"", EncryptOptions::new()).await.unwrap());
+        }
+        for _ in 0..2 {
+            envelope.decrypt(&written[0], &policy()).await.unwrap();
+        }
+        assert_ne!(slots(&written[0]), slots(&written[1]), "{what}");
+        assert_eq!(emulator.request_count() - before, 4, "{what}");
+        let stats = envelope.stats();
+        assert_eq!((stats.pool.ready, stats.pool.coming), (0, 0), "{what}");
+    }
+}

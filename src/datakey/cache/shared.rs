@@ -88,10 +88,11 @@ impl KeyCache {
     /// An empty cache.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidInput`] if the limits are of no use, [`ErrorKind::Internal`] if the
-    /// system gives no thread to wipe keys at their time.
+    /// [`ErrorKind::Internal`] if the system gives no thread to wipe keys at their time.
     pub fn new(limits: CacheLimits) -> Result<Self> {
-        limits.check()?;
+        if !limits.keeps() {
+            return Ok(Self::none());
+        }
         reaper::start()?;
         Ok(Self::with(Some(Store::new(limits)), Source::REAL))
     }

@@ -21,6 +21,7 @@ impl Supply {
         pool: Option<PoolLimits>,
         reuse: Option<ReuseLimits>,
     ) -> Result<Self> {
+        let reuse = reuse.filter(ReuseLimits::shares);
         let reuse = reuse.map(|limits| Reuse::new(mint.clone(), limits)).transpose()?;
         Ok(Self { pool: Pool::new(mint.clone(), pool)?, mint, reuse })
     }

@@ -55,8 +55,8 @@ enum Found {
 impl Pool {
     pub(crate) fn new(mint: Mint, limits: Option<PoolLimits>) -> Result<Self> {
         let mut state = PoolState::default();
+        let limits = limits.filter(PoolLimits::keeps);
         if let Some(limits) = &limits {
-            limits.check()?;
             reaper::start()?;
             state.target = FIRST_TARGET.min(limits.max_keys);
         }
