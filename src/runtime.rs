@@ -58,6 +58,7 @@ impl Wake for Unpark {
 #[cfg(any(feature = "tokio", feature = "kms", feature = "emulator"))]
 mod own {
     use crate::error::{Error, ErrorKind, Result};
+    #[cfg(any(feature = "kms", feature = "emulator", all(not(test), not(shuttle))))]
     use std::future::Future;
     use std::sync::{Mutex, OnceLock, PoisonError};
     use tokio::runtime::{Builder, Runtime};
@@ -138,6 +139,7 @@ mod own {
         work.in_current_span().with_current_subscriber()
     }
 
+    #[cfg(any(feature = "kms", feature = "emulator", all(not(test), not(shuttle))))]
     #[cfg(not(feature = "tracing"))]
     fn heard<T>(work: impl Future<Output = T> + Send) -> impl Future<Output = T> + Send {
         work

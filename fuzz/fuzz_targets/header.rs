@@ -3,11 +3,11 @@
 
 #![no_main]
 
-#[path = "../../tests/canonical/mod.rs"]
+#[path = "../../tests/format/canonical_form.rs"]
 mod canonical;
 
 use libfuzzer_sys::fuzz_target;
-use ncp_envelope::format::{Header, MAX_REGION_LEN, BoundHeader};
+use ncp_envelope::format::{BoundHeader, Header, MAX_REGION_LEN};
 
 fuzz_target!(|message: &[u8]| {
     look(message);

@@ -61,7 +61,7 @@ fn sources(dir: &Path) -> Vec<String> {
 /// What is wrong with the table of endpoints.
 fn faults_of_endpoints(guide: &str) -> Vec<String> {
     let client = sources(format!("{ROOT}/src/kms").as_ref());
-    let tests = read("tests/kms_whole.rs");
+    let tests = read("tests/service/every_call.rs");
     let mut faults = Vec::new();
     for cells in rows(guide, ENDPOINT_COLUMNS) {
         let [endpoint, name, auth, calls, emulator, of_emulator, with_client] = cells[..] else {

@@ -8,7 +8,7 @@
 mod common;
 
 mod calls;
-mod ends;
+mod expiry;
 mod outage;
 mod policies;
 mod runtimes;

@@ -110,7 +110,9 @@ fn other_places_name_existing_rules_only() {
     let mut files: Vec<_> =
         fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.extend(
-        fs::read_dir(root().join("tests/second")).unwrap().map(|entry| entry.unwrap().path()),
+        fs::read_dir(root().join("tests/second_implementation"))
+            .unwrap()
+            .map(|entry| entry.unwrap().path()),
     );
     for path in
         files.iter().filter(|path| path.extension().is_some_and(|end| end == "md" || end == "py"))

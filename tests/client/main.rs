@@ -1,0 +1,11 @@
+//! The client of the key service: against a server that answers as it is told and writes down what
+//! it was asked, and against emulators that it must not trust.
+
+#![cfg(feature = "kms")]
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
+
+mod api;
+mod calls;
+mod faults;
+mod server;
+mod tls;

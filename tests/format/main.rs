@@ -1,0 +1,12 @@
+//! The message format: what is written, what is read, and everything that is refused.
+
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
+
+mod canonical_form;
+#[path = "../common/mod.rs"]
+mod common;
+mod properties;
+mod refusals;
+mod second_implementation;
+mod tampering;
+mod vectors;

@@ -1,0 +1,104 @@
+//! Messages written by the second implementation, each good or with one fault: the crate has to
+//! agree on every one, on the kind of the refusal, and on what may be released before it.
+
+use crate::common::{Counting, block_on};
+use aws_lc_rs::digest;
+use ncp_envelope::{DecryptPolicy, Envelope, Error};
+use serde_json::Value;
+use std::io::Read;
+use std::path::Path;
+
+fn hex(text: &str) -> Vec<u8> {
+    (0..text.len())
+        .step_by(2)
+        .map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap())
+        .collect()
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    digest::digest(&digest::SHA256, bytes)
+        .as_ref()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
+struct Reading {
+    result: Result<(), Error>,
+    released: Vec<u8>,
+}
+
+fn stream(envelope: &Envelope, message: &[u8], policy: &DecryptPolicy) -> Reading {
+    let mut released = Vec::new();
+    let result = match block_on(envelope.reader(message, policy)) {
+        Err(error) => Err(error),
+        Ok(mut reader) => reader
+            .read_to_end(&mut released)
+            .map(drop)
+            .map_err(|error| Error::inside(&error).unwrap()),
+    };
+    Reading { result, released }
+}
+
+#[test]
+fn every_vector_reads_as_its_index_says() {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors");
+    let index: Vec<Value> =
+        serde_json::from_slice(&std::fs::read(dir.join("index.json")).unwrap()).unwrap();
+    assert!(index.len() > 140, "the index is there");
+    let mut failures = Vec::new();
+    for entry in &index {
+        let file = entry["file"].as_str().unwrap();
+        let message = std::fs::read(dir.join(file)).unwrap();
+        let kek: [u8; 32] = hex(entry["kek"].as_str().unwrap()).try_into().unwrap();
+        let wrapper = Counting::new(entry["key_id"].as_str().unwrap(), kek);
+        let envelope = Envelope::builder(wrapper.clone())
+            .scope(entry["scope"].as_str().unwrap())
+            .build()
+            .unwrap();
+        let mut policy = DecryptPolicy::new();
+        for (name, value) in entry["require"].as_object().unwrap() {
+            policy = policy.require(name, value.as_str().unwrap());
+        }
+        if let Some(aad) = entry["aad"].as_str() {
+            policy = policy.aad(hex(aad));
+        }
+
+        let expect = entry["expect"].as_str().unwrap();
+        let whole = block_on(envelope.decrypt(&message, &policy));
+        let streamed = stream(&envelope, &message, &policy);
+        let kind = |result: Result<(), &Error>| match result {
+            Ok(()) => "ok".to_owned(),
+            Err(error) => format!("{:?}", error.kind()),
+        };
+        let got = (kind(whole.as_ref().map(drop)), kind(streamed.result.as_ref().map(|_| ())));
+        if got != (expect.to_owned(), expect.to_owned()) {
+            failures.push(format!(
+                "{file}: expected {expect}, got {got:?}: {:?}",
+                whole.as_ref().err()
+            ));
+        }
+        if expect == "ok" {
+            let plaintext = whole.unwrap();
+            assert_eq!(*plaintext, streamed.released, "{file}");
+            assert_eq!(sha256(&plaintext), entry["plaintext_sha256"].as_str().unwrap(), "{file}");
+        } else {
+            // F-27: at most what was verified, and nothing else.
+            assert_eq!(
+                streamed.released.len() as u64,
+                entry["released_len"].as_u64().unwrap(),
+                "{file}: released length"
+            );
+            assert_eq!(
+                sha256(&streamed.released),
+                entry["released_sha256"].as_str().unwrap(),
+                "{file}: released bytes"
+            );
+            // F-32: whatever is wrong before derivation is found before a key is asked for.
+            if !["Authentication", "Truncated"].contains(&expect) {
+                assert_eq!(wrapper.calls(), 0, "{file}: asked for a key");
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{}\n{} failures", failures.join("\n"), failures.len());
+}

@@ -1,0 +1,13 @@
+//! The program as a user runs it.
+
+#![cfg(feature = "cli")]
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
+
+#[path = "../common/mod.rs"]
+mod common;
+mod messages;
+mod refusals;
+#[allow(dead_code)]
+#[path = "../client/server.rs"]
+mod server;
+mod service;

@@ -1,0 +1,11 @@
+//! The client and the emulator, over loopback HTTP: two readings of the service's documentation that
+//! have to agree.
+
+#![cfg(all(feature = "kms", feature = "emulator", feature = "tokio"))]
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
+
+#[path = "../common/mod.rs"]
+mod common;
+mod every_call;
+mod fault_matrix;
+mod four_ways;

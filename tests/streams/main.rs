@@ -1,0 +1,10 @@
+//! Messages through I/O: readers, writers, whole streams, whole files.
+
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
+
+#[path = "../common/mod.rs"]
+mod common;
+mod files;
+mod on_tokio;
+mod read_and_write;
+mod whole;
