@@ -68,16 +68,16 @@ impl CacheLimits {
 
     /// Asks the service again for a key that is used after this much of its time, in the background
     /// and once. While the service agrees, a key in use is never waited for; when it denies the
-    /// key, the key is gone at once; when it cannot be reached, the key stays until its time. An age
-    /// of the time to live or more is never reached.
+    /// key, the key is gone at once; when it cannot be reached, the key stays until its time. An
+    /// age of the time to live or more is never reached.
     #[must_use]
     pub fn with_refresh_after(mut self, age: Duration) -> Self {
         self.refresh_after = Some(age);
         self
     }
 
-    /// Keeps a key for this long past its time, a year at most, and hands it out then only if the service was asked
-    /// and could not be reached or was too busy.
+    /// Keeps a key for this long past its time, a year at most, and hands it out then only if the
+    /// service was asked and could not be reached or was too busy.
     ///
     /// Off unless set, as it lengthens what [`new`](Self::new) limits. For decryption only. A
     /// denial by the service ends it at once, for all keys under the same key-encryption key.
@@ -119,8 +119,8 @@ impl PoolLimits {
         Self { max_age: max_age.min(LONGEST), max_keys: DEFAULT_POOL }
     }
 
-    /// Keeps at most this many keys ready, and never more than 1,048,576; fewer are kept where fewer
-    /// are used, and none with 0. A key takes about 500 bytes.
+    /// Keeps at most this many keys ready, and never more than 1,048,576; fewer are kept where
+    /// fewer are used, and none with 0. A key takes about 500 bytes.
     #[must_use]
     pub fn with_max_keys(mut self, keys: usize) -> Self {
         self.max_keys = keys.min(MOST_POOLED);
@@ -160,8 +160,8 @@ impl ReuseLimits {
         Self { max_age: max_age.min(LONGEST), max_messages: 1 << 20, max_bytes: 1 << 40 }
     }
 
-    /// Uses it for at most this many messages, and never for more than 2^32. With 0 each message has
-    /// a key of its own.
+    /// Uses it for at most this many messages, and never for more than 2^32. With 0 each message
+    /// has a key of its own.
     #[must_use]
     pub fn with_max_messages(mut self, messages: u64) -> Self {
         self.max_messages = messages.min(MOST_MESSAGES);
