@@ -1,5 +1,5 @@
-//! The crate and the second implementation in tests/second_implementation read each other's messages, and refuse
-//! the same things in the same way.
+//! The crate and the second implementation in tests/second_implementation read each other's
+//! messages, and refuse the same things in the same way.
 
 use crate::common::{KEK, KEY_ID, block_on, sample};
 use ncp_envelope::io::FileOptions;
