@@ -46,32 +46,8 @@ impl From<SystemTime> for Timestamp {
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (seconds, millis) = (self.0 / 1_000, self.0 % 1_000);
-        let (hour, minute, second) = (seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60);
-        let (mut year, mut day) = (1970, seconds / 86_400);
-        while day >= 365 + leap(year) {
-            day -= 365 + leap(year);
-            year += 1;
-        }
-        let mut month = 1;
-        for days in [31, 28 + leap(year), 31, 30, 31, 30, 31, 31, 30, 31, 30] {
-            if day < days {
-                break;
-            }
-            day -= days;
-            month += 1;
-        }
-        write!(
-            f,
-            "{year:04}-{month:02}-{:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z",
-            day + 1
-        )
+        humantime::format_rfc3339_millis((*self).into()).fmt(f)
     }
-}
-
-/// The leap days of a year.
-fn leap(year: u64) -> u64 {
-    u64::from(year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400)))
 }
 
 #[cfg(test)]

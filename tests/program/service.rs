@@ -211,10 +211,10 @@ async fn what_is_printed() {
     for (args, want) in [
         (
             &["keys", "info"][..],
-            "key_tag               tag\n\
-             name                  bad\\u{1b}[31m\n\
-             type                  AES256\n\
-             status                ENABLE\n",
+            "key_tag  tag\n\
+             name     bad\\u{1b}[31m\n\
+             type     AES256\n\
+             status   ENABLE\n",
         ),
         (
             &["keys", "versions", "list"],
@@ -240,13 +240,13 @@ async fn what_is_printed() {
         ),
         (&["tokens", "access"], "issued3\n"),
         (&["tokens", "access", "--json"], "{\"access_token\":\"issued3\"}\n"),
-        (&["tokens", "validate"], "valid    true\n"),
+        (&["tokens", "validate"], "valid  true\n"),
     ] {
         let done = run(&server, args, b"").await;
         assert_eq!((done.code, done.out.as_str()), (0, want), "{args:?}: {}", done.err);
     }
     let done = run(&server, &["tokens", "validate", "--refresh"], b"").await;
-    assert_eq!((done.code, done.out.as_str()), (4, "valid    false\n"), "{}", done.err);
+    assert_eq!((done.code, done.out.as_str()), (4, "valid  false\n"), "{}", done.err);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

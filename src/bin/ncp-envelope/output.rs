@@ -1,6 +1,7 @@
 //! What the management commands print: aligned text for people, JSON for programs.
 
 use crate::status::Failure;
+use comfy_table::{Table, presets};
 use serde_json::{Map, Value};
 use std::io::{self, Write};
 
@@ -12,12 +13,14 @@ pub(crate) fn one(json: bool, record: Record) -> Result<(), Failure> {
     if json {
         return line(&object(record).to_string());
     }
-    let width = record.iter().map(|(name, _)| name.len()).max().unwrap_or(0) + 2;
-    let known = record.iter().filter(|(_, value)| !value.is_null());
-    let text: String = known
-        .map(|(name, value)| format!("{}\n", format!("{name:<width$}{}", shown(value)).trim_end()))
-        .collect();
-    print(text.as_bytes())
+    let mut table = Table::new();
+    table.add_rows(
+        record
+            .into_iter()
+            .filter(|(_, value)| !value.is_null())
+            .map(|(name, value)| [name.to_owned(), shown(&value)]),
+    );
+    print(text(table).as_bytes())
 }
 
 /// Prints a list: a table with these columns, or a JSON array with all that is known.
@@ -32,21 +35,21 @@ pub(crate) fn list(json: bool, columns: &[&str], records: Vec<Record>) -> Result
             .map_or(&Value::Null, |(_, value)| value);
         if value.is_null() { "-".to_owned() } else { shown(value) }
     };
-    let mut rows = vec![columns.iter().map(|column| column.to_uppercase()).collect::<Vec<_>>()];
-    rows.extend(
-        records.iter().map(|record| columns.iter().map(|column| cell(record, column)).collect()),
-    );
-    let width =
-        |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..columns.len()).map(width).collect();
-    let mut text = String::new();
-    for row in &rows {
-        let padded: Vec<String> =
-            row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
-        text += padded.join("  ").trim_end();
-        text.push('\n');
-    }
-    print(text.as_bytes())
+    let mut table = Table::new();
+    table.set_header(columns.iter().map(|column| column.to_uppercase()));
+    table.add_rows(records.iter().map(|record| columns.iter().map(|column| cell(record, column))));
+    print(text(table).as_bytes())
+}
+
+/// Columns two blanks apart, and nothing else around them.
+fn text(mut table: Table) -> String {
+    table.load_style(presets::NOTHING);
+    table.column_iter_mut().for_each(|column| {
+        column.set_padding((0, 2));
+    });
+    let lines: String = table.lines().map(|line| format!("{}\n", line.trim_end())).collect();
+    // A table without rows has a line without text.
+    if lines.trim().is_empty() { String::new() } else { lines }
 }
 
 /// Prints a line.
@@ -90,4 +93,21 @@ fn shown(value: &Value) -> String {
     text.chars()
         .map(|c| if plain(c) { c.to_string() } else { c.escape_unicode().to_string() })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_stay_in_line_where_letters_are_two_columns_wide() {
+        let mut table = Table::new();
+        table.set_header(["NAME", "STATUS"]);
+        table.add_rows([["\u{ac00}\u{b098}\u{b2e4}", "ENABLE"], ["abc", "DISABLE"]]);
+        assert_eq!(
+            text(table),
+            "NAME    STATUS\n\u{ac00}\u{b098}\u{b2e4}  ENABLE\nabc     DISABLE\n"
+        );
+        assert_eq!(text(Table::new()), "");
+    }
 }

@@ -2,7 +2,6 @@
 
 use crate::emulator::answer::Refusal;
 use crate::emulator::text;
-use percent_encoding::percent_decode_str;
 
 /// The longest page, and the usual one.
 const MAX_SIZE: i64 = 200;
@@ -13,16 +12,7 @@ pub(crate) struct Query(Vec<(String, String)>);
 
 impl Query {
     pub(crate) fn parse(query: &str) -> Self {
-        let decode = |text: &str| {
-            percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned()
-        };
-        let pairs = query.split('&').filter(|pair| !pair.is_empty());
-        Self(
-            pairs
-                .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
-                .map(|(name, value)| (decode(name), decode(value)))
-                .collect(),
-        )
+        Self(form_urlencoded::parse(query.as_bytes()).into_owned().collect())
     }
 
     /// The first value of this name. Names that are not asked for are ignored.

@@ -14,8 +14,7 @@ use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair as _,
     RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256, UnparsedPublicKey,
 };
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use pem::{EncodeConfig, LineEnding, Pem};
 use std::sync::OnceLock;
 use zeroize::Zeroizing;
 
@@ -153,15 +152,8 @@ fn unwritable() -> Refusal {
 
 /// The armour around something public, such as a key: lines of 64 characters.
 pub(crate) fn pem(label: &str, der: &[u8]) -> String {
-    let text = STANDARD.encode(der);
-    let mut out = format!("-----BEGIN {label}-----\n");
-    for (place, letter) in text.chars().enumerate() {
-        if place > 0 && place % 64 == 0 {
-            out.push('\n');
-        }
-        out.push(letter);
-    }
-    out + &format!("\n-----END {label}-----\n")
+    let lines = EncodeConfig::new().set_line_ending(LineEnding::LF);
+    pem::encode_config(&Pem::new(label, der), lines)
 }
 
 #[cfg(test)]
