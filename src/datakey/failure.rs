@@ -2,7 +2,7 @@
 
 use crate::error::ErrorKind;
 
-/// What a failed question says.
+/// What a failed call says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Failure {
     /// The service cannot be asked now.

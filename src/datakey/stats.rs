@@ -68,13 +68,12 @@ counters! {
     stale_hits,
     /// Look-ups that found nothing and asked the service.
     misses,
-    /// Look-ups that found another one's question to the service under way and waited for its
-    /// answer.
+    /// Look-ups that found an unwrap of the same key in flight and waited for it (single flight).
     joins,
     /// Look-ups refused at once because the service had refused the same key less than a second
     /// before.
     refused_again,
-    /// Questions asked in the background for keys in use.
+    /// Unwraps in the background for keys in use.
     refreshes,
     /// Keys dropped at the end of their time.
     expired,

@@ -1,4 +1,5 @@
-//! Gets unwrapped keys: from the cache, from a question that is under way, or by asking.
+//! Gets unwrapped keys, in single flight: from the cache, from an unwrap in flight, or by starting
+//! one.
 
 use crate::context::Scope;
 use crate::datakey::batch::batcher::Batcher;
@@ -26,7 +27,7 @@ pub(crate) struct Loader {
     pub(crate) suite: Suite,
 }
 
-/// Questions that were not sent yet.
+/// Unwraps that were not sent yet.
 #[derive(Default)]
 pub(crate) struct Outbox(Vec<(WrappedKey, Ticket<KeyPayload>)>);
 
@@ -59,14 +60,14 @@ impl Loader {
         let state = match self.cache.0.look_up(&id, || self.realm.family(slot.key_id()), max_age) {
             LookUp::Hit(answer, refresh) => {
                 if let Some(flight) = refresh {
-                    outbox.0.push(self.question(id, slot, flight));
+                    outbox.0.push(self.unwrap(id, slot, flight));
                 }
                 AskedState::Here(Ok(answer))
             }
             LookUp::Refused(error) => AskedState::Here(Err(error)),
             LookUp::Join(flight) => AskedState::Coming(flight),
             LookUp::Lead(flight) => {
-                outbox.0.push(self.question(id, slot, flight.clone()));
+                outbox.0.push(self.unwrap(id, slot, flight.clone()));
                 AskedState::Coming(flight)
             }
         };
@@ -125,7 +126,7 @@ impl Loader {
         if opened { key.prove() } else { self.cache.0.wrong(id, key) }
     }
 
-    fn question(
+    fn unwrap(
         &self,
         id: CacheId,
         slot: &WrappedKey,

@@ -1,4 +1,4 @@
-//! The cache that envelopes share: what is kept, what is under way, and what was refused.
+//! The cache that envelopes share: what is kept, what is in flight, and what was refused.
 
 use crate::datakey::batch::drive::Driver;
 use crate::datakey::batch::flight::Flight;
@@ -44,13 +44,13 @@ pub(crate) struct Shared {
     state: Mutex<CacheState>,
     pub(crate) counters: CacheCounters,
     pub(crate) source: Source,
-    /// Of all who share the cache: one's question may be what another one waits for, who then has
+    /// Of all who share the cache: one's unwrap may be what another one waits for, who then has
     /// to be able to poll it.
     pub(crate) driver: Arc<Driver>,
 }
 
 struct CacheState {
-    /// None: nothing is kept, and questions that are under way are shared all the same.
+    /// None: nothing is kept, and unwraps in flight are shared all the same.
     store: Option<Store>,
     flights: HashMap<CacheId, UnderWay>,
     refusals: Refusals,
@@ -66,7 +66,7 @@ struct UnderWay {
     asked: Instant,
 }
 
-/// What a question to the service came to.
+/// What an unwrap came to.
 #[derive(Clone)]
 pub(crate) enum Answer {
     Key(Arc<CachedKey>),
@@ -196,8 +196,8 @@ impl Shared {
             self.counters.refused_again.add();
             return LookUp::Refused(error);
         }
-        // Where nobody polls it a question can be under way for long, and what it brings is as old
-        // as the question.
+        // Where nobody polls it an unwrap can be in flight for long, and what it brings is as old
+        // as its start.
         let over = |asked| state.store.as_ref().is_some_and(|store| store.is_over(asked, now));
         match state.flights.get(id) {
             Some(under_way) if !over(under_way.asked) => {
@@ -211,7 +211,7 @@ impl Shared {
         }
     }
 
-    /// The service's answer to the question of `flight`.
+    /// The service's answer to the unwrap of `flight`.
     pub(crate) fn land(
         self: &Arc<Self>,
         id: CacheId,
@@ -373,7 +373,7 @@ impl CacheState {
         }
     }
 
-    /// Takes `flight` off the list of what is under way. False if it is not on it: what it brings
+    /// Takes `flight` off the list of those in flight. False if it is not on it: what it brings
     /// was forgotten before it came.
     fn landed(&mut self, id: &CacheId, flight: &Arc<Flight<Answer>>) -> bool {
         let current =

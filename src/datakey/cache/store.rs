@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// How long a question that failed for a reason that may pass is not asked again for a key that is
+/// How long an unwrap that failed for a reason that may pass is not tried again for a key that is
 /// still there.
 const QUIET: Duration = Duration::from_secs(1);
 
@@ -216,7 +216,7 @@ impl Store {
         Some((entry.key.clone(), entry.asked))
     }
 
-    /// A question came to nothing that says anything of the key or the service: one in use is asked
+    /// An unwrap came to nothing that says anything of the key or the service: one in use is asked
     /// for again in a moment.
     pub(crate) fn unanswered(&mut self, id: &CacheId, now: Instant) {
         if let Some(entry) = self.keys.peek_mut(id) {

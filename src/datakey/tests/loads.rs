@@ -109,7 +109,7 @@ fn the_least_recently_used_key_goes_first_and_is_wiped() {
 }
 
 #[test]
-fn many_wait_for_one_question_and_share_its_answer() {
+fn many_wait_for_one_unwrap_and_share_its_answer() {
     for reply in
         [Reply::Good, Reply::Fail(ErrorKind::Unavailable), Reply::Fail(ErrorKind::Internal)]
     {
@@ -157,7 +157,7 @@ fn whoever_goes_away_takes_nothing_with_it() {
 }
 
 #[test]
-fn a_question_that_was_never_sent_leaves_nobody_waiting() {
+fn an_unwrap_that_was_never_sent_leaves_nobody_waiting() {
     let rig = rig();
     let (reader, mut outbox) = (rig.reader("p", "s"), Outbox::default());
     let one = slot("tag", 1);
@@ -175,7 +175,7 @@ fn a_question_that_was_never_sent_leaves_nobody_waiting() {
 }
 
 #[test]
-fn without_a_cache_questions_are_shared_and_nothing_is_kept() {
+fn without_a_cache_unwraps_are_shared_and_nothing_is_kept() {
     let rig = Rig::new(None);
     rig.service.holds();
     let mut tasks = [rig.read(1), rig.read(1)];
@@ -247,7 +247,7 @@ fn a_key_in_use_is_asked_for_again_in_the_background_once() {
     assert!(asked_later.done().is_ok());
     // Nobody waits for the answer; whoever comes next polls it.
     rig.hit(1);
-    // Its time counts from the second question, at 4 s: now it is 7 s.
+    // Its time counts from the second unwrap, at 4 s: now it is 7 s.
     pass(secs(1) - nanos(1));
     rig.hit(1);
     pass(nanos(1));
@@ -259,7 +259,7 @@ fn a_key_in_use_is_asked_for_again_in_the_background_once() {
     pass(nanos(1));
     assert!(
         rig.read(1).pending(),
-        "at 14 s, 10 s after the question at 4 s, the key is gone: the question at 8 s is waited \
+        "at 14 s, 10 s after the unwrap at 4 s, the key is gone: the unwrap at 8 s is waited \
          for"
     );
     assert_eq!(rig.service.count(), 3);

@@ -91,7 +91,7 @@ struct Model {
     floors: Vec<(&'static str, u32)>,
     serial: u64,
     time: Instant,
-    /// When the key that is handed out was chosen: a question in the background takes its time
+    /// When the key that is handed out was chosen: an unwrap in the background takes its time
     /// after that.
     chosen: Instant,
     calls: usize,

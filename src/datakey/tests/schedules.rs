@@ -63,7 +63,7 @@ struct Remote {
     id: KeyId,
     log: Mutex<Log>,
     reply: fn(&Remote, &[Vec<u8>]) -> Option<ErrorKind>,
-    /// Each question for a key brings another key: the number of the call.
+    /// Each unwrap of a key brings another key: the number of the call.
     fickle: bool,
 }
 
@@ -315,9 +315,9 @@ fn expire_during_refresh(reply: fn(&Remote, &[Vec<u8>]) -> Option<ErrorKind>, st
             Err(error) => assert_eq!(error.kind(), ErrorKind::Unavailable),
         }
     }
-    // One question at a time.
+    // Single flight.
     for two in seen.windows(2) {
-        assert!(two[0].over.is_some_and(|over| over < two[1].began), "two questions for one key");
+        assert!(two[0].over.is_some_and(|over| over < two[1].began), "two unwraps of one key");
     }
     remote.settle();
     pass(secs(20));
