@@ -2,9 +2,9 @@
 //! keeps new ones ready, and lets one call to the key service do what many wait for.
 //!
 //! Promises: a key is never handed out past its limits, and is wiped at its time whether or not
-//! anyone asks for keys; one wrapped key is unwrapped in single flight: the answer goes to
-//! everyone who waits for it, and belongs to none of them; a denial ends a key at once, an outage
-//! does not. Knows wrapped keys and data keys, and nothing of services, HTTP or messages.
+//! anyone asks for keys; a wrapped key is unwrapped in single flight, whose answer goes to everyone
+//! who waits for it and belongs to none of them; a denial ends a key at once, an outage does not.
+//! Knows wrapped keys and data keys, and nothing of services, HTTP or messages.
 //!
 //! From the ground up: time, chance, locks, counters and limits; [`batch`], the calls that carry
 //! many keys; [`cache`], the unwrapped keys; [`supply`], the keys for writing; [`keys`], what an

@@ -1,11 +1,10 @@
 //! Token authentication: the current tokens, when they are due to be replaced, and one shared
 //! refresh when they are.
 //!
-//! Promises: refresh is single flight for a client, however many calls were refused at
-//! once; whoever waited for it shares its result, a failure included; a caller that gives up
-//! waiting never blocks the others, and one that gives up refreshing leaves it to the next. This
-//! module decides when a refresh is due and keeps the result; how the request is sent is the
-//! caller's business.
+//! Promises: a refresh is single flight, however many calls were refused at once; whoever waited
+//! for it shares its result, a failure included; a caller that gives up waiting never blocks the
+//! others, and one that gives up refreshing leaves it to the next. This module decides when a
+//! refresh is due and keeps the result; how the request is sent is the caller's business.
 
 use crate::error::{Error, Result};
 use crate::kms::auth::schedule::Schedule;
