@@ -1,8 +1,8 @@
 //! The crate's calls without `async`, for programs that have no runtime.
 //!
 //! [`Envelope::blocking`] gives an envelope whose calls block; [`wait`] waits for any other future
-//! of this crate, such as those of the key service's client. Calls to a key service run on threads
-//! of the crate's own, two for the process, that start at the first call, where a feature brings a
+//! of this crate, such as those of the key service's client. Calls to a key service run on a thread
+//! of the crate's own, one for the process, that starts at the first call, where a feature brings a
 //! runtime; without any, the waiting thread polls.
 //!
 //! Within an async runtime every call here is an error of kind

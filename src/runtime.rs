@@ -60,22 +60,22 @@ mod own {
     use crate::error::{Error, ErrorKind, Result};
     #[cfg(any(feature = "kms", feature = "emulator", all(not(test), not(shuttle))))]
     use std::future::Future;
+    use std::future::pending;
+    use std::io;
     use std::sync::{Mutex, OnceLock, PoisonError};
-    use tokio::runtime::{Builder, Runtime};
+    use std::thread;
+    use tokio::runtime::{Builder, Handle};
     #[cfg(any(feature = "kms", feature = "emulator"))]
     use tokio::task::JoinHandle;
 
-    /// One that is kept busy, by a key wrapper that blocks, does not stop the others.
-    const THREADS: usize = 2;
-
-    static RUNTIME: OnceLock<Runtime> = OnceLock::new();
+    static RUNTIME: OnceLock<Handle> = OnceLock::new();
     static START: Mutex<()> = Mutex::new(());
 
     /// Started, if it is not yet.
     ///
     /// # Errors
-    /// [`ErrorKind::Internal`] if the system gives no threads.
-    pub(crate) fn get() -> Result<&'static Runtime> {
+    /// [`ErrorKind::Internal`] if the system gives no thread.
+    pub(crate) fn get() -> Result<&'static Handle> {
         if let Some(runtime) = RUNTIME.get() {
             return Ok(runtime);
         }
@@ -83,16 +83,21 @@ mod own {
         if let Some(runtime) = RUNTIME.get() {
             return Ok(runtime);
         }
-        let started = Builder::new_multi_thread()
-            .worker_threads(THREADS)
-            .thread_name("ncp-envelope")
-            .enable_all()
-            .build()
-            .map_err(|error| {
-                let what = "cannot start the threads that call the key service";
-                Error::with_source(ErrorKind::Internal, what, error)
-            })?;
+        let started = start().map_err(|error| {
+            let what = "cannot start the thread that calls the key service";
+            Error::with_source(ErrorKind::Internal, what, error)
+        })?;
         Ok(RUNTIME.get_or_init(|| started))
+    }
+
+    // A runtime of many threads would start them itself, and panic if there are none to be had.
+    fn start() -> io::Result<Handle> {
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let handle = runtime.handle().clone();
+        thread::Builder::new()
+            .name("ncp-envelope".to_owned())
+            .spawn(move || runtime.block_on(pending::<()>()))?;
+        Ok(handle)
     }
 
     /// Does `work` there, whether or not anyone waits for it, or gives it back if there is no

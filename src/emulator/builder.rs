@@ -227,8 +227,8 @@ impl EmulatorBuilder {
         Ok(Emulator::new(Server::start(config).await?, lifetimes))
     }
 
-    /// As [`start`](Self::start), for a program without a runtime: the emulator runs on threads of
-    /// the crate's own. Its async methods can be waited for with
+    /// As [`start`](Self::start), for a program without a runtime: the emulator runs on the
+    /// thread of the crate's own. Its async methods can be waited for with
     /// [`blocking::wait`](crate::blocking::wait).
     ///
     /// # Errors

@@ -18,9 +18,9 @@ use zeroize::Zeroizing;
 ///
 /// Every message has a data key of its own, made here and wrapped by the key service, unless
 /// [`reuse`](crate::EnvelopeBuilder::reuse) says otherwise. Callers that need keys at the same time
-/// share calls: up to 256 keys go through one. With a feature that brings tokio, calls run on
-/// threads of the crate's own, so they go on whatever the callers' runtimes do; without, whoever
-/// waits polls all that is under way.
+/// share calls: up to 256 keys go through one. With a feature that brings tokio, calls run on a
+/// thread of the crate's own, so they go on whatever the callers' runtimes do; without, whoever
+/// waits polls all calls.
 ///
 /// ```
 /// use ncp_envelope::{DataKey, DecryptPolicy, EncryptionContext, Envelope, LocalKeyWrapper};

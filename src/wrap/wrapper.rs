@@ -27,6 +27,10 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// key-encryption key. [`Authentication`](crate::ErrorKind::Authentication) and the other kinds of
 /// bad input may be one key's fault: the batch is tried again in halves, to find it.
 ///
+/// With a feature that brings tokio, its futures are polled on a thread of the crate's own, which
+/// all calls share: one that blocks holds up the others, so hand blocking work to
+/// `tokio::task::spawn_blocking`, which works there.
+///
 /// # Examples
 /// A whole wrapper, for a service that keeps what it is given and hands out receipts. The ordinary
 /// `async fn`s do the work; [`Box::pin`] makes of their futures the boxed ones that a trait object

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 /// A client of the service. Cheap to clone; clones share connections and the access token.
 ///
-/// Its calls run on threads of the crate's own, two for the process, that start at the first call.
+/// Its calls run on a thread of the crate's own, one for the process, started at the first call.
 /// So they can be waited for on any executor, several runtimes can share a client, and a call goes
 /// on, and holds up no other, if whoever waits for it is not polled for a while. Dropping a call's
 /// future stops it.
