@@ -58,14 +58,14 @@ impl Wake for Unpark {
 #[cfg(any(feature = "tokio", feature = "kms", feature = "emulator"))]
 mod own {
     use crate::error::{Error, ErrorKind, Result};
-    #[cfg(any(feature = "kms", feature = "emulator", all(not(test), not(shuttle))))]
+    #[cfg(any(feature = "kms", all(not(test), not(shuttle))))]
     use std::future::Future;
     use std::future::pending;
     use std::io;
     use std::sync::{Mutex, OnceLock, PoisonError};
     use std::thread;
     use tokio::runtime::{Builder, Handle};
-    #[cfg(any(feature = "kms", feature = "emulator"))]
+    #[cfg(feature = "kms")]
     use tokio::task::JoinHandle;
 
     static RUNTIME: OnceLock<Handle> = OnceLock::new();
@@ -117,7 +117,7 @@ mod own {
     }
 
     /// Does `work` there and waits for it, on any executor. Stops it if the caller goes away.
-    #[cfg(any(feature = "kms", feature = "emulator"))]
+    #[cfg(feature = "kms")]
     pub(crate) async fn run<T: Send + 'static>(
         work: impl Future<Output = Result<T>> + Send + 'static,
     ) -> Result<T> {
@@ -127,10 +127,10 @@ mod own {
         })
     }
 
-    #[cfg(any(feature = "kms", feature = "emulator"))]
+    #[cfg(feature = "kms")]
     struct Stopped<T>(JoinHandle<T>);
 
-    #[cfg(any(feature = "kms", feature = "emulator"))]
+    #[cfg(feature = "kms")]
     impl<T> Drop for Stopped<T> {
         fn drop(&mut self) {
             self.0.abort();
@@ -144,7 +144,7 @@ mod own {
         work.in_current_span().with_current_subscriber()
     }
 
-    #[cfg(any(feature = "kms", feature = "emulator", all(not(test), not(shuttle))))]
+    #[cfg(any(feature = "kms", all(not(test), not(shuttle))))]
     #[cfg(not(feature = "tracing"))]
     fn heard<T>(work: impl Future<Output = T> + Send) -> impl Future<Output = T> + Send {
         work

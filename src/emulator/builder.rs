@@ -227,14 +227,14 @@ impl EmulatorBuilder {
         Ok(Emulator::new(Server::start(config).await?, lifetimes))
     }
 
-    /// As [`start`](Self::start), for a program without a runtime: the emulator runs on the
-    /// thread of the crate's own. Its async methods can be waited for with
+    /// As [`start`](Self::start), for a program without a runtime. The emulator has a thread of its
+    /// own either way; its async methods can be waited for with
     /// [`blocking::wait`](crate::blocking::wait).
     ///
     /// # Errors
     /// As there, and [`ErrorKind::InvalidInput`] within an async runtime.
     pub fn start_blocking(self) -> Result<Emulator> {
-        runtime::wait(runtime::run(self.start()))?
+        runtime::wait(self.start())?
     }
 }
 

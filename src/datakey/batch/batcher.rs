@@ -362,8 +362,8 @@ impl<O: Operation> Drop for Landing<O> {
                     &mut departures,
                 );
             } else if lane.under_way == 0 {
-                // A runtime is going away, and here is its thread: what left from here would go the
-                // same way. Those who wait start anew from where they are.
+                // The call was dropped, and what left from here would be dropped with it. Those who
+                // wait start anew from where they are.
                 left = std::mem::take(&mut lane.queue);
             }
         }

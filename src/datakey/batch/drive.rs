@@ -24,8 +24,7 @@ pub(crate) struct Driver {
     crowd: Arc<Crowd>,
 }
 
-/// How often one who waits starts anew because work was lost with its runtime. Runtimes end; but
-/// within one that has ended, all work is lost.
+/// How often one who waits starts anew because a call was dropped with the envelope that made it.
 const MOST_LOST: u32 = 16;
 
 /// Counts what was lost.
@@ -41,7 +40,7 @@ impl Lost {
 }
 
 pub(crate) fn gone() -> Error {
-    Error::new(ErrorKind::Unavailable, "the runtime that called the key service is gone: try again")
+    Error::new(ErrorKind::Unavailable, "the envelope that called the key service is gone: try again")
 }
 
 /// Everyone who has to look again when a call can go on, or a new one is there.
