@@ -40,7 +40,10 @@ impl Lost {
 }
 
 pub(crate) fn gone() -> Error {
-    Error::new(ErrorKind::Unavailable, "the envelope that called the key service is gone: try again")
+    Error::new(
+        ErrorKind::Unavailable,
+        "the envelope that called the key service is gone: try again",
+    )
 }
 
 /// Everyone who has to look again when a call can go on, or a new one is there.
