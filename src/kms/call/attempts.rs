@@ -148,7 +148,7 @@ fn report(shared: &Shared, admission: Admission<'_>, outage: Outage) {
 }
 
 /// What is said to a call that the gate is closed to.
-fn not_entered(client: &Client, call: &Call<'_>, refused: NotEntered) -> Error {
+pub(crate) fn not_entered(client: &Client, call: &Call<'_>, refused: NotEntered) -> Error {
     let Client(shared) = client;
     match refused {
         NotEntered::Breaker(left) => {
