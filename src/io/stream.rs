@@ -89,10 +89,8 @@ impl Envelope {
     {
         let encryptor = self.encryptor(options).await?;
         offload(move |cancelled| {
-            let names = Names { source: "the input", sink: "the output" };
-            let (mut source, stream) =
-                (source, Stream { names, cancelled: &cancelled, beside: true });
-            stream.encrypt(&mut source, sink, encryptor)
+            let mut source = source;
+            Stream::unnamed(&cancelled).encrypt(&mut source, sink, encryptor)
         })
         .await
     }
@@ -126,9 +124,7 @@ impl Envelope {
         let decryptor = self.decryptor(&header, &preamble, policy).await?;
         let front = header.bound().body_offset() + preamble.len();
         offload(move |cancelled| {
-            let names = Names { source: "the input", sink: "the output" };
-            let stream = Stream { names, cancelled: &cancelled, beside: true };
-            let mut report = stream.decrypt(&mut source, sink, decryptor)?;
+            let mut report = Stream::unnamed(&cancelled).decrypt(&mut source, sink, decryptor)?;
             report.bytes_read += front as u64;
             Ok(report)
         })
@@ -151,7 +147,13 @@ pub(super) struct Stream<'a> {
     pub(super) beside: bool,
 }
 
-impl Stream<'_> {
+impl<'a> Stream<'a> {
+    /// Between two ends that have no names.
+    fn unnamed(cancelled: &'a Cancelled) -> Self {
+        let names = Names { source: "the input", sink: "the output" };
+        Self { names, cancelled, beside: true }
+    }
+
     pub(super) fn encrypt<W: Write + Send>(
         &self,
         source: &mut impl Read,

@@ -38,6 +38,7 @@ const MAX_CALLS: usize = 32;
 const MAX_QUEUE: usize = 1 << 18;
 /// Key-encryption keys that are remembered while nothing is asked of them.
 const MAX_LANES: usize = 1_024;
+
 pub(crate) struct Batcher<O: Operation>(Arc<Inner<O>>);
 
 struct Inner<O: Operation> {

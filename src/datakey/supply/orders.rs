@@ -60,22 +60,25 @@ impl Orders {
         self.quiet.as_ref().is_some_and(|(until, _)| now < *until)
     }
 
-    /// Takes in a key that was ordered in `epoch`, or why there is none. Returns nothing for one
-    /// that was thrown away while it was under way.
-    pub(crate) fn arrived(
+    /// Counts what was ordered in `epoch` as come, whatever it is. Whether it is still wanted: not
+    /// if it was thrown away while it was under way.
+    pub(crate) fn expects(&mut self, epoch: u64) -> bool {
+        let wanted = self.epoch == epoch;
+        if wanted {
+            self.coming = self.coming.saturating_sub(1);
+        }
+        wanted
+    }
+
+    /// The key, if it is good for use, and what its coming or failing means for the next order.
+    pub(crate) fn judge(
         &mut self,
-        epoch: u64,
-        minted: Option<Result<Minted>>,
+        minted: Result<Minted>,
         max_age: Option<Duration>,
         mint: &Mint,
         now: Instant,
-    ) -> Option<Option<Result<Minted>>> {
-        if self.epoch != epoch {
-            return None;
-        }
-        self.coming = self.coming.saturating_sub(1);
-        let minted = minted.map(|minted| {
-            let minted = minted?;
+    ) -> Result<Minted> {
+        let minted = minted.and_then(|minted| {
             // One that was long under way may be of no use any more.
             if max_age.is_some_and(|max_age| minted.is_old(max_age, now)) {
                 mint.counters.too_old.add();
@@ -87,13 +90,12 @@ impl Orders {
             minted.above(self.floor)
         });
         match &minted {
-            Some(Ok(_)) => (self.raised, self.quiet) = (false, None),
-            Some(Err(error)) => {
+            Ok(_) => (self.raised, self.quiet) = (false, None),
+            Err(error) => {
                 self.quiet = now.checked_add(QUIET).map(|until| (until, error.clone()));
             }
-            None => {}
         }
-        Some(minted)
+        minted
     }
 
     /// Accepts no key below `version` from now on.

@@ -26,6 +26,7 @@ use std::time::{Duration, Instant};
 
 /// Keys kept ready before any demand was seen.
 const FIRST_TARGET: usize = 32;
+
 pub(crate) struct Pool(Arc<Inner>);
 
 struct Inner {
@@ -175,12 +176,14 @@ impl Inner {
 
     fn arrive(self: &Arc<Self>, epoch: u64, minted: Option<Result<Minted>>) {
         let mut state = lock(&self.state);
+        if !state.orders.expects(epoch) {
+            return;
+        }
         let now = (self.mint.source.now)();
-        match state.orders.arrived(epoch, minted, self.max_age(), &self.mint, now) {
-            None => {}
-            Some(Some(Ok(minted))) => self.hand_out(state, minted, now),
-            Some(Some(Err(error))) => Self::disappoint(state, Some(Err(error))),
-            Some(None) => Self::disappoint(state, None),
+        match minted.map(|minted| state.orders.judge(minted, self.max_age(), &self.mint, now)) {
+            Some(Ok(minted)) => self.hand_out(state, minted, now),
+            Some(Err(error)) => Self::disappoint(state, Some(Err(error))),
+            None => Self::disappoint(state, None),
         }
     }
 

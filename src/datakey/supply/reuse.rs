@@ -178,13 +178,14 @@ impl Inner {
 
     fn arrive(self: &Arc<Self>, epoch: u64, minted: Option<Result<Minted>>) {
         let mut state = lock(&self.state);
+        if !state.orders.expects(epoch) {
+            return;
+        }
         let now = (self.mint.source.now)();
         let max_age = Some(self.limits.max_age);
-        let Some(minted) = state.orders.arrived(epoch, minted, max_age, &self.mint, now) else {
-            return;
-        };
         let outcome = minted.map(|minted| {
-            state.next.push_back(Arc::new(minted?));
+            let minted = state.orders.judge(minted, max_age, &self.mint, now)?;
+            state.next.push_back(Arc::new(minted));
             self.call_reaper(&mut state);
             Ok(())
         });

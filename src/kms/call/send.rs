@@ -12,7 +12,7 @@ use crate::kms::call::gate::NotEntered;
 use crate::kms::call::observe;
 use crate::kms::call::request::{Call, Pass, Plan};
 use crate::runtime;
-use std::future::ready;
+use std::future::{Future, ready};
 use tokio::time::{Instant, timeout_at};
 use zeroize::Zeroizing;
 
@@ -21,28 +21,34 @@ impl Client {
     pub(crate) async fn send(&self, call: &Call<'_>) -> Result<Zeroizing<Vec<u8>>> {
         // In an outage this is the answer to nearly all calls, and not worth another thread.
         if let Some(left) = self.0.gate.refuses(&call.tag) {
-            self.0.counters.calls.add();
-            self.0.counters.failed_calls.add();
             let refused = not_entered(self, call, NotEntered::Breaker(left));
-            return observe::call(call, ready(Err(refused))).await;
+            return self.counted(call, ready(Err(refused))).await;
         }
         let (client, call) = (self.clone(), call.to_owned());
-        runtime::run(async move { observe::call(&call, client.carry_out(&call)).await }).await
+        runtime::run(async move { client.counted(&call, client.carry_out(&call)).await }).await
     }
 
-    async fn carry_out(&self, call: &Call<'_>) -> Result<Zeroizing<Vec<u8>>> {
+    async fn counted<T>(
+        &self,
+        call: &Call<'_>,
+        work: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
         self.0.counters.calls.add();
-        let plan = Plan { deadline: Instant::now() + self.0.call_timeout, urgent: false };
-        let attempts = self.send_with_refresh(call, plan);
-        let result = match call.options.token {
-            None => self.with_fresh_tokens(&call.tag, plan.deadline, attempts).await,
-            // A token that is the caller's business.
-            Some(_) => attempts.await,
-        };
+        let result = observe::call(call, work).await;
         if result.is_err() {
             self.0.counters.failed_calls.add();
         }
         result
+    }
+
+    async fn carry_out(&self, call: &Call<'_>) -> Result<Zeroizing<Vec<u8>>> {
+        let plan = Plan { deadline: Instant::now() + self.0.call_timeout, urgent: false };
+        let attempts = self.send_with_refresh(call, plan);
+        match call.options.token {
+            None => self.with_fresh_tokens(&call.tag, plan.deadline, attempts).await,
+            // A token that is the caller's business.
+            Some(_) => attempts.await,
+        }
     }
 
     async fn send_with_refresh(&self, call: &Call<'_>, plan: Plan) -> Result<Zeroizing<Vec<u8>>> {
