@@ -2,7 +2,7 @@
 
 #![cfg(feature = "kms")]
 
-use crate::server::{Reply, Request, Server};
+use crate::server::{Reply, Request, Server, success};
 use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -19,10 +19,6 @@ const GATEWAY_KEY: &str = "CANARYgateway";
 const TOKEN: &str = "CANARYtoken0";
 const REFRESH: &str = "CANARYrefresh";
 const PLAINTEXT: &[u8] = b"CANARYplaintext";
-
-fn success(data: Value) -> Reply {
-    Reply::json(200, &json!({ "code": "SUCCESS", "data": data }))
-}
 
 fn encrypted() -> Reply {
     success(json!({ "ciphertext": "ncpkms:v1:AAAA" }))

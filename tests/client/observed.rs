@@ -10,8 +10,8 @@
 mod server;
 
 use ncp_envelope::kms::{Client, ClientBuilder, Credentials, Endpoint, Key};
-use serde_json::{Value, json};
-use server::{Reply, Request, Server};
+use serde_json::json;
+use server::{Reply, Request, Server, success};
 use std::fmt::{Debug, Write};
 use std::sync::{Arc, Mutex};
 use tracing::field::{Field, Visit};
@@ -19,10 +19,6 @@ use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 
 const REFRESH: &str = "CANARYrefresh";
-
-fn success(data: Value) -> Reply {
-    Reply::json(200, &json!({ "code": "SUCCESS", "data": data }))
-}
 
 fn encrypted() -> Reply {
     success(json!({ "ciphertext": "ncpkms:v1:AAAA" }))

@@ -1,7 +1,7 @@
 //! A server that speaks just enough HTTP/1.1, one request for each connection, to answer as a test
 //! wants.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -21,6 +21,11 @@ impl Request {
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
+}
+
+/// The service's answer to a call that went well.
+pub(crate) fn success(data: Value) -> Reply {
+    Reply::json(200, &json!({ "code": "SUCCESS", "data": data }))
 }
 
 /// What to answer.

@@ -1,6 +1,6 @@
 //! The commands `keys`, `tokens` and `cipher` against a server that answers as it is told.
 
-use crate::server::{Reply, Request, Server};
+use crate::server::{Reply, Request, Server, success};
 #[allow(dead_code)]
 use serde_json::{Value, json};
 use std::io::Write;
@@ -53,10 +53,6 @@ async fn run(server: &Server, args: &[&str], stdin: &[u8]) -> Done {
         );
     }
     done
-}
-
-fn success(data: Value) -> Reply {
-    Reply::json(200, &json!({ "code": "SUCCESS", "data": data }))
 }
 
 fn line(request: &Request) -> String {

@@ -8,17 +8,13 @@ mod keys;
 mod tokens;
 mod tolerance;
 
+pub(crate) use crate::server::success;
 use crate::server::{Reply, Request, Server};
 use ncp_envelope::kms::{Api, Client, ClientBuilder, Credentials, Endpoint};
 use ncp_envelope::{Error, ErrorKind};
-use serde_json::{Value, json};
 
 pub(crate) const REFRESH: &str = "CANARYrefresh";
 pub(crate) const ACCESS: &str = "CANARYtoken";
-
-pub(crate) fn success(data: Value) -> Reply {
-    Reply::json(200, &json!({ "code": "SUCCESS", "data": data }))
-}
 
 pub(crate) fn builder(server: &Server) -> ClientBuilder {
     let credentials = Credentials::account("CANARYaccess", "CANARYsecret").unwrap();

@@ -10,15 +10,11 @@ mod pace;
 mod tokens;
 mod unpolled;
 
-use crate::server::{Reply, Request, Server};
+use crate::server::{Reply, Request, Server, success};
 use ncp_envelope::kms::{Client, ClientBuilder, Credentials, Endpoint, Key};
 use serde_json::{Value, json};
 
 const REFRESH: &str = "CANARYrefresh";
-
-fn success(data: Value) -> Reply {
-    Reply::json(200, &json!({ "code": "SUCCESS", "data": data }))
-}
 
 fn encrypted() -> Reply {
     success(json!({ "ciphertext": "ncpkms:v1:AAAA" }))
