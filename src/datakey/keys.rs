@@ -6,7 +6,8 @@ use crate::datakey::batch::drive;
 use crate::datakey::batch::drive::Home;
 use crate::datakey::batch::flight::{Flight, Wait};
 use crate::datakey::batch::operation::{Rewrap, Unwrap, Wrap};
-use crate::datakey::batch::ticket::Ticket;
+use crate::datakey::batch::parts::in_parts;
+use crate::datakey::batch::ticket::{Ticket, Waiters};
 use crate::datakey::cache::{KeyCache, Loader, Realm};
 use crate::datakey::clock::Source;
 use crate::datakey::limits::{PoolLimits, ReuseLimits};
@@ -53,7 +54,7 @@ impl Keys {
             Batcher::new(Unwrap, wrapper.clone(), driver.clone(), source),
             Batcher::new(Rewrap, wrapper.clone(), driver.clone(), source),
         );
-        Self::join(wrapper, scope, suite, settings, batchers, Arc::new(Home(driver)))
+        Self::join(wrapper, scope, suite, settings, batchers, Arc::new(Home::new(driver)))
     }
 
     /// Keys for another scope, which share calls and cache with these.
@@ -91,6 +92,8 @@ impl Keys {
             driver: driver.clone(),
             scope: scope.clone(),
             suite,
+            family: loader.realm.family(wrapper.key_id()),
+            ends: settings.cache.0.ends.clone(),
             source: Source::REAL,
             counters: Arc::new(PoolCounters::default()),
         };
@@ -100,38 +103,30 @@ impl Keys {
 
     /// Wraps each key anew, in as few calls as there can be.
     pub(crate) async fn rewrap(&self, keys: &[WrappedKey]) -> Vec<Result<WrappedKey>> {
-        let flights: Vec<_> = keys.iter().map(|_| Arc::new(Flight::new())).collect();
-        let tickets = flights.iter().map(|flight| {
-            let flight = flight.clone();
-            Ticket::new(move |result| flight.finish(result))
-        });
-        self.rewrap.submit(keys.iter().cloned().zip(tickets.collect::<Vec<_>>()));
         let mut results = Vec::with_capacity(keys.len());
-        for flight in flights {
-            results.push(
-                self.home.0.wait(Wait::new(flight)).await.unwrap_or_else(|| Err(drive::gone())),
-            );
+        for (_, flights) in in_parts(keys, |part| self.ask_to_rewrap(part)) {
+            for flight in flights {
+                let result = self.home.0.wait(Wait::new(flight)).await;
+                results.push(result.unwrap_or_else(|| Err(drive::gone())));
+            }
         }
         results
     }
 
-    pub(crate) fn forget(&self) {
-        self.loader.cache.forget_keys();
-        self.supply.forget();
+    fn ask_to_rewrap(&self, keys: &[WrappedKey]) -> Vec<Arc<Flight<WrappedKey>>> {
+        let flights: Vec<_> = keys.iter().map(|_| Arc::new(Flight::new())).collect();
+        let tickets = flights.iter().map(|flight| {
+            let waiters = Waiters::of(flight, 1);
+            let flight = flight.clone();
+            Ticket::for_waiters(Some(waiters), move |result| flight.finish(result))
+        });
+        self.rewrap.submit(keys.iter().cloned().zip(tickets.collect::<Vec<_>>()));
+        flights
     }
 
-    pub(crate) fn invalidate(&self, tag: &str) {
-        self.loader.cache.invalidate(tag);
-        if self.wrapper.key_id().id() == tag {
-            self.supply.forget();
-        }
-    }
-
-    pub(crate) fn retire_below(&self, tag: &str, version: u32) {
-        self.loader.cache.retire_below(tag, version);
-        if self.wrapper.key_id().id() == tag {
-            self.supply.retire_below(version);
-        }
+    /// Through which keys are ended, for all who share the cache.
+    pub(crate) fn cache(&self) -> &KeyCache {
+        &self.loader.cache
     }
 
     pub(crate) fn stats(&self) -> EnvelopeStats {

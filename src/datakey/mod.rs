@@ -6,13 +6,15 @@
 //! who waits for it and belongs to none of them; a denial ends a key at once, an outage does not.
 //! Knows wrapped keys and data keys, and nothing of services, HTTP or messages.
 //!
-//! From the ground up: time, chance, locks, counters and limits; [`batch`], the calls that carry
-//! many keys; [`cache`], the unwrapped keys; [`supply`], the keys for writing; [`keys`], what an
-//! envelope holds of them. Each knows those before it only.
+//! From the ground up: time, chance, locks, counters and limits; [`ends`], who hears that keys have
+//! come to an end; [`batch`], the calls that carry many keys; [`cache`], the unwrapped keys;
+//! [`supply`], the keys for writing; [`keys`], what an envelope holds of them. Each knows those
+//! before it only.
 
 mod batch;
 mod cache;
 mod clock;
+mod ends;
 mod failure;
 mod keys;
 mod limits;
@@ -24,6 +26,7 @@ mod sync;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use batch::parts::in_parts;
 pub use cache::KeyCache;
 pub(crate) use cache::{Asked, CacheId, Loader, Outbox};
 pub(crate) use keys::{KeySettings, Keys};

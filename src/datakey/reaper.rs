@@ -6,10 +6,9 @@
 
 use crate::datakey::clock::Source;
 use crate::error::{Error, ErrorKind, Result};
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 #[cfg(all(test, not(shuttle)))]
@@ -25,13 +24,15 @@ pub(crate) trait Due: Send + Sync {
 const BREATH: Duration = Duration::from_millis(20);
 
 struct Reaper {
-    queue: Mutex<BinaryHeap<Reverse<Appointment>>>,
+    book: Mutex<Book>,
     earlier: Condvar,
 }
 
-struct Appointment {
-    at: Instant,
-    whom: Weak<dyn Due>,
+/// Appointments, by time and then by number.
+#[derive(Default)]
+struct Book {
+    visits: BTreeMap<(Instant, u64), Weak<dyn Due>>,
+    numbers: u64,
 }
 
 static REAPER: OnceLock<Reaper> = OnceLock::new();
@@ -46,7 +47,7 @@ pub(crate) fn start() -> Result<()> {
     if *started {
         return Ok(());
     }
-    let reaper = REAPER.get_or_init(|| Reaper { queue: Mutex::default(), earlier: Condvar::new() });
+    let reaper = REAPER.get_or_init(|| Reaper { book: Mutex::default(), earlier: Condvar::new() });
     std::thread::Builder::new().name("ncp-reaper".to_owned()).spawn(|| reaper.run()).map_err(
         |error| {
             Error::with_source(
@@ -65,45 +66,72 @@ pub(crate) fn no_sooner(at: Instant, now: Instant) -> Instant {
     now.checked_add(BREATH).map_or(at, |soonest| at.max(soonest))
 }
 
-/// Has `whom` visited at that time, unless it is gone by then.
-pub(crate) fn visit(at: Instant, whom: Weak<dyn Due>) {
-    #[cfg(test)]
-    let Some(whom) = note::take(at, whom) else { return };
-    if let Some(reaper) = REAPER.get() {
-        let mut queue = reaper.queue.lock().unwrap_or_else(PoisonError::into_inner);
-        let first = queue.peek().is_none_or(|Reverse(next)| at < next.at);
-        queue.push(Reverse(Appointment { at, whom }));
-        if first {
+/// A visit of the reaper's. It is called off when this is dropped, so that who is gone leaves
+/// nothing in the book.
+pub(crate) struct Visit {
+    at: Instant,
+    number: u64,
+}
+
+impl Visit {
+    pub(crate) fn book(at: Instant, whom: Weak<dyn Due>) -> Self {
+        #[cfg(test)]
+        let Some(whom) = note::take(at, whom) else { return Self { at, number: 0 } };
+        let Some(reaper) = REAPER.get() else { return Self { at, number: 0 } };
+        let mut book = lock(&reaper.book);
+        book.numbers += 1;
+        let number = book.numbers;
+        book.visits.insert((at, number), whom);
+        if book.visits.first_key_value().is_some_and(|(first, _)| *first == (at, number)) {
             reaper.earlier.notify_one();
+        }
+        Self { at, number }
+    }
+}
+
+impl Drop for Visit {
+    fn drop(&mut self) {
+        if let Some(reaper) = REAPER.get() {
+            let _whom = lock(&reaper.book).visits.remove(&(self.at, self.number));
         }
     }
 }
 
 /// When the reaper comes next to one who may want it sooner.
 #[derive(Default)]
-pub(crate) struct NextVisit(Option<Instant>);
+pub(crate) struct NextVisit(Option<Visit>);
 
 impl NextVisit {
     /// Has `whom` visited at that time, if nothing comes sooner. Where time is a test's own, nobody
     /// comes.
     pub(crate) fn by<T: Due + 'static>(&mut self, at: Instant, source: Source, whom: &Arc<T>) {
-        if source.real && self.0.is_none_or(|next| at < next) {
-            self.0 = Some(at);
+        if source.real && self.0.as_ref().is_none_or(|next| at < next.at) {
             let whom: Arc<dyn Due> = whom.clone();
-            visit(at, Arc::downgrade(&whom));
+            self.0 = Some(Visit::book(at, Arc::downgrade(&whom)));
         }
     }
 
     /// Whether the visit of `at` is the one that was waited for; then another one may be.
     pub(crate) fn is(&mut self, at: Instant) -> bool {
-        self.0.take_if(|next| *next == at).is_some()
+        self.0.take_if(|next| next.at == at).is_some()
     }
+}
+
+fn lock(book: &Mutex<Book>) -> MutexGuard<'_, Book> {
+    book.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Visits at that time, whoever's.
+#[cfg(all(test, not(shuttle)))]
+pub(crate) fn booked(at: Instant) -> usize {
+    let Some(reaper) = REAPER.get() else { return 0 };
+    lock(&reaper.book).visits.range((at, 0)..=(at, u64::MAX)).count()
 }
 
 impl Reaper {
     fn run(&self) {
         loop {
-            let Appointment { at, whom } = self.next();
+            let (at, whom) = self.next();
             if let Some(whom) = whom.upgrade() {
                 // It may wake tasks of any executor. Whatever they do there, this thread has keys
                 // to wipe.
@@ -112,45 +140,25 @@ impl Reaper {
         }
     }
 
-    fn next(&self) -> Appointment {
-        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+    fn next(&self) -> (Instant, Weak<dyn Due>) {
+        let mut book = lock(&self.book);
         loop {
             let now = Instant::now();
-            let wait = match queue.peek() {
+            let wait = match book.visits.first_entry() {
                 None => None,
-                Some(Reverse(next)) if next.at > now => Some(next.at - now),
-                Some(_) => match queue.pop() {
-                    Some(Reverse(visit)) => return visit,
-                    None => None,
-                },
+                Some(next) if next.key().0 > now => Some(next.key().0 - now),
+                Some(next) => {
+                    let ((at, _), whom) = next.remove_entry();
+                    return (at, whom);
+                }
             };
-            queue = match wait {
-                None => self.earlier.wait(queue).unwrap_or_else(PoisonError::into_inner),
+            book = match wait {
+                None => self.earlier.wait(book).unwrap_or_else(PoisonError::into_inner),
                 Some(wait) => {
-                    self.earlier.wait_timeout(queue, wait).unwrap_or_else(PoisonError::into_inner).0
+                    self.earlier.wait_timeout(book, wait).unwrap_or_else(PoisonError::into_inner).0
                 }
             };
         }
-    }
-}
-
-impl PartialEq for Appointment {
-    fn eq(&self, other: &Self) -> bool {
-        self.at == other.at
-    }
-}
-
-impl Eq for Appointment {}
-
-impl PartialOrd for Appointment {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Appointment {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.at.cmp(&other.at)
     }
 }
 

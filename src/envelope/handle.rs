@@ -1,8 +1,8 @@
 //! The envelope itself: messages in and out of memory.
 
 use crate::context::Scope;
-use crate::datakey::{CacheId, EnvelopeStats, Keys, Minted, Outbox};
-use crate::envelope::recent::Recent;
+use crate::datakey::{Asked, CacheId, EnvelopeStats, Keys, Minted, Outbox, in_parts};
+use crate::envelope::recent::{Read, Recent};
 use crate::error::{Error, Result};
 use crate::format;
 use crate::format::{BoundHeader, Decryptor, Encryptor, Header, PREAMBLE_LEN, Parts, SlotTable};
@@ -44,6 +44,9 @@ struct Inner {
     keys: Keys,
     recent: Recent,
 }
+
+/// A message whose header was read, and the key that was asked for.
+type Ask = (Arc<Read>, Option<Asked>);
 
 impl Envelope {
     pub(crate) fn new(wrapper: Arc<dyn KeyWrapper>, scope: Scope, keys: Keys) -> Self {
@@ -163,10 +166,12 @@ impl Envelope {
             }
             return Ok(messages);
         }
-        for (plaintext, taken) in plaintexts.iter().zip(supply.ask(plaintexts.len())) {
-            let mut out = Vec::new();
-            seal(&*supply.wait(taken).await?, plaintext.as_ref(), &options, &mut out)?;
-            messages.push(out);
+        for (part, taken) in in_parts(plaintexts, |part| supply.ask(part.len())) {
+            for (plaintext, taken) in part.iter().zip(taken) {
+                let mut out = Vec::new();
+                seal(&*supply.wait(taken).await?, plaintext.as_ref(), &options, &mut out)?;
+                messages.push(out);
+            }
         }
         Ok(messages)
     }
@@ -233,38 +238,46 @@ impl Envelope {
         messages: &[M],
         policy: &DecryptPolicy,
     ) -> Vec<Result<Zeroizing<Vec<u8>>>> {
-        let (inner, mut outbox) = (&*self.0, Outbox::default());
-        let asked: Vec<_> = messages
-            .iter()
-            .map(|message| {
-                let read = inner.recent.read(message.as_ref(), &inner.keys.loader)?;
-                let first = policy.admit(&read.header, inner.wrapper.key_id())?.next();
-                Parts::of(message.as_ref(), &read.header)?;
-                let first = first.map(|(at, slot)| {
-                    inner.keys.loader.ask(slot, read.ids[at], policy.key_age_limit(), &mut outbox)
-                });
-                Ok::<_, Error>((read, first))
-            })
-            .collect();
-        inner.keys.loader.send(outbox);
         let mut opened = Vec::with_capacity(messages.len());
-        for (message, asked) in messages.iter().zip(asked) {
-            let result = async {
-                let (read, first) = asked?;
-                let parts = Parts::of(message.as_ref(), &read.header)?;
-                let slots = policy
-                    .admit(&read.header, inner.wrapper.key_id())?
-                    .map(|(at, slot)| (read.ids[at], slot));
-                let mut out = Zeroizing::new(Vec::new());
-                self.open_slots(slots, policy, first, |key| {
-                    parts.open(key, policy.aad_bytes(), &mut out)
-                })
-                .await??;
-                Ok(out)
-            };
-            opened.push(result.await);
+        for (part, asked) in in_parts(messages, |part| self.ask_for(part, policy)) {
+            for (message, asked) in part.iter().zip(asked) {
+                opened.push(self.open_asked(message.as_ref(), policy, asked).await);
+            }
         }
         opened
+    }
+
+    /// Reads the headers, and asks for the key in the first slot of each that is admitted.
+    fn ask_for<M: AsRef<[u8]>>(&self, messages: &[M], policy: &DecryptPolicy) -> Vec<Result<Ask>> {
+        let (inner, mut outbox) = (&*self.0, Outbox::default());
+        let ask = |message: &M| {
+            let read = inner.recent.read(message.as_ref(), &inner.keys.loader)?;
+            let first = policy.admit(&read.header, inner.wrapper.key_id())?.next();
+            Parts::of(message.as_ref(), &read.header)?;
+            let first = first.map(|(at, slot)| {
+                inner.keys.loader.ask(slot, read.ids[at], policy.key_age_limit(), &mut outbox)
+            });
+            Ok((read, first))
+        };
+        let asked = messages.iter().map(ask).collect();
+        inner.keys.loader.send(outbox);
+        asked
+    }
+
+    async fn open_asked(
+        &self,
+        message: &[u8],
+        policy: &DecryptPolicy,
+        asked: Result<Ask>,
+    ) -> Result<Zeroizing<Vec<u8>>> {
+        let (read, first) = asked?;
+        let parts = Parts::of(message, &read.header)?;
+        let slots = policy.admit(&read.header, self.0.wrapper.key_id())?;
+        let slots = slots.map(|(at, slot)| (read.ids[at], slot));
+        let mut out = Zeroizing::new(Vec::new());
+        let open = |key: &DataKey| parts.open(key, policy.aad_bytes(), &mut out);
+        self.open_slots(slots, policy, first, open).await??;
+        Ok(out)
     }
 
     /// Wraps keys anew under the newest version of the key-encryption key that each is wrapped
@@ -277,23 +290,23 @@ impl Envelope {
         self.0.keys.rewrap(keys).await
     }
 
-    /// Wipes every data key in memory: those in the cache, for all who share it, and those kept for
-    /// writing in this scope. Those that are in a call are wiped when it comes back, and those that
-    /// a caller uses at this moment when it is done.
+    /// Wipes every data key in memory, for all envelopes that share the cache: those in it, and
+    /// those kept for writing. Those that are in a call are wiped when it comes back, and those
+    /// that a caller uses at this moment when it is done.
     pub fn forget_keys(&self) {
-        self.0.keys.forget();
+        self.0.keys.cache().forget_keys();
     }
 
-    /// Wipes every data key wrapped under the key-encryption key `tag`, as after it was disabled.
-    /// Whoever needs one next asks the key service.
+    /// Wipes every data key wrapped under the key-encryption key `tag`, as after it was disabled,
+    /// for all envelopes that share the cache. Whoever needs one next asks the key service.
     pub fn invalidate(&self, tag: &str) {
-        self.0.keys.invalidate(tag);
+        self.0.keys.cache().invalidate(tag);
     }
 
-    /// Wipes every data key wrapped under a version of `tag` below `version`, keeps no such key
-    /// from now on, and writes no message with one.
+    /// Wipes every data key wrapped under a version of `tag` below `version`, for all envelopes
+    /// that share the cache; keeps no such key from now on, and writes no message with one.
     pub fn retire_below(&self, tag: &str, version: u32) {
-        self.0.keys.retire_below(tag, version);
+        self.0.keys.cache().retire_below(tag, version);
     }
 
     /// What cache, pool and calls did so far.
@@ -307,7 +320,7 @@ impl Envelope {
         &self,
         slots: impl Iterator<Item = (CacheId, &WrappedKey)>,
         policy: &DecryptPolicy,
-        mut asked: Option<crate::datakey::Asked>,
+        mut asked: Option<Asked>,
         mut open: impl FnMut(&DataKey) -> Result<T>,
     ) -> Result<T> {
         let (loader, max_age) = (&self.0.keys.loader, policy.key_age_limit());

@@ -8,6 +8,7 @@
 mod common;
 
 mod calls;
+mod ends;
 mod expiry;
 mod outage;
 mod policies;

@@ -242,14 +242,21 @@ const ROOMS: &[(&str, &[Room])] = &[
             ("limits", &[]),
             ("stats", &["sync"]),
             ("reaper", &["clock"]),
+            ("ends", &["sync"]),
             ("batch", &["clock", "observe", "reaper", "stats", "sync"]),
             (
                 "cache",
-                &["batch", "clock", "failure", "limits", "observe", "reaper", "stats", "sync"],
+                &[
+                    "batch", "clock", "ends", "failure", "limits", "observe", "reaper", "stats",
+                    "sync",
+                ],
             ),
             (
                 "supply",
-                &["batch", "clock", "failure", "limits", "observe", "reaper", "stats", "sync"],
+                &[
+                    "batch", "clock", "ends", "failure", "limits", "observe", "reaper", "stats",
+                    "sync",
+                ],
             ),
             ("keys", &["batch", "cache", "clock", "limits", "stats", "supply"]),
         ],

@@ -12,7 +12,7 @@
 //! smaller. Knows wrapped keys and payloads, and nothing of caches.
 
 use crate::datakey::batch::drive::Driver;
-use crate::datakey::batch::lane::{Lane, Queued, Whole};
+use crate::datakey::batch::lane::{Lane, MAX_QUEUE, Part, Queued, Whole};
 use crate::datakey::batch::operation::Operation;
 use crate::datakey::batch::ticket::Ticket;
 use crate::datakey::clock::Source;
@@ -31,11 +31,6 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Instant;
 
-/// Calls under way at most for one key-encryption key. At the service's 300 calls a second this is
-/// enough for answers that take 100 ms.
-const MAX_CALLS: usize = 32;
-/// Keys that wait at most, for one key-encryption key.
-const MAX_QUEUE: usize = 1 << 18;
 /// Key-encryption keys that are remembered while nothing is asked of them.
 const MAX_LANES: usize = 1_024;
 
@@ -58,9 +53,6 @@ struct Departure<O: Operation> {
     /// The batch that this is a half of.
     whole: Option<Arc<Whole>>,
 }
-
-/// Part of a batch: keys, and where each one's result goes.
-type Part<O> = (Vec<<O as Operation>::In>, Vec<Ticket<<O as Operation>::Out>>);
 
 impl<O: Operation> Clone for Batcher<O> {
     fn clone(&self) -> Self {
@@ -88,9 +80,8 @@ impl<O: Operation> Batcher<O> {
     /// Queues all of `items` before any of them leaves, so that they leave together.
     pub(crate) fn submit(&self, items: impl IntoIterator<Item = (O::In, Ticket<O::Out>)>) {
         let since = (self.0.source.now)();
-        let mut departures = Vec::new();
         // Answered outside the lock, as an answer may submit again.
-        let mut refused = Vec::new();
+        let (mut departures, mut refused, mut unwanted) = (Vec::new(), Vec::new(), Vec::new());
         {
             let mut lanes = lock(&self.0.lanes);
             let mut touched: Vec<KeyId> = Vec::new();
@@ -104,17 +95,19 @@ impl<O: Operation> Batcher<O> {
                     }
                 }
                 match lanes.get_mut(key) {
-                    Some(lane) if lane.queue.len() < MAX_QUEUE => {
-                        lane.queue.push_back(Queued { input, ticket, since })
+                    Some(lane) => {
+                        let queued = Queued { input, ticket, since };
+                        refused.extend(lane.push(queued, &mut unwanted).err());
                     }
-                    _ => refused.push(ticket),
+                    None => refused.push(Queued { input, ticket, since }),
                 }
             }
             for key in touched {
-                self.0.depart(&mut lanes, &key, since, &mut departures);
+                self.0.depart(&mut lanes, &key, since, &mut departures, &mut unwanted);
             }
         }
-        for ticket in refused {
+        drop(unwanted);
+        for Queued { ticket, .. } in refused {
             ticket.answer(Err(Error::new(
                 ErrorKind::Throttled,
                 format!("{MAX_QUEUE} keys wait for the key service already: try again later"),
@@ -145,7 +138,7 @@ impl<O: Operation> Inner<O> {
 
     fn make_room(lanes: &mut HashMap<KeyId, Lane<O>>) {
         if lanes.len() >= MAX_LANES {
-            lanes.retain(|_, lane| lane.under_way > 0 || !lane.queue.is_empty());
+            lanes.retain(|_, lane| !lane.is_idle());
         }
     }
 
@@ -156,33 +149,17 @@ impl<O: Operation> Inner<O> {
         key: &KeyId,
         now: Instant,
         departures: &mut Vec<Departure<O>>,
+        unwanted: &mut Vec<Queued<O>>,
     ) {
         let Some(lane) = lanes.get_mut(key) else { return };
-        while let Some(first) = lane.queue.front()
-            && lane.under_way < MAX_CALLS
-        {
-            let overdue = now.saturating_duration_since(first.since) >= lane.patience();
-            if lane.under_way > 0 && lane.queue.len() < lane.max_batch && !overdue {
-                break;
-            }
-            let count = lane.queue.len().min(lane.max_batch);
-            let (inputs, tickets) =
-                lane.queue.drain(..count).map(|queued| (queued.input, queued.ticket)).unzip();
-            lane.under_way += 1;
+        while let Some((inputs, tickets)) = lane.leave(now, unwanted) {
             departures.push(Departure { key: key.clone(), inputs, tickets, whole: None });
         }
-        // If what is under way gets stuck, something has to look again. Where there is no place,
-        // only an answer can help.
-        if let Some(first) = lane.queue.front()
-            && lane.under_way < MAX_CALLS
+        if let Some(at) = lane.look_again_at()
             && self.source.real
-            && lane.visit.is_none()
-            && let Some(at) = first.since.checked_add(lane.patience())
             && reaper::start().is_ok()
         {
-            lane.visit = Some(at);
-            let this: Arc<dyn Due> = self.clone();
-            reaper::visit(at, Arc::downgrade(&this));
+            lane.visit.by(at, self.source, self);
         }
     }
 
@@ -209,22 +186,19 @@ impl<O: Operation> Inner<O> {
 }
 
 impl<O: Operation> Due for Inner<O> {
-    fn due(self: Arc<Self>, _: Instant) {
-        let mut departures = Vec::new();
+    fn due(self: Arc<Self>, at: Instant) {
+        let (mut departures, mut unwanted) = (Vec::new(), Vec::new());
         {
             let (mut lanes, now) = (lock(&self.lanes), (self.source.now)());
             let due: Vec<_> = lanes
-                .iter()
-                .filter(|(_, lane)| lane.visit.is_some_and(|at| at <= now))
-                .map(|(key, _)| key.clone())
+                .iter_mut()
+                .filter_map(|(key, lane)| lane.visit.is(at).then(|| key.clone()))
                 .collect();
             for key in due {
-                if let Some(lane) = lanes.get_mut(&key) {
-                    lane.visit = None;
-                }
-                self.depart(&mut lanes, &key, now, &mut departures);
+                self.depart(&mut lanes, &key, now, &mut departures, &mut unwanted);
             }
         }
+        drop(unwanted);
         for departure in departures {
             self.driver.spawn(self.landing(&departure).fly(departure));
         }
@@ -349,7 +323,7 @@ async fn caught<T>(call: impl Future<Output = Result<T>>) -> Result<T> {
 
 impl<O: Operation> Drop for Landing<O> {
     fn drop(&mut self) {
-        let mut departures = Vec::new();
+        let (mut departures, mut unwanted) = (Vec::new(), Vec::new());
         let mut left = VecDeque::new();
         {
             let mut lanes = lock(&self.inner.lanes);
@@ -361,14 +335,15 @@ impl<O: Operation> Drop for Landing<O> {
                     &self.key,
                     (self.inner.source.now)(),
                     &mut departures,
+                    &mut unwanted,
                 );
             } else if lane.under_way == 0 {
                 // The call was dropped, and what left from here would be dropped with it. Those who
                 // wait start anew from where they are.
-                left = std::mem::take(&mut lane.queue);
+                left = lane.give_up();
             }
         }
-        drop(left);
+        drop((left, unwanted));
         self.inner.start(departures);
     }
 }

@@ -49,44 +49,83 @@ pub(crate) fn gone() -> Error {
 /// Everyone who has to look again when a call can go on, or a new one is there.
 #[derive(Default)]
 struct Crowd {
-    wakers: Mutex<BTreeMap<u64, Waker>>,
+    present: Mutex<Present>,
     /// Counts the times it was woken.
     times: AtomicU64,
-    seats: AtomicU64,
+}
+
+/// Those for whom calls are made. With the last of them go the calls that nobody polls, which would
+/// otherwise hold each other, and keys with them, for ever.
+#[derive(Default)]
+struct Present {
+    wakers: BTreeMap<u64, Waker>,
+    /// Who waits, with or without a waker.
+    seated: usize,
+    /// Who may wait some time.
+    homes: usize,
+    seats: u64,
+}
+
+impl Present {
+    fn is_empty(&self) -> bool {
+        self.seated == 0 && self.homes == 0
+    }
 }
 
 /// The place of one who waits among the others.
 struct Seat<'a> {
-    crowd: &'a Crowd,
+    driver: &'a Driver,
     number: u64,
 }
 
-impl Crowd {
-    fn seat(&self) -> Seat<'_> {
-        Seat { crowd: self, number: self.seats.fetch_add(1, Ordering::Relaxed) }
+impl<'a> Seat<'a> {
+    fn at(driver: &'a Driver) -> Self {
+        let mut present = lock(&driver.crowd.present);
+        present.seated += 1;
+        present.seats += 1;
+        Self { driver, number: present.seats }
     }
-}
 
-impl Seat<'_> {
     fn take(&self, waker: &Waker) {
-        lock(&self.crowd.wakers).insert(self.number, waker.clone());
+        lock(&self.driver.crowd.present).wakers.insert(self.number, waker.clone());
     }
 }
 
 impl Drop for Seat<'_> {
     fn drop(&mut self) {
         // Dropped outside the lock, as it may be the last hold of a task.
-        let _waker = lock(&self.crowd.wakers).remove(&self.number);
+        let (_waker, empty) = {
+            let mut present = lock(&self.driver.crowd.present);
+            present.seated -= 1;
+            (present.wakers.remove(&self.number), present.is_empty())
+        };
+        if empty {
+            self.driver.abandon();
+        }
     }
 }
 
-/// Those for whom calls are made. With the last of them go the calls that nobody polls, which would
-/// otherwise hold each other, and keys with them, for ever.
+/// An envelope's word that it is there. Whoever waits keeps a call alive all the same, whichever
+/// envelope made it.
 pub(crate) struct Home(pub(crate) Arc<Driver>);
+
+impl Home {
+    pub(crate) fn new(driver: Arc<Driver>) -> Self {
+        lock(&driver.crowd.present).homes += 1;
+        Self(driver)
+    }
+}
 
 impl Drop for Home {
     fn drop(&mut self) {
-        self.0.abandon();
+        let empty = {
+            let mut present = lock(&self.0.crowd.present);
+            present.homes -= 1;
+            present.is_empty()
+        };
+        if empty {
+            self.0.abandon();
+        }
     }
 }
 
@@ -97,7 +136,7 @@ impl Wake for Crowd {
 
     fn wake_by_ref(self: &Arc<Self>) {
         self.times.fetch_add(1, Ordering::SeqCst);
-        let wakers = std::mem::take(&mut *lock(&self.wakers));
+        let wakers = std::mem::take(&mut lock(&self.present).wakers);
         wakers.into_values().for_each(Waker::wake);
     }
 }
@@ -141,7 +180,7 @@ impl Driver {
 
     /// Waits for `wanted`, and polls meanwhile what no runtime polls.
     pub(crate) async fn wait<F: Future>(&self, wanted: F) -> F::Output {
-        let (mut wanted, seat) = (pin!(wanted), self.crowd.seat());
+        let (mut wanted, seat) = (pin!(wanted), Seat::at(self));
         poll_fn(|cx| {
             loop {
                 if let Poll::Ready(output) = wanted.as_mut().poll(cx) {
@@ -179,7 +218,12 @@ impl Driver {
 
     #[cfg(test)]
     pub(crate) fn seated(&self) -> usize {
-        lock(&self.crowd.wakers).len()
+        lock(&self.crowd.present).seated
+    }
+
+    #[cfg(shuttle)]
+    pub(crate) fn orphans(&self) -> usize {
+        lock(&self.orphans).len()
     }
 
     /// Polls every orphan once. Whether one of them ended.

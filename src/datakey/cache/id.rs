@@ -1,6 +1,7 @@
 //! What a cached key is found by.
 
 use crate::context::Scope;
+use crate::datakey::ends::Family;
 use crate::suite::Suite;
 use crate::wrap::{KeyId, MAX_KEY_ID_LEN, MAX_WRAPPED_LEN, WrappedKey, ZoneHint};
 use aws_lc_rs::digest;
@@ -41,7 +42,7 @@ impl Hasher for IdHasher {
 #[derive(Clone)]
 pub(crate) struct Realm {
     hash: [u8; HASH_LEN],
-    /// The partition's hash: keys in another one are not this reader's to see, keep or drop.
+    /// The partition's hash.
     pub(crate) partition: [u8; HASH_LEN],
 }
 
@@ -87,13 +88,6 @@ impl Realm {
     pub(crate) fn family(&self, key: &KeyId) -> Family {
         Family { partition: self.partition, key: key.clone() }
     }
-}
-
-/// The keys that one denial ends: those under one key-encryption key, in one partition.
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Family {
-    partition: [u8; HASH_LEN],
-    pub(crate) key: KeyId,
 }
 
 fn array(digest: &digest::Digest) -> [u8; HASH_LEN] {

@@ -6,8 +6,9 @@ use crate::datakey::batch::batcher::Batcher;
 use crate::datakey::batch::drive::{Driver, Lost};
 use crate::datakey::batch::flight::{Flight, Wait};
 use crate::datakey::batch::operation::Unwrap;
-use crate::datakey::batch::ticket::Ticket;
-use crate::datakey::cache::shared::{Answer, KeyCache, LookUp};
+use crate::datakey::batch::ticket::{Ticket, Waiters};
+use crate::datakey::cache::handle::KeyCache;
+use crate::datakey::cache::shared::{Answer, LookUp};
 use crate::datakey::cache::store::{CachedKey, Loaded};
 use crate::datakey::cache::{CacheId, Realm};
 use crate::error::Result;
@@ -57,17 +58,20 @@ impl Loader {
         max_age: Option<Duration>,
         outbox: &mut Outbox,
     ) -> Asked {
-        let state = match self.cache.0.look_up(&id, || self.realm.family(slot.key_id()), max_age) {
+        let origin = || (self.realm.family(slot.key_id()), self.batcher.key_version(slot));
+        let state = match self.cache.0.look_up(&id, origin, max_age) {
             LookUp::Hit(answer, refresh) => {
                 if let Some(flight) = refresh {
-                    outbox.0.push(self.unwrap(id, slot, flight));
+                    outbox.0.push(self.unwrap(id, slot, flight, None));
                 }
                 AskedState::Here(Ok(answer))
             }
             LookUp::Refused(error) => AskedState::Here(Err(error)),
             LookUp::Join(flight) => AskedState::Coming(flight),
             LookUp::Lead(flight) => {
-                outbox.0.push(self.unwrap(id, slot, flight.clone()));
+                // The cache's list of what is in flight holds it, and so does the ticket.
+                let waiters = Waiters::of(&flight, 2);
+                outbox.0.push(self.unwrap(id, slot, flight.clone(), Some(waiters)));
                 AskedState::Coming(flight)
             }
         };
@@ -131,6 +135,7 @@ impl Loader {
         id: CacheId,
         slot: &WrappedKey,
         flight: Arc<Flight<Answer>>,
+        waiters: Option<Waiters>,
     ) -> (WrappedKey, Ticket<KeyPayload>) {
         let (cache, scope, suite) = (self.cache.0.clone(), self.scope.clone(), self.suite);
         // The time to live counts from before the call: what the service says is not younger than
@@ -140,7 +145,7 @@ impl Loader {
             version: self.batcher.key_version(slot),
             asked: (cache.source.now)(),
         };
-        let ticket = Ticket::new(move |payload: Option<Result<KeyPayload>>| {
+        let ticket = Ticket::for_waiters(waiters, move |payload: Option<Result<KeyPayload>>| {
             let decode = |payload: KeyPayload| {
                 payload.decode(suite, &scope).map_err(|error| cache.misfit(&id, error))
             };

@@ -1,13 +1,12 @@
-//! The cache that envelopes share: what is kept, what is in flight, and what was refused.
+//! What a cache consists of: the keys that are kept, the unwraps in flight, and what was refused.
 
 use crate::datakey::batch::drive::Driver;
 use crate::datakey::batch::flight::Flight;
-use crate::datakey::cache::id::Family;
 use crate::datakey::cache::refusals::Refusals;
 use crate::datakey::cache::store::{CachedKey, Found, Loaded, Store};
 use crate::datakey::clock::Source;
+use crate::datakey::ends::{End, Ends, Family, Holder, Place};
 use crate::datakey::failure::Failure;
-use crate::datakey::limits::CacheLimits;
 use crate::datakey::reaper;
 use crate::datakey::reaper::{Due, NextVisit};
 use crate::datakey::stats::{CacheCounters, CacheStats};
@@ -16,29 +15,8 @@ use crate::datakey::{CacheId, observe};
 use crate::error::{Error, ErrorKind, Result};
 use crate::secret::DataKey;
 use std::collections::HashMap;
-use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
-
-/// A cache of unwrapped data keys that several envelopes may share. Cheap to clone; clones are the
-/// same cache.
-///
-/// An [`Envelope`](crate::Envelope) that is given [limits](crate::EnvelopeBuilder::cache) has a
-/// cache of its own. One cache for many bounds the keys of all together. Who shares a cache *and* a
-/// partition name is served the keys that others obtained, without asking the service: give the
-/// same name only to envelopes whose credentials may use the same keys.
-///
-/// ```
-/// use ncp_envelope::{CacheLimits, DataKey, Envelope, KeyCache, LocalKeyWrapper};
-/// let cache = KeyCache::new(CacheLimits::new(std::time::Duration::from_secs(300)))?;
-/// let wrapper = LocalKeyWrapper::new("offline", &DataKey::generate()?)?;
-/// let builder = Envelope::builder(wrapper).scope("tenant-42");
-/// let envelope = builder.shared_cache(&cache, "readers").build()?;
-/// cache.forget_keys();
-/// # Ok::<(), ncp_envelope::Error>(())
-/// ```
-#[derive(Clone)]
-pub struct KeyCache(pub(crate) Arc<Shared>);
 
 pub(crate) struct Shared {
     state: Mutex<CacheState>,
@@ -47,6 +25,8 @@ pub(crate) struct Shared {
     /// Of all who share the cache: one's unwrap may be what another one waits for, who then has
     /// to be able to poll it.
     pub(crate) driver: Arc<Driver>,
+    pub(crate) ends: Ends,
+    _place: Place,
 }
 
 struct CacheState {
@@ -54,16 +34,31 @@ struct CacheState {
     store: Option<Store>,
     flights: HashMap<CacheId, UnderWay>,
     refusals: Refusals,
-    /// By key tag, the version below which nothing is kept any more.
-    floors: HashMap<String, u32>,
     /// When the reaper comes.
     visit: NextVisit,
 }
 
 struct UnderWay {
     flight: Arc<Flight<Answer>>,
-    tag: Arc<str>,
+    family: Family,
+    version: Option<u32>,
     asked: Instant,
+    standing: Standing,
+}
+
+/// What an unwrap that was asked for some time ago still says.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    /// It is the newest word on its key.
+    Current,
+    /// The service denied another key of the family since: a key that this one brings is only for
+    /// those who wait for it already.
+    Denied,
+    /// As that, and as it was for the caller to end the keys, the service is to be asked anew
+    /// whatever this one brings.
+    Ended,
+    /// Another one has taken its place.
+    Replaced,
 }
 
 /// What an unwrap came to.
@@ -84,92 +79,37 @@ pub(crate) enum LookUp {
     Lead(Arc<Flight<Answer>>),
 }
 
-impl KeyCache {
-    /// An empty cache.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Internal`] if the system gives no thread to wipe keys at their time.
-    pub fn new(limits: CacheLimits) -> Result<Self> {
-        if !limits.keeps() {
-            return Ok(Self::none());
-        }
-        reaper::start()?;
-        Ok(Self::with(Some(Store::new(limits)), Source::REAL))
-    }
-
-    /// Keeps nothing.
-    pub(crate) fn none() -> Self {
-        Self::with(None, Source::REAL)
-    }
-
-    pub(crate) fn with(store: Option<Store>, source: Source) -> Self {
+impl Shared {
+    pub(crate) fn new(store: Option<Store>, source: Source) -> Arc<Self> {
         let state = CacheState {
             store,
             flights: HashMap::new(),
             refusals: Refusals::new(),
-            floors: HashMap::new(),
             visit: NextVisit::default(),
         };
-        Self(Arc::new(Shared {
+        let ends = Ends::default();
+        Arc::new_cyclic(|shared: &Weak<Self>| Self {
             state: Mutex::new(state),
             counters: CacheCounters::default(),
             source,
             driver: Arc::default(),
-        }))
+            _place: ends.join(shared.clone()),
+            ends,
+        })
     }
 
-    /// Drops every key, in all partitions. What is being asked for now is not kept when it comes.
-    pub fn forget_keys(&self) {
-        self.0.forget(|_| true, Store::clear, "forgotten");
+    pub(crate) fn stats(&self) -> CacheStats {
+        let keys = lock(&self.state).store.as_ref().map_or(0, Store::len);
+        self.counters.keys.set(keys);
+        self.counters.stats()
     }
 
-    /// Drops every key wrapped under the key-encryption key `tag`, in all partitions, as after it
-    /// was disabled. The next reader asks the service.
-    pub fn invalidate(&self, tag: &str) {
-        self.0.forget(|id| id == tag, |store| store.remove_key(tag, None), "invalidated");
-    }
-
-    /// Drops every key wrapped under a version of `tag` below `version`, and keeps no such key from
-    /// now on: each use of one asks the service.
-    pub fn retire_below(&self, tag: &str, version: u32) {
-        let floor = {
-            let mut state = lock(&self.0.state);
-            let floor = state.floors.entry(tag.to_owned()).or_insert(version);
-            *floor = version.max(*floor);
-            *floor
-        };
-        self.0.forget(|_| false, |store| store.remove_key(tag, Some(floor)), "retired");
-    }
-
-    /// What the cache did so far.
-    pub fn stats(&self) -> CacheStats {
-        let keys = lock(&self.0.state).store.as_ref().map_or(0, Store::len);
-        self.0.counters.keys.set(keys);
-        self.0.counters.stats()
-    }
-}
-
-impl Shared {
-    fn forget(
-        &self,
-        flights: impl Fn(&str) -> bool,
-        keys: impl FnOnce(&mut Store) -> usize,
-        cause: &'static str,
-    ) {
-        let mut state = lock(&self.state);
-        // Those who wait get their answer; nobody else does, and it is not kept.
-        state.flights.retain(|_, under_way| !flights(&under_way.tag));
-        state.refusals.clear();
-        let count = state.store.as_mut().map_or(0, keys);
-        self.counters.forgotten.by(count);
-        observe::dropped(count, cause);
-    }
-
-    /// Looks for a key asked for no longer than `max_age` ago.
+    /// Looks for a key asked for no longer than `max_age` ago. `origin` is what it is wrapped
+    /// under, with the version where that can be told.
     pub(crate) fn look_up(
         &self,
         id: &CacheId,
-        family: impl FnOnce() -> Family,
+        origin: impl FnOnce() -> (Family, Option<u32>),
         max_age: Option<Duration>,
     ) -> LookUp {
         let now = (self.source.now)();
@@ -183,7 +123,7 @@ impl Shared {
                 self.counters.hits.add();
                 let refresh = (refresh && !state.flights.contains_key(id)).then(|| {
                     self.counters.refreshes.add();
-                    state.depart(id, family(), now)
+                    state.depart(id, origin(), now)
                 });
                 return LookUp::Hit(Answer::Key(key), refresh);
             }
@@ -200,13 +140,15 @@ impl Shared {
         // as its start.
         let over = |asked| state.store.as_ref().is_some_and(|store| store.is_over(asked, now));
         match state.flights.get(id) {
-            Some(under_way) if !over(under_way.asked) => {
+            Some(under_way)
+                if under_way.standing == Standing::Current && !over(under_way.asked) =>
+            {
                 self.counters.joins.add();
                 LookUp::Join(under_way.flight.clone())
             }
             _ => {
                 self.counters.misses.add();
-                LookUp::Lead(state.depart(id, family(), now))
+                LookUp::Lead(state.depart(id, origin(), now))
             }
         }
     }
@@ -241,10 +183,10 @@ impl Shared {
     ) -> Arc<CachedKey> {
         let mut state = lock(&self.state);
         let now = (self.source.now)();
-        let floor = state.floors.get(loaded.family.key.id());
+        let floor = self.ends.floor(loaded.family.key.id());
         let retired =
-            floor.is_some_and(|floor| loaded.version.is_some_and(|version| version < *floor));
-        let current = state.landed(&id, flight);
+            floor.is_some_and(|floor| loaded.version.is_some_and(|version| version < floor));
+        let current = state.landed(&id, flight) == Standing::Current;
         let fresh = Arc::new(CachedKey::new(key));
         let Some(store) = state.store.as_mut().filter(|_| current && !retired) else {
             return fresh;
@@ -261,10 +203,10 @@ impl Shared {
         error: Error,
         loaded: Loaded,
     ) -> Result<Answer> {
-        let mut state = lock(&self.state);
-        let state = &mut *state;
+        let mut guard = lock(&self.state);
+        let state = &mut *guard;
         let now = (self.source.now)();
-        let current = state.landed(&id, flight);
+        let landed = state.landed(&id, flight);
         match Failure::of(error.kind()) {
             Failure::Outage => {
                 return match state
@@ -280,24 +222,31 @@ impl Shared {
                 state.unanswered(&id, now);
                 return Err(error);
             }
-            Failure::OfKey | Failure::OfFamily => {}
-        }
-        let denied = match &mut state.store {
-            Some(store) if Failure::of(error.kind()) == Failure::OfFamily => {
-                store.remove_family(&loaded.family)
+            Failure::OfKey => {
+                let denied = state.store.as_mut().is_some_and(|store| store.remove(&id));
+                self.denied(usize::from(denied));
             }
-            Some(store) => usize::from(store.remove(&id)),
-            None => 0,
-        };
-        if denied > 0 {
-            self.counters.denied.by(denied);
-            observe::dropped(denied, "denied");
+            Failure::OfFamily => {}
         }
-        // After `forget_keys` the service is asked, whatever it said before.
-        if current {
+        if matches!(landed, Standing::Current | Standing::Denied) {
             state.refusals.put(id, &error, now);
         }
+        drop(guard);
+        // All keys of one batch are denied together, and one of them is enough to tell: what was
+        // asked for before an end says nothing of what was obtained after it.
+        if Failure::of(error.kind()) == Failure::OfFamily
+            && matches!(landed, Standing::Current | Standing::Replaced)
+        {
+            self.ends.tell(End::Unwraps(&loaded.family));
+        }
         Err(error)
+    }
+
+    fn denied(&self, count: usize) {
+        if count > 0 {
+            self.counters.denied.by(count);
+            observe::dropped(count, "denied");
+        }
     }
 
     /// `key` did not open the message it was found for. One that never opened any is dropped: a
@@ -346,6 +295,33 @@ impl Shared {
     }
 }
 
+impl Holder for Shared {
+    fn end(self: Arc<Self>, end: End<'_>) {
+        let mut state = lock(&self.state);
+        let denial = matches!(end, End::Unwraps(_) | End::Wraps(..));
+        let count = state
+            .store
+            .as_mut()
+            .map_or(0, |store| store.remove_where(|family, version| end.concerns(family, version)));
+        let asked = state.flights.values_mut();
+        for asked in asked.filter(|asked| end.concerns(&asked.family, asked.version)) {
+            asked.standing = match asked.standing {
+                Standing::Current if denial => Standing::Denied,
+                standing if denial => standing,
+                _ => Standing::Ended,
+            };
+        }
+        if denial {
+            self.denied(count);
+        } else {
+            // A denial is heard for its second, and no longer than the caller wants to.
+            state.refusals.clear();
+            self.counters.forgotten.by(count);
+            observe::dropped(count, end.name());
+        }
+    }
+}
+
 impl Due for Shared {
     fn due(self: Arc<Self>, at: Instant) {
         let mut state = lock(&self.state);
@@ -360,10 +336,16 @@ impl Due for Shared {
 }
 
 impl CacheState {
-    fn depart(&mut self, id: &CacheId, family: Family, asked: Instant) -> Arc<Flight<Answer>> {
+    fn depart(
+        &mut self,
+        id: &CacheId,
+        (family, version): (Family, Option<u32>),
+        asked: Instant,
+    ) -> Arc<Flight<Answer>> {
         let flight = Arc::new(Flight::new());
-        self.flights
-            .insert(*id, UnderWay { flight: flight.clone(), tag: family.key.id().into(), asked });
+        let standing = Standing::Current;
+        let under_way = UnderWay { flight: flight.clone(), family, version, asked, standing };
+        self.flights.insert(*id, under_way);
         flight
     }
 
@@ -373,20 +355,15 @@ impl CacheState {
         }
     }
 
-    /// Takes `flight` off the list of those in flight. False if it is not on it: what it brings
-    /// was forgotten before it came.
-    fn landed(&mut self, id: &CacheId, flight: &Arc<Flight<Answer>>) -> bool {
-        let current =
-            self.flights.get(id).is_some_and(|under_way| Arc::ptr_eq(&under_way.flight, flight));
-        if current {
-            self.flights.remove(id);
+    /// Takes `flight` off the list of those in flight.
+    fn landed(&mut self, id: &CacheId, flight: &Arc<Flight<Answer>>) -> Standing {
+        match self.flights.get(id) {
+            Some(under_way) if Arc::ptr_eq(&under_way.flight, flight) => {
+                let standing = under_way.standing;
+                self.flights.remove(id);
+                standing
+            }
+            _ => Standing::Replaced,
         }
-        current
-    }
-}
-
-impl fmt::Debug for KeyCache {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("KeyCache").field("stats", &self.stats()).finish()
     }
 }

@@ -5,8 +5,9 @@
 //! keys than the limit.
 
 use crate::datakey::CacheId;
-use crate::datakey::cache::id::{Family, IdHasher};
+use crate::datakey::cache::id::IdHasher;
 use crate::datakey::clock::Source;
+use crate::datakey::ends::Family;
 use crate::datakey::limits::CacheLimits;
 use crate::datakey::stats::CacheCounters;
 use crate::error::Error;
@@ -241,22 +242,12 @@ impl Store {
         self.keys.peek(id).is_some_and(|entry| Arc::ptr_eq(&entry.key, key)) && self.remove(id)
     }
 
-    pub(crate) fn remove_family(&mut self, family: &Family) -> usize {
-        self.remove_where(|entry| entry.family == *family)
-    }
-
-    pub(crate) fn remove_key(&mut self, tag: &str, below: Option<u32>) -> usize {
-        self.remove_where(|entry| {
-            entry.family.key.id() == tag
-                && below.is_none_or(|below| entry.version.is_some_and(|version| version < below))
-        })
-    }
-
-    pub(crate) fn clear(&mut self) -> usize {
-        self.remove_where(|_| true)
-    }
-
-    fn remove_where(&mut self, unwanted: impl Fn(&Entry) -> bool) -> usize {
+    /// Removes the keys of these families and versions, and says how many they were.
+    pub(crate) fn remove_where(
+        &mut self,
+        unwanted: impl Fn(&Family, Option<u32>) -> bool,
+    ) -> usize {
+        let unwanted = |entry: &Entry| unwanted(&entry.family, entry.version);
         let ids: Vec<_> =
             self.keys.iter().filter(|(_, entry)| unwanted(entry)).map(|(id, _)| *id).collect();
         ids.iter().filter(|id| self.remove(id)).count()

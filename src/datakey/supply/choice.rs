@@ -55,20 +55,6 @@ impl Supply {
         self.reuse.is_some()
     }
 
-    pub(crate) fn forget(&self) {
-        self.pool.forget();
-        if let Some(reuse) = &self.reuse {
-            reuse.forget();
-        }
-    }
-
-    pub(crate) fn retire_below(&self, version: u32) {
-        self.pool.retire_below(version);
-        if let Some(reuse) = &self.reuse {
-            reuse.retire_below(version);
-        }
-    }
-
     pub(crate) fn stats(&self) -> PoolStats {
         let (ready, coming) = self.pool.depth();
         self.mint.counters.ready.set(ready);

@@ -1,6 +1,7 @@
 //! What is on order from the mint: how many keys are coming, whether what comes is still wanted,
 //! and what a failure says of the next order. Pool and reuse do this alike.
 
+use crate::datakey::ends::End;
 use crate::datakey::failure::Failure;
 use crate::datakey::reaper::NextVisit;
 use crate::datakey::supply::mint::{Mint, Minted};
@@ -63,7 +64,7 @@ impl Orders {
     /// Counts what was ordered in `epoch` as come, whatever it is. Whether it is still wanted: not
     /// if it was thrown away while it was under way.
     pub(crate) fn expects(&mut self, epoch: u64) -> bool {
-        let wanted = self.epoch == epoch;
+        let wanted = self.is_of(epoch);
         if wanted {
             self.coming = self.coming.saturating_sub(1);
         }
@@ -98,15 +99,27 @@ impl Orders {
         minted
     }
 
-    /// Accepts no key below `version` from now on.
-    pub(crate) fn raise_floor(&mut self, version: u32) {
-        self.floor = self.floor.max(Some(version));
+    /// Whether what was ordered in `epoch` is still wanted.
+    pub(crate) fn is_of(&self, epoch: u64) -> bool {
+        self.epoch == epoch
     }
 
-    /// Throws away what is coming, and says how many that is.
-    pub(crate) fn throw_away(&mut self) -> usize {
+    /// Accepts no key below that version from now on.
+    pub(crate) fn raise_floor(&mut self, version: Option<u32>) {
+        self.floor = self.floor.max(version);
+    }
+
+    /// Throws away what is coming, and says how many that is. After a denial nothing is ordered
+    /// ahead for a moment.
+    pub(crate) fn end(&mut self, end: End<'_>, now: Instant) -> usize {
+        if let End::Below(_, version) = end {
+            self.raise_floor(Some(version));
+        }
         self.epoch += 1;
-        self.quiet = None;
+        self.quiet = match end {
+            End::Wraps(_, error) => now.checked_add(QUIET).map(|until| (until, error.clone())),
+            _ => None,
+        };
         std::mem::take(&mut self.coming)
     }
 }

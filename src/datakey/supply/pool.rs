@@ -12,6 +12,8 @@
 use crate::datakey::batch::drive::Lost;
 use crate::datakey::batch::flight::{Flight, Wait};
 use crate::datakey::batch::lane::MAX_BATCH;
+use crate::datakey::batch::ticket::Waiters;
+use crate::datakey::ends::{End, Holder, Place};
 use crate::datakey::limits::PoolLimits;
 use crate::datakey::observe;
 use crate::datakey::reaper;
@@ -20,14 +22,17 @@ use crate::datakey::supply::mint::{Mint, Minted};
 use crate::datakey::supply::orders::{Orders, Placed};
 use crate::datakey::sync::{Guard, Mutex, lock};
 use crate::error::Result;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Keys kept ready before any demand was seen.
 const FIRST_TARGET: usize = 32;
 
-pub(crate) struct Pool(Arc<Inner>);
+pub(crate) struct Pool {
+    inner: Arc<Inner>,
+    _place: Place,
+}
 
 struct Inner {
     mint: Mint,
@@ -39,7 +44,10 @@ struct Inner {
 struct PoolState {
     /// Oldest first.
     ready: VecDeque<Minted>,
-    waiting: VecDeque<Arc<Flight<Arc<Minted>>>>,
+    /// First come first served. Who goes away leaves the line.
+    waiting: BTreeMap<u64, Arc<Flight<Arc<Minted>>>>,
+    /// How many have waited.
+    waited: u64,
     /// How many are to be ready.
     target: usize,
     orders: Orders,
@@ -50,7 +58,20 @@ pub(crate) struct Taken(Found);
 
 enum Found {
     Here(Result<Arc<Minted>>),
-    Coming(Wait<Arc<Minted>>),
+    Coming(InLine),
+}
+
+/// One who waits for a key.
+struct InLine {
+    pool: Arc<Inner>,
+    number: u64,
+    flight: Arc<Flight<Arc<Minted>>>,
+}
+
+impl Drop for InLine {
+    fn drop(&mut self) {
+        let _flight = lock(&self.pool.state).waiting.remove(&self.number);
+    }
 }
 
 impl Pool {
@@ -61,16 +82,20 @@ impl Pool {
             reaper::start()?;
             state.target = FIRST_TARGET.min(limits.max_keys);
         }
-        Ok(Self(Arc::new(Inner { mint, limits, state: Mutex::new(state) })))
+        let pool = Arc::new(Inner { mint, limits, state: Mutex::new(state) });
+        let _place = pool.mint.join(&pool);
+        lock(&pool.state).orders.raise_floor(pool.mint.floor());
+        Ok(Self { inner: pool, _place })
     }
 
     pub(crate) fn take(&self) -> Taken {
-        self.0.take(Inner::take_one)
+        self.inner.take(Inner::take_one)
     }
 
     /// Takes a key for each of `count` messages, and orders what is missing in one go.
     pub(crate) fn take_many(&self, count: usize) -> Vec<Taken> {
-        self.0.take(|inner, state, now| (0..count).map(|_| inner.take_one(state, now)).collect())
+        self.inner
+            .take(|inner, state, now| (0..count).map(|_| inner.take_one(state, now)).collect())
     }
 
     pub(crate) async fn wait(&self, taken: Taken) -> Result<Arc<Minted>> {
@@ -78,8 +103,9 @@ impl Pool {
         loop {
             match taken.0 {
                 Found::Here(result) => return result,
-                Found::Coming(wait) => {
-                    if let Some(result) = self.0.mint.driver.wait(wait).await {
+                Found::Coming(ref in_line) => {
+                    let wait = Wait::new(in_line.flight.clone());
+                    if let Some(result) = self.inner.mint.driver.wait(wait).await {
                         return result;
                     }
                     // The order went with its runtime.
@@ -90,37 +116,38 @@ impl Pool {
         }
     }
 
-    /// Wipes what is ready, and throws away what comes of earlier orders.
-    pub(crate) fn forget(&self) {
-        self.0.throw_away(|_| false);
-    }
-
-    pub(crate) fn retire_below(&self, version: u32) {
-        lock(&self.0.state).orders.raise_floor(version);
-        self.0.throw_away(|minted| minted.is_above(version));
+    #[cfg(shuttle)]
+    pub(crate) fn ends(&self) -> &crate::datakey::ends::Ends {
+        &self.inner.mint.ends
     }
 
     /// Keys ready and keys coming.
     pub(crate) fn depth(&self) -> (usize, usize) {
-        let state = lock(&self.0.state);
+        let state = lock(&self.inner.state);
         (state.ready.len(), state.orders.coming())
     }
 }
 
 impl Inner {
-    fn take<T>(self: &Arc<Self>, take: impl FnOnce(&Self, &mut PoolState, Instant) -> T) -> T {
+    fn take<T>(self: &Arc<Self>, take: impl FnOnce(&Arc<Self>, &mut PoolState, Instant) -> T) -> T {
         let (taken, order) = {
             let mut state = lock(&self.state);
             let now = (self.mint.source.now)();
             self.drop_old(&mut state, now);
+            let waited = state.waited;
             let taken = take(self, &mut state, now);
-            (taken, self.missing(&mut state, now))
+            let order = match &self.limits {
+                Some(_) => self.missing(&state, now),
+                // Each its own: what was ordered for others goes when they go.
+                None => (state.waited - waited) as usize,
+            };
+            (taken, self.place(&mut state, order, waited + 1))
         };
         self.order(order);
         taken
     }
 
-    fn take_one(&self, state: &mut PoolState, now: Instant) -> Taken {
+    fn take_one(self: &Arc<Self>, state: &mut PoolState, now: Instant) -> Taken {
         if let Some(minted) = state.ready.pop_front() {
             self.mint.counters.taken.add();
             return Taken(Found::Here(Ok(Arc::new(minted))));
@@ -130,7 +157,9 @@ impl Inner {
         }
         self.mint.counters.dry.add();
         let flight = Arc::new(Flight::new());
-        state.waiting.push_back(flight.clone());
+        state.waited += 1;
+        let number = state.waited;
+        state.waiting.insert(number, flight.clone());
         if let Some(limits) = &self.limits
             && (!state.orders.raised || state.waiting.len() > state.target / 2)
         {
@@ -138,43 +167,57 @@ impl Inner {
             state.target = (state.target * 2).min(limits.max_keys);
             observe::dry(state.target);
         }
-        Taken(Found::Coming(Wait::new(flight)))
+        Taken(Found::Coming(InLine { pool: self.clone(), number, flight }))
     }
 
-    fn missing(&self, state: &mut PoolState, now: Instant) -> Placed {
+    /// How many keys to order besides those that are coming.
+    fn missing(&self, state: &PoolState, now: Instant) -> usize {
         let coming = state.orders.coming();
         let uncovered = state.waiting.len().saturating_sub(coming);
-        let ahead = if self.limits.is_some() && !state.orders.is_quiet(now) {
-            let missing =
-                (state.waiting.len() + state.target).saturating_sub(state.ready.len() + coming);
-            match missing {
-                // Whole batches, so that the calls are full.
-                MAX_BATCH.. => missing / MAX_BATCH * MAX_BATCH,
-                _ if missing * 4 >= state.target => missing,
-                _ => 0,
-            }
-        } else {
-            0
+        if state.orders.is_quiet(now) {
+            return uncovered;
+        }
+        let missing =
+            (state.waiting.len() + state.target).saturating_sub(state.ready.len() + coming);
+        let ahead = match missing {
+            // Whole batches, so that the calls are full.
+            MAX_BATCH.. => missing / MAX_BATCH * MAX_BATCH,
+            _ if missing * 4 >= state.target => missing,
+            _ => 0,
         };
-        state.orders.place(ahead.max(uncovered))
+        ahead.max(uncovered)
     }
 
-    fn order(self: &Arc<Self>, Placed { count, epoch }: Placed) {
-        if count == 0 {
-            return;
-        }
-        let order = Order { pool: self.clone(), count, epoch };
+    /// Counts `count` keys as coming. Without limits they are for those in line from `first` on,
+    /// one each and in their order: then a key that is still queued is that of one who still waits,
+    /// as only keys that were queued before it can have served anyone.
+    fn place(self: &Arc<Self>, state: &mut PoolState, count: usize, first: u64) -> Order {
+        let line = state.waiting.range(first..);
+        let waiters = match &self.limits {
+            // The line holds each flight, and so does who stands in it.
+            None => line.map(|(_, flight)| Waiters::of(flight, 1)).collect(),
+            Some(_) => Vec::new(),
+        };
+        let placed = state.orders.place(count);
+        Order { pool: self.clone(), placed, waiters }
+    }
+
+    fn order(&self, order: Order) {
         // Making hundreds of keys takes a fraction of a millisecond, which is nothing to let a
         // caller wait for.
-        if count > FIRST_TARGET {
-            self.mint.driver.spawn(async move { order.place() })
+        if order.placed.count > FIRST_TARGET {
+            self.mint.driver.spawn(async move { order.send() })
         } else {
-            order.place()
+            order.send()
         }
         self.mint.driver.nudge();
     }
 
     fn arrive(self: &Arc<Self>, epoch: u64, minted: Option<Result<Minted>>) {
+        // All of one order are denied together, and the first ends the order.
+        if lock(&self.state).orders.is_of(epoch) && self.mint.tell_denial(&minted) {
+            return;
+        }
         let mut state = lock(&self.state);
         if !state.orders.expects(epoch) {
             return;
@@ -192,14 +235,11 @@ impl Inner {
     }
 
     fn hand_out(self: &Arc<Self>, mut state: Guard<'_, PoolState>, minted: Minted, now: Instant) {
-        while let Some(flight) = state.waiting.pop_front() {
-            // The list has the last hold of a flight whose waiter went away.
-            if Arc::strong_count(&flight) > 1 {
-                drop(state);
-                self.mint.counters.taken.add();
-                flight.finish(Some(Ok(Arc::new(minted))));
-                return;
-            }
+        if let Some((_, flight)) = state.waiting.pop_first() {
+            drop(state);
+            self.mint.counters.taken.add();
+            flight.finish(Some(Ok(Arc::new(minted))));
+            return;
         }
         // One that was ordered for somebody who went away may be one too many.
         if self.limits.as_ref().is_some_and(|limits| state.ready.len() < limits.max_keys) {
@@ -214,7 +254,7 @@ impl Inner {
     /// for this one.
     fn disappoint(mut state: Guard<'_, PoolState>, outcome: Option<Result<Arc<Minted>>>) {
         if state.waiting.len() > state.orders.coming()
-            && let Some(flight) = state.waiting.pop_front()
+            && let Some((_, flight)) = state.waiting.pop_first()
         {
             drop(state);
             flight.finish(outcome);
@@ -238,20 +278,6 @@ impl Inner {
         }
     }
 
-    fn throw_away(self: &Arc<Self>, keep: impl Fn(&Minted) -> bool) {
-        let order = {
-            let mut state = lock(&self.state);
-            let before = state.ready.len();
-            state.ready.retain(keep);
-            let coming = state.orders.throw_away();
-            self.mint.counters.forgotten.by(before - state.ready.len() + coming);
-            // Those who wait now need others.
-            let waiting = state.waiting.len();
-            state.orders.place(waiting)
-        };
-        self.order(order);
-    }
-
     fn call_reaper(self: &Arc<Self>, state: &mut PoolState, now: Instant) {
         let (Some(limits), Some(first)) = (&self.limits, state.ready.front()) else { return };
         let at = reaper::no_sooner(first.at.checked_add(limits.max_age).unwrap_or(now), now);
@@ -259,26 +285,56 @@ impl Inner {
     }
 }
 
-/// Keys that are counted as coming. If it is dropped before it was placed, they are not.
+/// Keys that are counted as coming. If it is dropped before it was sent, they are not.
 struct Order {
     pool: Arc<Inner>,
-    count: usize,
-    epoch: u64,
+    placed: Placed,
+    waiters: Vec<Waiters>,
 }
 
 impl Order {
-    fn place(mut self) {
-        let count = std::mem::take(&mut self.count);
-        self.pool.mint.order(count, || {
-            let (pool, epoch) = (self.pool.clone(), self.epoch);
-            move |minted| pool.arrive(epoch, minted)
-        });
+    fn send(mut self) {
+        let count = std::mem::take(&mut self.placed.count);
+        if count == 0 {
+            return;
+        }
+        let mut waiters = std::mem::take(&mut self.waiters).into_iter();
+        self.pool.mint.order((0..count).map(|_| {
+            let (pool, epoch) = (self.pool.clone(), self.placed.epoch);
+            (waiters.next(), move |minted| pool.arrive(epoch, minted))
+        }));
     }
 }
 
 impl Drop for Order {
     fn drop(&mut self) {
-        (0..self.count).for_each(|_| self.pool.arrive(self.epoch, None));
+        (0..self.placed.count).for_each(|_| self.pool.arrive(self.placed.epoch, None));
+    }
+}
+
+impl Holder for Inner {
+    fn end(self: Arc<Self>, end: End<'_>) {
+        let family = &self.mint.family;
+        if !end.touches(family) {
+            return;
+        }
+        let mut guard = lock(&self.state);
+        let state = &mut *guard;
+        let before = state.ready.len();
+        state.ready.retain(|minted| !end.concerns(family, minted.version));
+        let coming = state.orders.end(end, (self.mint.source.now)());
+        self.mint.counters.forgotten.by(before - state.ready.len() + coming);
+        if let End::Wraps(_, error) = end {
+            let waiting = std::mem::take(&mut state.waiting);
+            drop(guard);
+            waiting.values().for_each(|flight| flight.finish(Some(Err(error.clone()))));
+        } else {
+            // Those who wait now need others.
+            let count = state.waiting.len();
+            let order = self.place(state, count, 0);
+            drop(guard);
+            self.order(order);
+        }
     }
 }
 

@@ -7,6 +7,7 @@
 
 use crate::datakey::batch::drive::Lost;
 use crate::datakey::batch::flight::{Flight, Wait};
+use crate::datakey::ends::{End, Holder, Place};
 use crate::datakey::limits::ReuseLimits;
 use crate::datakey::reaper;
 use crate::datakey::reaper::Due;
@@ -21,7 +22,10 @@ use std::time::Instant;
 /// Successors on order at most.
 const MAX_LOT: usize = 256;
 
-pub(crate) struct Reuse(Arc<Inner>);
+pub(crate) struct Reuse {
+    inner: Arc<Inner>,
+    _place: Place,
+}
 
 struct Inner {
     mint: Mint,
@@ -50,33 +54,36 @@ struct Current {
 impl Reuse {
     pub(crate) fn new(mint: Mint, limits: ReuseLimits) -> Result<Self> {
         reaper::start()?;
-        Ok(Self(Arc::new(Inner { mint, limits, state: Mutex::default() })))
+        let reuse = Arc::new(Inner { mint, limits, state: Mutex::default() });
+        let _place = reuse.mint.join(&reuse);
+        lock(&reuse.state).orders.raise_floor(reuse.mint.floor());
+        Ok(Self { inner: reuse, _place })
     }
 
     /// A key for a message of `len` bytes; `None` for one that no shared key may be used for.
     pub(crate) async fn take(&self, len: u64) -> Result<Option<Arc<Minted>>> {
-        if len > self.0.limits.max_bytes {
+        if len > self.inner.limits.max_bytes {
             return Ok(None);
         }
         let mut lost = Lost::default();
         loop {
             let (found, order) = {
-                let mut state = lock(&self.0.state);
-                let now = (self.0.mint.source.now)();
-                match self.0.use_one(&mut state, len, now) {
-                    Some(minted) => (Ok(minted), self.0.order_ahead(&mut state, now)),
+                let mut state = lock(&self.inner.state);
+                let now = (self.inner.mint.source.now)();
+                match self.inner.use_one(&mut state, len, now) {
+                    Some(minted) => (Ok(minted), self.inner.order_ahead(&mut state, now)),
                     None => {
-                        let (flight, order) = self.0.join(&mut state, now)?;
+                        let (flight, order) = self.inner.join(&mut state, now)?;
                         (Err(flight), order)
                     }
                 }
             };
-            self.0.send(order);
+            self.inner.send(order);
             match found {
                 Ok(minted) => return Ok(Some(minted)),
                 // Others may have used up what came, or its runtime is gone: then once more.
                 Err(flight) => self
-                    .0
+                    .inner
                     .mint
                     .driver
                     .wait(Wait::new(flight))
@@ -84,15 +91,6 @@ impl Reuse {
                     .unwrap_or_else(|| lost.again())?,
             }
         }
-    }
-
-    pub(crate) fn forget(&self) {
-        self.0.throw_away(|_| false);
-    }
-
-    pub(crate) fn retire_below(&self, version: u32) {
-        lock(&self.0.state).orders.raise_floor(version);
-        self.0.throw_away(|minted| minted.is_above(version));
     }
 }
 
@@ -168,15 +166,19 @@ impl Inner {
 
     fn send(self: &Arc<Self>, Placed { count, epoch }: Placed) {
         if count > 0 {
-            self.mint.order(count, || {
+            self.mint.order((0..count).map(|_| {
                 let this = self.clone();
-                move |minted| this.arrive(epoch, minted)
-            });
+                (None, move |minted| this.arrive(epoch, minted))
+            }));
         }
         self.mint.driver.nudge();
     }
 
     fn arrive(self: &Arc<Self>, epoch: u64, minted: Option<Result<Minted>>) {
+        // All of one order are denied together, and the first ends the order.
+        if lock(&self.state).orders.is_of(epoch) && self.mint.tell_denial(&minted) {
+            return;
+        }
         let mut state = lock(&self.state);
         if !state.orders.expects(epoch) {
             return;
@@ -198,20 +200,6 @@ impl Inner {
         }
     }
 
-    fn throw_away(self: &Arc<Self>, keep: impl Fn(&Minted) -> bool) {
-        let order = {
-            let mut state = lock(&self.state);
-            let held = state.next.len() + usize::from(state.current.is_some());
-            state.current = state.current.take().filter(|current| keep(&current.minted));
-            state.next.retain(|minted| keep(minted));
-            let kept = state.next.len() + usize::from(state.current.is_some());
-            self.mint.counters.forgotten.by(held - kept + state.orders.throw_away());
-            // Those who wait now need others.
-            if state.waiting.is_some() { state.order() } else { state.orders.place(0) }
-        };
-        self.send(order);
-    }
-
     fn call_reaper(self: &Arc<Self>, state: &mut ReuseState) {
         let current = state.current.as_ref().map(|current| &current.minted);
         let Some(at) = current
@@ -227,8 +215,38 @@ impl Inner {
 }
 
 impl ReuseState {
+    fn held(&self) -> usize {
+        self.next.len() + usize::from(self.current.is_some())
+    }
+
     fn order(&mut self) -> Placed {
         self.orders.place(self.lot.max(1))
+    }
+}
+
+impl Holder for Inner {
+    fn end(self: Arc<Self>, end: End<'_>) {
+        let family = &self.mint.family;
+        if !end.touches(family) {
+            return;
+        }
+        let mut state = lock(&self.state);
+        let held = state.held();
+        let keeps = |minted: &Minted| !end.concerns(family, minted.version);
+        state.current = state.current.take().filter(|current| keeps(&current.minted));
+        state.next.retain(|minted| keeps(minted));
+        let coming = state.orders.end(end, (self.mint.source.now)());
+        self.mint.counters.forgotten.by(held - state.held() + coming);
+        if let End::Wraps(_, error) = end {
+            let waiting = state.waiting.take();
+            drop(state);
+            waiting.iter().for_each(|flight| flight.finish(Some(Err(error.clone()))));
+        } else {
+            // Those who wait now need others.
+            let order = if state.waiting.is_some() { state.order() } else { state.orders.place(0) };
+            drop(state);
+            self.send(order);
+        }
     }
 }
 

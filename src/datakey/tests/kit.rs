@@ -5,7 +5,7 @@
 use crate::context::Scope;
 use crate::datakey::KeyCache;
 use crate::datakey::batch::batcher::Batcher;
-use crate::datakey::batch::drive::Driver;
+use crate::datakey::batch::drive::{Driver, Home};
 use crate::datakey::batch::operation::{Unwrap, Wrap};
 use crate::datakey::cache::load::{Loader, Outbox};
 use crate::datakey::cache::store::{CachedKey, Store};
@@ -154,6 +154,7 @@ pub(crate) struct Rig {
     pub(crate) driver: Arc<Driver>,
     pub(crate) unwrap: Batcher<Unwrap>,
     pub(crate) source: Source,
+    _home: Home,
 }
 
 impl Rig {
@@ -165,7 +166,7 @@ impl Rig {
         let (service, driver) = (Arc::new(Service::new("tag")), Arc::new(Driver::default()));
         let unwrap = Batcher::new(Unwrap, service.clone(), driver.clone(), source);
         let cache = KeyCache::with(limits.map(Store::new), source);
-        Self { service, cache, driver, unwrap, source }
+        Self { service, cache, _home: Home::new(driver.clone()), driver, unwrap, source }
     }
 
     pub(crate) fn reader(&self, partition: &str, scope: &str) -> Loader {
@@ -225,6 +226,8 @@ impl Rig {
             driver: self.driver.clone(),
             scope: Scope::new("s"),
             suite: SUITE,
+            family: self.reader("p", "s").realm.family(&key_id("tag")),
+            ends: self.cache.0.ends.clone(),
             source: self.source,
             counters: Arc::new(PoolCounters::default()),
         }

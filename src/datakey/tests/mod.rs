@@ -8,7 +8,11 @@
 mod batches;
 #[cfg(not(shuttle))]
 mod drives;
+#[cfg(not(shuttle))]
+mod ends;
 mod kit;
+#[cfg(not(shuttle))]
+mod leavers;
 #[cfg(not(shuttle))]
 mod loads;
 #[cfg(not(shuttle))]

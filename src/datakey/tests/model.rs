@@ -488,8 +488,7 @@ fn supply(seed: u64) -> u64 {
             }
             6 => pass(millis(random.one(&[1, 40, 90, 1_000, 30_000]))),
             _ if random.below(4) == 0 => {
-                pool.forget();
-                reuse.forget();
+                rig.cache.forget_keys();
                 // What was shared until now is not any more.
                 once.extend(shared.iter().map(|(key, _, _)| *key));
                 shared.clear();

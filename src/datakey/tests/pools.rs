@@ -142,14 +142,14 @@ fn what_is_forgotten_is_wiped_and_what_was_coming_too() {
     let rig = Rig::new(None);
     let pool = kept(&rig);
     drop(good(take(&pool)));
-    pool.forget();
+    rig.cache.forget_keys();
     assert_eq!(pool.depth(), (0, 0));
     // During a refill, with and without somebody who waits.
     rig.service.holds();
     drop(take(&pool));
     let before = now();
     pass(nanos(1));
-    pool.forget();
+    rig.cache.forget_keys();
     let waits = take(&pool);
     rig.service.replies(Reply::Good);
     rig.settle();
@@ -164,7 +164,7 @@ fn what_is_forgotten_is_wiped_and_what_was_coming_too() {
     let waits: Vec<_> = (0..200).map(|_| take(&pool)).collect();
     let before = now();
     pass(nanos(1));
-    pool.forget();
+    rig.cache.forget_keys();
     rig.service.replies(Reply::Good);
     rig.settle();
     // Some had got theirs before.
@@ -177,15 +177,15 @@ fn nothing_is_written_under_a_retired_version() {
     let rig = Rig::new(None);
     let pool = kept(&rig);
     drop(good(take(&pool)));
-    pool.retire_below(1);
+    rig.cache.retire_below("tag", 1);
     assert!(pool.depth().0 > 0, "version 1 is not below 1");
-    pool.retire_below(2);
+    rig.cache.retire_below("tag", 2);
     assert_eq!(pool.depth().0, 0);
     assert_eq!(kind(take(&pool)), ErrorKind::KeyUnusable, "the service still wraps with version 1");
     rig.service.rotate(2);
     pass(secs(1));
     assert_eq!(good(take(&pool)).version, Some(2));
-    pool.retire_below(1);
+    rig.cache.retire_below("tag", 1);
     rig.service.rotate(1);
     rig.service.holds();
     let waits: Vec<_> = (0..pool.depth().0 + 1).map(|_| take(&pool)).collect();
@@ -290,10 +290,10 @@ fn a_refusal_is_remembered_for_a_second() {
             drop(good(take(&pool)));
             // Who forgets keys asks anew.
             rig.service.replies(Reply::Fail(refusal));
-            pool.forget();
+            rig.cache.forget_keys();
             assert_eq!(kind(take(&pool)), refusal);
             rig.service.replies(Reply::Good);
-            pool.forget();
+            rig.cache.forget_keys();
             drop(good(take(&pool)));
         }
     }

@@ -3,7 +3,7 @@
 use crate::datakey::clock::Source;
 use crate::datakey::limits::{CacheLimits, PoolLimits, ReuseLimits};
 use crate::datakey::reaper;
-use crate::datakey::reaper::Due;
+use crate::datakey::reaper::{Due, NextVisit, Visit};
 use crate::datakey::tests::kit::{Rig, SOURCE, millis, now, pass, secs};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, Weak};
@@ -67,13 +67,12 @@ fn visits_are_made_in_the_order_of_their_times_and_a_panic_ends_none() {
         Arc::downgrade(&gone)
     };
     let start = Instant::now() + millis(50);
-    reaper::visit(start, gone);
-    for n in [3, 1, 4, 0, 2_u32] {
-        reaper::visit(
-            start + Duration::from_millis(u64::from(n)),
-            Arc::downgrade(&all[n as usize]),
-        );
-    }
+    let called_off = Arc::new(Visited(8, noted.clone()));
+    let visit =
+        |after, whom: &Arc<dyn Due>| Visit::book(start + millis(after), Arc::downgrade(whom));
+    let mut visits = vec![Visit::book(start, gone), visit(1, &(called_off as Arc<dyn Due>))];
+    visits.extend([3, 1, 4, 0, 2].map(|n| visit(n, &all[n as usize])));
+    drop(visits.remove(1));
     sooner_or_later(|| noted.0.lock().unwrap().len() >= 5);
     assert_eq!(*noted.0.lock().unwrap(), [0, 1, 2, 3, 4]);
 }
@@ -89,9 +88,27 @@ fn nothing_is_kept_alive_by_a_visit() {
     reaper::start().unwrap();
     let alive: Arc<dyn Due> = Arc::new(Alive(AtomicBool::new(false)));
     let weak: Weak<dyn Due> = Arc::downgrade(&alive);
-    reaper::visit(Instant::now() + secs(3_600), weak.clone());
+    let _visit = Visit::book(Instant::now() + secs(3_600), weak.clone());
     drop(alive);
     assert!(weak.upgrade().is_none());
+}
+
+#[test]
+fn who_is_gone_leaves_nothing_in_the_book() {
+    struct Short(Mutex<NextVisit>);
+    impl Due for Short {
+        fn due(self: Arc<Self>, _: Instant) {}
+    }
+    reaper::start().unwrap();
+    let (early, late) = (Instant::now() + secs(3_600), Instant::now() + secs(7_200));
+    let short = Arc::new(Short(Mutex::default()));
+    let book = |at| short.0.lock().unwrap().by(at, Source::REAL, &short);
+    book(late);
+    assert_eq!((reaper::booked(early), reaper::booked(late)), (0, 1));
+    book(early);
+    assert_eq!((reaper::booked(early), reaper::booked(late)), (1, 0));
+    drop(short);
+    assert_eq!((reaper::booked(early), reaper::booked(late)), (0, 0));
 }
 
 /// Lets time pass, and makes the visits of it. How many were made.

@@ -115,17 +115,24 @@ fn nobody_waits_while_the_service_answers_in_time() {
 }
 
 #[test]
-fn a_failed_order_fails_those_who_wait_and_the_key_in_use_goes_on() {
+fn an_outage_fails_those_who_wait_and_the_key_in_use_goes_on_and_a_denial_ends_it() {
     for failure in [ErrorKind::Unavailable, ErrorKind::AccessDenied] {
         let rig = Rig::new(None);
         let reuse = rig.reuse(limits(8, 1 << 30));
         let first = good(take(&reuse, 1));
         rig.service.replies(Reply::Fail(failure));
-        for _ in 1..8 {
+        // The last of these orders a successor, as all of them do once one was refused.
+        let ordered = (1..8).take_while(|_| {
             assert!(same(&first, &good(take(&reuse, 1))), "{failure:?}");
-        }
+            rig.service.count() == 1
+        });
+        assert_eq!(ordered.count(), 5);
         let before = rig.service.count();
-        assert_eq!(before, 2, "no successor is ordered for a second");
+        assert_eq!(before, 2);
+        if failure == ErrorKind::Unavailable {
+            assert!(same(&first, &good(take(&reuse, 1))));
+            assert_eq!(rig.service.count(), before, "no successor is ordered for a second");
+        }
         assert_eq!(kind(take(&reuse, 1)), failure);
         let asked = usize::from(failure == ErrorKind::Unavailable);
         assert_eq!(
@@ -152,26 +159,26 @@ fn a_key_that_is_forgotten_is_used_no_more() {
     let rig = Rig::new(None);
     let reuse = rig.reuse(limits(8, 1 << 30));
     let first = good(take(&reuse, 1));
-    reuse.forget();
+    rig.cache.forget_keys();
     assert_eq!(Arc::strong_count(&first), 1);
     for _ in 0..7 {
         assert!(!same(&first, &good(take(&reuse, 1))));
     }
-    reuse.forget();
+    rig.cache.forget_keys();
     // While it is on its way: those who wait get another one.
     rig.service.holds();
     let waits = take(&reuse, 1);
     let before = now();
     pass(nanos(1));
-    reuse.forget();
+    rig.cache.forget_keys();
     rig.settle();
     rig.settle();
     assert!(good(waits).at > before);
     let stays = good(take(&reuse, 1));
-    reuse.retire_below(1);
+    rig.cache.retire_below("tag", 1);
     assert!(same(&stays, &good(take(&reuse, 1))));
     rig.service.replies(Reply::Good);
-    reuse.retire_below(2);
+    rig.cache.retire_below("tag", 2);
     assert_eq!(kind(take(&reuse, 1)), ErrorKind::KeyUnusable);
     rig.service.rotate(2);
     pass(secs(1));

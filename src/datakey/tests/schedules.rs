@@ -4,16 +4,19 @@
 //! A thread that nobody wakes any more is a failure by itself, so that each of these says too that
 //! nobody hangs.
 
+mod ends;
+
 use crate::context::Scope;
 use crate::datakey::KeyCache;
 use crate::datakey::batch::batcher::Batcher;
-use crate::datakey::batch::drive::Driver;
+use crate::datakey::batch::drive::{Driver, Home};
 use crate::datakey::batch::flight::{Flight, Wait};
 use crate::datakey::batch::operation::{Unwrap, Wrap};
 use crate::datakey::batch::ticket::Ticket;
 use crate::datakey::cache::Realm;
 use crate::datakey::cache::load::Loader;
 use crate::datakey::cache::store::Store;
+use crate::datakey::ends::{End, Ends, Family};
 use crate::datakey::limits::{CacheLimits, PoolLimits};
 use crate::datakey::stats::PoolCounters;
 use crate::datakey::supply::mint::{Mint, Minted};
@@ -29,6 +32,7 @@ use shuttle::{Config, Runner, thread};
 use std::collections::HashSet;
 use std::fmt;
 use std::future::poll_fn;
+use std::ops::Deref;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::Poll;
@@ -191,17 +195,33 @@ fn plain(slot: &WrappedKey) -> u32 {
         .unwrap()
 }
 
-fn loader(remote: &Arc<Remote>, limits: CacheLimits) -> Loader {
-    let cache = KeyCache::with(Some(Store::new(limits)), SOURCE);
-    let (driver, scope) = (cache.0.driver.clone(), Scope::new("s"));
-    Loader {
-        batcher: Batcher::new(Unwrap, remote.clone(), driver.clone(), SOURCE),
-        realm: Realm::new(b"p", ZoneHint::None, &scope, SUITE),
-        cache,
-        driver,
-        scope,
-        suite: SUITE,
+/// A reader, and an envelope for it.
+struct Reader(Loader, Home);
+
+impl Reader {
+    fn of(remote: &Arc<Remote>, cache: KeyCache) -> Self {
+        let driver = cache.0.driver.clone();
+        let batcher = Batcher::new(Unwrap, remote.clone(), driver.clone(), SOURCE);
+        Self(loader_of(batcher, cache), Home::new(driver))
     }
+}
+
+impl Deref for Reader {
+    type Target = Loader;
+
+    fn deref(&self) -> &Loader {
+        &self.0
+    }
+}
+
+fn loader_of(batcher: Batcher<Unwrap>, cache: KeyCache) -> Loader {
+    let (driver, scope) = (cache.0.driver.clone(), Scope::new("s"));
+    let realm = Realm::new(b"p", ZoneHint::None, &scope, SUITE);
+    Loader { batcher, realm, cache, driver, scope, suite: SUITE }
+}
+
+fn loader(remote: &Arc<Remote>, limits: CacheLimits) -> Reader {
+    Reader::of(remote, KeyCache::with(Some(Store::new(limits)), SOURCE))
 }
 
 /// `work`, dropped where it waits once `stop` has landed.
@@ -424,17 +444,19 @@ fn a_key_that_is_crowded_out_in_use_stays_whole_and_goes_with_its_last_user() {
     });
 }
 
-fn pool(remote: &Arc<Remote>, limits: Option<PoolLimits>) -> (Arc<Pool>, Arc<Driver>) {
+fn pool(remote: &Arc<Remote>, limits: Option<PoolLimits>) -> (Arc<Pool>, Home) {
     let driver = Arc::new(Driver::default());
     let mint = Mint {
         batcher: Batcher::new(Wrap { verify: false }, remote.clone(), driver.clone(), SOURCE),
         driver: driver.clone(),
         scope: Scope::new("s"),
         suite: SUITE,
+        family: Family { partition: [0; 32], key: key_id("tag") },
+        ends: Ends::default(),
         source: SOURCE,
         counters: Arc::new(PoolCounters::default()),
     };
-    (Arc::new(Pool::new(mint, limits).unwrap()), driver)
+    (Arc::new(Pool::new(mint, limits).unwrap()), Home::new(driver))
 }
 
 /// The call that a key was wrapped in.
@@ -460,7 +482,8 @@ fn take(pool: &Pool) -> Option<Arc<Minted>> {
 
 fn take_and_forget(limits: Option<PoolLimits>) {
     let remote = Remote::new(|_, _| chance().then_some(ErrorKind::Unavailable), false);
-    let (pool, driver) = pool(&remote, limits);
+    let (pool, home) = pool(&remote, limits);
+    let (driver, ends) = (&home.0, pool.ends().clone());
     let threads: Vec<_> = (0..2)
         .map(|_| {
             let pool = pool.clone();
@@ -470,7 +493,7 @@ fn take_and_forget(limits: Option<PoolLimits>) {
     // One who does not wait for what was asked for.
     drop(pool.take());
     let event = remote.event();
-    pool.forget();
+    ends.tell(End::All);
     let after = take(&pool);
     let before = join(threads).into_iter().flatten().flatten();
     let seen = remote.seen();
@@ -514,6 +537,7 @@ fn one_bad_key_among_many_spoils_no_other() {
             keys.iter().any(|key| *key == bad.as_bytes()).then_some(ErrorKind::Malformed)
         };
         let (remote, driver) = (Remote::new(bad, false), Arc::new(Driver::default()));
+        let _home = Home::new(driver.clone());
         let batcher = Batcher::new(Unwrap, remote.clone(), driver.clone(), SOURCE);
         let answers = Arc::new(Mutex::new([0; 4]));
         let threads = [vec![1], vec![0, 2], vec![3]].map(|numbers| {
@@ -560,6 +584,7 @@ fn one_bad_key_among_many_spoils_no_other() {
 fn work_goes_on_when_the_one_who_polls_it_goes_away() {
     explore(|| {
         let (driver, stop) = (Arc::new(Driver::default()), Arc::new(Flight::new()));
+        let _home = Home::new(driver.clone());
         let gates = [(); 2].map(|()| Arc::new(Flight::<u32>::new()));
         let results = [(); 2].map(|()| Arc::new(Flight::<u32>::new()));
         let waiting = |n: usize| {
