@@ -34,9 +34,10 @@ pub(crate) fn wait<F: Future>(future: F) -> Result<F::Output> {
             "a blocking call within an async runtime would stop the runtime: use the async call",
         ));
     }
-    // For timers and tasks of what is waited for.
+    // For timers and tasks of what is waited for. Where there is no thread for them, what needs none
+    // works all the same.
     #[cfg(any(feature = "tokio", feature = "kms", feature = "emulator"))]
-    let _entered = get()?.enter();
+    let _entered = get().ok().map(|runtime| runtime.enter());
     let mut future = pin!(future);
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
     loop {
@@ -62,7 +63,7 @@ mod own {
     use std::future::Future;
     use std::future::pending;
     use std::io;
-    use std::sync::{Mutex, OnceLock, PoisonError};
+    use std::sync::{Mutex, OnceLock, PoisonError, mpsc};
     use std::thread;
     use tokio::runtime::{Builder, Handle};
     #[cfg(feature = "kms")]
@@ -90,14 +91,22 @@ mod own {
         Ok(RUNTIME.get_or_init(|| started))
     }
 
-    // A runtime of many threads would start them itself, and panic if there are none to be had.
+    // A runtime of many threads would start them itself, and panic if there are none to be had. Built
+    // over there, because one that is not needed after all could not be dropped within another.
     fn start() -> io::Result<Handle> {
-        let runtime = Builder::new_current_thread().enable_all().build()?;
-        let handle = runtime.handle().clone();
-        thread::Builder::new()
-            .name("ncp-envelope".to_owned())
-            .spawn(move || runtime.block_on(pending::<()>()))?;
-        Ok(handle)
+        let (tell, told) = mpsc::sync_channel(1);
+        thread::Builder::new().name("ncp-envelope".to_owned()).spawn(move || {
+            match Builder::new_current_thread().enable_all().build() {
+                Ok(runtime) => {
+                    let _ = tell.send(Ok(runtime.handle().clone()));
+                    runtime.block_on(pending::<()>());
+                }
+                Err(error) => {
+                    let _ = tell.send(Err(error));
+                }
+            }
+        })?;
+        told.recv().unwrap_or_else(|_| Err(io::Error::other("the thread has ended")))
     }
 
     /// Does `work` there, whether or not anyone waits for it, or gives it back if there is no

@@ -1,7 +1,11 @@
 //! Time and chance, which tests put others in place of.
+//!
+//! Promises: a key's time goes on while the machine sleeps, where the system has a clock that does
+//! (Linux, Android and Apple's): a laptop that was closed for a day has no key from the day before.
 
 use crate::random::{fraction, number};
-use std::time::{Duration, Instant};
+use std::ops::{Add, Sub};
+use std::time::Duration;
 
 #[derive(Clone, Copy)]
 pub(crate) struct Source {
@@ -24,4 +28,93 @@ impl Source {
 fn random() -> u64 {
     // Without randomness there is no jitter, and nothing else is lost.
     number().unwrap_or_default()
+}
+
+/// A moment, as the time since one in the past that is the same for the whole process. The standard
+/// library's stands still while the machine sleeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Instant(Duration);
+
+impl Instant {
+    pub(crate) fn now() -> Self {
+        Self(since_start())
+    }
+
+    pub(crate) fn checked_add(self, time: Duration) -> Option<Self> {
+        self.0.checked_add(time).map(Self)
+    }
+
+    pub(crate) fn saturating_duration_since(self, earlier: Self) -> Duration {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
+impl Add<Duration> for Instant {
+    type Output = Self;
+
+    fn add(self, time: Duration) -> Self {
+        Self(self.0.saturating_add(time))
+    }
+}
+
+impl Sub<Duration> for Instant {
+    type Output = Self;
+
+    fn sub(self, time: Duration) -> Self {
+        Self(self.0.saturating_sub(time))
+    }
+}
+
+impl Sub for Instant {
+    type Output = Duration;
+
+    fn sub(self, earlier: Self) -> Duration {
+        self.saturating_duration_since(earlier)
+    }
+}
+
+#[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
+fn since_start() -> Duration {
+    use rustix::time::{ClockId, clock_gettime};
+    #[cfg(not(target_vendor = "apple"))]
+    const CLOCK: ClockId = ClockId::Boottime;
+    // There this one goes on.
+    #[cfg(target_vendor = "apple")]
+    const CLOCK: ClockId = ClockId::Monotonic;
+    let time = clock_gettime(CLOCK);
+    let whole = u64::try_from(time.tv_sec).unwrap_or_default();
+    let rest = u32::try_from(time.tv_nsec).unwrap_or_default();
+    Duration::new(whole, rest)
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
+fn since_start() -> Duration {
+    static START: std::sync::LazyLock<std::time::Instant> =
+        std::sync::LazyLock::new(std::time::Instant::now);
+    START.elapsed()
+}
+
+#[cfg(all(test, not(shuttle)))]
+mod tests {
+    use super::*;
+
+    /// The kernel's own account of it counts the time in which the machine slept.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn time_is_counted_from_the_start_of_the_machine_its_sleep_included() {
+        let uptime = || {
+            let text = std::fs::read_to_string("/proc/uptime").unwrap();
+            text.split(' ').next().unwrap().parse::<f64>().unwrap()
+        };
+        let (before, now, after) = (uptime(), Instant::now().0.as_secs_f64(), uptime());
+        assert!(before - 0.02 <= now && now <= after + 0.02, "{before} {now} {after}");
+    }
+
+    #[test]
+    fn far_times_are_never_and_earlier_ones_are_at_once() {
+        let now = Instant::now();
+        assert!(now.checked_add(Duration::MAX).is_none());
+        assert_eq!(now.saturating_duration_since(now + Duration::from_secs(1)), Duration::ZERO);
+        assert_eq!((now + Duration::from_secs(1)) - now, Duration::from_secs(1));
+    }
 }

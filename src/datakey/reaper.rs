@@ -4,12 +4,12 @@
 //! own. A thread does it and not a task, because the core has no runtime and because a runtime may
 //! be busy or gone while keys are in memory.
 
-use crate::datakey::clock::Source;
+use crate::datakey::clock::{Instant, Source};
 use crate::error::{Error, ErrorKind, Result};
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 #[cfg(all(test, not(shuttle)))]
 pub(crate) use note::{note, noted};
@@ -22,6 +22,9 @@ pub(crate) trait Due: Send + Sync {
 }
 
 const BREATH: Duration = Duration::from_millis(20);
+/// Threads are woken by a clock that stops while the machine sleeps. When it wakes up, what is over
+/// by then is not to wait for the rest of that clock's time.
+const LONGEST_NAP: Duration = Duration::from_secs(1);
 
 struct Reaper {
     book: Mutex<Book>,
@@ -155,7 +158,8 @@ impl Reaper {
             book = match wait {
                 None => self.earlier.wait(book).unwrap_or_else(PoisonError::into_inner),
                 Some(wait) => {
-                    self.earlier.wait_timeout(book, wait).unwrap_or_else(PoisonError::into_inner).0
+                    let nap = wait.min(LONGEST_NAP);
+                    self.earlier.wait_timeout(book, nap).unwrap_or_else(PoisonError::into_inner).0
                 }
             };
         }
@@ -166,7 +170,8 @@ impl Reaper {
 #[cfg(test)]
 #[cfg_attr(shuttle, allow(dead_code))]
 mod note {
-    use crate::datakey::reaper::{Due, Instant, Weak};
+    use crate::datakey::clock::Instant;
+    use crate::datakey::reaper::{Due, Weak};
     use std::cell::RefCell;
 
     type Visits = Vec<(Instant, Weak<dyn Due>)>;

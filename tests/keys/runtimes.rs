@@ -147,3 +147,107 @@ fn a_reader_does_not_wait_for_a_runtime_that_stands_still() {
     // Driven again, the first caller finds what it had asked for.
     assert_eq!(*parked.block_on(unpolled).unwrap(), b"x");
 }
+
+/// Polls on this thread until it is done, and lets no runtime of this thread go on meanwhile: what
+/// a callback that cannot be asynchronous does within one.
+fn block_here<T>(future: impl Future<Output = T>) -> T {
+    struct Unpark(std::thread::Thread);
+    impl std::task::Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+    let mut future = pin!(future);
+    loop {
+        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(output) => return output,
+            Poll::Pending => std::thread::park(),
+        }
+    }
+}
+
+/// Fails if `work` does not come to an end. Not a limit of time: it is far more than it takes.
+fn ends<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    let (done, over) = std::sync::mpsc::channel();
+    std::thread::spawn(move || done.send(work()));
+    over.recv_timeout(Duration::from_secs(120)).expect("waits for ever, or has failed")
+}
+
+/// Everything that an envelope does asynchronously.
+async fn everything(envelope: Envelope, client: Key) {
+    use ncp_envelope::io::FileOptions;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let (options, policy) = (EncryptOptions::new, policy());
+    let dir = tempfile::tempdir().unwrap();
+    let [plain, sealed, back] = ["plain", "sealed", "back"].map(|name| dir.path().join(name));
+    std::fs::write(&plain, b"file").unwrap();
+
+    let message = envelope.encrypt(b"x", options()).await.unwrap();
+    assert_eq!(*envelope.decrypt(&message, &policy).await.unwrap(), b"x");
+    let messages = envelope.encrypt_many(&[b"x"; 300], options()).await.unwrap();
+    assert!(envelope.decrypt_many(&messages, &policy).await.iter().all(Result::is_ok));
+    assert!(envelope.rewrap_keys(&slots(&message)).await[0].is_ok());
+    let files = FileOptions::new();
+    envelope.encrypt_file(&plain, &sealed, options(), &files).await.unwrap();
+    envelope.decrypt_file(&sealed, &back, &policy, &files).await.unwrap();
+    let mut writer = envelope.async_writer(Vec::new(), options()).await.unwrap();
+    writer.write_all(b"stream").await.unwrap();
+    let message = writer.finish().await.unwrap();
+    let mut reader = envelope.async_reader(&message[..], &policy).await.unwrap();
+    let mut text = Vec::new();
+    reader.read_to_end(&mut text).await.unwrap();
+    assert_eq!(text, b"stream");
+
+    let ciphertext = client.encrypt(b"y").await.unwrap();
+    assert_eq!(client.decrypt(&ciphertext).await.unwrap().expose_secret(), b"y");
+}
+
+/// With the local key and the real client, with and without what keeps keys.
+fn kinds(emulator: &Emulator) -> Vec<(Envelope, Key)> {
+    use ncp_envelope::{PoolLimits, ReuseLimits};
+    let key = key(emulator);
+    let local = || LocalKeyWrapper::new(KEY_ID, &DataKey::copy_from(&KEK)).unwrap();
+    let build = |builder: ncp_envelope::EnvelopeBuilder| (builder.build().unwrap(), key.clone());
+    vec![
+        build(Envelope::builder(local())),
+        build(Envelope::builder(key.clone())),
+        build(Envelope::builder(local()).cache(CacheLimits::new(HOUR)).pool(PoolLimits::new(HOUR))),
+        build(
+            Envelope::builder(key.clone())
+                .cache(CacheLimits::new(HOUR))
+                .reuse(ReuseLimits::new(HOUR)),
+        ),
+    ]
+}
+
+#[test]
+fn a_thread_that_blocks_within_a_runtime_is_served() {
+    let home = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let emulator = home.block_on(emulator());
+    for (envelope, client) in kinds(&emulator) {
+        let (again, key) = (envelope.clone(), client.clone());
+        ends(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            runtime.unwrap().block_on(async { block_here(everything(envelope, client)) });
+        });
+        ends(move || {
+            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build();
+            let runtime = runtime.unwrap();
+            let task = runtime.spawn(async { block_here(everything(again, key)) });
+            runtime.block_on(task).unwrap();
+        });
+    }
+}
+
+#[test]
+fn a_runtime_needs_no_timers_and_no_sockets() {
+    let home = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let emulator = home.block_on(emulator());
+    for (envelope, client) in kinds(&emulator) {
+        ends(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            runtime.block_on(everything(envelope, client));
+        });
+    }
+}

@@ -15,7 +15,7 @@ use crate::datakey::batch::drive::Driver;
 use crate::datakey::batch::lane::{Lane, MAX_QUEUE, Part, Queued, Whole};
 use crate::datakey::batch::operation::Operation;
 use crate::datakey::batch::ticket::Ticket;
-use crate::datakey::clock::Source;
+use crate::datakey::clock::{Instant, Source};
 use crate::datakey::observe;
 use crate::datakey::reaper;
 use crate::datakey::reaper::Due;
@@ -29,7 +29,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::Instant;
 
 /// Key-encryption keys that are remembered while nothing is asked of them.
 const MAX_LANES: usize = 1_024;

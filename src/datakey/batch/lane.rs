@@ -3,11 +3,12 @@
 
 use crate::datakey::batch::operation::Operation;
 use crate::datakey::batch::ticket::Ticket;
+use crate::datakey::clock::Instant;
 use crate::datakey::observe;
 use crate::datakey::reaper::NextVisit;
 use crate::datakey::sync::atomic::{AtomicUsize, Ordering};
 use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Keys in one call at most: what the service's arrays hold, however their size is counted.
 pub(crate) const MAX_BATCH: usize = 256;

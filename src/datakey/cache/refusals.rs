@@ -1,9 +1,10 @@
 //! What the service refused a moment ago, so that it is not asked again at once.
 
 use crate::datakey::CacheId;
+use crate::datakey::clock::Instant;
 use crate::error::Error;
 use lru::LruCache;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How long a refusal is remembered.
 const REFUSED: Duration = Duration::from_secs(1);

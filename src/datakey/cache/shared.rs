@@ -4,7 +4,7 @@ use crate::datakey::batch::drive::Driver;
 use crate::datakey::batch::flight::Flight;
 use crate::datakey::cache::refusals::Refusals;
 use crate::datakey::cache::store::{CachedKey, Found, Loaded, Store};
-use crate::datakey::clock::Source;
+use crate::datakey::clock::{Instant, Source};
 use crate::datakey::ends::{End, Ends, Family, Holder, Place};
 use crate::datakey::failure::Failure;
 use crate::datakey::reaper;
@@ -16,7 +16,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::secret::DataKey;
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 pub(crate) struct Shared {
     state: Mutex<CacheState>,

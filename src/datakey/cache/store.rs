@@ -6,7 +6,7 @@
 
 use crate::datakey::CacheId;
 use crate::datakey::cache::id::IdHasher;
-use crate::datakey::clock::Source;
+use crate::datakey::clock::{Instant, Source};
 use crate::datakey::ends::Family;
 use crate::datakey::limits::CacheLimits;
 use crate::datakey::stats::CacheCounters;
@@ -17,7 +17,7 @@ use std::collections::BTreeSet;
 use std::hash::BuildHasherDefault;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How long an unwrap that failed for a reason that may pass is not tried again for a key that is
 /// still there.

@@ -5,7 +5,7 @@ use crate::datakey::batch::batcher::Batcher;
 use crate::datakey::batch::drive::Driver;
 use crate::datakey::batch::operation::Wrap;
 use crate::datakey::batch::ticket::{Ticket, Waiters};
-use crate::datakey::clock::Source;
+use crate::datakey::clock::{Instant, Source};
 use crate::datakey::ends::{End, Ends, Family, Holder, Place};
 use crate::datakey::failure::Failure;
 use crate::datakey::stats::PoolCounters;
@@ -14,7 +14,7 @@ use crate::secret::DataKey;
 use crate::suite::Suite;
 use crate::wrap::{KeyPayload, WrappedKey};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// A new data key in both of its forms.
 pub(crate) struct Minted {

@@ -1,12 +1,13 @@
 //! What is on order from the mint: how many keys are coming, whether what comes is still wanted,
 //! and what a failure says of the next order. Pool and reuse do this alike.
 
+use crate::datakey::clock::Instant;
 use crate::datakey::ends::End;
 use crate::datakey::failure::Failure;
 use crate::datakey::reaper::NextVisit;
 use crate::datakey::supply::mint::{Mint, Minted};
 use crate::error::{Error, ErrorKind, Result};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// After a failure no keys are ordered ahead of need for this long, and a refusal is remembered for
 /// as long.

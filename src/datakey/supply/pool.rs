@@ -13,6 +13,7 @@ use crate::datakey::batch::drive::Lost;
 use crate::datakey::batch::flight::{Flight, Wait};
 use crate::datakey::batch::lane::MAX_BATCH;
 use crate::datakey::batch::ticket::Waiters;
+use crate::datakey::clock::Instant;
 use crate::datakey::ends::{End, Holder, Place};
 use crate::datakey::limits::PoolLimits;
 use crate::datakey::observe;
@@ -24,7 +25,7 @@ use crate::datakey::sync::{Guard, Mutex, lock};
 use crate::error::Result;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Keys kept ready before any demand was seen.
 const FIRST_TARGET: usize = 32;

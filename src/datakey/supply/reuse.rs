@@ -7,6 +7,7 @@
 
 use crate::datakey::batch::drive::Lost;
 use crate::datakey::batch::flight::{Flight, Wait};
+use crate::datakey::clock::Instant;
 use crate::datakey::ends::{End, Holder, Place};
 use crate::datakey::limits::ReuseLimits;
 use crate::datakey::reaper;
@@ -17,7 +18,6 @@ use crate::datakey::sync::{Mutex, lock};
 use crate::error::Result;
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Instant;
 
 /// Successors on order at most.
 const MAX_LOT: usize = 256;

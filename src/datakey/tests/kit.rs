@@ -10,7 +10,7 @@ use crate::datakey::batch::operation::{Unwrap, Wrap};
 use crate::datakey::cache::load::{Loader, Outbox};
 use crate::datakey::cache::store::{CachedKey, Store};
 use crate::datakey::cache::{CacheId, Realm};
-use crate::datakey::clock::Source;
+use crate::datakey::clock::{Instant, Source};
 use crate::datakey::limits::{CacheLimits, PoolLimits, ReuseLimits};
 use crate::datakey::stats::PoolCounters;
 use crate::datakey::supply::mint::Mint;
@@ -25,7 +25,7 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::task::{Context, Poll, Wake, Waker};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 pub(crate) const SUITE: Suite = Suite::Cobblestone256;
 

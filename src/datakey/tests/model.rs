@@ -2,6 +2,7 @@
 //! from end to end, and no code in common.
 
 use crate::datakey::cache::load::Outbox;
+use crate::datakey::clock::Instant;
 use crate::datakey::limits::{CacheLimits, PoolLimits, ReuseLimits};
 use crate::datakey::reaper::Due;
 use crate::datakey::tests::kit::{Rig, Task, millis, now, pass, slot_of};
@@ -10,7 +11,7 @@ use crate::error::ErrorKind;
 use crate::wrap::WrappedKey;
 use std::cell::Cell;
 use std::collections::HashSet;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 const HISTORIES: u64 = 1_000;
 const STEPS: u64 = 700;
@@ -150,7 +151,7 @@ impl Model {
     fn call(&mut self, name: Name) -> Result<(bool, u64), Instead> {
         let asked = self.time;
         let (reply, latency) = MODE.get();
-        self.time += latency;
+        self.time = self.time + latency;
         self.calls += 1;
         let Reply::Fail(kind) = reply else {
             return Ok(self.keep(name, reply == Reply::Good, asked));
@@ -357,7 +358,7 @@ fn history(seed: u64) -> u64 {
             13..=16 => {
                 let time = millis(random.one(&[1, 50, 400, 1_000, 3_000]));
                 pass(time);
-                model.time += time;
+                model.time = model.time + time;
             }
             17 => {
                 rig.cache.0.clone().due(now());

@@ -1,6 +1,6 @@
 //! The thread that comes when something is due.
 
-use crate::datakey::clock::Source;
+use crate::datakey::clock::{Instant, Source};
 use crate::datakey::limits::{CacheLimits, PoolLimits, ReuseLimits};
 use crate::datakey::reaper;
 use crate::datakey::reaper::{Due, NextVisit, Visit};
@@ -8,7 +8,7 @@ use crate::datakey::tests::kit::{Rig, SOURCE, millis, now, pass, secs};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Not how soon: whether at all.
 #[track_caller]
