@@ -34,8 +34,8 @@ pub(crate) fn wait<F: Future>(future: F) -> Result<F::Output> {
             "a blocking call within an async runtime would stop the runtime: use the async call",
         ));
     }
-    // For timers and tasks of what is waited for. Where there is no thread for them, what needs none
-    // works all the same.
+    // For timers and tasks of what is waited for. Where there is no thread for them, what needs
+    // none works all the same.
     #[cfg(any(feature = "tokio", feature = "kms", feature = "emulator"))]
     let _entered = get().ok().map(|runtime| runtime.enter());
     let mut future = pin!(future);
@@ -91,8 +91,9 @@ mod own {
         Ok(RUNTIME.get_or_init(|| started))
     }
 
-    // A runtime of many threads would start them itself, and panic if there are none to be had. Built
-    // over there, because one that is not needed after all could not be dropped within another.
+    // A runtime of many threads would start them itself, and panic if there are none to be had.
+    // Built over there, because one that is not needed after all could not be dropped within
+    // another.
     fn start() -> io::Result<Handle> {
         let (tell, told) = mpsc::sync_channel(1);
         thread::Builder::new().name("ncp-envelope".to_owned()).spawn(move || {

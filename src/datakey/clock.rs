@@ -94,7 +94,7 @@ fn since_start() -> Duration {
     START.elapsed()
 }
 
-#[cfg(all(test, not(shuttle)))]
+#[cfg(test)]
 mod tests {
     use super::*;
 

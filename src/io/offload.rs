@@ -5,8 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Runs `work` where blocking is allowed, or here where there is no such place. The flag it is given
-/// turns true when the caller goes away.
+/// Runs `work` where blocking is allowed, or here where there is no such place. The flag it is
+/// given turns true when the caller goes away.
 pub(super) async fn offload<T: Send + 'static>(
     work: impl FnOnce(Cancelled) -> Result<T> + Send + 'static,
 ) -> Result<T> {
