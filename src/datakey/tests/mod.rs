@@ -7,6 +7,8 @@
 #[cfg(not(shuttle))]
 mod batches;
 #[cfg(not(shuttle))]
+mod clocks;
+#[cfg(not(shuttle))]
 mod drives;
 #[cfg(not(shuttle))]
 mod ends;
