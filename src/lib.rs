@@ -80,6 +80,7 @@ pub mod format;
 pub mod io;
 mod memory;
 mod policy;
+mod process;
 mod random;
 mod runtime;
 mod secret;

@@ -1,12 +1,14 @@
-//! Room for large outputs in new memory.
+//! Memory that the system is told something of: room for large outputs, and a word that forks
+//! forget. The one module with `unsafe` code.
 //!
 //! The system hands new memory out when it is first written, 4 KiB at a time, and for a message of
 //! many MiB that takes longer than the encryption. In huge pages it takes a 512th of the steps, on
 //! systems that leave the choice to the program (`madvise` in
-//! `/sys/kernel/mm/transparent_hugepage/enabled`, the usual setting). The one module with `unsafe`
-//! code.
+//! `/sys/kernel/mm/transparent_hugepage/enabled`, the usual setting).
 
 use std::collections::TryReserveError;
+#[cfg(target_os = "linux")]
+use std::sync::atomic::AtomicU64;
 
 /// Less does not surely hold a whole huge page.
 #[cfg(target_os = "linux")]
@@ -47,6 +49,26 @@ fn advise_huge_pages(out: &mut Vec<u8>) {
     // of page to use for what is written from now on. It ends with the mapping, or stays on memory
     // that the allocator keeps, where it means the same for the next user.
     let _ = unsafe { madvise(start.add(skipped).cast(), len, Advice::LinuxHugepage) };
+}
+
+/// A word that is zero at first, and again in every process that is forked off. None where the
+/// system has no such memory, as Linux before 4.14. Each call takes a page, which stays.
+#[cfg(target_os = "linux")]
+#[allow(unsafe_code)]
+pub(crate) fn forgotten_by_forks() -> Option<&'static AtomicU64> {
+    use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous};
+    /// Made a whole page by the system, whatever its size.
+    const LEN: usize = size_of::<AtomicU64>();
+    let access = ProtFlags::READ | ProtFlags::WRITE;
+    // SAFETY: without an address of ours the system takes one where nothing is mapped.
+    let word = unsafe { mmap_anonymous(std::ptr::null_mut(), LEN, access, MapFlags::PRIVATE) };
+    let word = word.ok()?;
+    // SAFETY: the page was mapped just now, and nobody else knows of it. Zeros are a value of all
+    // that will be in it.
+    unsafe { madvise(word, LEN, Advice::LinuxWipeOnFork) }.ok()?;
+    // SAFETY: a page is aligned for it, is zeros at first, is only used through this, and is never
+    // unmapped.
+    Some(unsafe { AtomicU64::from_ptr(word.cast()) })
 }
 
 #[cfg(test)]

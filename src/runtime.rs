@@ -59,36 +59,44 @@ impl Wake for Unpark {
 #[cfg(any(feature = "tokio", feature = "kms", feature = "emulator"))]
 mod own {
     use crate::error::{Error, ErrorKind, Result};
+    use crate::process::PerProcess;
     #[cfg(any(feature = "kms", all(not(test), not(shuttle))))]
     use std::future::Future;
     use std::future::pending;
     use std::io;
-    use std::sync::{Mutex, OnceLock, PoisonError, mpsc};
+    use std::sync::{LazyLock, Mutex, OnceLock, PoisonError, mpsc};
     use std::thread;
     use tokio::runtime::{Builder, Handle};
     #[cfg(feature = "kms")]
     use tokio::task::JoinHandle;
 
-    static RUNTIME: OnceLock<Handle> = OnceLock::new();
-    static START: Mutex<()> = Mutex::new(());
+    static RUNTIME: LazyLock<PerProcess<Own>> =
+        LazyLock::new(|| PerProcess::new(Own::default(), |_| Own::default()));
 
-    /// Started, if it is not yet.
+    #[derive(Default)]
+    struct Own {
+        started: OnceLock<Handle>,
+        start: Mutex<()>,
+    }
+
+    /// Started, if it is not yet; in a process that was forked off, one of its own.
     ///
     /// # Errors
     /// [`ErrorKind::Internal`] if the system gives no thread.
     pub(crate) fn get() -> Result<&'static Handle> {
-        if let Some(runtime) = RUNTIME.get() {
+        let own: &'static Own = &RUNTIME;
+        if let Some(runtime) = own.started.get() {
             return Ok(runtime);
         }
-        let _one_starts = START.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(runtime) = RUNTIME.get() {
+        let _one_starts = own.start.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(runtime) = own.started.get() {
             return Ok(runtime);
         }
         let started = start().map_err(|error| {
             let what = "cannot start the thread that calls the key service";
             Error::with_source(ErrorKind::Internal, what, error)
         })?;
-        Ok(RUNTIME.get_or_init(|| started))
+        Ok(own.started.get_or_init(|| started))
     }
 
     // A runtime of many threads would start them itself, and panic if there are none to be had.

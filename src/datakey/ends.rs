@@ -8,7 +8,7 @@
 //! [`tell`](Ends::tell) has returned, and that holds for what the service was asked for before it,
 //! too. A holder that is dropped leaves nothing behind. Knows no holder.
 
-use crate::datakey::sync::{Mutex, lock};
+use crate::datakey::sync::{Own, lock, own};
 use crate::error::Error;
 use crate::wrap::KeyId;
 use std::collections::{BTreeMap, HashMap};
@@ -74,10 +74,10 @@ pub(crate) trait Holder: Send + Sync {
 }
 
 /// All who hold keys of one cache or for one. Clones are the same.
-#[derive(Clone, Default)]
-pub(crate) struct Ends(Arc<Mutex<Holders>>);
+#[derive(Clone)]
+pub(crate) struct Ends(Arc<Own<Holders>>);
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Holders {
     all: BTreeMap<u64, Weak<dyn Holder>>,
     joined: u64,
@@ -92,6 +92,11 @@ pub(crate) struct Place {
 }
 
 impl Ends {
+    pub(crate) fn new() -> Self {
+        let anew = |parents: Option<&mut Holders>| parents.cloned().unwrap_or_default();
+        Self(Arc::new(own(Holders::default(), anew)))
+    }
+
     /// Puts `holder` on the list.
     #[must_use]
     pub(crate) fn join(&self, holder: Weak<dyn Holder>) -> Place {

@@ -6,9 +6,10 @@
 
 use crate::datakey::clock::{Instant, Source};
 use crate::error::{Error, ErrorKind, Result};
+use crate::process::PerProcess;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 #[cfg(all(test, not(shuttle)))]
@@ -26,9 +27,11 @@ const BREATH: Duration = Duration::from_millis(20);
 /// by then is not to wait for the rest of that clock's time.
 const LONGEST_NAP: Duration = Duration::from_secs(1);
 
+#[derive(Default)]
 struct Reaper {
     book: Mutex<Book>,
     earlier: Condvar,
+    started: Mutex<bool>,
 }
 
 /// Appointments, by time and then by number.
@@ -38,19 +41,28 @@ struct Book {
     numbers: u64,
 }
 
-static REAPER: OnceLock<Reaper> = OnceLock::new();
-static START: Mutex<bool> = Mutex::new(false);
+/// In a process that was forked off there is another thread to start. What the parent had
+/// appointments with holds copies of its keys, which are due at once.
+static REAPER: LazyLock<PerProcess<Reaper>> = LazyLock::new(|| {
+    PerProcess::new(Reaper::default(), |parents| {
+        let visits = parents.book.try_lock().map(|book| book.visits.values().cloned().collect());
+        let visits: Vec<_> = visits.unwrap_or_default();
+        let numbers = visits.len() as u64;
+        let visits = visits.into_iter().zip(0..).map(|(whom, n)| ((Instant::now(), n), whom));
+        Reaper { book: Mutex::new(Book { visits: visits.collect(), numbers }), ..Reaper::default() }
+    })
+});
 
 /// Starts the thread, if there is none.
 ///
 /// # Errors
 /// [`ErrorKind::Internal`] if the system does not give one: then no key may be kept.
 pub(crate) fn start() -> Result<()> {
-    let mut started = START.lock().unwrap_or_else(PoisonError::into_inner);
+    let reaper: &'static Reaper = &REAPER;
+    let mut started = reaper.started.lock().unwrap_or_else(PoisonError::into_inner);
     if *started {
         return Ok(());
     }
-    let reaper = REAPER.get_or_init(|| Reaper { book: Mutex::default(), earlier: Condvar::new() });
     std::thread::Builder::new().name("ncp-reaper".to_owned()).spawn(|| reaper.run()).map_err(
         |error| {
             Error::with_source(
@@ -80,7 +92,7 @@ impl Visit {
     pub(crate) fn book(at: Instant, whom: Weak<dyn Due>) -> Self {
         #[cfg(test)]
         let Some(whom) = note::take(at, whom) else { return Self { at, number: 0 } };
-        let Some(reaper) = REAPER.get() else { return Self { at, number: 0 } };
+        let reaper: &'static Reaper = &REAPER;
         let mut book = lock(&reaper.book);
         book.numbers += 1;
         let number = book.numbers;
@@ -94,9 +106,7 @@ impl Visit {
 
 impl Drop for Visit {
     fn drop(&mut self) {
-        if let Some(reaper) = REAPER.get() {
-            let _whom = lock(&reaper.book).visits.remove(&(self.at, self.number));
-        }
+        let _whom = lock(&REAPER.book).visits.remove(&(self.at, self.number));
     }
 }
 
@@ -127,8 +137,7 @@ fn lock(book: &Mutex<Book>) -> MutexGuard<'_, Book> {
 /// Visits at that time, whoever's.
 #[cfg(all(test, not(shuttle)))]
 pub(crate) fn booked(at: Instant) -> usize {
-    let Some(reaper) = REAPER.get() else { return 0 };
-    lock(&reaper.book).visits.range((at, 0)..=(at, u64::MAX)).count()
+    lock(&REAPER.book).visits.range((at, 0)..=(at, u64::MAX)).count()
 }
 
 impl Reaper {

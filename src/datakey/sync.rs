@@ -11,8 +11,27 @@ use shuttle::sync::MutexGuard;
 pub(crate) use shuttle::sync::{Mutex, atomic};
 
 use crate::datakey::observe::Quiet;
+use crate::process::PerProcess;
 use std::ops::{Deref, DerefMut};
-use std::sync::PoisonError;
+use std::sync::{PoisonError, TryLockError};
+
+/// What is behind a lock, for each process its own.
+pub(crate) type Own<T> = PerProcess<Mutex<T>>;
+
+/// `value` behind a lock. A process that is forked off makes its own of what it finds, or of
+/// nothing if a thread of the parent had the lock at that moment, which nobody there gives back.
+pub(crate) fn own<T: 'static>(
+    value: T,
+    anew: impl Fn(Option<&mut T>) -> T + Send + Sync + 'static,
+) -> Own<T> {
+    PerProcess::new(Mutex::new(value), move |parents| {
+        Mutex::new(match parents.try_lock() {
+            Ok(mut parents) => anew(Some(&mut parents)),
+            Err(TryLockError::Poisoned(parents)) => anew(Some(&mut parents.into_inner())),
+            Err(TryLockError::WouldBlock) => anew(None),
+        })
+    })
+}
 
 /// What is behind these locks is never left half changed, so a panic of another thread does not
 /// make it unusable.

@@ -8,7 +8,7 @@
 use crate::datakey::{CacheId, Loader};
 use crate::error::Result;
 use crate::format::Header;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 /// Places, each for one header: little enough to be of no weight, and enough for a few writers
 /// whose messages come mixed.
@@ -31,7 +31,9 @@ impl Recent {
         Self(std::array::from_fn(|_| Mutex::default()))
     }
 
-    /// The header at the start of `message`.
+    /// The header at the start of `message`. A place that is in use by another thread is passed
+    /// over: reading anew takes no longer than waiting might, and in a process that was forked off
+    /// the other thread may not be there.
     ///
     /// # Errors
     /// As [`Header::decode`].
@@ -41,7 +43,8 @@ impl Recent {
             _ => None,
         };
         if let Some((bytes, place)) = place
-            && let Some(read) = &*place.lock().unwrap_or_else(PoisonError::into_inner)
+            && let Ok(kept) = place.try_lock()
+            && let Some(read) = &*kept
             && *read.bytes == *bytes
         {
             return Ok(read.clone());
@@ -50,8 +53,10 @@ impl Recent {
         let ids = header.slots().slots().iter().map(|slot| loader.id(slot)).collect();
         let bytes = place.map(|(bytes, _)| bytes).unwrap_or_default();
         let read = Arc::new(Read { bytes: bytes.into(), header, ids });
-        if let Some((_, place)) = place {
-            *place.lock().unwrap_or_else(PoisonError::into_inner) = Some(read.clone());
+        if let Some((_, place)) = place
+            && let Ok(mut kept) = place.try_lock()
+        {
+            *kept = Some(read.clone());
         }
         Ok(read)
     }

@@ -47,7 +47,8 @@ const LAYERS: &[Layer] = &[
     Layer { name: "random", knows: &["error", "secret"], never: NO_IO },
     Layer { name: "context", knows: &["error"], never: NO_IO },
     Layer { name: "suite", knows: &[], never: NO_IO },
-    Layer { name: "runtime", knows: &["error"], never: NO_HTTP },
+    Layer { name: "process", knows: &["memory"], never: NO_HTTP },
+    Layer { name: "runtime", knows: &["error", "process"], never: NO_HTTP },
     Layer { name: "wrap", knows: &["error", "secret", "context", "suite"], never: NO_IO },
     // Never the trait KeyWrapper: the format does not know that keys are wrapped by anyone.
     Layer {
@@ -68,7 +69,7 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         name: "datakey",
-        knows: &["error", "random", "runtime", "secret", "context", "suite", "wrap"],
+        knows: &["error", "process", "random", "runtime", "secret", "context", "suite", "wrap"],
         never: NO_SERVICE,
     },
     Layer { name: "policy", knows: &["error", "context", "wrap", "format"], never: NO_IO },
@@ -91,7 +92,7 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         name: "kms",
-        knows: &["error", "random", "runtime", "secret", "wrap"],
+        knows: &["error", "process", "random", "runtime", "secret", "wrap"],
         never: &["axum", "jsonwebtoken"],
     },
     // Nothing of the client: two independent readings of the service's documentation catch each

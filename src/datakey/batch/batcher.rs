@@ -20,7 +20,7 @@ use crate::datakey::observe;
 use crate::datakey::reaper;
 use crate::datakey::reaper::Due;
 use crate::datakey::stats::{BatchCounters, BatchStats};
-use crate::datakey::sync::{Mutex, lock};
+use crate::datakey::sync::{Own, lock, own};
 use crate::error::{Error, ErrorKind, Result};
 use crate::wrap::{KeyId, KeyWrapper, WrappedKey};
 use std::collections::{HashMap, VecDeque};
@@ -39,7 +39,7 @@ struct Inner<O: Operation> {
     operation: O,
     wrapper: Arc<dyn KeyWrapper>,
     driver: Arc<Driver>,
-    lanes: Mutex<HashMap<KeyId, Lane<O>>>,
+    lanes: Own<HashMap<KeyId, Lane<O>>>,
     counters: BatchCounters,
     source: Source,
 }
@@ -70,7 +70,8 @@ impl<O: Operation> Batcher<O> {
             operation,
             wrapper,
             driver,
-            lanes: Mutex::default(),
+            // What the parent waits for comes there.
+            lanes: own(HashMap::new(), |_| HashMap::new()),
             counters: BatchCounters::default(),
             source,
         }))

@@ -7,7 +7,7 @@
 //! taken nothing with it.
 
 use crate::datakey::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use crate::datakey::sync::{Mutex, lock};
+use crate::datakey::sync::{Own, lock, own};
 use crate::error::{Error, ErrorKind, Result};
 use crate::wrap::BoxFuture;
 use std::collections::BTreeMap;
@@ -16,10 +16,9 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 
-#[derive(Default)]
 pub(crate) struct Driver {
     /// Calls that no runtime polls.
-    orphans: Mutex<Vec<BoxFuture<'static, ()>>>,
+    orphans: Own<Vec<BoxFuture<'static, ()>>>,
     count: AtomicUsize,
     crowd: Arc<Crowd>,
 }
@@ -47,9 +46,8 @@ pub(crate) fn gone() -> Error {
 }
 
 /// Everyone who has to look again when a call can go on, or a new one is there.
-#[derive(Default)]
 struct Crowd {
-    present: Mutex<Present>,
+    present: Own<Present>,
     /// Counts the times it was woken.
     times: AtomicU64,
 }
@@ -64,6 +62,21 @@ struct Present {
     /// Who may wait some time.
     homes: usize,
     seats: u64,
+}
+
+impl Default for Driver {
+    fn default() -> Self {
+        let crowd = Crowd {
+            present: own(Present::default(), |parents| Present {
+                // Without a count there is always someone.
+                homes: parents.map_or(usize::MAX / 2, |parents| parents.homes),
+                ..Present::default()
+            }),
+            times: AtomicU64::new(0),
+        };
+        let (orphans, count) = (own(Vec::new(), |_| Vec::new()), AtomicUsize::new(0));
+        Self { orphans, count, crowd: Arc::new(crowd) }
+    }
 }
 
 impl Present {
@@ -96,7 +109,7 @@ impl Drop for Seat<'_> {
         // Dropped outside the lock, as it may be the last hold of a task.
         let (_waker, empty) = {
             let mut present = lock(&self.driver.crowd.present);
-            present.seated -= 1;
+            present.seated = present.seated.saturating_sub(1);
             (present.wakers.remove(&self.number), present.is_empty())
         };
         if empty {
@@ -120,7 +133,7 @@ impl Drop for Home {
     fn drop(&mut self) {
         let empty = {
             let mut present = lock(&self.0.crowd.present);
-            present.homes -= 1;
+            present.homes = present.homes.saturating_sub(1);
             present.is_empty()
         };
         if empty {

@@ -10,7 +10,7 @@ use crate::datakey::failure::Failure;
 use crate::datakey::reaper;
 use crate::datakey::reaper::{Due, NextVisit};
 use crate::datakey::stats::{CacheCounters, CacheStats};
-use crate::datakey::sync::{Mutex, lock};
+use crate::datakey::sync::{Own, lock, own};
 use crate::datakey::{CacheId, observe};
 use crate::error::{Error, ErrorKind, Result};
 use crate::secret::DataKey;
@@ -19,7 +19,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 pub(crate) struct Shared {
-    state: Mutex<CacheState>,
+    state: Own<CacheState>,
     pub(crate) counters: CacheCounters,
     pub(crate) source: Source,
     /// Of all who share the cache: one's unwrap may be what another one waits for, who then has
@@ -81,15 +81,18 @@ pub(crate) enum LookUp {
 
 impl Shared {
     pub(crate) fn new(store: Option<Store>, source: Source) -> Arc<Self> {
-        let state = CacheState {
-            store,
-            flights: HashMap::new(),
-            refusals: Refusals::new(),
-            visit: NextVisit::default(),
-        };
-        let ends = Ends::default();
+        let limits = store.as_ref().map(Store::limits);
+        let state = own(CacheState::new(store), move |parents| {
+            if let Some(CacheState { store: Some(copies), .. }) = parents {
+                copies.remove_where(|_, _| true);
+            }
+            // What others of the parent's hold is to be wiped, too.
+            let threaded = reaper::start().is_ok();
+            CacheState::new(limits.clone().filter(|_| threaded).map(Store::new))
+        });
+        let ends = Ends::new();
         Arc::new_cyclic(|shared: &Weak<Self>| Self {
-            state: Mutex::new(state),
+            state,
             counters: CacheCounters::default(),
             source,
             driver: Arc::default(),
@@ -336,6 +339,15 @@ impl Due for Shared {
 }
 
 impl CacheState {
+    fn new(store: Option<Store>) -> Self {
+        Self {
+            store,
+            flights: HashMap::new(),
+            refusals: Refusals::new(),
+            visit: NextVisit::default(),
+        }
+    }
+
     fn depart(
         &mut self,
         id: &CacheId,

@@ -109,6 +109,10 @@ impl Store {
         }
     }
 
+    pub(crate) fn limits(&self) -> CacheLimits {
+        self.limits.clone()
+    }
+
     pub(crate) fn get(&mut self, id: &CacheId, now: Instant, counters: &CacheCounters) -> Found {
         let idle = self.limits.idle;
         let Some(entry) = self.keys.get_mut(id) else { return Found::Missing };

@@ -35,6 +35,11 @@ pub(crate) struct Placed {
 }
 
 impl Orders {
+    /// With nothing on order.
+    pub(crate) fn anew(&self) -> Self {
+        Self { floor: self.floor, ..Self::default() }
+    }
+
     pub(crate) fn coming(&self) -> usize {
         self.coming
     }

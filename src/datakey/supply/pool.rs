@@ -21,7 +21,7 @@ use crate::datakey::reaper;
 use crate::datakey::reaper::Due;
 use crate::datakey::supply::mint::{Mint, Minted};
 use crate::datakey::supply::orders::{Orders, Placed};
-use crate::datakey::sync::{Guard, Mutex, lock};
+use crate::datakey::sync::{Guard, Own, lock, own};
 use crate::error::Result;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -38,7 +38,7 @@ pub(crate) struct Pool {
 struct Inner {
     mint: Mint,
     limits: Option<PoolLimits>,
-    state: Mutex<PoolState>,
+    state: Own<PoolState>,
 }
 
 #[derive(Default)]
@@ -77,13 +77,21 @@ impl Drop for InLine {
 
 impl Pool {
     pub(crate) fn new(mint: Mint, limits: Option<PoolLimits>) -> Result<Self> {
-        let mut state = PoolState::default();
         let limits = limits.filter(PoolLimits::keeps);
-        if let Some(limits) = &limits {
+        if limits.is_some() {
             reaper::start()?;
-            state.target = FIRST_TARGET.min(limits.max_keys);
         }
-        let pool = Arc::new(Inner { mint, limits, state: Mutex::new(state) });
+        let target = limits.as_ref().map_or(0, |limits| FIRST_TARGET.min(limits.max_keys));
+        let state = own(PoolState { target, ..PoolState::default() }, move |parents| {
+            let _ = reaper::start();
+            // Numbers in line stay those of one waiter each.
+            let (waited, orders) = parents.map_or_else(Default::default, |parents| {
+                parents.ready.clear();
+                (parents.waited, parents.orders.anew())
+            });
+            PoolState { target, waited, orders, ..PoolState::default() }
+        });
+        let pool = Arc::new(Inner { mint, limits, state });
         let _place = pool.mint.join(&pool);
         lock(&pool.state).orders.raise_floor(pool.mint.floor());
         Ok(Self { inner: pool, _place })

@@ -14,7 +14,7 @@ use crate::datakey::reaper;
 use crate::datakey::reaper::Due;
 use crate::datakey::supply::mint::{Mint, Minted};
 use crate::datakey::supply::orders::{Orders, Placed};
-use crate::datakey::sync::{Mutex, lock};
+use crate::datakey::sync::{Own, lock, own};
 use crate::error::Result;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -30,7 +30,7 @@ pub(crate) struct Reuse {
 struct Inner {
     mint: Mint,
     limits: ReuseLimits,
-    state: Mutex<ReuseState>,
+    state: Own<ReuseState>,
 }
 
 #[derive(Default)]
@@ -54,7 +54,16 @@ struct Current {
 impl Reuse {
     pub(crate) fn new(mint: Mint, limits: ReuseLimits) -> Result<Self> {
         reaper::start()?;
-        let reuse = Arc::new(Inner { mint, limits, state: Mutex::default() });
+        let state = own(ReuseState::default(), |parents| {
+            let _ = reaper::start();
+            let orders = parents.map_or_else(Default::default, |parents| {
+                parents.current = None;
+                parents.next.clear();
+                parents.orders.anew()
+            });
+            ReuseState { orders, ..ReuseState::default() }
+        });
+        let reuse = Arc::new(Inner { mint, limits, state });
         let _place = reuse.mint.join(&reuse);
         lock(&reuse.state).orders.raise_floor(reuse.mint.floor());
         Ok(Self { inner: reuse, _place })

@@ -452,7 +452,7 @@ fn pool(remote: &Arc<Remote>, limits: Option<PoolLimits>) -> (Arc<Pool>, Home) {
         scope: Scope::new("s"),
         suite: SUITE,
         family: Family { partition: [0; 32], key: key_id("tag") },
-        ends: Ends::default(),
+        ends: Ends::new(),
         source: SOURCE,
         counters: Arc::new(PoolCounters::default()),
     };

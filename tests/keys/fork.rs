@@ -1,0 +1,206 @@
+//! Processes that are forked off: they have the memory of their parent and none of its threads.
+
+#![cfg(all(feature = "tokio", target_os = "linux"))]
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+use common::{Counting, block_on};
+use fork::{Fork, fork, waitpid_nohang};
+use ncp_envelope::format::Header;
+use ncp_envelope::{
+    CacheLimits, DecryptPolicy, EncryptOptions, Envelope, KeyWrapper, PoolLimits, ReuseLimits,
+};
+use std::io::{Read, Seek, SeekFrom};
+use std::panic::{AssertUnwindSafe, catch_unwind, set_hook};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+const HOUR: Duration = Duration::from_secs(3_600);
+
+/// Runs `test` in a process that is forked off here, and fails as it does. It prints nothing: a
+/// thread of the parent may have the lock of the output.
+#[track_caller]
+fn in_a_child(test: impl FnOnce()) {
+    let said = tempfile::NamedTempFile::new().unwrap();
+    let child = match fork().unwrap() {
+        Fork::Child => {
+            let path = said.path().to_owned();
+            set_hook(Box::new(move |panic| {
+                let _ = std::fs::write(&path, panic.to_string());
+            }));
+            let failed = catch_unwind(AssertUnwindSafe(test)).is_err();
+            // Without the end of the test program, which is the parent's.
+            std::process::exit(i32::from(failed));
+        }
+        Fork::Parent(child) => child,
+    };
+    let begun = Instant::now();
+    let status = loop {
+        if let Some(status) = waitpid_nohang(child).unwrap() {
+            break status;
+        }
+        if begun.elapsed() > Duration::from_secs(60) {
+            let kill = std::process::Command::new("kill").args(["-9", &child.to_string()]).status();
+            panic!("the child waits for ever; {kill:?}");
+        }
+        thread::sleep(Duration::from_millis(2));
+    };
+    assert_eq!(status, 0, "{}", std::fs::read_to_string(said.path()).unwrap());
+}
+
+fn until(so: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !so() {
+        assert!(begun.elapsed() < Duration::from_secs(50), "it does not happen");
+        thread::sleep(Duration::from_millis(2));
+    }
+}
+
+fn text() -> EncryptOptions {
+    EncryptOptions::new()
+}
+
+#[test]
+fn a_child_has_threads_of_its_own_and_asks_for_keys_of_its_own() {
+    let wrapper = Counting::new("local", [7; 32]);
+    let envelope = Envelope::builder(wrapper.clone())
+        .cache(CacheLimits::new(Duration::from_secs(2)))
+        .pool(PoolLimits::new(HOUR))
+        .build()
+        .unwrap();
+    let policy = DecryptPolicy::new();
+    let message = block_on(envelope.encrypt(b"x", text())).unwrap();
+    block_on(envelope.decrypt(&message, &policy)).unwrap();
+    let scoped = envelope.for_scope("a").unwrap();
+    block_on(scoped.encrypt(b"x", text())).unwrap();
+    until(|| envelope.stats().pool.coming == 0 && scoped.stats().pool.coming == 0);
+    let ready = envelope.stats().pool.ready;
+    assert!(ready > 0);
+    let child = || {
+        let (ours, scoped) = (envelope.stats(), scoped.stats());
+        assert_eq!((ours.cache.keys, ours.pool.ready, scoped.pool.ready), (0, 0, 0));
+        let calls = wrapper.calls();
+        block_on(envelope.decrypt(&message, &policy)).unwrap();
+        assert_eq!(wrapper.calls(), calls + 1, "the parent's key serves");
+        block_on(envelope.decrypt(&message, &policy)).unwrap();
+        assert_eq!(wrapper.calls(), calls + 1, "its own does not");
+        block_on(envelope.encrypt(b"x", text())).unwrap();
+        // Its own reaper, without any traffic.
+        until(|| envelope.stats().cache.keys == 0);
+        // Ends reach who came before the fork.
+        until(|| envelope.stats().pool.ready > 0);
+        envelope.for_scope("b").unwrap().invalidate("local");
+        assert_eq!(envelope.stats().pool.ready, 0);
+        // And a child of it is not its parent either.
+        block_on(envelope.decrypt(&message, &policy)).unwrap();
+        in_a_child(|| {
+            assert_eq!(envelope.stats().cache.keys, 0);
+            block_on(envelope.decrypt(&message, &policy)).unwrap();
+        });
+    };
+    in_a_child(child);
+    in_a_child(child);
+    assert_eq!(envelope.stats().pool.ready, ready, "the parent has what it had");
+    block_on(envelope.encrypt(b"x", text())).unwrap();
+}
+
+/// Where in this process's memory `needle` is, which is given with every bit flipped.
+fn found(needle: &[u8]) -> usize {
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+    let mut memory = std::fs::File::open("/proc/self/mem").unwrap();
+    let (mut bytes, mut found) = (Vec::new(), 0);
+    for line in maps.lines().filter(|line| line.contains(" rw")) {
+        let (start, end) = line.split(' ').next().unwrap().split_once('-').unwrap();
+        let number = |text| u64::from_str_radix(text, 16).unwrap();
+        let (start, end) = (number(start), number(end));
+        bytes.resize((end - start) as usize, 0);
+        if memory.seek(SeekFrom::Start(start)).is_err() || memory.read_exact(&mut bytes).is_err() {
+            continue;
+        }
+        // The search must not find what it has read.
+        bytes.iter_mut().for_each(|byte| *byte = !*byte);
+        found += bytes.windows(needle.len()).filter(|window| *window == needle).count();
+        bytes.fill(0);
+    }
+    found
+}
+
+#[test]
+fn a_child_that_uses_one_envelope_has_no_key_of_any() {
+    let wrapper = Counting::new("local", [9; 32]);
+    let build = |builder: ncp_envelope::EnvelopeBuilder| builder.build().unwrap();
+    let cached = build(Envelope::builder(wrapper.clone()).cache(CacheLimits::new(HOUR)));
+    let reused = build(Envelope::builder(wrapper.clone()).reuse(ReuseLimits::new(HOUR)));
+    let policy = DecryptPolicy::new();
+    let messages = [&cached, &reused].map(|envelope| {
+        let message = block_on(envelope.encrypt(b"x", text())).unwrap();
+        block_on(cached.decrypt(&message, &policy)).unwrap();
+        message
+    });
+    // Flipped before anything else has it, so that it is in memory only where it is kept.
+    let needles = messages.each_ref().map(|message| {
+        let header = Header::decode(message).unwrap();
+        let payloads = block_on(wrapper.unwrap_keys(header.slots().slots())).unwrap();
+        let key = &payloads[0].expose_secret()[payloads[0].expose_secret().len() - 32..];
+        key.iter().map(|byte| !byte).collect::<Vec<_>>()
+    });
+    for needle in &needles {
+        assert!(found(needle) > 0, "the parent has no key, so the test shows nothing");
+    }
+    let another = build(Envelope::builder(wrapper).cache(CacheLimits::new(HOUR)));
+    in_a_child(|| {
+        let own = block_on(another.encrypt(b"x", text())).unwrap();
+        block_on(another.decrypt(&own, &policy)).unwrap();
+        until(|| needles.iter().all(|needle| found(needle) == 0));
+    });
+    for needle in &needles {
+        assert!(found(needle) > 0, "the parent lost a key");
+    }
+}
+
+/// Locks that a thread of the parent holds at the moment of the fork are held for ever.
+#[test]
+fn a_child_of_a_busy_parent_does_not_wait_for_threads_that_are_not_there() {
+    let wrapper = Counting::new("local", [8; 32]);
+    let envelope = Envelope::builder(wrapper)
+        .cache(CacheLimits::new(HOUR).with_max_keys(2))
+        .pool(PoolLimits::new(HOUR))
+        .build()
+        .unwrap();
+    let policy = DecryptPolicy::new();
+    let messages = Arc::new([(); 4].map(|()| block_on(envelope.encrypt(b"x", text())).unwrap()));
+    let stop = Arc::new(AtomicBool::new(false));
+    let busy: Vec<_> = (0..3)
+        .map(|_| {
+            let (envelope, messages, stop) = (envelope.clone(), messages.clone(), stop.clone());
+            thread::spawn(move || {
+                let policy = DecryptPolicy::new();
+                let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+                runtime.block_on(async {
+                    while !stop.load(Ordering::Relaxed) {
+                        for message in &*messages {
+                            envelope.decrypt(message, &policy).await.unwrap();
+                        }
+                        envelope.encrypt(b"x", text()).await.unwrap();
+                        envelope.invalidate("nobody");
+                    }
+                });
+            })
+        })
+        .collect();
+    for _ in 0..200 {
+        in_a_child(|| {
+            for message in &*messages {
+                block_on(envelope.decrypt(message, &policy)).unwrap();
+            }
+            block_on(envelope.encrypt(b"x", text())).unwrap();
+            envelope.forget_keys();
+        });
+    }
+    stop.store(true, Ordering::Relaxed);
+    busy.into_iter().for_each(|thread| thread.join().unwrap());
+}
