@@ -2,7 +2,7 @@
 //! for.
 
 use crate::context::Scope;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::secret::{DATA_KEY_LEN, DataKey, SecretBytes, equal};
 use crate::suite::Suite;
 use std::fmt;
@@ -45,8 +45,9 @@ impl KeyPayload {
 
     /// The data key, if this is a payload for `suite` and `scope`.
     ///
-    /// One error for everything that can be wrong, and one comparison, so that nothing tells an
-    /// attacker who swaps wrapped keys which part did not fit (`F-28`).
+    /// One error for everything that can be wrong, the same as for a message that is not authentic,
+    /// and one comparison, so that nothing tells an attacker who swaps wrapped keys which part did
+    /// not fit (`F-28`).
     pub(crate) fn decode(&self, suite: Suite, scope: &Scope) -> Result<DataKey> {
         let mut frame = [0; 48];
         fill_frame(&mut frame, suite, scope);
@@ -55,11 +56,7 @@ impl KeyPayload {
         };
         let key: &[u8; DATA_KEY_LEN] = tail.try_into().map_err(|_| Error::authentication())?;
         if !equal(head, &frame) {
-            return Err(Error::new(
-                ErrorKind::Authentication,
-                "the unwrapped key is not for this use: it belongs to another scope or suite, or \
-                 was not wrapped by this format",
-            ));
+            return Err(Error::authentication());
         }
         Ok(DataKey::copy_from(key))
     }
@@ -89,6 +86,7 @@ impl ZeroizeOnDrop for KeyPayload {}
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::ErrorKind;
 
     #[test]
     fn every_flipped_bit_before_the_key_is_refused() {

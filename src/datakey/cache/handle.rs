@@ -35,8 +35,8 @@ impl KeyCache {
     /// An empty cache.
     ///
     /// # Errors
-    /// [`ErrorKind::Internal`](crate::ErrorKind::Internal) if the system gives no thread to wipe keys
-    /// at their time.
+    /// [`ErrorKind::Internal`](crate::ErrorKind::Internal) if the system gives no thread to wipe
+    /// keys at their time.
     pub fn new(limits: CacheLimits) -> Result<Self> {
         if !limits.keeps() {
             return Ok(Self::none());
