@@ -89,6 +89,12 @@ const TERMS: [(Action, &str, &str); 39] = [
     (Action::ShowLastUse, "get-last-use", "View/getLastUseInfo"),
 ];
 
+/// The calls of the cloud's metadata service, which is not the key service but shares its faults.
+const METADATA: [&str; 3] = [METADATA_TOKEN, METADATA_ROLES, METADATA_KEYS];
+pub(crate) const METADATA_TOKEN: &str = "metadata-token";
+pub(crate) const METADATA_ROLES: &str = "metadata-roles";
+pub(crate) const METADATA_KEYS: &str = "metadata-keys";
+
 impl Action {
     /// The name of this call in the record, in faults and in the guide.
     pub(crate) fn name(self) -> &'static str {
@@ -114,7 +120,12 @@ impl Action {
 
 /// Whether there is a call of this name.
 pub(crate) fn is_name(name: &str) -> bool {
-    TERMS.iter().any(|(_, known, _)| *known == name)
+    TERMS.iter().any(|(_, known, _)| *known == name) || is_metadata(name)
+}
+
+/// Whether the call of this name is one of the metadata service.
+pub(crate) fn is_metadata(name: &str) -> bool {
+    METADATA.contains(&name)
 }
 
 /// Whether there is a permission of this name.
@@ -142,7 +153,8 @@ mod tests {
             TERMS.len() - 2
         );
         let guide = include_str!("../../docs/emulator.md");
-        assert!(TERMS.iter().all(|(_, name, _)| guide.contains(&format!("`{name}`"))));
+        let names = TERMS.iter().map(|(_, name, _)| name).chain(&METADATA);
+        assert!(names.into_iter().all(|name| guide.contains(&format!("`{name}`"))));
         assert!(
             is_name("rotate-key")
                 && is_permission("View/getKeyInfo")

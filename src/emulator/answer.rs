@@ -6,10 +6,10 @@
 //! reads.
 
 use crate::error::{Error, ErrorKind};
-use axum::body::Body;
-use axum::http::{HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
+
+/// The type of every answer's body.
+pub(crate) const CONTENT_TYPE: &str = "application/json;charset=UTF-8";
 
 /// Which of the service's two interfaces a call used. They answer in different envelopes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -192,19 +192,6 @@ impl Answer {
             _ => ("900", "Unexpected Error"),
         };
         gateway(status, code, message, "A fault was injected.")
-    }
-}
-
-impl IntoResponse for Answer {
-    fn into_response(self) -> Response {
-        let mut response = Response::new(Body::from(self.body.to_string()));
-        *response.status_mut() =
-            StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        response.headers_mut().insert(
-            header::CONTENT_TYPE,
-            HeaderValue::from_static("application/json;charset=UTF-8"),
-        );
-        response
     }
 }
 

@@ -5,6 +5,7 @@ use crate::emulator::auth::account::Accounts;
 use crate::emulator::clock::EmulatorClock;
 use crate::emulator::faults::injected::Faults;
 use crate::emulator::keys::token::{Generator, Lifetime, TokenType};
+use crate::emulator::metadata::Desk;
 use crate::emulator::state::content::{State, UNKNOWN_KEY};
 use crate::emulator::state::record::Record;
 use crate::emulator::state::storage::Store;
@@ -17,7 +18,10 @@ pub(crate) struct App {
     pub(crate) store: Store,
     pub(crate) accounts: Accounts,
     pub(crate) clock: EmulatorClock,
+    pub(crate) metadata: Option<Desk>,
     pub(crate) record: Record,
+    /// Of the metadata service's requests.
+    pub(crate) metadata_record: Record,
     pub(crate) usage: Usage,
     pub(crate) throttle: Throttle,
     pub(crate) faults: Faults,

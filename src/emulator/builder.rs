@@ -6,6 +6,7 @@ use crate::emulator::clock::EmulatorClock;
 use crate::emulator::handle::Emulator;
 use crate::emulator::http::server::{Config, Server};
 use crate::emulator::keys::token::lifetime;
+use crate::emulator::metadata::Metadata;
 use crate::emulator::state::content::Wishes;
 use crate::emulator::throttle::Rates;
 use crate::error::{Error, ErrorKind, Result};
@@ -45,6 +46,7 @@ pub struct EmulatorBuilder {
     rates: Option<Rates>,
     latency: Duration,
     admin: Option<SocketAddr>,
+    metadata: Option<Metadata>,
     tls: bool,
     mistake: Option<Error>,
 }
@@ -63,6 +65,7 @@ impl EmulatorBuilder {
             rates: None,
             latency: Duration::ZERO,
             admin: None,
+            metadata: None,
             tls: false,
             mistake: None,
         }
@@ -175,6 +178,16 @@ impl EmulatorBuilder {
         self
     }
 
+    /// Answers as the cloud's metadata service too, on a port of its own and in plain HTTP, as on a
+    /// server. Default: not at all.
+    ///
+    /// The address has to be a loopback address, or [`allow_remote`](Self::allow_remote) to be
+    /// called.
+    pub fn metadata(mut self, metadata: Metadata) -> Self {
+        self.metadata = Some(metadata);
+        self
+    }
+
     /// Speaks TLS 1.2 and 1.3 with a key and a self-signed certificate made at the start, for
     /// `localhost`, `127.0.0.1`, `::1` and the address that is listened on. Default: plain HTTP.
     ///
@@ -188,19 +201,22 @@ impl EmulatorBuilder {
     /// Starts the emulator; when this returns, it answers. Needs no runtime of a particular kind.
     ///
     /// # Errors
-    /// * [`ErrorKind::InvalidInput`] if the address is not a loopback address and
-    ///   [`allow_remote`](Self::allow_remote) was not called, if a credential, permission, tag or
-    ///   lifetime is not acceptable, or if the state directory holds others than the builder names;
+    /// * [`ErrorKind::InvalidInput`] if an address is not a loopback address and
+    ///   [`allow_remote`](Self::allow_remote) was not called, if a credential, permission, role,
+    ///   tag or lifetime is not acceptable, or if the state directory holds others than the builder
+    ///   names;
     /// * [`ErrorKind::Malformed`] or [`ErrorKind::UnsupportedVersion`] if the state file is damaged
     ///   or of another version, in which case it stays as it is;
     /// * [`ErrorKind::Io`] if the address cannot be listened on, or the state cannot be read or
     ///   written;
     /// * [`ErrorKind::Internal`] if the certificate cannot be made.
     pub async fn start(self) -> Result<Emulator> {
-        if !self.allow_remote && !self.listen.ip().is_loopback() {
+        let listens = self.metadata.iter().map(|metadata| metadata.listen).chain([self.listen]);
+        let public = listens.into_iter().find(|addr| !addr.ip().is_loopback());
+        if let Some(addr) = public.filter(|_| !self.allow_remote) {
             let message = format!(
-                "{} is not a loopback address; other machines may reach it only if that is allowed",
-                self.listen
+                "{addr} is not a loopback address; other machines may reach it only if that is \
+                 allowed"
             );
             return Err(Error::new(ErrorKind::InvalidInput, message));
         }
@@ -211,6 +227,7 @@ impl EmulatorBuilder {
             let message = format!("{admin} is not a loopback address, which the admin port needs");
             return Err(Error::new(ErrorKind::InvalidInput, message));
         }
+        let metadata = self.metadata.map(Metadata::checked).transpose()?;
         let lifetimes = (lifetime(self.access)?, lifetime(self.refresh)?);
         let default_rates = if self.clock.runs() { Rates::DOCUMENTED } else { Rates::UNLIMITED };
         let config = Config {
@@ -222,6 +239,7 @@ impl EmulatorBuilder {
             rates: self.rates.unwrap_or(default_rates),
             latency: self.latency,
             admin: self.admin,
+            metadata,
             tls: self.tls,
         };
         Ok(Emulator::new(Server::start(config).await?, lifetimes))

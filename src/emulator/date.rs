@@ -22,6 +22,11 @@ pub(crate) fn iso(millis: i64) -> String {
     humantime::format_rfc3339_millis(nearest(millis)).to_string()
 }
 
+/// `2023-11-14T22:13:20Z`, from milliseconds since the Unix epoch.
+pub(crate) fn rfc3339(millis: i64) -> String {
+    humantime::format_rfc3339_seconds(nearest(millis)).to_string()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

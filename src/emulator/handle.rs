@@ -63,6 +63,12 @@ impl Emulator {
         self.server.admin.map(|addr| format!("http://{addr}"))
     }
 
+    /// Base URL of the [metadata service](crate::emulator::Metadata), if there is one, such as
+    /// `http://127.0.0.1:40124`. It takes the place of `http://169.254.169.254`.
+    pub fn metadata_url(&self) -> Option<String> {
+        self.server.metadata.map(|addr| format!("http://{addr}"))
+    }
+
     /// Tag of the ready-made key.
     pub fn key_tag(&self) -> &str {
         &self.key_tag
@@ -218,6 +224,13 @@ impl Emulator {
     /// How many requests were answered so far.
     pub fn request_count(&self) -> u64 {
         self.server.app.record.count()
+    }
+
+    /// The requests that the [metadata service](crate::emulator::Metadata) answered so far, as
+    /// [`requests`](Self::requests). Their actions are `metadata-token`, `metadata-roles` and
+    /// `metadata-keys`.
+    pub fn metadata_requests(&self) -> Vec<RecordedRequest> {
+        self.server.app.metadata_record.requests()
     }
 
     /// Injects a fault; when this returns, it is in force. Several may be: a request meets the

@@ -7,6 +7,9 @@
 //! neither hides the other's mistakes. Where the documentation is silent it had to choose; its
 //! guide lists which behaviour is documented, which is inferred and which is invented.
 //!
+//! It can be the cloud's [metadata service](Metadata) as well, which gives servers the keys of
+//! their role.
+//!
 //! Beyond what the service does, it fails on demand ([`Fault`]), lets a test move its clock
 //! ([`EmulatorClock`]) and tells what it was asked ([`Emulator::requests`]).
 //!
@@ -38,9 +41,9 @@
 //! # Rooms
 //!
 //! Each knows those before it only: `keys` is one key, its material and its tokens; `state` what
-//! is kept of all keys and calls; `auth` who calls and what of it is permitted; `faults` what is
-//! done wrong on demand; `calls` what calls do once they are permitted; `http` the server and a
-//! request's way through all of it.
+//! is kept of all keys and calls; `auth` who calls and what of it is permitted; `metadata` the
+//! temporary keys of roles; `faults` what is done wrong on demand; `calls` what calls do once they
+//! are permitted; `http` the server and a request's way through all of it.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
@@ -57,6 +60,7 @@ mod faults;
 mod handle;
 mod http;
 mod keys;
+mod metadata;
 mod random;
 mod sensitive;
 mod state;
@@ -69,4 +73,5 @@ pub use connection::{Connection, TokenSet};
 pub use faults::{Fault, FaultId, FaultKind, FaultShape};
 pub use handle::Emulator;
 pub use keys::KeyKind;
+pub use metadata::Metadata;
 pub use state::{AuthRow, RecordedRequest};

@@ -12,6 +12,7 @@ mod generator;
 mod guide;
 mod limits;
 mod manage;
+mod metadata;
 mod server;
 mod state;
 mod tokens;

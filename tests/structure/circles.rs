@@ -275,19 +275,26 @@ const ROOMS: &[(&str, &[Room])] = &[
             ("keys", &["answer", "random", "sensitive", "text"]),
             ("state", &["action", "answer", "date", "keys", "random", "sensitive", "text"]),
             ("auth", &["action", "answer", "keys", "random", "state", "text"]),
-            ("faults", &["action", "auth"]),
+            ("metadata", &["answer", "auth", "random"]),
+            ("faults", &["action"]),
             ("throttle", &["answer"]),
-            ("app", &["answer", "auth", "clock", "faults", "keys", "state", "throttle"]),
+            (
+                "app",
+                &["answer", "auth", "clock", "faults", "keys", "metadata", "state", "throttle"],
+            ),
             ("calls", &["action", "answer", "app", "keys", "random", "state", "text"]),
             (
                 "http",
                 &[
                     "action", "answer", "app", "auth", "calls", "clock", "date", "faults", "keys",
-                    "random", "state", "text", "throttle",
+                    "metadata", "random", "state", "text", "throttle",
                 ],
             ),
             ("handle", &["app", "connection", "faults", "http", "keys", "state"]),
-            ("builder", &["auth", "clock", "handle", "http", "keys", "state", "throttle"]),
+            (
+                "builder",
+                &["auth", "clock", "handle", "http", "keys", "metadata", "state", "throttle"],
+            ),
         ],
     ),
     (

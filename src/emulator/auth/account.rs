@@ -13,10 +13,14 @@ use aws_lc_rs::{constant_time, digest, hmac};
 use axum::http::HeaderMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use zeroize::Zeroizing;
 
 /// A timestamp this many milliseconds away from the clock, in either direction, is refused.
 const SKEW: u64 = 5 * 60 * 1000;
+/// The most keys that end; of more, the oldest are forgotten.
+const MAX_TEMPORARY: usize = 10_000;
 
 /// The two layouts of the signed string.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,18 +33,27 @@ pub(crate) enum Stage {
 
 /// Those whose calls are accepted.
 pub(crate) struct Accounts {
-    /// The account itself, and after it its sub accounts.
-    all: Vec<Account>,
+    /// The account itself, after it its sub accounts, and after those the roles.
+    all: Vec<Arc<Account>>,
+    signers: Vec<Signer>,
+    /// Keys that end, the oldest first.
+    temporary: Mutex<VecDeque<Signer>>,
     apigw_api_key: Zeroizing<String>,
 }
 
-/// One of them.
+/// A principal: what tokens name, and what is permitted to it.
 pub(crate) struct Account {
-    /// The principal that tokens name.
     pub(crate) id: String,
+    rights: Rights,
+}
+
+/// An access key and what its signatures are checked with.
+struct Signer {
     access_key: String,
     secret: hmac::Key,
-    rights: Rights,
+    account: Arc<Account>,
+    /// From when on it is not accepted, in milliseconds since the Unix epoch.
+    ends: Option<i64>,
 }
 
 /// A sub account as its owner asks for it.
@@ -52,33 +65,59 @@ pub(crate) struct SubAccount {
 
 impl Accounts {
     pub(crate) fn new(state: &AccountState, subs: &[SubAccount]) -> Result<Self, Refusal> {
-        let main =
-            Account::new(state.id.clone(), &state.access_key, &state.secret_key, Rights::all());
-        let mut accounts = Self { all: vec![main], apigw_api_key: state.apigw_api_key.clone() };
+        let main = Arc::new(Account { id: state.id.clone(), rights: Rights::all() });
+        let signer = Signer::new(&state.access_key, &state.secret_key, &main, None);
+        let mut accounts = Self {
+            all: vec![main],
+            signers: vec![signer],
+            temporary: Mutex::default(),
+            apigw_api_key: state.apigw_api_key.clone(),
+        };
         for sub in subs {
             if !is_credential(&sub.access_key) || !is_credential(&sub.secret_key) {
                 return Err(Refusal::request(
                     "credentials must be printable ASCII without spaces, and not empty",
                 ));
             }
-            if accounts.all.iter().any(|account| account.access_key == sub.access_key) {
+            if accounts.signers.iter().any(|signer| signer.access_key == sub.access_key) {
                 return Err(Refusal::request("two accounts have the same access key"));
             }
-            // From the access key, so that tokens stay good when the emulator starts again.
-            let digest = digest::digest(
-                &digest::SHA256,
-                format!("{}\n{}", state.id, sub.access_key).as_bytes(),
-            );
-            let mut id = [0; 16];
-            id.copy_from_slice(&digest.as_ref()[..16]);
-            accounts.all.push(Account::new(
-                random::as_uuid(id),
-                &sub.access_key,
-                &sub.secret_key,
-                sub.rights.clone(),
-            ));
+            let account = accounts.add(&sub.access_key, sub.rights.clone());
+            accounts.signers.push(Signer::new(&sub.access_key, &sub.secret_key, &account, None));
         }
         Ok(accounts)
+    }
+
+    /// Adds the principal of a server's role, which has no key of its own.
+    pub(crate) fn add_role(&mut self, name: &str, rights: Rights) -> Arc<Account> {
+        // No access key has a space in it.
+        self.add(&format!("role {name}"), rights)
+    }
+
+    fn add(&mut self, name: &str, rights: Rights) -> Arc<Account> {
+        // From the name, so that tokens stay good when the emulator starts again.
+        let from = format!("{}\n{name}", self.main_id());
+        let digest = digest::digest(&digest::SHA256, from.as_bytes());
+        let mut id = [0; 16];
+        id.copy_from_slice(&digest.as_ref()[..16]);
+        let account = Arc::new(Account { id: random::as_uuid(id), rights });
+        self.all.push(Arc::clone(&account));
+        account
+    }
+
+    /// Accepts a key of `account` until the clock shows `ends`.
+    pub(crate) fn accept_until(
+        &self,
+        ends: i64,
+        account: &Arc<Account>,
+        access_key: &str,
+        secret_key: &str,
+    ) {
+        let mut temporary = self.temporary();
+        if temporary.len() == MAX_TEMPORARY {
+            temporary.pop_front();
+        }
+        temporary.push_back(Signer::new(access_key, secret_key, account, Some(ends)));
     }
 
     /// The principal of the account itself.
@@ -87,8 +126,12 @@ impl Accounts {
     }
 
     /// The account of this principal.
-    pub(crate) fn by_id(&self, id: &str) -> Option<&Account> {
+    pub(crate) fn by_id(&self, id: &str) -> Option<&Arc<Account>> {
         self.all.iter().find(|account| account.id == id)
+    }
+
+    fn temporary(&self) -> MutexGuard<'_, VecDeque<Signer>> {
+        self.temporary.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Checks a request by `method` for `target` (path and query as received) at `now` milliseconds
@@ -100,7 +143,7 @@ impl Accounts {
         target: &str,
         headers: &HeaderMap,
         now: i64,
-    ) -> Result<&Account, Refusal> {
+    ) -> Result<Arc<Account>, Refusal> {
         let timestamp = text::header(headers, "x-ncp-apigw-timestamp")
             .ok_or(Refusal::account("no timestamp"))?;
         let access_key = text::header(headers, "x-ncp-iam-access-key")
@@ -121,8 +164,6 @@ impl Accounts {
         if now.abs_diff(signed_at) >= SKEW {
             return Err(Refusal::account("timestamp is five minutes or more away from the clock"));
         }
-        let account = self.all.iter().find(|account| same(access_key, &account.access_key));
-        let account = account.ok_or(Refusal::account("access key is not known"))?;
         if api_key.is_some_and(|api_key| !same(api_key, &self.apigw_api_key)) {
             return Err(Refusal::account("API gateway key is not known"));
         }
@@ -135,24 +176,42 @@ impl Accounts {
         message.push_str(access_key);
         let signature =
             STANDARD.decode(signature).map_err(|_| Refusal::account("signature is not base64"))?;
-        let verified = hmac::verify(&account.secret, message.as_bytes(), &signature);
-        verified.map(|()| account).map_err(|_| Refusal::account("signature does not match"))
+        let known = |signer: &&Signer| same(access_key, &signer.access_key);
+        if let Some(signer) = self.signers.iter().find(known) {
+            return signer.verify(&message, &signature);
+        }
+        let temporary = self.temporary();
+        let signer = temporary.iter().find(known);
+        let signer = signer.ok_or(Refusal::account("access key is not known"))?;
+        if signer.ends.is_some_and(|ends| now >= ends) {
+            return Err(Refusal::account("access key has ended"));
+        }
+        signer.verify(&message, &signature)
     }
 }
 
 impl Account {
-    fn new(id: String, access_key: &str, secret_key: &str, rights: Rights) -> Self {
-        Self {
-            id,
-            access_key: access_key.into(),
-            secret: hmac::Key::new(hmac::HMAC_SHA256, secret_key.as_bytes()),
-            rights,
-        }
-    }
-
     /// Refuses what this account is not permitted to do.
     pub(crate) fn may(&self, action: Action) -> Result<(), Refusal> {
         self.rights.check(action)
+    }
+}
+
+impl Signer {
+    fn new(access_key: &str, secret_key: &str, account: &Arc<Account>, ends: Option<i64>) -> Self {
+        Self {
+            access_key: access_key.into(),
+            secret: hmac::Key::new(hmac::HMAC_SHA256, secret_key.as_bytes()),
+            account: Arc::clone(account),
+            ends,
+        }
+    }
+
+    fn verify(&self, message: &str, signature: &[u8]) -> Result<Arc<Account>, Refusal> {
+        let verified = hmac::verify(&self.secret, message.as_bytes(), signature);
+        verified
+            .map(|()| Arc::clone(&self.account))
+            .map_err(|_| Refusal::account("signature does not match"))
     }
 }
 

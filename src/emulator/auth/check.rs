@@ -14,8 +14,8 @@ use std::sync::Arc;
 const TOKEN: &str = "x-ncp-ocapi-token";
 
 /// Who calls, and about which key.
-pub(crate) struct Caller<'a> {
-    pub(crate) account: &'a Account,
+pub(crate) struct Caller {
+    pub(crate) account: Arc<Account>,
     /// None if the call is not about one, or there is none of the name.
     pub(crate) key: Option<Arc<Key>>,
 }
@@ -42,14 +42,14 @@ pub(crate) fn has_token(parts: &Parts) -> bool {
 /// Authenticates the call at `now` milliseconds since the Unix epoch.
 ///
 /// Only the account learns that a key is not there; a token cannot be one of a key that is not.
-pub(crate) fn authenticate<'a>(
-    accounts: &'a Accounts,
+pub(crate) fn authenticate(
+    accounts: &Accounts,
     view: &View,
     call: &Call<'_>,
     row: AuthRow,
     parts: &Parts,
     now: i64,
-) -> Result<Caller<'a>, Refusal> {
+) -> Result<Caller, Refusal> {
     let key = call.tag.and_then(|tag| view.key(tag));
     let signed = |stage| {
         let target = parts.uri.path_and_query().map_or(parts.uri.path(), |target| target.as_str());
@@ -71,7 +71,7 @@ pub(crate) fn authenticate<'a>(
     let account =
         accounts.by_id(&subject).ok_or(Refusal::token("token of an account that is not there"))?;
     match wanted.is_none_or(|wanted| wanted == found) {
-        true => Ok(Caller { account, key: Some(Arc::clone(key)) }),
+        true => Ok(Caller { account: Arc::clone(account), key: Some(Arc::clone(key)) }),
         false => Err(Refusal::token("token is of the other type")),
     }
 }

@@ -27,7 +27,7 @@ pub enum FaultKind {
     WrongLength,
     /// The answer's body is a web page, with status 200.
     NotJson,
-    /// The answer's `data` is empty.
+    /// The answer's `data` is empty; of the metadata service's keys, the secret key is missing.
     MissingField,
     /// Texts in the answer's `data` are no base64 any more.
     BrokenBase64,
@@ -51,6 +51,9 @@ pub enum FaultKind {
     ClockShift(i64),
     /// The request waits so long before it is looked at.
     Latency(Duration),
+    /// The metadata service tells this `Code` and a `Message` instead of keys. Only on
+    /// `metadata-keys`.
+    Code(String),
 }
 
 /// Whose answer a fault's status comes with.
@@ -66,7 +69,8 @@ pub enum FaultShape {
 }
 
 /// A fault to inject: what goes wrong, for which requests, and how often. Without more it hits
-/// every request until it is cleared.
+/// every request of the key service until it is cleared; the
+/// [metadata service](crate::emulator::Metadata) has to be [named](Fault::on_action).
 ///
 /// ```
 /// use ncp_envelope::emulator::{Fault, FaultKind};
@@ -131,6 +135,9 @@ impl Fault {
         if !(0.0..=1.0).contains(&self.probability) {
             return wrong("a probability is from 0 to 1");
         }
+        if self.action.as_deref().is_some_and(action::is_metadata) && !self.fits_metadata() {
+            return wrong("this fault is not one that this call of the metadata service can have");
+        }
         match &self.kind {
             FaultKind::Refused
                 if self.action.is_some()
@@ -148,8 +155,22 @@ impl Fault {
             {
                 wrong("a location is printable ASCII without spaces")
             }
+            FaultKind::Code(_) if self.action.as_deref() != Some(action::METADATA_KEYS) => {
+                wrong("only the metadata service's keys come with such a code: name metadata-keys")
+            }
             _ => Ok(()),
         }
+    }
+
+    /// Whether this can happen to the call of the metadata service that it names.
+    fn fits_metadata(&self) -> bool {
+        use FaultKind::{BrokenBase64, MissingField, OtherPlaintext, StaleVersion};
+        let kind = match &self.kind {
+            BrokenBase64 | OtherPlaintext | StaleVersion => false,
+            MissingField => self.action.as_deref() == Some(action::METADATA_KEYS),
+            _ => true,
+        };
+        kind && self.key.is_none()
     }
 }
 
@@ -174,6 +195,7 @@ impl FaultKind {
             Self::Redirect(_) => "redirect",
             Self::ClockShift(_) => "clock-shift",
             Self::Latency(_) => "latency",
+            Self::Code(_) => "code",
         }
     }
 }

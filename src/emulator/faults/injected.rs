@@ -1,6 +1,6 @@
 //! The faults that are injected, and which of them a request meets.
 
-use crate::emulator::auth::route::Call;
+use crate::emulator::action;
 use crate::emulator::faults::fault::{Fault, FaultId, FaultKind};
 use crate::error::Result;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -19,6 +19,15 @@ struct Injected {
     faults: Vec<(FaultId, Fault, Dice)>,
     next: u64,
     latency: Duration,
+}
+
+/// What a request asks for, as far as it matters to faults.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Asked<'a> {
+    /// The name of the call; none if it is none.
+    pub(crate) action: Option<&'static str>,
+    /// The tag of the key that the call is about.
+    pub(crate) key: Option<&'a str>,
 }
 
 /// What is to happen to one request.
@@ -45,14 +54,15 @@ impl Faults {
 
     /// What a request meets: of the faults that fit it, all that only delay it or shift its clock,
     /// and the first other one.
-    pub(crate) fn plan(&self, call: Option<&Call<'_>>) -> Plan {
+    pub(crate) fn plan(&self, asked: Asked<'_>) -> Plan {
         let mut injected = self.lock();
-        let mut plan = Plan { latency: injected.latency, ..Plan::default() };
+        let latency = if asked.is_metadata() { Duration::ZERO } else { injected.latency };
+        let mut plan = Plan { latency, ..Plan::default() };
         for (_, fault, dice) in &mut injected.faults {
             let modifies = matches!(fault.kind, FaultKind::Latency(_) | FaultKind::ClockShift(_));
             if (!modifies && plan.kind.is_some())
                 || fault.times == Some(0)
-                || !fits(fault, call)
+                || !fits(fault, asked)
                 || !dice.roll(fault.probability)
             {
                 continue;
@@ -121,9 +131,20 @@ impl Faults {
     }
 }
 
-fn fits(fault: &Fault, call: Option<&Call<'_>>) -> bool {
-    fault.action.as_deref().is_none_or(|name| call.is_some_and(|call| call.action.name() == name))
-        && fault.key.as_deref().is_none_or(|key| call.is_some_and(|call| call.tag == Some(key)))
+impl Asked<'_> {
+    fn is_metadata(self) -> bool {
+        self.action.is_some_and(action::is_metadata)
+    }
+}
+
+/// The metadata service meets only faults that name a call of its own: it has no part in what goes
+/// wrong with the key service.
+fn fits(fault: &Fault, asked: Asked<'_>) -> bool {
+    let action = match fault.action.as_deref() {
+        Some(name) => asked.action == Some(name),
+        None => !asked.is_metadata(),
+    };
+    action && fault.key.as_deref().is_none_or(|key| asked.key == Some(key))
 }
 
 /// A sequence that looks like chance and is the same each time.
@@ -155,23 +176,39 @@ mod tests {
     #[tokio::test]
     async fn a_fault_hits_what_it_is_for_and_as_often() {
         let faults = faults();
-        let encrypt = Call::parse("POST", "/keys/v2/tag/encrypt").unwrap();
-        let decrypt = Call::parse("POST", "/kms/v1/keys/tag/decrypt").unwrap();
+        let encrypt = Asked { action: Some("encrypt"), key: Some("tag") };
+        let decrypt = Asked { action: Some("decrypt"), ..encrypt };
+        let other = Asked::default();
         faults.inject(Fault::new(FaultKind::Silent).on_action("encrypt").times(2)).await.unwrap();
         let id = faults.inject(Fault::new(FaultKind::NotJson).on_key("tag")).await.unwrap();
         faults.inject(Fault::new(FaultKind::Latency(Duration::from_secs(1)))).await.unwrap();
-        let met = |call| faults.plan(call).name;
+        let met = |asked| faults.plan(asked).name;
         assert_eq!(
-            [met(Some(&encrypt)), met(Some(&encrypt)), met(Some(&encrypt))],
+            [met(encrypt), met(encrypt), met(encrypt)],
             [Some("silent"), Some("silent"), Some("not-json")]
         );
         assert_eq!(faults.list().len(), 2);
-        assert_eq!((met(Some(&decrypt)), met(None)), (Some("not-json"), Some("latency")));
-        assert_eq!(faults.plan(Some(&encrypt)).latency, Duration::from_secs(1));
+        assert_eq!((met(decrypt), met(other)), (Some("not-json"), Some("latency")));
+        assert_eq!(faults.plan(encrypt).latency, Duration::from_secs(1));
         assert!(faults.clear(Some(id)).await && !faults.clear(Some(id)).await);
-        assert_eq!(met(Some(&encrypt)), Some("latency"));
+        assert_eq!(met(encrypt), Some("latency"));
         assert!(faults.clear(None).await);
-        assert_eq!(met(Some(&encrypt)), None);
+        assert_eq!(met(encrypt), None);
+    }
+
+    #[tokio::test]
+    async fn the_metadata_service_meets_its_own_faults_only() {
+        let faults = faults();
+        faults.set_latency(Duration::from_secs(1));
+        faults.inject(Fault::new(FaultKind::Silent)).await.unwrap();
+        let keys = Asked { action: Some(action::METADATA_KEYS), key: None };
+        let plan = faults.plan(keys);
+        assert_eq!((plan.name, plan.latency), (None, Duration::ZERO));
+        let fault = Fault::new(FaultKind::NotJson).on_action(action::METADATA_KEYS);
+        faults.inject(fault).await.unwrap();
+        assert_eq!(faults.plan(keys).name, Some("not-json"));
+        let roles = Asked { action: Some(action::METADATA_ROLES), key: None };
+        assert_eq!(faults.plan(roles).name, None);
     }
 
     #[tokio::test]
@@ -179,7 +216,7 @@ mod tests {
         let count = async |probability| {
             let faults = faults();
             faults.inject(Fault::new(FaultKind::Silent).probability(probability)).await.unwrap();
-            (0..1_000).filter(|_| faults.plan(None).kind.is_some()).count()
+            (0..1_000).filter(|_| faults.plan(Asked::default()).kind.is_some()).count()
         };
         assert_eq!((count(0.0).await, count(1.0).await), (0, 1_000));
         let some = count(0.3).await;
@@ -202,6 +239,12 @@ mod tests {
             Fault::new(FaultKind::Refused).on_key("tag"),
             Fault::new(status(200)),
             Fault::new(FaultKind::Redirect("a\r\nb".into())),
+            Fault::new(FaultKind::Code("Failed".into())),
+            Fault::new(FaultKind::Code("Failed".into())).on_action("encrypt"),
+            Fault::new(FaultKind::Code("Failed".into())).on_action(action::METADATA_ROLES),
+            Fault::new(FaultKind::StaleVersion).on_action(action::METADATA_KEYS),
+            Fault::new(FaultKind::MissingField).on_action(action::METADATA_TOKEN),
+            Fault::new(FaultKind::Silent).on_action(action::METADATA_KEYS).on_key("tag"),
         ] {
             assert!(faults().inject(wrong).await.is_err());
         }

@@ -7,6 +7,7 @@
 use crate::emulator::app::App;
 use crate::emulator::faults::fault::{Fault, FaultId, FaultKind, FaultShape};
 use crate::emulator::http::body;
+use crate::emulator::state::record::{Record, RecordedRequest};
 use crate::emulator::text;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -30,6 +31,8 @@ struct FaultRequest {
     retry_after: Option<u64>,
     #[serde(default)]
     location: Option<String>,
+    #[serde(default)]
+    code: Option<String>,
     #[serde(default)]
     millis: Option<i64>,
     #[serde(default)]
@@ -105,20 +108,8 @@ async fn answer(app: &App, method: &str, path: &str, body: &[u8]) -> Result<Valu
             }
             Ok(json!({ "now": app.clock.unix_millis() }))
         }
-        ("GET", "/requests") => Ok(app
-            .record
-            .requests()
-            .iter()
-            .map(|request| {
-                json!({
-                    "method": request.method, "path": request.path,
-                    "peer": request.peer.to_string(), "action": request.action,
-                    "auth": format!("{:?}", request.auth), "status": request.status,
-                    "items": request.items,
-                    "refusal": request.refusal, "fault": request.fault,
-                })
-            })
-            .collect()),
+        ("GET", "/requests") => Ok(listed(&app.record)),
+        ("GET", "/metadata-requests") => Ok(listed(&app.metadata_record)),
         _ => {
             let id = path
                 .strip_prefix("/faults/")
@@ -165,12 +156,25 @@ impl FaultRequest {
                 FaultKind::ClockShift(self.millis.ok_or_else(|| bad("millis is missing"))?)
             }
             "latency" => FaultKind::Latency(pause()?),
+            "code" => FaultKind::Code(self.code.clone().ok_or_else(|| bad("code is missing"))?),
             _ => return Err(bad("no such kind of fault")),
         };
         let (action, key, times, probability) =
             (self.action, self.key, self.times, self.probability.unwrap_or(1.0));
         Ok(Fault { kind, action, key, times, probability })
     }
+}
+
+fn listed(record: &Record) -> Value {
+    let shown = |request: &RecordedRequest| {
+        json!({
+            "method": request.method, "path": request.path, "peer": request.peer.to_string(),
+            "action": request.action, "auth": format!("{:?}", request.auth),
+            "status": request.status, "items": request.items, "refusal": request.refusal,
+            "fault": request.fault,
+        })
+    };
+    record.requests().iter().map(shown).collect()
 }
 
 fn shown(id: FaultId, fault: &Fault) -> Value {

@@ -1,12 +1,12 @@
 //! What faults do to answers.
 
-use crate::emulator::answer::Answer;
+use crate::emulator::answer::{Answer, CONTENT_TYPE};
 use crate::emulator::faults::fault::{FaultKind, FaultShape};
 use crate::emulator::http::peer::Peer;
 use crate::emulator::random;
 use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
@@ -18,13 +18,34 @@ const PIECES: usize = 8;
 const PAGE: &str =
     "<html><head><title>Oops</title></head><body>Something went wrong.</body></html>";
 
+/// An answer before it is sent.
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) content_type: &'static str,
+    pub(crate) body: Vec<u8>,
+}
+
+impl From<Answer> for Reply {
+    fn from(answer: Answer) -> Self {
+        let body = answer.body.to_string().into_bytes();
+        Self { status: answer.status, content_type: CONTENT_TYPE, body }
+    }
+}
+
+impl Reply {
+    pub(crate) fn into_response(self) -> Response {
+        let content_type = HeaderValue::from_static(self.content_type);
+        plain(self.status, content_type, self.body.into())
+    }
+}
+
 /// The answer of a fault that keeps the request from being carried out.
 pub(crate) fn instead(kind: &FaultKind) -> Option<Response> {
     match kind {
         FaultKind::Status { status, shape, retry_after } => {
             let mut response = match shape {
-                FaultShape::Service => Answer::service_fault(*status).into_response(),
-                FaultShape::Gateway => Answer::gateway_fault(*status).into_response(),
+                FaultShape::Service => Reply::from(Answer::service_fault(*status)).into_response(),
+                FaultShape::Gateway => Reply::from(Answer::gateway_fault(*status)).into_response(),
                 FaultShape::Html => page(*status),
             };
             if let Some(seconds) = retry_after {
@@ -70,43 +91,28 @@ pub(crate) fn spoil(kind: &FaultKind, answer: &mut Answer) {
 pub(crate) async fn send(
     kind: &FaultKind,
     peer: &Peer,
-    answer: Answer,
+    reply: Reply,
     date: &HeaderValue,
 ) -> Option<Response> {
-    let body = answer.body.to_string().into_bytes();
+    let body = &reply.body;
+    let head = |len| head(&reply, len, date);
     let sent = match kind {
         FaultKind::NotJson => return Some(page(200)),
         FaultKind::SlowHeader(pause) => {
-            slowly(peer, &head(answer.status, body.len(), date), *pause, &body, Duration::ZERO)
-                .await
+            slowly(peer, &head(body.len()), *pause, body, Duration::ZERO).await
         }
         FaultKind::SlowBody(pause) => {
-            slowly(peer, &head(answer.status, body.len(), date), Duration::ZERO, &body, *pause)
-                .await
+            slowly(peer, &head(body.len()), Duration::ZERO, body, *pause).await
         }
         FaultKind::CutBody => {
             let half = &body[..body.len() / 2];
-            slowly(
-                peer,
-                &head(answer.status, body.len(), date),
-                Duration::ZERO,
-                half,
-                Duration::ZERO,
-            )
-            .await
+            slowly(peer, &head(body.len()), Duration::ZERO, half, Duration::ZERO).await
         }
         FaultKind::WrongLength => {
             let announced = body.len().saturating_sub(7);
-            slowly(
-                peer,
-                &head(answer.status, announced, date),
-                Duration::ZERO,
-                &body,
-                Duration::ZERO,
-            )
-            .await
+            slowly(peer, &head(announced), Duration::ZERO, body, Duration::ZERO).await
         }
-        _ => return Some(answer.into_response()),
+        _ => return Some(reply.into_response()),
     };
     // Whoever does not wait for a slow answer has no part in the rest of it.
     drop(sent);
@@ -139,25 +145,29 @@ async fn slowly(
     Ok(())
 }
 
-fn head(status: u16, len: usize, date: &HeaderValue) -> Vec<u8> {
-    let reason = StatusCode::from_u16(status)
+fn head(reply: &Reply, len: usize, date: &HeaderValue) -> Vec<u8> {
+    let Reply { status, content_type, .. } = reply;
+    let reason = StatusCode::from_u16(*status)
         .ok()
         .and_then(|status| status.canonical_reason())
         .unwrap_or("Unknown");
     let date = date.to_str().unwrap_or_default();
     format!(
-        "HTTP/1.1 {status} {reason}\r\ncontent-type: \
-         application/json;charset=UTF-8\r\ncontent-length: {len}\r\nconnection: close\r\n\
-         date: {date}\r\n\r\n"
+        "HTTP/1.1 {status} {reason}\r\ncontent-type: {content_type}\r\ncontent-length: \
+         {len}\r\nconnection: close\r\ndate: {date}\r\n\r\n"
     )
     .into_bytes()
 }
 
 fn page(status: u16) -> Response {
-    let mut response = Response::new(Body::from(PAGE));
+    plain(status, HeaderValue::from_static("text/html"), PAGE.into())
+}
+
+fn plain(status: u16, content_type: HeaderValue, body: Body) -> Response {
+    let mut response = Response::new(body);
     *response.status_mut() =
         StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html"));
+    response.headers_mut().insert(header::CONTENT_TYPE, content_type);
     response
 }
 

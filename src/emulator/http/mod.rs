@@ -4,7 +4,9 @@
 pub(crate) mod admin;
 pub(crate) mod body;
 pub(crate) mod disturb;
+pub(crate) mod exchange;
 pub(crate) mod idle;
+pub(crate) mod metadata;
 pub(crate) mod peer;
 pub(crate) mod server;
 pub(crate) mod service;

@@ -9,9 +9,11 @@ use crate::emulator::clock::EmulatorClock;
 use crate::emulator::faults::injected::Faults;
 use crate::emulator::http::admin;
 use crate::emulator::http::idle::IdleListener;
+use crate::emulator::http::metadata;
 use crate::emulator::http::peer::Peer;
 use crate::emulator::http::service;
 use crate::emulator::http::tls::Identity;
+use crate::emulator::metadata::{Desk, Metadata};
 use crate::emulator::state::content::Wishes;
 use crate::emulator::state::record::Record;
 use crate::emulator::state::storage::Store;
@@ -44,6 +46,7 @@ pub(crate) struct Config {
     pub(crate) rates: Rates,
     pub(crate) latency: Duration,
     pub(crate) admin: Option<SocketAddr>,
+    pub(crate) metadata: Option<Metadata>,
     pub(crate) tls: bool,
 }
 
@@ -51,6 +54,7 @@ pub(crate) struct Config {
 pub(crate) struct Server {
     pub(crate) app: Arc<App>,
     pub(crate) admin: Option<SocketAddr>,
+    pub(crate) metadata: Option<SocketAddr>,
     pub(crate) certificate_pem: Option<String>,
     runtime: Handle,
     phase: watch::Sender<Phase>,
@@ -68,6 +72,7 @@ enum Phase {
 struct Ready {
     app: Arc<App>,
     admin: Option<SocketAddr>,
+    metadata: Option<SocketAddr>,
     certificate_pem: Option<String>,
     runtime: Handle,
 }
@@ -76,6 +81,7 @@ struct Ready {
 struct Ports {
     service: TcpListener,
     admin: Option<TcpListener>,
+    metadata: Option<TcpListener>,
     tls: Option<TlsAcceptor>,
     gate: watch::Receiver<bool>,
     open: watch::Sender<bool>,
@@ -93,11 +99,12 @@ impl Server {
                 drop(end);
             })
             .map_err(|error| failed("cannot start the emulator's thread", error))?;
-        let Ready { app, admin, certificate_pem, runtime } =
+        let Ready { app, admin, metadata, certificate_pem, runtime } =
             started.await.unwrap_or_else(|_| Err(stopped()))?;
         Ok(Self {
             app,
             admin,
+            metadata,
             certificate_pem,
             runtime,
             phase,
@@ -154,12 +161,16 @@ fn run(config: Config, ready: oneshot::Sender<Result<Ready>>, phases: watch::Rec
 fn prepare(config: Config) -> Result<(Runtime, Ports, Ready)> {
     let (service, addr) = listen(config.listen)?;
     let (admin, admin_addr) = config.admin.map(listen).transpose()?.unzip();
+    let wanted = config.metadata.as_ref();
+    let (metadata, metadata_addr) =
+        wanted.map(|metadata| listen(metadata.listen)).transpose()?.unzip();
     let ((gate, gated), (open, opened)) = (watch::channel(true), watch::channel(true));
     let identity = config.tls.then(|| Identity::generate(addr.ip())).transpose()?;
     let (tls, certificate_pem) =
         identity.map(|identity| (identity.acceptor, identity.certificate_pem)).unzip();
     let store = Store::open(config.state_dir, &config.wishes, config.clock.unix_millis())?;
-    let accounts = store.read(|state| Accounts::new(&state.account, &config.sub_accounts))?;
+    let mut accounts = store.read(|state| Accounts::new(&state.account, &config.sub_accounts))?;
+    let desk = config.metadata.map(|metadata| Desk::new(&metadata, &mut accounts));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .thread_name("ncp-kms-emulator")
@@ -169,15 +180,22 @@ fn prepare(config: Config) -> Result<(Runtime, Ports, Ready)> {
         store,
         accounts,
         clock: config.clock,
+        metadata: desk,
         record: Record::default(),
+        metadata_record: Record::default(),
         usage: Usage::default(),
         throttle: Throttle::new(config.rates),
         faults: Faults::new(config.latency, gate, opened),
         base_url: format!("{}://{addr}", if tls.is_some() { "https" } else { "http" }),
     });
-    let ready =
-        Ready { app, admin: admin_addr, certificate_pem, runtime: runtime.handle().clone() };
-    Ok((runtime, Ports { service, admin, tls, gate: gated, open }, ready))
+    let ready = Ready {
+        app,
+        admin: admin_addr,
+        metadata: metadata_addr,
+        certificate_pem,
+        runtime: runtime.handle().clone(),
+    };
+    Ok((runtime, Ports { service, admin, metadata, tls, gate: gated, open }, ready))
 }
 
 fn listen(on: SocketAddr) -> Result<(TcpListener, SocketAddr)> {
@@ -201,6 +219,17 @@ async fn serve(ports: Ports, app: Arc<App>, mut phases: watch::Receiver<Phase>) 
         let router = Router::new().fallback(admin::serve).with_state(Arc::clone(&app));
         // Ends with the runtime, without waiting for anyone.
         tokio::spawn(axum::serve(admin, router).into_future());
+    }
+    if let Some(Ok(metadata)) = ports.metadata.map(tokio::net::TcpListener::from_std) {
+        // Nobody closes this one.
+        let (gate, open) = (watch::channel(true).1, watch::channel(true).0);
+        if let Ok(listener) = IdleListener::new(metadata, None, PATIENCE, gate, open) {
+            let router = Router::new()
+                .fallback(metadata::serve)
+                .with_state(Arc::clone(&app))
+                .into_make_service_with_connect_info::<Peer>();
+            tokio::spawn(axum::serve(listener, router).into_future());
+        }
     }
     let router = Router::new()
         .fallback(service::serve)

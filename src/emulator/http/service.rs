@@ -9,18 +9,18 @@ use crate::emulator::calls::body::TokenRequest;
 use crate::emulator::calls::cipher;
 use crate::emulator::calls::manage;
 use crate::emulator::calls::manage::Order;
-use crate::emulator::date;
 use crate::emulator::faults::fault::FaultKind;
+use crate::emulator::faults::injected::Asked;
+use crate::emulator::http::disturb;
+use crate::emulator::http::exchange::Exchange;
 use crate::emulator::http::peer::Peer;
-use crate::emulator::http::{body, disturb};
 use crate::emulator::keys::token::{Lifetime, TokenType};
 use crate::emulator::state::content::UNKNOWN_KEY;
 use crate::emulator::state::record::{AuthRow, RecordedRequest};
 use crate::emulator::state::usage::Activity;
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::header;
 use axum::http::request::Parts;
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -32,70 +32,30 @@ pub(crate) async fn serve(
 ) -> Response {
     let (parts, body) = request.into_parts();
     let call = Call::parse(parts.method.as_str(), parts.uri.path());
-    let plan = app.faults.plan(call.as_ref().ok());
-    let mut entry = RecordedRequest {
-        method: parts.method.to_string(),
-        path: parts.uri.path().to_owned(),
-        peer: peer.ip,
-        action: call.as_ref().ok().map(|call| call.action.name()),
-        auth: AuthRow::None,
-        status: 0,
-        items: 0,
-        refusal: None,
-        fault: plan.name,
+    let asked = call.as_ref().map_or_else(
+        |_| Asked::default(),
+        |call| Asked { action: Some(call.action.name()), key: call.tag },
+    );
+    let plan = app.faults.plan(asked);
+    let mut exchange = Exchange::new(&app.record, peer, plan, &parts, asked.action);
+    let (body, time) = match exchange.receive(body, &app.clock).await {
+        Ok(received) => received,
+        Err(response) => return response,
     };
-    if matches!(plan.kind, Some(FaultKind::ResetBefore | FaultKind::Refused)) {
-        app.record.push(entry);
-        peer.reset();
-        return disturb::nothing();
-    }
-    // Read before anything is judged, so that a refusal never cuts off a peer that still writes.
-    let body = body::read(body).await;
-    if !plan.latency.is_zero() {
-        // Not even for no time at all: a timer costs a millisecond.
-        tokio::time::sleep(plan.latency).await;
-    }
-    let now = app.clock.unix_millis().saturating_add(plan.shift);
-    // From the emulator's clock, so that clients learn how far off their own is.
-    let date = date::http(now);
-    let mut response = match &plan.kind {
-        Some(FaultKind::Silent) => {
-            app.record.push(entry);
-            // Until the peer or the server has enough of it.
-            return std::future::pending().await;
-        }
-        Some(kind) if let Some(response) = disturb::instead(kind) => {
-            entry.status = response.status().as_u16();
-            app.record.push(entry);
-            response
-        }
-        kind => {
-            let now = Now { millis: now, stale: *kind == Some(FaultKind::StaleVersion) };
-            let answer = match (call, body) {
-                (Ok(call), Ok(body)) => answer(&app, &call, &parts, &body, now, &mut entry).await,
-                (_, Err(refusal)) | (Err(refusal), _) => Err(refusal),
-            };
-            let mut answer = answer.unwrap_or_else(|refusal| {
-                entry.refusal = Some(refusal.reason);
-                refusal.answer()
-            });
-            entry.status = answer.status;
-            app.record.push(entry);
-            match kind {
-                None => answer.into_response(),
-                Some(FaultKind::ResetAfter) => {
-                    peer.reset();
-                    disturb::nothing()
-                }
-                Some(kind) => {
-                    disturb::spoil(kind, &mut answer);
-                    disturb::send(kind, &peer, answer, &date).await.unwrap_or_else(disturb::nothing)
-                }
-            }
-        }
+    let stale = exchange.fault() == Some(&FaultKind::StaleVersion);
+    let now = Now { millis: time.millis, stale };
+    let answer = match (call, body) {
+        (Ok(call), Ok(body)) => answer(&app, &call, &parts, &body, now, &mut exchange.entry).await,
+        (_, Err(refusal)) | (Err(refusal), _) => Err(refusal),
     };
-    response.headers_mut().insert(header::DATE, date);
-    response
+    let mut answer = answer.unwrap_or_else(|refusal| {
+        exchange.entry.refusal = Some(refusal.reason);
+        refusal.answer()
+    });
+    if let Some(kind) = exchange.fault() {
+        disturb::spoil(kind, &mut answer);
+    }
+    exchange.send(answer.into(), &time).await
 }
 
 /// As what time a request sees it.
@@ -146,7 +106,7 @@ async fn answer(
 async fn carry_out(
     app: &Arc<App>,
     call: &Call<'_>,
-    caller: &check::Caller<'_>,
+    caller: &check::Caller,
     query: Option<&str>,
     body: &[u8],
     now: Now,

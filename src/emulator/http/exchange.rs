@@ -1,0 +1,122 @@
+//! One request and its answer, with what a fault does to them on the way, whichever service
+//! answers.
+
+use crate::emulator::answer::Refusal;
+use crate::emulator::clock::EmulatorClock;
+use crate::emulator::date;
+use crate::emulator::faults::fault::FaultKind;
+use crate::emulator::faults::injected::Plan;
+use crate::emulator::http::disturb::Reply;
+use crate::emulator::http::peer::Peer;
+use crate::emulator::http::{body, disturb};
+use crate::emulator::state::record::{AuthRow, Record, RecordedRequest};
+use axum::body::Body;
+use axum::http::request::Parts;
+use axum::http::{HeaderValue, header};
+use axum::response::Response;
+
+/// A request that has come, until it is answered and recorded.
+pub(crate) struct Exchange<'a> {
+    record: &'a Record,
+    peer: Peer,
+    plan: Plan,
+    pub(crate) entry: RecordedRequest,
+}
+
+/// As what time a request is judged, and its answer dated.
+pub(crate) struct Time {
+    /// Milliseconds since the Unix epoch.
+    pub(crate) millis: i64,
+    /// From the emulator's clock, so that clients learn how far off their own is.
+    date: HeaderValue,
+}
+
+impl<'a> Exchange<'a> {
+    pub(crate) fn new(
+        record: &'a Record,
+        peer: Peer,
+        plan: Plan,
+        parts: &Parts,
+        action: Option<&'static str>,
+    ) -> Self {
+        let entry = RecordedRequest {
+            method: parts.method.to_string(),
+            path: parts.uri.path().to_owned(),
+            peer: peer.ip,
+            action,
+            auth: AuthRow::None,
+            status: 0,
+            items: 0,
+            refusal: None,
+            fault: plan.name,
+        };
+        Self { record, peer, plan, entry }
+    }
+
+    /// The fault that this meets, if it is more than one of time.
+    pub(crate) fn fault(&self) -> Option<&FaultKind> {
+        self.plan.kind.as_ref()
+    }
+
+    /// Reads the request's body and says as what time it is judged; or, where a fault keeps it from
+    /// being looked at, gives the whole answer.
+    pub(crate) async fn receive(
+        &mut self,
+        body: Body,
+        clock: &EmulatorClock,
+    ) -> Result<(Result<Vec<u8>, Refusal>, Time), Response> {
+        if matches!(self.fault(), Some(FaultKind::ResetBefore | FaultKind::Refused)) {
+            self.note();
+            self.peer.reset();
+            return Err(disturb::nothing());
+        }
+        // Read before anything is judged, so that a refusal never cuts off a peer that still
+        // writes.
+        let body = body::read(body).await;
+        if !self.plan.latency.is_zero() {
+            // Not even for no time at all: a timer costs a millisecond.
+            tokio::time::sleep(self.plan.latency).await;
+        }
+        let millis = clock.unix_millis().saturating_add(self.plan.shift);
+        let time = Time { millis, date: date::http(millis) };
+        match self.fault() {
+            Some(FaultKind::Silent) => {
+                self.note();
+                // Until the peer or the server has enough of it.
+                std::future::pending().await
+            }
+            Some(kind) if let Some(response) = disturb::instead(kind) => {
+                self.entry.status = response.status().as_u16();
+                self.note();
+                Err(dated(response, &time))
+            }
+            _ => Ok((body, time)),
+        }
+    }
+
+    /// Records the request and sends the answer, or what a fault makes of it.
+    pub(crate) async fn send(mut self, reply: Reply, time: &Time) -> Response {
+        self.entry.status = reply.status;
+        self.note();
+        let response = match self.fault() {
+            None => reply.into_response(),
+            Some(FaultKind::ResetAfter) => {
+                self.peer.reset();
+                disturb::nothing()
+            }
+            Some(kind) => disturb::send(kind, &self.peer, reply, &time.date)
+                .await
+                .unwrap_or_else(disturb::nothing),
+        };
+        dated(response, time)
+    }
+
+    fn note(&self) {
+        self.record.push(self.entry.clone());
+    }
+}
+
+fn dated(mut response: Response, time: &Time) -> Response {
+    response.headers_mut().insert(header::DATE, time.date.clone());
+    response
+}
