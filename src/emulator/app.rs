@@ -18,6 +18,8 @@ pub(crate) struct App {
     pub(crate) store: Store,
     pub(crate) accounts: Accounts,
     pub(crate) clock: EmulatorClock,
+    /// The clock's at the start.
+    pub(crate) clock_offset: i64,
     pub(crate) metadata: Option<Desk>,
     pub(crate) record: Record,
     /// Of the metadata service's requests.
@@ -49,6 +51,23 @@ impl App {
         self.store.view().due.is_some_and(|due| due <= self.clock.unix_millis())
     }
 
+    /// Puts everything back to what it was at the start, except for keys in a state directory; says
+    /// whether the keys are among it.
+    pub(crate) async fn reset(&self) -> Result<bool, Error> {
+        self.faults.reset().await;
+        self.clock.set_offset(self.clock_offset);
+        let keys = self.store.reset()?;
+        self.accounts.forget_temporary();
+        if let Some(desk) = &self.metadata {
+            desk.reset();
+        }
+        self.usage.reset();
+        self.throttle.reset();
+        self.metadata_record.reset();
+        self.record.reset();
+        Ok(keys)
+    }
+
     /// Gives the key `tag` a token generator, unless it has one. Blocks.
     pub(crate) fn ensure_generator(&self, tag: &str) -> Result<(), Error> {
         if self.store.view().key(tag).is_some_and(|key| key.generator_id().is_some()) {
@@ -73,10 +92,7 @@ impl App {
             key.generator_id().ok_or(Refusal::status("key has no token generator"))?.to_owned();
         if key.generator().is_none() {
             let pkcs8 = Generator::generate().ok_or(FAILED)?;
-            self.change::<_, Error>(|state, _| {
-                state.key(tag)?.set_signing_key(&id, pkcs8);
-                Ok(())
-            })?;
+            self.store.set_signing_key(self.clock.unix_millis(), tag, &id, pkcs8)?;
             view = self.store.view();
         }
         let generator = view.key(tag).and_then(|key| key.generator()).ok_or(FAILED)?;

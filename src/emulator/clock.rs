@@ -47,6 +47,12 @@ impl EmulatorClock {
         self.shift(-by_millis(by));
     }
 
+    /// Sets the clock to `at`, to the millisecond: a fixed one stands there, one that follows the
+    /// system goes on from there.
+    pub fn set(&self, at: SystemTime) {
+        self.set_millis(millis(at));
+    }
+
     /// The time it shows.
     pub fn now(&self) -> SystemTime {
         let now = self.unix_millis();
@@ -66,8 +72,24 @@ impl EmulatorClock {
 
     /// Milliseconds since the Unix epoch.
     pub(crate) fn unix_millis(&self) -> i64 {
-        let base = self.0.fixed.unwrap_or_else(|| millis(SystemTime::now()));
-        base.saturating_add(self.0.offset.load(Ordering::Relaxed))
+        self.base().saturating_add(self.offset())
+    }
+
+    pub(crate) fn set_millis(&self, at: i64) {
+        self.0.offset.store(at.saturating_sub(self.base()), Ordering::Relaxed);
+    }
+
+    /// How far it is from the time at which it was made, or from the system's, in milliseconds.
+    pub(crate) fn offset(&self) -> i64 {
+        self.0.offset.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_offset(&self, offset: i64) {
+        self.0.offset.store(offset, Ordering::Relaxed);
+    }
+
+    fn base(&self) -> i64 {
+        self.0.fixed.unwrap_or_else(|| millis(SystemTime::now()))
     }
 
     fn shift(&self, by: i64) {
@@ -108,5 +130,20 @@ mod tests {
         clock.advance(Duration::MAX);
         clock.advance(Duration::MAX);
         assert_eq!(clock.unix_millis(), i64::MAX);
+    }
+
+    #[test]
+    fn a_set_clock_stands_or_runs_on_from_there() {
+        let at = UNIX_EPOCH + Duration::from_millis(1_700_000_000_123);
+        let fixed = EmulatorClock::fixed(UNIX_EPOCH);
+        fixed.set(at);
+        assert_eq!(fixed.now(), at);
+        fixed.advance(Duration::from_millis(1));
+        assert_eq!(fixed.unix_millis(), 1_700_000_000_124);
+        let running = EmulatorClock::system();
+        running.set(at);
+        assert!((0..3_600_000).contains(&(running.unix_millis() - 1_700_000_000_123)));
+        running.set_millis(i64::MIN);
+        assert!(running.unix_millis() < 0);
     }
 }

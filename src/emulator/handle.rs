@@ -258,6 +258,19 @@ impl Emulator {
         self.server.app.faults.set_latency(latency);
     }
 
+    /// Puts everything back to what it was when the emulator started: keys, faults, latency, clock,
+    /// throttle, records and logs; temporary keys of roles are void. Account and certificate are the
+    /// same as before, and so are the tokens of the ready-made key. Keys in a
+    /// [state directory](crate::emulator::EmulatorBuilder::state_dir) stay as they are. Requests
+    /// that are being answered see it half done.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Internal`](crate::ErrorKind::Internal) if the keys cannot be put back, which
+    /// does not happen.
+    pub async fn reset(&self) -> Result<()> {
+        self.server.app.reset().await.map(|_| ())
+    }
+
     /// Stops gracefully: takes no new connections, and waits up to 5 seconds for requests that are
     /// being answered.
     pub async fn shutdown(self) {

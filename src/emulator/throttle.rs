@@ -38,6 +38,11 @@ impl Throttle {
         Self { rates, buckets: Mutex::default() }
     }
 
+    /// Fills all buckets.
+    pub(crate) fn reset(&self) {
+        self.buckets.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     /// Counts a call of `generation` on the key of this number at `now` milliseconds, or refuses
     /// it.
     pub(crate) fn take(&self, generation: Generation, key: u64, now: i64) -> Result<(), Refusal> {

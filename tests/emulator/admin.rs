@@ -1,8 +1,8 @@
 //! The admin port.
 
-use crate::client::{Call, NOW, encrypt};
+use crate::client::{Call, NOW, encrypt, keys};
 use ncp_envelope::ErrorKind;
-use ncp_envelope::emulator::{Emulator, EmulatorClock};
+use ncp_envelope::emulator::{Emulator, EmulatorClock, Fault, FaultKind};
 use serde_json::{Value, json};
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -99,6 +99,82 @@ async fn clock_latency_and_record_are_there_too() {
     assert_eq!(requests.as_array().unwrap().len(), 2);
     assert_eq!((&requests[1]["action"], &requests[1]["status"]), (&json!("encrypt"), &json!(200)));
     assert!(!requests.to_string().contains("dGVzdA"));
+    let (_, none) = admin(&emulator, "GET", "/metadata-requests", Value::Null).await;
+    assert_eq!(none, json!([]));
+}
+
+#[tokio::test]
+async fn the_clock_is_set_as_well_as_moved() {
+    let emulator = start().await;
+    let (_, clock) = admin(&emulator, "GET", "/clock", Value::Null).await;
+    assert_eq!(clock["now"], NOW);
+    let later = NOW + 400_000;
+    for (now, accepted) in [(later, false), (NOW, true)] {
+        let (_, clock) = admin(&emulator, "PUT", "/clock", json!({ "now": now })).await;
+        assert_eq!(clock["now"], now);
+        let (status, _) = encrypt(&emulator).signed(&emulator).send(&emulator).await;
+        assert_eq!(status == 200, accepted);
+    }
+    for bad in [json!({}), json!({ "now": "today" }), json!({ "millis": 1 })] {
+        assert_eq!(admin(&emulator, "PUT", "/clock", bad).await.0, 400);
+    }
+}
+
+#[tokio::test]
+async fn a_reset_is_a_new_start_with_the_same_credentials() {
+    let emulator = start().await;
+    let token = emulator.access_token().await.unwrap();
+    let by_token = encrypt(&emulator).token(token);
+    by_token.data(&emulator).await;
+    let other = emulator.create_key("other").await.unwrap();
+    emulator.rotate_key(emulator.key_tag()).await.unwrap();
+    keys(&emulator, "DELETE", &format!("/{}/token-generator", emulator.key_tag()), Value::Null)
+        .data(&emulator)
+        .await;
+    by_token.refused(&emulator, 401, "UNAUTHORIZED").await;
+    admin(&emulator, "POST", "/faults", json!({ "kind": "refused" })).await;
+    admin(&emulator, "POST", "/clock", json!({ "millis": 86_400_000 })).await;
+
+    let (status, answer) = admin(&emulator, "POST", "/reset", Value::Null).await;
+    assert_eq!((status, answer), (200, json!({ "keys": "reset" })));
+    assert_eq!(emulator.request_count(), 0);
+    assert_eq!(admin(&emulator, "GET", "/faults", Value::Null).await.1, json!([]));
+    by_token.data(&emulator).await;
+    let sealed = encrypt(&emulator).signed(&emulator).data(&emulator).await;
+    assert!(sealed["ciphertext"].as_str().unwrap().starts_with("ncpkms:v1:"));
+    let gone = keys(&emulator, "GET", &format!("/{other}"), Value::Null);
+    gone.refused(&emulator, 404, "NOT_FOUND").await;
+    let log = format!("/{}/activities", emulator.key_tag());
+    let log = keys(&emulator, "GET", &log, Value::Null).data(&emulator).await;
+    assert_eq!(log["activityLogList"].as_array().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_reset_leaves_a_state_directory_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let emulator = Emulator::builder()
+        .state_dir(dir.path())
+        .admin("127.0.0.1:0".parse().unwrap())
+        .start()
+        .await
+        .unwrap();
+    emulator.rotate_key(emulator.key_tag()).await.unwrap();
+    let (_, answer) = admin(&emulator, "POST", "/reset", Value::Null).await;
+    assert_eq!(answer, json!({ "keys": "kept" }));
+    assert_eq!(emulator.rotate_key(emulator.key_tag()).await.unwrap(), 3);
+}
+
+#[tokio::test]
+async fn health_is_told_on_both_ports_and_counts_for_nothing() {
+    let emulator = start().await;
+    emulator.inject(Fault::new(FaultKind::NotJson)).await.unwrap();
+    let healthy = (200, json!({ "status": "ok" }));
+    assert_eq!(admin(&emulator, "GET", "/health", Value::Null).await, healthy);
+    let health = Call::new("GET", "/health", Value::Null);
+    assert_eq!(health.send(&emulator).await, healthy);
+    assert_eq!(emulator.request_count(), 0);
+    emulator.clear_faults().await;
+    Call::post("/health", Value::Null).stopped(&emulator, 404, "300").await;
 }
 
 #[tokio::test]

@@ -120,6 +120,10 @@ impl Accounts {
         temporary.push_back(Signer::new(access_key, secret_key, account, Some(ends)));
     }
 
+    pub(crate) fn forget_temporary(&self) {
+        self.temporary().clear();
+    }
+
     /// The principal of the account itself.
     pub(crate) fn main_id(&self) -> &str {
         self.all.first().map_or("", |account| &account.id)

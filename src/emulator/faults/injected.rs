@@ -8,6 +8,8 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 pub(crate) struct Faults {
+    /// At the start.
+    latency: Duration,
     injected: Mutex<Injected>,
     /// Whether the port is to be open.
     gate: watch::Sender<bool>,
@@ -49,7 +51,8 @@ impl Faults {
         gate: watch::Sender<bool>,
         open: watch::Receiver<bool>,
     ) -> Self {
-        Self { injected: Mutex::new(Injected { faults: Vec::new(), next: 1, latency }), gate, open }
+        let injected = Mutex::new(Injected { faults: Vec::new(), next: 1, latency });
+        Self { latency, injected, gate, open }
     }
 
     /// What a request meets: of the faults that fit it, all that only delay it or shift its clock,
@@ -116,6 +119,12 @@ impl Faults {
     /// Delays every request by this much from now on.
     pub(crate) fn set_latency(&self, latency: Duration) {
         self.lock().latency = latency;
+    }
+
+    /// Takes everything back, and the latency to what it was at the start.
+    pub(crate) async fn reset(&self) {
+        self.set_latency(self.latency);
+        self.clear(None).await;
     }
 
     /// Opens or closes the port, and waits until it is.

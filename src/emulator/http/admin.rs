@@ -1,4 +1,4 @@
-//! The admin port: faults, latency, clock and record for owners outside the process. JSON over
+//! The admin port: faults, latency, clock, record and reset for owners outside the process. JSON over
 //! plain HTTP, on loopback only.
 //!
 //! It asks for no credential, so it must not listen to web pages: a request that a browser makes
@@ -59,6 +59,12 @@ struct Millis {
     millis: i64,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Now {
+    now: i64,
+}
+
 /// Why a request of the admin port fails: status and message.
 type Failure = (StatusCode, String);
 
@@ -97,6 +103,16 @@ async fn answer(app: &App, method: &str, path: &str, body: &[u8]) -> Result<Valu
         ("PUT", "/latency") => {
             app.faults.set_latency(duration(parse::<Millis>(body)?.millis)?);
             Ok(json!({}))
+        }
+        ("GET", "/health") => Ok(json!({ "status": "ok" })),
+        ("POST", "/reset") => {
+            let keys = app.reset().await.map_err(|error| bad(error.to_string()))?;
+            Ok(json!({ "keys": if keys { "reset" } else { "kept" } }))
+        }
+        ("GET", "/clock") => Ok(json!({ "now": app.clock.unix_millis() })),
+        ("PUT", "/clock") => {
+            app.clock.set_millis(parse::<Now>(body)?.now);
+            Ok(json!({ "now": app.clock.unix_millis() }))
         }
         ("POST", "/clock") => {
             let millis = parse::<Millis>(body)?.millis;

@@ -179,6 +179,7 @@ fn prepare(config: Config) -> Result<(Runtime, Ports, Ready)> {
     let app = Arc::new(App {
         store,
         accounts,
+        clock_offset: config.clock.offset(),
         clock: config.clock,
         metadata: desk,
         record: Record::default(),

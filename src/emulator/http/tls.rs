@@ -1,13 +1,16 @@
 //! The certificate of an emulator that speaks TLS, and what it takes to speak it.
 //!
-//! Each start makes a key and a certificate of its own. The key is in memory only; the copies that
-//! can be reached are wiped, and the one that signs belongs to the cryptographic library.
+//! Each start makes an authority and a certificate under it. Clients trust the authority, which
+//! some of them ask for where they would not trust a certificate alone. Its key is gone once the
+//! certificate is signed, so nobody can have it vouch for anything else. The other key is in memory
+//! only; the copies that can be reached are wiped, and the one that signs belongs to the
+//! cryptographic library.
 
 use crate::emulator::keys::asymmetric::pem;
 use crate::error::{Error, ErrorKind, Result};
 use rcgen::{
-    CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, KeyPair,
-    KeyUsagePurpose, SanType,
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
+    Issuer, KeyPair, KeyUsagePurpose, SanType,
 };
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
@@ -22,6 +25,7 @@ use zeroize::Zeroizing;
 /// What an emulator proves itself with.
 pub(crate) struct Identity {
     pub(crate) acceptor: TlsAcceptor,
+    /// Of the authority.
     pub(crate) certificate_pem: String,
 }
 
@@ -29,8 +33,13 @@ impl Identity {
     /// A new one for this machine's own names, and for the address that is listened on.
     pub(crate) fn generate(listen: IpAddr) -> Result<Self> {
         let key = Zeroizing::new(KeyPair::generate().map_err(failed)?);
-        let certificate = params(listen)?.self_signed(&*key).map_err(failed)?.der().clone();
-        let certificate_pem = pem("CERTIFICATE", &certificate);
+        let authority_key = Zeroizing::new(KeyPair::generate().map_err(failed)?);
+        let authority = authority_params()?;
+        let trusted = authority.self_signed(&*authority_key).map_err(failed)?;
+        let certificate_pem = pem("CERTIFICATE", trusted.der());
+        let issuer = Issuer::from_params(&authority, &*authority_key);
+        let certificate = params(listen)?.signed_by(&*key, &issuer).map_err(failed)?;
+        let certificate = certificate.der().clone();
         // Borrowed, so that no copy of it stays.
         let der = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialized_der()));
         let signing = aws_lc_rs::sign::any_ecdsa_type(&der).map_err(unfit)?;
@@ -46,6 +55,15 @@ impl Identity {
     }
 }
 
+fn authority_params() -> Result<CertificateParams> {
+    let mut params = CertificateParams::new(Vec::new()).map_err(failed)?;
+    params.distinguished_name = DistinguishedName::new();
+    params.distinguished_name.push(DnType::CommonName, "ncp-envelope emulator authority");
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+    Ok(params)
+}
+
 fn params(listen: IpAddr) -> Result<CertificateParams> {
     let mut params = CertificateParams::new(["localhost".to_owned()]).map_err(failed)?;
     let mut addresses = vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
@@ -55,6 +73,7 @@ fn params(listen: IpAddr) -> Result<CertificateParams> {
     params.subject_alt_names.extend(addresses.into_iter().map(SanType::IpAddress));
     params.distinguished_name = DistinguishedName::new();
     params.distinguished_name.push(DnType::CommonName, "ncp-envelope emulator");
+    params.use_authority_key_identifier_extension = true;
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     Ok(params)

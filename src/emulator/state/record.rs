@@ -69,6 +69,10 @@ impl Record {
         requests.last.push_back(request);
     }
 
+    pub(crate) fn reset(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Requests::default();
+    }
+
     pub(crate) fn requests(&self) -> Vec<RecordedRequest> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).last.iter().cloned().collect()
     }

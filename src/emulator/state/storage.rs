@@ -6,6 +6,7 @@
 //! changes.
 
 use crate::emulator::answer::Refusal;
+use crate::emulator::keys::key::GeneratorState;
 use crate::emulator::state::content::{FILE_FORMAT, FILE_VERSION, State, Wishes};
 use crate::emulator::state::view::View;
 use crate::error::{Error, ErrorKind, Result};
@@ -23,6 +24,8 @@ const MAX_FILE: u64 = 64 << 20;
 pub(crate) struct Store {
     dir: Option<PathBuf>,
     state: Mutex<State>,
+    /// What a state that is kept nowhere goes back to.
+    first: Mutex<Option<State>>,
     view: RwLock<Arc<View>>,
 }
 
@@ -43,7 +46,8 @@ impl Store {
         let view = View::of(&state).ok().filter(View::is_valid);
         let view = view.ok_or_else(|| damaged(&dir.as_deref().map(path).unwrap_or_default()))?;
         let view = RwLock::new(Arc::new(view));
-        Ok(Self { dir, state: Mutex::new(state), view })
+        let first = Mutex::new(dir.is_none().then(|| state.clone()));
+        Ok(Self { dir, state: Mutex::new(state), first, view })
     }
 
     /// What requests look at.
@@ -54,6 +58,43 @@ impl Store {
     /// The state, for the accessors.
     pub(crate) fn read<T>(&self, look: impl FnOnce(&State) -> T) -> T {
         look(&self.state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Puts a state that is in memory only back to what it was at the start, and says whether it is
+    /// one; what is in a directory stays.
+    pub(crate) fn reset(&self) -> Result<bool> {
+        let mut current = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(first) = self.first.lock().unwrap_or_else(PoisonError::into_inner).clone() else {
+            return Ok(false);
+        };
+        let view = Arc::new(View::of(&first)?);
+        *self.view.write().unwrap_or_else(PoisonError::into_inner) = view;
+        *current = first;
+        Ok(true)
+    }
+
+    /// Gives the token generator `id` of the key `tag` its signing key. One that was there from the
+    /// start keeps it when the state is put back, so that its tokens stay good.
+    pub(crate) fn set_signing_key(
+        &self,
+        now: i64,
+        tag: &str,
+        id: &str,
+        pkcs8: Zeroizing<Vec<u8>>,
+    ) -> Result<()> {
+        let set = self.change(now, |state| -> Result<_> {
+            let key = state.key(tag)?;
+            key.set_signing_key(id, pkcs8);
+            Ok(key.token_generator.clone())
+        })?;
+        let mut first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
+        let keys = first.iter_mut().flat_map(|first| &mut first.keys);
+        let same =
+            |generator: &GeneratorState| Some(&generator.id) == set.as_ref().map(|set| &set.id);
+        for key in keys.filter(|key| key.token_generator.as_ref().is_some_and(same)) {
+            key.token_generator.clone_from(&set);
+        }
+        Ok(())
     }
 
     /// Changes the state; it is in the file when this returns. A failure changes nothing. Blocks

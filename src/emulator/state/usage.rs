@@ -74,6 +74,10 @@ impl Usage {
         self.lock().tokens.get(generator).copied().unwrap_or(0)
     }
 
+    pub(crate) fn reset(&self) {
+        *self.lock() = Counted::default();
+    }
+
     fn lock(&self) -> MutexGuard<'_, Counted> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
