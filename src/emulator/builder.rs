@@ -170,7 +170,7 @@ impl EmulatorBuilder {
         self
     }
 
-    /// Listens for [faults](crate::emulator::Fault), latency and moves of the clock on `addr` too,
+    /// Listens for [faults](crate::emulator::Fault), latency, the clock and a reset on `addr` too,
     /// as JSON over HTTP; the guide has the calls. Always a loopback address, whatever
     /// [`allow_remote`](Self::allow_remote) says. Default: not at all.
     pub fn admin(mut self, addr: SocketAddr) -> Self {
@@ -188,11 +188,12 @@ impl EmulatorBuilder {
         self
     }
 
-    /// Speaks TLS 1.2 and 1.3 with a key and a self-signed certificate made at the start, for
-    /// `localhost`, `127.0.0.1`, `::1` and the address that is listened on. Default: plain HTTP.
+    /// Speaks TLS 1.2 and 1.3 with a key and a certificate made at the start, for `localhost`,
+    /// `127.0.0.1`, `::1` and the address that is listened on. Default: plain HTTP.
     ///
-    /// Clients have to trust [`Emulator::certificate_pem`]. The key is kept in memory only, so the
-    /// next start has another certificate. The admin port stays plain HTTP.
+    /// Clients have to trust [`Emulator::certificate_pem`], the certificate of an authority that
+    /// has signed this one certificate and lost its key. Keys are kept in memory only, so the next
+    /// start has other certificates. The admin port stays plain HTTP.
     pub fn tls(mut self) -> Self {
         self.tls = true;
         self

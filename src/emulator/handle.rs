@@ -259,8 +259,8 @@ impl Emulator {
     }
 
     /// Puts everything back to what it was when the emulator started: keys, faults, latency, clock,
-    /// throttle, records and logs; temporary keys of roles are void. Account and certificate are the
-    /// same as before, and so are the tokens of the ready-made key. Keys in a
+    /// throttle, records and logs; temporary keys of roles are void. Account and certificate are
+    /// the same as before, and so are the tokens of the ready-made key. Keys in a
     /// [state directory](crate::emulator::EmulatorBuilder::state_dir) stay as they are. Requests
     /// that are being answered see it half done.
     ///

@@ -141,7 +141,7 @@ fn data_directory() -> Result<PathBuf, Failure> {
 }
 
 /// What the command line says, or else the environment. An empty variable is one that is not set.
-fn setting(argument: Option<String>, variable: &str) -> Result<Option<String>, Failure> {
+pub(crate) fn setting(argument: Option<String>, variable: &str) -> Result<Option<String>, Failure> {
     if argument.is_some() {
         return Ok(argument);
     }

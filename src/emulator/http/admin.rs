@@ -1,5 +1,5 @@
-//! The admin port: faults, latency, clock, record and reset for owners outside the process. JSON over
-//! plain HTTP, on loopback only.
+//! The admin port: faults, latency, clock, record and reset for owners outside the process. JSON
+//! over plain HTTP, on loopback only.
 //!
 //! It asks for no credential, so it must not listen to web pages: a request that a browser makes
 //! for one carries an `Origin`, or a `Host` that is no loopback address.

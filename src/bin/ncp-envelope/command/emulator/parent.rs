@@ -1,0 +1,99 @@
+//! Whether the program that started this one is still there.
+//!
+//! Two signs, as neither is enough alone. A pipe on standard input ends when all who could write to
+//! it have: also those who left the process that started this one behind. And on Unix, whose parent
+//! ends is given another one, which is seen without any pipe: shells give `/dev/null` to what they
+//! run in the background.
+
+use crate::status::Failure;
+use std::io::{self, Read};
+use std::time::Duration;
+use tokio::sync::oneshot;
+
+/// How often the parent is looked for.
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// A watch on the program that started this one.
+pub(crate) struct Parent {
+    id: Option<u32>,
+    /// Comes when standard input has ended; never if that is no pipe.
+    input: Option<oneshot::Receiver<()>>,
+}
+
+/// Begins to watch.
+pub(crate) fn watch() -> Result<Parent, Failure> {
+    let id = id();
+    let input = is_pipe().then(|| {
+        let (end, ended) = oneshot::channel();
+        let read = move || {
+            drain();
+            drop(end);
+        };
+        // A thread of its own, which the program does not wait for: nothing else ends such a read.
+        std::thread::Builder::new().name("standard-input".into()).spawn(read).map(|_| ended)
+    });
+    let input = input.transpose().map_err(|error| {
+        Failure::other(format!("cannot start a thread to watch standard input: {error}"))
+    })?;
+    Ok(Parent { id, input })
+}
+
+impl Parent {
+    /// Waits until it has ended.
+    pub(crate) async fn ended(self) {
+        let closed = async {
+            match self.input {
+                // Nothing is ever sent: the sender goes when the input ends.
+                Some(input) => drop(input.await),
+                None => std::future::pending().await,
+            }
+        };
+        let gone = async {
+            while id() == self.id {
+                tokio::time::sleep(PAUSE).await;
+            }
+        };
+        tokio::select! {
+            () = closed => {}
+            () = gone => {}
+        }
+    }
+}
+
+/// Reads to the end; whatever is read has no meaning.
+fn drain() {
+    let (mut input, mut bytes) = (io::stdin().lock(), [0; 4096]);
+    loop {
+        match input.read(&mut bytes) {
+            Ok(0) => return,
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => return,
+            _ => {}
+        }
+    }
+}
+
+#[cfg(unix)]
+fn id() -> Option<u32> {
+    Some(std::os::unix::process::parent_id())
+}
+
+#[cfg(not(unix))]
+fn id() -> Option<u32> {
+    None
+}
+
+#[cfg(unix)]
+fn is_pipe() -> bool {
+    use std::os::fd::AsFd;
+    use std::os::unix::fs::FileTypeExt;
+    let input = io::stdin().as_fd().try_clone_to_owned().map(std::fs::File::from);
+    input.and_then(|input| input.metadata()).is_ok_and(|meta| {
+        let kind = meta.file_type();
+        kind.is_fifo() || kind.is_socket()
+    })
+}
+
+#[cfg(not(unix))]
+fn is_pipe() -> bool {
+    true
+}
