@@ -43,6 +43,7 @@ pub struct EmulatorBuilder {
     access: Duration,
     refresh: Duration,
     sub_accounts: Vec<SubAccount>,
+    sdk_signatures: bool,
     rates: Option<Rates>,
     latency: Duration,
     admin: Option<SocketAddr>,
@@ -62,6 +63,7 @@ impl EmulatorBuilder {
             access: Duration::from_secs(72 * 3600),
             refresh: Duration::from_secs(2160 * 3600),
             sub_accounts: Vec::new(),
+            sdk_signatures: false,
             rates: None,
             latency: Duration::ZERO,
             admin: None,
@@ -146,6 +148,15 @@ impl EmulatorBuilder {
             }
             Err(refusal) => self.mistake = Some(refusal.into()),
         }
+        self
+    }
+
+    /// Accepts signature v1 as the vendor's own SDKs make it, on every path that takes an account:
+    /// in the header `x-ncp-apigw-signature-v1`, and the line of the API Gateway key is in what is
+    /// signed exactly if its header is sent. The documentation does not have it. Default: not
+    /// accepted.
+    pub fn accept_sdk_signatures(mut self) -> Self {
+        self.sdk_signatures = true;
         self
     }
 
@@ -237,6 +248,7 @@ impl EmulatorBuilder {
             wishes: self.wishes,
             clock: self.clock,
             sub_accounts: self.sub_accounts,
+            sdk_signatures: self.sdk_signatures,
             rates: self.rates.unwrap_or(default_rates),
             latency: self.latency,
             admin: self.admin,

@@ -1,6 +1,6 @@
 //! Account authentication, both signature versions.
 
-use crate::client::{Call, NOW, encrypt, frozen, path, sign};
+use crate::client::{Call, NOW, base64, encrypt, frozen, path, sign};
 use ncp_envelope::emulator::{AuthRow, Emulator, EmulatorClock};
 use serde_json::json;
 use std::time::{Duration, UNIX_EPOCH};
@@ -190,6 +190,77 @@ async fn known_signatures_are_accepted() {
                 .stopped(&emulator, 401, "200")
                 .await;
         }
+    }
+}
+
+/// A call as the vendor's SDKs sign it, or with the gateway's key in header, line, or both.
+fn by_sdk(emulator: &Emulator, prefix: &str, header: bool, line: bool) -> Call {
+    let call = call(emulator, prefix).signed_at(emulator, false, NOW);
+    let api_key = line.then(|| emulator.apigw_api_key());
+    let (secret, access) = (emulator.secret_key(), emulator.access_key());
+    let signature = sign(secret, "POST", &call.target, &NOW.to_string(), api_key, access);
+    let call =
+        call.without("x-ncp-apigw-signature-v2").header("x-ncp-apigw-signature-v1", signature);
+    match header {
+        true => call.header("x-ncp-apigw-api-key", emulator.apigw_api_key()),
+        false => call,
+    }
+}
+
+async fn accepting() -> Emulator {
+    let clock = EmulatorClock::fixed(UNIX_EPOCH + Duration::from_millis(NOW));
+    Emulator::builder().clock(clock).accept_sdk_signatures().start().await.unwrap()
+}
+
+#[tokio::test]
+async fn signatures_of_the_sdks_are_accepted_by_choice() {
+    let ((strict, _), lenient) = (frozen().await, accepting().await);
+    for (prefix, _) in ROWS {
+        by_sdk(&strict, prefix, false, false).stopped(&strict, 401, "200").await;
+        by_sdk(&lenient, prefix, false, false).data(&lenient).await;
+        assert_eq!(lenient.requests().last().unwrap().auth, AuthRow::AccountV1);
+        let mut other = by_sdk(&lenient, prefix, false, false);
+        other.target = other.target.replace("encrypt", "decrypt");
+        other.stopped(&lenient, 401, "200").await;
+    }
+    let list = Call::new("GET", "/kms/v1/keys?pageNo=1&pageSize=1", serde_json::Value::Null);
+    let signature = sign(
+        lenient.secret_key(),
+        "GET",
+        &list.target,
+        &NOW.to_string(),
+        None,
+        lenient.access_key(),
+    );
+    let list = list.signed(&lenient).without("x-ncp-apigw-signature-v2");
+    list.header("x-ncp-apigw-signature-v1", signature).data(&lenient).await;
+    // What the documents have is accepted as ever.
+    for (prefix, v1) in ROWS {
+        call(&lenient, prefix).signed_at(&lenient, v1, NOW).data(&lenient).await;
+    }
+    let wrong = by_sdk(&lenient, "/keys/v2", false, false)
+        .header("x-ncp-apigw-signature-v2", base64("wrong"));
+    wrong.stopped(&lenient, 401, "200").await;
+}
+
+#[tokio::test]
+async fn the_line_of_the_gateway_key_is_there_exactly_if_its_header_is() {
+    let emulator = accepting().await;
+    for (prefix, _) in ROWS {
+        by_sdk(&emulator, prefix, true, true).data(&emulator).await;
+        by_sdk(&emulator, prefix, true, false).stopped(&emulator, 401, "200").await;
+        by_sdk(&emulator, prefix, false, true).stopped(&emulator, 401, "200").await;
+        let good = by_sdk(&emulator, prefix, true, true);
+        let mut twice = by_sdk(&emulator, prefix, false, false);
+        for other in ["other", ""] {
+            let other = twice.clone().header("x-ncp-apigw-api-key", other);
+            other.stopped(&emulator, 401, "200").await;
+        }
+        // Sent twice, it is no header that could be read, but it is there.
+        let key = emulator.apigw_api_key().to_owned();
+        twice.headers.extend([("x-ncp-apigw-api-key", key.clone()), ("x-ncp-apigw-api-key", key)]);
+        twice.stopped(&emulator, 401, "200").await;
+        good.data(&emulator).await;
     }
 }
 

@@ -22,14 +22,19 @@ const SKEW: u64 = 5 * 60 * 1000;
 /// The most keys that end; of more, the oldest are forgotten.
 const MAX_TEMPORARY: usize = 10_000;
 
-/// The two layouts of the signed string.
+/// Which header a signature comes in, and what is signed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stage {
-    /// With the API gateway's own key.
+    /// With the API gateway's own key; where the vendor's SDKs are accepted, with it exactly if its
+    /// header is sent.
     V1,
     /// Without it.
     V2,
 }
+
+const SIGNATURE_V1: &str = "x-ncp-apigw-signature-v1";
+const SIGNATURE_V2: &str = "x-ncp-apigw-signature-v2";
+const API_KEY: &str = "x-ncp-apigw-api-key";
 
 /// Those whose calls are accepted.
 pub(crate) struct Accounts {
@@ -39,6 +44,8 @@ pub(crate) struct Accounts {
     /// Keys that end, the oldest first.
     temporary: Mutex<VecDeque<Signer>>,
     apigw_api_key: Zeroizing<String>,
+    /// Whether signature v1 is accepted as the vendor's SDKs make it.
+    sdk_signatures: bool,
 }
 
 /// A principal: what tokens name, and what is permitted to it.
@@ -64,7 +71,11 @@ pub(crate) struct SubAccount {
 }
 
 impl Accounts {
-    pub(crate) fn new(state: &AccountState, subs: &[SubAccount]) -> Result<Self, Refusal> {
+    pub(crate) fn new(
+        state: &AccountState,
+        subs: &[SubAccount],
+        sdk_signatures: bool,
+    ) -> Result<Self, Refusal> {
         let main = Arc::new(Account { id: state.id.clone(), rights: Rights::all() });
         let signer = Signer::new(&state.access_key, &state.secret_key, &main, None);
         let mut accounts = Self {
@@ -72,6 +83,7 @@ impl Accounts {
             signers: vec![signer],
             temporary: Mutex::default(),
             apigw_api_key: state.apigw_api_key.clone(),
+            sdk_signatures,
         };
         for sub in subs {
             if !is_credential(&sub.access_key) || !is_credential(&sub.secret_key) {
@@ -138,6 +150,12 @@ impl Accounts {
         self.temporary.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The stage by which a request is checked on a path that takes signature v2.
+    pub(crate) fn stage(&self, headers: &HeaderMap) -> Stage {
+        let v1 = headers.contains_key(SIGNATURE_V1) && !headers.contains_key(SIGNATURE_V2);
+        if v1 && self.sdk_signatures { Stage::V1 } else { Stage::V2 }
+    }
+
     /// Checks a request by `method` for `target` (path and query as received) at `now` milliseconds
     /// since the Unix epoch, and says whose it is.
     pub(crate) fn check(
@@ -153,12 +171,14 @@ impl Accounts {
         let access_key = text::header(headers, "x-ncp-iam-access-key")
             .ok_or(Refusal::account("no access key"))?;
         let (name, api_key) = match stage {
-            Stage::V1 => {
-                let api_key = text::header(headers, "x-ncp-apigw-api-key")
-                    .ok_or(Refusal::account("no API gateway key"))?;
-                ("x-ncp-apigw-signature-v1", Some(api_key))
+            Stage::V1 if self.sdk_signatures && !headers.contains_key(API_KEY) => {
+                (SIGNATURE_V1, None)
             }
-            Stage::V2 => ("x-ncp-apigw-signature-v2", None),
+            Stage::V1 => {
+                let api_key = text::header(headers, API_KEY);
+                (SIGNATURE_V1, Some(api_key.ok_or(Refusal::account("no API gateway key"))?))
+            }
+            Stage::V2 => (SIGNATURE_V2, None),
         };
         let signature = text::header(headers, name)
             .ok_or(Refusal::account("no signature of the kind this path takes"))?;
@@ -238,7 +258,7 @@ mod tests {
             secret_key: Zeroizing::new("EXAMPLEsecretKEY/0123456789abcdefghijklm".into()),
             apigw_api_key: Zeroizing::new("EXAMPLEapigwKEY000000000000000000000000".into()),
         };
-        Accounts::new(&state, &[]).unwrap()
+        Accounts::new(&state, &[], false).unwrap()
     }
 
     fn headers(signature: &'static str) -> HeaderMap {

@@ -24,12 +24,16 @@ pub(crate) struct Caller {
 ///
 /// Where a call takes both kinds, the one that sends a token is held to it: a client that sends a
 /// bad token and a good signature has a mistake worth finding.
-pub(crate) fn row(call: &Call<'_>, parts: &Parts) -> AuthRow {
+pub(crate) fn row(accounts: &Accounts, call: &Call<'_>, parts: &Parts) -> AuthRow {
     match call.accepts {
         Accepts::Account(Stage::V1) => AuthRow::AccountV1,
-        Accepts::Account(Stage::V2) => AuthRow::AccountV2,
         Accepts::AccountOrAccessToken if has_token(parts) => AuthRow::AccessToken,
-        Accepts::AccountOrAccessToken => AuthRow::AccountV2,
+        Accepts::Account(Stage::V2) | Accepts::AccountOrAccessToken => {
+            match accounts.stage(&parts.headers) {
+                Stage::V1 => AuthRow::AccountV1,
+                Stage::V2 => AuthRow::AccountV2,
+            }
+        }
         Accepts::RefreshToken => AuthRow::RefreshToken,
         Accepts::AnyToken => AuthRow::AnyToken,
     }

@@ -43,6 +43,7 @@ pub(crate) struct Config {
     pub(crate) wishes: Wishes,
     pub(crate) clock: EmulatorClock,
     pub(crate) sub_accounts: Vec<SubAccount>,
+    pub(crate) sdk_signatures: bool,
     pub(crate) rates: Rates,
     pub(crate) latency: Duration,
     pub(crate) admin: Option<SocketAddr>,
@@ -169,7 +170,8 @@ fn prepare(config: Config) -> Result<(Runtime, Ports, Ready)> {
     let (tls, certificate_pem) =
         identity.map(|identity| (identity.acceptor, identity.certificate_pem)).unzip();
     let store = Store::open(config.state_dir, &config.wishes, config.clock.unix_millis())?;
-    let mut accounts = store.read(|state| Accounts::new(&state.account, &config.sub_accounts))?;
+    let (subs, sdk_signatures) = (&config.sub_accounts, config.sdk_signatures);
+    let mut accounts = store.read(|state| Accounts::new(&state.account, subs, sdk_signatures))?;
     let desk = config.metadata.map(|metadata| Desk::new(&metadata, &mut accounts));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

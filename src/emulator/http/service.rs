@@ -83,7 +83,7 @@ async fn answer(
     now: Now,
     entry: &mut RecordedRequest,
 ) -> Result<Answer, Refusal> {
-    entry.auth = check::row(call, parts);
+    entry.auth = check::row(&app.accounts, call, parts);
     if app.is_due() {
         blocking(app, |app| app.settle()).await?;
     }

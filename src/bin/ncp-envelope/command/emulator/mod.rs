@@ -60,6 +60,9 @@ pub(crate) struct EmulatorArgs {
     /// temporary keys; its URL is printed as "metadata_url".
     #[arg(long, value_name = "ADDR")]
     pub(crate) metadata: Option<String>,
+    /// Accept signature v1 as the vendor's SDKs make it, without the API Gateway key, on all paths.
+    #[arg(long)]
+    pub(crate) accept_sdk_signatures: bool,
     /// End when the program that started this one ends, or closes the pipe that is this one's
     /// standard input.
     #[arg(long)]
@@ -121,6 +124,9 @@ async fn builder(args: EmulatorArgs) -> Result<EmulatorBuilder, Failure> {
     }
     if args.tls {
         builder = builder.tls();
+    }
+    if args.accept_sdk_signatures {
+        builder = builder.accept_sdk_signatures();
     }
     if args.no_throttle {
         builder = builder.unthrottled();
