@@ -45,12 +45,16 @@ pub(crate) enum Kind {
     PermissionDenied,
     /// Gateway: too many calls.
     Throttled,
-    /// Service: the caller may not do this, or not from there.
+    /// Service: the caller may not do this, or its token not from there.
     Forbidden,
     /// Service: no such key or key version.
     NotFound,
-    /// Service: the key or the key version is in a state in which it cannot do this.
+    /// Service: the caller's sub account may not call from its address.
+    AddressDenied,
+    /// Service: the key is in a state in which it cannot do this.
     InvalidStatus,
+    /// Service: the key version is in a state in which it cannot do this.
+    InvalidVersion,
     /// Service: the emulator itself failed.
     Internal,
 }
@@ -81,13 +85,14 @@ impl Refusal {
     }
 
     /// The code by which the answer goes; those of the gateway are numbers.
-    pub(crate) fn code(self) -> String {
-        let body = self.answer().body;
+    pub(crate) fn code(self, generation: Generation) -> String {
+        let body = self.answer(generation).body;
         let code = body.get("code").or_else(|| body.get("error")?.get("errorCode"));
         code.and_then(Value::as_str).unwrap_or_default().to_owned()
     }
 
-    pub(crate) fn answer(self) -> Answer {
+    pub(crate) fn answer(self, generation: Generation) -> Answer {
+        let older = generation == Generation::One;
         let (status, code, message) = match self.kind {
             Kind::AuthenticationFailed => {
                 return gateway(
@@ -110,15 +115,19 @@ impl Refusal {
             }
             Kind::InvalidRequest => (400, "INVALID_REQUEST", "Invalid request"),
             Kind::Unauthorized => (401, "UNAUTHORIZED", "Unauthorized"),
+            // The older interface's table has two codes each for who may not and for what cannot
+            // be, and it has no tokens.
+            Kind::AddressDenied if older => (401, "UNAUTHORIZED", "Unauthorized"),
+            Kind::InvalidVersion if older => (422, "UNPROCESSABLE_ENTITY", "Invalid status"),
             Kind::PermissionDenied => {
                 return gateway(401, "210", "Permission Denied", "Permission denied.");
             }
             Kind::Throttled => {
                 return gateway(429, "410", "Throttle Limited", "Too many requests.");
             }
-            Kind::Forbidden => (403, "FORBIDDEN", "Forbidden"),
+            Kind::Forbidden | Kind::AddressDenied => (403, "FORBIDDEN", "Forbidden"),
             Kind::NotFound => (404, "NOT_FOUND", "Not found"),
-            Kind::InvalidStatus => (400, "INVALID_STATUS", "Invalid status"),
+            Kind::InvalidStatus | Kind::InvalidVersion => (400, "INVALID_STATUS", "Invalid status"),
             Kind::Internal => (500, "INTERNAL_SERVER_ERROR", "Server internal error"),
         };
         Answer { status, body: json!({ "code": code, "msg": message, "data": null }) }
@@ -129,7 +138,7 @@ impl Refusal {
 impl From<Refusal> for Error {
     fn from(refusal: Refusal) -> Self {
         let kind = match refusal.kind {
-            Kind::NotFound | Kind::InvalidStatus => ErrorKind::KeyUnusable,
+            Kind::NotFound | Kind::InvalidStatus | Kind::InvalidVersion => ErrorKind::KeyUnusable,
             Kind::InvalidRequest => ErrorKind::InvalidInput,
             _ => ErrorKind::Internal,
         };
@@ -208,14 +217,33 @@ mod tests {
 
     #[test]
     fn shapes_are_those_of_the_two_layers() {
-        let gateway = Refusal::account("signature differs").answer();
+        let gateway = Refusal::account("signature differs").answer(Generation::Two);
         assert_eq!(gateway.status, 401);
         assert_eq!(gateway.body["error"]["errorCode"], "200");
         assert!(!gateway.body.to_string().contains("differs"));
 
-        let service = Refusal::token("expired").answer();
+        let service = Refusal::token("expired").answer(Generation::Two);
         assert_eq!((service.status, service.body["code"].as_str()), (401, Some("UNAUTHORIZED")));
         assert_eq!(service.body["msg"], "Unauthorized");
+    }
+
+    /// The table that is published for API 1.0, each code with its message.
+    #[test]
+    fn the_older_interface_answers_with_every_code_of_its_table() {
+        let table = [
+            ("FORBIDDEN", "Forbidden", Kind::Forbidden),
+            ("INTERNAL_SERVER_ERROR", "Server internal error", Kind::Internal),
+            ("UNPROCESSABLE_ENTITY", "Invalid status", Kind::InvalidVersion),
+            ("INVALID_REQUEST", "Invalid request", Kind::InvalidRequest),
+            ("UNAUTHORIZED", "Unauthorized", Kind::AddressDenied),
+            ("NOT_FOUND", "Not found", Kind::NotFound),
+            ("INVALID_STATUS", "Invalid status", Kind::InvalidStatus),
+        ];
+        for (code, message, kind) in table {
+            let answer = Refusal::new(kind, "reason").answer(Generation::One);
+            assert_eq!(answer.body, json!({ "code": code, "msg": message, "data": null }));
+            assert_eq!(Refusal::new(kind, "reason").code(Generation::One), code);
+        }
     }
 
     #[test]

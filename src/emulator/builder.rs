@@ -12,7 +12,7 @@ use crate::emulator::throttle::Rates;
 use crate::error::{Error, ErrorKind, Result};
 use crate::runtime;
 use std::fmt;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 use zeroize::Zeroizing;
@@ -144,9 +144,25 @@ impl EmulatorBuilder {
                     access_key: access_key.into(),
                     secret_key,
                     rights,
+                    addresses: None,
                 });
             }
             Err(refusal) => self.mistake = Some(refusal.into()),
+        }
+        self
+    }
+
+    /// Lets a sub account that was added before call from these addresses only, as the IP access
+    /// list of the Sub Account service does: what it signs, in both generations of the interface.
+    /// Its tokens are subject to their key's list instead. An empty list denies every address.
+    /// Default: from everywhere.
+    pub fn sub_account_addresses(mut self, access_key: &str, addresses: &[IpAddr]) -> Self {
+        match self.sub_accounts.iter_mut().find(|sub| sub.access_key == access_key) {
+            Some(sub) => sub.addresses = Some(addresses.iter().map(IpAddr::to_canonical).collect()),
+            None => {
+                let reason = "no sub account with this access key was added to have addresses";
+                self.mistake = Some(Error::new(ErrorKind::InvalidInput, reason));
+            }
         }
         self
     }

@@ -7,5 +7,8 @@
 mod api;
 mod calls;
 mod faults;
+#[path = "../common/published.rs"]
+#[allow(dead_code)]
+mod samples;
 mod server;
 mod tls;

@@ -84,6 +84,62 @@ async fn an_access_list_judges_tokens_by_the_callers_address() {
     }
 }
 
+/// The list of the Sub Account service: what is signed in both generations, and no token.
+#[tokio::test]
+async fn a_sub_account_may_call_from_its_addresses_only() {
+    let everything = &["NCP_KMS_MANAGER"];
+    let (builder, _) = builder();
+    let emulator = builder
+        .sub_account("free", "secret", everything)
+        .sub_account("bound", "secret", everything)
+        .sub_account_addresses("bound", &[THERE.into(), "::ffff:10.0.0.1".parse().unwrap()])
+        .sub_account("nowhere", "secret", everything)
+        .sub_account_addresses("nowhere", &[])
+        .start()
+        .await
+        .unwrap();
+    let signed = |call: Call, access: &str| {
+        let signature = sign("secret", call.method, &call.target, &NOW.to_string(), None, access);
+        call.header("x-ncp-apigw-timestamp", NOW.to_string())
+            .header("x-ncp-iam-access-key", access)
+            .header("x-ncp-apigw-signature-v2", signature)
+    };
+    let older = || {
+        let target = format!("/keys/v2/{}/encrypt", emulator.key_tag());
+        Call::post(target, json!({ "plaintext": "" }))
+    };
+    let list = || Call::new("GET", "/kms/v1/keys", Value::Null);
+    for (access, from, allowed) in [
+        ("free", HERE, true),
+        ("free", THERE, true),
+        ("bound", HERE, false),
+        ("bound", THERE, true),
+        ("nowhere", HERE, false),
+        ("nowhere", THERE, false),
+    ] {
+        for (call, status, code) in [
+            (older(), 401, "UNAUTHORIZED"),
+            (encrypt(&emulator), 403, "FORBIDDEN"),
+            (list(), 403, "FORBIDDEN"),
+        ] {
+            let expected = if allowed { (200, "SUCCESS") } else { (status, code) };
+            let call = signed(call, access);
+            let (status, body) = call.send_by(&client_from(from), &emulator).await;
+            let seen = (status, body["code"].as_str().unwrap());
+            assert_eq!(seen, expected, "{access} from {from} to {}", call.target);
+        }
+    }
+    // A token that such an account issued is subject to the key's list alone.
+    let issue = signed(Call::post(path(&emulator, "token-set"), Value::Null), "bound");
+    let (_, body) = issue.send_by(&client_from(THERE), &emulator).await;
+    let token = body["data"]["accessToken"].as_str().unwrap();
+    let by_token = encrypt(&emulator).token(token);
+    assert_eq!(by_token.send_by(&client_from(HERE), &emulator).await.0, 200);
+
+    let unknown = Emulator::builder().sub_account_addresses("none", &[HERE.into()]);
+    assert_eq!(unknown.start().await.unwrap_err().kind(), ErrorKind::InvalidInput);
+}
+
 async fn let_through(emulator: &Emulator, call: &Call, tries: usize) -> usize {
     let mut count = 0;
     for _ in 0..tries {

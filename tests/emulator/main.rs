@@ -13,6 +13,9 @@ mod guide;
 mod limits;
 mod manage;
 mod metadata;
+mod published;
+#[path = "../common/published.rs"]
+mod samples;
 mod server;
 mod state;
 mod tokens;

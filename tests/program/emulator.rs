@@ -73,7 +73,10 @@ async fn what_is_fixed_comes_from_a_file_and_options_and_the_environment_win() {
         "keyTag": "filetag",
         "clock": "2026-01-31T12:00:00Z",
         "subAccounts": [
-            { "accessKey": "sub", "secretKey": "sub-secret", "permissions": ["Change/encrypt"] },
+            {
+                "accessKey": "sub", "secretKey": "sub-secret", "permissions": ["Change/encrypt"],
+                "addresses": ["127.0.0.1"],
+            },
         ],
     });
     fs::write(dir.path().join("config"), config.to_string()).unwrap();

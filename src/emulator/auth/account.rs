@@ -14,6 +14,7 @@ use axum::http::HeaderMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use zeroize::Zeroizing;
 
@@ -52,6 +53,8 @@ pub(crate) struct Accounts {
 pub(crate) struct Account {
     pub(crate) id: String,
     rights: Rights,
+    /// From where it may call; from everywhere without.
+    addresses: Option<Vec<IpAddr>>,
 }
 
 /// An access key and what its signatures are checked with.
@@ -68,6 +71,7 @@ pub(crate) struct SubAccount {
     pub(crate) access_key: String,
     pub(crate) secret_key: Zeroizing<String>,
     pub(crate) rights: Rights,
+    pub(crate) addresses: Option<Vec<IpAddr>>,
 }
 
 impl Accounts {
@@ -76,7 +80,8 @@ impl Accounts {
         subs: &[SubAccount],
         sdk_signatures: bool,
     ) -> Result<Self, Refusal> {
-        let main = Arc::new(Account { id: state.id.clone(), rights: Rights::all() });
+        let main =
+            Arc::new(Account { id: state.id.clone(), rights: Rights::all(), addresses: None });
         let signer = Signer::new(&state.access_key, &state.secret_key, &main, None);
         let mut accounts = Self {
             all: vec![main],
@@ -94,7 +99,7 @@ impl Accounts {
             if accounts.signers.iter().any(|signer| signer.access_key == sub.access_key) {
                 return Err(Refusal::request("two accounts have the same access key"));
             }
-            let account = accounts.add(&sub.access_key, sub.rights.clone());
+            let account = accounts.add(&sub.access_key, sub.rights.clone(), sub.addresses.clone());
             accounts.signers.push(Signer::new(&sub.access_key, &sub.secret_key, &account, None));
         }
         Ok(accounts)
@@ -103,16 +108,16 @@ impl Accounts {
     /// Adds the principal of a server's role, which has no key of its own.
     pub(crate) fn add_role(&mut self, name: &str, rights: Rights) -> Arc<Account> {
         // No access key has a space in it.
-        self.add(&format!("role {name}"), rights)
+        self.add(&format!("role {name}"), rights, None)
     }
 
-    fn add(&mut self, name: &str, rights: Rights) -> Arc<Account> {
+    fn add(&mut self, name: &str, rights: Rights, addresses: Option<Vec<IpAddr>>) -> Arc<Account> {
         // From the name, so that tokens stay good when the emulator starts again.
         let from = format!("{}\n{name}", self.main_id());
         let digest = digest::digest(&digest::SHA256, from.as_bytes());
         let mut id = [0; 16];
         id.copy_from_slice(&digest.as_ref()[..16]);
-        let account = Arc::new(Account { id: random::as_uuid(id), rights });
+        let account = Arc::new(Account { id: random::as_uuid(id), rights, addresses });
         self.all.push(Arc::clone(&account));
         account
     }
@@ -218,6 +223,11 @@ impl Account {
     /// Refuses what this account is not permitted to do.
     pub(crate) fn may(&self, action: Action) -> Result<(), Refusal> {
         self.rights.check(action)
+    }
+
+    /// Whether it may call from this address.
+    pub(crate) fn is_allowed(&self, from: IpAddr) -> bool {
+        self.addresses.as_ref().is_none_or(|addresses| addresses.contains(&from))
     }
 }
 

@@ -80,20 +80,35 @@ pub(crate) fn authenticate(
     }
 }
 
+/// Refuses a signed call of a sub account from an address that its own list does not allow. Tokens
+/// are subject to their key's list instead.
+pub(crate) fn admit_account(account: &Account, row: AuthRow, from: IpAddr) -> Result<(), Refusal> {
+    match is_token(row) || account.is_allowed(from) {
+        true => Ok(()),
+        false => Err(Refusal::new(
+            Kind::AddressDenied,
+            "the sub account's IP access list does not allow the caller's address",
+        )),
+    }
+}
+
 /// Refuses a token from an address that its key's list does not allow. Signed calls are not subject
 /// to it.
 pub(crate) fn admit(key: &Key, row: AuthRow, from: IpAddr) -> Result<(), Refusal> {
-    let by_token = matches!(row, AuthRow::AccessToken | AuthRow::RefreshToken | AuthRow::AnyToken);
     let allowed = match from {
         IpAddr::V4(from) => key.acl.allowed.contains(&from),
         // The list takes IPv4 addresses only.
         IpAddr::V6(_) => false,
     };
-    match by_token && key.acl.enabled && !allowed {
+    match is_token(row) && key.acl.enabled && !allowed {
         true => Err(Refusal::new(
             Kind::Forbidden,
             "the key's IP access list does not allow the caller's address",
         )),
         false => Ok(()),
     }
+}
+
+fn is_token(row: AuthRow) -> bool {
+    matches!(row, AuthRow::AccessToken | AuthRow::RefreshToken | AuthRow::AnyToken)
 }

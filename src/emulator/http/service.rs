@@ -49,6 +49,8 @@ pub(crate) async fn serve(
         Ok(received) => received,
         Err(response) => return response,
     };
+    // What is no call is answered as by the newer interface; the gateway's shape is the same.
+    let generation = call.as_ref().map_or(Generation::Two, |call| call.generation);
     let stale = exchange.fault() == Some(&FaultKind::StaleVersion);
     let now = Now { millis: time.millis, stale };
     let answer = match (call, body) {
@@ -57,7 +59,7 @@ pub(crate) async fn serve(
     };
     let mut answer = answer.unwrap_or_else(|refusal| {
         exchange.entry.refusal = Some(refusal.reason);
-        refusal.answer()
+        refusal.answer(generation)
     });
     if let Some(kind) = exchange.fault() {
         disturb::spoil(kind, &mut answer);
@@ -99,7 +101,9 @@ async fn answer(
     let caller = caller?;
     let result = carry_out(app, call, &caller, parts.uri.query(), body, now, entry).await;
     if let Some(key) = &caller.key {
-        let result = result.as_ref().map_or_else(|refusal| refusal.code(), |_| "SUCCESS".into());
+        let result = result
+            .as_ref()
+            .map_or_else(|refusal| refusal.code(call.generation), |_| "SUCCESS".into());
         let requestor = caller.account.id.clone();
         app.usage.push(
             key.id,
@@ -119,6 +123,7 @@ async fn carry_out(
     now: Now,
     entry: &mut RecordedRequest,
 ) -> Result<Value, Refusal> {
+    check::admit_account(&caller.account, entry.auth, entry.peer)?;
     if let Some(key) = &caller.key {
         // By the emulator's own clock: a fault that shifts a caller's time does not empty or fill a
         // bucket.

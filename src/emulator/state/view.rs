@@ -1,6 +1,6 @@
 //! The keys, ready for use: what requests look at, made from the state and never changed.
 
-use crate::emulator::answer::Refusal;
+use crate::emulator::answer::{Kind, Refusal};
 use crate::emulator::keys::key::{AclState, GeneratorState, KeyState, Status, VersionState};
 use crate::emulator::keys::token::Generator;
 use crate::emulator::keys::version::VersionKey;
@@ -111,7 +111,7 @@ impl Key {
         if version.enabled {
             Ok(&version.key)
         } else {
-            Err(Refusal::status("key version is disabled"))
+            Err(Refusal::new(Kind::InvalidVersion, "key version is disabled"))
         }
     }
 

@@ -4,6 +4,7 @@
 mod admin;
 mod cipher;
 mod keys;
+mod published;
 #[allow(dead_code)]
 mod tokens;
 mod tolerance;

@@ -8,6 +8,7 @@ use ncp_envelope::emulator::{EmulatorBuilder, EmulatorClock};
 use serde::{Deserialize, Deserializer};
 use std::fs::File;
 use std::io::Read;
+use std::net::IpAddr;
 use std::path::Path;
 use std::time::SystemTime;
 use zeroize::Zeroizing;
@@ -42,6 +43,8 @@ struct SubAccount {
     #[serde(deserialize_with = "secret")]
     secret_key: Zeroizing<String>,
     permissions: Vec<String>,
+    #[serde(default)]
+    addresses: Option<Vec<IpAddr>>,
 }
 
 impl Config {
@@ -83,10 +86,13 @@ impl Config {
         if let Some(at) = self.clock {
             builder = builder.clock(EmulatorClock::fixed(at));
         }
-        for SubAccount { access_key, mut secret_key, permissions } in self.sub_accounts {
+        for SubAccount { access_key, mut secret_key, permissions, addresses } in self.sub_accounts {
             let permissions: Vec<_> = permissions.iter().map(String::as_str).collect();
             let secret_key = std::mem::take(&mut *secret_key);
-            builder = builder.sub_account(access_key, secret_key, &permissions);
+            builder = builder.sub_account(&access_key, secret_key, &permissions);
+            if let Some(addresses) = addresses {
+                builder = builder.sub_account_addresses(&access_key, &addresses);
+            }
         }
         builder
     }
