@@ -216,7 +216,8 @@ impl Emulator {
         self.set_version_enabled(tag, version, true).await
     }
 
-    /// The requests answered so far, the oldest first; of very many, the last 10,000.
+    /// The requests answered so far, the oldest first; of very many, the last 10,000, or fewer if
+    /// those would take more than 8 MiB.
     pub fn requests(&self) -> Vec<RecordedRequest> {
         self.server.app.record.requests()
     }

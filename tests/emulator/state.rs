@@ -1,6 +1,7 @@
 //! The state that outlives an emulator.
 
 use crate::client::{Call, base64, encrypt, millis, path};
+use aws_lc_rs::digest;
 use ncp_envelope::ErrorKind;
 use ncp_envelope::emulator::{Emulator, EmulatorClock, KeyKind};
 use serde_json::{Value, json};
@@ -74,6 +75,13 @@ async fn only_the_owner_may_read_it() {
     assert_eq!(names, ["state.json", "state.lock"]);
 }
 
+/// A state file with this state.
+fn summed(state: &str) -> String {
+    let sum = digest::digest(&digest::SHA256, state.as_bytes());
+    let sum: String = sum.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    format!(r#"{{"format":"ncp-envelope-emulator","version":3,"sha256":"{sum}","state":{state}}}"#)
+}
+
 #[tokio::test]
 async fn damaged_and_foreign_files_are_refused_and_left_alone() {
     let dir = tempfile::tempdir().unwrap();
@@ -81,42 +89,54 @@ async fn damaged_and_foreign_files_are_refused_and_left_alone() {
     let path = dir.path().join("state.json");
     let good = fs::read_to_string(&path).unwrap();
     let edit = |change: &dyn Fn(&mut Value)| {
-        let mut state: Value = serde_json::from_str(&good).unwrap();
-        change(&mut state);
-        state.to_string()
+        let mut file: Value = serde_json::from_str(&good).unwrap();
+        change(&mut file);
+        file.to_string()
     };
+    // With a checksum that fits, so that nothing but the change is wrong.
+    let state = |change: &dyn Fn(&mut Value)| {
+        let mut file: Value = serde_json::from_str(&good).unwrap();
+        change(&mut file["state"]);
+        summed(&file["state"].to_string())
+    };
+    fs::write(&path, state(&|_| ())).unwrap();
+    drop(open(dir.path()).await);
     for (bad, kind) in [
         (String::new(), ErrorKind::Malformed),
         ("{}".into(), ErrorKind::Malformed),
         (good[..good.len() / 2].to_owned(), ErrorKind::Malformed),
         (format!("{good}x"), ErrorKind::Malformed),
-        (edit(&|state| state["format"] = json!("other")), ErrorKind::Malformed),
-        (edit(&|state| state["version"] = json!(1)), ErrorKind::UnsupportedVersion),
-        (edit(&|state| state["version"] = json!(3)), ErrorKind::UnsupportedVersion),
+        (edit(&|file| file["format"] = json!("other")), ErrorKind::Malformed),
+        (edit(&|file| file["version"] = json!(1)), ErrorKind::UnsupportedVersion),
+        (edit(&|file| file["version"] = json!(2)), ErrorKind::UnsupportedVersion),
+        (edit(&|file| file["version"] = json!(4)), ErrorKind::UnsupportedVersion),
         (
-            edit(&|state| (state["version"], state["more"]) = (json!(9), json!(1))),
+            edit(&|file| (file["version"], file["more"]) = (json!(9), json!(1))),
             ErrorKind::UnsupportedVersion,
         ),
-        (edit(&|state| state["more"] = json!(1)), ErrorKind::Malformed),
-        (edit(&|state| state["ready_key"] = json!("none")), ErrorKind::Malformed),
-        (edit(&|state| state["keys"] = json!([])), ErrorKind::Malformed),
-        (edit(&|state| state["keys"][0]["versions"] = json!([])), ErrorKind::Malformed),
+        (edit(&|file| file["more"] = json!(1)), ErrorKind::Malformed),
+        (edit(&|file| file["sha256"] = json!("")), ErrorKind::Malformed),
+        (edit(&|file| file["state"] = json!(null)), ErrorKind::Malformed),
+        (state(&|state| state["more"] = json!(1)), ErrorKind::Malformed),
+        (state(&|state| state["ready_key"] = json!("none")), ErrorKind::Malformed),
+        (state(&|state| state["keys"] = json!([])), ErrorKind::Malformed),
+        (state(&|state| state["keys"][0]["versions"] = json!([])), ErrorKind::Malformed),
         (
-            edit(&|state| state["keys"][0]["versions"][0]["version"] = json!(2)),
+            state(&|state| state["keys"][0]["versions"][0]["version"] = json!(2)),
             ErrorKind::Malformed,
         ),
         (
-            edit(&|state| state["keys"][0]["versions"][0]["key"] = json!("AAAA")),
+            state(&|state| state["keys"][0]["versions"][0]["key"] = json!("AAAA")),
             ErrorKind::Malformed,
         ),
-        (edit(&|state| state["keys"][0]["tag"] = json!("a/b")), ErrorKind::Malformed),
-        (edit(&|state| state["keys"][0]["key_type"] = json!("RSA2048")), ErrorKind::Malformed),
-        (edit(&|state| state["keys"][0]["key_type"] = json!("ECDSA")), ErrorKind::Malformed),
-        (edit(&|state| state["keys"][0]["status"] = json!("REVOKE")), ErrorKind::Malformed),
-        (edit(&|state| state["keys"][0]["rotation_period"] = json!(0)), ErrorKind::Malformed),
-        (edit(&|state| state["keys"][0]["id"] = json!(9)), ErrorKind::Malformed),
-        (edit(&|state| state["keys"][0]["acl"]["allowed"] = json!(["::1"])), ErrorKind::Malformed),
-        (edit(&|state| state["account"]["secret_key"] = json!("")), ErrorKind::Malformed),
+        (state(&|state| state["keys"][0]["tag"] = json!("a/b")), ErrorKind::Malformed),
+        (state(&|state| state["keys"][0]["key_type"] = json!("RSA2048")), ErrorKind::Malformed),
+        (state(&|state| state["keys"][0]["key_type"] = json!("ECDSA")), ErrorKind::Malformed),
+        (state(&|state| state["keys"][0]["status"] = json!("REVOKE")), ErrorKind::Malformed),
+        (state(&|state| state["keys"][0]["rotation_period"] = json!(0)), ErrorKind::Malformed),
+        (state(&|state| state["keys"][0]["id"] = json!(9)), ErrorKind::Malformed),
+        (state(&|state| state["keys"][0]["acl"]["allowed"] = json!(["::1"])), ErrorKind::Malformed),
+        (state(&|state| state["account"]["secret_key"] = json!("")), ErrorKind::Malformed),
     ] {
         fs::write(&path, &bad).unwrap();
         let error = Emulator::builder().state_dir(dir.path()).start().await.unwrap_err();
@@ -126,6 +146,90 @@ async fn damaged_and_foreign_files_are_refused_and_left_alone() {
     }
     fs::write(&path, &good).unwrap();
     open(dir.path()).await;
+}
+
+/// A key that a disk or an editor has changed is still a key, and opens nothing any more.
+#[tokio::test]
+async fn changed_bytes_of_a_key_are_noticed() {
+    let dir = tempfile::tempdir().unwrap();
+    let running = open(dir.path()).await;
+    let path = dir.path().join("state.json");
+    let good = fs::read_to_string(&path).unwrap();
+    let file: Value = serde_json::from_str(&good).unwrap();
+    let state = &file["state"];
+    let account = &state["account"];
+    for secret in
+        [&state["keys"][0]["versions"][0]["key"], &account["secret_key"], &account["access_key"]]
+    {
+        let secret = secret.as_str().unwrap();
+        for place in [0, secret.len() / 2] {
+            let mut changed = secret.to_owned().into_bytes();
+            changed[place] = if changed[place] == b'A' { b'B' } else { b'A' };
+            let bad = good.replace(secret, &String::from_utf8(changed).unwrap());
+            assert_ne!(bad, good);
+            fs::write(&path, &bad).unwrap();
+            let again = Emulator::builder().state_dir(dir.path()).start().await.unwrap_err();
+            // Nor does one that is running write over it.
+            let change = running.rotate_key(running.key_tag()).await.unwrap_err();
+            for error in [again, change] {
+                assert_eq!(error.kind(), ErrorKind::Malformed);
+                let said = error.to_string();
+                assert!(said.contains("checksum") && said.contains("state.json"), "{said}");
+            }
+            assert_eq!(fs::read_to_string(&path).unwrap(), bad);
+        }
+    }
+    fs::write(&path, &good).unwrap();
+    assert_eq!(running.rotate_key(running.key_tag()).await.unwrap(), 2);
+}
+
+#[tokio::test]
+async fn what_killed_processes_left_is_removed_at_the_next_start() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(open(dir.path()).await);
+    let names = || {
+        let mut names: Vec<_> =
+            fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        names
+    };
+    for name in [".state-a1B2c3", ".state-x", ".statement", "state-x"] {
+        fs::write(dir.path().join(name), "keys").unwrap();
+    }
+    fs::create_dir(dir.path().join(".state-dir")).unwrap();
+    drop(open(dir.path()).await);
+    assert_eq!(names(), [".state-dir", ".statement", "state-x", "state.json", "state.lock"]);
+}
+
+/// Those that live hold the lock while they write: what they write is theirs, however many others
+/// start meanwhile.
+#[tokio::test]
+async fn what_live_processes_write_is_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = open(dir.path()).await;
+    let lock = fs::File::options().write(true).open(dir.path().join("state.lock")).unwrap();
+    lock.lock().unwrap();
+    let written = dir.path().join(".state-live");
+    fs::write(&written, "keys").unwrap();
+    let starting = tokio::spawn(Emulator::builder().state_dir(dir.path()).start());
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert!(written.exists() && !starting.is_finished());
+    fs::rename(&written, dir.path().join("given-its-name")).unwrap();
+    lock.unlock().unwrap();
+    drop(starting.await.unwrap().unwrap());
+
+    let starts = tokio::spawn({
+        let dir = dir.path().to_owned();
+        async move {
+            for _ in 0..20 {
+                drop(open(&dir).await);
+            }
+        }
+    });
+    for version in 2..40 {
+        assert_eq!(first.rotate_key(first.key_tag()).await.unwrap(), version);
+    }
+    starts.await.unwrap();
 }
 
 #[tokio::test]
@@ -243,7 +347,7 @@ async fn starting_without_tokens_is_quick_and_makes_no_signing_key() {
     call(&emulator, "encrypt", json!({ "plaintext": "" })).await;
     let state: Value =
         serde_json::from_slice(&fs::read(dir.path().join("state.json")).unwrap()).unwrap();
-    assert_eq!(state["keys"][0]["token_generator"]["pkcs8"], Value::Null);
+    assert_eq!(state["state"]["keys"][0]["token_generator"]["pkcs8"], Value::Null);
     let tokens = emulator
         .issue_tokens(emulator.key_tag(), Duration::from_secs(9), Duration::from_secs(9))
         .await
@@ -251,5 +355,5 @@ async fn starting_without_tokens_is_quick_and_makes_no_signing_key() {
     encrypt(&emulator).token(tokens.access_token()).data(&emulator).await;
     let state: Value =
         serde_json::from_slice(&fs::read(dir.path().join("state.json")).unwrap()).unwrap();
-    assert!(state["keys"][0]["token_generator"]["pkcs8"].is_string());
+    assert!(state["state"]["keys"][0]["token_generator"]["pkcs8"].is_string());
 }

@@ -13,18 +13,12 @@ use zeroize::Zeroizing;
 
 /// Name of the key that every emulator starts with.
 const READY_KEY_NAME: &str = "emulator-key";
-/// Version of the state file this release writes.
-pub(crate) const FILE_VERSION: u32 = 2;
-/// What tells a state file from other JSON.
-pub(crate) const FILE_FORMAT: &str = "ncp-envelope-emulator";
 
-/// Everything. Serialised, it is the state file, so unknown fields are refused: to write the file
-/// again would lose them.
+/// Everything. Serialised, it is in the state file, so unknown fields are refused: to write the
+/// file again would lose them.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct State {
-    format: String,
-    version: u32,
     pub(crate) ready_key: String,
     /// Deleting the ready-made key is allowed, and must not look like damage later.
     ready_key_deleted: bool,
@@ -66,8 +60,6 @@ impl State {
         };
         let account = AccountState { id: random::uuid()?, access_key, secret_key, apigw_api_key };
         let mut state = Self {
-            format: FILE_FORMAT.into(),
-            version: FILE_VERSION,
             ready_key: String::new(),
             ready_key_deleted: false,
             next_key_id: 1,

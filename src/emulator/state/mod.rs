@@ -2,6 +2,7 @@
 //! record of requests and the log of uses.
 
 pub(crate) mod content;
+pub(crate) mod file;
 pub(crate) mod record;
 pub(crate) mod storage;
 pub(crate) mod usage;

@@ -6,6 +6,9 @@ use std::sync::{Mutex, PoisonError};
 
 /// How many requests are kept; older ones are only counted.
 const KEPT: usize = 10_000;
+/// How many bytes they may have together: anyone can ask for a path of any length, as often as
+/// they like, without being let in.
+const MAX_BYTES: usize = 8 << 20;
 
 /// How a request was authenticated, or tried to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -57,16 +60,19 @@ pub(crate) struct Record(Mutex<Requests>);
 struct Requests {
     count: u64,
     last: VecDeque<RecordedRequest>,
+    bytes: usize,
 }
 
 impl Record {
     pub(crate) fn push(&self, request: RecordedRequest) {
         let mut requests = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         requests.count += 1;
-        if requests.last.len() == KEPT {
-            requests.last.pop_front();
-        }
+        requests.bytes += weight(&request);
         requests.last.push_back(request);
+        while requests.last.len() > KEPT || requests.bytes > MAX_BYTES {
+            let Some(oldest) = requests.last.pop_front() else { break };
+            requests.bytes -= weight(&oldest);
+        }
     }
 
     pub(crate) fn reset(&self) {
@@ -79,5 +85,54 @@ impl Record {
 
     pub(crate) fn count(&self) -> u64 {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).count
+    }
+}
+
+/// Bytes of memory, about.
+fn weight(request: &RecordedRequest) -> usize {
+    size_of::<RecordedRequest>() + request.method.len() + request.path.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::Ipv4Addr;
+
+    fn request(path: String) -> RecordedRequest {
+        RecordedRequest {
+            method: "GET".into(),
+            path,
+            peer: Ipv4Addr::LOCALHOST.into(),
+            action: None,
+            auth: AuthRow::None,
+            status: 404,
+            items: 0,
+            refusal: None,
+            fault: None,
+        }
+    }
+
+    #[test]
+    fn the_newest_are_kept_up_to_a_number_and_a_size() {
+        let record = Record::default();
+        for number in 0..KEPT + 5 {
+            record.push(request(number.to_string()));
+        }
+        assert_eq!((record.count(), record.requests().len()), (10_005, KEPT));
+        assert_eq!(record.requests()[0].path, "5");
+
+        for _ in 0..KEPT {
+            record.push(request("x".repeat(64 << 10)));
+        }
+        let kept = record.requests();
+        let bytes: usize = kept.iter().map(|request| request.path.len()).sum();
+        assert!(kept.len() > 100 && bytes <= MAX_BYTES, "{} of {bytes}", kept.len());
+        for _ in 0..KEPT {
+            record.push(request("/".into()));
+        }
+        assert_eq!((record.count(), record.requests().len()), (30_005, KEPT));
+        record.reset();
+        record.push(request("/".into()));
+        assert_eq!((record.count(), record.requests().len()), (1, 1));
     }
 }

@@ -1,24 +1,17 @@
 //! Where the state is kept: in memory, or in a file that outlives the process.
 //!
-//! The file is replaced as a whole, so a reader sees the old or the new state and never half of
-//! one, and needs no lock. Who creates or changes it holds a lock file meanwhile, and reads the
-//! file again under the lock, so that two processes that share a directory do not undo each other's
-//! changes.
+//! Who changes the file holds its lock meanwhile, and reads it again under the lock, so that two
+//! processes that share a directory do not undo each other's changes.
 
 use crate::emulator::answer::Refusal;
 use crate::emulator::keys::key::GeneratorState;
-use crate::emulator::state::content::{FILE_FORMAT, FILE_VERSION, State, Wishes};
+use crate::emulator::state::content::{State, Wishes};
+use crate::emulator::state::file;
 use crate::emulator::state::view::View;
 use crate::error::{Error, ErrorKind, Result};
-use serde::Deserialize;
-use std::fs::{self, File};
-use std::io::{self, Read as _, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use zeroize::Zeroizing;
-
-/// A larger file is not one of ours: thousands of keys with hundreds of versions fit.
-const MAX_FILE: u64 = 64 << 20;
 
 /// The state and its view.
 pub(crate) struct Store {
@@ -34,7 +27,7 @@ impl Store {
     /// state is not kept.
     pub(crate) fn open(dir: Option<PathBuf>, wishes: &Wishes, now: i64) -> Result<Self> {
         let state = match &dir {
-            Some(dir) => open_or_create(dir, wishes, now)?,
+            Some(dir) => file::open_or_create(dir, wishes, now)?,
             None => State::new(wishes, now).map_err(Error::from)?,
         };
         if !state.fulfils(wishes) {
@@ -44,7 +37,7 @@ impl Store {
             ));
         }
         let view = View::of(&state).ok().filter(View::is_valid);
-        let view = view.ok_or_else(|| damaged(&dir.as_deref().map(path).unwrap_or_default()))?;
+        let view = view.ok_or_else(|| file::damaged(&dir.clone().unwrap_or_default()))?;
         let view = RwLock::new(Arc::new(view));
         let first = Mutex::new(dir.is_none().then(|| state.clone()));
         Ok(Self { dir, state: Mutex::new(state), first, view })
@@ -107,9 +100,9 @@ impl Store {
         change: impl FnOnce(&mut State) -> std::result::Result<T, E>,
     ) -> std::result::Result<T, E> {
         let mut current = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let lock = self.dir.as_deref().map(lock).transpose()?;
+        let lock = self.dir.as_deref().map(file::lock).transpose()?;
         let mut next = match &self.dir {
-            Some(dir) => read(&path(dir))?
+            Some(dir) => file::read(dir)?
                 .ok_or_else(|| Error::new(ErrorKind::Io, "the emulator's state file is gone"))?,
             None => current.clone(),
         };
@@ -117,121 +110,11 @@ impl Store {
         let result = change(&mut next)?;
         let view = Arc::new(View::of(&next)?);
         if let Some(dir) = &self.dir {
-            write(dir, &next)?;
+            file::write(dir, &next)?;
         }
         drop(lock);
         *self.view.write().unwrap_or_else(PoisonError::into_inner) = view;
         *current = next;
         Ok(result)
     }
-}
-
-fn path(dir: &Path) -> PathBuf {
-    dir.join("state.json")
-}
-
-fn open_or_create(dir: &Path, wishes: &Wishes, now: i64) -> Result<State> {
-    create_dir(dir).map_err(|error| failed("cannot create the state directory", dir, error))?;
-    let path = path(dir);
-    if let Some(state) = read(&path)? {
-        return Ok(state);
-    }
-    let _lock = lock(dir)?;
-    if let Some(state) = read(&path)? {
-        return Ok(state);
-    }
-    let state = State::new(wishes, now)?;
-    write(dir, &state)?;
-    Ok(state)
-}
-
-fn create_dir(dir: &Path) -> io::Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(dir)
-}
-
-/// Waits for the lock of the directory; dropping the file gives it back. The lock file stays, for
-/// to remove it would race.
-fn lock(dir: &Path) -> Result<File> {
-    let path = dir.join("state.lock");
-    let mut options = File::options();
-    options.create(true).truncate(false).write(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options
-        .open(&path)
-        .and_then(|file| file.lock().map(|()| file))
-        .map_err(|error| failed("cannot lock the state", &path, error))
-}
-
-fn read(path: &Path) -> Result<Option<State>> {
-    let mut text = Zeroizing::new(Vec::new());
-    match File::open(path) {
-        Ok(file) => {
-            // Room for the whole file at once: a buffer that grows leaves copies behind.
-            let len = file.metadata().map_or(0, |metadata| metadata.len().min(MAX_FILE));
-            text.reserve_exact(usize::try_from(len).unwrap_or(0).saturating_add(1));
-            file.take(MAX_FILE)
-                .read_to_end(&mut text)
-                .map_err(|error| failed("cannot read the state", path, error))?;
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(failed("cannot open the state", path, error)),
-    }
-
-    #[derive(Deserialize)]
-    struct Head {
-        format: String,
-        version: u32,
-    }
-    let head: Head = serde_json::from_slice(&text).map_err(|_| damaged(path))?;
-    if head.format != FILE_FORMAT {
-        return Err(damaged(path));
-    }
-    if head.version != FILE_VERSION {
-        let message = format!(
-            "state file {} is of version {}; this release reads version {FILE_VERSION}",
-            path.display(),
-            head.version
-        );
-        return Err(Error::new(ErrorKind::UnsupportedVersion, message));
-    }
-    // The parser's own errors may quote what they read, so they go no further.
-    let state: State = serde_json::from_slice(&text).map_err(|_| damaged(path))?;
-    state.check().map_err(|_| damaged(path))?;
-    Ok(Some(state))
-}
-
-fn damaged(path: &Path) -> Error {
-    Error::new(
-        ErrorKind::Malformed,
-        format!("state file {} is damaged; move it away to start anew", path.display()),
-    )
-}
-
-fn write(dir: &Path, state: &State) -> Result<()> {
-    let path = path(dir);
-    let text = Zeroizing::new(
-        serde_json::to_vec_pretty(state)
-            .map_err(|_| Error::new(ErrorKind::Internal, "cannot write the state as JSON"))?,
-    );
-    replace(dir, &path, &text).map_err(|error| failed("cannot write the state", &path, error))
-}
-
-fn replace(dir: &Path, path: &Path, text: &[u8]) -> io::Result<()> {
-    // Temporary files are made with mode 0600 where there are modes.
-    let mut file = tempfile::Builder::new().prefix(".state-").tempfile_in(dir)?;
-    file.write_all(text)?;
-    file.as_file().sync_all()?;
-    file.persist(path).map_err(|error| error.error)?;
-    #[cfg(unix)]
-    File::open(dir)?.sync_all()?;
-    Ok(())
-}
-
-fn failed(what: &str, path: &Path, error: io::Error) -> Error {
-    Error::with_source(ErrorKind::Io, format!("{what} {}: {error}", path.display()), error)
 }
