@@ -48,7 +48,7 @@ pub struct EmulatorBuilder {
     latency: Duration,
     admin: Option<SocketAddr>,
     metadata: Option<Metadata>,
-    tls: bool,
+    tls: Option<Vec<String>>,
     mistake: Option<Error>,
 }
 
@@ -68,7 +68,7 @@ impl EmulatorBuilder {
             latency: Duration::ZERO,
             admin: None,
             metadata: None,
-            tls: false,
+            tls: None,
             mistake: None,
         }
     }
@@ -222,7 +222,14 @@ impl EmulatorBuilder {
     /// has signed this one certificate and lost its key. Keys are kept in memory only, so the next
     /// start has other certificates. The admin port stays plain HTTP.
     pub fn tls(mut self) -> Self {
-        self.tls = true;
+        self.tls.get_or_insert_default();
+        self
+    }
+
+    /// Speaks TLS as [`tls`](Self::tls) says, with a certificate that is for this host name or
+    /// address as well: what clients call a container, say. Adds to the names given before.
+    pub fn tls_name(mut self, name: impl Into<String>) -> Self {
+        self.tls.get_or_insert_default().push(name.into());
         self
     }
 
@@ -231,12 +238,12 @@ impl EmulatorBuilder {
     /// # Errors
     /// * [`ErrorKind::InvalidInput`] if an address is not a loopback address and
     ///   [`allow_remote`](Self::allow_remote) was not called, if a credential, permission, role,
-    ///   tag or lifetime is not acceptable, or if the state directory holds others than the builder
-    ///   names;
+    ///   name, tag or lifetime is not acceptable, or if the state directory holds others than the
+    ///   builder names;
     /// * [`ErrorKind::Malformed`] or [`ErrorKind::UnsupportedVersion`] if the state file is damaged
-    ///   or of another version, in which case it stays as it is;
-    /// * [`ErrorKind::Io`] if the address cannot be listened on, or the state cannot be read or
-    ///   written;
+    ///   or changed, or of another version, in which case it stays as it is;
+    /// * [`ErrorKind::Io`] if an address cannot be listened on, or the state cannot be read or
+    ///   written, or another process keeps its lock for 10 seconds;
     /// * [`ErrorKind::Internal`] if the certificate cannot be made.
     pub async fn start(self) -> Result<Emulator> {
         let listens = self.metadata.iter().map(|metadata| metadata.listen).chain([self.listen]);

@@ -48,13 +48,16 @@ impl Drop for Served {
     }
 }
 
-/// Waits until nobody listens there.
-fn gone(address: SocketAddr) {
+/// Waits until nobody listens there, and says whether that came.
+fn gone(address: SocketAddr) -> bool {
     let start = Instant::now();
     while TcpStream::connect(address).is_ok() {
-        assert!(start.elapsed() < SOON, "it still listens on {address}");
+        if start.elapsed() > SOON {
+            return false;
+        }
         std::thread::sleep(Duration::from_millis(20));
     }
+    true
 }
 
 async fn ask(method: &str, url: &str, body: Value) -> Value {
@@ -124,6 +127,22 @@ async fn tls_comes_with_a_certificate_to_trust() {
     let client = reqwest::Client::builder().no_proxy().tls_certs_only([trusted]).build().unwrap();
     let health = client.get(format!("{}/health", served.get("url"))).send().await.unwrap();
     assert_eq!(health.status(), 200);
+
+    // By the name that it has in a container.
+    let named = ["--tls", "--tls-name", "kms.test", "--listen", "0.0.0.0:0", "--allow-remote"];
+    let served = Served::start(program(dir.path()).args(named));
+    let trusted = reqwest::Certificate::from_pem(served.get("certificate_pem").as_bytes()).unwrap();
+    let address = SocketAddr::from(([127, 0, 0, 1], served.address().port()));
+    for (name, accepted) in [("kms.test", true), ("localhost", true), ("other.test", false)] {
+        let client = reqwest::Client::builder()
+            .no_proxy()
+            .tls_certs_only([trusted.clone()])
+            .resolve(name, address)
+            .build()
+            .unwrap();
+        let url = format!("https://{name}:{}/health", address.port());
+        assert_eq!(client.get(url).send().await.is_ok(), accepted, "{name}");
+    }
 }
 
 #[test]
@@ -134,7 +153,7 @@ fn it_ends_when_its_standard_input_is_closed() {
     assert!(TcpStream::connect(served.address()).is_ok());
     drop(served.child.stdin.take());
     assert_eq!(served.child.wait().unwrap().code(), Some(0));
-    gone(served.address());
+    assert!(gone(served.address()));
 }
 
 #[cfg(unix)]
@@ -143,7 +162,7 @@ fn it_ends_when_its_parent_is_killed() {
     let dir = tempfile::tempdir().unwrap();
     let mut shell = Command::new("sh");
     shell
-        .args(["-c", "\"$PROGRAM\" emulator --exit-with-parent </dev/null & wait"])
+        .args(["-c", "\"$PROGRAM\" emulator --exit-with-parent </dev/null & echo $! >pid; wait"])
         .env("PROGRAM", env!("CARGO_BIN_EXE_ncp-envelope"))
         .current_dir(dir.path())
         .stdout(Stdio::piped());
@@ -151,7 +170,13 @@ fn it_ends_when_its_parent_is_killed() {
     assert!(TcpStream::connect(served.address()).is_ok());
     served.child.kill().unwrap();
     served.child.wait().unwrap();
-    gone(served.address());
+    let gone = gone(served.address());
+    if !gone {
+        // Nobody else will.
+        let pid = fs::read_to_string(dir.path().join("pid")).unwrap();
+        Command::new("kill").arg(pid.trim()).status().unwrap();
+    }
+    assert!(gone, "it goes on without its parent");
 }
 
 #[test]

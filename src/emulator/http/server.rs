@@ -48,7 +48,8 @@ pub(crate) struct Config {
     pub(crate) latency: Duration,
     pub(crate) admin: Option<SocketAddr>,
     pub(crate) metadata: Option<Metadata>,
-    pub(crate) tls: bool,
+    /// Names that the certificate is for besides its own; plain HTTP without.
+    pub(crate) tls: Option<Vec<String>>,
 }
 
 /// A server that runs until it is dropped.
@@ -166,7 +167,7 @@ fn prepare(config: Config) -> Result<(Runtime, Ports, Ready)> {
     let (metadata, metadata_addr) =
         wanted.map(|metadata| listen(metadata.listen)).transpose()?.unzip();
     let ((gate, gated), (open, opened)) = (watch::channel(true), watch::channel(true));
-    let identity = config.tls.then(|| Identity::generate(addr.ip())).transpose()?;
+    let identity = config.tls.map(|names| Identity::generate(addr.ip(), &names)).transpose()?;
     let (tls, certificate_pem) =
         identity.map(|identity| (identity.acceptor, identity.certificate_pem)).unzip();
     let store = Store::open(config.state_dir, &config.wishes, config.clock.unix_millis())?;

@@ -10,7 +10,7 @@ use crate::emulator::keys::asymmetric::pem;
 use crate::error::{Error, ErrorKind, Result};
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
-    Issuer, KeyPair, KeyUsagePurpose, SanType,
+    Issuer, KeyPair, KeyUsagePurpose,
 };
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
@@ -30,15 +30,15 @@ pub(crate) struct Identity {
 }
 
 impl Identity {
-    /// A new one for this machine's own names, and for the address that is listened on.
-    pub(crate) fn generate(listen: IpAddr) -> Result<Self> {
+    /// A new one for this machine's own names, the address that is listened on, and `names`.
+    pub(crate) fn generate(listen: IpAddr, names: &[String]) -> Result<Self> {
         let key = Zeroizing::new(KeyPair::generate().map_err(failed)?);
         let authority_key = Zeroizing::new(KeyPair::generate().map_err(failed)?);
         let authority = authority_params()?;
         let trusted = authority.self_signed(&*authority_key).map_err(failed)?;
         let certificate_pem = pem("CERTIFICATE", trusted.der());
         let issuer = Issuer::from_params(&authority, &*authority_key);
-        let certificate = params(listen)?.signed_by(&*key, &issuer).map_err(failed)?;
+        let certificate = params(listen, names)?.signed_by(&*key, &issuer).map_err(failed)?;
         let certificate = certificate.der().clone();
         // Borrowed, so that no copy of it stays.
         let der = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialized_der()));
@@ -64,19 +64,35 @@ fn authority_params() -> Result<CertificateParams> {
     Ok(params)
 }
 
-fn params(listen: IpAddr) -> Result<CertificateParams> {
-    let mut params = CertificateParams::new(["localhost".to_owned()]).map_err(failed)?;
-    let mut addresses = vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
-    if !listen.is_unspecified() && !addresses.contains(&listen) {
-        addresses.push(listen);
+fn params(listen: IpAddr, names: &[String]) -> Result<CertificateParams> {
+    let mut all = vec!["localhost".to_owned()];
+    all.extend([Ipv4Addr::LOCALHOST.to_string(), Ipv6Addr::LOCALHOST.to_string()]);
+    if !listen.is_unspecified() {
+        all.push(listen.to_string());
     }
-    params.subject_alt_names.extend(addresses.into_iter().map(SanType::IpAddress));
+    for name in names {
+        if !is_name(name) {
+            let message = format!("{name:?} is neither a host name nor an address");
+            return Err(Error::new(ErrorKind::InvalidInput, message));
+        }
+        all.push(name.clone());
+    }
+    let mut params = CertificateParams::new(all).map_err(failed)?;
     params.distinguished_name = DistinguishedName::new();
     params.distinguished_name.push(DnType::CommonName, "ncp-envelope emulator");
     params.use_authority_key_identifier_extension = true;
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     Ok(params)
+}
+
+/// Whether a certificate can be for it: an address, or the labels of a host name.
+fn is_name(name: &str) -> bool {
+    let is_label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+    };
+    name.parse::<IpAddr>().is_ok() || (name.len() <= 253 && name.split('.').all(is_label))
 }
 
 fn failed(error: rcgen::Error) -> Error {

@@ -35,6 +35,10 @@ pub(crate) struct EmulatorArgs {
     /// Speak TLS; the certificate to trust is printed as "certificate_pem".
     #[arg(long)]
     pub(crate) tls: bool,
+    /// Host name or address that the certificate is for besides this machine's own, such as what
+    /// clients call a container; may be given several times.
+    #[arg(long, value_name = "NAME", requires = "tls")]
+    pub(crate) tls_name: Vec<String>,
     /// Write the certificate to trust to this file too, before anything is printed.
     #[arg(long, value_name = "FILE", requires = "tls")]
     pub(crate) ca_out: Option<PathBuf>,
@@ -124,6 +128,9 @@ async fn builder(args: EmulatorArgs) -> Result<EmulatorBuilder, Failure> {
     }
     if args.tls {
         builder = builder.tls();
+    }
+    for name in args.tls_name {
+        builder = builder.tls_name(name);
     }
     if args.accept_sdk_signatures {
         builder = builder.accept_sdk_signatures();
