@@ -147,7 +147,7 @@ fn refused_messages_have_their_own_exit_code_and_leave_nothing() {
     };
     decrypt(&["--aad-file", "aad2", "--scope", "s"], 3, "not authentic");
     decrypt(&["--scope", "s"], 3, "associated data");
-    decrypt(&["--aad-file", "aad"], 3, "another scope");
+    decrypt(&["--aad-file", "aad"], 3, "key, scope or associated data");
     decrypt(
         &["--aad-file", "aad", "--scope", "s", "-c", "tenant=43"],
         3,
