@@ -47,6 +47,8 @@ async fn faults_come_and_go_by_http() {
         json!({ "kind": "clock-shift", "millis": -1 }),
         json!({ "kind": "latency", "millis": 1, "key": "tag", "probability": 0.5 }),
         json!({ "kind": "refused" }),
+        json!({ "kind": "code", "code": "Failed", "action": "metadata-keys" }),
+        json!({ "kind": "status", "status": 404, "action": "metadata-token" }),
     ]) {
         assert_eq!(
             admin(&emulator, "POST", "/faults", kind.clone()).await,
@@ -74,6 +76,9 @@ async fn faults_come_and_go_by_http() {
         json!({ "kind": "silent", "action": "dance" }),
         json!({ "kind": "slow-body", "millis": -1 }),
         json!({ "kind": "refused", "times": 1 }),
+        json!({ "kind": "code", "action": "metadata-keys" }),
+        json!({ "kind": "code", "code": "Failed" }),
+        json!({ "kind": "stale-version", "action": "metadata-keys" }),
         json!([]),
     ] {
         assert_eq!(admin(&emulator, "POST", "/faults", bad.clone()).await.0, 400, "{bad}");

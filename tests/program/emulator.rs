@@ -195,6 +195,25 @@ fn the_guide_has_every_option() {
 }
 
 #[test]
+fn the_guides_configuration_is_taken() {
+    let guide = include_str!("../../docs/emulator.md");
+    let (_, example) = guide.split_once("```json\n").unwrap();
+    let (example, _) = example.split_once("```").unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("config"), example).unwrap();
+    let served = Served::start(program(dir.path()).args(["--config", "config"]));
+    let expected: Value = serde_json::from_str(example).unwrap();
+    assert_eq!(served.connection["access_key"], expected["account"]["accessKey"]);
+    assert_eq!(served.connection["key_tag"], expected["keyTag"]);
+    // A field that is misspelt is not passed over.
+    fs::write(dir.path().join("config"), example.replace("keyTag", "keyTags")).unwrap();
+    let refused = program(dir.path()).args(["--config", "config"]).output().unwrap();
+    assert_eq!(refused.status.code(), Some(2));
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert!(said.contains("line 4") && !said.contains("secret"), "{said}");
+}
+
+#[test]
 fn without_a_parent_to_end_with_it_stays() {
     let dir = tempfile::tempdir().unwrap();
     let mut served = Served::start(program(dir.path()).stdin(Stdio::piped()));
