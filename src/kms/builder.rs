@@ -50,6 +50,7 @@ pub struct ClientBuilder {
     queue_limit: usize,
     circuit_breaker: bool,
     token_store: Option<Arc<dyn TokenStore>>,
+    issue_tokens: bool,
     re_encrypt: Option<String>,
     roots: Roots,
 }
@@ -73,6 +74,7 @@ impl Default for ClientBuilder {
             queue_limit: QUEUE_LIMIT,
             circuit_breaker: true,
             token_store: None,
+            issue_tokens: true,
             re_encrypt: None,
             roots: Roots::default(),
         }
@@ -109,12 +111,23 @@ impl ClientBuilder {
         self
     }
 
-    /// Where tokens are kept for the next run. A client with a store needs no other credentials
-    /// once something is stored; of tokens that were given and tokens that are stored it uses those
-    /// that were issued later.
+    /// Where tokens are kept for the next run and for other programs. A client with a store needs
+    /// no other credentials once something is stored; of tokens that were given and tokens that are
+    /// stored it begins with those that live longer, and [`TokenStore`] says how it goes on.
     #[must_use]
     pub fn token_store(mut self, store: impl TokenStore + 'static) -> Self {
         self.token_store = Some(Arc::new(store));
+        self
+    }
+
+    /// Whether a client of API 2.0 that has an account beside its tokens issues a new set when both
+    /// tokens are refused or have ended; it does unless set.
+    ///
+    /// The new set lives as long as the old one did, goes to the [`TokenStore`], and carries every
+    /// permission on the key that the account has. All callers share one request.
+    #[must_use]
+    pub fn issue_tokens(mut self, on: bool) -> Self {
+        self.issue_tokens = on;
         self
     }
 
@@ -221,9 +234,7 @@ impl ClientBuilder {
         let base = self.endpoint.base(self.api)?;
         let stored = self.token_store.as_ref().map(|store| store.load()).transpose()?.flatten();
         let credentials = match (self.credentials, stored) {
-            (given, Some(stored)) => {
-                given.unwrap_or_else(Credentials::none).with_newer_tokens(stored)?
-            }
+            (given, Some(stored)) => given.unwrap_or_else(Credentials::none).with_stored(stored)?,
             (Some(given), None) => given,
             (None, None) => {
                 return Err(Error::new(ErrorKind::Credentials, "the client has no credentials"));
@@ -267,6 +278,7 @@ impl ClientBuilder {
             quota: Quota::default(),
             counters: Counters::default(),
             token_store: self.token_store,
+            issue_tokens: self.issue_tokens,
             endpoint: self.endpoint,
             api: self.api,
             signature: self.signature,

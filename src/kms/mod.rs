@@ -65,7 +65,11 @@
 //!   beginning.
 //! * A token that says when it expires is replaced in the last tenth of its life, at most an hour
 //!   ahead, by one caller while the others go on with it. A refresh token is replaced too, at most
-//!   7 days ahead, and goes to the [`TokenStore`].
+//!   7 days ahead, and goes to the [`TokenStore`]. Before the service is asked for tokens, and
+//!   before a call fails for want of them, the store is read again, under a lock that all processes
+//!   share, and what lives longer is used and kept.
+//! * Where an account is given beside tokens, it issues a new set when both are refused
+//!   ([`ClientBuilder::issue_tokens`]), and makes the calls that tokens cannot make.
 //! * [`Client::stats`] counts all of this. With the feature `tracing` each call has a span
 //!   (`kms_call`), and repetitions, the breaker and refreshes have events, all under the target
 //!   `ncp_envelope::kms`.
@@ -78,7 +82,7 @@
 //!
 //! | kind | when | repeated |
 //! | --- | --- | --- |
-//! | `Credentials` | HTTP 401, `UNAUTHORIZED`; a token that was not refreshed | once, refreshed |
+//! | `Credentials` | HTTP 401, `UNAUTHORIZED`; a token that was not refreshed | with new tokens |
 //! | `AccessDenied` | HTTP 403, `FORBIDDEN`, the gateway's 401 with code 210 | no |
 //! | `KeyUnusable` | HTTP 404 and 422, `NOT_FOUND`, `INVALID_STATUS`, `UNPROCESSABLE_ENTITY` | no |
 //! | `InvalidInput` | `INVALID_REQUEST` and other HTTP 4xx, a broken ciphertext among them | no |
@@ -87,6 +91,9 @@
 //! | `Unavailable` | no connection, no answer in time, HTTP 408 and 5xx | yes |
 //! | `Unavailable` | an open circuit breaker, a redirect or an answer of another server | no |
 //! | `Internal` | an answer that breaks the service's contract | no |
+//!
+//! The service does not document how it refuses a token that has ended. So any refusal is followed
+//! by one refresh and one repetition if the access token itself says that it ended or is about to.
 
 mod auth;
 mod builder;
@@ -101,7 +108,8 @@ mod wire;
 
 pub use auth::Credentials;
 pub use auth::claims::{TokenClaims, TokenKind};
-pub use auth::store::{FileTokenStore, MemoryTokenStore, TokenStore};
+pub use auth::file_store::FileTokenStore;
+pub use auth::store::{MemoryTokenStore, StoreLock, TokenStore};
 pub use auth::token_set::{MAX_TOKEN_HOURS, TokenSet};
 pub use builder::ClientBuilder;
 pub use call::client::Client;

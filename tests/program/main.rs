@@ -12,3 +12,4 @@ mod refusals;
 #[path = "../client/server.rs"]
 mod server;
 mod service;
+mod tokens;

@@ -2,11 +2,13 @@
 
 use crate::confirm::Confirm;
 use clap::{Args, ValueEnum};
+use std::path::PathBuf;
 
 pub(crate) const ENVIRONMENT: &str = "\
 Environment:
-  NCP_KMS_ENDPOINT, NCP_KMS_API, NCP_KMS_SIGNATURE, NCP_KMS_KEY_TAG
-                       the same as --endpoint, --api, --signature and --key, which win over them
+  NCP_KMS_ENDPOINT, NCP_KMS_API, NCP_KMS_SIGNATURE, NCP_KMS_KEY_TAG, NCP_KMS_TOKEN_STORE
+                       the same as --endpoint, --api, --signature, --key and --token-store, which \
+win over them
   NCP_ACCESS_KEY, NCP_SECRET_KEY
                        account credentials; keys, tokens create and tokens generator need them
   NCP_APIGW_API_KEY    API Gateway key, for --signature v1
@@ -42,6 +44,10 @@ pub(crate) struct KmsArgs {
     /// Tag of the key; with --local, of another key than the one that is always there.
     #[arg(long, value_name = "TAG")]
     pub(crate) key: Option<String>,
+    /// File that the key's tokens are kept in between runs: calls use those it holds, and new ones
+    /// go there.
+    #[arg(long, value_name = "FILE", conflicts_with = "local")]
+    pub(crate) token_store: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]

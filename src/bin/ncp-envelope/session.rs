@@ -3,9 +3,12 @@
 use crate::options::{ApiArg, KmsArgs, SignatureArg};
 use crate::status::Failure;
 use ncp_envelope::emulator::Emulator;
-use ncp_envelope::kms::{Api, Client, Credentials, Endpoint, Key, SignatureVersion};
+use ncp_envelope::kms::{
+    Api, Client, Credentials, Endpoint, FileTokenStore, Key, SignatureVersion, TokenClaims,
+    TokenStore,
+};
 use ncp_envelope::{Envelope, Error, ErrorKind, Scope};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use std::path::PathBuf;
 
 /// An envelope, and what has to stay alive for it to work.
@@ -78,21 +81,33 @@ impl Connection {
         if api == Api::V1 && !matches!(purpose, Purpose::Cipher) {
             return Err(Failure::usage("keys and tokens are managed with API 2 only"));
         }
-        let credentials = match purpose {
-            Purpose::Cipher => Credentials::from_env(),
-            Purpose::Account => {
-                Credentials::account(secret("NCP_ACCESS_KEY")?, secret("NCP_SECRET_KEY")?)
+        let builder = Client::builder().endpoint(endpoint).api(api).signature(signature);
+        let builder = match purpose {
+            Purpose::Cipher => {
+                let store = token_store(kms)?;
+                let stored =
+                    store.as_ref().map(|store| stored(store, tag.as_deref())).transpose()?;
+                let builder = match Credentials::from_env() {
+                    Ok(credentials) => builder.credentials(credentials),
+                    // What is stored is enough.
+                    Err(_) if stored == Some(true) => builder,
+                    Err(error) => return Err(Failure::writing(error)),
+                };
+                match store {
+                    Some(store) => builder.token_store(store),
+                    None => builder,
+                }
             }
-            Purpose::Token(token) => Credentials::token(token, None),
+            Purpose::Account => {
+                let account =
+                    Credentials::account(secret("NCP_ACCESS_KEY")?, secret("NCP_SECRET_KEY")?);
+                builder.credentials(account.map_err(Failure::writing)?)
+            }
+            Purpose::Token(token) => {
+                builder.credentials(Credentials::token(token, None).map_err(Failure::writing)?)
+            }
         };
-        let credentials = credentials.map_err(Failure::writing)?;
-        let client = Client::builder()
-            .endpoint(endpoint)
-            .api(api)
-            .signature(signature)
-            .credentials(credentials)
-            .build();
-        Ok(Self { client: client.map_err(Failure::writing)?, tag, local: None })
+        Ok(Self { client: builder.build().map_err(Failure::writing)?, tag, local: None })
     }
 
     /// The emulator inside this process, reached over loopback HTTP like any other key service.
@@ -122,16 +137,46 @@ fn no_key() -> Failure {
     Failure::usage("no key: give --key TAG or set NCP_KMS_KEY_TAG, or use --local")
 }
 
+/// The store that the command line or the environment names.
+pub(crate) fn token_store(kms: &KmsArgs) -> Result<Option<FileTokenStore>, Failure> {
+    let path = match &kms.token_store {
+        Some(path) => Some(path.clone()),
+        None => setting(None, "NCP_KMS_TOKEN_STORE")?.map(PathBuf::from),
+    };
+    Ok(path.map(FileTokenStore::new))
+}
+
+/// Whether the store has tokens, which have to be those of the key `tag`.
+fn stored(store: &FileTokenStore, tag: Option<&str>) -> Result<bool, Failure> {
+    let Some(tokens) = store.load().map_err(Failure::writing)? else { return Ok(false) };
+    let claims = TokenClaims::peek(tokens.access_token.expose_secret());
+    match (claims.key_tag, tag) {
+        (Some(other), Some(tag)) if other != tag => {
+            let path = store.path().display();
+            let message = format!(
+                "the token store {path} holds tokens of key {other}, not of {tag}: give each key a \
+                 store of its own"
+            );
+            Err(Failure::writing(Error::new(ErrorKind::Credentials, message)))
+        }
+        _ => Ok(true),
+    }
+}
+
 /// A secret that the environment has to hold.
 pub(crate) fn secret(variable: &str) -> Result<SecretString, Failure> {
-    let value = setting(None, variable)?;
     let missing = || {
         Failure::writing(Error::new(
             ErrorKind::Credentials,
             format!("this command needs {variable}, which is not set"),
         ))
     };
-    value.map(SecretString::from).ok_or_else(missing)
+    optional_secret(variable)?.ok_or_else(missing)
+}
+
+/// A secret that the environment may hold.
+pub(crate) fn optional_secret(variable: &str) -> Result<Option<SecretString>, Failure> {
+    Ok(setting(None, variable)?.map(SecretString::from))
 }
 
 fn data_directory() -> Result<PathBuf, Failure> {

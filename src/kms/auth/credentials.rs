@@ -1,11 +1,10 @@
 //! Credentials as the user gives them, and what of them calls are made with.
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::kms::auth::claims::TokenClaims;
 use crate::kms::auth::secret::{bad, checked};
 use crate::kms::auth::signature::Signer;
 use crate::kms::auth::token::Tokens;
-use crate::kms::auth::token_set::TokenSet;
+use crate::kms::auth::token_set::{Pair, TokenSet};
 use crate::kms::endpoint::{Api, SignatureVersion};
 use secrecy::{ExposeSecret, SecretString};
 use std::ffi::OsString;
@@ -80,6 +79,20 @@ impl Credentials {
         Ok(Self { account: None, tokens: Some(TokenPair { access, refresh }) })
     }
 
+    /// Adds a key's tokens to an account, for a client of API 2.0 that uses
+    /// [both](crate::kms::ClientBuilder::issue_tokens).
+    ///
+    /// # Errors
+    /// As for [`account`](Self::account).
+    pub fn with_token(
+        self,
+        access_token: impl Into<SecretString>,
+        refresh_token: Option<SecretString>,
+    ) -> Result<Self> {
+        let Self { tokens, .. } = Self::token(access_token, refresh_token)?;
+        Ok(Self { tokens, ..self })
+    }
+
     /// Credentials from the environment; a variable that is empty counts as not set.
     ///
     /// | variable | part |
@@ -88,8 +101,11 @@ impl Credentials {
     /// | `NCP_APIGW_API_KEY` | API Gateway key of the account |
     /// | `NCP_KMS_ACCESS_TOKEN`, `NCP_KMS_REFRESH_TOKEN` | token; its refresh token, optional |
     ///
-    /// When both an account and an access token are set, a client of API 2.0 uses the token and a
-    /// client of API 1.0 the account.
+    /// When both an account and an access token are set, a client of API 2.0 makes its calls with
+    /// the token and uses the account where the token does not serve: to manage keys, and to issue
+    /// a new set when the tokens are refused
+    /// ([`ClientBuilder::issue_tokens`](crate::kms::ClientBuilder::issue_tokens)). A client of API
+    /// 1.0 uses the account alone.
     ///
     /// # Errors
     /// [`ErrorKind::Credentials`] if nothing is set, if a part is missing or if a value is not
@@ -132,15 +148,14 @@ impl Credentials {
 }
 
 impl Credentials {
-    /// These, with `stored` in place of tokens that were issued before it, of tokens that do not
-    /// say when, and of none.
-    pub(crate) fn with_newer_tokens(self, stored: TokenSet) -> Result<Self> {
-        let issued = |refresh: &SecretString| TokenClaims::peek(refresh.expose_secret()).issued_at;
-        let given = self
-            .tokens
-            .as_ref()
-            .and_then(|tokens| issued(tokens.refresh.as_ref().unwrap_or(&tokens.access)));
-        if given.is_some() && given > issued(&stored.refresh_token) {
+    /// These, with `stored` in place of tokens, unless those given are known to live longer or the
+    /// stored ones to be another key's.
+    pub(crate) fn with_stored(self, stored: TokenSet) -> Result<Self> {
+        let better = |given: &TokenPair| {
+            let given = Pair { access: &given.access, refresh: given.refresh.as_ref() };
+            given.outlives(stored.pair()) || given.is_of_another_key(stored.pair())
+        };
+        if self.tokens.as_ref().is_some_and(better) {
             return Ok(self);
         }
         let Credentials { tokens, .. } =
@@ -171,7 +186,8 @@ impl fmt::Debug for Credentials {
 /// The one way of the four in which a client authenticates its calls.
 pub(crate) enum Auth {
     Account(Signer),
-    Token(Tokens),
+    /// A key's tokens, with the account for what tokens cannot do, if it was given too.
+    Token(Tokens, Option<Signer>),
 }
 
 impl Auth {
@@ -184,8 +200,10 @@ impl Auth {
         let invalid = |message: &'static str| Err(Error::new(ErrorKind::InvalidInput, message));
         let Credentials { account, tokens } = credentials;
         match (api, tokens, account) {
-            (Api::V2, Some(TokenPair { access, refresh }), _) => {
-                Ok(Self::Token(Tokens::new(access, refresh)))
+            (Api::V2, Some(TokenPair { access, refresh }), account) => {
+                let signer = account
+                    .map(|account| Signer::new(account.access_key, account.secret_key, None));
+                Ok(Self::Token(Tokens::new(access, refresh), signer))
             }
             (Api::V1, Some(_), None) => {
                 invalid("tokens are accepted by API 2.0 only; API 1.0 needs account credentials")
@@ -204,14 +222,24 @@ impl Auth {
         }
     }
 
+    /// What signs for the account, if there is one.
+    pub(crate) fn signer(&self) -> Option<&Signer> {
+        match self {
+            Self::Account(signer) => Some(signer),
+            Self::Token(_, signer) => signer.as_ref(),
+        }
+    }
+
     /// `text` without any credential that this client holds, whoever put it there.
     pub(crate) fn redact(&self, text: &str) -> String {
         let mut text = text.to_owned();
         let mut hide =
             |secret: &SecretString| text = text.replace(secret.expose_secret(), "[redacted]");
-        match self {
-            Self::Account(signer) => signer.each_secret(&mut hide),
-            Self::Token(tokens) => tokens.each_secret(&mut hide),
+        if let Self::Token(tokens, _) = self {
+            tokens.each_secret(&mut hide);
+        }
+        if let Some(signer) = self.signer() {
+            signer.each_secret(&mut hide);
         }
         text
     }
@@ -221,7 +249,7 @@ impl fmt::Debug for Auth {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Account(_) => "account",
-            Self::Token(_) => "token",
+            Self::Token(..) => "token",
         })
     }
 }

@@ -5,12 +5,15 @@
 
 pub(crate) mod claims;
 pub(crate) mod credentials;
+pub(crate) mod file_store;
 pub(crate) mod schedule;
 pub(crate) mod secret;
+pub(crate) mod secret_file;
 pub(crate) mod signature;
 pub(crate) mod store;
 pub(crate) mod token;
 pub(crate) mod token_set;
+pub(crate) mod turn;
 
 pub(crate) use credentials::Auth;
 pub use credentials::Credentials;

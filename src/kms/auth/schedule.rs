@@ -17,6 +17,8 @@ const EARLY: u32 = 10;
 const EARLIEST_ACCESS: Duration = Duration::from_secs(3_600);
 const EARLIEST_REFRESH: Duration = Duration::from_secs(7 * 24 * 3_600);
 const HOUR: Duration = Duration::from_secs(3_600);
+/// What clocks may differ by, as much as the service lets them for signatures.
+const WRONG: Duration = Duration::from_secs(300);
 
 /// How pressing a refresh is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,17 +62,24 @@ impl Schedule {
         Self { access: Life::read(access, None, EARLIEST_ACCESS, steady), refresh }
     }
 
-    /// Whether a refresh is due. An expired refresh token cannot be helped, so it makes nothing
-    /// due.
-    pub(crate) fn due(&self, now: Instant) -> Option<Due> {
-        if self.refresh.is_some_and(|life| now >= life.end) {
+    /// Whether new tokens are due. If they come from the refresh token alone, one that has expired
+    /// makes nothing due, as that cannot be helped.
+    pub(crate) fn due(&self, now: Instant, helped: bool) -> Option<Due> {
+        let expired = self.refresh.is_some_and(|life| now >= life.end);
+        if expired && !helped {
             return None;
         }
         if self.access.is_some_and(|life| now >= life.end) {
             return Some(Due::Now);
         }
-        (self.access.is_some_and(|life| now >= life.due) || self.refresh_is_due(now))
-            .then_some(Due::Soon)
+        let refresh_is_due = !expired && self.refresh_is_due(now);
+        (self.access.is_some_and(|life| now >= life.due) || refresh_is_due).then_some(Due::Soon)
+    }
+
+    /// Whether the access token says that it ended or is about to, by a clock that may be
+    /// [`WRONG`].
+    pub(crate) fn may_have_ended(&self, now: Instant) -> bool {
+        self.access.is_some_and(|life| now >= life.due || now + WRONG >= life.end)
     }
 
     /// Whether the refresh token nears its end.
@@ -132,15 +141,19 @@ mod tests {
         let (access, refresh) = (token(Some(-100), Some(900)), token(Some(-100), Some(99_900)));
         let schedule = Schedule::of_given(&access, Some(&refresh));
         let now = Instant::now();
-        assert_eq!(schedule.due(now + 790 * SECOND), None);
-        assert_eq!(schedule.due(now + 852 * SECOND), Some(Due::Soon));
-        assert_eq!(schedule.due(now + 901 * SECOND), Some(Due::Now));
-        assert_eq!(schedule.due(now + 99_901 * SECOND), None);
+        assert_eq!(schedule.due(now + 790 * SECOND, false), None);
+        assert_eq!(schedule.due(now + 852 * SECOND, false), Some(Due::Soon));
+        assert_eq!(schedule.due(now + 901 * SECOND, false), Some(Due::Now));
+        assert_eq!(schedule.due(now + 99_901 * SECOND, false), None);
         assert!(
             !schedule.refresh_is_due(now + 89_000 * SECOND)
                 && schedule.refresh_is_due(now + 95_000 * SECOND)
         );
         assert_eq!(schedule.hours(), (Some(1), Some(28)));
+        // What ended can be helped by another than the refresh token.
+        assert_eq!(schedule.due(now + 99_901 * SECOND, true), Some(Due::Now));
+        assert!(!schedule.may_have_ended(now + 590 * SECOND));
+        assert!(schedule.may_have_ended(now + 610 * SECOND));
     }
 
     #[test]
@@ -150,8 +163,8 @@ mod tests {
             Some(&token(Some(0), Some(730 * 86_400))),
         );
         let (now, day) = (Instant::now(), 86_400 * SECOND);
-        assert_eq!(schedule.due(now + 722 * day), None);
-        assert_eq!(schedule.due(now + 727 * day), Some(Due::Soon));
+        assert_eq!(schedule.due(now + 722 * day, false), None);
+        assert_eq!(schedule.due(now + 727 * day, false), Some(Due::Soon));
         assert_eq!(schedule.hours(), (Some(17_520), Some(17_520)));
     }
 
@@ -161,23 +174,23 @@ mod tests {
             [token(Some(0), None), token(None, None), "".into(), "opaque".into(), "a.b.c".into()]
         {
             let schedule = Schedule::of_given(&odd, Some(&odd));
-            assert_eq!(schedule.due(Instant::now() + 86_400 * SECOND), None);
+            assert_eq!(schedule.due(Instant::now() + 86_400 * SECOND, false), None);
             assert_eq!(schedule.hours(), (None, None));
         }
         let schedule = Schedule::of_given(&token(None, Some(100)), None);
-        assert_eq!(schedule.due(Instant::now() + 99 * SECOND), Some(Due::Soon));
+        assert_eq!(schedule.due(Instant::now() + 99 * SECOND, false), Some(Due::Soon));
         let backwards = Schedule::of_given(&token(Some(200), Some(100)), None);
-        assert_eq!(backwards.due(Instant::now()), None);
+        assert_eq!(backwards.due(Instant::now(), false), None);
     }
 
     #[test]
     fn new_tokens_are_timed_from_their_issue_whatever_the_clock_says() {
         let expired = token(Some(-90_000), Some(-86_400));
         let schedule = Schedule::of_given(&expired, Some(&token(None, None)));
-        assert_eq!(schedule.due(Instant::now()), Some(Due::Now));
+        assert_eq!(schedule.due(Instant::now(), false), Some(Due::Now));
         // A clock that is a day ahead sees a new token as expired, too.
         let schedule = schedule.after(&expired, None);
-        assert_eq!(schedule.due(Instant::now()), None);
-        assert_eq!(schedule.due(Instant::now() + 3_599 * SECOND), Some(Due::Soon));
+        assert_eq!(schedule.due(Instant::now(), false), None);
+        assert_eq!(schedule.due(Instant::now() + 3_599 * SECOND, false), Some(Due::Soon));
     }
 }

@@ -1,40 +1,28 @@
-//! Token authentication: the current tokens, when they are due to be replaced, and one shared
-//! refresh when they are.
+//! Token authentication: the tokens that a client holds, and one shared succession when they end.
 //!
-//! Promises: a refresh is single flight, however many calls were refused at once; whoever waited
+//! Promises: a succession is single flight, however many calls were refused at once; whoever waited
 //! for it shares its result, a failure included; a caller that gives up waiting never blocks the
-//! others, and one that gives up refreshing leaves it to the next. This module decides when a
-//! refresh is due and keeps the result; how the request is sent is the caller's business.
+//! others, and one that gives up leaves it to the next. This module says when new tokens are due
+//! and keeps them; where they come from is the caller's business.
 
-use crate::error::{Error, Result};
-use crate::kms::auth::schedule::Schedule;
-use crate::kms::auth::secret::{bad, checked, secret_header};
+use crate::error::Result;
+use crate::kms::auth::schedule::{Due, Schedule};
+use crate::kms::auth::secret::{checked, secret_header};
+use crate::kms::auth::token_set::{Pair, TokenSet};
+use crate::kms::auth::turn::Turn;
 use reqwest::header::{HeaderName, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 use std::future::Future;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex as Lock, PoisonError, RwLock};
-use std::time::Duration;
-use tokio::sync::Mutex;
+use std::sync::{Arc, PoisonError, RwLock};
 use tokio::time::Instant;
-
-pub(crate) use crate::kms::auth::schedule::Due;
 
 /// The header that carries a token, without a scheme before it.
 pub(crate) const TOKEN: HeaderName = HeaderName::from_static("x-ncp-ocapi-token");
 
-/// How long nobody tries again to replace a token that is still good, after that failed.
-const POSTPONED: Duration = Duration::from_secs(30);
-
 /// The tokens of one client.
 pub(crate) struct Tokens {
     current: RwLock<Arc<Held>>,
-    /// Held while a refresh is under way; holds why the last one failed.
-    turn: Mutex<Option<Error>>,
-    /// Refreshes that ended, well or not. Changed while `turn` is held only.
-    ended: AtomicU64,
-    /// Until then no refresh is due that nobody asked for.
-    postponed: Lock<Option<Instant>>,
+    turn: Turn,
 }
 
 /// An access token with the refresh token that goes with it, and how many came before it.
@@ -43,12 +31,12 @@ pub(crate) struct Held {
     access: SecretString,
     refresh: Option<SecretString>,
     schedule: Schedule,
+    /// Whether the service issued them to this client.
+    issued: bool,
 }
 
 /// What to ask the service for.
 pub(crate) struct Ask {
-    /// The refresh token as a header.
-    pub(crate) refresh: HeaderValue,
     /// Whether the refresh token nears its end, so that it has to be replaced as well.
     pub(crate) whole_set: bool,
     /// The hours that the tokens held now were issued for, where they say so.
@@ -61,6 +49,14 @@ pub(crate) struct Issued {
     pub(crate) access: SecretString,
     /// There if the refresh token was replaced.
     pub(crate) refresh: Option<SecretString>,
+}
+
+/// What takes the place of tokens.
+pub(crate) enum Successor {
+    /// Issued now, for those that are held or those that the store has.
+    Issued(Issued, Arc<Held>),
+    /// Found in the store.
+    Found(Arc<Held>),
 }
 
 impl Issued {
@@ -76,9 +72,32 @@ impl Issued {
 }
 
 impl Held {
+    /// Tokens that somebody else was issued, some time ago.
+    fn given(generation: u64, access: SecretString, refresh: Option<SecretString>) -> Self {
+        let schedule = Schedule::of_given(&access, refresh.as_ref());
+        Self { generation, access, refresh, schedule, issued: false }
+    }
+
+    /// Tokens that were found in a store, if they can be sent in a header.
+    pub(crate) fn found(set: TokenSet) -> Result<Self> {
+        let access = checked("the stored access token", set.access_token)?;
+        let refresh = checked("the stored refresh token", set.refresh_token)?;
+        Ok(Self::given(0, access, Some(refresh)))
+    }
+
     /// Which of the client's access tokens this is.
     pub(crate) fn generation(&self) -> u64 {
         self.generation
+    }
+
+    /// Whether the service issued them to this client, which tries what it gets once.
+    pub(crate) fn is_issued(&self) -> bool {
+        self.issued
+    }
+
+    /// Whether there is a refresh token.
+    pub(crate) fn can_refresh(&self) -> bool {
+        self.refresh.is_some()
     }
 
     /// The access token as a header.
@@ -86,27 +105,47 @@ impl Held {
         secret_header(&self.access)
     }
 
+    /// The refresh token as a header.
+    pub(crate) fn refresh_header(&self) -> Option<Result<HeaderValue>> {
+        self.refresh.as_ref().map(secret_header)
+    }
+
     /// A copy of the access token.
     pub(crate) fn token(&self) -> SecretString {
         self.access.clone()
     }
 
-    /// A copy of the refresh token.
-    pub(crate) fn refresh_token(&self) -> Option<SecretString> {
-        self.refresh.clone()
+    pub(crate) fn pair(&self) -> Pair<'_> {
+        Pair { access: &self.access, refresh: self.refresh.as_ref() }
+    }
+
+    /// The set that these and what was issued for them make, if there is a refresh token.
+    pub(crate) fn followed_by(&self, issued: &Issued) -> Option<TokenSet> {
+        let refresh = issued.refresh.as_ref().or(self.refresh.as_ref())?;
+        Some(TokenSet::new(issued.access.clone(), refresh.clone()))
+    }
+
+    pub(crate) fn ask(&self) -> Ask {
+        let (access_hours, refresh_hours) = self.schedule.hours();
+        let whole_set = self.schedule.refresh_is_due(Instant::now());
+        Ask { whole_set, access_hours, refresh_hours }
+    }
+
+    /// Whether the access token has ended.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.schedule.due(Instant::now(), true) == Some(Due::Now)
+    }
+
+    /// Whether the access token says that it ended or is about to.
+    pub(crate) fn may_have_ended(&self) -> bool {
+        self.schedule.may_have_ended(Instant::now())
     }
 }
 
 impl Tokens {
     pub(crate) fn new(access: SecretString, refresh: Option<SecretString>) -> Self {
-        let schedule = Schedule::of_given(&access, refresh.as_ref());
-        let current = RwLock::new(Arc::new(Held { generation: 0, access, refresh, schedule }));
-        Self {
-            current,
-            turn: Mutex::new(None),
-            ended: AtomicU64::new(0),
-            postponed: Lock::new(None),
-        }
+        let current = RwLock::new(Arc::new(Held::given(0, access, refresh)));
+        Self { current, turn: Turn::default() }
     }
 
     /// The tokens to use now.
@@ -114,109 +153,66 @@ impl Tokens {
         Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Whether there is a refresh token.
-    pub(crate) fn can_refresh(&self) -> bool {
-        self.current().refresh.is_some()
-    }
-
-    /// Whether a refresh is due before the service refuses the access token, and which generation
-    /// is to be replaced.
-    pub(crate) fn due(&self) -> Option<(Due, u64)> {
-        let (held, now) = (self.current(), Instant::now());
-        held.refresh.as_ref()?;
-        let due = held.schedule.due(now)?;
-        let postponed = *self.postponed.lock().unwrap_or_else(PoisonError::into_inner);
-        (postponed.is_none_or(|until| now >= until)).then_some((due, held.generation))
+    /// Whether new tokens are due before the service refuses the access token, and which generation
+    /// is to be replaced; `helped` if they may come from elsewhere than the refresh token.
+    pub(crate) fn due(&self, helped: bool) -> Option<(Due, u64)> {
+        let held = self.current();
+        if held.refresh.is_none() && !helped {
+            return None;
+        }
+        let due = held.schedule.due(Instant::now(), helped)?;
+        (!self.turn.is_postponed()).then_some((due, held.generation))
     }
 
     /// Nobody replaces a token ahead of its end for a while.
     pub(crate) fn postpone(&self) {
-        *self.postponed.lock().unwrap_or_else(PoisonError::into_inner) =
-            Some(Instant::now() + POSTPONED);
+        self.turn.postpone();
     }
 
     /// As [`renew`](Self::renew), unless another caller is at it.
-    pub(crate) async fn renew_if_idle<F, Answer>(&self, old: u64, ask: F) -> Result<()>
+    pub(crate) async fn renew_if_idle<F, Answer>(&self, old: u64, find: F) -> Result<()>
     where
-        F: FnOnce(Ask) -> Answer,
-        Answer: Future<Output = Result<Issued>>,
+        F: FnOnce(Arc<Held>) -> Answer,
+        Answer: Future<Output = Result<Successor>>,
     {
-        match self.turn.try_lock() {
-            Ok(mut failure) => self.take_turn(&mut failure, old, ask).await,
-            Err(_) => Ok(()),
-        }
+        self.turn.take_if_idle(|| self.is_past(old), || self.replace(find)).await
     }
 
-    /// Sees to it that the access token is newer than `old`, asking for one with `ask` unless
-    /// another caller did already.
-    ///
-    /// Without a refresh token the error is of kind `Credentials`.
-    pub(crate) async fn renew<F, Answer>(&self, old: u64, ask: F) -> Result<()>
+    /// Sees to it that the access token is newer than `old`, by what `find` gives for those held,
+    /// unless another caller did already.
+    pub(crate) async fn renew<F, Answer>(&self, old: u64, find: F) -> Result<()>
     where
-        F: FnOnce(Ask) -> Answer,
-        Answer: Future<Output = Result<Issued>>,
+        F: FnOnce(Arc<Held>) -> Answer,
+        Answer: Future<Output = Result<Successor>>,
     {
-        let ended = self.ended.load(Ordering::Acquire);
-        let mut failure = self.turn.lock().await;
-        // A refresh that failed while this caller waited for its turn would fail for it too.
-        if self.ended.load(Ordering::Acquire) != ended
-            && let Some(error) = &*failure
-            && self.current().generation == old
-        {
-            return Err(error.clone());
-        }
-        self.take_turn(&mut failure, old, ask).await
+        self.turn.take(|| self.is_past(old), || self.replace(find)).await
     }
 
-    async fn take_turn<F, Answer>(
-        &self,
-        failure: &mut Option<Error>,
-        old: u64,
-        ask: F,
-    ) -> Result<()>
+    fn is_past(&self, old: u64) -> bool {
+        self.current().generation != old
+    }
+
+    async fn replace<F, Answer>(&self, find: F) -> Result<()>
     where
-        F: FnOnce(Ask) -> Answer,
-        Answer: Future<Output = Result<Issued>>,
+        F: FnOnce(Arc<Held>) -> Answer,
+        Answer: Future<Output = Result<Successor>>,
     {
         let held = self.current();
-        if held.generation != old {
-            return Ok(());
-        }
-        let Some(refresh) = &held.refresh else {
-            return Err(bad(
-                "the access token was refused, and there is no refresh token to get a new one with",
-            ));
+        let generation = held.generation + 1;
+        let next = match find(held).await? {
+            Successor::Issued(issued, of) => Held {
+                generation,
+                schedule: of.schedule.after(&issued.access, issued.refresh.as_ref()),
+                refresh: issued.refresh.or_else(|| of.refresh.clone()),
+                access: issued.access,
+                issued: true,
+            },
+            Successor::Found(found) => {
+                Held::given(generation, found.access.clone(), found.refresh.clone())
+            }
         };
-        let (access_hours, refresh_hours) = held.schedule.hours();
-        let whole_set = held.schedule.refresh_is_due(Instant::now());
-        let result =
-            ask(Ask { refresh: secret_header(refresh)?, whole_set, access_hours, refresh_hours })
-                .await;
-        *failure = result.as_ref().err().cloned();
-        self.ended.fetch_add(1, Ordering::Release);
-        match result {
-            Ok(issued) => {
-                self.replace(&held, issued);
-                Ok(())
-            }
-            Err(error) => {
-                self.postpone();
-                Err(error)
-            }
-        }
-    }
-
-    fn replace(&self, old: &Held, issued: Issued) {
-        let schedule = old.schedule.after(&issued.access, issued.refresh.as_ref());
-        let refresh = issued.refresh.or_else(|| old.refresh.clone());
-        let next = Arc::new(Held {
-            generation: old.generation + 1,
-            access: issued.access,
-            refresh,
-            schedule,
-        });
-        *self.current.write().unwrap_or_else(PoisonError::into_inner) = next;
-        *self.postponed.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(next);
+        Ok(())
     }
 
     /// Calls `hide` with everything that must not be shown.
@@ -234,10 +230,16 @@ impl Tokens {
 mod tests {
     use super::*;
     use crate::error::ErrorKind;
-    use std::sync::atomic::AtomicUsize;
+    use crate::kms::auth::secret::bad;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
-    fn issued(access: &str) -> Result<Issued> {
-        Issued { access: access.into(), refresh: None }.checked()
+    fn issued(access: &str, of: Arc<Held>) -> Result<Successor> {
+        let issued = Issued { access: access.into(), refresh: None }.checked()?;
+        Ok(Successor::Issued(issued, of))
+    }
+
+    fn tokens() -> Tokens {
+        Tokens::new("old".into(), Some("refresh".into()))
     }
 
     fn shown(tokens: &Tokens) -> String {
@@ -246,23 +248,22 @@ mod tests {
 
     async fn renew_together(
         tokens: &Arc<Tokens>,
-        answer: fn() -> Result<Issued>,
+        answer: fn(Arc<Held>) -> Result<Successor>,
     ) -> (usize, Vec<Result<()>>) {
         let asked = Arc::new(AtomicUsize::new(0));
         let tasks: Vec<_> = (0..20)
             .map(|_| {
                 let (tokens, asked) = (Arc::clone(tokens), Arc::clone(&asked));
                 tokio::spawn(async move {
-                    tokens
-                        .renew(0, |ask| async move {
-                            assert_eq!(ask.refresh, "refresh");
-                            asked.fetch_add(1, Ordering::Relaxed);
-                            for _ in 0..50 {
-                                tokio::task::yield_now().await;
-                            }
-                            answer()
-                        })
-                        .await
+                    let find = |held: Arc<Held>| async move {
+                        assert_eq!(held.refresh_header().unwrap().unwrap(), "refresh");
+                        asked.fetch_add(1, Ordering::Relaxed);
+                        for _ in 0..50 {
+                            tokio::task::yield_now().await;
+                        }
+                        answer(held)
+                    };
+                    tokens.renew(0, find).await
                 })
             })
             .collect();
@@ -275,50 +276,52 @@ mod tests {
 
     #[tokio::test]
     async fn callers_share_one_refresh() {
-        let tokens = Arc::new(Tokens::new("old".into(), Some("refresh".into())));
-        let (asked, results) = renew_together(&tokens, || issued("new")).await;
+        let tokens = Arc::new(tokens());
+        let (asked, results) = renew_together(&tokens, |held| issued("new", held)).await;
         assert_eq!(asked, 1);
         assert!(results.iter().all(Result::is_ok));
         assert_eq!((shown(&tokens).as_str(), tokens.current().generation()), ("new", 1));
+        assert!(tokens.current().is_issued());
     }
 
     #[tokio::test]
     async fn callers_share_one_failure_and_later_ones_try_again() {
-        let tokens = Arc::new(Tokens::new("old".into(), Some("refresh".into())));
-        let (asked, results) = renew_together(&tokens, || Err(bad("refused"))).await;
+        let tokens = Arc::new(tokens());
+        let (asked, results) = renew_together(&tokens, |_| Err(bad("refused"))).await;
         assert_eq!(asked, 1);
         assert!(results.iter().all(|result| {
             result.as_ref().is_err_and(|error| error.kind() == ErrorKind::Credentials)
         }));
-        tokens.renew(0, |_| async { issued("new") }).await.unwrap();
+        tokens.renew(0, |held| async { issued("new", held) }).await.unwrap();
         assert_eq!(shown(&tokens), "new");
     }
 
     #[tokio::test]
     async fn a_caller_that_gives_up_leaves_the_turn_to_the_next() {
-        let tokens = Tokens::new("old".into(), Some("refresh".into()));
-        let waiting = tokens.renew(0, |_| std::future::pending::<Result<Issued>>());
+        let tokens = tokens();
+        let waiting = tokens.renew(0, |_| std::future::pending::<Result<Successor>>());
         assert!(tokio::time::timeout(std::time::Duration::from_millis(5), waiting).await.is_err());
-        tokens.renew(0, |_| async { issued("new") }).await.unwrap();
+        tokens.renew(0, |held| async { issued("new", held) }).await.unwrap();
         assert_eq!(shown(&tokens), "new");
     }
 
     #[tokio::test]
-    async fn what_is_issued_is_checked_and_nothing_is_asked_without_a_refresh_token() {
-        let tokens = Tokens::new("old".into(), Some("refresh".into()));
-        assert!(tokens.renew(0, |_| async { issued("with\nbreak") }).await.is_err());
+    async fn what_is_issued_or_found_is_checked() {
+        let tokens = tokens();
+        assert!(tokens.renew(0, |held| async { issued("with\nbreak", held) }).await.is_err());
         assert_eq!(shown(&tokens), "old");
-        let tokens = Tokens::new("old".into(), None);
-        let error = tokens.renew(0, |_| async { panic!("asked") }).await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Credentials);
+        assert!(Held::found(TokenSet::new("a", "with\nbreak")).is_err());
+        let found = Arc::new(Held::found(TokenSet::new("found", "r")).unwrap());
+        tokens.renew(0, |_| async { Ok(Successor::Found(found)) }).await.unwrap();
+        assert_eq!((shown(&tokens).as_str(), tokens.current().is_issued()), ("found", false));
     }
 
     #[tokio::test]
     async fn nobody_waits_for_a_refresh_that_another_caller_makes_ahead_of_time() {
-        let tokens = Tokens::new("old".into(), Some("refresh".into()));
-        let mut leader = Box::pin(tokens.renew_if_idle(0, |_| async {
+        let tokens = tokens();
+        let mut leader = Box::pin(tokens.renew_if_idle(0, |held| async {
             tokio::task::yield_now().await;
-            issued("new")
+            issued("new", held)
         }));
         assert!(
             std::future::poll_fn(|cx| std::task::Poll::Ready(
@@ -329,10 +332,15 @@ mod tests {
         tokens.renew_if_idle(0, |_| async { panic!("asked") }).await.unwrap();
         leader.await.unwrap();
         assert_eq!(shown(&tokens), "new");
-        let both =
-            || async { Issued { access: "newer".into(), refresh: Some("other".into()) }.checked() };
-        tokens.renew(1, |_| both()).await.unwrap();
-        tokens.renew(2, |ask| async move { issued(ask.refresh.to_str().unwrap()) }).await.unwrap();
+        let both = |held| async {
+            let issued = Issued { access: "newer".into(), refresh: Some("other".into()) };
+            Ok(Successor::Issued(issued.checked()?, held))
+        };
+        tokens.renew(1, both).await.unwrap();
+        let refresh = |held: Arc<Held>| async move {
+            issued(held.refresh_header().unwrap()?.to_str().unwrap(), Arc::clone(&held))
+        };
+        tokens.renew(2, refresh).await.unwrap();
         assert_eq!(shown(&tokens), "other");
     }
 }

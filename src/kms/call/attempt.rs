@@ -4,7 +4,7 @@
 //! This module knows nothing of gates and repetitions.
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::kms::auth::{Auth, signature, token};
+use crate::kms::auth::{signature, token};
 use crate::kms::call::client::Shared;
 use crate::kms::call::connect;
 use crate::kms::call::outage::Outage;
@@ -95,9 +95,7 @@ impl Attempt<'_> {
             (300..=399, _) => "; redirects are not followed, check the endpoint",
             // The service refuses a signature whose timestamp is 5 minutes off, and may call it
             // either.
-            (_, ErrorKind::Credentials)
-                if call.options.token.is_none() && matches!(auth, Auth::Account(_)) =>
-            {
+            (_, ErrorKind::Credentials) if matches!(self.pass, Pass::Account) => {
                 "; check the keys and this machine's clock"
             }
             (_, ErrorKind::InvalidInput)
@@ -134,15 +132,14 @@ impl Attempt<'_> {
 
 fn headers(shared: &Shared, method: &str, target: &str, pass: &Pass) -> Result<HeaderMap> {
     let mut headers = HeaderMap::new();
-    match (pass, &shared.auth) {
-        (Pass::Access(_, token) | Pass::Refresh(token) | Pass::Given(token), _) => {
+    match pass {
+        Pass::Access(_, token) | Pass::Refresh(token) | Pass::Given(token) => {
             headers.insert(token::TOKEN, token.clone());
         }
-        (Pass::Account, Auth::Account(signer)) => {
+        Pass::Account => {
+            let no_account = || Error::new(ErrorKind::Internal, "a token client has no account");
+            let signer = shared.auth.signer().ok_or_else(no_account)?;
             signer.sign(method, target, shared.clock.now()?, &mut headers)?;
-        }
-        (Pass::Account, Auth::Token(_)) => {
-            return Err(Error::new(ErrorKind::Internal, "a token client has no account"));
         }
     }
     Ok(headers)

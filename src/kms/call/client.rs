@@ -36,6 +36,8 @@ pub(crate) struct Shared {
     pub(crate) quota: Quota,
     pub(crate) counters: Counters,
     pub(crate) token_store: Option<Arc<dyn TokenStore>>,
+    /// Whether the account issues new tokens when those that there are were refused.
+    pub(crate) issue_tokens: bool,
     pub(crate) endpoint: Endpoint,
     pub(crate) api: Api,
     pub(crate) signature: SignatureVersion,
@@ -59,7 +61,7 @@ impl Client {
     /// For programs that keep the token for their next run. Handle it as the secret it is.
     pub fn current_access_token(&self) -> Option<SecretString> {
         match &self.0.auth {
-            Auth::Token(tokens) => Some(tokens.current().token()),
+            Auth::Token(tokens, _) => Some(tokens.current().token()),
             Auth::Account(_) => None,
         }
     }
@@ -71,7 +73,12 @@ impl Client {
 
     /// Whether calls carry a token, which serves one key only.
     pub(crate) fn uses_token(&self) -> bool {
-        matches!(self.0.auth, Auth::Token(_))
+        matches!(self.0.auth, Auth::Token(..))
+    }
+
+    /// Whether there is an account to sign calls with.
+    pub(crate) fn has_account(&self) -> bool {
+        self.0.auth.signer().is_some()
     }
 
     pub(crate) fn path(&self, tag: &str, action: &str) -> String {

@@ -4,8 +4,8 @@
 //! tokens, and once more after a token was refused; [`attempts`] makes it as often as that is of
 //! use: each goes through the [`gate`] (circuit breaker, queue, circuit breaker again), is made by
 //! [`attempt`], and [`retry`] says whether there is another. [`refresh`] replaces tokens ahead of
-//! their end and after a refusal. Knows nothing of what a call means, nor of keys, their tokens or
-//! their management.
+//! their end and after a refusal, by those that are [`kept`] in a store or by new ones. Knows
+//! nothing of what a call means, nor of keys, their tokens or their management.
 
 pub(crate) mod attempt;
 pub(crate) mod attempts;
@@ -14,6 +14,7 @@ pub(crate) mod client;
 pub(crate) mod clock;
 pub(crate) mod connect;
 pub(crate) mod gate;
+pub(crate) mod kept;
 pub(crate) mod limit;
 pub(crate) mod observe;
 pub(crate) mod outage;

@@ -78,6 +78,12 @@ events! {
     refresh_begins(whole_set: bool => whole_set) INFO "tokens are refreshed";
     /// That failed.
     refresh_failed(kind: ErrorKind => tracing::field::debug(kind)) WARN "tokens were not refreshed";
+    /// Tokens were refused, and the account is asked for others.
+    account_issues() WARN "tokens were refused, the account issues new ones";
+    /// The store has tokens that are better than those in use.
+    found_tokens() INFO "tokens were found in the store";
+    /// Somebody else holds the lock of the store for long.
+    store_locked() WARN "the token store stays locked and is used without its lock";
     /// The store did not take the new tokens.
     store_failed() ERROR "new tokens could not be stored";
 }

@@ -1,28 +1,40 @@
 //! Getting new tokens: ahead of time, and when the service refused the old ones.
 //!
-//! Promises: one request at a time, whoever asks; calls go on with a token that is still good
-//! meanwhile; what was issued is stored before it is used. This module knows nothing of what the
-//! calls are.
+//! Promises: one request at a time, whoever asks, in all processes that share a store; calls go on
+//! with a token that is still good meanwhile; the store is read before the service is asked and
+//! before this gives up; what was issued is stored before it is used. This module knows nothing of
+//! what the calls are.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::kms::auth::Auth;
-use crate::kms::auth::token::{Ask, Due, Issued, Tokens};
-use crate::kms::auth::token_set::{MAX_TOKEN_HOURS, TokenSet};
+use crate::kms::auth::schedule::Due;
+use crate::kms::auth::secret::bad;
+use crate::kms::auth::token::{Ask, Held, Issued, Successor, Tokens};
+use crate::kms::auth::token_set::MAX_TOKEN_HOURS;
 use crate::kms::call::client::Client;
 use crate::kms::call::observe;
 use crate::kms::call::request::{Call, CallOptions, Pass, Plan};
 use crate::kms::call::retry::Repeat;
 use crate::kms::wire::{request, response};
 use reqwest::Method;
+use reqwest::header::HeaderValue;
 use serde_json::{Map, Value};
 use std::future::Future;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, timeout, timeout_at};
 use zeroize::Zeroizing;
 
 /// How long a call that has its answer waits for the refresh that it happened to make.
 const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Why there have to be new tokens.
+#[derive(Clone, Copy, PartialEq)]
+enum Why {
+    Due,
+    Refused,
+}
 
 impl Client {
     /// Makes `call`, an attempt to make a call with key `tag`, with tokens that are as good as can
@@ -33,37 +45,49 @@ impl Client {
         deadline: Instant,
         call: impl Future<Output = T>,
     ) -> T {
-        let Auth::Token(tokens) = &self.0.auth else { return call.await };
-        match tokens.due() {
+        let Auth::Token(tokens, _) = &self.0.auth else { return call.await };
+        match tokens.due(self.has_other_tokens()) {
             None => call.await,
             Some((Due::Now, old)) => {
+                let renewal = tokens.renew(old, |held| self.successor(tag, held, Why::Due));
                 // If that fails the old token is tried all the same: it may be this machine's clock
                 // that is wrong.
-                let _ = timeout_at(deadline, Box::pin(self.refresh(tag, old))).await;
+                let _ = timeout_at(deadline, Box::pin(renewal)).await;
                 call.await
             }
             Some((Due::Soon, old)) => {
-                let ahead = Box::pin(
-                    tokens.renew_if_idle(old, |ask| self.request_tokens(tag, tokens, ask)),
-                );
+                let find = |held| self.successor(tag, held, Why::Due);
+                let ahead = Box::pin(tokens.renew_if_idle(old, find));
                 self.beside(tokens, ahead, call).await
             }
         }
     }
 
-    /// Sees to it that the access token is newer than `old`.
+    /// Sees to it that the access token is newer than `old`, which was refused.
     pub(crate) async fn refresh(&self, tag: &str, old: u64) -> Result<()> {
         match &self.0.auth {
-            Auth::Token(tokens) => {
-                tokens.renew(old, |ask| self.request_tokens(tag, tokens, ask)).await
+            Auth::Token(tokens, _) => {
+                tokens.renew(old, |held| self.successor(tag, held, Why::Refused)).await
             }
             Auth::Account(_) => Ok(()),
         }
     }
 
-    /// Whether there is a refresh token.
+    /// Whether a token that was refused can be replaced.
     pub(crate) fn can_refresh(&self) -> bool {
-        matches!(&self.0.auth, Auth::Token(tokens) if tokens.can_refresh())
+        let has_refresh_token =
+            || matches!(&self.0.auth, Auth::Token(tokens, _) if tokens.current().can_refresh());
+        self.has_other_tokens() || has_refresh_token()
+    }
+
+    /// Whether there may be tokens that do not come from a refresh token.
+    fn has_other_tokens(&self) -> bool {
+        self.0.token_store.is_some() || self.issues_tokens()
+    }
+
+    /// Whether the account may issue tokens.
+    fn issues_tokens(&self) -> bool {
+        self.0.issue_tokens && self.has_account()
     }
 
     async fn beside<T>(
@@ -85,33 +109,103 @@ impl Client {
         }
     }
 
-    /// Asks for new tokens and stores them.
-    async fn request_tokens(&self, tag: &str, tokens: &Tokens, ask: Ask) -> Result<Issued> {
-        self.0.counters.refreshes.add();
-        observe::refresh_begins(ask.whole_set);
-        let issued = match self.request_issue(tag, &ask).await {
-            Ok(issued) => issued,
-            Err(error) => {
-                self.0.counters.failed_refreshes.add();
-                observe::refresh_failed(error.kind());
-                return Err(error);
+    /// What takes the place of `held`: a better set of the store, or one that the service issues.
+    async fn successor(&self, tag: &str, held: Arc<Held>, why: Why) -> Result<Successor> {
+        let _others_wait = self.lock_store().await;
+        // Those that may get new ones, the best first.
+        let mut line = vec![Arc::clone(&held)];
+        if let Some(stored) = self.stored_besides(&held).await {
+            let better = match why {
+                Why::Due => stored.pair().outlives(held.pair()),
+                Why::Refused => !held.pair().outlives(stored.pair()),
+            };
+            if better && !stored.has_ended() {
+                return Ok(self.found(stored));
             }
-        };
-        let refresh = issued.refresh.clone().or_else(|| tokens.current().refresh_token());
-        if let (Some(store), Some(refresh)) = (self.0.token_store.clone(), refresh) {
-            let set = TokenSet::new(issued.access.clone(), refresh);
-            let stored = tokio::task::spawn_blocking(move || store.store(&set)).await;
-            if !matches!(stored, Ok(Ok(()))) {
-                self.0.counters.failed_stores.add();
-                observe::store_failed();
-            }
+            line.insert(usize::from(!better), stored);
         }
-        Ok(issued)
+        let refused = match self.issue_for(tag, &line).await {
+            Err(error) if error.kind() == ErrorKind::Credentials => error,
+            done => return done,
+        };
+        // Somebody may have put others there meanwhile, and old ones may still be good.
+        if why == Why::Refused
+            && let Some(stored) = self.stored_besides(&held).await
+            && !stored.has_ended()
+        {
+            return Ok(self.found(stored));
+        }
+        if self.issues_tokens() { self.issue_by_account(tag, &line).await } else { Err(refused) }
     }
 
-    async fn request_issue(&self, tag: &str, ask: &Ask) -> Result<Issued> {
+    /// Has the account issue a set in place of those in `line`, and stores it.
+    async fn issue_by_account(&self, tag: &str, line: &[Arc<Held>]) -> Result<Successor> {
+        let Some(held) = line.first() else { return Err(no_refresh_token()) };
+        self.0.counters.refreshes.add();
+        observe::account_issues();
+        let options = CallOptions { repeat: Repeat::Dropped, ..CallOptions::default() };
+        let issued = self.request_set(tag, &held.ask(), options, None).await;
+        let issued = issued.map_err(|error| {
+            self.0.counters.failed_refreshes.add();
+            observe::refresh_failed(error.kind());
+            let message = format!("tokens were refused, and the account issued no others: {error}");
+            Error::with_source(error.kind(), message, error)
+        })?;
+        self.0.counters.issued_sets.add();
+        if let Some(set) = held.followed_by(&issued) {
+            self.keep(set, line).await;
+        }
+        Ok(Successor::Issued(issued, Arc::clone(held)))
+    }
+
+    fn found(&self, stored: Arc<Held>) -> Successor {
+        self.0.counters.found_tokens.add();
+        observe::found_tokens();
+        Successor::Found(stored)
+    }
+
+    async fn stored_besides(&self, held: &Held) -> Option<Arc<Held>> {
+        self.stored(held).await.filter(|stored| !stored.pair().is(held.pair()))
+    }
+
+    /// Asks for new tokens, with those in `line` until some are not refused, and stores them.
+    async fn issue_for(&self, tag: &str, line: &[Arc<Held>]) -> Result<Successor> {
+        let mut refused = None;
+        for (index, held) in line.iter().enumerate() {
+            let Some(refresh) = held.refresh_header() else { continue };
+            match self.request_tokens(tag, held.ask(), &refresh?).await {
+                Ok(issued) => {
+                    if let Some(set) = held.followed_by(&issued) {
+                        self.keep(set, &line[..=index]).await;
+                    }
+                    return Ok(Successor::Issued(issued, Arc::clone(held)));
+                }
+                Err(error) if error.kind() == ErrorKind::Credentials => refused = Some(error),
+                Err(error) => return Err(error),
+            }
+        }
+        Err(refused.unwrap_or_else(no_refresh_token))
+    }
+
+    async fn request_tokens(&self, tag: &str, ask: Ask, refresh: &HeaderValue) -> Result<Issued> {
+        self.0.counters.refreshes.add();
+        observe::refresh_begins(ask.whole_set);
+        let result = self.request_issue(tag, &ask, refresh).await;
+        if let Err(error) = &result {
+            self.0.counters.failed_refreshes.add();
+            observe::refresh_failed(error.kind());
+        }
+        result
+    }
+
+    async fn request_issue(&self, tag: &str, ask: &Ask, refresh: &HeaderValue) -> Result<Issued> {
         if ask.whole_set {
-            match self.request_set(tag, ask).await {
+            let options = CallOptions {
+                method: Method::PUT,
+                repeat: Repeat::Dropped,
+                ..CallOptions::default()
+            };
+            match self.request_set(tag, ask, options, Some(refresh)).await {
                 // A service that does not renew sets may still give an access token; one that does
                 // not answer will not.
                 Err(error)
@@ -128,38 +222,52 @@ impl Client {
             body,
             options,
         };
-        let answer = self.request_with(&call, ask).await?;
+        let answer = self.request_with(&call, Some(refresh)).await?;
         let access = response::access_token(answer).map_err(|error| call.failed(&error))?;
         Issued { access, refresh: None }.checked()
     }
 
-    async fn request_set(&self, tag: &str, ask: &Ask) -> Result<Issued> {
+    async fn request_set(
+        &self,
+        tag: &str,
+        ask: &Ask,
+        options: CallOptions,
+        refresh: Option<&HeaderValue>,
+    ) -> Result<Issued> {
         let body = hours_body(&[
             ("accessTokenHours", ask.access_hours),
             ("refreshTokenHours", ask.refresh_hours),
         ]);
-        let options =
-            CallOptions { method: Method::PUT, repeat: Repeat::Dropped, ..CallOptions::default() };
         let call = Call {
-            operation: "token set renewal",
+            operation: "new token set",
             tag: tag.into(),
             action: "token-set".into(),
             body,
             options,
         };
-        let answer = self.request_with(&call, ask).await?;
+        let answer = self.request_with(&call, refresh).await?;
         let (access, refresh) = response::token_set(answer).map_err(|error| call.failed(&error))?;
         Issued { access, refresh: Some(refresh) }.checked()
     }
 
-    /// Not repeated once the service has most likely seen it: each request issues tokens.
-    async fn request_with(&self, call: &Call<'_>, ask: &Ask) -> Result<Zeroizing<Vec<u8>>> {
+    /// Asks with a refresh token, or else for the account. Not repeated once the service has most
+    /// likely seen it: each request issues tokens.
+    async fn request_with(
+        &self,
+        call: &Call<'_>,
+        refresh: Option<&HeaderValue>,
+    ) -> Result<Zeroizing<Vec<u8>>> {
         // The result is shared, so it has its own time, not what is left of the call that happened
         // to come first.
         let plan = Plan { deadline: Instant::now() + self.0.call_timeout, urgent: true };
-        let answer = self.attempts(call, plan, || Ok(Pass::Refresh(ask.refresh.clone()))).await;
-        answer.map_err(|(_, error)| refresh_error(error))
+        let pass = || Ok(refresh.map_or(Pass::Account, |token| Pass::Refresh(token.clone())));
+        let answer = self.attempts(call, plan, pass).await.map_err(|(_, error)| error);
+        if refresh.is_some() { answer.map_err(refresh_error) } else { answer }
     }
+}
+
+fn no_refresh_token() -> Error {
+    bad("the access token was refused, and there is no refresh token to get a new one with")
 }
 
 /// New tokens live as long as the old ones did; what is not known is the service's choice.

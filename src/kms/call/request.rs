@@ -24,6 +24,8 @@ pub(crate) struct CallOptions {
     pub(crate) repeat: Repeat,
     /// A token that this call authenticates with in place of the client's credentials.
     pub(crate) token: Option<SecretString>,
+    /// Whether it is signed for the account, also if the client has tokens.
+    pub(crate) account: bool,
     /// Whether the body holds nothing that errors must not show.
     pub(crate) open: bool,
 }
@@ -35,6 +37,7 @@ impl Default for CallOptions {
             path: None,
             repeat: Repeat::Transient,
             token: None,
+            account: false,
             open: false,
         }
     }
@@ -54,6 +57,11 @@ impl CallOptions {
     /// Same, at this path and query.
     pub(crate) fn at(self, path: String) -> Self {
         Self { path: Some(path), ..self }
+    }
+
+    /// Same, signed for the account.
+    pub(crate) fn by_account(self) -> Self {
+        Self { account: true, ..self }
     }
 
     /// Same, authenticated with this token.

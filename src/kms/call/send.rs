@@ -1,20 +1,25 @@
 //! One call: fresh tokens, attempts, and once more after a token was refused.
 //!
-//! Promises: a refused token is refreshed once; all of it ends by the call's deadline; it runs on
-//! the crate's own runtime, so it goes on whether or not the caller polls, and a caller that goes
-//! away stops it and gives back whatever it held. This module knows nothing of what a call means.
+//! Promises: a call is tried once with tokens that were issued for it; all of it ends by the call's
+//! deadline; it runs on the crate's own runtime, so it goes on whether or not the caller polls, and
+//! a caller that goes away stops it and gives back whatever it held. This module knows nothing of
+//! what a call means.
 
-use crate::error::{ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::kms::auth::{Auth, secret_header};
 use crate::kms::call::attempts::{late, not_entered};
 use crate::kms::call::client::Client;
 use crate::kms::call::gate::NotEntered;
 use crate::kms::call::observe;
-use crate::kms::call::request::{Call, Pass, Plan};
+use crate::kms::call::request::{Call, CallOptions, Pass, Plan};
 use crate::runtime;
 use std::future::{Future, ready};
 use tokio::time::{Instant, timeout_at};
 use zeroize::Zeroizing;
+
+/// Times that one call's refused token is replaced: by what is found in a store, which may be
+/// refused as well, and by what is issued.
+const MAX_RENEWALS: u32 = 3;
 
 impl Client {
     /// The body of the answer to `call`, which is a success.
@@ -44,30 +49,59 @@ impl Client {
     async fn carry_out(&self, call: &Call<'_>) -> Result<Zeroizing<Vec<u8>>> {
         let plan = Plan { deadline: Instant::now() + self.0.call_timeout, urgent: false };
         let attempts = self.send_with_refresh(call, plan);
-        match call.options.token {
-            None => self.with_fresh_tokens(&call.tag, plan.deadline, attempts).await,
-            // A token that is the caller's business.
-            Some(_) => attempts.await,
+        match call.options {
+            CallOptions { token: None, account: false, .. } => {
+                self.with_fresh_tokens(&call.tag, plan.deadline, attempts).await
+            }
+            // The account, or a token that is the caller's business.
+            _ => attempts.await,
         }
     }
 
     async fn send_with_refresh(&self, call: &Call<'_>, plan: Plan) -> Result<Zeroizing<Vec<u8>>> {
-        let (refused, error) = match self.attempts(call, plan, || self.pass(call)).await {
-            Err((Pass::Access(generation, _), error)) if error.kind() == ErrorKind::Credentials => {
-                (generation, error)
+        let mut renewals = MAX_RENEWALS;
+        loop {
+            let (refused, error) = match self.attempts(call, plan, || self.pass(call)).await {
+                Err((Pass::Access(generation, _), error))
+                    if renewals > 0 && self.may_mean_expiry(generation, &error) =>
+                {
+                    (generation, error)
+                }
+                other => return other.map_err(|(_, error)| error),
+            };
+            match timeout_at(plan.deadline, self.refresh(&call.tag, refused)).await {
+                Ok(Ok(())) => {}
+                // What was refused for its credentials needs better ones; for all else the refusal
+                // says more.
+                Ok(Err(better)) if error.kind() == ErrorKind::Credentials => return Err(better),
+                Ok(Err(_)) => return Err(error),
+                Err(_) => return Err(late(self, call)),
             }
-            other => return other.map_err(|(_, error)| error),
-        };
-        // The service's code for an expired token is not documented, so every refusal of the
-        // credentials may be one.
-        if !self.can_refresh() {
-            return Err(error);
+            // What was issued just now has not expired; what was found may have.
+            renewals = if self.has_issued_tokens() { 0 } else { renewals - 1 };
         }
-        match timeout_at(plan.deadline, self.refresh(&call.tag, refused)).await {
-            Ok(renewed) => renewed?,
-            Err(_) => return Err(late(self, call)),
-        }
-        self.attempts(call, plan, || self.pass(call)).await.map_err(|(_, error)| error)
+    }
+
+    /// Whether a call that was refused may have been for its access token's end. The service's code
+    /// for that is not documented: every refusal of the credentials may be one, and whatever it
+    /// refuses when the token itself says that it ended or is about to.
+    fn may_mean_expiry(&self, generation: u64, error: &Error) -> bool {
+        let Auth::Token(tokens, _) = &self.0.auth else { return false };
+        self.can_refresh()
+            && match error.kind() {
+                ErrorKind::Credentials => true,
+                ErrorKind::AccessDenied | ErrorKind::InvalidInput | ErrorKind::KeyUnusable => {
+                    let held = tokens.current();
+                    // Another caller may have replaced it already.
+                    error.status().is_some()
+                        && (held.generation() != generation || held.may_have_ended())
+                }
+                _ => false,
+            }
+    }
+
+    fn has_issued_tokens(&self) -> bool {
+        matches!(&self.0.auth, Auth::Token(tokens, _) if tokens.current().is_issued())
     }
 
     fn pass(&self, call: &Call<'_>) -> Result<Pass> {
@@ -76,7 +110,8 @@ impl Client {
         }
         match &self.0.auth {
             Auth::Account(_) => Ok(Pass::Account),
-            Auth::Token(tokens) => {
+            Auth::Token(..) if call.options.account => Ok(Pass::Account),
+            Auth::Token(tokens, _) => {
                 let access = tokens.current();
                 Ok(Pass::Access(access.generation(), access.header()?))
             }

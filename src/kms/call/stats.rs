@@ -60,6 +60,10 @@ counters! {
     refreshes,
     /// Those that failed.
     failed_refreshes,
+    /// Token sets that the account issued after others were refused; they count as refreshes too.
+    issued_sets,
+    /// Times the client went on with tokens that another had put into the token store.
+    found_tokens,
     /// Times new tokens could not be written to the token store. They are in use nevertheless.
     failed_stores,
 }

@@ -324,7 +324,7 @@ impl Key {
             tag: self.id.id().into(),
             action: "".into(),
             body,
-            options: options.at(path),
+            options: options.at(path).by_account(),
         })
     }
 }

@@ -105,6 +105,7 @@ impl Keys {
     }
 
     fn call(&self, operation: &'static str, options: CallOptions, body: Bytes) -> Call<'static> {
+        let options = options.by_account();
         Call { operation, tag: "".into(), action: "".into(), body, options }
     }
 }

@@ -109,8 +109,8 @@ pub struct TokenGenerator {
 /// The token calls of one key, from [`Key::tokens`].
 ///
 /// A client of API 1.0 has none of them, which is [`ErrorKind::InvalidInput`]. Where account
-/// credentials are needed, a client that has a token gets [`ErrorKind::Credentials`]. Neither makes
-/// a call. Otherwise calls fail as the [module's table](crate::kms#errors-of-calls) says.
+/// credentials are needed, a client that has a token only gets [`ErrorKind::Credentials`]. Neither
+/// makes a call. Otherwise calls fail as the [module's table](crate::kms#errors-of-calls) says.
 #[derive(Debug, Clone)]
 pub struct KeyTokens {
     key: Key,
@@ -259,7 +259,7 @@ impl KeyTokens {
         action: &'static str,
     ) -> Result<Call<'_>> {
         self.key.client.needs_account(operation)?;
-        let body = request::empty(&options.method);
+        let (body, options) = (request::empty(&options.method), options.by_account());
         Ok(Call { operation, tag: self.key.id.id().into(), action: action.into(), body, options })
     }
 
@@ -282,9 +282,10 @@ impl crate::kms::Client {
     /// with.
     pub(crate) fn needs_account(&self, call: &str) -> Result<()> {
         self.needs_api_2(call)?;
-        if self.uses_token() {
-            let message =
-                format!("{call}: this call needs account credentials, and this client has a token");
+        if !self.has_account() {
+            let message = format!(
+                "{call}: this call needs account credentials, and this client has a token only"
+            );
             return Err(Error::new(ErrorKind::Credentials, message));
         }
         Ok(())

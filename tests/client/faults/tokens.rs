@@ -11,19 +11,19 @@ fn now() -> i64 {
 }
 
 /// A token named `name` that was issued and ends that many seconds from now.
-fn token(name: &str, issued: i64, ends: i64) -> String {
+pub(super) fn token(name: &str, issued: i64, ends: i64) -> String {
     use base64::Engine;
     let claims = format!(r#"{{"sub":"{name}","iat":{},"exp":{}}}"#, now() + issued, now() + ends);
     format!("CANARY.{}.x", base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(claims))
 }
 
-fn with_tokens(server: &Server, access: &str, refresh: &str) -> ClientBuilder {
+pub(super) fn with_tokens(server: &Server, access: &str, refresh: &str) -> ClientBuilder {
     let credentials = Credentials::token(access, Some(refresh.into())).unwrap();
     Client::builder().endpoint(Endpoint::Custom(server.url())).credentials(credentials)
 }
 
 /// Accepts access tokens as `good` says, and issues `access` and `refresh`.
-fn issuer(
+pub(super) fn issuer(
     good: impl Fn(&str) -> bool + Send + Sync + 'static,
     access: String,
     refresh: String,
@@ -41,7 +41,7 @@ fn issuer(
     }
 }
 
-fn refreshes(server: &Server) -> usize {
+pub(super) fn refreshes(server: &Server) -> usize {
     count(server, |request| {
         request.path.ends_with("/access-token") || request.path.ends_with("/token-set")
     })

@@ -1,18 +1,26 @@
-//! `ncp-envelope tokens`: a key's tokens. They are printed by the commands that issue them, and by
-//! no other.
+//! `ncp-envelope tokens`: a key's tokens. They are printed by the commands that issue them, unless
+//! they are stored, and by no other.
 
 use crate::options::ENVIRONMENT;
 use crate::options::{Asking, Common};
 use crate::output;
 use crate::records;
-use crate::session::{Connection, Purpose, secret};
+use crate::session::{Connection, Purpose, optional_secret, secret, token_store};
 use crate::status::Failure;
 use clap::{Args, Subcommand};
-use ncp_envelope::kms::{TokenClaims, TokenHours, TokenLifetimes, TokenSet};
+use ncp_envelope::kms::{
+    FileTokenStore, TokenClaims, TokenHours, TokenLifetimes, TokenSet, TokenStore,
+};
 use ncp_envelope::{Error, ErrorKind};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
+use std::path::PathBuf;
+use std::time::Duration;
 use zeroize::Zeroizing;
+
+/// How long and how often a store's lock is waited for: as long as a client may hold it.
+const LOCK_WAIT: Duration = Duration::from_millis(50);
+const LOCK_WAITS: u32 = 600;
 
 #[derive(Args)]
 #[command(after_help = ENVIRONMENT)]
@@ -23,13 +31,18 @@ pub(crate) struct TokensArgs {
 
 #[derive(Subcommand)]
 enum TokensCommand {
-    /// Issue an access token and a refresh token, with account credentials, and print them.
+    /// Issue an access token and a refresh token, with account credentials, and print or store
+    /// them.
+    #[command(visible_alias = "issue")]
     Create(LifetimeArgs),
-    /// Issue a new set for the refresh token in NCP_KMS_REFRESH_TOKEN, and print it.
+    /// Issue a new set for the refresh token in NCP_KMS_REFRESH_TOKEN or the token store, and print
+    /// or store it.
     Renew(LifetimeArgs),
-    /// Issue a new access token for the refresh token in NCP_KMS_REFRESH_TOKEN, and print it.
+    /// Issue a new access token for the refresh token in NCP_KMS_REFRESH_TOKEN or the token store,
+    /// and print or store it.
     Access(AccessArgs),
-    /// Ask whether the service accepts the token in NCP_KMS_ACCESS_TOKEN; exit code 4 if not.
+    /// Ask whether the service accepts the token in NCP_KMS_ACCESS_TOKEN or the token store; exit
+    /// code 4 if not.
     Validate(ValidateArgs),
     /// Show or change what issues a key's tokens.
     #[command(subcommand)]
@@ -45,6 +58,8 @@ struct LifetimeArgs {
     #[arg(long, value_name = "HOURS")]
     refresh_hours: Option<TokenHours>,
     #[command(flatten)]
+    keeping: Keeping,
+    #[command(flatten)]
     common: Common,
 }
 
@@ -54,12 +69,22 @@ struct AccessArgs {
     #[arg(long, value_name = "HOURS")]
     access_hours: Option<TokenHours>,
     #[command(flatten)]
+    keeping: Keeping,
+    #[command(flatten)]
     common: Common,
 }
 
 #[derive(Args)]
+struct Keeping {
+    /// Print nothing, and put the tokens into FILE, or where --token-store says, in place of those
+    /// that are there.
+    #[arg(long, value_name = "FILE", num_args = 0..=1)]
+    store: Option<Option<PathBuf>>,
+}
+
+#[derive(Args)]
 struct ValidateArgs {
-    /// Ask about the token in NCP_KMS_REFRESH_TOKEN instead.
+    /// Ask about the refresh token instead.
     #[arg(long)]
     refresh: bool,
     #[command(flatten)]
@@ -81,39 +106,31 @@ enum GeneratorCommand {
 pub(crate) async fn run(args: TokensArgs) -> Result<(), Failure> {
     match args.command {
         TokensCommand::Create(args) => {
+            let target = args.keeping.target(&args.common)?;
             let connection = Connection::open(&args.common.kms, Purpose::Account).await?;
-            let set = connection
-                .key()?
-                .tokens()
-                .create_set(&args.lifetimes())
-                .await
-                .map_err(Failure::writing)?;
-            print_set(args.common.json, &set)
+            let set = connection.key()?.tokens().create_set(&args.lifetimes()).await;
+            hand_over(&args.common, target, set.map_err(Failure::writing)?).await
         }
         TokensCommand::Renew(args) => {
-            let (connection, token) = with_token(&args.common, "NCP_KMS_REFRESH_TOKEN").await?;
-            let set = connection
-                .key()?
-                .tokens()
-                .renew_set(&token, &args.lifetimes())
-                .await
-                .map_err(Failure::writing)?;
-            print_set(args.common.json, &set)
+            let target = args.keeping.target(&args.common)?;
+            let (connection, token) = with_token(&args.common, Which::Refresh).await?;
+            let set = connection.key()?.tokens().renew_set(&token, &args.lifetimes()).await;
+            hand_over(&args.common, target, set.map_err(Failure::writing)?).await
         }
         TokensCommand::Access(args) => {
-            let (connection, token) = with_token(&args.common, "NCP_KMS_REFRESH_TOKEN").await?;
-            let access = connection
-                .key()?
-                .tokens()
-                .new_access_token(&token, args.access_hours)
-                .await
-                .map_err(Failure::writing)?;
-            print_tokens(args.common.json, &[("access_token", &access)])
+            let target = args.keeping.target(&args.common)?;
+            let (connection, token) = with_token(&args.common, Which::Refresh).await?;
+            let access =
+                connection.key()?.tokens().new_access_token(&token, args.access_hours).await;
+            let access = access.map_err(Failure::writing)?;
+            match target {
+                Some(_) => hand_over(&args.common, target, TokenSet::new(access, token)).await,
+                None => print_tokens(args.common.json, &[("access_token", &access)]),
+            }
         }
         TokensCommand::Validate(args) => {
-            let variable =
-                if args.refresh { "NCP_KMS_REFRESH_TOKEN" } else { "NCP_KMS_ACCESS_TOKEN" };
-            let (connection, token) = with_token(&args.common, variable).await?;
+            let which = if args.refresh { Which::Refresh } else { Which::Access };
+            let (connection, token) = with_token(&args.common, which).await?;
             let valid =
                 connection.key()?.tokens().validate(&token).await.map_err(Failure::writing)?;
             let claims = TokenClaims::peek(token.expose_secret());
@@ -141,12 +158,67 @@ impl LifetimeArgs {
     }
 }
 
-async fn with_token(
-    common: &Common,
-    variable: &str,
-) -> Result<(Connection, SecretString), Failure> {
-    let token = secret(variable)?;
+impl Keeping {
+    /// Where new tokens go, if they are not printed.
+    fn target(&self, common: &Common) -> Result<Option<FileTokenStore>, Failure> {
+        match &self.store {
+            None => Ok(None),
+            Some(Some(path)) => Ok(Some(FileTokenStore::new(path))),
+            Some(None) => token_store(&common.kms)?.map(Some).ok_or_else(|| {
+                Failure::usage(
+                    "--store: no file: give it one, or --token-store FILE, or set \
+                     NCP_KMS_TOKEN_STORE",
+                )
+            }),
+        }
+    }
+}
+
+/// Which token of a set a command is about.
+#[derive(Clone, Copy, PartialEq)]
+enum Which {
+    Access,
+    Refresh,
+}
+
+/// A token from the environment, or else from the store, and a client for calls with it.
+async fn with_token(common: &Common, which: Which) -> Result<(Connection, SecretString), Failure> {
+    let variable = match which {
+        Which::Access => "NCP_KMS_ACCESS_TOKEN",
+        Which::Refresh => "NCP_KMS_REFRESH_TOKEN",
+    };
+    let stored = || match token_store(&common.kms)? {
+        Some(store) => store.load().map_err(Failure::writing),
+        None => Ok(None),
+    };
+    let token = match optional_secret(variable)? {
+        Some(token) => token,
+        None => match (stored()?, which) {
+            (Some(set), Which::Access) => set.access_token,
+            (Some(set), Which::Refresh) => set.refresh_token,
+            (None, _) => secret(variable)?,
+        },
+    };
     Ok((Connection::open(&common.kms, Purpose::Token(token.clone())).await?, token))
+}
+
+/// Prints a new set, or puts it into a store in place of what is there.
+async fn hand_over(
+    common: &Common,
+    target: Option<FileTokenStore>,
+    set: TokenSet,
+) -> Result<(), Failure> {
+    let Some(store) = target else { return print_set(common.json, &set) };
+    // A client that is about to store what it was issued finds this set, or is overwritten by it.
+    let mut waits = LOCK_WAITS;
+    let _lock = loop {
+        match store.try_lock() {
+            Ok(None) if waits > 0 => waits -= 1,
+            other => break other,
+        }
+        tokio::time::sleep(LOCK_WAIT).await;
+    };
+    store.store(&set).map_err(Failure::writing)
 }
 
 async fn generator(command: GeneratorCommand) -> Result<(), Failure> {

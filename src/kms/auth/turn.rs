@@ -1,0 +1,95 @@
+//! Work that one caller does for all who need it done.
+//!
+//! Promises: it is single flight; whoever waited shares the result, a failure included; a caller
+//! that gives up waiting never blocks the others, and one that gives up working leaves the turn to
+//! the next. This module knows nothing of the work.
+
+use crate::error::{Error, Result};
+use std::future::Future;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex as Lock, PoisonError};
+use std::time::Duration;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+/// How long nobody tries again ahead of need, after that failed.
+const POSTPONED: Duration = Duration::from_secs(30);
+
+/// Whose turn it is.
+#[derive(Default)]
+pub(crate) struct Turn {
+    /// Held while the work is under way; holds why it failed last.
+    failure: Mutex<Option<Error>>,
+    /// Works that ended, well or not. Changed while `failure` is held only.
+    ended: AtomicU64,
+    /// Until then nothing is done that nobody needs yet.
+    postponed: Lock<Option<Instant>>,
+}
+
+impl Turn {
+    /// Does `work`, unless it is `done` when this caller's turn comes, or failed meanwhile.
+    pub(crate) async fn take<W>(
+        &self,
+        done: impl Fn() -> bool,
+        work: impl FnOnce() -> W,
+    ) -> Result<()>
+    where
+        W: Future<Output = Result<()>>,
+    {
+        let ended = self.ended.load(Ordering::Acquire);
+        let mut failure = self.failure.lock().await;
+        if done() {
+            return Ok(());
+        }
+        // What failed while this caller waited for its turn would fail for it too.
+        if self.ended.load(Ordering::Acquire) != ended
+            && let Some(error) = &*failure
+        {
+            return Err(error.clone());
+        }
+        self.work(&mut failure, work).await
+    }
+
+    /// As [`take`](Self::take), unless another caller is at it.
+    pub(crate) async fn take_if_idle<W>(
+        &self,
+        done: impl Fn() -> bool,
+        work: impl FnOnce() -> W,
+    ) -> Result<()>
+    where
+        W: Future<Output = Result<()>>,
+    {
+        match self.failure.try_lock() {
+            Ok(mut failure) if !done() => self.work(&mut failure, work).await,
+            _ => Ok(()),
+        }
+    }
+
+    /// Nobody works ahead of need for a while.
+    pub(crate) fn postpone(&self) {
+        *self.postponed.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some(Instant::now() + POSTPONED);
+    }
+
+    /// Whether nobody should work ahead of need.
+    pub(crate) fn is_postponed(&self) -> bool {
+        self.postponed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .is_some_and(|until| Instant::now() < until)
+    }
+
+    async fn work<W>(&self, failure: &mut Option<Error>, work: impl FnOnce() -> W) -> Result<()>
+    where
+        W: Future<Output = Result<()>>,
+    {
+        let result = work().await;
+        *failure = result.as_ref().err().cloned();
+        self.ended.fetch_add(1, Ordering::Release);
+        match result {
+            Ok(()) => *self.postponed.lock().unwrap_or_else(PoisonError::into_inner) = None,
+            Err(_) => self.postpone(),
+        }
+        result
+    }
+}
