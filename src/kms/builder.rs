@@ -5,6 +5,8 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::kms::auth::Auth;
+use crate::kms::auth::account::Form;
+use crate::kms::auth::source::CredentialSource;
 use crate::kms::auth::store::TokenStore;
 use crate::kms::call::client::{Client, Shared};
 use crate::kms::call::clock::Clock;
@@ -15,6 +17,7 @@ use crate::kms::call::rate::{Rate, RateLimit};
 use crate::kms::call::retry::Policy;
 use crate::kms::call::stats::Counters;
 use crate::kms::endpoint::{Api, Base, Endpoint, SignatureVersion};
+use crate::kms::source::chain::{Beginning, CredentialChain};
 use crate::kms::{Credentials, wire};
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Certificate, redirect, retry, tls};
@@ -42,6 +45,8 @@ pub struct ClientBuilder {
     api: Api,
     signature: SignatureVersion,
     credentials: Option<Credentials>,
+    source: Option<Arc<dyn CredentialSource>>,
+    chain: Option<CredentialChain>,
     connect_timeout: Duration,
     attempt_timeout: Duration,
     call_timeout: Duration,
@@ -66,6 +71,8 @@ impl Default for ClientBuilder {
             api: Api::default(),
             signature: SignatureVersion::default(),
             credentials: None,
+            source: None,
+            chain: None,
             connect_timeout: Duration::from_secs(3),
             attempt_timeout: Duration::from_secs(10),
             call_timeout: Duration::from_secs(30),
@@ -104,10 +111,30 @@ impl ClientBuilder {
         self
     }
 
-    /// Who calls. Has to be set.
+    /// Who calls. This, a [source](Self::credential_source), a [chain](Self::credential_chain) or a
+    /// [store](Self::token_store) that holds tokens has to be set.
     #[must_use]
     pub fn credentials(mut self, credentials: Credentials) -> Self {
         self.credentials = Some(credentials);
+        self
+    }
+
+    /// Where account keys come from, now and when they end or are refused. Keys that are given
+    /// beside it are used until then.
+    #[must_use]
+    pub fn credential_source(mut self, source: impl CredentialSource + 'static) -> Self {
+        self.source = Some(Arc::new(source));
+        self
+    }
+
+    /// Looks for credentials where this machine may have them, in the order that
+    /// [`CredentialChain`] says, unless some are given or there is a source.
+    ///
+    /// The environment and files are read while the client is built, tokens included; the network
+    /// is asked at the first call, if nothing else is set and no tokens are stored.
+    #[must_use]
+    pub fn credential_chain(mut self, chain: CredentialChain) -> Self {
+        self.chain = Some(chain);
         self
     }
 
@@ -228,19 +255,20 @@ impl ClientBuilder {
     /// acceptable, the API does not have this signature version or does not take tokens, a number
     /// is out of its range, a root certificate cannot be read, or there is one for plain http;
     /// [`ErrorKind::Credentials`] if credentials or the API Gateway key are missing; those of
-    /// [`TokenStore::load`]; [`ErrorKind::Unavailable`] if the system's trusted certificates cannot
-    /// be loaded.
+    /// [`TokenStore::load`] and [`Credentials::from_env`]; [`ErrorKind::Unavailable`] if the
+    /// system's trusted certificates cannot be loaded.
     pub fn build(self) -> Result<Client> {
         let base = self.endpoint.base(self.api)?;
         let stored = self.token_store.as_ref().map(|store| store.load()).transpose()?.flatten();
-        let credentials = match (self.credentials, stored) {
-            (given, Some(stored)) => given.unwrap_or_else(Credentials::none).with_stored(stored)?,
-            (Some(given), None) => given,
-            (None, None) => {
-                return Err(Error::new(ErrorKind::Credentials, "the client has no credentials"));
+        let (given, source) = match (self.credentials, self.source, self.chain) {
+            (None, None, Some(chain)) => {
+                let Beginning { credentials, source } = chain.begin(stored.is_some())?;
+                (credentials, source)
             }
+            (given, source, _) => (given, source),
         };
-        let auth = Auth::choose(self.api, self.signature, credentials)?;
+        let form = Form { api: self.api, signature: self.signature };
+        let auth = Auth::choose(form, given, stored, source)?;
         for timeout in [self.connect_timeout, self.attempt_timeout, self.call_timeout] {
             if timeout.is_zero() || timeout > MAX_TIMEOUT {
                 return Err(Error::new(

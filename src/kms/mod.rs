@@ -34,13 +34,23 @@
 //! | [`Api::V2`] | account | [`SignatureVersion::V2`] |
 //! | [`Api::V2`] | a key's token | none |
 //!
+//! # Where credentials come from
+//!
+//! From the caller ([`ClientBuilder::credentials`]), from a [`CredentialSource`] of the caller's,
+//! or from where the machine has them ([`CredentialChain`]): environment, files, and the Server
+//! Role of a server in the cloud ([`ServerRole`]). A client that runs can be given other account
+//! keys and keeps all else: its source is asked ahead of the keys' end and when they are refused,
+//! once for all callers, and [`Client::set_account`] sets them.
+//!
 //! # Promises
 //!
 //! * No plaintext, credential or signature is in an error, a `Debug` output or a URL. Buffers of
 //!   this module that held plaintext or credentials are wiped; copies in the HTTP and TLS
 //!   libraries' own buffers are not.
-//! * Nothing but a loopback address is called without TLS. Redirects are not followed. Proxy
-//!   settings of the environment are not used: a call goes to the endpoint or nowhere.
+//! * Nothing but a loopback address is called without TLS; the metadata service, which has nothing
+//!   else, is asked in plain HTTP for the keys of a [`ServerRole`] only. Redirects are not
+//!   followed. Proxy settings of the environment are not used: a call goes to the endpoint or
+//!   nowhere.
 //! * Every call ends within its time ([`ClientBuilder::call_timeout`]), repetitions included. Every
 //!   attempt is signed anew.
 //! * Whatever the service answers, the result is a value or an error; answers longer than 1 MiB are
@@ -82,7 +92,7 @@
 //!
 //! | kind | when | repeated |
 //! | --- | --- | --- |
-//! | `Credentials` | HTTP 401, `UNAUTHORIZED`; a token that was not refreshed | with new tokens |
+//! | `Credentials` | HTTP 401, `UNAUTHORIZED`; no new tokens, no keys | with new tokens or keys |
 //! | `AccessDenied` | HTTP 403, `FORBIDDEN`, the gateway's 401 with code 210 | no |
 //! | `KeyUnusable` | HTTP 404 and 422, `NOT_FOUND`, `INVALID_STATUS`, `UNPROCESSABLE_ENTITY` | no |
 //! | `InvalidInput` | `INVALID_REQUEST` and other HTTP 4xx, a broken ciphertext among them | no |
@@ -101,6 +111,7 @@ mod call;
 mod endpoint;
 mod key;
 mod manage;
+mod source;
 mod time;
 mod token;
 mod vocabulary;
@@ -108,7 +119,9 @@ mod wire;
 
 pub use auth::Credentials;
 pub use auth::claims::{TokenClaims, TokenKind};
+pub use auth::environment::secret_from_env;
 pub use auth::file_store::FileTokenStore;
+pub use auth::source::CredentialSource;
 pub use auth::store::{MemoryTokenStore, StoreLock, TokenStore};
 pub use auth::token_set::{MAX_TOKEN_HOURS, TokenSet};
 pub use builder::ClientBuilder;
@@ -126,6 +139,8 @@ pub use manage::admin::{AutoRotation, KeyAdmin, Rotation, StatusChange};
 pub use manage::describe::{KeyInfo, KeyVersion, KeyVersions};
 pub use manage::keys::{CreateKey, KeyPages, Keys};
 pub use manage::pages::{MAX_PAGE_SIZE, Page};
+pub use source::chain::CredentialChain;
+pub use source::server_role::ServerRole;
 pub use time::Timestamp;
 pub use token::issue::{KeyTokens, TokenGenerator, TokenHours, TokenLifetimes};
 pub use vocabulary::{GeneratorStatus, KeyStatus, KeyType, Protection, RequestType, VersionStatus};

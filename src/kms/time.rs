@@ -24,6 +24,31 @@ impl Timestamp {
         Self(if millis > Self::MAX { Self::MAX } else { millis })
     }
 
+    /// Reads RFC 3339, in UTC or with an offset, to the millisecond; `None` for anything else.
+    pub(crate) fn from_rfc3339(text: &str) -> Option<Self> {
+        let at = |utc: &str| humantime::parse_rfc3339(utc).ok().map(Self::from);
+        let Some((time, [sign, offset @ ..])) =
+            text.split_at_checked(text.len().checked_sub(6)?).map(|(a, b)| (a, b.as_bytes()))
+        else {
+            return None;
+        };
+        let number = |digits: &[u8]| match digits {
+            [a @ b'0'..=b'9', b @ b'0'..=b'9'] => Some(u64::from((a - b'0') * 10 + (b - b'0'))),
+            _ => None,
+        };
+        let (later, [h1, h2, b':', m1, m2]) = (*sign == b'-', offset) else { return at(text) };
+        if !matches!(sign, b'+' | b'-') {
+            return at(text);
+        }
+        let offset = (number(&[*h1, *h2])? * 60 + number(&[*m1, *m2])?) * 60_000;
+        let millis = at(&format!("{time}Z"))?.0;
+        Some(Self::from_millis(if later {
+            millis.saturating_add(offset)
+        } else {
+            millis.saturating_sub(offset)
+        }))
+    }
+
     /// The milliseconds since the Unix epoch.
     pub const fn millis(self) -> u64 {
         self.0
@@ -53,6 +78,24 @@ impl fmt::Display for Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rfc_3339_with_and_without_an_offset() {
+        for (text, want) in [
+            ("2024-12-06T05:20:07Z", Some("2024-12-06T05:20:07.000Z")),
+            ("2024-12-06T05:20:07.906Z", Some("2024-12-06T05:20:07.906Z")),
+            ("2024-12-06T05:20:07+09:00", Some("2024-12-05T20:20:07.000Z")),
+            ("2024-12-06T05:20:07.5-01:30", Some("2024-12-06T06:50:07.500Z")),
+            ("2024-12-06T05:20:07", None),
+            ("2024-12-06T05:20:07+0900", None),
+            ("2024-12-06T05:20:07+9a:00", None),
+            ("\u{ac00}\u{ac00}\u{ac00}", None),
+            ("", None),
+        ] {
+            let time = Timestamp::from_rfc3339(text).map(|time| time.to_string());
+            assert_eq!(time.as_deref(), want, "{text}");
+        }
+    }
 
     #[test]
     fn dates() {

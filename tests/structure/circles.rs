@@ -305,11 +305,12 @@ const ROOMS: &[(&str, &[Room])] = &[
             ("vocabulary", &[]),
             ("wire", &["endpoint", "time"]),
             ("auth", &["endpoint", "time", "wire"]),
+            ("source", &["auth", "endpoint", "time", "wire"]),
             ("call", &["auth", "endpoint", "wire"]),
             ("key", &["auth", "call", "endpoint", "vocabulary", "wire"]),
             ("token", &["auth", "call", "key", "time", "vocabulary", "wire"]),
             ("manage", &["auth", "call", "endpoint", "key", "time", "vocabulary", "wire"]),
-            ("builder", &["auth", "call", "endpoint", "wire"]),
+            ("builder", &["auth", "call", "endpoint", "source", "wire"]),
         ],
     ),
 ];

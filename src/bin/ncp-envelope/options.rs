@@ -14,7 +14,15 @@ win over them
   NCP_APIGW_API_KEY    API Gateway key, for --signature v1
   NCP_KMS_ACCESS_TOKEN, NCP_KMS_REFRESH_TOKEN
                        a key's token; encrypt, decrypt and cipher use it instead of account \
-credentials with --api 2
+credentials with --api 2,
+                       and the account, if there is one, when it is refused
+  NAME_FILE            for each of these five, a file that holds the value, in place of NAME
+  NCLOUD_ACCESS_KEY_ID or NCLOUD_ACCESS_KEY, NCLOUD_SECRET_ACCESS_KEY or NCLOUD_SECRET_KEY
+                       account credentials, if the first two are not set; then those in \
+~/.ncloud/configure,
+                       and then those of the Server Role
+  NCLOUD_METADATA_API_ENDPOINT
+                       where the Server Role is asked for [default: http://169.254.169.254]
 
 Exit codes:
   0  done

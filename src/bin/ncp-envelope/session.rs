@@ -4,8 +4,8 @@ use crate::options::{ApiArg, KmsArgs, SignatureArg};
 use crate::status::Failure;
 use ncp_envelope::emulator::Emulator;
 use ncp_envelope::kms::{
-    Api, Client, Credentials, Endpoint, FileTokenStore, Key, SignatureVersion, TokenClaims,
-    TokenStore,
+    Api, Client, CredentialChain, Credentials, Endpoint, FileTokenStore, Key, SignatureVersion,
+    TokenClaims, TokenStore,
 };
 use ncp_envelope::{Envelope, Error, ErrorKind, Scope};
 use secrecy::{ExposeSecret, SecretString};
@@ -84,24 +84,19 @@ impl Connection {
         let builder = Client::builder().endpoint(endpoint).api(api).signature(signature);
         let builder = match purpose {
             Purpose::Cipher => {
-                let store = token_store(kms)?;
-                let stored =
-                    store.as_ref().map(|store| stored(store, tag.as_deref())).transpose()?;
-                let builder = match Credentials::from_env() {
-                    Ok(credentials) => builder.credentials(credentials),
-                    // What is stored is enough.
-                    Err(_) if stored == Some(true) => builder,
-                    Err(error) => return Err(Failure::writing(error)),
-                };
-                match store {
-                    Some(store) => builder.token_store(store),
+                let chain = CredentialChain::from_env().map_err(Failure::writing)?;
+                let builder = builder.credential_chain(chain);
+                match token_store(kms)? {
+                    Some(store) => {
+                        check_key(&store, tag.as_deref())?;
+                        builder.token_store(store)
+                    }
                     None => builder,
                 }
             }
             Purpose::Account => {
-                let account =
-                    Credentials::account(secret("NCP_ACCESS_KEY")?, secret("NCP_SECRET_KEY")?);
-                builder.credentials(account.map_err(Failure::writing)?)
+                let chain = CredentialChain::account_from_env().map_err(Failure::writing)?;
+                builder.credential_chain(chain)
             }
             Purpose::Token(token) => {
                 builder.credentials(Credentials::token(token, None).map_err(Failure::writing)?)
@@ -146,9 +141,9 @@ pub(crate) fn token_store(kms: &KmsArgs) -> Result<Option<FileTokenStore>, Failu
     Ok(path.map(FileTokenStore::new))
 }
 
-/// Whether the store has tokens, which have to be those of the key `tag`.
-fn stored(store: &FileTokenStore, tag: Option<&str>) -> Result<bool, Failure> {
-    let Some(tokens) = store.load().map_err(Failure::writing)? else { return Ok(false) };
+/// Tokens in the store have to be those of the key `tag`.
+fn check_key(store: &FileTokenStore, tag: Option<&str>) -> Result<(), Failure> {
+    let Some(tokens) = store.load().map_err(Failure::writing)? else { return Ok(()) };
     let claims = TokenClaims::peek(tokens.access_token.expose_secret());
     match (claims.key_tag, tag) {
         (Some(other), Some(tag)) if other != tag => {
@@ -159,24 +154,8 @@ fn stored(store: &FileTokenStore, tag: Option<&str>) -> Result<bool, Failure> {
             );
             Err(Failure::writing(Error::new(ErrorKind::Credentials, message)))
         }
-        _ => Ok(true),
+        _ => Ok(()),
     }
-}
-
-/// A secret that the environment has to hold.
-pub(crate) fn secret(variable: &str) -> Result<SecretString, Failure> {
-    let missing = || {
-        Failure::writing(Error::new(
-            ErrorKind::Credentials,
-            format!("this command needs {variable}, which is not set"),
-        ))
-    };
-    optional_secret(variable)?.ok_or_else(missing)
-}
-
-/// A secret that the environment may hold.
-pub(crate) fn optional_secret(variable: &str) -> Result<Option<SecretString>, Failure> {
-    Ok(setting(None, variable)?.map(SecretString::from))
 }
 
 fn data_directory() -> Result<PathBuf, Failure> {

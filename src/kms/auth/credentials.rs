@@ -1,13 +1,10 @@
-//! Credentials as the user gives them, and what of them calls are made with.
+//! Credentials as the user gives them.
 
-use crate::error::{Error, ErrorKind, Result};
-use crate::kms::auth::secret::{bad, checked};
-use crate::kms::auth::signature::Signer;
-use crate::kms::auth::token::Tokens;
+use crate::error::Result;
+use crate::kms::auth::secret::checked;
 use crate::kms::auth::token_set::{Pair, TokenSet};
-use crate::kms::endpoint::{Api, SignatureVersion};
-use secrecy::{ExposeSecret, SecretString};
-use std::ffi::OsString;
+use crate::kms::time::Timestamp;
+use secrecy::SecretString;
 use std::fmt;
 
 /// What a client proves its identity with: an account's access key, or a token of one key (API
@@ -17,21 +14,24 @@ use std::fmt;
 /// `Debug` shows which are there.
 #[derive(Clone)]
 pub struct Credentials {
-    account: Option<Account>,
+    account: Option<AccountKeys>,
     tokens: Option<TokenPair>,
 }
 
+/// What calls are signed with.
 #[derive(Clone)]
-struct Account {
-    access_key: SecretString,
-    secret_key: SecretString,
-    api_gateway_key: Option<SecretString>,
+pub(crate) struct AccountKeys {
+    pub(crate) access_key: SecretString,
+    pub(crate) secret_key: SecretString,
+    pub(crate) api_gateway_key: Option<SecretString>,
+    /// When they end, if they do.
+    pub(crate) ends: Option<Timestamp>,
 }
 
 #[derive(Clone)]
-struct TokenPair {
-    access: SecretString,
-    refresh: Option<SecretString>,
+pub(crate) struct TokenPair {
+    pub(crate) access: SecretString,
+    pub(crate) refresh: Option<SecretString>,
 }
 
 impl Credentials {
@@ -47,7 +47,12 @@ impl Credentials {
         let access_key = checked("access key", access_key.into())?;
         let secret_key = checked("secret key", secret_key.into())?;
         Ok(Self {
-            account: Some(Account { access_key, secret_key, api_gateway_key: None }),
+            account: Some(AccountKeys {
+                access_key,
+                secret_key,
+                api_gateway_key: None,
+                ends: None,
+            }),
             tokens: None,
         })
     }
@@ -93,57 +98,15 @@ impl Credentials {
         Ok(Self { tokens, ..self })
     }
 
-    /// Credentials from the environment; a variable that is empty counts as not set.
-    ///
-    /// | variable | part |
-    /// | --- | --- |
-    /// | `NCP_ACCESS_KEY`, `NCP_SECRET_KEY` | account |
-    /// | `NCP_APIGW_API_KEY` | API Gateway key of the account |
-    /// | `NCP_KMS_ACCESS_TOKEN`, `NCP_KMS_REFRESH_TOKEN` | token; its refresh token, optional |
-    ///
-    /// When both an account and an access token are set, a client of API 2.0 makes its calls with
-    /// the token and uses the account where the token does not serve: to manage keys, and to issue
-    /// a new set when the tokens are refused
-    /// ([`ClientBuilder::issue_tokens`](crate::kms::ClientBuilder::issue_tokens)). A client of API
-    /// 1.0 uses the account alone.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Credentials`] if nothing is set, if a part is missing or if a value is not
-    /// acceptable.
-    pub fn from_env() -> Result<Self> {
-        Self::from_lookup(|name| std::env::var_os(name))
-    }
-
-    fn from_lookup(lookup: impl Fn(&str) -> Option<OsString>) -> Result<Self> {
-        let read = |name: &'static str| match lookup(name) {
-            Some(value) if !value.is_empty() => match value.into_string() {
-                Ok(value) => checked(name, value.into()).map(Some),
-                Err(_) => Err(bad(format!("{name} is not text"))),
-            },
-            _ => Ok(None),
-        };
-        let api_gateway_key = read("NCP_APIGW_API_KEY")?;
-        let account = match (read("NCP_ACCESS_KEY")?, read("NCP_SECRET_KEY")?) {
-            (Some(access_key), Some(secret_key)) => {
-                Some(Account { access_key, secret_key, api_gateway_key })
-            }
-            (None, None) => None,
-            (Some(_), None) => return Err(bad("NCP_ACCESS_KEY is set and NCP_SECRET_KEY is not")),
-            (None, Some(_)) => return Err(bad("NCP_SECRET_KEY is set and NCP_ACCESS_KEY is not")),
-        };
-        let tokens = match (read("NCP_KMS_ACCESS_TOKEN")?, read("NCP_KMS_REFRESH_TOKEN")?) {
-            (Some(access), refresh) => Some(TokenPair { access, refresh }),
-            (None, None) => None,
-            (None, Some(_)) => {
-                return Err(bad("NCP_KMS_REFRESH_TOKEN is set and NCP_KMS_ACCESS_TOKEN is not"));
-            }
-        };
-        if account.is_none() && tokens.is_none() {
-            return Err(bad(
-                "no credentials: set NCP_ACCESS_KEY and NCP_SECRET_KEY, or NCP_KMS_ACCESS_TOKEN",
-            ));
+    /// Says when the account's keys end, as those of a role do. A client asks its
+    /// [`CredentialSource`](crate::kms::CredentialSource) for others ahead of that. Without account
+    /// credentials it has no effect.
+    #[must_use]
+    pub fn ending(mut self, at: impl Into<Timestamp>) -> Self {
+        if let Some(account) = &mut self.account {
+            account.ends = Some(at.into());
         }
-        Ok(Self { account, tokens })
+        self
     }
 }
 
@@ -167,6 +130,23 @@ impl Credentials {
     pub(crate) fn none() -> Self {
         Self { account: None, tokens: None }
     }
+
+    pub(crate) fn has_account(&self) -> bool {
+        self.account.is_some()
+    }
+
+    pub(crate) fn into_account(self) -> Option<AccountKeys> {
+        self.account
+    }
+
+    pub(crate) fn into_parts(self) -> (Option<AccountKeys>, Option<TokenPair>) {
+        (self.account, self.tokens)
+    }
+
+    /// These without tokens.
+    pub(crate) fn account_only(self) -> Option<Self> {
+        self.account.is_some().then_some(Self { tokens: None, ..self })
+    }
 }
 
 impl fmt::Debug for Credentials {
@@ -183,132 +163,24 @@ impl fmt::Debug for Credentials {
     }
 }
 
-/// The one way of the four in which a client authenticates its calls.
-pub(crate) enum Auth {
-    Account(Signer),
-    /// A key's tokens, with the account for what tokens cannot do, if it was given too.
-    Token(Tokens, Option<Signer>),
-}
-
-impl Auth {
-    /// Chooses between account and token as [`Credentials::from_env`] documents.
-    pub(crate) fn choose(
-        api: Api,
-        signature: SignatureVersion,
-        credentials: Credentials,
-    ) -> Result<Self> {
-        let invalid = |message: &'static str| Err(Error::new(ErrorKind::InvalidInput, message));
-        let Credentials { account, tokens } = credentials;
-        match (api, tokens, account) {
-            (Api::V2, Some(TokenPair { access, refresh }), account) => {
-                let signer = account
-                    .map(|account| Signer::new(account.access_key, account.secret_key, None));
-                Ok(Self::Token(Tokens::new(access, refresh), signer))
-            }
-            (Api::V1, Some(_), None) => {
-                invalid("tokens are accepted by API 2.0 only; API 1.0 needs account credentials")
-            }
-            (Api::V2, None, Some(_)) if signature == SignatureVersion::V1 => {
-                invalid("API 2.0 has signature version 2 only")
-            }
-            (_, _, Some(Account { access_key, secret_key, api_gateway_key })) => {
-                if signature == SignatureVersion::V1 && api_gateway_key.is_none() {
-                    return Err(bad("signature version 1 needs an api gateway key"));
-                }
-                let gateway = api_gateway_key.filter(|_| signature == SignatureVersion::V1);
-                Ok(Self::Account(Signer::new(access_key, secret_key, gateway)))
-            }
-            (_, None, None) => Err(bad("no credentials")),
-        }
-    }
-
-    /// What signs for the account, if there is one.
-    pub(crate) fn signer(&self) -> Option<&Signer> {
-        match self {
-            Self::Account(signer) => Some(signer),
-            Self::Token(_, signer) => signer.as_ref(),
-        }
-    }
-
-    /// `text` without any credential that this client holds, whoever put it there.
-    pub(crate) fn redact(&self, text: &str) -> String {
-        let mut text = text.to_owned();
-        let mut hide =
-            |secret: &SecretString| text = text.replace(secret.expose_secret(), "[redacted]");
-        if let Self::Token(tokens, _) = self {
-            tokens.each_secret(&mut hide);
-        }
-        if let Some(signer) = self.signer() {
-            signer.each_secret(&mut hide);
-        }
-        text
-    }
-}
-
-impl fmt::Debug for Auth {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Account(_) => "account",
-            Self::Token(..) => "token",
-        })
-    }
-}
-
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+    use crate::error::ErrorKind;
     use crate::kms::auth::secret::MAX_CREDENTIAL_LEN;
+    use secrecy::ExposeSecret;
 
-    fn from(vars: &[(&str, &str)]) -> Result<Credentials> {
-        Credentials::from_lookup(|name| {
-            vars.iter().find(|(key, _)| *key == name).map(|(_, value)| value.into())
-        })
-    }
-
-    fn choose(api: Api, signature: SignatureVersion, credentials: Credentials) -> Result<String> {
-        Auth::choose(api, signature, credentials).map(|auth| format!("{auth:?}"))
-    }
-
-    #[test]
-    fn environment_gives_account_token_or_both() {
-        const ACCOUNT: [(&str, &str); 2] = [("NCP_ACCESS_KEY", "a"), ("NCP_SECRET_KEY", "s")];
-        const TOKEN: (&str, &str) = ("NCP_KMS_ACCESS_TOKEN", "t");
-        let both = from(&[ACCOUNT[0], ACCOUNT[1], TOKEN]).unwrap();
-        assert_eq!(choose(Api::V2, SignatureVersion::V2, both.clone()).unwrap(), "token");
-        assert_eq!(choose(Api::V1, SignatureVersion::V2, both).unwrap(), "account");
-        assert_eq!(
-            choose(Api::V2, SignatureVersion::V2, from(&ACCOUNT).unwrap()).unwrap(),
-            "account"
-        );
-        let empty_token = from(&[ACCOUNT[0], ACCOUNT[1], ("NCP_KMS_ACCESS_TOKEN", "")]).unwrap();
-        assert_eq!(choose(Api::V2, SignatureVersion::V2, empty_token).unwrap(), "account");
-
-        for missing in [
-            &[][..],
-            &ACCOUNT[..1],
-            &ACCOUNT[1..],
-            &[("NCP_KMS_REFRESH_TOKEN", "r")],
-            &[("NCP_KMS_ACCESS_TOKEN", "canary\n")],
-        ] {
-            let error = from(missing).unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::Credentials);
-            assert!(!error.to_string().contains("canary"));
-        }
-    }
-
-    #[test]
-    fn combinations_the_service_does_not_have_are_refused() {
-        let kind =
-            |api, signature, credentials| choose(api, signature, credentials).unwrap_err().kind();
-        let account = Credentials::account("a", "s").unwrap();
-        let token = Credentials::token("t", None).unwrap();
-        assert_eq!(kind(Api::V1, SignatureVersion::V2, token), ErrorKind::InvalidInput);
-        assert_eq!(kind(Api::V2, SignatureVersion::V1, account.clone()), ErrorKind::InvalidInput);
-        assert_eq!(kind(Api::V1, SignatureVersion::V1, account.clone()), ErrorKind::Credentials);
-        assert!(
-            choose(Api::V1, SignatureVersion::V1, account.with_api_gateway_key("g").unwrap())
-                .is_ok()
-        );
+    /// Access key, secret key, access token and refresh token.
+    pub(crate) fn shown(credentials: &Credentials) -> String {
+        let Credentials { account, tokens } = credentials;
+        [
+            account.as_ref().map(|account| &account.access_key),
+            account.as_ref().map(|account| &account.secret_key),
+            tokens.as_ref().map(|tokens| &tokens.access),
+            tokens.as_ref().and_then(|tokens| tokens.refresh.as_ref()),
+        ]
+        .map(|part| part.map_or("-", |part| part.expose_secret()))
+        .join(" ")
     }
 
     #[test]
@@ -325,14 +197,9 @@ mod tests {
             assert!(Credentials::token(odd, None).is_err());
             assert!(Credentials::token("t", Some(odd.into())).is_err());
         }
-        let all = from(&[
-            ("NCP_ACCESS_KEY", "canary1"),
-            ("NCP_SECRET_KEY", "canary2"),
-            ("NCP_APIGW_API_KEY", "canary3"),
-        ])
-        .unwrap();
+        let all = Credentials::account("canary1", "canary2").unwrap();
+        let all = all.with_api_gateway_key("canary3").unwrap();
+        let all = all.with_token("canary4", Some("canary5".into())).unwrap();
         assert!(!format!("{all:?}").contains("canary"));
-        let auth = Auth::choose(Api::V1, SignatureVersion::V1, all).unwrap();
-        assert_eq!(auth.redact("x canary1 canary2canary3"), "x [redacted] [redacted][redacted]");
     }
 }

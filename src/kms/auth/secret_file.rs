@@ -16,7 +16,6 @@ use zeroize::Zeroizing;
 pub(crate) enum Readers {
     /// Its group: a secret that is mounted for a container has this right, mode 0440 or 0640.
     Group,
-    #[allow(dead_code)]
     /// Anyone: for files whose rights are the business of who provides them.
     Anyone,
 }

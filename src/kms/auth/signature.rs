@@ -37,6 +37,18 @@ impl Signer {
         Self { access_key, secret_key, api_gateway_key }
     }
 
+    /// Whether it signs as `other` does.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        let same = |a: &SecretString, b: &SecretString| a.expose_secret() == b.expose_secret();
+        same(&self.access_key, &other.access_key)
+            && same(&self.secret_key, &other.secret_key)
+            && match (&self.api_gateway_key, &other.api_gateway_key) {
+                (Some(a), Some(b)) => same(a, b),
+                (None, None) => true,
+                _ => false,
+            }
+    }
+
     /// Adds the headers for one attempt at `timestamp`, in milliseconds since the Unix epoch.
     pub(crate) fn sign(
         &self,

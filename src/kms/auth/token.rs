@@ -212,6 +212,7 @@ impl Tokens {
             }
         };
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(next);
+        self.turn.resume();
         Ok(())
     }
 

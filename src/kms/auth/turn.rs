@@ -71,6 +71,16 @@ impl Turn {
             Some(Instant::now() + POSTPONED);
     }
 
+    /// There is no reason to put it off any more.
+    pub(crate) fn resume(&self) {
+        *self.postponed.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// Why the work failed last, if it did and nobody is at it.
+    pub(crate) fn last_failure(&self) -> Option<Error> {
+        self.failure.try_lock().ok()?.clone()
+    }
+
     /// Whether nobody should work ahead of need.
     pub(crate) fn is_postponed(&self) -> bool {
         self.postponed
@@ -86,9 +96,8 @@ impl Turn {
         let result = work().await;
         *failure = result.as_ref().err().cloned();
         self.ended.fetch_add(1, Ordering::Release);
-        match result {
-            Ok(()) => *self.postponed.lock().unwrap_or_else(PoisonError::into_inner) = None,
-            Err(_) => self.postpone(),
+        if result.is_err() {
+            self.postpone();
         }
         result
     }

@@ -95,7 +95,7 @@ impl Attempt<'_> {
             (300..=399, _) => "; redirects are not followed, check the endpoint",
             // The service refuses a signature whose timestamp is 5 minutes off, and may call it
             // either.
-            (_, ErrorKind::Credentials) if matches!(self.pass, Pass::Account) => {
+            (_, ErrorKind::Credentials) if matches!(self.pass, Pass::Account(_)) => {
                 "; check the keys and this machine's clock"
             }
             (_, ErrorKind::InvalidInput)
@@ -136,11 +136,10 @@ fn headers(shared: &Shared, method: &str, target: &str, pass: &Pass) -> Result<H
         Pass::Access(_, token) | Pass::Refresh(token) | Pass::Given(token) => {
             headers.insert(token::TOKEN, token.clone());
         }
-        Pass::Account => {
-            let no_account = || Error::new(ErrorKind::Internal, "a token client has no account");
-            let signer = shared.auth.signer().ok_or_else(no_account)?;
-            signer.sign(method, target, shared.clock.now()?, &mut headers)?;
+        Pass::Account(keys) => {
+            keys.signer().sign(method, target, shared.clock.now()?, &mut headers)?;
         }
+        Pass::None => return Err(Error::new(ErrorKind::Internal, "there is nothing to sign with")),
     }
     Ok(headers)
 }
@@ -225,7 +224,9 @@ mod tests {
         Arc::get_mut(&mut client.0).unwrap().clock =
             Clock::new(|| UNIX_EPOCH + Duration::from_millis(1_700_000_000_000));
         let url = client.0.base.join(&client.path(TAG, "encrypt")).unwrap();
-        let headers = headers(&client.0, "POST", url.path(), &Pass::Account).unwrap();
+        let headers =
+            headers(&client.0, "POST", url.path(), &Pass::Account(client.account_keys().unwrap()))
+                .unwrap();
         assert_eq!(headers["x-ncp-apigw-timestamp"], "1700000000000");
         assert_eq!(
             headers["x-ncp-apigw-signature-v2"],

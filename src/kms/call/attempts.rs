@@ -35,7 +35,7 @@ impl Client {
         pass: impl Fn() -> Result<Pass>,
     ) -> std::result::Result<Zeroizing<Vec<u8>>, (Pass, Error)> {
         let shared = &*self.0;
-        let no_pass = |error| (Pass::Account, error);
+        let no_pass = |error| (Pass::None, error);
         let path = call.options.path.clone().unwrap_or_else(|| self.path(&call.tag, &call.action));
         let url = shared.base.join(&path).map_err(no_pass)?;
         let limiter = shared.gate.limiter(&call.tag);
@@ -55,7 +55,7 @@ impl Client {
                 // How the last attempt failed says more than why there is no other.
                 Err(refused) => {
                     let error = not_entered(self, call, refused);
-                    return Err(before.unwrap_or((Pass::Account, error)));
+                    return Err(before.unwrap_or((Pass::None, error)));
                 }
             };
             let pass = pass().map_err(no_pass)?;

@@ -1,7 +1,8 @@
 //! What a client is made of. Its calls are in [`send`](super::send), its settings in the builder.
 
-use crate::kms::auth::Auth;
+use crate::error::{Error, ErrorKind, Result};
 use crate::kms::auth::store::TokenStore;
+use crate::kms::auth::{Auth, Credentials};
 use crate::kms::call::clock::Clock;
 use crate::kms::call::gate::Gate;
 use crate::kms::call::quota::Quota;
@@ -66,6 +67,18 @@ impl Client {
         }
     }
 
+    /// Signs calls with other account keys from now on, in this client and its clones; caches,
+    /// connections and limits stay. A [`CredentialSource`](crate::kms::CredentialSource) brings new
+    /// keys by itself.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Credentials`] if this client has tokens only, or `credentials` have no account
+    /// or not the API Gateway key that its signatures need.
+    pub fn set_account(&self, credentials: Credentials) -> Result<()> {
+        let none = || Error::new(ErrorKind::Credentials, "this client has tokens and no account");
+        self.0.auth.account().ok_or_else(none)?.replace(credentials)
+    }
+
     /// What this client and its clones did so far.
     pub fn stats(&self) -> Stats {
         self.0.counters.stats()
@@ -78,7 +91,7 @@ impl Client {
 
     /// Whether there is an account to sign calls with.
     pub(crate) fn has_account(&self) -> bool {
-        self.0.auth.signer().is_some()
+        self.0.auth.account().is_some()
     }
 
     pub(crate) fn path(&self, tag: &str, action: &str) -> String {

@@ -3,10 +3,12 @@
 //! [`request`] is what is asked. [`send`] carries it out on the crate's own runtime, with fresh
 //! tokens, and once more after a token was refused; [`attempts`] makes it as often as that is of
 //! use: each goes through the [`gate`] (circuit breaker, queue, circuit breaker again), is made by
-//! [`attempt`], and [`retry`] says whether there is another. [`refresh`] replaces tokens ahead of
+//! [`attempt`], and [`retry`] says whether there is another. [`account`] has the keys that
+//! calls are signed with; [`refresh`] replaces tokens ahead of
 //! their end and after a refusal, by those that are [`kept`] in a store or by new ones. Knows
 //! nothing of what a call means, nor of keys, their tokens or their management.
 
+pub(crate) mod account;
 pub(crate) mod attempt;
 pub(crate) mod attempts;
 pub(crate) mod breaker;

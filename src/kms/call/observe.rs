@@ -78,6 +78,8 @@ events! {
     refresh_begins(whole_set: bool => whole_set) INFO "tokens are refreshed";
     /// That failed.
     refresh_failed(kind: ErrorKind => tracing::field::debug(kind)) WARN "tokens were not refreshed";
+    /// The credential source gave no keys.
+    no_keys(kind: ErrorKind => tracing::field::debug(kind)) WARN "no new account keys";
     /// Tokens were refused, and the account is asked for others.
     account_issues() WARN "tokens were refused, the account issues new ones";
     /// The store has tokens that are better than those in use.

@@ -6,7 +6,6 @@
 //! what the calls are.
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::kms::auth::Auth;
 use crate::kms::auth::schedule::Due;
 use crate::kms::auth::secret::bad;
 use crate::kms::auth::token::{Ask, Held, Issued, Successor, Tokens};
@@ -41,11 +40,11 @@ impl Client {
     /// be had.
     pub(crate) async fn with_fresh_tokens<T>(
         &self,
+        tokens: &Tokens,
         tag: &str,
         deadline: Instant,
         call: impl Future<Output = T>,
     ) -> T {
-        let Auth::Token(tokens, _) = &self.0.auth else { return call.await };
         match tokens.due(self.has_other_tokens()) {
             None => call.await,
             Some((Due::Now, old)) => {
@@ -64,20 +63,13 @@ impl Client {
     }
 
     /// Sees to it that the access token is newer than `old`, which was refused.
-    pub(crate) async fn refresh(&self, tag: &str, old: u64) -> Result<()> {
-        match &self.0.auth {
-            Auth::Token(tokens, _) => {
-                tokens.renew(old, |held| self.successor(tag, held, Why::Refused)).await
-            }
-            Auth::Account(_) => Ok(()),
-        }
+    pub(crate) async fn refresh(&self, tokens: &Tokens, tag: &str, old: u64) -> Result<()> {
+        tokens.renew(old, |held| self.successor(tag, held, Why::Refused)).await
     }
 
     /// Whether a token that was refused can be replaced.
-    pub(crate) fn can_refresh(&self) -> bool {
-        let has_refresh_token =
-            || matches!(&self.0.auth, Auth::Token(tokens, _) if tokens.current().can_refresh());
-        self.has_other_tokens() || has_refresh_token()
+    pub(crate) fn can_refresh(&self, tokens: &Tokens) -> bool {
+        self.has_other_tokens() || tokens.current().can_refresh()
     }
 
     /// Whether there may be tokens that do not come from a refresh token.
@@ -260,9 +252,9 @@ impl Client {
         // The result is shared, so it has its own time, not what is left of the call that happened
         // to come first.
         let plan = Plan { deadline: Instant::now() + self.0.call_timeout, urgent: true };
-        let pass = || Ok(refresh.map_or(Pass::Account, |token| Pass::Refresh(token.clone())));
-        let answer = self.attempts(call, plan, pass).await.map_err(|(_, error)| error);
-        if refresh.is_some() { answer.map_err(refresh_error) } else { answer }
+        let Some(refresh) = refresh else { return self.signed(call, plan).await };
+        let pass = || Ok(Pass::Refresh(refresh.clone()));
+        self.attempts(call, plan, pass).await.map_err(|(_, error)| refresh_error(error))
     }
 }
 

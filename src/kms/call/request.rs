@@ -5,6 +5,7 @@
 //! module knows nothing of HTTP clients.
 
 use crate::error::Error;
+use crate::kms::auth::account::Keys;
 use crate::kms::call::retry::Repeat;
 use bytes::Bytes;
 use reqwest::Method;
@@ -12,6 +13,7 @@ use reqwest::header::HeaderValue;
 use secrecy::SecretString;
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 use tokio::time::Instant;
 
 /// How one call differs from a cipher call, which is a POST to an action of a key with the client's
@@ -111,7 +113,10 @@ impl fmt::Display for Call<'_> {
 
 /// What an attempt authenticates with.
 pub(crate) enum Pass {
-    Account,
+    /// Nothing, as it was not sent.
+    None,
+    /// These keys of the account.
+    Account(Arc<Keys>),
     /// The access token of this generation.
     Access(u64, HeaderValue),
     Refresh(HeaderValue),

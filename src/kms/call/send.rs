@@ -1,4 +1,4 @@
-//! One call: fresh tokens, attempts, and once more after a token was refused.
+//! One call: fresh tokens or keys, attempts, and once more after these were refused.
 //!
 //! Promises: a call is tried once with tokens that were issued for it; all of it ends by the call's
 //! deadline; it runs on the crate's own runtime, so it goes on whether or not the caller polls, and
@@ -6,6 +6,7 @@
 //! what a call means.
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::kms::auth::token::Tokens;
 use crate::kms::auth::{Auth, secret_header};
 use crate::kms::call::attempts::{late, not_entered};
 use crate::kms::call::client::Client;
@@ -30,7 +31,8 @@ impl Client {
             return self.counted(call, ready(Err(refused))).await;
         }
         let (client, call) = (self.clone(), call.to_owned());
-        runtime::run(async move { client.counted(&call, client.carry_out(&call)).await }).await
+        runtime::run(async move { client.counted(&call, Box::pin(client.carry_out(&call))).await })
+            .await
     }
 
     async fn counted<T>(
@@ -48,28 +50,59 @@ impl Client {
 
     async fn carry_out(&self, call: &Call<'_>) -> Result<Zeroizing<Vec<u8>>> {
         let plan = Plan { deadline: Instant::now() + self.0.call_timeout, urgent: false };
-        let attempts = self.send_with_refresh(call, plan);
-        match call.options {
-            CallOptions { token: None, account: false, .. } => {
-                self.with_fresh_tokens(&call.tag, plan.deadline, attempts).await
+        match (&call.options, &self.0.auth) {
+            // A token that is the caller's business.
+            (CallOptions { token: Some(token), .. }, _) => {
+                let pass = || secret_header(token).map(Pass::Given);
+                self.attempts(call, plan, pass).await.map_err(|(_, error)| error)
             }
-            // The account, or a token that is the caller's business.
-            _ => attempts.await,
+            (CallOptions { account: false, .. }, Auth::Token(tokens, _)) => {
+                let attempts = self.with_tokens(tokens, call, plan);
+                self.with_fresh_tokens(tokens, &call.tag, plan.deadline, attempts).await
+            }
+            _ => self.signed(call, plan).await,
         }
     }
 
-    async fn send_with_refresh(&self, call: &Call<'_>, plan: Plan) -> Result<Zeroizing<Vec<u8>>> {
+    /// The body of the answer to a call that is signed for the account.
+    pub(crate) async fn signed(&self, call: &Call<'_>, plan: Plan) -> Result<Zeroizing<Vec<u8>>> {
+        let attempts =
+            async || self.attempts(call, plan, || self.account_keys().map(Pass::Account)).await;
+        let twice = async {
+            match attempts().await {
+                Err((Pass::Account(keys), error)) if error.kind() == ErrorKind::Credentials => {
+                    self.other_keys(&keys, error, plan.deadline).await?;
+                    attempts().await
+                }
+                other => other,
+            }
+            .map_err(|(_, error)| error)
+        };
+        self.with_account(plan.deadline, twice).await
+    }
+
+    /// The body of the answer to a call that is made with the client's tokens.
+    async fn with_tokens(
+        &self,
+        tokens: &Tokens,
+        call: &Call<'_>,
+        plan: Plan,
+    ) -> Result<Zeroizing<Vec<u8>>> {
+        let pass = || {
+            let access = tokens.current();
+            Ok(Pass::Access(access.generation(), access.header()?))
+        };
         let mut renewals = MAX_RENEWALS;
         loop {
-            let (refused, error) = match self.attempts(call, plan, || self.pass(call)).await {
+            let (refused, error) = match self.attempts(call, plan, pass).await {
                 Err((Pass::Access(generation, _), error))
-                    if renewals > 0 && self.may_mean_expiry(generation, &error) =>
+                    if renewals > 0 && self.may_mean_expiry(tokens, generation, &error) =>
                 {
                     (generation, error)
                 }
                 other => return other.map_err(|(_, error)| error),
             };
-            match timeout_at(plan.deadline, self.refresh(&call.tag, refused)).await {
+            match timeout_at(plan.deadline, self.refresh(tokens, &call.tag, refused)).await {
                 Ok(Ok(())) => {}
                 // What was refused for its credentials needs better ones; for all else the refusal
                 // says more.
@@ -78,16 +111,15 @@ impl Client {
                 Err(_) => return Err(late(self, call)),
             }
             // What was issued just now has not expired; what was found may have.
-            renewals = if self.has_issued_tokens() { 0 } else { renewals - 1 };
+            renewals = if tokens.current().is_issued() { 0 } else { renewals - 1 };
         }
     }
 
     /// Whether a call that was refused may have been for its access token's end. The service's code
     /// for that is not documented: every refusal of the credentials may be one, and whatever it
     /// refuses when the token itself says that it ended or is about to.
-    fn may_mean_expiry(&self, generation: u64, error: &Error) -> bool {
-        let Auth::Token(tokens, _) = &self.0.auth else { return false };
-        self.can_refresh()
+    fn may_mean_expiry(&self, tokens: &Tokens, generation: u64, error: &Error) -> bool {
+        self.can_refresh(tokens)
             && match error.kind() {
                 ErrorKind::Credentials => true,
                 ErrorKind::AccessDenied | ErrorKind::InvalidInput | ErrorKind::KeyUnusable => {
@@ -98,23 +130,5 @@ impl Client {
                 }
                 _ => false,
             }
-    }
-
-    fn has_issued_tokens(&self) -> bool {
-        matches!(&self.0.auth, Auth::Token(tokens, _) if tokens.current().is_issued())
-    }
-
-    fn pass(&self, call: &Call<'_>) -> Result<Pass> {
-        if let Some(token) = &call.options.token {
-            return Ok(Pass::Given(secret_header(token)?));
-        }
-        match &self.0.auth {
-            Auth::Account(_) => Ok(Pass::Account),
-            Auth::Token(..) if call.options.account => Ok(Pass::Account),
-            Auth::Token(tokens, _) => {
-                let access = tokens.current();
-                Ok(Pass::Access(access.generation(), access.header()?))
-            }
-        }
     }
 }

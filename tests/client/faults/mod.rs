@@ -7,6 +7,7 @@ mod emulated;
 mod keep_alive;
 mod outage;
 mod pace;
+mod sources;
 mod stores;
 mod tokens;
 mod unpolled;

@@ -5,11 +5,11 @@ use crate::options::ENVIRONMENT;
 use crate::options::{Asking, Common};
 use crate::output;
 use crate::records;
-use crate::session::{Connection, Purpose, optional_secret, secret, token_store};
+use crate::session::{Connection, Purpose, token_store};
 use crate::status::Failure;
 use clap::{Args, Subcommand};
 use ncp_envelope::kms::{
-    FileTokenStore, TokenClaims, TokenHours, TokenLifetimes, TokenSet, TokenStore,
+    FileTokenStore, TokenClaims, TokenHours, TokenLifetimes, TokenSet, TokenStore, secret_from_env,
 };
 use ncp_envelope::{Error, ErrorKind};
 use secrecy::{ExposeSecret, SecretString};
@@ -191,12 +191,18 @@ async fn with_token(common: &Common, which: Which) -> Result<(Connection, Secret
         Some(store) => store.load().map_err(Failure::writing),
         None => Ok(None),
     };
-    let token = match optional_secret(variable)? {
+    let token = match secret_from_env(variable).map_err(Failure::writing)? {
         Some(token) => token,
         None => match (stored()?, which) {
             (Some(set), Which::Access) => set.access_token,
             (Some(set), Which::Refresh) => set.refresh_token,
-            (None, _) => secret(variable)?,
+            (None, _) => {
+                let message = format!(
+                    "this command needs {variable}, which is not set, or a token store that has \
+                     tokens"
+                );
+                return Err(Failure::writing(Error::new(ErrorKind::Credentials, message)));
+            }
         },
     };
     Ok((Connection::open(&common.kms, Purpose::Token(token.clone())).await?, token))

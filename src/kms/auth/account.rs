@@ -1,0 +1,197 @@
+//! The keys of an account: those to sign with now, and when others are due.
+//!
+//! Promises: new keys are fetched by one caller for all; keys that are still good are used until
+//! others are there; what was fetched in vain is not fetched again for a while. This module knows
+//! nothing of where keys come from.
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::kms::auth::credentials::{AccountKeys, Credentials};
+use crate::kms::auth::schedule::Due;
+use crate::kms::auth::secret::bad;
+use crate::kms::auth::signature::Signer;
+use crate::kms::auth::source::CredentialSource;
+use crate::kms::auth::turn::Turn;
+use crate::kms::endpoint::{Api, SignatureVersion};
+use crate::kms::time::Timestamp;
+use crate::random::{fraction, number};
+use secrecy::SecretString;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, SystemTime};
+use tokio::time::Instant;
+
+/// The part of their life before their end at which keys are due, and the most of it. Half of it is
+/// jittered.
+const EARLY: u32 = 5;
+const EARLIEST: Duration = Duration::from_secs(600);
+
+/// The account of one client.
+pub(crate) struct Account {
+    source: Option<Arc<dyn CredentialSource>>,
+    form: Form,
+    current: RwLock<Option<Arc<Keys>>>,
+    turn: Turn,
+}
+
+/// How calls are signed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Form {
+    pub(crate) api: Api,
+    pub(crate) signature: SignatureVersion,
+}
+
+/// Keys to sign with, and how many came before them.
+pub(crate) struct Keys {
+    generation: u64,
+    signer: Signer,
+    life: Option<Life>,
+}
+
+#[derive(Clone, Copy)]
+struct Life {
+    due: Instant,
+    end: Instant,
+}
+
+impl Account {
+    /// An account with these keys, or those of the source, or these until the source has others.
+    pub(crate) fn new(
+        form: Form,
+        keys: Option<AccountKeys>,
+        source: Option<Arc<dyn CredentialSource>>,
+    ) -> Result<Self> {
+        let keys = keys.map(|keys| Keys::new(0, form, keys)).transpose()?.map(Arc::new);
+        Ok(Self { source, form, current: RwLock::new(keys), turn: Turn::default() })
+    }
+
+    /// The keys to sign with now.
+    pub(crate) fn current(&self) -> Option<Arc<Keys>> {
+        self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Signs with other keys from now on.
+    pub(crate) fn replace(&self, credentials: Credentials) -> Result<()> {
+        self.put(credentials).map(drop)
+    }
+
+    /// Whether other keys are due, and which generation is to be replaced.
+    pub(crate) fn due(&self) -> Option<(Due, Option<u64>)> {
+        self.source.as_ref()?;
+        let Some(keys) = self.current() else { return Some((Due::Now, None)) };
+        let (life, now) = (keys.life?, Instant::now());
+        let due = match () {
+            () if now >= life.end => Due::Now,
+            () if now >= life.due => Due::Soon,
+            () => return None,
+        };
+        (!self.turn.is_postponed()).then_some((due, Some(keys.generation)))
+    }
+
+    /// Whether asking the source for others than `refused` may help.
+    pub(crate) fn may_have_others(&self, refused: &Keys) -> bool {
+        self.source.is_some()
+            && (self.is_past(Some(refused.generation)) || !self.turn.is_postponed())
+    }
+
+    /// Why the source gave no others when these were due, if they are.
+    pub(crate) fn why_still(&self, keys: &Keys) -> Option<Error> {
+        let due = keys.life.is_some_and(|life| Instant::now() >= life.due);
+        if due { self.turn.last_failure() } else { None }
+    }
+
+    /// Sees to it that the keys are newer than `old`, unless the source has the same still.
+    pub(crate) async fn renew(&self, old: Option<u64>) -> Result<()> {
+        self.turn.take(|| self.is_past(old), || self.fetch()).await
+    }
+
+    /// As [`renew`](Self::renew), unless another caller is at it.
+    pub(crate) async fn renew_if_idle(&self, old: Option<u64>) -> Result<()> {
+        self.turn.take_if_idle(|| self.is_past(old), || self.fetch()).await
+    }
+
+    /// Nobody asks for other keys ahead of need for a while.
+    pub(crate) fn postpone(&self) {
+        self.turn.postpone();
+    }
+
+    fn is_past(&self, old: Option<u64>) -> bool {
+        self.current().map(|keys| keys.generation) != old
+    }
+
+    async fn fetch(&self) -> Result<()> {
+        let Some(source) = &self.source else { return Ok(()) };
+        let changed = self.put(source.credentials().await?)?;
+        if changed {
+            self.turn.resume()
+        } else {
+            self.turn.postpone()
+        }
+        Ok(())
+    }
+
+    /// Takes these keys, and says whether they are others than before.
+    fn put(&self, credentials: Credentials) -> Result<bool> {
+        let keys = credentials.into_account().ok_or_else(|| bad("there are no account keys"))?;
+        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        let generation = current.as_ref().map_or(0, |keys| keys.generation);
+        let next = Keys::new(generation + 1, self.form, keys)?;
+        match &*current {
+            // The same, perhaps for longer.
+            Some(keys) if keys.signer.is(&next.signer) => {
+                *current = Some(Arc::new(Keys { generation, ..next }));
+                Ok(false)
+            }
+            _ => {
+                *current = Some(Arc::new(next));
+                Ok(true)
+            }
+        }
+    }
+
+    /// Calls `hide` with everything that must not be shown.
+    pub(crate) fn each_secret(&self, hide: &mut impl FnMut(&SecretString)) {
+        if let Some(keys) = self.current() {
+            keys.signer.each_secret(hide);
+        }
+    }
+}
+
+impl Keys {
+    fn new(generation: u64, form: Form, keys: AccountKeys) -> Result<Self> {
+        let AccountKeys { access_key, secret_key, api_gateway_key, ends } = keys;
+        let gateway = match (form.signature, form.api) {
+            (SignatureVersion::V2, _) => None,
+            (SignatureVersion::V1, Api::V2) => {
+                let message = "API 2.0 has signature version 2 only";
+                return Err(Error::new(ErrorKind::InvalidInput, message));
+            }
+            (SignatureVersion::V1, Api::V1) => {
+                let missing = || bad("signature version 1 needs an api gateway key");
+                Some(api_gateway_key.ok_or_else(missing)?)
+            }
+        };
+        let signer = Signer::new(access_key, secret_key, gateway);
+        Ok(Self { generation, signer, life: ends.and_then(Life::until) })
+    }
+
+    pub(crate) fn signer(&self) -> &Signer {
+        &self.signer
+    }
+
+    /// Which of the account's keys these are.
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation
+    }
+}
+
+impl Life {
+    fn until(end: Timestamp) -> Option<Self> {
+        let (now, steady) = (Timestamp::from(SystemTime::now()), Instant::now());
+        let left = Duration::from_millis(end.millis().saturating_sub(now.millis()));
+        let early = (left / EARLY).min(EARLIEST);
+        // Servers that were started together must not ask together.
+        let early = early / 2 + fraction(early / 2, number().unwrap_or_default());
+        // A time further off than clocks can tell is never reached.
+        let end = steady.checked_add(left)?;
+        Some(Self { due: end.checked_sub(early).unwrap_or(steady), end })
+    }
+}
