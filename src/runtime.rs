@@ -145,6 +145,21 @@ mod own {
         })
     }
 
+    /// Does `work`, which blocks, beside the tasks; or here, if the system gives no thread for it.
+    #[cfg(feature = "kms")]
+    pub(crate) async fn offload<T: Send + 'static>(
+        work: impl FnOnce() -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        // The runtime panics if it wants a thread and gets none, and has taken the work by then.
+        let one = thread::Builder::new().spawn(|| ());
+        if Handle::try_current().is_err() || one.is_err() {
+            return work();
+        }
+        tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| {
+            Err(Error::with_source(ErrorKind::Internal, "the work did not finish", error))
+        })
+    }
+
     #[cfg(feature = "kms")]
     struct Stopped<T>(JoinHandle<T>);
 

@@ -262,7 +262,7 @@ impl ClientBuilder {
         let stored = self.token_store.as_ref().map(|store| store.load()).transpose()?.flatten();
         let (given, source) = match (self.credentials, self.source, self.chain) {
             (None, None, Some(chain)) => {
-                let Beginning { credentials, source } = chain.begin(stored.is_some())?;
+                let Beginning { credentials, source } = chain.begin(self.api, stored.is_some())?;
                 (credentials, source)
             }
             (given, source, _) => (given, source),

@@ -38,8 +38,8 @@ impl Credentials {
     /// The access key and secret key of an account or sub account.
     ///
     /// # Errors
-    /// [`ErrorKind::Credentials`] if a part is empty, too long or has characters other than visible
-    /// ASCII.
+    /// [`Credentials`](crate::ErrorKind::Credentials) if a part is empty, too long or has
+    /// characters other than visible ASCII.
     pub fn account(
         access_key: impl Into<SecretString>,
         secret_key: impl Into<SecretString>,
@@ -57,8 +57,8 @@ impl Credentials {
         })
     }
 
-    /// Adds the API Gateway key that [`SignatureVersion::V1`] needs. Without account credentials it
-    /// has no effect.
+    /// Adds the API Gateway key that [`V1`](crate::kms::SignatureVersion::V1) needs. Without
+    /// account credentials it has no effect.
     ///
     /// # Errors
     /// As for [`account`](Self::account).

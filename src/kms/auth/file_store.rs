@@ -12,9 +12,7 @@ use secrecy::ExposeSecret;
 use serde::Deserialize;
 use std::borrow::Cow;
 use std::ffi::OsString;
-#[cfg(unix)]
-use std::fs::File;
-use std::fs::TryLockError;
+use std::fs::{File, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use zeroize::{Zeroize, Zeroizing};
@@ -123,10 +121,20 @@ impl TokenStore for FileTokenStore {
         let file =
             secret_file::open_lock(Path::new(&name)).map_err(|error| self.failed("lock", error))?;
         match file.try_lock() {
-            Ok(()) => Ok(Some(StoreLock::new(file))),
+            Ok(()) => Ok(Some(StoreLock::new(Locked(file)))),
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => Err(self.failed("lock", error)),
         }
+    }
+}
+
+/// A locked file. Unlocked, not just closed: a child of this process that was forked meanwhile has
+/// it too.
+struct Locked(File);
+
+impl Drop for Locked {
+    fn drop(&mut self) {
+        let _ = self.0.unlock();
     }
 }
 

@@ -4,13 +4,14 @@
 //! call has; a set that lives longer is not overwritten, nor one that cannot be read. This module
 //! knows nothing of where tokens come from.
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::kms::auth::store::{StoreLock, TokenStore};
 use crate::kms::auth::token::Held;
 use crate::kms::auth::token_set::TokenSet;
 use crate::kms::call::client::Client;
 use crate::kms::call::observe;
 use crate::random::{fraction, number};
+use crate::runtime;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
@@ -78,8 +79,5 @@ async fn away<T: Send + 'static>(
     work: impl FnOnce(&dyn TokenStore) -> Result<T> + Send + 'static,
 ) -> Result<T> {
     let store = Arc::clone(store);
-    let done = tokio::task::spawn_blocking(move || work(&*store)).await;
-    done.unwrap_or_else(|error| {
-        Err(Error::with_source(ErrorKind::Internal, "the token store did not answer", error))
-    })
+    runtime::offload(move || work(&*store)).await
 }

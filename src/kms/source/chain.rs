@@ -5,7 +5,9 @@ use crate::kms::Credentials;
 use crate::kms::auth::configure;
 use crate::kms::auth::environment::{self, NAMES};
 use crate::kms::auth::source::CredentialSource;
+use crate::kms::endpoint::Api;
 use crate::kms::source::server_role::ServerRole;
+use crate::runtime;
 use crate::wrap::BoxFuture;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -21,7 +23,7 @@ use std::sync::Arc;
 /// | the Server Role, as [`ServerRole`] fetches it | account keys that end |
 ///
 /// The home is `HOME`, on Windows `USERPROFILE`. An API Gateway key in the environment goes with an
-/// account from anywhere.
+/// account from anywhere. A client of API 1.0, which takes no tokens, passes them over.
 ///
 /// In [`ClientBuilder::credential_chain`](crate::kms::ClientBuilder::credential_chain) the first
 /// two are read while the client is built. Where they have an account, they are read again when its
@@ -67,13 +69,16 @@ impl CredentialChain {
         Ok(Self(Arc::new(places)))
     }
 
-    /// Looks at what needs no network; `stored` if there are tokens already.
-    pub(crate) fn begin(self, stored: bool) -> Result<Beginning> {
-        let found = self.0.look(|name| std::env::var_os(name))?;
+    /// Looks at what needs no network, for a client of this API; `stored` if there are tokens
+    /// already.
+    pub(crate) fn begin(self, api: Api, stored: bool) -> Result<Beginning> {
+        // API 1.0 has no use for tokens, so they are not what it was meant to find.
+        let tokens = self.0.tokens && api == Api::V2;
+        let found = self.0.look(tokens, |name| std::env::var_os(name))?;
         let has_account = found.as_ref().is_some_and(Credentials::has_account);
         // The network is asked for whom nothing else is set. Who has tokens and no account was not
         // meant to have one.
-        let asks = has_account || (found.is_none() && !stored);
+        let asks = has_account || (found.is_none() && !(stored && tokens));
         let source = asks.then(|| Arc::new(self) as Arc<dyn CredentialSource>);
         Ok(Beginning { credentials: found, source })
     }
@@ -88,10 +93,14 @@ pub(crate) struct Beginning {
 
 impl Places {
     /// What the environment and the file have.
-    fn look(&self, lookup: impl Fn(&str) -> Option<OsString>) -> Result<Option<Credentials>> {
+    fn look(
+        &self,
+        tokens: bool,
+        lookup: impl Fn(&str) -> Option<OsString>,
+    ) -> Result<Option<Credentials>> {
         let environment = environment::look(lookup)?;
         let found = match environment.credentials {
-            Some(found) if self.tokens => Some(found),
+            Some(found) if tokens => Some(found),
             Some(found) => found.account_only(),
             None => None,
         };
@@ -124,11 +133,9 @@ impl CredentialSource for CredentialChain {
     fn credentials(&self) -> BoxFuture<'_, Result<Credentials>> {
         Box::pin(async {
             let places = Arc::clone(&self.0);
-            let look = move || places.look(|name| std::env::var_os(name));
-            let found = tokio::task::spawn_blocking(look).await.map_err(|error| {
-                Error::with_source(ErrorKind::Internal, "credentials were not looked for", error)
-            })?;
-            if let Some(found) = found? {
+            // A client has its tokens; it is the account that it asks for.
+            let look = move || places.look(false, |name| std::env::var_os(name));
+            if let Some(found) = runtime::offload(look).await? {
                 return Ok(found);
             }
             let role = &self.0.role;
@@ -140,5 +147,44 @@ impl CredentialSource for CredentialChain {
                 Err(error) => Err(self.0.nothing(error)),
             }
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kms::auth::credentials::tests::shown;
+
+    fn chain(tokens: bool, configure: &Path) -> CredentialChain {
+        let role = ServerRole::at("http://127.0.0.1:1").unwrap();
+        CredentialChain(Arc::new(Places { tokens, configure: Some(configure.to_owned()), role }))
+    }
+
+    #[test]
+    fn the_first_place_that_has_what_is_looked_for_counts() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("configure");
+        std::fs::write(&file, "ncloud_access_key_id=fa\nncloud_secret_access_key=fs\n").unwrap();
+        let none = directory.path().join("none");
+        const TOKEN: (&str, &str) = ("NCP_KMS_ACCESS_TOKEN", "t");
+        const ACCOUNT: [(&str, &str); 2] = [("NCP_ACCESS_KEY", "a"), ("NCP_SECRET_KEY", "s")];
+        for (tokens, configure, variables, expected) in [
+            (true, &file, &[][..], Some("fa fs - -")),
+            (true, &file, &[TOKEN], Some("- - t -")),
+            (false, &file, &[TOKEN], Some("fa fs - -")),
+            (true, &file, &[TOKEN, ACCOUNT[0], ACCOUNT[1]], Some("a s t -")),
+            (false, &file, &[TOKEN, ACCOUNT[0], ACCOUNT[1]], Some("a s - -")),
+            (false, &none, &[TOKEN], None),
+            (true, &none, &[], None),
+        ] {
+            let find = |name: &str| {
+                variables.iter().find(|(key, _)| *key == name).map(|(_, value)| value.into())
+            };
+            let found = chain(tokens, configure).0.look(tokens, find).unwrap();
+            assert_eq!(found.map(|found| shown(&found)).as_deref(), expected, "{variables:?}");
+        }
+        let gateway = |name: &str| (name == "NCP_APIGW_API_KEY").then(|| "g".into());
+        let found = chain(true, &file).0.look(true, gateway).unwrap().unwrap();
+        assert!(found.into_account().unwrap().api_gateway_key.is_some());
     }
 }
