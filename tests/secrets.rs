@@ -6,13 +6,17 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
 mod common;
+#[allow(dead_code)]
+#[path = "client/server.rs"]
+mod server;
 
 use common::base64;
 use ncp_envelope::emulator::{Emulator, Fault, FaultKind, FaultShape};
 use ncp_envelope::format::Header;
 use ncp_envelope::kms::{
-    Api, Client, ClientBuilder, Credentials, CustomKeyBits, Endpoint, Key, MemoryTokenStore,
-    RateLimit, SignatureVersion, TokenHours, TokenLifetimes,
+    Api, Client, ClientBuilder, Credentials, CustomKeyBits, Endpoint, FileTokenStore, Key,
+    MemoryTokenStore, RateLimit, ServerRole, SignatureVersion, TokenHours, TokenLifetimes,
+    TokenSet, TokenStore,
 };
 use ncp_envelope::wrap::KeyPayload;
 use ncp_envelope::{
@@ -30,6 +34,7 @@ use tracing::{Event, Metadata, Subscriber};
 const ACCESS_KEY: &str = "CANARYaccesskey0001";
 const SECRET_KEY: &str = "CANARYsecretkey0002abcdefghijklmnopqrst";
 const APIGW_KEY: &str = "CANARYapigwkey0003abcdefghijklmnopqrstu";
+const METADATA_TOKEN: &str = "CANARYmetadata0005abcdefghijklmnopqrstu";
 const PLAINTEXT: &[u8] = b"CANARYplaintextdatakey0004------";
 
 /// Everything that was said, from wherever; and what caches said, once more.
@@ -317,6 +322,50 @@ async fn token_calls(heard: &Heard, account: &Key, refresh: &str) -> Vec<String>
     seen
 }
 
+/// Keys of a role, and tokens that the account issues in place of refused ones and that a file
+/// keeps. What is issued comes back.
+async fn sources(
+    heard: &Heard,
+    emulator: &Emulator,
+    void: &TokenSet,
+    refusing: bool,
+) -> Vec<String> {
+    use secrecy::ExposeSecret;
+    let metadata = server::Server::start(|request, _| match request.path.rsplit('/').next() {
+        Some("token") => server::Reply::new(200, "text/plain", METADATA_TOKEN),
+        Some("") => server::Reply::new(200, "text/plain", "role"),
+        _ => server::Reply::json(
+            200,
+            &serde_json::json!({ "Code": "Success", "AccessKeyId": ACCESS_KEY,
+                "SecretAccessKey": SECRET_KEY, "Expiration": "2100-01-01T00:00:00Z" }),
+        ),
+    })
+    .await;
+    let role = ServerRole::at(&metadata.url()).unwrap();
+    heard.say(&role);
+    let directory = tempfile::tempdir().unwrap();
+    let store = FileTokenStore::new(directory.path().join("tokens"));
+    store.store(void).unwrap();
+    heard.say((&store, store.load(), store.try_lock()));
+    let none = Credentials::account("unused", "unused").unwrap();
+    let mut issued = Vec::new();
+    for stored in [false, true] {
+        let builder = builder(emulator.url(), 2, none.clone())
+            .credential_source(ServerRole::at(&metadata.url()).unwrap());
+        let builder = if stored { builder.token_store(store.clone()) } else { builder };
+        heard.say(&builder);
+        let key = builder.build().unwrap().key(emulator.key_tag()).unwrap();
+        heard.result(key.encrypt(PLAINTEXT).await);
+        heard.result(key.admin().info().await.map(|info| heard.say(info)));
+        heard.say((&key, key.client(), key.client().stats()));
+        issued.extend(key.client().current_access_token().map(|it| it.expose_secret().to_owned()));
+    }
+    heard.say(store.load());
+    // Unless the fault is another, the unused keys were refused.
+    assert_eq!(metadata.requests().is_empty(), !refusing, "the role was not asked for");
+    issued
+}
+
 /// Runs the program with every secret in its environment; what it says is heard, what it is told to
 /// put out is not.
 fn program(heard: &Heard, emulator: &Emulator, tokens: Option<(&str, &str)>) {
@@ -377,7 +426,7 @@ fn no_secret_is_said_on_any_path() {
     }));
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    let mut secrets: Vec<Vec<u8>> = [ACCESS_KEY, SECRET_KEY, APIGW_KEY]
+    let mut secrets: Vec<Vec<u8>> = [ACCESS_KEY, SECRET_KEY, APIGW_KEY, METADATA_TOKEN]
         .iter()
         .map(|secret| secret.as_bytes().to_vec())
         .collect();
@@ -409,6 +458,10 @@ fn no_secret_is_said_on_any_path() {
             Some(refresh.clone().into()),
         )
         .unwrap();
+        let void = TokenSet::new(
+            format!("{}AAAA", &access[..access.len() - 4]),
+            format!("{}AAAA", &refresh[..refresh.len() - 4]),
+        );
         let wrong = Credentials::account(ACCESS_KEY, SECRET_KEY.to_owned() + "x")
             .unwrap()
             .with_api_gateway_key(APIGW_KEY)
@@ -436,6 +489,12 @@ fn no_secret_is_said_on_any_path() {
         let mut kinds: Vec<Option<FaultKind>> = faults().into_iter().map(Some).collect();
         kinds.push(None);
         for kind in kinds {
+            // The rest is told to these calls as to all others.
+            let for_sources = matches!(
+                kind,
+                None | Some(FaultKind::NotJson | FaultKind::Status { status: 401 | 403, .. })
+            );
+            let refusing = matches!(kind, None | Some(FaultKind::Status { status: 401, .. }));
             let fault = match kind {
                 Some(kind) => Some(emulator.inject(Fault::new(kind)).await.unwrap()),
                 None => None,
@@ -459,6 +518,9 @@ fn no_secret_is_said_on_any_path() {
             let [a, b, c, d, e, f]: [_; 6] = rows.try_into().unwrap_or_else(|_| panic!("six rows"));
             tokio::join!(a, b, c, d, e, f);
             issued.extend(token_calls(&heard, &key, &refresh).await);
+            if for_sources {
+                issued.extend(sources(&heard, &emulator, &void, refusing).await);
+            }
             if let Some(fault) = fault {
                 emulator.clear_fault(fault).await;
             }
