@@ -15,7 +15,7 @@ use crate::kms::endpoint::{Api, SignatureVersion};
 use crate::kms::time::Timestamp;
 use crate::random::{fraction, number};
 use secrecy::SecretString;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 
@@ -23,6 +23,8 @@ use tokio::time::Instant;
 /// jittered.
 const EARLY: u32 = 5;
 const EARLIEST: Duration = Duration::from_secs(600);
+/// How long nobody asks again for keys that are needed now.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// The account of one client.
 pub(crate) struct Account {
@@ -44,6 +46,8 @@ pub(crate) struct Keys {
     generation: u64,
     signer: Signer,
     life: Option<Life>,
+    /// When the service refused them first.
+    refused: OnceLock<Instant>,
 }
 
 #[derive(Clone, Copy)]
@@ -83,13 +87,32 @@ impl Account {
             () if now >= life.due => Due::Soon,
             () => return None,
         };
-        (!self.turn.is_postponed()).then_some((due, Some(keys.generation)))
+        let waits = match due {
+            Due::Now => self.is_paused(life.end, now),
+            Due::Soon => self.turn.is_postponed(),
+        };
+        (!waits).then_some((due, Some(keys.generation)))
     }
 
     /// Whether asking the source for others than `refused` may help.
     pub(crate) fn may_have_others(&self, refused: &Keys) -> bool {
-        self.source.is_some()
-            && (self.is_past(Some(refused.generation)) || !self.turn.is_postponed())
+        if self.source.is_none() || self.is_past(Some(refused.generation)) {
+            return self.source.is_some();
+        }
+        let now = Instant::now();
+        let first = *refused.refused.get_or_init(|| now);
+        if refused.life.is_some_and(|life| now >= life.due) {
+            !self.is_paused(first, now)
+        } else {
+            self.turn.in_vain().is_none_or(|at| at < first) || !self.turn.is_postponed()
+        }
+    }
+
+    /// Whether the source was asked so shortly ago that asking again is of no use for keys that
+    /// are needed `since` then. What it said before that says nothing of after it: some sources
+    /// give the same keys until their end.
+    fn is_paused(&self, since: Instant, now: Instant) -> bool {
+        self.turn.in_vain().is_some_and(|at| at >= since && now < at + PAUSE)
     }
 
     /// Why the source gave no others when these were due, if they are.
@@ -137,7 +160,8 @@ impl Account {
         match &*current {
             // The same, perhaps for longer.
             Some(keys) if keys.signer.is(&next.signer) => {
-                *current = Some(Arc::new(Keys { generation, ..next }));
+                *current =
+                    Some(Arc::new(Keys { generation, refused: keys.refused.clone(), ..next }));
                 Ok(false)
             }
             _ => {
@@ -170,7 +194,7 @@ impl Keys {
             }
         };
         let signer = Signer::new(access_key, secret_key, gateway);
-        Ok(Self { generation, signer, life: ends.and_then(Life::until) })
+        Ok(Self { generation, signer, life: ends.and_then(Life::until), refused: OnceLock::new() })
     }
 
     pub(crate) fn signer(&self) -> &Signer {

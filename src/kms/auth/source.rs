@@ -12,8 +12,8 @@ use std::sync::Arc;
 /// A client asks at its first call, ahead of the end that the keys have
 /// ([`Credentials::ending`]), and when the service refused them. However many calls want the
 /// answer, it asks once. While the keys it has are still good, a failure fails no call; with the
-/// same keys as before, or after a failure, it asks again no sooner than after 30 s, unless it has
-/// no keys at all.
+/// same keys as before, or after a failure, it asks again no sooner than after 30 s, or after 1 s
+/// when they have ended. As long as it has no keys at all, every call asks.
 ///
 /// The future is polled on the crate's own thread, which all calls share: it must not block. Hand
 /// work that does to `tokio::task::spawn_blocking`, which works there. Who asks gives up after the

@@ -7,7 +7,7 @@
 use crate::error::{Error, Result};
 use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex as Lock, PoisonError};
+use std::sync::{Mutex as Lock, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
@@ -22,8 +22,8 @@ pub(crate) struct Turn {
     failure: Mutex<Option<Error>>,
     /// Works that ended, well or not. Changed while `failure` is held only.
     ended: AtomicU64,
-    /// Until then nothing is done that nobody needs yet.
-    postponed: Lock<Option<Instant>>,
+    /// When the work was done last without success.
+    in_vain: Lock<Option<Instant>>,
 }
 
 impl Turn {
@@ -67,13 +67,12 @@ impl Turn {
 
     /// Nobody works ahead of need for a while.
     pub(crate) fn postpone(&self) {
-        *self.postponed.lock().unwrap_or_else(PoisonError::into_inner) =
-            Some(Instant::now() + POSTPONED);
+        *self.lock_in_vain() = Some(Instant::now());
     }
 
     /// There is no reason to put it off any more.
     pub(crate) fn resume(&self) {
-        *self.postponed.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.lock_in_vain() = None;
     }
 
     /// Why the work failed last, if it did and nobody is at it.
@@ -83,10 +82,16 @@ impl Turn {
 
     /// Whether nobody should work ahead of need.
     pub(crate) fn is_postponed(&self) -> bool {
-        self.postponed
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .is_some_and(|until| Instant::now() < until)
+        self.in_vain().is_some_and(|at| Instant::now() < at + POSTPONED)
+    }
+
+    /// When the work was done last without success, if that was the last time.
+    pub(crate) fn in_vain(&self) -> Option<Instant> {
+        *self.lock_in_vain()
+    }
+
+    fn lock_in_vain(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.in_vain.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn work<W>(&self, failure: &mut Option<Error>, work: impl FnOnce() -> W) -> Result<()>

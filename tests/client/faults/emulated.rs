@@ -2,8 +2,8 @@
 
 use super::*;
 use ncp_envelope::ErrorKind;
-use ncp_envelope::emulator::Emulator;
-use ncp_envelope::kms::{FileTokenStore, MemoryTokenStore, TokenStore};
+use ncp_envelope::emulator::{Emulator, Metadata};
+use ncp_envelope::kms::{FileTokenStore, MemoryTokenStore, RateLimit, ServerRole, TokenStore};
 use secrecy::ExposeSecret;
 use std::time::Duration;
 
@@ -75,6 +75,38 @@ async fn the_account_issues_one_set_for_a_hundred_callers_whose_tokens_are_refus
     let next = account_and_void_tokens(&emulator).token_store(store).build().unwrap();
     all_succeed(&next.key(emulator.key_tag()).unwrap(), 1).await;
     assert_eq!(sets(&emulator), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn callers_with_the_keys_of_a_role_do_not_notice_their_ends() {
+    let life = Duration::from_secs(2);
+    let metadata = || Metadata::new().key_lifetime(life);
+    // New keys whenever they are asked for, and the same until the very end.
+    for metadata in [
+        metadata().version_2_only(),
+        metadata().version_1_only(),
+        metadata().renewed(Duration::from_millis(1)),
+    ] {
+        let builder = Emulator::builder().unthrottled().metadata(metadata);
+        let emulator = builder.start().await.unwrap();
+        let role = ServerRole::at(&emulator.metadata_url().unwrap()).unwrap();
+        let client = Client::builder()
+            .endpoint(Endpoint::Custom(emulator.url().to_owned()))
+            .credential_source(role)
+            .rate_limit(RateLimit::Off)
+            .build()
+            .unwrap();
+        let key = client.key(emulator.key_tag()).unwrap();
+        let begun = std::time::Instant::now();
+        while begun.elapsed() < 5 * life / 2 {
+            all_succeed(&key, 100).await;
+        }
+        let requests = emulator.metadata_requests();
+        let asked = requests.iter().filter(|one| one.action == Some("metadata-keys")).count();
+        // Twice for each end where the same keys come shortly before it, and others after it.
+        assert!((3..=7).contains(&asked), "{asked}");
+        assert_eq!(client.stats().failed_calls, 0);
+    }
 }
 
 #[tokio::test]
