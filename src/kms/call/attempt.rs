@@ -62,14 +62,14 @@ impl Attempt<'_> {
             return Err(failure);
         }
         let body = read(call, response).await?;
-        match response::verdict(&body) {
+        match response::verdict(&body, call.options.due) {
             Verdict::Success => Ok(body),
             Verdict::Refused => Err(self.refused(status.as_u16(), &body, None)),
             Verdict::Foreign => Err(Failure::lasting(Error::new(
                 ErrorKind::Unavailable,
                 format!(
                     "{call}: http {} with an answer that is not the key service's; check the \
-                     endpoint",
+                     endpoint, and any proxy on the way to it",
                     status.as_u16()
                 ),
             ))),

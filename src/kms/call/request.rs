@@ -7,6 +7,7 @@
 use crate::error::Error;
 use crate::kms::auth::account::Keys;
 use crate::kms::call::retry::Repeat;
+use crate::kms::wire::response::{Due, RESULTS};
 use bytes::Bytes;
 use reqwest::Method;
 use reqwest::header::HeaderValue;
@@ -24,6 +25,8 @@ pub(crate) struct CallOptions {
     /// Path and query, percent-encoded, in place of the key's path and the action.
     pub(crate) path: Option<String>,
     pub(crate) repeat: Repeat,
+    /// What the answer has to be.
+    pub(crate) due: Due,
     /// A token that this call authenticates with in place of the client's credentials.
     pub(crate) token: Option<SecretString>,
     /// Whether it is signed for the account, also if the client has tokens.
@@ -38,6 +41,7 @@ impl Default for CallOptions {
             method: Method::POST,
             path: None,
             repeat: Repeat::Transient,
+            due: RESULTS,
             token: None,
             account: false,
             open: false,
@@ -46,14 +50,21 @@ impl Default for CallOptions {
 }
 
 impl CallOptions {
-    /// Reads something: as often as it takes.
-    pub(crate) fn read() -> Self {
-        Self { method: Method::GET, repeat: Repeat::Transient, open: true, ..Self::default() }
+    /// Reads something: as often as it takes. Its answer has one of these fields, or a code.
+    pub(crate) fn read(names: &'static [&'static str]) -> Self {
+        let due = Due::AnyOf(names);
+        Self { method: Method::GET, repeat: Repeat::Transient, due, open: true, ..Self::default() }
     }
 
     /// Changes something: once.
     pub(crate) fn change(method: Method) -> Self {
-        Self { method, repeat: Repeat::Unseen, open: true, ..Self::default() }
+        let due = Due::Nothing;
+        Self { method, repeat: Repeat::Unseen, due, open: true, ..Self::default() }
+    }
+
+    /// Same, for a change whose answer is needed: it has one of these fields, or a code.
+    pub(crate) fn giving(self, names: &'static [&'static str]) -> Self {
+        Self { due: Due::AnyOf(names), ..self }
     }
 
     /// Same, at this path and query.

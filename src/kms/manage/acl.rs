@@ -49,7 +49,8 @@ impl KeyAcl {
     /// # Errors
     /// As [`KeyAcl`] says.
     pub async fn list(&self) -> Result<Acl> {
-        self.key.read("ip acl", "acl", |answer| Ok(Acl::read(answer))).await
+        let names = &["isAclEnabled", "allowedIpList"];
+        self.key.read("ip acl", "acl", names, |answer| Ok(Acl::read(answer))).await
     }
 
     /// Enables it. **With no address in it, every call with a token is refused.**

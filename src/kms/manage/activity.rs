@@ -122,7 +122,8 @@ impl KeyAdmin {
         number: u32,
         size: u16,
     ) -> Result<Page<Activity>> {
-        self.key.read("key activities", &query.action(number, size)?, listed).await
+        let action = query.action(number, size)?;
+        self.key.read("key activities", &action, &["activityLogList"], listed).await
     }
 
     /// All pages of the key's log, one after the other, 100 entries each.
@@ -135,7 +136,9 @@ impl KeyAdmin {
     /// # Errors
     /// As [`KeyAdmin`] says.
     pub async fn last_use(&self) -> Result<Option<Activity>> {
-        self.key.read("last use of key", "last-use-info", |answer| Ok(last_use(answer))).await
+        let names = &["timestamp", "kmsKey", "keyTag", "requestor", "api"];
+        let read = |answer: &Answer| Ok(last_use(answer));
+        self.key.read("last use of key", "last-use-info", names, read).await
     }
 }
 

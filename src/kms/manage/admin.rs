@@ -1,7 +1,7 @@
 //! Managing one key (API 2.0).
 //!
-//! Promises: a change is sent again only if the service saw nothing of it, and is a success
-//! whatever else its answer says; reads are repeated as cipher calls are.
+//! Promises: a change is sent again only if the service saw nothing of it, and is a success if the
+//! answer says so or is empty, whatever else it tells; reads are repeated as cipher calls are.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::kms::call::request::Call;
@@ -84,7 +84,8 @@ impl KeyAdmin {
     /// # Errors
     /// As [`KeyAdmin`] says.
     pub async fn info(&self) -> Result<KeyInfo> {
-        self.key.read("key info", "", |answer| KeyInfo::read(answer.fields())).await
+        let read = |answer: &Answer| KeyInfo::read(answer.fields());
+        self.key.read("key info", "", &["keyTag"], read).await
     }
 
     /// Makes the key usable, with each version in the state that it had before. Not while deletion
@@ -192,7 +193,7 @@ impl KeyAdmin {
     /// # Errors
     /// As [`KeyAdmin`] says.
     pub async fn versions(&self) -> Result<KeyVersions> {
-        self.key.read("key versions", "versions", KeyVersions::read).await
+        self.key.read("key versions", "versions", &["versionList"], KeyVersions::read).await
     }
 
     /// Makes a version usable. Not while the key is disabled.
@@ -282,14 +283,15 @@ impl AutoRotation {
 }
 
 impl Key {
-    /// Reads something about this key, at `action`, which may end in a query.
+    /// Reads something about this key, at `action`, which may end in a query: one of `names`.
     pub(crate) async fn read<T>(
         &self,
         operation: &'static str,
         action: &str,
+        names: &'static [&'static str],
         read: impl FnOnce(&Answer) -> Result<T>,
     ) -> Result<T> {
-        let call = self.managing(operation, CallOptions::read(), action, Bytes::new())?;
+        let call = self.managing(operation, CallOptions::read(names), action, Bytes::new())?;
         let answer = self.client.send(&call).await?;
         Answer::read(&answer).and_then(|answer| read(&answer)).map_err(|error| call.failed(&error))
     }
@@ -305,7 +307,7 @@ impl Key {
         let body = body.as_ref().map_or_else(|| request::empty(&method), request::json);
         let call = self.managing(operation, CallOptions::change(method), action, body)?;
         let answer = self.client.send(&call).await?;
-        Answer::read(&answer).map_err(|error| call.failed(&error))
+        Answer::of_change(&answer).map_err(|error| call.failed(&error))
     }
 
     fn managing(

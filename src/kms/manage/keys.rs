@@ -63,8 +63,8 @@ impl Keys {
         let operation = "create key";
         self.client.needs_account(operation)?;
         let body = key.body(self.client.endpoint())?;
-        let call =
-            self.call(operation, CallOptions::change(Method::POST).at(PATH.to_owned()), body);
+        let options = CallOptions::change(Method::POST).giving(&["keyTag"]).at(PATH.to_owned());
+        let call = self.call(operation, options, body);
         let answer = self.client.send(&call).await?;
         Answer::read(&answer)
             .and_then(|answer| KeyInfo::read(answer.fields()))
@@ -82,7 +82,7 @@ impl Keys {
         pages::check(number, size)?;
         let call = self.call(
             operation,
-            CallOptions::read().at(format!("{PATH}?pageNo={number}&pageSize={size}")),
+            CallOptions::read(&["keyList"]).at(format!("{PATH}?pageNo={number}&pageSize={size}")),
             Bytes::new(),
         );
         let answer = self.client.send(&call).await?;

@@ -133,8 +133,8 @@ impl KeyTokens {
     /// [`ErrorKind::InvalidInput`] without a call for a lifetime out of range; otherwise as
     /// [`KeyTokens`] says.
     pub async fn create_set(&self, lifetimes: &TokenLifetimes) -> Result<TokenSet> {
-        let call =
-            self.account_call("create token set", CallOptions::change(Method::POST), "token-set")?;
+        let options = CallOptions::change(Method::POST).giving(&["accessToken"]);
+        let call = self.account_call("create token set", options, "token-set")?;
         self.set(Call { body: lifetimes_body(lifetimes)?, ..call }).await
     }
 
@@ -147,12 +147,8 @@ impl KeyTokens {
         refresh_token: &SecretString,
         lifetimes: &TokenLifetimes,
     ) -> Result<TokenSet> {
-        let call = self.token_call(
-            "renew token set",
-            CallOptions::change(Method::PUT),
-            "token-set",
-            refresh_token,
-        )?;
+        let options = CallOptions::change(Method::PUT).giving(&["accessToken"]);
+        let call = self.token_call("renew token set", options, "token-set", refresh_token)?;
         self.set(Call { body: lifetimes_body(lifetimes)?, ..call }).await
     }
 
@@ -165,12 +161,8 @@ impl KeyTokens {
         refresh_token: &SecretString,
         lifetime: Option<TokenHours>,
     ) -> Result<SecretString> {
-        let call = self.token_call(
-            "new access token",
-            CallOptions::change(Method::POST),
-            "access-token",
-            refresh_token,
-        )?;
+        let options = CallOptions::change(Method::POST).giving(&["accessToken"]);
+        let call = self.token_call("new access token", options, "access-token", refresh_token)?;
         let body = lifetimes_body(&TokenLifetimes { access: lifetime, refresh: None })?;
         let call = Call { body, ..call };
         let token = response::access_token(self.key.client.send(&call).await?).and_then(issued);
@@ -180,16 +172,21 @@ impl KeyTokens {
     /// Whether the service accepts a token, of either kind.
     ///
     /// Whether it says of another token that it is not valid or refuses the call is not documented;
-    /// `false` is both.
+    /// `false` is both. A refusal without a code is not the service's, and tells nothing of the
+    /// token.
     ///
     /// # Errors
     /// As [`KeyTokens`] says, but for a refused token.
     pub async fn validate(&self, token: &SecretString) -> Result<bool> {
-        let call =
-            self.token_call("validate token", CallOptions::read(), "validate-token", token)?;
+        let options = CallOptions::read(&["validated", "valid"]);
+        let call = self.token_call("validate token", options, "validate-token", token)?;
         match self.key.client.send(&call).await {
             Ok(answer) => response::valid(&answer).map_err(|error| call.failed(&error)),
-            Err(error) if error.kind() == ErrorKind::Credentials => Ok(false),
+            Err(error)
+                if error.kind() == ErrorKind::Credentials && error.service_code().is_some() =>
+            {
+                Ok(false)
+            }
             Err(error) => Err(error),
         }
     }
@@ -199,7 +196,8 @@ impl KeyTokens {
     /// # Errors
     /// As [`KeyTokens`] says.
     pub async fn generator(&self) -> Result<TokenGenerator> {
-        let call = self.account_call("token generator", CallOptions::read(), "token-generator")?;
+        let options = CallOptions::read(&["tokenGeneratorId"]);
+        let call = self.account_call("token generator", options, "token-generator")?;
         let answer = Answer::read(&self.key.client.send(&call).await?)
             .map_err(|error| call.failed(&error))?;
         let fields = answer.fields();

@@ -33,6 +33,11 @@ impl Answer {
             .map_err(|_| contract("its answer does not have the form of a result"))
     }
 
+    /// Parses the `body` of an answer to a change, which may be empty: the change took place.
+    pub(crate) fn of_change(body: &[u8]) -> Result<Self> {
+        if body.is_empty() { Ok(Self(Value::Null)) } else { Self::read(body) }
+    }
+
     /// Fields in `data` or, where they are not there, beside it.
     pub(crate) fn fields(&self) -> Fields<'_> {
         let top = self.0.as_object().unwrap_or(&NOTHING);
@@ -150,7 +155,8 @@ fn lookup<'a>(object: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
     })
 }
 
-fn same(a: &str, b: &str) -> bool {
+/// Whether two names of fields are spellings of one.
+pub(crate) fn same(a: &str, b: &str) -> bool {
     let letters = |text: &'_ str| {
         text.bytes()
             .filter(|byte| *byte != b'_')

@@ -11,6 +11,7 @@
 pub(crate) mod buffer;
 pub(crate) mod contract;
 pub(crate) mod fields;
+pub(crate) mod head;
 pub(crate) mod refusal;
 pub(crate) mod request;
 pub(crate) mod response;

@@ -2,7 +2,8 @@
 //!
 //! The documentation disagrees with itself in places. What is accepted because of that:
 //!
-//! * results in `data`, or beside nothing at all as the oldest pages of API 1.0 print them;
+//! * results in `data`, or beside nothing at all as the oldest pages of API 1.0 print them: what
+//!   the call asked for is then the only sign that the service answered, so it has to be there;
 //! * several results under the name of one (`ciphertext`), or under a name of their own
 //!   (`ciphertextList`);
 //! * one result as a string or as an array of one, whichever way it was asked for;
@@ -13,6 +14,7 @@
 
 use crate::error::Result;
 use crate::kms::wire::contract::contract;
+use crate::kms::wire::head::Head;
 use crate::kms::wire::text::{Loose, OneOrMany, Text, simplify_escapes};
 use crate::kms::wire::{MAX_CIPHERTEXT_LEN, fields};
 use crate::secret::SecretBytes;
@@ -21,7 +23,6 @@ use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use secrecy::SecretString;
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
@@ -33,7 +34,7 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 /// Whether a call that HTTP says went well went well.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// The answer says so, or is of the old form that says nothing.
+    /// The answer says so, or is of the old form that gives results and says nothing.
     Success,
     /// The answer is a refusal in spite of its HTTP status.
     Refused,
@@ -48,16 +49,45 @@ pub(crate) enum Field {
     NewCiphertext,
 }
 
+/// What makes an answer a success beside the code `SUCCESS`, which always does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Due {
+    /// Nothing but an empty answer: the call changes something, and the page of a proxy that says
+    /// this or that must not pass for the change.
+    Nothing,
+    /// One of these fields, in an answer that has no code.
+    AnyOf(&'static [&'static str]),
+}
+
+/// The results of calls that are not management.
+pub(crate) const RESULTS: Due = Due::AnyOf(&[
+    "ciphertext",
+    "ciphertextList",
+    "newCiphertext",
+    "newCiphertextList",
+    "plaintext",
+    "plaintextList",
+    "accessToken",
+    "signature",
+    "publicKey",
+    "valid",
+    "validated",
+]);
+
 /// Judges the body of an answer with a 2xx status.
-pub(crate) fn verdict(body: &[u8]) -> Verdict {
-    match serde_json::from_slice::<Head<'_>>(body) {
-        Ok(Head { code: Some(Loose::Text("SUCCESS")), .. }) => Verdict::Success,
-        Ok(Head { code: Some(_), .. }) => Verdict::Refused,
-        Ok(Head { code: None, error: None, response_error: None, error_code: None }) => {
-            Verdict::Success
-        }
-        Ok(_) => Verdict::Refused,
-        Err(_) => Verdict::Foreign,
+pub(crate) fn verdict(body: &[u8], due: Due) -> Verdict {
+    if body.is_empty() && due == Due::Nothing {
+        return Verdict::Success;
+    }
+    let names = match due {
+        Due::Nothing => &[],
+        Due::AnyOf(names) => names,
+    };
+    match Head::read(body, names) {
+        Some(Head { code: Some(Loose::Text("SUCCESS")), .. }) => Verdict::Success,
+        Some(Head { code: Some(_), .. } | Head { refused: true, .. }) => Verdict::Refused,
+        Some(Head { named: true, .. }) => Verdict::Success,
+        Some(_) | None => Verdict::Foreign,
     }
 }
 
@@ -203,17 +233,6 @@ fn plaintext(text: &str) -> Result<SecretBytes> {
         Ok(written) if written == len => Ok(SecretBytes::from_boxed(std::mem::take(&mut bytes))),
         _ => Err(contract("a plaintext is not base64")),
     }
-}
-
-#[derive(Deserialize)]
-struct Head<'a> {
-    #[serde(borrow)]
-    code: Option<Loose<'a>>,
-    error: Option<IgnoredAny>,
-    #[serde(rename = "responseError")]
-    response_error: Option<IgnoredAny>,
-    #[serde(rename = "errorCode")]
-    error_code: Option<IgnoredAny>,
 }
 
 #[derive(Deserialize)]

@@ -16,27 +16,42 @@ fn decrypted(text: &str, count: usize) -> Result<Vec<Vec<u8>>> {
 
 #[test]
 fn verdicts() {
-    for (text, want) in [
-        (r#"{"code":"SUCCESS","msg":"","data":{}}"#, Verdict::Success),
-        (r#"{"data":null,"code":"SUCCESS"}"#, Verdict::Success),
-        (r#"{"ciphertext":"x"}"#, Verdict::Success),
-        (r#"{"code":null,"ciphertext":"x"}"#, Verdict::Success),
-        (r#"{"code":"NOT_FOUND","data":{"ciphertext":"x"}}"#, Verdict::Refused),
-        (r#"{"code":"success"}"#, Verdict::Refused),
-        (r#"{"code":0}"#, Verdict::Refused),
-        (r#"{"code":"\"SUCCESS"}"#, Verdict::Refused),
-        (r#"{"error":{"errorCode":"210"}}"#, Verdict::Refused),
-        (r#"{"responseError":{}}"#, Verdict::Refused),
-        (r#"{"errorCode":1}"#, Verdict::Refused),
-        (r#"{"code":{}}"#, Verdict::Foreign),
-        (r#"{"code":"SUCCESS"} x"#, Verdict::Foreign),
-        (r#"{"code":"SUCCESS","code":"FORBIDDEN"}"#, Verdict::Foreign),
-        (r#""SUCCESS""#, Verdict::Foreign),
-        ("<html>", Verdict::Foreign),
-        ("", Verdict::Foreign),
-        ("{", Verdict::Foreign),
+    use Verdict::{Foreign, Refused, Success};
+    // First of a call that gives ciphertexts, then of one that changes something.
+    for (text, results, change) in [
+        (r#"{"code":"SUCCESS","msg":"","data":{}}"#, Success, Success),
+        (r#"{"data":null,"code":"SUCCESS"}"#, Success, Success),
+        (r#"{"ciphertext":"x"}"#, Success, Foreign),
+        (r#"{"code":null,"ciphertext":"x"}"#, Success, Foreign),
+        (r#"{"data":{"cipher_text":["x"]}}"#, Success, Foreign),
+        (r#"{"data":{"data":{"ciphertext":"x"}}}"#, Success, Foreign),
+        (r#"{"data":["ciphertext",{"ciphertext":"x"}],"x":1.5}"#, Foreign, Foreign),
+        (r#"{"ciphertext":null,"data":{"ciphertext":null}}"#, Foreign, Foreign),
+        (r#"{"status":"login"}"#, Foreign, Foreign),
+        (r#"{"status":"SUCCESS","msg":"","data":{"code":"SUCCESS"}}"#, Foreign, Foreign),
+        ("{}", Foreign, Foreign),
+        (r#"{"code":null}"#, Foreign, Foreign),
+        (r#"{"code":"NOT_FOUND","data":{"ciphertext":"x"}}"#, Refused, Refused),
+        (r#"{"code":"success"}"#, Refused, Refused),
+        (r#"{"code":0}"#, Refused, Refused),
+        (r#"{"code":"\"SUCCESS"}"#, Refused, Refused),
+        (r#"{"error":{"errorCode":"210"}}"#, Refused, Refused),
+        (r#"{"error":{"errorCode":"210"},"ciphertext":"x"}"#, Refused, Refused),
+        (r#"{"responseError":{}}"#, Refused, Refused),
+        (r#"{"errorCode":1}"#, Refused, Refused),
+        (r#"{"code":{}}"#, Foreign, Foreign),
+        (r#"{"code":"SUCCESS"} x"#, Foreign, Foreign),
+        (r#"{"code":"SUCCESS","code":"FORBIDDEN"}"#, Foreign, Foreign),
+        (r#"[{"code":"SUCCESS"}]"#, Foreign, Foreign),
+        (r#""SUCCESS""#, Foreign, Foreign),
+        ("null", Foreign, Foreign),
+        ("<html>", Foreign, Foreign),
+        (" ", Foreign, Foreign),
+        ("", Foreign, Success),
+        ("{", Foreign, Foreign),
     ] {
-        assert_eq!(verdict(text.as_bytes()), want, "{text}");
+        assert_eq!(verdict(text.as_bytes(), RESULTS), results, "{text}");
+        assert_eq!(verdict(text.as_bytes(), Due::Nothing), change, "{text}");
     }
 }
 

@@ -5,6 +5,7 @@ mod admin;
 mod cipher;
 mod keys;
 mod published;
+mod success;
 #[allow(dead_code)]
 mod tokens;
 mod tolerance;

@@ -116,7 +116,8 @@ async fn one_odd_value_anywhere() {
         every_call(&server).await;
     }
     let text = whole().to_string();
-    for len in (0..text.len()).step_by(97) {
+    // An empty answer is one to a change.
+    for len in (1..text.len()).step_by(97) {
         *body.lock().unwrap() = text[..len].to_owned();
         assert_eq!(every_call(&server).await, 0);
     }
