@@ -199,7 +199,9 @@ impl ClientBuilder {
     /// [`ErrorKind::Throttled`] if it does not come within [`call_timeout`](Self::call_timeout).
     /// The service counts all clients together, so several of them have to share the limit; when it
     /// refuses calls nevertheless, the client halves its pace and finds back to the limit within
-    /// seconds.
+    /// seconds. A pause that the service asks for (`Retry-After`) is kept for up to 10 s; while it
+    /// asks for longer, one call every 10 s is sent to see whether it still refuses, and those that
+    /// cannot go meanwhile fail at once.
     #[must_use]
     pub fn rate_limit(mut self, limit: RateLimit) -> Self {
         self.rate_limit = limit;

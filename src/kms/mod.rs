@@ -69,10 +69,12 @@
 //!   ([`ClientBuilder::circuit_breaker`]).
 //! * A queue keeps calls under the service's limit ([`ClientBuilder::rate_limit`]), in the order in
 //!   which they came. No second sees more calls than the limit, whatever the network delays;
-//!   refusals slow the client down.
-//! * A timestamp that was refused is put right from the `Date` of the answer, once, if that is 4.5
-//!   minutes or more away and at most 48 hours; later calls are signed with the right time from the
-//!   beginning.
+//!   refusals slow the client down. A `Retry-After` stops the calls with a key for 10 s at most;
+//!   while it asks for longer one call at a time finds out whether it still holds.
+//! * A timestamp that the gateway refused is put right from the `Date` of its answer, once, if that
+//!   is 4.5 minutes or more away and at most 48 hours from the system's clock; later calls are
+//!   signed with the right time from the beginning. Answers of anything else on the way, such as a
+//!   proxy's page, do not move the clock.
 //! * A token that says when it expires is replaced in the last tenth of its life, at most an hour
 //!   ahead, by one caller while the others go on with it. A refresh token is replaced too, at most
 //!   7 days ahead, and goes to the [`TokenStore`]. Before the service is asked for tokens, and

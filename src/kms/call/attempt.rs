@@ -18,7 +18,7 @@ use crate::kms::wire::response::Verdict;
 use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 use reqwest::{Response, Url};
 use secrecy::ExposeSecret;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use zeroize::Zeroizing;
 
 /// One attempt to make `call`.
@@ -49,14 +49,16 @@ impl Attempt<'_> {
         let response = response.map_err(|error| transport(call, error, reused))?;
         let status = response.status();
         if !status.is_success() {
-            let wait = wait(response.headers(), SystemTime::now());
-            let late = signed_at.is_some_and(|signed_at| {
-                self.learn_time(status.as_u16(), signed_at, response.headers())
-            });
+            let date = date(response.headers());
+            let wait = self.wait(response.headers(), date);
             // A refusal whose text is too long or breaks off is still a refusal.
             let body = read(call, response).await.unwrap_or_default();
-            let mut failure = self.refused(status.as_u16(), &body, wait);
-            if late && failure.class == Class::Lasting {
+            let refusal = Refusal::read(&body);
+            let mut failure = self.refused(status.as_u16(), &refusal, wait);
+            if refusal.may_be_the_timestamp(status.as_u16())
+                && let (Some(signed_at), Some(date)) = (signed_at, date)
+                && shared.clock.learn(signed_at, date)
+            {
                 failure.class = Class::Timestamp;
             }
             return Err(failure);
@@ -64,7 +66,7 @@ impl Attempt<'_> {
         let body = read(call, response).await?;
         match response::verdict(&body, call.options.due) {
             Verdict::Success => Ok(body),
-            Verdict::Refused => Err(self.refused(status.as_u16(), &body, None)),
+            Verdict::Refused => Err(self.refused(status.as_u16(), &Refusal::read(&body), None)),
             Verdict::Foreign => Err(Failure::lasting(Error::new(
                 ErrorKind::Unavailable,
                 format!(
@@ -76,20 +78,17 @@ impl Attempt<'_> {
         }
     }
 
-    /// Whether a call was refused for its timestamp, going by the answer's date, and the clock is
-    /// right now.
-    ///
-    /// The service documents no status for this; whatever the three may mean otherwise, a signature
-    /// is looked at first.
-    fn learn_time(&self, status: u16, signed_at: u64, headers: &HeaderMap) -> bool {
-        let date = || httpdate::parse_http_date(headers.get(DATE)?.to_str().ok()?).ok();
-        matches!(status, 400 | 401 | 403)
-            && date().is_some_and(|date| self.shared.clock.learn(signed_at, date))
+    /// How long the answer asks to wait. Its date, if there is one, is by the clock by which it
+    /// names the time to come back.
+    fn wait(&self, headers: &HeaderMap, date: Option<SystemTime>) -> Option<Duration> {
+        let asked = headers.get(RETRY_AFTER)?.to_str().ok()?;
+        let now =
+            || self.shared.clock.now().ok().map(|now| UNIX_EPOCH + Duration::from_millis(now));
+        retry::retry_after(asked, date.or_else(now)?)
     }
 
-    fn refused(&self, status: u16, body: &[u8], wait: Option<Duration>) -> Failure {
+    fn refused(&self, status: u16, refusal: &Refusal, wait: Option<Duration>) -> Failure {
         let (call, auth) = (self.call, &self.shared.auth);
-        let refusal = Refusal::read(body);
         let meaning = refusal.meaning(status);
         let advice = match (status, meaning.kind) {
             (300..=399, _) => "; redirects are not followed, check the endpoint",
@@ -161,8 +160,8 @@ async fn read(
     Ok(body.into_bytes())
 }
 
-fn wait(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
-    retry::retry_after(headers.get(RETRY_AFTER)?.to_str().ok()?, now)
+fn date(headers: &HeaderMap) -> Option<SystemTime> {
+    httpdate::parse_http_date(headers.get(DATE)?.to_str().ok()?).ok()
 }
 
 /// A failure below HTTP. A connection that could not be made has shown the service nothing, and one
@@ -205,7 +204,6 @@ mod tests {
     use crate::kms::call::clock::Clock;
     use crate::kms::{Api, Client, Credentials, Endpoint};
     use std::sync::Arc;
-    use std::time::UNIX_EPOCH;
 
     #[test]
     fn what_is_signed_is_what_is_sent() {

@@ -69,6 +69,15 @@ impl Client {
             let end = plan.deadline.min(begun + shared.attempt_timeout);
             let outcome =
                 timeout_at(end, Attempt { shared, call, url: &url, pass: &pass }.make()).await;
+            if let (Some(place), Ok(answer)) = (&place, &outcome) {
+                match answer {
+                    Err(failure) if failure.error.kind() == ErrorKind::Throttled => {
+                        place.refused(failure.wait);
+                    }
+                    Err(failure) if failure.status.is_none() => {}
+                    Ok(_) | Err(_) => place.served(),
+                }
+            }
             drop(place);
             let failure = match outcome {
                 Ok(Ok(body)) => {
@@ -89,9 +98,6 @@ impl Client {
             report(shared, admission, failure.outage);
             if failure.error.kind() == ErrorKind::Throttled {
                 shared.counters.throttled.add();
-                if let Some(limiter) = &limiter {
-                    limiter.refused(failure.wait);
-                }
             }
             if failure.class == Class::Timestamp && !signed_anew {
                 signed_anew = true;

@@ -1,8 +1,9 @@
 //! The time that calls are signed with: the system's, put right by what the service said after it
 //! refused a timestamp.
 //!
-//! Promises: only a refusal together with a date that is far from the timestamp that was sent
-//! changes the clock, and never by more than two days. It knows nothing of credentials.
+//! Promises: only a date that is far from the timestamp that was sent changes the clock, and it is
+//! never more than two days from the system's. Whose word is good enough to be learnt from is
+//! decided elsewhere. It knows nothing of credentials.
 
 use crate::error::{Error, ErrorKind, Result};
 use std::sync::{Mutex, PoisonError};

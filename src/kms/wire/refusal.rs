@@ -19,6 +19,8 @@ pub(crate) struct Refusal {
     pub(crate) code: Option<String>,
     /// The service's message, not yet fit to be shown.
     pub(crate) message: Option<String>,
+    /// Whether it has the form of the gateway's errors.
+    pub(crate) of_gateway: bool,
 }
 
 /// What a refusal means.
@@ -57,6 +59,23 @@ impl Refusal {
         Self {
             code: code.into_iter().flatten().find_map(text),
             message: message.into_iter().flatten().find_map(text),
+            of_gateway: top.get("code").is_none_or(Value::is_null)
+                && error.is_some_and(|error| error.get("errorCode").and_then(text).is_some()),
+        }
+    }
+
+    /// Whether this is how a timestamp that is minutes off may be refused.
+    ///
+    /// The service documents that it is, and not in which words. So it is what the gateway, which
+    /// looks at signatures, says about a request or a caller that it does not accept, or the
+    /// service's one code for such callers. Nothing else on the way is asked for the time: a page
+    /// of a proxy has a date too.
+    pub(crate) fn may_be_the_timestamp(&self, status: u16) -> bool {
+        match self.code.as_deref().unwrap_or_default() {
+            "100" => status == 400 && self.of_gateway,
+            "200" => status == 401 && self.of_gateway,
+            "UNAUTHORIZED" => status == 401,
+            _ => false,
         }
     }
 
@@ -251,8 +270,33 @@ mod tests {
             (200, "", Unavailable, false),
         ] {
             let refusal =
-                Refusal { code: (!code.is_empty()).then(|| code.to_owned()), message: None };
+                Refusal { code: (!code.is_empty()).then(|| code.to_owned()), ..Refusal::default() };
             assert_eq!(refusal.meaning(status), Meaning { kind, transient }, "{status} {code}");
+        }
+    }
+
+    #[test]
+    fn only_the_gateway_and_the_service_speak_about_the_time() {
+        for (status, body, want) in [
+            (401, r#"{"error":{"errorCode":"200","message":"Authentication Failed"}}"#, true),
+            (401, r#"{"error":{"errorCode":200}}"#, true),
+            (400, r#"{"error":{"errorCode":"100","message":"Bad Request Exception"}}"#, true),
+            (401, r#"{"code":"UNAUTHORIZED","msg":"Unauthorized"}"#, true),
+            (401, r#"{"error":{"errorCode":"210","message":"Permission Denied"}}"#, false),
+            (403, r#"{"error":{"errorCode":"200"}}"#, false),
+            (403, r#"{"error":{"errorCode":"230"}}"#, false),
+            (403, r#"{"code":"FORBIDDEN"}"#, false),
+            (400, r#"{"code":"INVALID_REQUEST"}"#, false),
+            (401, r#"{"code":200}"#, false),
+            (401, r#"{"errorCode":"200"}"#, false),
+            (401, r#"{"error":{"code":"200"}}"#, false),
+            (401, r#"{"code":"x","error":{"errorCode":"200"}}"#, false),
+            (401, r#"{"timestamp":"t","status":401,"error":"Unauthorized"}"#, false),
+            (401, "<html>UNAUTHORIZED</html>", false),
+            (401, "", false),
+        ] {
+            let refusal = Refusal::read(body.as_bytes());
+            assert_eq!(refusal.may_be_the_timestamp(status), want, "{status} {body}");
         }
     }
 
@@ -260,8 +304,11 @@ mod tests {
     fn what_is_shown_is_one_short_line_without_secrets() {
         let sent = br#"{"plaintext":["YWJjZGVmZ2g=","MTIzNA=="]}"#;
         let show = |message: &str| {
-            let refusal =
-                Refusal { code: Some("CODE".to_owned()), message: Some(message.to_owned()) };
+            let refusal = Refusal {
+                code: Some("CODE".to_owned()),
+                message: Some(message.to_owned()),
+                ..Refusal::default()
+            };
             refusal.shown(sent, |text| text.replace("hush", "[redacted]"))
         };
         assert_eq!(show("Not found"), ", code CODE: Not found");

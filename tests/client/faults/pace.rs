@@ -128,6 +128,35 @@ async fn what_the_service_asks_to_wait_holds_for_all_calls_with_the_key() {
     );
 }
 
+/// Whoever asks for an hour is asked again within seconds, by one call.
+#[tokio::test]
+async fn a_key_is_not_stopped_for_as_long_as_one_answer_says() {
+    let server = Server::start(move |_, index| match index {
+        0 => busy().header("Retry-After", "3600"),
+        _ => encrypted(),
+    })
+    .await;
+    let key = key_of(account(server.url()));
+    let begun = Instant::now();
+    assert_eq!(key.encrypt(b"x").await.unwrap_err().kind(), ErrorKind::Throttled);
+    // The first call waits to find out; those that come meanwhile are told at once.
+    let probe = {
+        let key = key.clone();
+        tokio::spawn(async move { key.encrypt(b"x").await })
+    };
+    while key.client().stats().calls < 2 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    for _ in 0..20 {
+        assert_eq!(key.encrypt(b"x").await.unwrap_err().kind(), ErrorKind::Throttled);
+    }
+    assert_eq!(server.requests().len(), 1);
+    probe.await.unwrap().unwrap();
+    all_succeed(&key, 20).await;
+    assert_eq!(server.requests().len(), 22);
+    assert!(begun.elapsed() < Duration::from_secs(60));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_that_does_not_know_the_limit_finds_it() {
     // The service allows a third of what the client believes, as if others used the rest.

@@ -5,11 +5,13 @@
 //! counts in and whatever the network delays; callers go in the order in which they came; one that
 //! cannot go before its deadline is told so; one that gives up leaves no trace. When the service
 //! refuses calls in spite of this, because others share the limit, the pace is halved and grows
-//! back in seconds. This module knows nothing of what a call is.
+//! back in seconds; a pause that it asks for is kept, and a long one looked into by one call every
+//! few seconds, with everybody told at once whose turn does not come. This module knows nothing of
+//! what a call is.
 
 mod pace;
 
-use pace::{Pace, Wait};
+use pace::{Go, Pace, Wait};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -38,7 +40,10 @@ pub(crate) enum Denied {
 
 /// A call's place; free again a second after it is dropped.
 #[derive(Debug)]
-pub(crate) struct Place<'a>(&'a Limiter);
+pub(crate) struct Place<'a> {
+    limiter: &'a Limiter,
+    went: Go,
+}
 
 impl Limiter {
     /// At most `limit` calls in any second, and `longest_queue` callers that wait.
@@ -58,6 +63,8 @@ impl Limiter {
         let mut waited = false;
         let _head = match self.head.try_lock() {
             Ok(head) => head,
+            // Whoever is there already finds out for all.
+            Err(_) if self.pace().is_asked_beyond(deadline) => return Err(Denied::TooLate),
             Err(_) => {
                 waited = true;
                 timeout_at(deadline, self.head.lock()).await.map_err(|_| Denied::TooLate)?
@@ -65,7 +72,7 @@ impl Limiter {
         };
         loop {
             let wait = match self.pace().take(Instant::now()) {
-                Ok(()) => return Ok((Place(self), waited)),
+                Ok(went) => return Ok((Place { limiter: self, went }, waited)),
                 Err(wait) => wait,
             };
             waited = true;
@@ -83,12 +90,7 @@ impl Limiter {
     /// A place at once, before everybody else: for the rare request on which all others depend.
     pub(crate) fn jump(&self) -> Place<'_> {
         self.pace().force(Instant::now());
-        Place(self)
-    }
-
-    /// The service refused a call because there were too many, and asked for a pause of `wait`.
-    pub(crate) fn refused(&self, wait: Option<Duration>) {
-        self.pace().refused(Instant::now(), wait);
+        Place { limiter: self, went: Go::WithOthers }
     }
 
     /// Whether a new one would do as well.
@@ -101,10 +103,24 @@ impl Limiter {
     }
 }
 
+impl Place<'_> {
+    /// The service refused the call because there were too many, and asked for a pause of `wait`.
+    pub(crate) fn refused(&self, wait: Option<Duration>) {
+        self.limiter.pace().refused(Instant::now(), wait);
+    }
+
+    /// The service answered, and not that there were too many calls.
+    pub(crate) fn served(&self) {
+        if self.went == Go::AsProbe {
+            self.limiter.pace().probe_served(Instant::now());
+        }
+    }
+}
+
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        self.0.pace().ended(Instant::now());
-        self.0.answered.notify_one();
+        self.limiter.pace().ended(Instant::now(), self.went);
+        self.limiter.answered.notify_one();
     }
 }
 
@@ -184,8 +200,14 @@ mod tests {
         let limiter = Limiter::new(1, 10);
         drop(limiter.enter(soon()).await.unwrap());
         assert_eq!(limiter.enter(Instant::now() + SECOND / 2).await.unwrap_err(), Denied::TooLate);
-        limiter.refused(Some(300 * SECOND));
+        limiter.jump().refused(Some(3_600 * SECOND));
+        // Nobody can find out in time; later somebody can, and everybody else is told at once.
+        let short = Instant::now() + 5 * SECOND;
+        assert_eq!(limiter.enter(short).await.unwrap_err(), Denied::TooLate);
+        let mut first = Box::pin(limiter.enter(soon()));
+        assert!(tokio::time::timeout(Duration::from_millis(1), &mut first).await.is_err());
         assert_eq!(limiter.enter(soon()).await.unwrap_err(), Denied::TooLate);
+        drop(first);
         assert!(!limiter.is_idle());
         let limiter = Limiter::new(1, 10);
         let _place = limiter.enter(soon()).await.unwrap();

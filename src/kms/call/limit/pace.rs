@@ -23,8 +23,11 @@ const RECOVERY: f64 = 0.1;
 const SLOWEST: f64 = 0.02;
 /// Refusals that come together are one.
 const TOGETHER: Duration = Duration::from_secs(1);
-/// The longest pause that the service may ask for on behalf of all calls.
-const LONGEST_STOP: Duration = Duration::from_secs(300);
+/// How long all calls stop at most because the service asked for it. While it asks for longer one
+/// call at a time is let through after that, to find out.
+const LONGEST_STOP: Duration = Duration::from_secs(10);
+/// A longer wish is taken for this one.
+const LONGEST_WISH: Duration = Duration::from_secs(3_600);
 
 /// The pace of calls under one limit.
 #[derive(Debug)]
@@ -36,10 +39,21 @@ pub(crate) struct Pace {
     /// When the places of calls that were answered are free again, in order.
     free_at: VecDeque<Instant>,
     stopped_until: Instant,
+    /// Until when the service asked not to be called; from `stopped_until` on it is probed.
+    asked_until: Instant,
+    probing: bool,
     /// The share of the pace that was left at a moment; it grows from there.
     share: f64,
     share_at: Instant,
     refused_at: Option<Instant>,
+}
+
+/// Leave for one call to go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Go {
+    WithOthers,
+    /// Alone, to find out whether the service still means what it asked for.
+    AsProbe,
 }
 
 /// What has to happen before the next call may go.
@@ -59,6 +73,8 @@ impl Pace {
             out: 0,
             free_at: VecDeque::new(),
             stopped_until: now,
+            asked_until: now,
+            probing: false,
             share: 1.0,
             share_at: now,
             refused_at: None,
@@ -66,9 +82,13 @@ impl Pace {
     }
 
     /// Lets one call go now, or says what it has to wait for.
-    pub(crate) fn take(&mut self, now: Instant) -> Result<(), Wait> {
+    pub(crate) fn take(&mut self, now: Instant) -> Result<Go, Wait> {
         if now < self.stopped_until {
             return Err(Wait::Until(self.stopped_until));
+        }
+        let asked = now < self.asked_until;
+        if asked && self.probing {
+            return Err(Wait::ForAnswer);
         }
         while self.free_at.front().is_some_and(|free| *free <= now) {
             self.free_at.pop_front();
@@ -86,7 +106,11 @@ impl Pace {
         }
         self.due = self.due.max(now) + distance;
         self.out += 1;
-        Ok(())
+        if asked {
+            self.probing = true;
+            return Ok(Go::AsProbe);
+        }
+        Ok(Go::WithOthers)
     }
 
     /// Lets a call go whatever the pace; others have its place less.
@@ -95,8 +119,21 @@ impl Pace {
         self.out += 1;
     }
 
+    /// The service answered the probe, and not that there are too many calls.
+    pub(crate) fn probe_served(&mut self, now: Instant) {
+        self.asked_until = now;
+    }
+
+    /// Whether the service asked not to be called before `deadline`.
+    pub(crate) fn is_asked_beyond(&self, deadline: Instant) -> bool {
+        self.asked_until >= deadline
+    }
+
     /// A call ended: answered, failed or abandoned.
-    pub(crate) fn ended(&mut self, now: Instant) {
+    pub(crate) fn ended(&mut self, now: Instant, went: Go) {
+        if went == Go::AsProbe {
+            self.probing = false;
+        }
         self.out = self.out.saturating_sub(1);
         self.free_at.push_back(now + WINDOW);
     }
@@ -105,6 +142,7 @@ impl Pace {
     pub(crate) fn refused(&mut self, now: Instant, wait: Option<Duration>) {
         if let Some(wait) = wait {
             self.stopped_until = self.stopped_until.max(now + wait.min(LONGEST_STOP));
+            self.asked_until = self.asked_until.max(now + wait.min(LONGEST_WISH));
         }
         if self.refused_at.is_none_or(|before| now.saturating_duration_since(before) >= TOGETHER) {
             self.share = (self.share(now) * SLOWED).max(SLOWEST);
@@ -117,7 +155,7 @@ impl Pace {
     pub(crate) fn is_idle(&mut self, now: Instant) -> bool {
         self.out == 0
             && self.free_at.back().is_none_or(|free| *free <= now)
-            && now >= self.stopped_until
+            && now >= self.asked_until
             && self.share(now) >= 1.0
     }
 
@@ -180,7 +218,7 @@ mod tests {
                 answers.sort();
                 while answers.first().is_some_and(|at| *at <= now) {
                     answers.remove(0);
-                    pace.ended(now);
+                    pace.ended(now, Go::WithOthers);
                 }
                 while pace.take(now).is_ok() {
                     let arrival = (now + MS(random.below(40))).max(stalled_until);
@@ -207,7 +245,7 @@ mod tests {
         for ms in 1..=1_000 {
             while pace.take(now + MS(ms)).is_ok() {
                 count += 1;
-                pace.ended(now + MS(ms));
+                pace.ended(now + MS(ms), Go::WithOthers);
             }
         }
         assert!((280..=294).contains(&count), "{count}");
@@ -219,7 +257,7 @@ mod tests {
         let mut pace = Pace::new(2, start);
         pace.take(start).unwrap();
         assert_eq!(pace.take(start + MS(2_000)), Err(Wait::ForAnswer));
-        pace.ended(start + MS(3_000));
+        pace.ended(start + MS(3_000), Go::WithOthers);
         assert_eq!(pace.take(start + MS(3_000)), Err(Wait::Until(start + MS(3_000) + WINDOW)));
         pace.take(start + MS(4_010)).unwrap();
     }
@@ -231,7 +269,7 @@ mod tests {
             let mut count = 0;
             for ms in 0..1_000 {
                 while pace.take(from + MS(ms)).is_ok() {
-                    pace.ended(from + MS(ms));
+                    pace.ended(from + MS(ms), Go::WithOthers);
                     count += 1;
                 }
             }
@@ -259,5 +297,34 @@ mod tests {
             pace.refused(start + MS(20_000 + second * 1_000), None);
         }
         assert!(pace.share(start + MS(119_000)) >= SLOWEST);
+    }
+
+    /// Whoever asks for an hour is asked again within seconds, by one call at a time.
+    #[test]
+    fn a_long_stop_is_probed() {
+        let start = Instant::now();
+        let hour = Some(MS(3_600_000));
+        let mut pace = Pace::new(100, start);
+        pace.refused(start, hour);
+        assert_eq!(pace.take(start + MS(9_999)), Err(Wait::Until(start + LONGEST_STOP)));
+        let now = start + MS(20_000);
+        assert!(pace.is_asked_beyond(now + MS(30_000)) && !pace.is_idle(now));
+        // One goes, and while it is out no other.
+        assert_eq!(pace.take(now), Ok(Go::AsProbe));
+        assert_eq!(pace.take(now), Err(Wait::ForAnswer));
+        // Abandoned, so another one goes; it is refused.
+        pace.ended(now, Go::AsProbe);
+        assert_eq!(pace.take(now + MS(100)), Ok(Go::AsProbe));
+        pace.refused(now + MS(200), hour);
+        pace.ended(now + MS(200), Go::AsProbe);
+        let next = now + MS(200) + LONGEST_STOP;
+        assert_eq!(pace.take(now + MS(300)), Err(Wait::Until(next)));
+        // The next is served, and then all are.
+        assert_eq!(pace.take(next), Ok(Go::AsProbe));
+        pace.probe_served(next);
+        pace.ended(next, Go::AsProbe);
+        assert!(!pace.is_asked_beyond(next + MS(1)));
+        assert_eq!(pace.take(next + MS(100)), Ok(Go::WithOthers));
+        assert_eq!(pace.take(next + MS(200)), Ok(Go::WithOthers));
     }
 }
