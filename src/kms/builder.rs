@@ -10,19 +10,15 @@ use crate::kms::auth::source::CredentialSource;
 use crate::kms::auth::store::TokenStore;
 use crate::kms::call::client::{Client, Shared};
 use crate::kms::call::clock::Clock;
-use crate::kms::call::connect::Watch;
 use crate::kms::call::gate::Gate;
 use crate::kms::call::quota::Quota;
 use crate::kms::call::rate::{Rate, RateLimit};
 use crate::kms::call::retry::Policy;
 use crate::kms::call::stats::Counters;
-use crate::kms::endpoint::{Api, Base, Endpoint, SignatureVersion};
+use crate::kms::call::transport::{Roots, Transport};
+use crate::kms::endpoint::{Api, Endpoint, SignatureVersion};
 use crate::kms::source::chain::{Beginning, CredentialChain};
 use crate::kms::{Credentials, wire};
-use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
-use reqwest::{Certificate, redirect, retry, tls};
-use std::fmt;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -59,10 +55,6 @@ pub struct ClientBuilder {
     re_encrypt: Option<String>,
     roots: Roots,
 }
-
-/// Certificates in PEM as they were given.
-#[derive(Clone, Default)]
-struct Roots(Vec<Vec<u8>>);
 
 impl Default for ClientBuilder {
     fn default() -> Self {
@@ -297,7 +289,7 @@ impl ClientBuilder {
             ));
         }
         Ok(Client(Arc::new(Shared {
-            http: http_client(&base, self.connect_timeout, &self.roots)?,
+            transport: Transport::new(&base, self.connect_timeout, &self.roots)?,
             base,
             auth,
             attempt_timeout: self.attempt_timeout,
@@ -315,83 +307,6 @@ impl ClientBuilder {
             re_encrypt,
         })))
     }
-}
-
-impl Roots {
-    /// Those that were given, or none for the system's.
-    fn certificates(&self) -> Result<Option<Vec<Certificate>>> {
-        let mut all = Vec::new();
-        for pem in &self.0 {
-            let certificates =
-                Certificate::from_pem_bundle(pem).map_err(|error| unreadable(Some(error)))?;
-            if certificates.is_empty() {
-                return Err(unreadable(None));
-            }
-            all.extend(certificates);
-        }
-        Ok((!all.is_empty()).then_some(all))
-    }
-}
-
-// A file of certificates may have a private key in it.
-impl fmt::Debug for Roots {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Roots({})", self.0.len())
-    }
-}
-
-fn unreadable(error: Option<reqwest::Error>) -> Error {
-    const MESSAGE: &str = "a root certificate is not a certificate in pem";
-    match error {
-        Some(error) => Error::with_source(ErrorKind::InvalidInput, MESSAGE, error),
-        None => Error::new(ErrorKind::InvalidInput, MESSAGE),
-    }
-}
-
-fn http_client(base: &Base, connect_timeout: Duration, roots: &Roots) -> Result<reqwest::Client> {
-    let json = HeaderValue::from_static("application/json");
-    // The gateway answers in XML unless it is asked for JSON.
-    let headers = HeaderMap::from_iter([(ACCEPT, json.clone()), (CONTENT_TYPE, json)]);
-    let mut builder = reqwest::Client::builder()
-        .user_agent(concat!("ncp-envelope/", env!("CARGO_PKG_VERSION")))
-        .default_headers(headers)
-        .connect_timeout(connect_timeout)
-        .https_only(!base.plain)
-        .tls_version_min(tls::Version::TLS_1_2)
-        // Signed headers and plaintext go to the host that was asked for, and nowhere else.
-        .redirect(redirect::Policy::none())
-        .no_proxy()
-        .referer(false)
-        .connector_layer(Watch)
-        // Repetitions are ours, because each needs a new signature.
-        .retry(retry::never());
-    if base.plain {
-        // Whatever the resolver thinks: plain HTTP does not leave this machine. The URL's port
-        // replaces the 0.
-        let loopback: [SocketAddr; 2] =
-            [(Ipv4Addr::LOCALHOST, 0).into(), (Ipv6Addr::LOCALHOST, 0).into()];
-        builder = builder.resolve_to_addrs("localhost", &loopback);
-    }
-    let roots = roots.certificates()?;
-    let own = roots.is_some();
-    if own && base.plain {
-        return Err(Error::new(
-            ErrorKind::InvalidInput,
-            "a root certificate is given, but the endpoint url is plain http",
-        ));
-    }
-    if let Some(roots) = roots {
-        builder = builder.tls_certs_only(roots);
-    }
-    builder.build().map_err(|error| match own {
-        // Nothing of the system's is loaded then, so it is them.
-        true => unreadable(Some(error)),
-        false => Error::with_source(
-            ErrorKind::Unavailable,
-            "the https client cannot be set up",
-            error.without_url(),
-        ),
-    })
 }
 
 #[cfg(test)]

@@ -56,7 +56,8 @@
 //! * Whatever the service answers, the result is a value or an error; answers longer than 1 MiB are
 //!   not read to their end.
 //! * What creates, changes, rotates or deletes something, or issues a token, is sent again only if
-//!   the service saw nothing of it. The table's "repeated" is for all other calls.
+//!   the service saw nothing of it, and starts on a connection of its own, as an idle one may be
+//!   dead. The table's "repeated" is for all other calls.
 //! * Dropping a call's future abandons the call and gives back whatever it held; nothing runs on in
 //!   the background.
 //!

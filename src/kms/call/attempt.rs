@@ -10,6 +10,7 @@ use crate::kms::call::connect;
 use crate::kms::call::outage::Outage;
 use crate::kms::call::request::{Call, Pass};
 use crate::kms::call::retry::{self, Class, Failure};
+use crate::kms::call::transport::Connection;
 use crate::kms::wire::MAX_RESPONSE_LEN;
 use crate::kms::wire::buffer::Buffer;
 use crate::kms::wire::refusal::Refusal;
@@ -27,12 +28,13 @@ pub(crate) struct Attempt<'a> {
     pub(crate) call: &'a Call<'a>,
     pub(crate) url: &'a Url,
     pub(crate) pass: &'a Pass,
+    pub(crate) connection: Connection,
 }
 
 impl Attempt<'_> {
     /// The body of an answer that is a success.
     pub(crate) async fn make(&self) -> std::result::Result<Zeroizing<Vec<u8>>, Failure> {
-        let Self { shared, call, url, pass } = *self;
+        let Self { shared, call, url, pass, connection } = *self;
         let method = &call.options.method;
         let target = match url.query() {
             Some(query) => format!("{}?{query}", url.path()),
@@ -41,7 +43,8 @@ impl Attempt<'_> {
         let headers = headers(shared, method.as_str(), &target, pass).map_err(Failure::lasting)?;
         let signed_at =
             headers.get(signature::TIMESTAMP).and_then(|time| time.to_str().ok()?.parse().ok());
-        let mut request = shared.http.request(method.clone(), url.clone()).headers(headers);
+        let client = shared.transport.over(connection);
+        let mut request = client.request(method.clone(), url.clone()).headers(headers);
         if !call.body.is_empty() {
             request = request.body(call.body.clone());
         }

@@ -15,7 +15,8 @@ use crate::kms::call::observe;
 use crate::kms::call::outage::Outage;
 use crate::kms::call::quota::Spent;
 use crate::kms::call::request::{Call, Pass, Plan};
-use crate::kms::call::retry::{self, Class, Failure, Next};
+use crate::kms::call::retry::{self, Class, Failure, Next, Repeat};
+use crate::kms::call::transport::Connection;
 use crate::random;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
@@ -41,6 +42,11 @@ impl Client {
         let limiter = shared.gate.limiter(&call.tag);
         let (mut attempts, mut dropped) = (0, 0);
         let mut signed_anew = false;
+        let mut connection = match call.options.repeat {
+            Repeat::Transient => Connection::Pooled,
+            // Whether the service saw what was lost with an idle connection is not known.
+            Repeat::Unseen | Repeat::Dropped => Connection::Fresh,
+        };
         let mut spent: Option<Spent<'_>> = None;
         let mut before = None;
         loop {
@@ -67,8 +73,8 @@ impl Client {
             shared.counters.attempts.add();
             let begun = Instant::now();
             let end = plan.deadline.min(begun + shared.attempt_timeout);
-            let outcome =
-                timeout_at(end, Attempt { shared, call, url: &url, pass: &pass }.make()).await;
+            let attempt = Attempt { shared, call, url: &url, pass: &pass, connection };
+            let outcome = timeout_at(end, attempt.make()).await;
             if let (Some(place), Ok(answer)) = (&place, &outcome) {
                 match answer {
                     Err(failure) if failure.error.kind() == ErrorKind::Throttled => {
@@ -92,7 +98,11 @@ impl Client {
                     report(shared, admission, if telling { Outage::Host } else { Outage::Unknown });
                     return Err((pass, late(self, call)));
                 }
-                Err(_) => slow(shared, call),
+                Err(_) => {
+                    // The connection may be dead, and the other idle ones with it.
+                    connection = Connection::Fresh;
+                    slow(shared, call)
+                }
             };
             observe::attempt_ended(attempts, failure.status, Some(failure.error.kind()));
             report(shared, admission, failure.outage);

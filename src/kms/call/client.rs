@@ -8,6 +8,7 @@ use crate::kms::call::gate::Gate;
 use crate::kms::call::quota::Quota;
 use crate::kms::call::retry::Policy;
 use crate::kms::call::stats::{Counters, Stats};
+use crate::kms::call::transport::Transport;
 use crate::kms::endpoint::{Api, Base, Endpoint, SignatureVersion, path};
 use secrecy::SecretString;
 use std::fmt;
@@ -25,7 +26,7 @@ pub struct Client(pub(crate) Arc<Shared>);
 
 /// What a client and its clones share.
 pub(crate) struct Shared {
-    pub(crate) http: reqwest::Client,
+    pub(crate) transport: Transport,
     pub(crate) base: Base,
     pub(crate) auth: Auth,
     pub(crate) attempt_timeout: Duration,

@@ -3,9 +3,9 @@
 //! [`request`] is what is asked. [`send`] carries it out on the crate's own runtime, with fresh
 //! tokens, and once more after a token was refused; [`attempts`] makes it as often as that is of
 //! use: each goes through the [`gate`] (circuit breaker, queue, circuit breaker again), is made by
-//! [`attempt`], and [`retry`] says whether there is another. [`account`] has the keys that
-//! calls are signed with; [`refresh`] replaces tokens ahead of
-//! their end and after a refusal, by those that are [`kept`] in a store or by new ones. Knows
+//! [`attempt`] over one of the clients of [`transport`], and [`retry`] says whether there is
+//! another. [`account`] has the keys that calls are signed with; [`refresh`] replaces tokens ahead
+//! of their end and after a refusal, by those that are [`kept`] in a store or by new ones. Knows
 //! nothing of what a call means, nor of keys, their tokens or their management.
 
 pub(crate) mod account;
@@ -27,3 +27,4 @@ pub(crate) mod request;
 pub(crate) mod retry;
 pub(crate) mod send;
 pub(crate) mod stats;
+pub(crate) mod transport;

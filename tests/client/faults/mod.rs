@@ -4,6 +4,7 @@ mod cancel;
 mod clock;
 #[cfg(feature = "emulator")]
 mod emulated;
+mod idle;
 mod keep_alive;
 mod outage;
 mod pace;
