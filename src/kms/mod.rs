@@ -87,9 +87,9 @@
 //!   (`kms_call`), and repetitions, the breaker and refreshes have events, all under the target
 //!   `ncp_envelope::kms`.
 //!
-//! Calls need a Tokio runtime with its I/O and time drivers. This module knows nothing of caches,
-//! of the message format or of policy; it uses the crate's errors, secrets and
-//! [`wrap`](crate::wrap) only.
+//! Calls can be waited for on any executor, see [`Client`]. This module knows nothing of caches, of
+//! the message format or of policy; it uses the crate's errors, secrets and [`wrap`](crate::wrap)
+//! only.
 //!
 //! # Errors of calls
 //!

@@ -12,3 +12,5 @@ mod faults;
 mod samples;
 mod server;
 mod tls;
+#[cfg(feature = "tokio")]
+mod unpolled;

@@ -8,7 +8,7 @@ mod published;
 mod success;
 #[allow(dead_code)]
 mod tokens;
-mod tolerance;
+pub(crate) mod tolerance;
 
 pub(crate) use crate::server::success;
 use crate::server::{Reply, Request, Server};

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use std::sync::{Arc, Mutex};
 
 /// An answer that has something for every call.
-fn whole() -> Value {
+pub(crate) fn whole() -> Value {
     json!({
         "code": "SUCCESS", "msg": "", "timestamp": "2024-12-06T05:20:07Z", "currentPageNo": 1,
         "totalPageNo": 1, "totalCount": 1,

@@ -11,7 +11,6 @@ mod pace;
 mod sources;
 mod stores;
 mod tokens;
-mod unpolled;
 
 use crate::server::{Reply, Request, Server, success};
 use ncp_envelope::kms::{Client, ClientBuilder, Credentials, Endpoint, Key};
