@@ -11,14 +11,17 @@ use crate::kms::auth::store::TokenStore;
 use crate::kms::call::client::{Client, Shared};
 use crate::kms::call::clock::Clock;
 use crate::kms::call::gate::Gate;
+use crate::kms::call::proxy::Proxy;
 use crate::kms::call::quota::Quota;
 use crate::kms::call::rate::{Rate, RateLimit};
 use crate::kms::call::retry::Policy;
 use crate::kms::call::stats::Counters;
-use crate::kms::call::transport::{Roots, Transport};
+use crate::kms::call::transport::Transport;
+use crate::kms::call::trust::Trust;
 use crate::kms::endpoint::{Api, Endpoint, SignatureVersion};
 use crate::kms::source::chain::{Beginning, CredentialChain};
 use crate::kms::{Credentials, wire};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -53,7 +56,8 @@ pub struct ClientBuilder {
     token_store: Option<Arc<dyn TokenStore>>,
     issue_tokens: bool,
     re_encrypt: Option<String>,
-    roots: Roots,
+    proxy: Proxy,
+    trust: Trust,
 }
 
 impl Default for ClientBuilder {
@@ -75,7 +79,8 @@ impl Default for ClientBuilder {
             token_store: None,
             issue_tokens: true,
             re_encrypt: None,
-            roots: Roots::default(),
+            proxy: Proxy::None,
+            trust: Trust::default(),
         }
     }
 }
@@ -231,14 +236,39 @@ impl ClientBuilder {
         self
     }
 
-    /// A certificate to trust, in PEM, or several in one text; more calls add more. For an
-    /// emulator, or a host with a private authority.
+    /// The proxy that calls go through; [`Proxy::None`] unless set.
+    #[must_use]
+    pub fn proxy(mut self, proxy: Proxy) -> Self {
+        self.proxy = proxy;
+        self
+    }
+
+    /// A certificate of an authority to trust beside those that the system trusts, in PEM, or
+    /// several in one text; more calls add more. For an emulator, or a host or a proxy with a
+    /// private authority.
     ///
-    /// From the first one on, nothing else is trusted: not what the system trusts, so that no
-    /// public authority can stand in for the host.
+    /// The system's are looked for as OpenSSL does: in the file that `SSL_CERT_FILE` names and the
+    /// folder that `SSL_CERT_DIR` names, or else where the system keeps them. That there are none
+    /// is no fault as long as there is one of these.
     #[must_use]
     pub fn root_certificate(mut self, pem: impl AsRef<[u8]>) -> Self {
-        self.roots.0.push(pem.as_ref().to_vec());
+        self.trust.add_pem(pem.as_ref());
+        self
+    }
+
+    /// As [`root_certificate`](Self::root_certificate), from a file that is read when the client is
+    /// built.
+    #[must_use]
+    pub fn root_certificate_file(mut self, path: impl AsRef<Path>) -> Self {
+        self.trust.add_file(path.as_ref());
+        self
+    }
+
+    /// Trusts the given root certificates only and none of the system's, so that no public
+    /// authority can stand in for the host.
+    #[must_use]
+    pub fn root_certificates_only(mut self) -> Self {
+        self.trust.only();
         self
     }
 
@@ -247,10 +277,12 @@ impl ClientBuilder {
     /// # Errors
     /// [`ErrorKind::InvalidInput`] if the endpoint does not have this API, the URL is not
     /// acceptable, the API does not have this signature version or does not take tokens, a number
-    /// is out of its range, a root certificate cannot be read, or there is one for plain http;
+    /// is out of its range, a root certificate or the file in `SSL_CERT_FILE` cannot be read, there
+    /// is one for plain http, or a proxy's URL is none; [`ErrorKind::Io`] for a file of root
+    /// certificates that cannot be read;
     /// [`ErrorKind::Credentials`] if credentials or the API Gateway key are missing; those of
     /// [`TokenStore::load`] and [`Credentials::from_env`]; [`ErrorKind::Unavailable`] if the
-    /// system's trusted certificates cannot be loaded.
+    /// system has no trusted certificates and none is given.
     pub fn build(self) -> Result<Client> {
         let base = self.endpoint.base(self.api)?;
         let stored = self.token_store.as_ref().map(|store| store.load()).transpose()?.flatten();
@@ -289,7 +321,7 @@ impl ClientBuilder {
             ));
         }
         Ok(Client(Arc::new(Shared {
-            transport: Transport::new(&base, self.connect_timeout, &self.roots)?,
+            transport: Transport::new(&base, self.connect_timeout, &self.trust, &self.proxy)?,
             base,
             auth,
             attempt_timeout: self.attempt_timeout,

@@ -49,8 +49,8 @@
 //!   libraries' own buffers are not.
 //! * Nothing but a loopback address is called without TLS; the metadata service, which has nothing
 //!   else, is asked in plain HTTP for the keys of a [`ServerRole`] only. Redirects are not
-//!   followed. Proxy settings of the environment are not used: a call goes to the endpoint or
-//!   nowhere.
+//!   followed. Proxy settings of the environment are not used unless that is chosen
+//!   ([`Proxy::System`]), and plain HTTP never goes through a proxy.
 //! * Every call ends within its time ([`ClientBuilder::call_timeout`]), repetitions included. Every
 //!   attempt is signed anew.
 //! * Whatever the service answers, the result is a value or an error; answers longer than 1 MiB are
@@ -129,6 +129,7 @@ pub use auth::store::{MemoryTokenStore, StoreLock, TokenStore};
 pub use auth::token_set::{MAX_TOKEN_HOURS, TokenSet};
 pub use builder::ClientBuilder;
 pub use call::client::Client;
+pub use call::proxy::Proxy;
 pub use call::rate::RateLimit;
 pub use call::stats::Stats;
 pub use endpoint::{Api, Endpoint, SignatureVersion};

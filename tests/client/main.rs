@@ -6,7 +6,11 @@
 
 mod api;
 mod calls;
+#[cfg(all(feature = "emulator", feature = "tokio"))]
+mod connect_proxy;
 mod faults;
+#[cfg(all(feature = "emulator", feature = "tokio"))]
+mod proxy;
 #[path = "../common/published.rs"]
 #[allow(dead_code)]
 mod samples;

@@ -5,9 +5,13 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+#[allow(dead_code)]
+#[path = "../client/connect_proxy.rs"]
+mod connect_proxy;
 mod credentials;
 mod emulator;
 mod messages;
+mod network;
 mod refusals;
 #[allow(dead_code)]
 #[path = "../client/server.rs"]

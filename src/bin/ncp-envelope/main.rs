@@ -7,6 +7,7 @@ mod args;
 mod command;
 mod confirm;
 mod message;
+mod network;
 mod options;
 mod output;
 mod place;

@@ -1,6 +1,7 @@
 //! What several commands are told in the same way. Secrets are not: they come from the environment.
 
 use crate::confirm::Confirm;
+use crate::network::NetworkArgs;
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
@@ -9,6 +10,14 @@ Environment:
   NCP_KMS_ENDPOINT, NCP_KMS_API, NCP_KMS_SIGNATURE, NCP_KMS_KEY_TAG, NCP_KMS_TOKEN_STORE
                        the same as --endpoint, --api, --signature, --key and --token-store, which \
 win over them
+  NCP_KMS_PROXY, NCP_KMS_CA_CERT
+                       the same as --proxy and --ca-cert, which win over them; a proxy's user name \
+and password
+                       belong here
+  HTTPS_PROXY, ALL_PROXY, NO_PROXY
+                       the proxy, with --proxy system
+  SSL_CERT_FILE, SSL_CERT_DIR
+                       the system's certificates of authorities, if they are not in the usual place
   NCP_ACCESS_KEY, NCP_SECRET_KEY
                        account credentials; keys, tokens create and tokens generator need them
   NCP_APIGW_API_KEY    API Gateway key, for --signature v1
@@ -56,6 +65,8 @@ pub(crate) struct KmsArgs {
     /// go there.
     #[arg(long, value_name = "FILE", conflicts_with = "local")]
     pub(crate) token_store: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) network: NetworkArgs,
 }
 
 #[derive(Clone, Copy, ValueEnum)]

@@ -81,7 +81,8 @@ impl Connection {
         if api == Api::V1 && !matches!(purpose, Purpose::Cipher) {
             return Err(Failure::usage("keys and tokens are managed with API 2 only"));
         }
-        let builder = Client::builder().endpoint(endpoint).api(api).signature(signature);
+        let builder = kms.network.builder(setting)?;
+        let builder = builder.endpoint(endpoint).api(api).signature(signature);
         let builder = match purpose {
             Purpose::Cipher => {
                 let chain = CredentialChain::from_env().map_err(Failure::writing)?;

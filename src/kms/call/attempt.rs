@@ -181,7 +181,7 @@ fn transport(call: &Call<'_>, error: reqwest::Error, reused: bool) -> Failure {
         }
         () => (Class::Transient, Outage::Host, "the connection to the key service failed"),
     };
-    let message = format!("{call}: {what}: {}", innermost(&error));
+    let message = format!("{call}: {what}{}", connect::cause(&error));
     Failure {
         error: Error::with_source(ErrorKind::Unavailable, message, error),
         class,
@@ -189,16 +189,6 @@ fn transport(call: &Call<'_>, error: reqwest::Error, reused: bool) -> Failure {
         wait: None,
         status: None,
     }
-}
-
-/// The cause that says the most, on one line: the outer ones are "error sending request" and the
-/// like.
-fn innermost(error: &dyn std::error::Error) -> String {
-    let mut cause = error;
-    while let Some(source) = cause.source() {
-        cause = source;
-    }
-    cause.to_string().chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 #[cfg(test)]

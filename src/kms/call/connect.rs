@@ -1,4 +1,5 @@
-//! Whether an attempt went over a new connection or over one that was used before.
+//! What became of an attempt's connection: whether it was a new one or one that was used before,
+//! and why it failed.
 //!
 //! A server may close an idle connection at the moment at which a request is written to it. The
 //! request then fails although nothing is wrong, and the server has not looked at it. On a new
@@ -56,6 +57,40 @@ pub(crate) fn is_closed(error: &(dyn Error + 'static)) -> bool {
     }
     false
 }
+
+/// The cause of a failure that says the most, as the end of an error's one line, and what to do
+/// about it. The outer ones are "error sending request" and the like.
+pub(crate) fn cause(error: &(dyn Error + 'static)) -> String {
+    let chain: Vec<String> = std::iter::successors(Some(error), |outer| (*outer).source())
+        .map(ToString::to_string)
+        .collect();
+    let innermost = chain.last().map(String::as_str).unwrap_or_default();
+    // Its type is a private one of the HTTP library.
+    let tunnel = chain.iter().find_map(|text| text.strip_prefix("tunnel error: "));
+    let text = match tunnel {
+        Some(tunnel) if innermost.ends_with(tunnel) => format!(" through the proxy: {tunnel}"),
+        Some(tunnel) => format!(" through the proxy: {tunnel}: {innermost}"),
+        None => format!(": {innermost}"),
+    };
+    let advice = ADVICE.iter().find(|(said, _)| text.contains(said)).map_or("", |(_, what)| what);
+    let text = text + advice;
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+const UNTRUSTED: &str =
+    "; no authority that is trusted has signed it: add the one that has as a root certificate";
+
+/// What to do about failures that are most often a matter of configuration, by what the TLS and
+/// HTTP libraries say.
+const ADVICE: &[(&str, &str)] = &[
+    ("UnknownIssuer", UNTRUSTED),
+    // Signed by another one of the same name, such as an emulator's before its last start.
+    ("BadSignature", UNTRUSTED),
+    ("certificate expired", "; it has ended, or this machine's clock is wrong"),
+    ("certificate not valid yet", "; it begins later, or this machine's clock is wrong"),
+    ("certificate not valid for name", "; it is another host's: check the endpoint and the proxy"),
+    ("proxy authorization required", "; give the proxy's url with user name and password"),
+];
 
 /// Tells the task that waits for a connection when it was made.
 #[derive(Debug, Clone, Copy)]

@@ -1,15 +1,16 @@
 //! The HTTP clients that calls go through.
 //!
-//! Promises: nothing but TLS, or plain HTTP to this machine; no redirect is followed, and nothing
-//! is sent twice; a request that must not be made twice starts on a connection that nobody used
-//! before. This module knows nothing of calls.
+//! Promises: nothing but TLS, or plain HTTP to this machine, past any proxy; no redirect is
+//! followed, and nothing is sent twice; a request that must not be made twice starts on a
+//! connection that nobody used before. This module knows nothing of calls.
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::kms::call::connect::Watch;
+use crate::kms::call::proxy::Proxy;
+use crate::kms::call::trust::{Roots, Trust, no_system_roots};
 use crate::kms::endpoint::Base;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
-use reqwest::{Certificate, ClientBuilder, redirect, retry, tls};
-use std::fmt;
+use reqwest::{ClientBuilder, redirect, retry, tls};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
@@ -29,37 +30,28 @@ pub(crate) enum Connection {
     Fresh,
 }
 
-/// Certificates in PEM as they were given.
-#[derive(Clone, Default)]
-pub(crate) struct Roots(pub(crate) Vec<Vec<u8>>);
-
 impl Transport {
-    pub(crate) fn new(base: &Base, connect_timeout: Duration, roots: &Roots) -> Result<Self> {
-        let roots = roots.certificates()?;
-        let own = roots.is_some();
-        if own && base.plain {
-            return Err(Error::new(
-                ErrorKind::InvalidInput,
-                "a root certificate is given, but the endpoint url is plain http",
-            ));
-        }
-        let build = |pool| {
-            let mut builder = builder(base, connect_timeout);
-            if let Some(roots) = &roots {
-                builder = builder.tls_certs_only(roots.clone());
+    pub(crate) fn new(
+        base: &Base,
+        connect_timeout: Duration,
+        trust: &Trust,
+        proxy: &Proxy,
+    ) -> Result<Self> {
+        // A proxy that cannot be one is refused here too, though it is not used.
+        let proxy = proxy.for_tls()?.filter(|_| !base.plain);
+        let roots = match base.plain {
+            true => trust.check_plain().map(|()| Roots::none())?,
+            false => trust.read()?,
+        };
+        let build = |connection| {
+            let mut builder = roots.trusted_by(builder(base, connect_timeout));
+            if let Some(proxy) = &proxy {
+                builder = builder.proxy(proxy.clone());
             }
-            if let Connection::Fresh = pool {
+            if connection == Connection::Fresh {
                 builder = builder.pool_max_idle_per_host(0);
             }
-            builder.build().map_err(|error| match own {
-                // Nothing of the system's is loaded then, so it is them.
-                true => unreadable(Some(error)),
-                false => Error::with_source(
-                    ErrorKind::Unavailable,
-                    "the https client cannot be set up",
-                    error.without_url(),
-                ),
-            })
+            builder.build().map_err(no_system_roots)
         };
         Ok(Self { pooled: build(Connection::Pooled)?, fresh: build(Connection::Fresh)? })
     }
@@ -84,6 +76,7 @@ fn builder(base: &Base, connect_timeout: Duration) -> ClientBuilder {
         .tls_version_min(tls::Version::TLS_1_2)
         // Signed headers and plaintext go to the host that was asked for, and nowhere else.
         .redirect(redirect::Policy::none())
+        // Not even the environment's, unless it was asked for.
         .no_proxy()
         .referer(false)
         .connector_layer(Watch)
@@ -97,35 +90,4 @@ fn builder(base: &Base, connect_timeout: Duration) -> ClientBuilder {
         builder = builder.resolve_to_addrs("localhost", &loopback);
     }
     builder
-}
-
-impl Roots {
-    /// Those that were given, or none for the system's.
-    fn certificates(&self) -> Result<Option<Vec<Certificate>>> {
-        let mut all = Vec::new();
-        for pem in &self.0 {
-            let certificates =
-                Certificate::from_pem_bundle(pem).map_err(|error| unreadable(Some(error)))?;
-            if certificates.is_empty() {
-                return Err(unreadable(None));
-            }
-            all.extend(certificates);
-        }
-        Ok((!all.is_empty()).then_some(all))
-    }
-}
-
-// A file of certificates may have a private key in it.
-impl fmt::Debug for Roots {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Roots({})", self.0.len())
-    }
-}
-
-fn unreadable(error: Option<reqwest::Error>) -> Error {
-    const MESSAGE: &str = "a root certificate is not a certificate in pem";
-    match error {
-        Some(error) => Error::with_source(ErrorKind::InvalidInput, MESSAGE, error),
-        None => Error::new(ErrorKind::InvalidInput, MESSAGE),
-    }
 }
