@@ -6,8 +6,11 @@
 //! never dropped there, as that could close or disturb what the parent goes on with. Knows nothing
 //! of what it holds.
 
+use std::fmt;
 use std::ops::Deref;
 use std::sync::OnceLock;
+#[cfg(feature = "kms")]
+use std::sync::{RwLock, TryLockError};
 
 /// A number that is another one in every process that is forked off.
 ///
@@ -50,7 +53,29 @@ struct Slot<T> {
     next: OnceLock<Box<Slot<T>>>,
 }
 
+#[cfg(feature = "kms")]
+impl<T: Clone + Send + Sync + 'static> PerProcess<RwLock<T>> {
+    /// A value that is replaced now and then, and so only locked for a moment. A process that is
+    /// forked off takes its parent's over, or begins with `first` again if that is the moment.
+    pub(crate) fn replaceable(first: T) -> Self {
+        let now = RwLock::new(first.clone());
+        Self::new(now, move |parents| {
+            RwLock::new(match parents.try_read() {
+                Ok(value) => value.clone(),
+                Err(TryLockError::Poisoned(value)) => value.into_inner().clone(),
+                Err(TryLockError::WouldBlock) => first.clone(),
+            })
+        })
+    }
+}
+
 impl<T> PerProcess<T> {
+    /// What `make` makes, in each process.
+    #[cfg(any(feature = "tokio", feature = "kms", feature = "emulator"))]
+    pub(crate) fn each(make: impl Fn() -> T + Send + Sync + 'static) -> Self {
+        Self::new(make(), move |_| make())
+    }
+
     pub(crate) fn new(value: T, make: impl Fn(&T) -> T + Send + Sync + 'static) -> Self {
         Self { here: Slot::new(value), make: Box::new(make) }
     }
@@ -79,6 +104,12 @@ impl<T> Deref for PerProcess<T> {
         let generation = generation();
         let slot = self.find(generation);
         if slot.generation == generation { slot.value() } else { self.begin(slot) }
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for PerProcess<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&**self, f)
     }
 }
 

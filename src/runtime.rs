@@ -70,8 +70,7 @@ mod own {
     #[cfg(feature = "kms")]
     use tokio::task::JoinHandle;
 
-    static RUNTIME: LazyLock<PerProcess<Own>> =
-        LazyLock::new(|| PerProcess::new(Own::default(), |_| Own::default()));
+    static RUNTIME: LazyLock<PerProcess<Own>> = LazyLock::new(|| PerProcess::each(Own::default));
 
     #[derive(Default)]
     struct Own {

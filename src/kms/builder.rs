@@ -21,6 +21,7 @@ use crate::kms::call::trust::Trust;
 use crate::kms::endpoint::{Api, Endpoint, SignatureVersion};
 use crate::kms::source::chain::{Beginning, CredentialChain};
 use crate::kms::{Credentials, wire};
+use crate::process::PerProcess;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -320,8 +321,14 @@ impl ClientBuilder {
                 "the action of re-encrypt calls has letters and hyphens only",
             ));
         }
+        let transport = {
+            let (base, timeout) = (base.clone(), self.connect_timeout);
+            let (trust, proxy) = (self.trust, self.proxy);
+            let first = Transport::new(&base, timeout, &trust, &proxy)?;
+            PerProcess::new(Ok(first), move |_| Transport::new(&base, timeout, &trust, &proxy))
+        };
         Ok(Client(Arc::new(Shared {
-            transport: Transport::new(&base, self.connect_timeout, &self.trust, &self.proxy)?,
+            transport,
             base,
             auth,
             attempt_timeout: self.attempt_timeout,

@@ -204,3 +204,119 @@ fn a_child_of_a_busy_parent_does_not_wait_for_threads_that_are_not_there() {
     stop.store(true, Ordering::Relaxed);
     busy.into_iter().for_each(|thread| thread.join().unwrap());
 }
+
+/// The real client, whose connections and calls under way are its parent's.
+#[cfg(all(feature = "kms", feature = "emulator"))]
+mod client {
+    use super::*;
+    use ncp_envelope::emulator::{Emulator, Fault, FaultKind, TokenSet};
+    use ncp_envelope::kms::{Client, ClientBuilder, Credentials, Endpoint};
+
+    fn emulator() -> Emulator {
+        Emulator::builder().unthrottled().start_blocking().unwrap()
+    }
+
+    fn client(emulator: &Emulator, credentials: Credentials) -> ClientBuilder {
+        Client::builder()
+            .endpoint(Endpoint::Custom(emulator.url().to_owned()))
+            .credentials(credentials)
+    }
+
+    fn issue(emulator: &Emulator) -> TokenSet {
+        let tag = emulator.key_tag();
+        block_on(emulator.issue_tokens(tag, Duration::from_secs(60), HOUR * 24)).unwrap()
+    }
+
+    fn account(emulator: &Emulator) -> Credentials {
+        Credentials::account(emulator.access_key(), emulator.secret_key()).unwrap()
+    }
+
+    #[test]
+    fn a_child_calls_over_connections_of_its_own() {
+        let emulator = emulator();
+        let key = client(&emulator, account(&emulator)).build().unwrap();
+        let key = key.key(emulator.key_tag()).unwrap();
+        let envelope = Envelope::builder(key.clone()).build().unwrap();
+        let message = block_on(envelope.encrypt(b"x", text())).unwrap();
+        let child = || {
+            for _ in 0..3 {
+                block_on(key.encrypt(b"y")).unwrap();
+                block_on(envelope.decrypt(&message, &DecryptPolicy::new())).unwrap();
+            }
+            // What goes here takes nothing of the parent's along.
+            drop((key.clone(), envelope.clone()));
+        };
+        in_a_child(child);
+        block_on(key.encrypt(b"y")).unwrap();
+        in_a_child(child);
+        block_on(envelope.decrypt(&message, &DecryptPolicy::new())).unwrap();
+    }
+
+    #[test]
+    fn a_child_that_drops_its_parents_emulator_does_not_wait_for_it() {
+        let (dropped, shut_down) = (emulator(), emulator());
+        in_a_child(move || {
+            drop(dropped);
+            block_on(shut_down.shutdown());
+        });
+    }
+
+    /// At the moment of the fork every turn is taken: places under the rate limit, the token's
+    /// refresh, the breaker's probe.
+    #[test]
+    fn a_child_does_not_wait_for_what_its_parent_was_at() {
+        let emulator = emulator();
+        let tokens = issue(&emulator);
+        let credentials =
+            Credentials::token(tokens.access_token(), Some(tokens.refresh_token().into())).unwrap();
+        let built = client(&emulator, credentials).build().unwrap();
+        let key = built.key(emulator.key_tag()).unwrap();
+        let envelope =
+            Envelope::builder(key.clone()).cache(CacheLimits::new(HOUR)).build().unwrap();
+        let message = block_on(envelope.encrypt(b"x", text())).unwrap();
+        emulator.set_latency(Duration::from_secs(3));
+        let before = emulator.request_count();
+        let waiting: Vec<_> = (0..40)
+            .map(|n| {
+                let (key, envelope, message) = (key.clone(), envelope.clone(), message.clone());
+                thread::spawn(move || match n % 2 {
+                    0 => block_on(key.encrypt(b"y")).map(drop),
+                    _ => block_on(envelope.decrypt(&message, &DecryptPolicy::new())).map(drop),
+                })
+            })
+            .collect();
+        until(|| emulator.request_count() > before + 10);
+        emulator.set_latency(Duration::ZERO);
+        in_a_child(|| {
+            let begun = Instant::now();
+            block_on(key.encrypt(b"y")).unwrap();
+            block_on(envelope.decrypt(&message, &DecryptPolicy::new())).unwrap();
+            assert!(begun.elapsed() < Duration::from_secs(25), "waited for the parent's calls");
+        });
+        waiting.into_iter().for_each(|thread| thread.join().unwrap().unwrap());
+    }
+
+    #[test]
+    fn a_child_of_a_parent_that_refreshes_its_token_refreshes_its_own() {
+        let emulator = emulator();
+        let tokens = issue(&emulator);
+        let credentials =
+            Credentials::token("e30.e30.x", Some(tokens.refresh_token().into())).unwrap();
+        let key = client(&emulator, credentials).build().unwrap();
+        let key = key.key(emulator.key_tag()).unwrap();
+        let late = Fault::new(FaultKind::Latency(Duration::from_secs(3)));
+        block_on(emulator.inject(late.on_action("access-token").once())).unwrap();
+        let refreshing = {
+            let key = key.clone();
+            thread::spawn(move || block_on(key.encrypt(b"y")).map(drop))
+        };
+        until(|| {
+            let requests = emulator.requests();
+            requests.iter().any(|request| request.action == Some("access-token"))
+        });
+        in_a_child(|| {
+            block_on(key.encrypt(b"y")).unwrap();
+        });
+        refreshing.join().unwrap().unwrap();
+    }
+}

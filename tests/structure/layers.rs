@@ -97,7 +97,7 @@ const LAYERS: &[Layer] = &[
     },
     // Nothing of the client: two independent readings of the service's documentation catch each
     // other's mistakes.
-    Layer { name: "emulator", knows: &["error", "runtime"], never: &["reqwest"] },
+    Layer { name: "emulator", knows: &["error", "process", "runtime"], never: &["reqwest"] },
 ];
 
 fn layer_of(path: &str) -> Option<&str> {

@@ -20,6 +20,7 @@ use crate::emulator::state::storage::Store;
 use crate::emulator::state::usage::Usage;
 use crate::emulator::throttle::{Rates, Throttle};
 use crate::error::{Error, ErrorKind, Result};
+use crate::process::generation;
 use axum::Router;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
@@ -62,6 +63,8 @@ pub(crate) struct Server {
     phase: watch::Sender<Phase>,
     ended: Option<oneshot::Receiver<()>>,
     thread: Option<JoinHandle<()>>,
+    /// The process that the thread is in. One that was forked off has this, and nobody to wait for.
+    process: u64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -112,6 +115,7 @@ impl Server {
             phase,
             ended: Some(ended),
             thread: Some(thread),
+            process: generation(),
         })
     }
 
@@ -126,6 +130,9 @@ impl Server {
 
     /// Takes no new connections, lets requests that are being answered finish, and ends.
     pub(crate) async fn shutdown(mut self) {
+        if !self.is_here() {
+            return;
+        }
         self.phase.send_replace(Phase::Draining);
         if let Some(ended) = self.ended.take() {
             // Nothing is ever sent: the sender goes when the thread does.
@@ -134,8 +141,17 @@ impl Server {
     }
 }
 
+impl Server {
+    fn is_here(&self) -> bool {
+        self.process == generation()
+    }
+}
+
 impl Drop for Server {
     fn drop(&mut self) {
+        if !self.is_here() {
+            return std::mem::forget(self.thread.take());
+        }
         self.phase.send_replace(Phase::Stopped);
         if let Some(thread) = self.thread.take() {
             // Short: no request runs longer than its arithmetic. A panic in there has been reported

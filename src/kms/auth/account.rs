@@ -13,6 +13,7 @@ use crate::kms::auth::source::CredentialSource;
 use crate::kms::auth::turn::Turn;
 use crate::kms::endpoint::{Api, SignatureVersion};
 use crate::kms::time::Timestamp;
+use crate::process::PerProcess;
 use crate::random::{fraction, number};
 use secrecy::SecretString;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
@@ -30,7 +31,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 pub(crate) struct Account {
     source: Option<Arc<dyn CredentialSource>>,
     form: Form,
-    current: RwLock<Option<Arc<Keys>>>,
+    current: PerProcess<RwLock<Option<Arc<Keys>>>>,
     turn: Turn,
 }
 
@@ -64,7 +65,7 @@ impl Account {
         source: Option<Arc<dyn CredentialSource>>,
     ) -> Result<Self> {
         let keys = keys.map(|keys| Keys::new(0, form, keys)).transpose()?.map(Arc::new);
-        Ok(Self { source, form, current: RwLock::new(keys), turn: Turn::default() })
+        Ok(Self { source, form, current: PerProcess::replaceable(keys), turn: Turn::default() })
     }
 
     /// The keys to sign with now.

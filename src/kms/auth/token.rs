@@ -10,6 +10,7 @@ use crate::kms::auth::schedule::{Due, Schedule};
 use crate::kms::auth::secret::{checked, secret_header};
 use crate::kms::auth::token_set::{Pair, TokenSet};
 use crate::kms::auth::turn::Turn;
+use crate::process::PerProcess;
 use reqwest::header::{HeaderName, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 use std::future::Future;
@@ -21,7 +22,7 @@ pub(crate) const TOKEN: HeaderName = HeaderName::from_static("x-ncp-ocapi-token"
 
 /// The tokens of one client.
 pub(crate) struct Tokens {
-    current: RwLock<Arc<Held>>,
+    current: PerProcess<RwLock<Arc<Held>>>,
     turn: Turn,
 }
 
@@ -144,7 +145,7 @@ impl Held {
 
 impl Tokens {
     pub(crate) fn new(access: SecretString, refresh: Option<SecretString>) -> Self {
-        let current = RwLock::new(Arc::new(Held::given(0, access, refresh)));
+        let current = PerProcess::replaceable(Arc::new(Held::given(0, access, refresh)));
         Self { current, turn: Turn::default() }
     }
 

@@ -5,6 +5,7 @@
 //! the next. This module knows nothing of the work.
 
 use crate::error::{Error, Result};
+use crate::process::PerProcess;
 use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex as Lock, MutexGuard, PoisonError};
@@ -15,15 +16,24 @@ use tokio::time::Instant;
 /// How long nobody tries again ahead of need, after that failed.
 const POSTPONED: Duration = Duration::from_secs(30);
 
-/// Whose turn it is.
+/// Whose turn it is, in each process.
+pub(crate) struct Turn(PerProcess<State>);
+
 #[derive(Default)]
-pub(crate) struct Turn {
+struct State {
     /// Held while the work is under way; holds why it failed last.
     failure: Mutex<Option<Error>>,
     /// Works that ended, well or not. Changed while `failure` is held only.
     ended: AtomicU64,
     /// When the work was done last without success.
     in_vain: Lock<Option<Instant>>,
+}
+
+impl Default for Turn {
+    fn default() -> Self {
+        // Nobody is at it in a process that was forked off.
+        Self(PerProcess::each(State::default))
+    }
 }
 
 impl Turn {
@@ -36,13 +46,13 @@ impl Turn {
     where
         W: Future<Output = Result<()>>,
     {
-        let ended = self.ended.load(Ordering::Acquire);
-        let mut failure = self.failure.lock().await;
+        let ended = self.0.ended.load(Ordering::Acquire);
+        let mut failure = self.0.failure.lock().await;
         if done() {
             return Ok(());
         }
         // What failed while this caller waited for its turn would fail for it too.
-        if self.ended.load(Ordering::Acquire) != ended
+        if self.0.ended.load(Ordering::Acquire) != ended
             && let Some(error) = &*failure
         {
             return Err(error.clone());
@@ -59,7 +69,7 @@ impl Turn {
     where
         W: Future<Output = Result<()>>,
     {
-        match self.failure.try_lock() {
+        match self.0.failure.try_lock() {
             Ok(mut failure) if !done() => self.work(&mut failure, work).await,
             _ => Ok(()),
         }
@@ -77,7 +87,7 @@ impl Turn {
 
     /// Why the work failed last, if it did and nobody is at it.
     pub(crate) fn last_failure(&self) -> Option<Error> {
-        self.failure.try_lock().ok()?.clone()
+        self.0.failure.try_lock().ok()?.clone()
     }
 
     /// Whether nobody should work ahead of need.
@@ -91,7 +101,7 @@ impl Turn {
     }
 
     fn lock_in_vain(&self) -> MutexGuard<'_, Option<Instant>> {
-        self.in_vain.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.in_vain.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn work<W>(&self, failure: &mut Option<Error>, work: impl FnOnce() -> W) -> Result<()>
@@ -100,7 +110,7 @@ impl Turn {
     {
         let result = work().await;
         *failure = result.as_ref().err().cloned();
-        self.ended.fetch_add(1, Ordering::Release);
+        self.0.ended.fetch_add(1, Ordering::Release);
         if result.is_err() {
             self.postpone();
         }

@@ -43,7 +43,9 @@ impl Attempt<'_> {
         let headers = headers(shared, method.as_str(), &target, pass).map_err(Failure::lasting)?;
         let signed_at =
             headers.get(signature::TIMESTAMP).and_then(|time| time.to_str().ok()?.parse().ok());
-        let client = shared.transport.over(connection);
+        let clients = shared.transport.as_ref();
+        let clients = clients.map_err(|error| Failure::lasting(error.clone()))?;
+        let client = clients.over(connection);
         let mut request = client.request(method.clone(), url.clone()).headers(headers);
         if !call.body.is_empty() {
             request = request.body(call.body.clone());

@@ -10,6 +10,7 @@ use crate::kms::call::retry::Policy;
 use crate::kms::call::stats::{Counters, Stats};
 use crate::kms::call::transport::Transport;
 use crate::kms::endpoint::{Api, Base, Endpoint, SignatureVersion, path};
+use crate::process::PerProcess;
 use secrecy::SecretString;
 use std::fmt;
 use std::sync::Arc;
@@ -26,7 +27,8 @@ pub struct Client(pub(crate) Arc<Shared>);
 
 /// What a client and its clones share.
 pub(crate) struct Shared {
-    pub(crate) transport: Transport,
+    /// An error in a process that was forked off and could not set up its own.
+    pub(crate) transport: PerProcess<Result<Transport>>,
     pub(crate) base: Base,
     pub(crate) auth: Auth,
     pub(crate) attempt_timeout: Duration,

@@ -6,6 +6,7 @@
 //! decided elsewhere. It knows nothing of credentials.
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::process::PerProcess;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::time::Instant;
@@ -25,7 +26,7 @@ const SAME: i64 = 30_000;
 #[derive(Debug)]
 pub(crate) struct Clock {
     system: fn() -> SystemTime,
-    learned: Mutex<Option<Learned>>,
+    learned: PerProcess<Mutex<Option<Learned>>>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -38,7 +39,7 @@ struct Learned {
 
 impl Clock {
     pub(crate) fn new(system: fn() -> SystemTime) -> Self {
-        Self { system, learned: Mutex::new(None) }
+        Self { system, learned: PerProcess::each(Mutex::default) }
     }
 
     /// The time to sign with.

@@ -10,6 +10,7 @@ use crate::kms::call::limit::{Denied, Limiter, Place};
 use crate::kms::call::outage::Outage;
 use crate::kms::call::rate::Rate;
 use crate::kms::call::request::Plan;
+use crate::process::PerProcess;
 use crate::random;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -24,11 +25,11 @@ const MAX_KEYS: usize = 1_024;
 #[derive(Debug)]
 pub(crate) struct Gate {
     /// `None` if the client has no circuit breaker.
-    breakers: Option<Mutex<Breakers>>,
+    breakers: Option<PerProcess<Mutex<Breakers>>>,
     rate: Rate,
     longest_queue: usize,
     /// With a shared limit there is one, under the empty name.
-    limiters: Mutex<HashMap<String, Arc<Limiter>>>,
+    limiters: PerProcess<Mutex<HashMap<String, Arc<Limiter>>>>,
 }
 
 #[derive(Debug, Default)]
@@ -67,10 +68,10 @@ pub(crate) enum NotEntered {
 impl Gate {
     pub(crate) fn new(breaker: bool, rate: Rate, longest_queue: usize) -> Self {
         Self {
-            breakers: breaker.then(Mutex::default),
+            breakers: breaker.then(|| PerProcess::each(Mutex::default)),
             rate,
             longest_queue,
-            limiters: Mutex::default(),
+            limiters: PerProcess::each(Mutex::default),
         }
     }
 
