@@ -20,14 +20,20 @@ const HOUR: Duration = Duration::from_secs(3_600);
 
 /// Runs `test` in a child, as the one of this name.
 fn without_threads(name: &str, test: impl FnOnce()) {
-    if std::env::var_os(CHILD).is_some() {
+    in_a_child(name, &[("RUST_MIN_STACK", "4503599627370496")], || {
         assert!(std::thread::Builder::new().spawn(|| ()).is_err(), "there are threads");
+        test();
+    });
+}
+
+fn in_a_child(name: &str, variables: &[(&str, &str)], test: impl FnOnce()) {
+    if std::env::var_os(CHILD).is_some() {
         return test();
     }
     let output = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", name, "--nocapture", "--test-threads=1"])
         .env(CHILD, "1")
-        .env("RUST_MIN_STACK", (1_u64 << 52).to_string())
+        .envs(variables.iter().copied())
         .output()
         .unwrap();
     let said = [output.stdout, output.stderr].concat();
@@ -90,5 +96,37 @@ fn what_needs_a_thread_says_so() {
         internal(block_on(key.encrypt(b"x")));
         let envelope = Envelope::builder(key).build().unwrap();
         internal(block_on(envelope.encrypt(b"x", EncryptOptions::new())));
+    });
+}
+
+/// The client's own thread was had while there were some; a name needs another one.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_host_is_found_though_there_are_no_more_threads() {
+    in_a_child("a_host_is_found_though_there_are_no_more_threads", &[], || {
+        let client = |url: &str| {
+            Client::builder()
+                .endpoint(Endpoint::Custom(url.to_owned()))
+                .credentials(Credentials::account("a", "s").unwrap())
+                .max_attempts(1)
+                .call_timeout(Duration::from_secs(20))
+                .build()
+                .unwrap()
+                .key("tag")
+                .unwrap()
+        };
+        let (address, name) = (client("http://127.0.0.1:9"), client("https://host.invalid"));
+        let error = block_on(address.encrypt(b"x")).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        // No room for another stack.
+        let status = std::fs::read_to_string("/proc/self/status").unwrap();
+        let size = status.lines().find_map(|line| line.strip_prefix("VmSize:")).unwrap();
+        let size: u64 = size.trim().trim_end_matches(" kB").parse().unwrap();
+        let limit = format!("--as={}", (size + 1_024) << 10);
+        let id = std::process::id().to_string();
+        assert!(Command::new("prlimit").args(["--pid", &id, &limit]).status().unwrap().success());
+        assert!(std::thread::Builder::new().spawn(|| ()).is_err(), "there are threads");
+        let error = block_on(name.encrypt(b"x")).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
     });
 }

@@ -26,6 +26,7 @@ pub(crate) mod quota;
 pub(crate) mod rate;
 pub(crate) mod refresh;
 pub(crate) mod request;
+pub(crate) mod resolve;
 pub(crate) mod retry;
 pub(crate) mod send;
 pub(crate) mod stats;

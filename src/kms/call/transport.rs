@@ -7,6 +7,7 @@
 use crate::error::Result;
 use crate::kms::call::connect::Watch;
 use crate::kms::call::proxy::Proxy;
+use crate::kms::call::resolve::System;
 use crate::kms::call::trust::{Roots, Trust, no_system_roots};
 use crate::kms::endpoint::Base;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
@@ -79,6 +80,7 @@ fn builder(base: &Base, connect_timeout: Duration) -> ClientBuilder {
         // Not even the environment's, unless it was asked for.
         .no_proxy()
         .referer(false)
+        .dns_resolver(System)
         .connector_layer(Watch)
         // Repetitions are ours, because each needs a new signature.
         .retry(retry::never());

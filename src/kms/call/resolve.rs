@@ -1,0 +1,25 @@
+//! Names of hosts to addresses, by the system.
+//!
+//! The HTTP library's own way panics where the system gives no thread for it.
+
+use crate::error::Error;
+use crate::runtime;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use std::net::{SocketAddr, ToSocketAddrs};
+
+/// Asks the system, away from the calls, or between them where there is no thread to be had.
+pub(crate) struct System;
+
+impl Resolve for System {
+    fn resolve(&self, name: Name) -> Resolving {
+        Box::pin(async move {
+            let look = move || {
+                let found = (name.as_str(), 0).to_socket_addrs();
+                let what = "the host's name cannot be resolved";
+                found.map(Vec::from_iter).map_err(|error| Error::io(what, error))
+            };
+            let found: Vec<SocketAddr> = runtime::offload(look).await?;
+            Ok(Box::new(found.into_iter()) as Addrs)
+        })
+    }
+}
