@@ -224,7 +224,8 @@ impl Inner {
 
     fn arrive(self: &Arc<Self>, epoch: u64, minted: Option<Result<Minted>>) {
         // All of one order are denied together, and the first ends the order.
-        if lock(&self.state).orders.is_of(epoch) && self.mint.tell_denial(&minted) {
+        let wanted = lock(&self.state).orders.is_of(epoch);
+        if wanted && self.mint.tell_denial(&minted) {
             return;
         }
         let mut state = lock(&self.state);
