@@ -45,7 +45,7 @@ impl Client {
         let mut connection = match call.options.repeat {
             Repeat::Transient => Connection::Pooled,
             // Whether the service saw what was lost with an idle connection is not known.
-            Repeat::Unseen | Repeat::Dropped => Connection::Fresh,
+            Repeat::Unseen => Connection::Fresh,
         };
         let mut spent: Option<Spent<'_>> = None;
         let mut before = None;

@@ -135,7 +135,7 @@ impl Client {
         let Some(held) = line.first() else { return Err(no_refresh_token()) };
         self.0.counters.refreshes.add();
         observe::account_issues();
-        let options = CallOptions { repeat: Repeat::Dropped, ..CallOptions::default() };
+        let options = CallOptions { repeat: Repeat::Unseen, ..CallOptions::default() };
         let issued = self.request_set(tag, &held.ask(), options, None).await;
         let issued = issued.map_err(|error| {
             self.0.counters.failed_refreshes.add();
@@ -194,7 +194,7 @@ impl Client {
         if ask.whole_set {
             let options = CallOptions {
                 method: Method::PUT,
-                repeat: Repeat::Dropped,
+                repeat: Repeat::Unseen,
                 ..CallOptions::default()
             };
             match self.request_set(tag, ask, options, Some(refresh)).await {
@@ -206,7 +206,7 @@ impl Client {
             }
         }
         let body = hours_body(&[("accessTokenHours", ask.access_hours)]);
-        let options = CallOptions { repeat: Repeat::Dropped, ..CallOptions::default() };
+        let options = CallOptions { repeat: Repeat::Unseen, ..CallOptions::default() };
         let call = Call {
             operation: "access token refresh",
             tag: tag.into(),
@@ -242,8 +242,8 @@ impl Client {
         Issued { access, refresh: Some(refresh) }.checked()
     }
 
-    /// Asks with a refresh token, or else for the account. Not repeated once the service has most
-    /// likely seen it: each request issues tokens.
+    /// Asks with a refresh token, or else for the account. Not repeated once the service may have
+    /// seen it: each request issues tokens.
     async fn request_with(
         &self,
         call: &Call<'_>,

@@ -33,9 +33,6 @@ impl Default for Policy {
 pub(crate) enum Repeat {
     /// Only those in which the service saw nothing.
     Unseen,
-    /// Those in which it most likely saw nothing, a dropped connection among them: for calls that
-    /// do little harm twice.
-    Dropped,
     /// All that may pass.
     Transient,
 }
@@ -104,8 +101,7 @@ pub(crate) fn next(
     let permitted = match failure.class {
         // The caller of this function knows whether the call was signed anew already.
         Class::Lasting | Class::Timestamp => false,
-        Class::Transient => repeat == Repeat::Transient,
-        Class::Dropped => repeat != Repeat::Unseen,
+        Class::Transient | Class::Dropped => repeat == Repeat::Transient,
         Class::Unseen => true,
     };
     let dropped = failure.class == Class::Dropped;
@@ -181,8 +177,7 @@ mod tests {
         assert!(again(Repeat::Unseen, Class::Unseen));
         assert!(!again(Repeat::Unseen, Class::Transient));
         assert!(!again(Repeat::Unseen, Class::Lasting));
-        assert!(!again(Repeat::Dropped, Class::Transient));
-        assert!(at_once(Repeat::Transient, 1, LONG) && at_once(Repeat::Dropped, 2, LONG));
+        assert!(at_once(Repeat::Transient, 1, LONG) && at_once(Repeat::Transient, 2, LONG));
         assert!(
             !at_once(Repeat::Unseen, 1, LONG)
                 && !at_once(Repeat::Transient, MOST_DROPPED, LONG)
