@@ -112,18 +112,18 @@ impl Credentials {
 
 impl Credentials {
     /// These, with `stored` in place of tokens, unless those given are known to live longer or the
-    /// stored ones to be another key's.
-    pub(crate) fn with_stored(self, stored: TokenSet) -> Result<Self> {
+    /// stored ones to be another key's; and those given that were passed over.
+    pub(crate) fn with_stored(self, stored: TokenSet) -> Result<(Self, Option<TokenPair>)> {
         let better = |given: &TokenPair| {
             let given = Pair { access: &given.access, refresh: given.refresh.as_ref() };
             given.outlives(stored.pair()) || given.is_of_another_key(stored.pair())
         };
         if self.tokens.as_ref().is_some_and(better) {
-            return Ok(self);
+            return Ok((self, None));
         }
         let Credentials { tokens, .. } =
             Self::token(stored.access_token, Some(stored.refresh_token))?;
-        Ok(Self { tokens, ..self })
+        Ok((Self { tokens, ..self }, self.tokens))
     }
 
     /// No credentials at all, which no client accepts.

@@ -33,9 +33,9 @@ impl Auth {
     ) -> Result<Self> {
         let invalid = |message: &'static str| Err(Error::new(ErrorKind::InvalidInput, message));
         let given = given.unwrap_or_else(Credentials::none);
-        let credentials = match stored {
+        let (credentials, passed_over) = match stored {
             Some(stored) => given.with_stored(stored)?,
-            None => given,
+            None => (given, None),
         };
         let (keys, tokens) = credentials.into_parts();
         let has_account = keys.is_some() || source.is_some();
@@ -44,7 +44,8 @@ impl Auth {
                 // The signature is the account's, and tokens need none.
                 let form = Form { signature: SignatureVersion::V2, ..form };
                 let account = has_account.then(|| Account::new(form, keys, source)).transpose()?;
-                Ok(Self::Token(Tokens::new(access, refresh), account))
+                let tokens = Tokens::new(access, refresh, passed_over);
+                Ok(Self::Token(tokens, account))
             }
             (Api::V1, Some(_)) if !has_account => {
                 invalid("tokens are accepted by API 2.0 only; API 1.0 needs account credentials")

@@ -14,7 +14,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// Keeps the tokens of one key between runs of a program, and for all programs that use it at the
 /// same time.
 ///
-/// A client with a store starts with what is stored, if that lives longer than what it was given.
+/// A client with a store starts with what is stored, unless what it was given lives longer; that
+/// one it tries when what is stored is refused.
 /// Before it asks for new tokens, and before it gives up, it reads the store again and goes on with
 /// what it finds, if that lives longer than what it has or was not refused. What it is issued later
 /// it stores, but never over another set that lives longer. How long a set lives is what its tokens

@@ -6,6 +6,7 @@
 //! and keeps them; where they come from is the caller's business.
 
 use crate::error::Result;
+use crate::kms::auth::credentials::TokenPair;
 use crate::kms::auth::schedule::{Due, Schedule};
 use crate::kms::auth::secret::{checked, secret_header};
 use crate::kms::auth::token_set::{Pair, TokenSet};
@@ -23,7 +24,17 @@ pub(crate) const TOKEN: HeaderName = HeaderName::from_static("x-ncp-ocapi-token"
 /// The tokens of one client.
 pub(crate) struct Tokens {
     current: PerProcess<RwLock<Arc<Held>>>,
+    /// Those that others were preferred to, should these be refused.
+    spare: PerProcess<RwLock<Option<Spare>>>,
     turn: Turn,
+}
+
+/// Tokens that may serve if those held do not.
+#[derive(Clone)]
+pub(crate) struct Spare {
+    pub(crate) held: Arc<Held>,
+    /// Whether no call was made with them.
+    pub(crate) untried: bool,
 }
 
 /// An access token with the refresh token that goes with it, and how many came before it.
@@ -144,9 +155,22 @@ impl Held {
 }
 
 impl Tokens {
-    pub(crate) fn new(access: SecretString, refresh: Option<SecretString>) -> Self {
+    /// These tokens, with others that were passed over for them.
+    pub(crate) fn new(
+        access: SecretString,
+        refresh: Option<SecretString>,
+        passed_over: Option<TokenPair>,
+    ) -> Self {
         let current = PerProcess::replaceable(Arc::new(Held::given(0, access, refresh)));
-        Self { current, turn: Turn::default() }
+        let spare = passed_over.map(|TokenPair { access, refresh }| Spare {
+            held: Arc::new(Held::given(0, access, refresh)),
+            untried: true,
+        });
+        Self { current, spare: PerProcess::replaceable(spare), turn: Turn::default() }
+    }
+
+    pub(crate) fn spare(&self) -> Option<Spare> {
+        self.spare.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The tokens to use now.
@@ -200,19 +224,24 @@ impl Tokens {
     {
         let held = self.current();
         let generation = held.generation + 1;
-        let next = match find(held).await? {
-            Successor::Issued(issued, of) => Held {
-                generation,
-                schedule: of.schedule.after(&issued.access, issued.refresh.as_ref()),
-                refresh: issued.refresh.or_else(|| of.refresh.clone()),
-                access: issued.access,
-                issued: true,
-            },
+        let (next, spare) = match find(Arc::clone(&held)).await? {
+            Successor::Issued(issued, of) => {
+                let next = Held {
+                    generation,
+                    schedule: of.schedule.after(&issued.access, issued.refresh.as_ref()),
+                    refresh: issued.refresh.or_else(|| of.refresh.clone()),
+                    access: issued.access,
+                    issued: true,
+                };
+                (next, None)
+            }
             Successor::Found(found) => {
-                Held::given(generation, found.access.clone(), found.refresh.clone())
+                let next = Held::given(generation, found.access.clone(), found.refresh.clone());
+                (next, Some(Spare { held, untried: false }))
             }
         };
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(next);
+        *self.spare.write().unwrap_or_else(PoisonError::into_inner) = spare;
         self.turn.resume();
         Ok(())
     }
@@ -241,7 +270,7 @@ mod tests {
     }
 
     fn tokens() -> Tokens {
-        Tokens::new("old".into(), Some("refresh".into()))
+        Tokens::new("old".into(), Some("refresh".into()), None)
     }
 
     fn shown(tokens: &Tokens) -> String {

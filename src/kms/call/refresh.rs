@@ -8,7 +8,7 @@
 use crate::error::{Error, ErrorKind, Result};
 use crate::kms::auth::schedule::Due;
 use crate::kms::auth::secret::bad;
-use crate::kms::auth::token::{Ask, Held, Issued, Successor, Tokens};
+use crate::kms::auth::token::{Ask, Held, Issued, Spare, Successor, Tokens};
 use crate::kms::auth::token_set::MAX_TOKEN_HOURS;
 use crate::kms::call::client::Client;
 use crate::kms::call::observe;
@@ -48,14 +48,14 @@ impl Client {
         match tokens.due(self.has_other_tokens()) {
             None => call.await,
             Some((Due::Now, old)) => {
-                let renewal = tokens.renew(old, |held| self.successor(tag, held, Why::Due));
+                let renewal = tokens.renew(old, |held| self.successor(tokens, tag, held, Why::Due));
                 // If that fails the old token is tried all the same: it may be this machine's clock
                 // that is wrong.
                 let _ = timeout_at(deadline, Box::pin(renewal)).await;
                 call.await
             }
             Some((Due::Soon, old)) => {
-                let find = |held| self.successor(tag, held, Why::Due);
+                let find = |held| self.successor(tokens, tag, held, Why::Due);
                 let ahead = Box::pin(tokens.renew_if_idle(old, find));
                 self.beside(tokens, ahead, call).await
             }
@@ -64,7 +64,7 @@ impl Client {
 
     /// Sees to it that the access token is newer than `old`, which was refused.
     pub(crate) async fn refresh(&self, tokens: &Tokens, tag: &str, old: u64) -> Result<()> {
-        tokens.renew(old, |held| self.successor(tag, held, Why::Refused)).await
+        tokens.renew(old, |held| self.successor(tokens, tag, held, Why::Refused)).await
     }
 
     /// Whether a token that was refused can be replaced.
@@ -102,7 +102,13 @@ impl Client {
     }
 
     /// What takes the place of `held`: a better set of the store, or one that the service issues.
-    async fn successor(&self, tag: &str, held: Arc<Held>, why: Why) -> Result<Successor> {
+    async fn successor(
+        &self,
+        tokens: &Tokens,
+        tag: &str,
+        held: Arc<Held>,
+        why: Why,
+    ) -> Result<Successor> {
         let _others_wait = self.lock_store().await;
         // Those that may get new ones, the best first.
         let mut line = vec![Arc::clone(&held)];
@@ -116,16 +122,24 @@ impl Client {
             }
             line.insert(usize::from(!better), stored);
         }
+        let in_line = |spare: &Spare| line.iter().any(|other| other.pair().is(spare.held.pair()));
+        let spare = tokens.spare().filter(|spare| !in_line(spare));
+        line.extend(spare.iter().map(|spare| Arc::clone(&spare.held)));
         let refused = match self.issue_for(tag, &line).await {
             Err(error) if error.kind() == ErrorKind::Credentials => error,
             done => return done,
         };
-        // Somebody may have put others there meanwhile, and old ones may still be good.
-        if why == Why::Refused
-            && let Some(stored) = self.stored_besides(&held).await
-            && !stored.has_ended()
-        {
-            return Ok(self.found(stored));
+        if why == Why::Refused {
+            // Somebody may have put others there meanwhile, and old ones may still be good.
+            let stored = self.stored_besides(&held).await.filter(|stored| !stored.has_ended());
+            if let Some(stored) = stored {
+                return Ok(self.found(stored));
+            }
+            if let Some(Spare { held: spare, untried: true }) = spare
+                && !spare.has_ended()
+            {
+                return Ok(Successor::Found(spare));
+            }
         }
         if self.issues_tokens() { self.issue_by_account(tag, &line).await } else { Err(refused) }
     }

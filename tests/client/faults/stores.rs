@@ -122,6 +122,41 @@ async fn what_is_stored_during_a_refresh_is_neither_lost_nor_overlooked() {
 }
 
 #[tokio::test]
+async fn tokens_that_were_given_serve_when_longer_lived_ones_of_the_store_are_void() {
+    let (given, void) = (set("given", 3_600, 7_200), set("void", 9_000, 90_000));
+    let (access, refresh) = shown(&given);
+    let issued = token("issued", 0, 3_600);
+    // The service accepts the access token given, or only the refresh token.
+    for refreshed in [false, true] {
+        let (access, refresh, issued) = (access.clone(), refresh.clone(), issued.clone());
+        let server = Server::start(move |request, _| {
+            let header = request.header("x-ncp-ocapi-token").unwrap();
+            match request.path.ends_with("/access-token") {
+                true if refreshed && header == refresh => success(json!({ "accessToken": issued })),
+                false if header == if refreshed { &issued } else { &access } => encrypted(),
+                _ => unauthorized(),
+            }
+        })
+        .await;
+        // Built with the void ones, and given them later.
+        for later in [false, true] {
+            let store = MemoryTokenStore::default();
+            if !later {
+                store.store(&void).unwrap();
+            }
+            let key = key_of(holding(&server, &given, &store));
+            if later && !refreshed {
+                continue;
+            }
+            store.store(&void).unwrap();
+            key.encrypt(b"x").await.unwrap();
+            key.encrypt(b"x").await.unwrap();
+            assert_eq!(stored(&store).1 == shown(&given).1, refreshed);
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_stored_set_that_is_refused_gives_way_to_one_of_the_account() {
     let new = set("new", 3_600, 7_200);
     let (access, refresh) = shown(&new);
