@@ -19,7 +19,7 @@ use std::sync::Arc;
 pub(crate) enum Auth {
     Account(Account),
     /// A key's tokens, with the account for what tokens cannot do, if there is one too.
-    Token(Tokens, Option<Account>),
+    Token(Box<Tokens>, Option<Account>),
 }
 
 impl Auth {
@@ -45,7 +45,7 @@ impl Auth {
                 let form = Form { signature: SignatureVersion::V2, ..form };
                 let account = has_account.then(|| Account::new(form, keys, source)).transpose()?;
                 let tokens = Tokens::new(access, refresh, passed_over);
-                Ok(Self::Token(tokens, account))
+                Ok(Self::Token(Box::new(tokens), account))
             }
             (Api::V1, Some(_)) if !has_account => {
                 invalid("tokens are accepted by API 2.0 only; API 1.0 needs account credentials")
