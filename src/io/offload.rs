@@ -13,19 +13,12 @@ pub(super) async fn offload<T: Send + 'static>(
     let flag = Cancelled::default();
     let _guard = CancelOnDrop(flag.clone());
     #[cfg(feature = "tokio")]
-    if ::tokio::runtime::Handle::try_current().is_ok() && gives_threads() {
+    if ::tokio::runtime::Handle::try_current().is_ok() && crate::runtime::gives_threads() {
         return ::tokio::task::spawn_blocking(move || work(flag)).await.unwrap_or_else(|error| {
             Err(Error::with_source(ErrorKind::Internal, "the work did not finish", error))
         });
     }
     work(flag)
-}
-
-/// Whether the system has a thread to give. The runtime panics if it wants one and gets none, and
-/// has taken the work by then.
-#[cfg(feature = "tokio")]
-fn gives_threads() -> bool {
-    std::thread::Builder::new().spawn(|| ()).is_ok_and(|thread| thread.join().is_ok())
 }
 
 #[derive(Clone, Default)]

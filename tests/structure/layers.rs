@@ -80,7 +80,7 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         name: "io",
-        knows: &["error", "secret", "context", "format", "policy", "envelope"],
+        knows: &["error", "runtime", "secret", "context", "format", "policy", "envelope"],
         never: NO_HTTP,
     },
     Layer {
