@@ -92,7 +92,7 @@ mod own {
             return Ok(runtime);
         }
         let started = start().map_err(|error| {
-            let what = "cannot start the thread that calls the key service";
+            let what = format!("cannot start the thread that calls the key service: {error}");
             Error::with_source(ErrorKind::Internal, what, error)
         })?;
         Ok(own.started.get_or_init(|| started))

@@ -67,7 +67,7 @@ pub(crate) fn start() -> Result<()> {
         |error| {
             Error::with_source(
                 ErrorKind::Internal,
-                "cannot start the thread that wipes keys at their time",
+                format!("cannot start the thread that wipes keys at their time: {error}"),
                 error,
             )
         },

@@ -249,7 +249,7 @@ impl<'a> Stream<'a> {
                 .name("ncp-stream".to_owned())
                 .spawn_scoped(scope, move || write_all(sink, &to_write, &done))
                 .map_err(|error| {
-                    let what = "cannot start the thread that writes the output";
+                    let what = format!("cannot start the thread that writes the output: {error}");
                     Error::with_source(ErrorKind::Internal, what, error)
                 })?;
             let mut written = 0;
