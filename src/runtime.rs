@@ -144,18 +144,15 @@ mod own {
         })
     }
 
-    /// Whether the system has a thread to give. tokio panics if it wants one for work that blocks
-    /// and gets none, and has taken the work by then.
+    /// Does `work`, which blocks, beside the tasks of the runtime that this is called in; or here,
+    /// if there is none, or the system gives no thread.
     #[cfg(any(feature = "kms", feature = "tokio"))]
-    pub(crate) fn gives_threads() -> bool {
-        thread::Builder::new().spawn(|| ()).is_ok_and(|thread| thread.join().is_ok())
-    }
-
-    /// Does `work`, which blocks, beside the tasks; or here, if the system gives no thread for it.
-    #[cfg(feature = "kms")]
     pub(crate) async fn offload<T: Send + 'static>(
         work: impl FnOnce() -> Result<T> + Send + 'static,
     ) -> Result<T> {
+        // tokio panics if it wants a thread and gets none, and has taken the work by then.
+        let gives_threads =
+            || thread::Builder::new().spawn(|| ()).is_ok_and(|thread| thread.join().is_ok());
         if Handle::try_current().is_err() || !gives_threads() {
             return work();
         }

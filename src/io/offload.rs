@@ -13,11 +13,8 @@ pub(super) async fn offload<T: Send + 'static>(
     let flag = Cancelled::default();
     let _guard = CancelOnDrop(flag.clone());
     #[cfg(feature = "tokio")]
-    if ::tokio::runtime::Handle::try_current().is_ok() && crate::runtime::gives_threads() {
-        return ::tokio::task::spawn_blocking(move || work(flag)).await.unwrap_or_else(|error| {
-            Err(Error::with_source(ErrorKind::Internal, "the work did not finish", error))
-        });
-    }
+    return crate::runtime::offload(move || work(flag)).await;
+    #[cfg(not(feature = "tokio"))]
     work(flag)
 }
 
