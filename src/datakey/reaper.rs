@@ -92,6 +92,8 @@ impl Visit {
     pub(crate) fn book(at: Instant, whom: Weak<dyn Due>) -> Self {
         #[cfg(test)]
         let Some(whom) = note::take(at, whom) else { return Self { at, number: 0 } };
+        // Without a thread nobody comes, until one can be had for another visit.
+        let _ = start();
         let reaper: &'static Reaper = &REAPER;
         let mut book = lock(&reaper.book);
         book.numbers += 1;

@@ -17,7 +17,6 @@ use crate::datakey::batch::operation::Operation;
 use crate::datakey::batch::ticket::Ticket;
 use crate::datakey::clock::{Instant, Source};
 use crate::datakey::observe;
-use crate::datakey::reaper;
 use crate::datakey::reaper::Due;
 use crate::datakey::stats::{BatchCounters, BatchStats};
 use crate::datakey::sync::{Own, lock, own};
@@ -155,10 +154,7 @@ impl<O: Operation> Inner<O> {
         while let Some((inputs, tickets)) = lane.leave(now, unwanted) {
             departures.push(Departure { key: key.clone(), inputs, tickets, whole: None });
         }
-        if let Some(at) = lane.look_again_at()
-            && self.source.real
-            && reaper::start().is_ok()
-        {
+        if let Some(at) = lane.look_again_at() {
             lane.visit.by(at, self.source, self);
         }
     }
