@@ -54,7 +54,8 @@ pub(crate) fn read(
     Ok(Some(bytes))
 }
 
-fn open(path: &Path) -> io::Result<File> {
+/// Opens what is there for reading, and waits for nobody.
+pub(crate) fn open(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true);
     #[cfg(unix)]

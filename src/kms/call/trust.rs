@@ -4,9 +4,9 @@
 //! needed; whatever fails names the file that it is about. This module makes no call.
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::kms::auth::secret_file;
 use reqwest::{Certificate, ClientBuilder};
 use std::fmt;
-use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
@@ -166,14 +166,15 @@ fn check_system_file() -> Result<()> {
 }
 
 fn contents(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
-    let about = fs::metadata(path)?;
+    let file = secret_file::open(path)?;
+    let about = file.metadata()?;
     // Others may have no end, or wait for a writer.
     if !about.is_file() {
         return Err(io::Error::other("not a file"));
     }
     let len = usize::try_from(about.len().min(LONGEST)).unwrap_or_default();
     let mut bytes = Zeroizing::new(Vec::with_capacity(len + 1));
-    File::open(path)?.take(LONGEST + 1).read_to_end(&mut bytes)?;
+    file.take(LONGEST + 1).read_to_end(&mut bytes)?;
     match bytes.len() as u64 > LONGEST {
         true => Err(io::Error::other(format!("longer than {LONGEST} bytes"))),
         false => Ok(bytes),
