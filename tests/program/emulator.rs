@@ -19,20 +19,20 @@ fn program(dir: &Path) -> Command {
 }
 
 /// A standalone emulator, stopped when dropped.
-struct Served {
-    child: Child,
+pub(crate) struct Served {
+    pub(crate) child: Child,
     connection: Value,
 }
 
 impl Served {
-    fn start(command: &mut Command) -> Self {
+    pub(crate) fn start(command: &mut Command) -> Self {
         let mut child = command.spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
         Self { child, connection: serde_json::from_str(&line).unwrap() }
     }
 
-    fn get(&self, field: &str) -> &str {
+    pub(crate) fn get(&self, field: &str) -> &str {
         self.connection[field].as_str().unwrap()
     }
 

@@ -1,9 +1,10 @@
 //! The program as a user runs it.
 
 use crate::common::sample;
+use crate::emulator::Served;
 use assert_cmd::Command;
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -218,41 +219,18 @@ fn inspect_needs_no_key_and_shows_what_is_there() {
     );
 }
 
-/// A standalone emulator, stopped when dropped.
-struct Served {
-    child: std::process::Child,
-    connection: serde_json::Value,
-}
-
-impl Served {
-    fn start(place: &Place) -> Self {
-        let mut command = place.std_command();
-        command
-            .args(["emulator", "--listen", "127.0.0.1:0", "--state", "emulator-state"])
-            .stdout(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
-        Self { child, connection: serde_json::from_str(&line).unwrap() }
-    }
-
-    fn get(&self, field: &str) -> &str {
-        self.connection[field].as_str().unwrap()
-    }
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+/// The standalone emulator, with its state in `place`.
+fn serve(place: &Place) -> Served {
+    let mut command = place.std_command();
+    command.args(["emulator", "--listen", "127.0.0.1:0", "--state", "emulator-state"]);
+    Served::start(command.stdout(Stdio::piped()))
 }
 
 #[test]
 fn the_standalone_emulator_serves_all_four_rows() {
     let place = Place::new();
     place.write("f", &sample(40_000));
-    let mut served = Served::start(&place);
+    let mut served = serve(&place);
     let account = [
         ("NCP_ACCESS_KEY", "access_key"),
         ("NCP_SECRET_KEY", "secret_key"),
@@ -270,7 +248,7 @@ fn the_standalone_emulator_serves_all_four_rows() {
     for restart in [false, true] {
         if restart {
             drop(served);
-            served = Served::start(&place);
+            served = serve(&place);
         }
         for (index, (options, variables)) in rows.iter().enumerate() {
             let run = |command: &str, args: &[&str], secret: Option<&str>| {
@@ -319,7 +297,7 @@ fn the_standalone_emulator_is_walked_through_with_curl_and_openssl() {
         return;
     }
     let place = Place::new();
-    let served = Served::start(&place);
+    let served = serve(&place);
     let output = std::process::Command::new("sh")
         .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/emulator/walk.sh"))
         .env("URL", served.get("url"))
@@ -336,7 +314,7 @@ fn the_standalone_emulator_is_walked_through_with_curl_and_openssl() {
 fn an_interrupted_emulator_stops() {
     let place = Place::new();
     fs::create_dir_all(place.dir.path().join("files")).unwrap();
-    let mut served = Served::start(&place);
+    let mut served = serve(&place);
     let pid = served.child.id().to_string();
     assert!(std::process::Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
     assert_eq!(served.child.wait().unwrap().code(), Some(130));
