@@ -79,6 +79,7 @@ mod error;
 pub mod format;
 pub mod io;
 mod memory;
+mod output;
 mod policy;
 mod process;
 mod random;

@@ -1,19 +1,19 @@
 //! Whole files, from one name to another.
 
 use super::atomic::AtomicFile;
-use super::offload::{Cancelled, changed, offload};
+use super::offload::{Cancelled, offload};
 use super::options::{FileOptions, ProgressFn};
 #[cfg(unix)]
 use super::parallel::Files;
 use super::read::read_front;
+use super::source::SourceFile;
 use super::stream::{Names, Stream, StreamReport};
 use crate::envelope::Envelope;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::{Decryptor, Encryptor, PREAMBLE_LEN, range};
 use crate::policy::{DecryptPolicy, EncryptOptions};
-use std::fs::File;
 use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 #[cfg(unix)]
 use std::sync::{Mutex, PoisonError};
@@ -53,8 +53,10 @@ impl Envelope {
         let (source, target) = (source.as_ref().to_owned(), target.as_ref().to_owned());
         let file_options = file_options.clone();
         // Everything that can be refused is, before the key service is asked.
-        let job =
-            offload(move |cancelled| Job::start(&source, &target, file_options, cancelled)).await?;
+        let job = offload(move |cancelled| {
+            Job::start(Way::Encrypt, &source, &target, file_options, cancelled)
+        })
+        .await?;
         let encryptor = self.encryptor(options).await?;
         offload(move |cancelled| job.with(cancelled).encrypt(encryptor)).await
     }
@@ -74,11 +76,11 @@ impl Envelope {
         let (source, target) = (source.as_ref().to_owned(), target.as_ref().to_owned());
         let (file_options, this, admitted) = (file_options.clone(), self.clone(), policy.clone());
         let (mut job, header, preamble) = offload(move |cancelled| {
-            let mut job = Job::start(&source, &target, file_options, cancelled)?;
+            let mut job = Job::start(Way::Decrypt, &source, &target, file_options, cancelled)?;
             let (header, preamble) =
                 read_front(&mut job.source, |header| this.admit(header, &admitted))
                     .map_err(|e| job.name(e))?;
-            if let Some(len) = job.source_len {
+            if let Some(len) = job.source.len() {
                 range::plaintext_len(len.saturating_sub(header.bound().body_offset() as u64))
                     .map_err(|e| job.name(e))?;
             }
@@ -93,14 +95,21 @@ impl Envelope {
     }
 }
 
-/// One file on its way to another. Dropping it removes the temporary file.
+/// Which way a file goes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Encrypt,
+    Decrypt,
+}
+
+/// One file on its way to another. Dropping it leaves nothing of the output.
 struct Job {
-    source: File,
-    source_path: PathBuf,
-    source_len: Option<u64>,
+    way: Way,
+    source: SourceFile,
     output: AtomicFile,
     threads: usize,
     progress: Option<Arc<ProgressFn>>,
+    allow_changing: bool,
     cancelled: Cancelled,
     done: u64,
     written: u64,
@@ -108,31 +117,28 @@ struct Job {
 
 impl Job {
     fn start(
-        source_path: &Path,
+        way: Way,
+        source: &Path,
         target: &Path,
         options: FileOptions,
         cancelled: Cancelled,
     ) -> Result<Self> {
-        let source = File::open(source_path)
-            .map_err(|e| Error::io(format_args!("cannot open {}", source_path.display()), e))?;
-        let metadata = source
-            .metadata()
-            .map_err(|e| Error::io(format_args!("cannot read {}", source_path.display()), e))?;
-        if metadata.is_dir() {
-            return Err(Error::new(
-                ErrorKind::InvalidInput,
-                format!("{} is a directory", source_path.display()),
-            ));
-        }
-        let source_len = metadata.is_file().then_some(metadata.len());
-        let output = AtomicFile::create_for(target, &options, Some((&source, source_path)))?;
+        let source = SourceFile::open(source)?;
+        let options = match way {
+            // A message is as long as it is.
+            Way::Encrypt => options.sparse(false),
+            // Nobody knows who may read what comes from a pipe.
+            Way::Decrypt if !source.is_regular() => options.max_mode(0o600),
+            Way::Decrypt => options,
+        };
+        let output = AtomicFile::create_from(target, &options, &source)?;
         Ok(Self {
+            way,
             source,
-            source_path: source_path.into(),
-            source_len,
             output,
             threads: options.threads,
             progress: options.progress,
+            allow_changing: options.allow_changing,
             cancelled,
             done: 0,
             written: 0,
@@ -154,7 +160,7 @@ impl Job {
             | ErrorKind::KeyNotAllowed
             | ErrorKind::NotAccepted
             | ErrorKind::LimitExceeded => {
-                let text = format!("{}: {error}", self.source_path.display());
+                let text = format!("{}: {error}", self.source.path().display());
                 Error::with_source(error.kind(), text, error)
             }
             _ => error,
@@ -187,7 +193,7 @@ impl Job {
     /// The length of a source that is read in pieces by several threads.
     #[cfg(unix)]
     fn worth_splitting(&self) -> Option<u64> {
-        self.source_len.filter(|len| *len >= WORTH_SPLITTING)
+        self.source.len().filter(|len| *len >= WORTH_SPLITTING && self.output.output().seeks())
     }
 
     #[cfg(unix)]
@@ -207,9 +213,8 @@ impl Job {
         };
         let files = Files {
             source: &self.source,
-            source_path: &self.source_path,
             source_len,
-            output: &self.output,
+            output: self.output.output(),
             threads: self.threads,
             cancelled: &self.cancelled,
             report: &report,
@@ -236,18 +241,18 @@ impl Job {
             &'a mut AtomicFile,
         ) -> Result<StreamReport<&'a mut AtomicFile>>,
     ) -> Result<()> {
-        let source_name = self.source_path.display().to_string();
-        let sink_name = self.output.target().display().to_string();
+        let source_name = self.source.path().display().to_string();
+        let sink_name = self.output.output().target().display().to_string();
         let stream = Stream {
             names: Names { source: &source_name, sink: &sink_name },
             cancelled: &self.cancelled,
             // What has a length and comes here is short, or is on a system without the other way.
-            beside: self.source_len.is_none(),
+            beside: self.source.len().is_none(),
         };
         let mut source = Reported {
             source: &self.source,
             done: self.done,
-            len: self.source_len,
+            len: self.source.len(),
             progress: self.progress.as_deref(),
         };
         let report = work(stream, &mut source, &mut self.output)?;
@@ -257,30 +262,28 @@ impl Job {
     }
 
     fn publish(mut self) -> Result<FileReport> {
-        self.check_length()?;
-        self.output.sync()?;
+        self.check_source()?;
+        self.output.finish()?;
         self.cancelled.check()?;
         self.output.commit()?;
         Ok(FileReport { bytes_read: self.done, bytes_written: self.written })
     }
 
-    /// Refuses a source that grew or shrank meanwhile: what was read of it is neither what it was
-    /// nor what it is.
-    fn check_length(&self) -> Result<()> {
-        let Some(before) = self.source_len else { return Ok(()) };
-        let metadata = self.source.metadata();
-        let now = metadata
-            .map_err(|error| {
-                Error::io(format_args!("cannot read {}", self.source_path.display()), error)
-            })?
-            .len();
-        if now == before { Ok(()) } else { Err(changed(&self.source_path)) }
+    /// Refuses a source that was changed meanwhile: what was read of it is neither what it was nor
+    /// what it is. A message that was verified is one, whatever its file is now, unless that has
+    /// another length.
+    fn check_source(&self) -> Result<()> {
+        match self.way {
+            Way::Encrypt if self.allow_changing => Ok(()),
+            Way::Encrypt => self.source.check_unchanged(),
+            Way::Decrypt => self.source.check_len(),
+        }
     }
 }
 
 /// A file that says how far it was read.
 struct Reported<'a> {
-    source: &'a File,
+    source: &'a SourceFile,
     done: u64,
     len: Option<u64>,
     progress: Option<&'a ProgressFn>,

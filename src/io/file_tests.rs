@@ -7,6 +7,7 @@ use crate::io::EncryptWriter;
 use crate::io::run::{RUN_CHUNKS, SEALED_RUN_LEN};
 use std::fs;
 use std::io::Write;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 const RUN: usize = RUN_CHUNKS * CHUNK_LEN;
@@ -42,6 +43,7 @@ impl Place {
     fn job(&self, input: &[u8], options: FileOptions) -> Job {
         fs::write(self.path("in"), input).unwrap();
         Job::start(
+            Way::Encrypt,
             &self.path("in"),
             &self.path("out"),
             options.overwrite(true).sync(false),

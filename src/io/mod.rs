@@ -12,6 +12,7 @@ mod options;
 mod parallel;
 mod read;
 mod run;
+mod source;
 mod stream;
 #[cfg(feature = "tokio")]
 mod tokio;
@@ -19,9 +20,10 @@ mod write;
 
 #[cfg(feature = "tokio")]
 pub use self::tokio::{AsyncDecryptReader, AsyncEncryptWriter};
-pub use atomic::AtomicFile;
+pub use atomic::{AtomicFile, discard_unfinished};
 pub use file::FileReport;
 pub use options::FileOptions;
 pub use read::DecryptReader;
+pub use source::SourceFile;
 pub use stream::StreamReport;
 pub use write::EncryptWriter;

@@ -1,7 +1,6 @@
 //! Work that blocks, where that is allowed, and what stops it.
 
 use crate::error::{Error, ErrorKind, Result};
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -37,15 +36,4 @@ impl Drop for CancelOnDrop {
     fn drop(&mut self) {
         self.0.0.store(true, Ordering::Relaxed);
     }
-}
-
-/// What to say of a source that is not as long as it was at the start.
-pub(super) fn changed(source: &Path) -> Error {
-    Error::new(
-        ErrorKind::Io,
-        format!(
-            "{} changed its length while it was read: try again when nothing writes to it",
-            source.display()
-        ),
-    )
 }

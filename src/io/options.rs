@@ -1,5 +1,6 @@
 //! How files are written.
 
+use crate::output::Settings;
 use std::fmt;
 use std::sync::Arc;
 
@@ -9,8 +10,12 @@ pub(super) type ProgressFn = dyn Fn(u64, Option<u64>) + Send + Sync;
 /// How to write the output file.
 #[derive(Clone, Default)]
 pub struct FileOptions {
-    pub(super) overwrite: bool,
-    pub(super) no_sync: bool,
+    overwrite: bool,
+    no_sync: bool,
+    mode: Option<u32>,
+    max_mode: Option<u32>,
+    no_holes: bool,
+    pub(super) allow_changing: bool,
     pub(super) threads: usize,
     pub(super) progress: Option<Arc<ProgressFn>>,
 }
@@ -36,6 +41,55 @@ impl FileOptions {
         self
     }
 
+    /// Gives the output exactly these rights on Unix, such as `0o600`, whatever the source has, the
+    /// umask leaves and a replaced file had.
+    ///
+    /// Without it the output of a call on files has the rights of its source, less the umask; one
+    /// that is decrypted from a pipe has 0600. A replaced file keeps its own where they are
+    /// narrower, and its owner where that is permitted.
+    #[must_use]
+    pub fn mode(mut self, mode: u32) -> Self {
+        self.mode = Some(mode);
+        self
+    }
+
+    /// Gives the output these rights at most on Unix.
+    #[must_use]
+    pub fn max_mode(mut self, mode: u32) -> Self {
+        self.max_mode = Some(self.max_mode.unwrap_or(0o777) & mode);
+        self
+    }
+
+    /// Whether to accept a source that was changed while it was encrypted; refused by default, as
+    /// the message would be of content that the file never had. For logs that grow, and those who
+    /// know.
+    ///
+    /// A source that becomes shorter is always refused.
+    #[must_use]
+    pub fn allow_changing(mut self, allow: bool) -> Self {
+        self.allow_changing = allow;
+        self
+    }
+
+    /// Whether runs of zeros of 16 KiB and more become holes (the default), so that a sparse file
+    /// that is decrypted takes no more space than it did before.
+    #[must_use]
+    pub fn sparse(mut self, sparse: bool) -> Self {
+        self.no_holes = !sparse;
+        self
+    }
+
+    /// What an output has to know.
+    pub(super) fn output(&self) -> Settings {
+        Settings {
+            overwrite: self.overwrite,
+            no_sync: self.no_sync,
+            mode: self.mode,
+            max_mode: self.max_mode,
+            holes: !self.no_holes,
+        }
+    }
+
     /// How many threads work on one file, at most 16; 0, the default, stands for as many as there
     /// are cores. Short files and input that is no regular file are always read by one.
     #[must_use]
@@ -59,6 +113,10 @@ impl fmt::Debug for FileOptions {
         f.debug_struct("FileOptions")
             .field("overwrite", &self.overwrite)
             .field("sync", &!self.no_sync)
+            .field("mode", &self.mode)
+            .field("max_mode", &self.max_mode)
+            .field("allow_changing", &self.allow_changing)
+            .field("sparse", &!self.no_holes)
             .field("threads", &self.threads)
             .finish_non_exhaustive()
     }

@@ -4,19 +4,18 @@
 //! There is no order to keep, no hand-over and no copy in the middle. Each worker has one buffer
 //! for each side, as large as a run, and all of them together take 8 MiB at most.
 
-use super::atomic::AtomicFile;
 use super::buffer::{PAGE, PageBuffer};
-use super::offload::{Cancelled, changed};
+use super::offload::Cancelled;
 use super::run::RUN_CHUNKS;
+use super::source::SourceFile;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::{CHUNK_LEN, Decryptor, Encryptor, PREAMBLE_LEN, SEALED_CHUNK_LEN, range};
-use std::fs::File;
+use crate::output::Output;
 use std::io;
 #[cfg(target_os = "linux")]
 use std::num::NonZeroU64;
 use std::num::NonZeroUsize;
 use std::os::unix::fs::FileExt;
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
@@ -36,10 +35,9 @@ const WRITE_BACK: u64 = 8 << 20;
 
 /// Two files on the way from one to the other, and what their workers have to know of each other.
 pub(super) struct Files<'a> {
-    pub(super) source: &'a File,
-    pub(super) source_path: &'a Path,
+    pub(super) source: &'a SourceFile,
     pub(super) source_len: u64,
-    pub(super) output: &'a AtomicFile,
+    pub(super) output: &'a Output,
     /// 0 for as many as there are cores.
     pub(super) threads: usize,
     pub(super) cancelled: &'a Cancelled,
@@ -82,7 +80,6 @@ impl Files<'_> {
         let len = range::plaintext_len(self.source_len.saturating_sub(body))?;
         let (runs, chunks, start) =
             (decryptor.into_range(), range::chunk_count(len), body + PREAMBLE_LEN as u64);
-        self.output.reserve(len)?;
         let (next, plan) = (AtomicU64::new(0), Plan::new(self.threads, chunks));
         self.on_all(plan, |buffers| {
             let first = next.fetch_add(plan.run, Ordering::Relaxed);
@@ -161,17 +158,16 @@ impl Files<'_> {
 
     /// Fills `buf` from `offset`.
     fn read(&self, buf: &mut [u8], offset: u64) -> Result<()> {
-        self.source.read_exact_at(buf, offset).map_err(|error| match error.kind() {
-            io::ErrorKind::UnexpectedEof => changed(self.source_path),
-            _ => Error::io(format_args!("cannot read {}", self.source_path.display()), error),
+        self.source.file().read_exact_at(buf, offset).map_err(|error| match error.kind() {
+            io::ErrorKind::UnexpectedEof => self.source.shorter(),
+            _ => Error::io(format_args!("cannot read {}", self.source.path().display()), error),
         })
     }
 
     fn write(&self, bytes: &[u8], offset: u64) -> Result<()> {
-        self.output
-            .file()
-            .write_all_at(bytes, offset)
-            .map_err(|error| Error::io("cannot write", error))?;
+        self.output.write_at(bytes, offset).map_err(|error| {
+            Error::io(format_args!("cannot write {}", self.output.target().display()), error)
+        })?;
         #[cfg(target_os = "linux")]
         if self.output.syncs() {
             self.start_write_back(offset, offset + bytes.len() as u64);

@@ -75,6 +75,15 @@ pub fn envelope() -> Envelope {
     counting_envelope().0
 }
 
+/// The names in a directory, in order.
+pub fn names(dir: &std::path::Path) -> Vec<String> {
+    let entries = std::fs::read_dir(dir).unwrap();
+    let mut names: Vec<_> =
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
 /// Bytes that no two positions share by accident.
 pub fn sample(len: usize) -> Vec<u8> {
     let mut state = 0x9E37_79B9_7F4A_7C15_u64;

@@ -6,5 +6,9 @@
 mod common;
 mod files;
 mod on_tokio;
+#[cfg(unix)]
+mod outputs;
 mod read_and_write;
+#[cfg(unix)]
+mod sources;
 mod whole;

@@ -49,6 +49,7 @@ const LAYERS: &[Layer] = &[
     Layer { name: "suite", knows: &[], never: NO_IO },
     Layer { name: "process", knows: &["memory"], never: NO_HTTP },
     Layer { name: "runtime", knows: &["error", "process"], never: NO_HTTP },
+    Layer { name: "output", knows: &["error", "process"], never: NO_HTTP },
     Layer { name: "wrap", knows: &["error", "secret", "context", "suite"], never: NO_IO },
     // Never the trait KeyWrapper: the format does not know that keys are wrapped by anyone.
     Layer {
@@ -80,7 +81,7 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         name: "io",
-        knows: &["error", "runtime", "secret", "context", "format", "policy", "envelope"],
+        knows: &["error", "output", "runtime", "secret", "context", "format", "policy", "envelope"],
         never: NO_HTTP,
     },
     Layer {

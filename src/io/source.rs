@@ -1,0 +1,192 @@
+//! An input file, and whether it stayed what it was.
+
+use crate::error::{Error, ErrorKind, Result};
+use std::fmt;
+use std::fs::{File, Metadata};
+use std::io::{self, Read, Seek};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// A file that is read, and can say whether it was changed meanwhile. Clones share the open file
+/// and its position.
+///
+/// Not only for regular files: pipes and devices can be read, and never count as changed.
+///
+/// ```
+/// use ncp_envelope::io::SourceFile;
+/// use std::io::Read;
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("data.bin");
+/// # std::fs::write(&path, b"what was there at the start")?;
+/// let mut source = SourceFile::open(&path)?;
+/// let mut bytes = Vec::new();
+/// source.read_to_end(&mut bytes)?;
+/// source.check_unchanged()?; // So `bytes` is what the file was at one moment.
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct SourceFile(Arc<Inner>);
+
+struct Inner {
+    file: File,
+    path: PathBuf,
+    /// Of a regular file, at the start.
+    state: Option<State>,
+    start: u64,
+}
+
+impl SourceFile {
+    /// Opens the file `path`. Waits for a writer if that is a named pipe.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Io`]; [`ErrorKind::InvalidInput`] for a directory.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let file = File::open(path)
+            .map_err(|e| Error::io(format_args!("cannot open {}", path.display()), e))?;
+        Self::from_file(file, path)
+    }
+
+    /// A file that is open already, such as standard input, from its current position on. Errors
+    /// call it `name`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Io`]; [`ErrorKind::InvalidInput`] for a directory.
+    pub fn from_file(file: File, name: impl Into<PathBuf>) -> Result<Self> {
+        let path = name.into();
+        let metadata = file
+            .metadata()
+            .map_err(|e| Error::io(format_args!("cannot read {}", path.display()), e))?;
+        if metadata.is_dir() {
+            let text = format!("{} is a directory", path.display());
+            return Err(Error::new(ErrorKind::InvalidInput, text));
+        }
+        let state = metadata.is_file().then(|| State::of(&metadata));
+        let start = state.and_then(|_| (&file).stream_position().ok()).unwrap_or(0);
+        Ok(Self(Arc::new(Inner { file, path, state, start })))
+    }
+
+    /// How many bytes a regular file has, from the position that it was taken over at. Files that
+    /// are made up as they are read, such as those in /proc, say 0.
+    pub fn len(&self) -> Option<u64> {
+        self.0.state.map(|state| state.len.saturating_sub(self.0.start))
+    }
+
+    /// Whether it is a regular file that says it has no bytes left.
+    pub fn is_empty(&self) -> bool {
+        self.len() == Some(0)
+    }
+
+    /// Whether a regular file is still what it was when it was opened: its length, and the times at
+    /// which its content and its attributes were changed.
+    ///
+    /// Systems note the time of a change in steps of some milliseconds, and of changes through a
+    /// memory map later or not at all: who has to be sure reads from a snapshot.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Io`] if it was changed.
+    pub fn check_unchanged(&self) -> Result<()> {
+        self.check(|before, now| before == now)
+    }
+
+    /// As [`check_unchanged`](Self::check_unchanged), for what is authenticated anyway.
+    pub(super) fn check_len(&self) -> Result<()> {
+        self.check(|before, now| before.len == now.len)
+    }
+
+    fn check(&self, accept: impl FnOnce(&State, &State) -> bool) -> Result<()> {
+        let Some(before) = &self.0.state else { return Ok(()) };
+        let metadata = self.0.file.metadata();
+        let now = State::of(&metadata.map_err(|error| {
+            Error::io(format_args!("cannot read {}", self.path().display()), error)
+        })?);
+        match accept(before, &now) {
+            true => Ok(()),
+            false if before.len != now.len => Err(self.changed("changed its length")),
+            false => Err(self.changed("was changed")),
+        }
+    }
+
+    /// What to say of a source that ended before its length.
+    pub(super) fn shorter(&self) -> Error {
+        self.changed("changed its length")
+    }
+
+    fn changed(&self, how: &str) -> Error {
+        let name = self.path().display();
+        let text = format!("{name} {how} while it was read: try again when nothing writes to it");
+        Error::new(ErrorKind::Io, text)
+    }
+
+    /// Its name, as it was given.
+    pub fn path(&self) -> &Path {
+        &self.0.path
+    }
+
+    pub(super) fn file(&self) -> &File {
+        &self.0.file
+    }
+
+    /// Whether it was at its beginning when it was taken over.
+    pub(super) fn is_regular(&self) -> bool {
+        self.0.state.is_some()
+    }
+}
+
+/// What is different after a change.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct State {
+    len: u64,
+    #[cfg(unix)]
+    identity: (u64, u64),
+    #[cfg(unix)]
+    modified: (i64, i64),
+    /// Not even whoever sets the other time back can set this one.
+    #[cfg(unix)]
+    changed: (i64, i64),
+    #[cfg(not(unix))]
+    modified: Option<std::time::SystemTime>,
+}
+
+impl State {
+    #[cfg(unix)]
+    fn of(metadata: &Metadata) -> Self {
+        use std::os::unix::fs::MetadataExt;
+        Self {
+            len: metadata.len(),
+            identity: (metadata.dev(), metadata.ino()),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        }
+    }
+
+    #[cfg(not(unix))]
+    fn of(metadata: &Metadata) -> Self {
+        Self { len: metadata.len(), modified: metadata.modified().ok() }
+    }
+}
+
+impl Read for SourceFile {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.file().read(buf)
+    }
+}
+
+impl Read for &SourceFile {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.file().read(buf)
+    }
+}
+
+#[cfg(unix)]
+impl std::os::fd::AsFd for SourceFile {
+    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        self.file().as_fd()
+    }
+}
+
+impl fmt::Debug for SourceFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SourceFile").field("path", &self.0.path).finish_non_exhaustive()
+    }
+}

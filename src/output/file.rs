@@ -1,0 +1,240 @@
+//! An output, from its first byte to its name.
+
+use super::holes::filled;
+use super::rights::Rights;
+use super::system;
+use super::target::{Target, parent};
+use super::temporary::Temporary;
+use crate::error::{Error, ErrorKind, Result};
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+/// A write of less finds its blocks as fast by itself.
+const WORTH_RESERVING: u64 = 256 << 10;
+
+/// How to write.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Settings {
+    pub(crate) overwrite: bool,
+    pub(crate) no_sync: bool,
+    /// The rights, whatever the source's, the umask and what is replaced.
+    pub(crate) mode: Option<u32>,
+    /// The rights at most.
+    pub(crate) max_mode: Option<u32>,
+    /// Whether long runs of zeros are left out of the file, which takes no space for them.
+    pub(crate) holes: bool,
+}
+
+/// A file on the way to its name. Dropping it removes it.
+pub(crate) struct Output {
+    temporary: Temporary,
+    pub(super) target: PathBuf,
+    /// Whether something has the target's name.
+    pub(super) replaces: bool,
+    pub(super) overwrite: bool,
+    sync: bool,
+    holes: bool,
+    rights: Rights,
+    /// Where the next write in order goes.
+    at: u64,
+    /// How long the file is to be, holes included.
+    len: AtomicU64,
+    /// Whether a write failed, so that nobody knows what is in the file.
+    failed: AtomicBool,
+    finished: bool,
+}
+
+impl Output {
+    /// An output that will be named `target`, and is not the same file as `source`.
+    pub(crate) fn create(
+        target: &Path,
+        settings: Settings,
+        source: Option<(&File, &Path)>,
+    ) -> Result<Self> {
+        let settled = Target::settle(target, settings.overwrite, source)?;
+        let metadata = source.map(|(file, _)| file.metadata()).transpose();
+        let source = metadata.map_err(|error| {
+            Error::io(format_args!("cannot look at {}", target.display()), error)
+        })?;
+        let replaced = settled.replaced.as_ref();
+        let rights = Rights::new(settings.mode, settings.max_mode, source.as_ref(), replaced);
+        let temporary = Temporary::create_in(parent(&settled.path), rights.creation_mode());
+        let temporary = temporary.map_err(|error| {
+            Error::io(format_args!("cannot create a file beside {}", target.display()), error)
+        })?;
+        Ok(Self {
+            holes: settings.holes && temporary.seeks,
+            temporary,
+            replaces: settled.replaced.is_some(),
+            target: settled.path,
+            overwrite: settings.overwrite,
+            sync: !settings.no_sync,
+            rights,
+            at: 0,
+            len: AtomicU64::new(0),
+            failed: AtomicBool::new(false),
+            finished: false,
+        })
+    }
+
+    pub(crate) fn target(&self) -> &Path {
+        &self.target
+    }
+
+    /// Whether it can be written in any order.
+    pub(crate) fn seeks(&self) -> bool {
+        self.temporary.seeks
+    }
+
+    pub(crate) fn syncs(&self) -> bool {
+        self.sync
+    }
+
+    pub(crate) fn file(&self) -> &File {
+        &self.temporary.file
+    }
+
+    /// Takes the disk space for `len` bytes, so that a disk that is too full is found out now.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Io`] if there is no room.
+    pub(crate) fn reserve(&self, len: u64) -> Result<()> {
+        system::reserve(self.file(), 0, len)
+            .map_err(|error| self.failure(&format!("reserve {len} bytes for"), error))
+    }
+
+    /// Writes at a place that nothing was written to before.
+    ///
+    /// # Errors
+    /// Those of the system; the output cannot be committed then.
+    pub(crate) fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        let written = if self.holes {
+            self.write_filled(bytes, offset)
+        } else {
+            system::write_at(self.file(), bytes, offset)
+        };
+        match &written {
+            Ok(()) => _ = self.len.fetch_max(offset + bytes.len() as u64, Ordering::Relaxed),
+            Err(_) => self.failed.store(true, Ordering::Relaxed),
+        }
+        written
+    }
+
+    fn write_filled(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        filled(bytes, offset).try_for_each(|part| {
+            let (bytes, offset) = (&bytes[part.clone()], offset + part.start as u64);
+            // Space is taken when there is something to put there, and not as the source claims.
+            if bytes.len() as u64 >= WORTH_RESERVING {
+                system::reserve(self.file(), offset, bytes.len() as u64)?;
+            }
+            system::write_at(self.file(), bytes, offset)
+        })
+    }
+
+    /// All that is left before the name: length, rights, and that it is on the disk.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Io`], also after a write that failed.
+    pub(crate) fn finish(&mut self) -> Result<()> {
+        if self.finished {
+            return Ok(());
+        }
+        if self.failed.load(Ordering::Relaxed) {
+            let text = format!("cannot complete {}: a write to it failed", self.target.display());
+            return Err(Error::new(ErrorKind::Io, text));
+        }
+        let len = self.len.load(Ordering::Relaxed);
+        let file = self.file();
+        // A hole at the end was never written, and a reserved file may be longer than its content.
+        let finish = || {
+            if file.metadata()?.len() != len {
+                system::set_len(file, len)?;
+            }
+            self.rights.apply(file)
+        };
+        finish().map_err(|error| self.failure("complete", error))?;
+        if self.sync {
+            system::sync(file).map_err(|error| self.failure("sync the output for", error))?;
+        }
+        self.finished = true;
+        Ok(())
+    }
+
+    /// Finishes, and gives the file its name.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Io`]; the target is then what it was before, or the error says that it is in
+    /// place.
+    pub(crate) fn commit(mut self) -> Result<()> {
+        self.finish()?;
+        self.publish()?;
+        self.settle()
+    }
+
+    /// Gives what was finished its name.
+    pub(super) fn publish(&mut self) -> Result<()> {
+        let named = self.temporary.publish(&self.target, self.overwrite);
+        named.map_err(|error| self.failure("create", error))
+    }
+
+    /// Sees to it that the name lasts.
+    pub(super) fn settle(&self) -> Result<()> {
+        if !self.sync {
+            return Ok(());
+        }
+        match system::sync_directory(parent(&self.target)) {
+            // Then the directory may not be on the disk.
+            Err(error) if lost(&error) => Err(Error::io(
+                format_args!(
+                    "{} is in place and whole, but a power cut could undo that, as its directory \
+                     cannot be synced",
+                    self.target.display()
+                ),
+                error,
+            )),
+            // It cannot be opened or does not know the request: the file system does what it does.
+            _ => Ok(()),
+        }
+    }
+
+    fn failure(&self, what: &str, error: io::Error) -> Error {
+        Error::io(format_args!("cannot {what} {}", self.target.display()), error)
+    }
+}
+
+fn lost(error: &io::Error) -> bool {
+    use io::ErrorKind::{QuotaExceeded, StorageFull};
+    #[cfg(unix)]
+    if error.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error()) {
+        return true;
+    }
+    matches!(error.kind(), StorageFull | QuotaExceeded)
+}
+
+/// In order.
+impl Write for Output {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        let written = if self.holes {
+            self.write_filled(buf, self.at).map(|()| buf.len())
+        } else {
+            system::write(self.file(), buf)
+        };
+        self.finished = false;
+        match &written {
+            Ok(len) => {
+                self.at += *len as u64;
+                self.len.fetch_max(self.at, Ordering::Relaxed);
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(_) => self.failed.store(true, Ordering::Relaxed),
+        }
+        written
+    }
+
+    /// There is no buffer.
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,27 @@
+//! A file that appears under its name whole, or not at all.
+//!
+//! Promises: until an [`Output`] is committed its target is what it was before, and whatever ends
+//! the process, no part of the content has a name. On Linux the file has none at all until it is
+//! whole, so that not even `SIGKILL` leaves one behind; elsewhere, and on file systems that know no
+//! nameless files, it has a short temporary one, which is removed when the output is dropped and by
+//! [`discard_unfinished`]. Who may read the file is settled before its first byte is written.
+//! Several outputs get their names together or none does. After the commit only what can lose the
+//! file is an error.
+//!
+//! Knows files and directories, and nothing of messages, keys or who writes what.
+
+mod file;
+mod holes;
+mod rights;
+mod system;
+mod target;
+mod temporary;
+mod together;
+
+#[cfg(test)]
+#[cfg(unix)]
+pub(crate) mod tests;
+
+pub(crate) use file::{Output, Settings};
+pub(crate) use temporary::discard_unfinished;
+pub(crate) use together::commit_all;

@@ -1,0 +1,60 @@
+//! Listens to what this thread asks of the file system, and has some of it fail.
+
+use crate::output::system::Step;
+use rustix::io::Errno;
+use std::cell::RefCell;
+use std::io;
+use std::sync::{PoisonError, RwLock};
+
+/// What fails.
+#[derive(Clone, Copy)]
+pub(crate) enum Fault<'a> {
+    Nothing,
+    /// The n-th request, from 0.
+    Nth(usize, Errno),
+    /// These, always.
+    Each(&'a [(Step, Errno)]),
+    /// These, always, and the n-th request.
+    EachAndNth(&'a [(Step, Errno)], usize, Errno),
+}
+
+#[derive(Default)]
+struct Watch {
+    steps: Vec<Step>,
+    each: Vec<(Step, Errno)>,
+    nth: Option<(usize, Errno)>,
+}
+
+thread_local! {
+    static WATCH: RefCell<Option<Watch>> = const { RefCell::new(None) };
+}
+
+/// What discards all temporary files does not disturb what others test meanwhile.
+pub(super) static ALONE: RwLock<()> = RwLock::new(());
+
+pub(in crate::output) fn before(step: Step) -> io::Result<()> {
+    WATCH.with_borrow_mut(|watch| {
+        let Some(watch) = watch else { return Ok(()) };
+        watch.steps.push(step);
+        let each = watch.each.iter().find(|(failing, _)| *failing == step).map(|(_, errno)| errno);
+        let nth = watch.nth.as_ref().filter(|(nth, _)| nth + 1 == watch.steps.len());
+        match each.or(nth.map(|(_, errno)| errno)) {
+            Some(errno) => Err((*errno).into()),
+            None => Ok(()),
+        }
+    })
+}
+
+/// What `work` gives, and what it asked for on this thread.
+pub(crate) fn watched<T>(fault: Fault<'_>, work: impl FnOnce() -> T) -> (T, Vec<Step>) {
+    let _others = ALONE.read().unwrap_or_else(PoisonError::into_inner);
+    let (each, nth) = match fault {
+        Fault::Nothing => (&[][..], None),
+        Fault::Nth(nth, errno) => (&[][..], Some((nth, errno))),
+        Fault::Each(each) => (each, None),
+        Fault::EachAndNth(each, nth, errno) => (each, Some((nth, errno))),
+    };
+    WATCH.set(Some(Watch { steps: Vec::new(), each: each.to_vec(), nth }));
+    let result = work();
+    (result, WATCH.take().unwrap_or_default().steps)
+}
