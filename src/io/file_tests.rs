@@ -201,3 +201,135 @@ fn a_worker_that_panics_stops_the_others_and_leaves_nothing() {
         assert_eq!(fs::read_dir(place.0.path()).unwrap().count(), 1);
     }
 }
+
+/// What a whole call asks of the file system, on this thread.
+#[cfg(target_os = "linux")]
+mod asked {
+    use super::*;
+    use crate::output::tests::watch::{Fault, watched};
+    use crate::output::{Step, Step::*};
+    use rustix::io::Errno;
+
+    /// In order, and in runs.
+    const LENGTHS: [usize; 3] = [0, 40_000, 4 * RUN + 5];
+
+    fn call(place: &Place, way: Way, sync: bool) -> Result<FileReport> {
+        let (from, to) = (place.path("in"), place.path("out"));
+        let options = FileOptions::new().overwrite(true).sync(sync).threads(1);
+        let mut job = Job::start(way, &from, &to, options, Cancelled::default())?;
+        match way {
+            Way::Encrypt => job.encrypt(fixed()),
+            Way::Decrypt => {
+                let (decryptor, body) = fixed_decryptor(&fs::read(&from).unwrap());
+                let front = (body + PREAMBLE_LEN) as u64;
+                io::copy(&mut (&job.source).take(front), &mut io::sink()).unwrap();
+                job.done = front;
+                job.decrypt(decryptor, body as u64)
+            }
+        }
+    }
+
+    fn prepare(place: &Place, way: Way, len: usize) -> Vec<u8> {
+        let (plaintext, message) = (sample(len), fixed_message(&sample(len)));
+        let (input, output) = match way {
+            Way::Encrypt => (plaintext, message),
+            Way::Decrypt => (message, plaintext),
+        };
+        fs::write(place.path("in"), input).unwrap();
+        output
+    }
+
+    #[test]
+    fn all_is_written_then_synced_then_named_and_then_the_name_is_synced() {
+        for way in [Way::Encrypt, Way::Decrypt] {
+            for len in LENGTHS {
+                let place = Place::new();
+                let output = prepare(&place, way, len);
+                let (done, steps) = watched(Fault::Nothing, || call(&place, way, true));
+                done.unwrap();
+                assert!(fs::read(place.path("out")).unwrap() == output);
+                let ends: [Step; 3] = [Sync, LinkNameless, SyncDirectory];
+                assert!(steps.ends_with(&ends), "{len}: {steps:?}");
+                let written = &steps[1..steps.len() - ends.len()];
+                assert_eq!(steps[0], CreateNameless);
+                assert!(written.iter().all(|step| [Reserve, Write].contains(step)), "{steps:?}");
+                let writes = written.iter().filter(|step| **step == Write).count();
+                let reserves = written.len() - writes;
+                // A message's length is known at the start, and there is room or not. That of a
+                // plaintext is only claimed, until it was verified.
+                match way {
+                    Way::Encrypt if len >= 1 << 20 => {
+                        assert_eq!((written[0], reserves), (Reserve, 1), "{steps:?}");
+                    }
+                    Way::Encrypt => assert_eq!(reserves, 0, "{steps:?}"),
+                    Way::Decrypt => assert!(reserves <= writes, "{steps:?}"),
+                }
+                let (done, steps) = watched(Fault::Nothing, || call(&place, way, false));
+                done.unwrap();
+                assert!(!steps.iter().any(|step| [Sync, SyncDirectory].contains(step)));
+            }
+        }
+    }
+
+    #[test]
+    fn whichever_request_fails_the_target_is_what_it_was_or_whole() {
+        let named: &[(Step, Errno)] = &[(CreateNameless, Errno::OPNOTSUPP)];
+        for (way, system) in [(Way::Encrypt, &[][..]), (Way::Decrypt, &[]), (Way::Decrypt, named)] {
+            for len in LENGTHS {
+                for nth in 0.. {
+                    let place = Place::new();
+                    let output = prepare(&place, way, len);
+                    fs::write(place.path("out"), b"old").unwrap();
+                    let fault = Fault::EachAndNth(system, nth, Errno::IO);
+                    let (done, steps) = watched(fault, || call(&place, way, true));
+                    let now = fs::read(place.path("out")).unwrap();
+                    let what = format!("{len}, {nth} of {steps:?}: {done:?}");
+                    match &done {
+                        Ok(_) => assert!(now == output, "{what}"),
+                        Err(error) if error.to_string().contains("in place and whole") => {
+                            assert!(now == output, "{what}");
+                        }
+                        Err(_) => assert!(now == b"old", "{what}"),
+                    }
+                    assert_eq!(fs::read_dir(place.0.path()).unwrap().count(), 2, "{what}");
+                    if nth > steps.len() {
+                        break;
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_source_of_zeros_that_claims_to_be_long_has_nothing_reserved_for_it() {
+        let place = Place::new();
+        let message = fixed_message(&sample(100));
+        fs::write(place.path("in"), &message).unwrap();
+        let claims = fs::OpenOptions::new().write(true).open(place.path("in")).unwrap();
+        claims.set_len(4 << 30).unwrap();
+        let options = FileOptions::new().threads(1);
+        let (from, to) = (place.path("in"), place.path("out"));
+        let (decryptor, body) = fixed_decryptor(&message);
+        let (error, steps) = watched(Fault::Nothing, || {
+            let job = Job::start(Way::Decrypt, &from, &to, options, Cancelled::default()).unwrap();
+            job.decrypt(decryptor, body as u64).unwrap_err()
+        });
+        assert_eq!(error.kind(), ErrorKind::Authentication, "{error}");
+        assert_eq!(steps, [CreateNameless]);
+    }
+
+    #[test]
+    fn who_is_cancelled_at_the_last_moment_has_nothing_committed() {
+        let place = Place::new();
+        prepare(&place, Way::Encrypt, 40_000);
+        let (from, to) = (place.path("in"), place.path("out"));
+        let cancelled = Cancelled::default();
+        let options = FileOptions::new().progress({
+            let cancelled = cancelled.clone();
+            move |_, _| cancelled.cancel()
+        });
+        let job = Job::start(Way::Encrypt, &from, &to, options, cancelled).unwrap();
+        let (done, steps) = watched(Fault::Nothing, || job.encrypt(fixed()));
+        assert!(done.is_err() && !steps.contains(&LinkNameless), "{steps:?}");
+    }
+}

@@ -30,6 +30,13 @@ impl Cancelled {
     }
 }
 
+#[cfg(test)]
+impl Cancelled {
+    pub(super) fn cancel(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 struct CancelOnDrop(Cancelled);
 
 impl Drop for CancelOnDrop {

@@ -23,5 +23,7 @@ mod together;
 pub(crate) mod tests;
 
 pub(crate) use file::{Output, Settings};
+#[cfg(test)]
+pub(crate) use system::Step;
 pub(crate) use temporary::discard_unfinished;
 pub(crate) use together::commit_all;
