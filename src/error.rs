@@ -171,10 +171,34 @@ impl Error {
     }
 }
 
+/// One line. What a terminal would obey, or would make a log say something else, is escaped: a
+/// message may hold the name of a file, and others choose those.
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.message)
+        let mut rest = &*self.0.message;
+        while let Some((at, odd)) = rest.char_indices().find(|(_, c)| !is_plain(*c)) {
+            write!(f, "{}{}", &rest[..at], odd.escape_debug())?;
+            rest = &rest[at + odd.len_utf8()..];
+        }
+        f.write_str(rest)
     }
+}
+
+/// Not a control character, and none of those that are not seen or change the direction of others.
+fn is_plain(c: char) -> bool {
+    !c.is_control()
+        && !matches!(
+            c,
+            '\u{ad}'
+                | '\u{61c}'
+                | '\u{180e}'
+                | '\u{200b}'..='\u{200f}'
+                | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}'
+                | '\u{feff}'
+                | '\u{fff9}'..='\u{fffb}'
+                | '\u{e0000}'..='\u{e007f}'
+        )
 }
 
 impl fmt::Debug for Error {
@@ -224,6 +248,15 @@ mod tests {
         assert!(error.to_string().starts_with("cannot read a.bin: No such file"));
         assert!(std::error::Error::source(&error).is_some());
         assert!(!Error::authentication().to_string().contains('\n'));
+    }
+
+    #[test]
+    fn what_a_terminal_would_obey_is_escaped() {
+        let name = "a\u{1b}[31m\nb\u{202e}c\u{7f}\u{9b}2J\u{feff}\u{ac00} \u{1f511} \\ \"";
+        let error = Error::io(format_args!("cannot read {name}"), std::io::ErrorKind::Other.into());
+        let shown = "a\\u{1b}[31m\\nb\\u{202e}c\\u{7f}\\u{9b}2J\\u{feff}\u{ac00} \u{1f511} \\ \"";
+        assert_eq!(error.to_string(), format!("cannot read {shown}: other error"));
+        assert_eq!(std::io::Error::from(error.clone()).to_string(), error.to_string());
     }
 
     #[test]
