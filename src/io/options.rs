@@ -86,6 +86,7 @@ impl FileOptions {
             no_sync: self.no_sync,
             mode: self.mode,
             max_mode: self.max_mode,
+            leave_owner: false,
             holes: !self.no_holes,
         }
     }

@@ -23,8 +23,27 @@ pub(crate) struct Settings {
     pub(crate) mode: Option<u32>,
     /// The rights at most.
     pub(crate) max_mode: Option<u32>,
+    /// Whether what is replaced leaves its owner to what replaces it.
+    pub(crate) leave_owner: bool,
     /// Whether long runs of zeros are left out of the file, which takes no space for them.
     pub(crate) holes: bool,
+}
+
+/// Writes `parts` into a file of secrets, in place of what is there: nobody but this user can read
+/// it, whoever owned the old one.
+///
+/// # Errors
+/// [`ErrorKind::Io`], [`ErrorKind::InvalidInput`] if something else than a file is there.
+#[cfg(any(feature = "kms", feature = "emulator"))]
+pub(crate) fn replace_secrets(target: &Path, parts: &[&[u8]]) -> Result<()> {
+    let settings =
+        Settings { overwrite: true, mode: Some(0o600), leave_owner: true, ..Settings::default() };
+    let mut output = Output::create(target, settings, None)?;
+    for part in parts {
+        let written = output.write_all(part);
+        written.map_err(|error| output.failure("write", error))?;
+    }
+    output.commit()
 }
 
 /// A file on the way to its name. Dropping it removes it.
@@ -59,7 +78,10 @@ impl Output {
             Error::io(format_args!("cannot look at {}", target.display()), error)
         })?;
         let replaced = settled.replaced.as_ref();
-        let rights = Rights::new(settings.mode, settings.max_mode, source.as_ref(), replaced);
+        let mut rights = Rights::new(settings.mode, settings.max_mode, source.as_ref(), replaced);
+        if settings.leave_owner {
+            rights.leave_owner();
+        }
         let temporary = Temporary::create_in(parent(&settled.path), rights.creation_mode());
         let temporary = temporary.map_err(|error| {
             Error::io(format_args!("cannot create a file beside {}", target.display()), error)

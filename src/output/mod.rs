@@ -22,8 +22,12 @@ mod together;
 #[cfg(unix)]
 pub(crate) mod tests;
 
+#[cfg(any(feature = "kms", feature = "emulator"))]
+pub(crate) use file::replace_secrets;
 pub(crate) use file::{Output, Settings};
 #[cfg(test)]
 pub(crate) use system::Step;
 pub(crate) use temporary::discard_unfinished;
+#[cfg(feature = "emulator")]
+pub(crate) use temporary::is_temporary;
 pub(crate) use together::commit_all;

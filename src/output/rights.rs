@@ -46,6 +46,11 @@ impl Rights {
         }
     }
 
+    /// The output is this user's, whoever owns what it replaces.
+    pub(super) fn leave_owner(&mut self) {
+        self.owner = None;
+    }
+
     /// What to create the file with; the system takes the umask off.
     pub(super) fn creation_mode(&self) -> u32 {
         self.exactly.unwrap_or(self.at_most)
@@ -88,6 +93,8 @@ impl Rights {
     ) -> Self {
         Self {}
     }
+
+    pub(super) fn leave_owner(&mut self) {}
 
     pub(super) fn creation_mode(&self) -> u32 {
         0

@@ -7,6 +7,10 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 
+/// What temporary names begin and end with.
+pub(super) const PREFIX: &str = ".ncp-envelope-";
+pub(super) const SUFFIX: &str = ".tmp";
+
 /// A request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Step {
@@ -78,7 +82,7 @@ pub(super) fn under_a_name(
 /// Short, whatever the output is called: its own name may be as long as names can be.
 fn names() -> tempfile::Builder<'static, 'static> {
     let mut names = tempfile::Builder::new();
-    names.prefix(".ncp-envelope-").suffix(".tmp").rand_bytes(10);
+    names.prefix(PREFIX).suffix(SUFFIX).rand_bytes(10);
     names
 }
 

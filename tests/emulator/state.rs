@@ -193,12 +193,15 @@ async fn what_killed_processes_left_is_removed_at_the_next_start() {
         names.sort();
         names
     };
-    for name in [".state-a1B2c3", ".state-x", ".statement", "state-x"] {
+    for name in [".ncp-envelope-a1B2c3.tmp", ".ncp-envelope-x.tmp", ".ncp-envelope", "state-x"] {
         fs::write(dir.path().join(name), "keys").unwrap();
     }
-    fs::create_dir(dir.path().join(".state-dir")).unwrap();
+    fs::create_dir(dir.path().join(".ncp-envelope-dir.tmp")).unwrap();
     drop(open(dir.path()).await);
-    assert_eq!(names(), [".state-dir", ".statement", "state-x", "state.json", "state.lock"]);
+    assert_eq!(
+        names(),
+        [".ncp-envelope", ".ncp-envelope-dir.tmp", "state-x", "state.json", "state.lock"]
+    );
 }
 
 /// Those that live hold the lock while they write: what they write is theirs, however many others
@@ -209,7 +212,7 @@ async fn what_live_processes_write_is_left_alone() {
     let first = open(dir.path()).await;
     let lock = fs::File::options().write(true).open(dir.path().join("state.lock")).unwrap();
     lock.lock().unwrap();
-    let written = dir.path().join(".state-live");
+    let written = dir.path().join(".ncp-envelope-live.tmp");
     fs::write(&written, "keys").unwrap();
     let starting = tokio::spawn(Emulator::builder().state_dir(dir.path()).start());
     tokio::time::sleep(Duration::from_millis(100)).await;

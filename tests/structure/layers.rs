@@ -93,12 +93,16 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         name: "kms",
-        knows: &["error", "process", "random", "runtime", "secret", "wrap"],
+        knows: &["error", "output", "process", "random", "runtime", "secret", "wrap"],
         never: &["axum", "jsonwebtoken"],
     },
     // Nothing of the client: two independent readings of the service's documentation catch each
     // other's mistakes.
-    Layer { name: "emulator", knows: &["error", "process", "runtime"], never: &["reqwest"] },
+    Layer {
+        name: "emulator",
+        knows: &["error", "output", "process", "runtime"],
+        never: &["reqwest"],
+    },
 ];
 
 fn layer_of(path: &str) -> Option<&str> {

@@ -8,11 +8,12 @@
 use crate::emulator::state::content::{State, Wishes};
 use crate::emulator::text;
 use crate::error::{Error, ErrorKind, Result};
+use crate::output;
 use aws_lc_rs::digest;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::fs::{self, File, TryLockError};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
@@ -23,8 +24,6 @@ const VERSION: u32 = 3;
 const FORMAT: &str = "ncp-envelope-emulator";
 /// A larger file is not one of ours: thousands of keys with hundreds of versions fit.
 const MAX_FILE: u64 = 64 << 20;
-/// What new files are called before they get their name.
-const TEMPORARY: &str = ".state-";
 
 /// How long to wait for the lock; a change takes milliseconds.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -152,8 +151,10 @@ pub(crate) fn write(dir: &Path, state: &State) -> Result<()> {
         checksum(&state)
     );
     let parts = [head.as_bytes(), &state, b"\n}\n"];
-    let failed = |error| failed("cannot write the state", &path(dir), error);
-    replace(dir, &parts).map_err(failed)
+    output::replace_secrets(&path(dir), &parts).map_err(|error| {
+        let what = format!("cannot write the state {}: {error}", path(dir).display());
+        Error::with_source(ErrorKind::Io, what, error)
+    })
 }
 
 /// What is wrong with a state that no emulator can have written.
@@ -181,24 +182,10 @@ fn create_dir(dir: &Path) -> io::Result<()> {
 fn sweep(dir: &Path) -> io::Result<()> {
     for entry in fs::read_dir(dir)? {
         let entry = entry?;
-        let left = entry.file_name().to_string_lossy().starts_with(TEMPORARY);
-        if left && entry.file_type()?.is_file() {
+        if output::is_temporary(&entry.file_name()) && entry.file_type()?.is_file() {
             fs::remove_file(entry.path())?;
         }
     }
-    Ok(())
-}
-
-fn replace(dir: &Path, parts: &[&[u8]]) -> io::Result<()> {
-    // Temporary files are made with mode 0600 where there are modes.
-    let mut file = tempfile::Builder::new().prefix(TEMPORARY).tempfile_in(dir)?;
-    for part in parts {
-        file.write_all(part)?;
-    }
-    file.as_file().sync_all()?;
-    file.persist(path(dir)).map_err(|error| error.error)?;
-    #[cfg(unix)]
-    File::open(dir)?.sync_all()?;
     Ok(())
 }
 

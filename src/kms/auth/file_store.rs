@@ -8,12 +8,13 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::kms::auth::secret_file::{self, Readers};
 use crate::kms::auth::store::{StoreLock, TokenStore};
 use crate::kms::auth::token_set::TokenSet;
+use crate::output;
 use secrecy::ExposeSecret;
 use serde::Deserialize;
 use std::borrow::Cow;
 use std::ffi::OsString;
 use std::fs::{File, TryLockError};
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use zeroize::{Zeroize, Zeroizing};
 
@@ -46,7 +47,7 @@ impl FileTokenStore {
         &self.path
     }
 
-    /// The file itself, where the path is a link to it: what is replaced and locked.
+    /// The file itself, where the path is a link to it: what is locked.
     fn target(&self) -> PathBuf {
         std::fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone())
     }
@@ -90,26 +91,10 @@ impl TokenStore for FileTokenStore {
         let text = Zeroizing::new(format!(
             "{{\"accessToken\":\"{access}\",\"refreshToken\":\"{refresh}\"}}\n"
         ));
-        let path = self.target();
-        let directory = match path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        };
-        let write = || {
-            // Created with mode 0600, whatever the umask is.
-            let mut file = tempfile::Builder::new()
-                .prefix(".tokens.")
-                .suffix(".tmp")
-                .tempfile_in(directory)?;
-            file.write_all(text.as_bytes())?;
-            file.as_file().sync_all()?;
-            file.persist(&path).map_err(|error| error.error)?;
-            // The name itself is durable only once its directory is.
-            #[cfg(unix)]
-            File::open(directory)?.sync_all()?;
-            Ok(())
-        };
-        write().map_err(|error| self.failed("write", error))
+        output::replace_secrets(&self.path, &[text.as_bytes()]).map_err(|error| {
+            let what = format!("cannot write the token file {}: {error}", self.path.display());
+            Error::with_source(ErrorKind::Io, what, error)
+        })
     }
 
     /// # Errors

@@ -44,8 +44,14 @@ pub(super) fn files(of: &[(&str, &str)]) -> BTreeMap<String, String> {
     of.iter().map(|(name, content)| ((*name).to_owned(), (*content).to_owned())).collect()
 }
 
-pub(super) const OVERWRITE: Settings =
-    Settings { overwrite: true, no_sync: false, mode: None, max_mode: None, holes: false };
+pub(super) const OVERWRITE: Settings = Settings {
+    overwrite: true,
+    no_sync: false,
+    mode: None,
+    max_mode: None,
+    leave_owner: false,
+    holes: false,
+};
 
 /// An output with `content`, not committed.
 pub(super) fn output(target: &Path, settings: Settings, content: &str) -> crate::Result<Output> {

@@ -96,6 +96,20 @@ fn an_owner_stays_and_rights_of_a_group_do_not_pass_to_another() {
 }
 
 #[test]
+#[cfg(any(feature = "kms", feature = "emulator"))]
+fn secrets_are_this_users_alone_whoever_put_a_file_there() {
+    let place = Place::new();
+    let target = place.write("out", "old");
+    set(&target, 0o666);
+    let own = fs::metadata(&target).unwrap().uid();
+    // Only a privileged user can be given another's file like this.
+    let _ = chown(&target, Some(12_345), Some(23_456));
+    crate::output::replace_secrets(&target, &[b"two ", b"parts"]).unwrap();
+    assert_eq!(place.files()["out"], "two parts");
+    assert_eq!((mode(&target), fs::metadata(&target).unwrap().uid()), (0o600, own));
+}
+
+#[test]
 fn rights_that_were_asked_for_and_cannot_be_had_are_an_error() {
     let place = Place::new();
     let settings = Settings { mode: Some(0o777), ..OVERWRITE };
