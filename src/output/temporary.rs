@@ -74,6 +74,7 @@ impl Drop for Name {
 
 /// A file that is not yet what it is to be.
 pub(super) struct Temporary {
+    // Closed before its name is removed.
     pub(super) file: File,
     name: Option<Name>,
     directory: PathBuf,
@@ -142,6 +143,16 @@ impl Temporary {
         system::sync(&copy)?;
         self.file = copy;
         Ok(name)
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        // What uploads a file as it is written does so with an empty one some time after it was
+        // closed, and with any other one before that: only then it is there to be removed.
+        if self.name.is_some() && !self.seeks {
+            let _ = system::write(&self.file, &[0]);
+        }
     }
 }
 
