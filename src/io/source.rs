@@ -127,7 +127,6 @@ impl SourceFile {
         &self.0.file
     }
 
-    /// Whether it was at its beginning when it was taken over.
     pub(super) fn is_regular(&self) -> bool {
         self.0.state.is_some()
     }
