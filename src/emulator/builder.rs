@@ -8,12 +8,14 @@ use crate::emulator::http::server::{Config, Server};
 use crate::emulator::keys::token::lifetime;
 use crate::emulator::metadata::Metadata;
 use crate::emulator::state::content::Wishes;
+use crate::emulator::state::storage::OnFault;
 use crate::emulator::throttle::Rates;
 use crate::error::{Error, ErrorKind, Result};
 use crate::runtime;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 use zeroize::Zeroizing;
 
@@ -36,6 +38,7 @@ impl Emulator {
 #[must_use = "a builder does nothing until it is started"]
 pub struct EmulatorBuilder {
     state_dir: Option<PathBuf>,
+    on_state_fault: Option<OnFault>,
     listen: SocketAddr,
     allow_remote: bool,
     clock: EmulatorClock,
@@ -56,6 +59,7 @@ impl EmulatorBuilder {
     pub(crate) fn new() -> Self {
         Self {
             state_dir: None,
+            on_state_fault: None,
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             allow_remote: false,
             clock: EmulatorClock::system(),
@@ -80,6 +84,16 @@ impl EmulatorBuilder {
     /// another one changed later when it next changes something itself.
     pub fn state_dir(mut self, dir: impl Into<PathBuf>) -> Self {
         self.state_dir = Some(dir.into());
+        self
+    }
+
+    /// Calls `tell` with the reason when a change cannot be kept in the state directory, which may
+    /// be full, read-only or gone. Callers get what the service would answer, a 500 without a
+    /// reason. Default: nobody is told.
+    ///
+    /// `tell` is called on a thread of the emulator's, which it holds up.
+    pub fn on_state_fault(mut self, tell: impl Fn(&Error) + Send + Sync + 'static) -> Self {
+        self.on_state_fault = Some(Arc::new(tell));
         self
     }
 
@@ -268,6 +282,7 @@ impl EmulatorBuilder {
         let config = Config {
             listen: self.listen,
             state_dir: self.state_dir,
+            on_state_fault: self.on_state_fault,
             wishes: self.wishes,
             clock: self.clock,
             sub_accounts: self.sub_accounts,

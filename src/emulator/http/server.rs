@@ -16,7 +16,7 @@ use crate::emulator::http::tls::Identity;
 use crate::emulator::metadata::{Desk, Metadata};
 use crate::emulator::state::content::Wishes;
 use crate::emulator::state::record::Record;
-use crate::emulator::state::storage::Store;
+use crate::emulator::state::storage::{OnFault, Store};
 use crate::emulator::state::usage::Usage;
 use crate::emulator::throttle::{Rates, Throttle};
 use crate::error::{Error, ErrorKind, Result};
@@ -41,6 +41,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) struct Config {
     pub(crate) listen: SocketAddr,
     pub(crate) state_dir: Option<PathBuf>,
+    pub(crate) on_state_fault: Option<OnFault>,
     pub(crate) wishes: Wishes,
     pub(crate) clock: EmulatorClock,
     pub(crate) sub_accounts: Vec<SubAccount>,
@@ -186,7 +187,8 @@ fn prepare(config: Config) -> Result<(Runtime, Ports, Ready)> {
     let identity = config.tls.map(|names| Identity::generate(addr.ip(), &names)).transpose()?;
     let (tls, certificate_pem) =
         identity.map(|identity| (identity.acceptor, identity.certificate_pem)).unzip();
-    let store = Store::open(config.state_dir, &config.wishes, config.clock.unix_millis())?;
+    let now = config.clock.unix_millis();
+    let store = Store::open(config.state_dir, &config.wishes, now, config.on_state_fault)?;
     let (subs, sdk_signatures) = (&config.sub_accounts, config.sdk_signatures);
     let mut accounts = store.read(|state| Accounts::new(&state.account, subs, sdk_signatures))?;
     let desk = config.metadata.map(|metadata| Desk::new(&metadata, &mut accounts));

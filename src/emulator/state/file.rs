@@ -165,6 +165,11 @@ pub(crate) fn damaged(dir: &Path) -> Error {
     )
 }
 
+/// What there is to say where the state was and is not any more.
+pub(crate) fn gone(dir: &Path) -> Error {
+    Error::new(ErrorKind::Io, format!("the emulator's state file {} is gone", path(dir).display()))
+}
+
 fn path(dir: &Path) -> PathBuf {
     dir.join("state.json")
 }

@@ -20,12 +20,24 @@ pub(crate) struct Store {
     /// What a state that is kept nowhere goes back to.
     first: Mutex<Option<State>>,
     view: RwLock<Arc<View>>,
+    on_fault: Option<OnFault>,
 }
+
+/// Who is told why the state cannot be kept.
+pub(crate) type OnFault = Arc<dyn Fn(&Error) + Send + Sync>;
 
 impl Store {
     /// Opens the state in `dir`, and makes it as `wishes` say if there is none; without `dir`, the
     /// state is not kept.
-    pub(crate) fn open(dir: Option<PathBuf>, wishes: &Wishes, now: i64) -> Result<Self> {
+    ///
+    /// Whoever makes a request is told no more than the service would say, so the reason for which
+    /// a change cannot be kept goes to `on_fault`.
+    pub(crate) fn open(
+        dir: Option<PathBuf>,
+        wishes: &Wishes,
+        now: i64,
+        on_fault: Option<OnFault>,
+    ) -> Result<Self> {
         let state = match &dir {
             Some(dir) => file::open_or_create(dir, wishes, now)?,
             None => State::new(wishes, now).map_err(Error::from)?,
@@ -40,7 +52,7 @@ impl Store {
         let view = view.ok_or_else(|| file::damaged(&dir.clone().unwrap_or_default()))?;
         let view = RwLock::new(Arc::new(view));
         let first = Mutex::new(dir.is_none().then(|| state.clone()));
-        Ok(Self { dir, state: Mutex::new(state), first, view })
+        Ok(Self { dir, state: Mutex::new(state), first, view, on_fault })
     }
 
     /// What requests look at.
@@ -100,17 +112,23 @@ impl Store {
         change: impl FnOnce(&mut State) -> std::result::Result<T, E>,
     ) -> std::result::Result<T, E> {
         let mut current = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let lock = self.dir.as_deref().map(file::lock).transpose()?;
-        let mut next = match &self.dir {
-            Some(dir) => file::read(dir)?
-                .ok_or_else(|| Error::new(ErrorKind::Io, "the emulator's state file is gone"))?,
-            None => current.clone(),
+        let told = |error: Error| {
+            if let Some(on_fault) = &self.on_fault {
+                on_fault(&error);
+            }
+            error
         };
+        let lock = self.dir.as_deref().map(file::lock).transpose().map_err(told)?;
+        let mut next = match &self.dir {
+            Some(dir) => file::read(dir).and_then(|state| state.ok_or_else(|| file::gone(dir))),
+            None => Ok(current.clone()),
+        }
+        .map_err(told)?;
         next.settle(now)?;
         let result = change(&mut next)?;
         let view = Arc::new(View::of(&next)?);
         if let Some(dir) = &self.dir {
-            file::write(dir, &next)?;
+            file::write(dir, &next).map_err(told)?;
         }
         drop(lock);
         *self.view.write().unwrap_or_else(PoisonError::into_inner) = view;

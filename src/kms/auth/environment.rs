@@ -39,8 +39,8 @@ impl Credentials {
     ///
     /// # Errors
     /// [`ErrorKind::Credentials`] if nothing is set, if a part is missing, set twice or not
-    /// acceptable, or if a file is not there or others may write it; [`ErrorKind::Malformed`] and
-    /// [`ErrorKind::Io`] for what cannot be read as a file.
+    /// acceptable, or if a file is not there, is none, or others may write it; [`ErrorKind::Io`]
+    /// for what cannot be read.
     pub fn from_env() -> Result<Self> {
         let found = look(|name| std::env::var_os(name))?;
         found.credentials.ok_or_else(|| bad(format!("no credentials: set {NAMES}")))

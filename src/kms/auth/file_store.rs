@@ -59,8 +59,8 @@ impl FileTokenStore {
 
 impl TokenStore for FileTokenStore {
     /// # Errors
-    /// [`ErrorKind::Credentials`] if strangers may read or change the file,
-    /// [`ErrorKind::Malformed`] if it does not hold tokens, [`ErrorKind::Io`] if it cannot be read.
+    /// [`ErrorKind::Credentials`] if strangers may read or change the file or it does not hold
+    /// tokens, [`ErrorKind::Io`] if it cannot be read.
     fn load(&self) -> Result<Option<TokenSet>> {
         let file = secret_file::read(&self.path, "the token file", MAX_FILE_LEN, Readers::Group)?;
         let Some(bytes) = file else { return Ok(None) };
@@ -125,7 +125,7 @@ impl Drop for Locked {
 
 impl FileTokenStore {
     fn malformed(&self) -> Error {
-        Error::new(ErrorKind::Malformed, format!("{} is not a token file", self.path.display()))
+        Error::new(ErrorKind::Credentials, format!("{} is not a token file", self.path.display()))
     }
 }
 
@@ -223,7 +223,7 @@ mod tests {
         for text in ["", "CANARY", "{\"accessToken\":\"CANARY\"}", "[]", &long] {
             std::fs::write(store.path(), text).unwrap();
             let error = store.load().unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::Malformed);
+            assert_eq!(error.kind(), ErrorKind::Credentials);
             assert!(!format!("{error:?}").contains("CANARY"));
         }
         let nowhere = FileTokenStore::new(directory.path().join("no/such/tokens.json"));

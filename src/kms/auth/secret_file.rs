@@ -23,9 +23,8 @@ pub(crate) enum Readers {
 /// The contents of the file at `path`, which errors call `what`; `None` if there is none.
 ///
 /// # Errors
-/// [`ErrorKind::Credentials`] for another user's file, or one that others may write, or read
-/// against `readers`; [`ErrorKind::Malformed`] for what is no file of at most `limit` bytes;
-/// [`ErrorKind::Io`].
+/// [`ErrorKind::Credentials`] for another user's file, one that others may write, or read against
+/// `readers`, and what is no file of at most `limit` bytes; [`ErrorKind::Io`].
 pub(crate) fn read(
     path: &Path,
     what: &str,
@@ -42,7 +41,7 @@ pub(crate) fn read(
     let metadata = file.metadata().map_err(|error| failed("look at", error))?;
     if !metadata.is_file() || metadata.len() > limit as u64 {
         let message = format!("{what} {} is not a file of at most {limit} bytes", path.display());
-        return Err(Error::new(ErrorKind::Malformed, message));
+        return Err(Error::new(ErrorKind::Credentials, message));
     }
     check_rights(&metadata, path, what, readers)?;
     // Room for all of it, because a buffer that grows leaves copies behind.
@@ -134,9 +133,9 @@ mod tests {
         let bytes = read(&path, "the file", 10, Readers::Anyone).unwrap().unwrap();
         assert_eq!(&bytes[..], b"0123456789");
         std::fs::write(&path, "0123456789+").unwrap();
-        assert_eq!(kind(&path, Readers::Anyone), ErrorKind::Malformed);
+        assert_eq!(kind(&path, Readers::Anyone), ErrorKind::Credentials);
         #[cfg(unix)]
-        assert_eq!(kind(directory.path(), Readers::Anyone), ErrorKind::Malformed);
+        assert_eq!(kind(directory.path(), Readers::Anyone), ErrorKind::Credentials);
     }
 
     #[cfg(unix)]
@@ -146,7 +145,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let pipe = directory.path().join("pipe");
         mknodat(CWD, &pipe, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
-        assert_eq!(kind(&pipe, Readers::Group), ErrorKind::Malformed);
+        assert_eq!(kind(&pipe, Readers::Group), ErrorKind::Credentials);
         // As a mounted secret is laid out: a link to a link that is exchanged as a whole.
         let data = directory.path().join("..2026");
         std::fs::create_dir(&data).unwrap();
