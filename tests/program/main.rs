@@ -10,6 +10,7 @@ mod common;
 mod connect_proxy;
 mod credentials;
 mod emulator;
+mod kit;
 mod messages;
 mod network;
 mod refusals;

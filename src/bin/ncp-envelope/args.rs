@@ -9,6 +9,9 @@ use crate::command::inspect::InspectArgs;
 use crate::command::keys::KeysArgs;
 use crate::command::tokens::TokensArgs;
 use crate::options::ENVIRONMENT;
+use crate::status::Failure;
+use crate::{output, shown, streams};
+use clap::error::{ContextKind, ContextValue};
 use clap::{Parser, Subcommand};
 
 /// Encrypts files and streams under keys held in NAVER Cloud Platform Key Management Service.
@@ -39,4 +42,59 @@ pub(crate) enum Command {
     /// Run the key service's emulator until interrupted; prints how to reach it as one line of
     /// JSON.
     Emulator(EmulatorArgs),
+}
+
+/// What the command line says; nothing if it asked for help or the version, which is printed here.
+///
+/// # Errors
+/// Wrong usage, with the reason told; and help that cannot be printed.
+pub(crate) fn parse() -> Result<Option<Arguments>, Failure> {
+    let error = match Arguments::try_parse() {
+        Ok(arguments) => return Ok(Some(arguments)),
+        Err(error) => error,
+    };
+    if error.use_stderr() {
+        let said = shown::lines(&in_plain_words(error).render().to_string());
+        return Err(Failure::told(said));
+    }
+    let help = error.render();
+    let text = match streams::output_is_terminal() && wants_styles() {
+        true => help.ansi().to_string(),
+        false => help.to_string(),
+    };
+    output::print(text.as_bytes()).map(|()| None)
+}
+
+/// As other programs decide it.
+fn wants_styles() -> bool {
+    let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    !set("NO_COLOR") && std::env::var_os("TERM").is_some_and(|term| term != "dumb")
+}
+
+/// `error` with the user's words in it escaped, line breaks too, which are the message's otherwise.
+fn in_plain_words(mut error: clap::Error) -> clap::Error {
+    let words: Vec<_> = error.context().map(|(kind, value)| (kind, value.clone())).collect();
+    for (kind, value) in words {
+        let value = match value {
+            ContextValue::String(text) => ContextValue::String(shown::plain(&text)),
+            ContextValue::Strings(texts) => {
+                ContextValue::Strings(texts.iter().map(|text| shown::plain(text)).collect())
+            }
+            // They repeat what was typed, in a form that cannot be taken apart.
+            ContextValue::StyledStrs(texts) if kind == ContextKind::Suggested => {
+                let plain = |text: &&clap::builder::StyledStr| {
+                    let text = text.to_string();
+                    text == shown::plain(&text)
+                };
+                let texts: Vec<_> = texts.iter().filter(plain).cloned().collect();
+                match texts.is_empty() {
+                    true => ContextValue::None,
+                    false => ContextValue::StyledStrs(texts),
+                }
+            }
+            other => other,
+        };
+        error.insert(kind, value);
+    }
+    error
 }

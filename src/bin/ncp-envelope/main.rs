@@ -1,12 +1,12 @@
 //! The command-line program: files and pipes through the library, and nothing that the library's
 //! public interface does not offer.
 
-#![allow(clippy::print_stderr)] // Standard error is where this program speaks.
-
 mod args;
 mod command;
 mod confirm;
+mod input;
 mod message;
+mod names;
 mod network;
 mod options;
 mod output;
@@ -14,42 +14,42 @@ mod place;
 mod progress;
 mod records;
 mod session;
+mod shown;
+mod signals;
 mod status;
+mod streams;
 
-use args::{Arguments, Command};
-use clap::Parser;
+use args::Command;
 use command::{bench, cipher, decrypt, emulator, encrypt, inspect, keys, tokens};
 use status::Failure;
 use std::process::ExitCode;
-use std::time::Duration;
 
 fn main() -> ExitCode {
-    // Wrong usage ends here, with exit code 2.
-    let arguments = Arguments::parse();
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => return status::report(&Failure::other(format!("cannot start: {error}"))),
-    };
-    let code = runtime.block_on(async {
-        tokio::select! {
-            done = run(arguments.command) => match done {
-                Ok(()) => ExitCode::SUCCESS,
-                Err(failure) => status::report(&failure),
-            },
-            signal = status::interrupted() => signal,
+    let done = signals::run(|| async {
+        let done = match args::parse() {
+            Ok(Some(arguments)) => run(arguments.command).await,
+            // All that was asked for is printed.
+            Ok(None) => Ok(()),
+            Err(failure) => Err(failure),
+        };
+        match done {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(failure) => status::report(&session::explained(failure)),
         }
     });
-    // Cancelled file work removes its temporary file and ends within a buffer's time; a read from a
-    // silent pipe may never end.
-    runtime.shutdown_timeout(Duration::from_secs(2));
-    code
+    done.unwrap_or_else(|error| status::report(&Failure::other(error.to_string())))
 }
 
 async fn run(command: Command) -> Result<(), Failure> {
+    if let Command::Inspect(_) | Command::Keys(_) | Command::Bench(_) | Command::Emulator(_) =
+        command
+    {
+        output::check()?;
+    }
     match command {
         Command::Encrypt(args) => encrypt::run(args).await,
         Command::Decrypt(args) => decrypt::run(args).await,
-        Command::Inspect(args) => inspect::run(&args),
+        Command::Inspect(args) => inspect::run(args).await,
         Command::Keys(args) => keys::run(args).await,
         Command::Tokens(args) => tokens::run(args).await,
         Command::Cipher(args) => cipher::run(args).await,

@@ -1,9 +1,10 @@
 //! What the management commands print: aligned text for people, JSON for programs.
 
 use crate::status::Failure;
+use crate::{shown, streams};
 use comfy_table::{Table, presets};
 use serde_json::{Map, Value};
-use std::io::{self, Write};
+use std::io;
 
 /// Names and values in the order in which they are shown; null is what is not known.
 pub(crate) type Record = Vec<(&'static str, Value)>;
@@ -11,7 +12,7 @@ pub(crate) type Record = Vec<(&'static str, Value)>;
 /// Prints one thing: a line for each value that is known.
 pub(crate) fn one(json: bool, record: Record) -> Result<(), Failure> {
     if json {
-        return line(&object(record).to_string());
+        return json_line(&object(record));
     }
     let mut table = Table::new();
     table.add_rows(
@@ -26,7 +27,7 @@ pub(crate) fn one(json: bool, record: Record) -> Result<(), Failure> {
 /// Prints a list: a table with these columns, or a JSON array with all that is known.
 pub(crate) fn list(json: bool, columns: &[&str], records: Vec<Record>) -> Result<(), Failure> {
     if json {
-        return line(&Value::Array(records.into_iter().map(object).collect()).to_string());
+        return json_line(&Value::Array(records.into_iter().map(object).collect()));
     }
     let cell = |record: &Record, column: &str| {
         let value = record
@@ -54,16 +55,27 @@ fn text(mut table: Table) -> String {
 
 /// Prints a line.
 pub(crate) fn line(text: &str) -> Result<(), Failure> {
-    print(text.as_bytes()).and_then(|()| print(b"\n"))
+    print(format!("{text}\n").as_bytes())
+}
+
+/// Prints JSON, in one line.
+pub(crate) fn json_line(value: &Value) -> Result<(), Failure> {
+    line(&shown::json(&value.to_string()))
 }
 
 /// Writes to standard output and makes sure that it arrives.
 pub(crate) fn print(bytes: &[u8]) -> Result<(), Failure> {
-    let mut stdout = io::stdout().lock();
-    stdout
-        .write_all(bytes)
-        .and_then(|()| stdout.flush())
-        .map_err(|error| Failure::other(format!("cannot write to standard output: {error}")))
+    streams::print(bytes).map_err(cannot_write)
+}
+
+/// Refuses standard output that is closed, before anything is done whose result would be lost.
+pub(crate) fn check() -> Result<(), Failure> {
+    streams::output().map(drop).map_err(cannot_write)
+}
+
+/// What there is to say where standard output fails.
+pub(crate) fn cannot_write(error: io::Error) -> Failure {
+    Failure::other(format!("cannot write to standard output: {error}"))
 }
 
 fn object(record: Record) -> Value {
@@ -84,15 +96,7 @@ fn shown(value: &Value) -> String {
             .join(", "),
         other => other.to_string(),
     };
-    let plain = |c: char| {
-        !c.is_control()
-            && !matches!(c,
-                '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-                    | '\u{2060}'..='\u{206f}' | '\u{feff}')
-    };
-    text.chars()
-        .map(|c| if plain(c) { c.to_string() } else { c.escape_unicode().to_string() })
-        .collect()
+    shown::plain(&text)
 }
 
 #[cfg(test)]

@@ -1,28 +1,38 @@
-//! Where a message or a plaintext comes from and goes to: files, standard input, standard output.
+//! Where a message, a plaintext or any other result goes.
+//!
+//! Promises: a regular file gets its name complete or not at all. Whatever else there may be under
+//! a name, a FIFO, a device, what a shell passes for `>(…)`, is written to and never replaced. What
+//! is refused is before anything is asked or written: a file that is there, without `--force`, and
+//! an output that is the file which is read.
 
+use crate::input::{Identity, Input, blocking};
 use crate::status::Failure;
+use crate::{names, output, streams};
 use clap::{Args, value_parser};
-use ncp_envelope::io::{AtomicFile, FileOptions};
-use std::fs::File;
-use std::io::{self, Read, Write};
+use ncp_envelope::io::{AtomicFile, FileOptions, SourceFile};
+use std::ffi::OsString;
+use std::fs::{File, FileType, Metadata};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 /// More than the library uses.
 const MAX_THREADS: i64 = 1_024;
-/// With the usual 64 KiB, reader and writer wait for each other more often; 1 MiB falls out of the
-/// cache.
-#[cfg(target_os = "linux")]
-const PIPE_LEN: usize = 256 << 10;
 
 #[derive(Args)]
 pub(crate) struct OutputArgs {
     /// Replace an output file that exists.
     #[arg(long)]
     pub(crate) force: bool,
-    /// Where to write; "-" is standard output [default: INPUT with .ncpe added, or removed to
-    /// decrypt; standard output for standard input].
+    /// Where to write: a file, a directory for a file of the default name, a FIFO or device; "-" is
+    /// standard output [default: INPUT with .ncpe added, or removed to decrypt; standard output for
+    /// standard input].
     #[arg(short, long, value_name = "OUT")]
     pub(crate) output: Option<PathBuf>,
+    /// Rights of an output file, such as 600, whatever the umask says [default: those of the input,
+    /// less the umask; 600 for what is decrypted from a pipe; a file that is replaced keeps its own
+    /// where they are narrower].
+    #[arg(long, value_name = "OCTAL", value_parser = mode)]
+    pub(crate) mode: Option<u32>,
     /// Threads that work on a file; 0 for as many as there are cores. Standard input and output do
     /// not use them.
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true,
@@ -36,136 +46,290 @@ pub(crate) struct OutputArgs {
 
 impl OutputArgs {
     pub(crate) fn options(&self) -> FileOptions {
-        FileOptions::new()
+        with_mode(FileOptions::new(), self.mode)
             .overwrite(self.force)
             .threads(usize::from(self.threads))
             .sync(!self.no_sync)
     }
+
+    /// Where the output for `input` goes; `default` is what the file is called unless it is said.
+    pub(crate) fn target(
+        &self,
+        input: &Input,
+        default: impl FnOnce(&Path) -> Result<PathBuf, Failure>,
+    ) -> Result<Target, Failure> {
+        match (&self.output, input.path()) {
+            (Some(output), path) => Target::of(output, self.force, || {
+                let Some(path) = path else { return Ok(None) };
+                Ok(default(path)?.file_name().map(OsString::from))
+            }),
+            (None, None) => Target::standard(),
+            (None, Some(path)) => Target::of(&default(path)?, self.force, || Ok(None)),
+        }
+    }
 }
 
-/// Where the output goes.
-#[derive(PartialEq)]
+/// Rights as `chmod` takes them in numbers.
+pub(crate) fn mode(text: &str) -> Result<u32, String> {
+    match u32::from_str_radix(text, 8) {
+        Ok(mode @ 0..=0o777) if !text.starts_with('+') => Ok(mode),
+        _ => Err("rights are three octal digits, such as 600".to_owned()),
+    }
+}
+
+/// `options` with the rights that were asked for, if any were.
+pub(crate) fn with_mode(options: FileOptions, mode: Option<u32>) -> FileOptions {
+    match mode {
+        Some(mode) => options.mode(mode),
+        None => options,
+    }
+}
+
+/// Where an output goes.
+#[derive(Debug, PartialEq)]
 pub(crate) enum Target {
-    Stdout,
+    /// Standard output.
+    Standard,
+    /// Something that is there and is written to.
+    Stream(PathBuf),
+    /// A regular file, there or not.
     File(PathBuf),
 }
 
 impl Target {
+    /// What `output` is; in a directory, it is the file with the name that `default` has.
     pub(crate) fn of(
-        input: &Path,
-        output: &OutputArgs,
-        default: impl FnOnce(&Path) -> Result<PathBuf, Failure>,
+        output: &Path,
+        force: bool,
+        default: impl FnOnce() -> Result<Option<OsString>, Failure>,
     ) -> Result<Self, Failure> {
-        let file = match &output.output {
-            Some(output) if is_dash(output) => return Ok(Self::Stdout),
-            Some(output) => output.clone(),
-            None if is_dash(input) => return Ok(Self::Stdout),
-            None => default(input)?,
-        };
-        // The library refuses this too; here it can be said which option helps.
-        if !output.force && file.symlink_metadata().is_ok() {
-            return Err(Failure::usage(format!(
-                "{} exists: choose another output with -o, or replace it with --force",
-                file.display()
-            )));
+        if output.as_os_str() == "-" {
+            return Self::standard();
         }
-        Ok(Self::File(file))
+        if !std::fs::metadata(output).is_ok_and(|metadata| metadata.is_dir()) {
+            return Self::named(output, force);
+        }
+        match default()? {
+            Some(name) => Self::named(&output.join(name), force),
+            None => Err(Failure::usage(format!(
+                "{} is a directory: give the name of a file in it",
+                output.display()
+            ))),
+        }
     }
 
-    pub(crate) fn open(&self, options: &FileOptions) -> Result<Sink, Failure> {
+    /// Standard output, if it is not closed.
+    pub(crate) fn standard() -> Result<Self, Failure> {
+        output::check().map(|()| Self::Standard)
+    }
+
+    fn named(path: &Path, force: bool) -> Result<Self, Failure> {
+        match names::descriptor(path) {
+            Some(1) => return Self::standard(),
+            Some(_) => return Ok(Self::Stream(path.to_owned())),
+            None => {}
+        }
+        let shown = path.display();
+        match std::fs::metadata(path) {
+            Ok(metadata) if metadata.is_dir() => {
+                return Err(Failure::usage(format!("{shown} is a directory")));
+            }
+            Ok(metadata) if is_block_device(metadata.file_type()) && !force => {
+                return Err(Failure::usage(format!(
+                    "{shown} is a block device, whose content would be lost: give --force if that \
+                     is wanted"
+                )));
+            }
+            Ok(metadata) if !metadata.is_file() => return Ok(Self::Stream(path.to_owned())),
+            _ => {}
+        }
+        if path.as_os_str().as_encoded_bytes().last().is_some_and(|end| is_separator(*end)) {
+            return Err(Failure::usage(format!("there is no directory {shown}")));
+        }
+        // The library refuses this too; here it can be said which option helps.
+        if !force && path.symlink_metadata().is_ok() {
+            return Err(Failure::usage(format!(
+                "{shown} exists: choose another output with -o, or replace it with --force"
+            )));
+        }
+        Ok(Self::File(path.to_owned()))
+    }
+
+    /// Refuses to read what would be written to meanwhile.
+    pub(crate) fn refuse<'a>(
+        &self,
+        inputs: impl IntoIterator<Item = &'a Input>,
+    ) -> Result<(), Failure> {
+        let Some(identity) = self.identity() else { return Ok(()) };
+        match inputs.into_iter().find(|input| input.identity() == Some(identity)) {
+            Some(input) => Err(Failure::usage(format!(
+                "{} and {} are the same file: choose another output",
+                input.name(),
+                self.name()
+            ))),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether both are one place, whatever they are called.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        let place = |target: &Self| match target {
+            Self::Standard => None,
+            Self::Stream(path) | Self::File(path) => Some(names::settled(path)),
+        };
+        place(self) == place(other)
+            || self.identity().is_some_and(|id| other.identity() == Some(id))
+    }
+
+    /// Which regular file it is.
+    fn identity(&self) -> Option<Identity> {
+        let metadata = match self {
+            Self::Standard => streams::output().ok()?.metadata(),
+            Self::Stream(path) | Self::File(path) => std::fs::metadata(path).ok(),
+        };
+        metadata.as_ref().and_then(Identity::of)
+    }
+
+    fn name(&self) -> String {
         match self {
-            Self::Stdout => stdout().map(Sink::Stdout).map_err(|error| {
-                Failure::other(format!("cannot write to standard output: {error}"))
-            }),
-            Self::File(target) => AtomicFile::create(target, options)
-                .map(|file| Sink::File(Box::new(file)))
-                .map_err(Failure::writing),
+            Self::Standard => "standard output".to_owned(),
+            Self::Stream(path) | Self::File(path) => path.display().to_string(),
+        }
+    }
+
+    /// Opens it for what is made from `source`, whose rights a file takes over. May wait for
+    /// somebody who reads from a FIFO.
+    pub(crate) async fn open(
+        &self,
+        options: &FileOptions,
+        sync: bool,
+        source: Option<&SourceFile>,
+    ) -> Result<Sink, Failure> {
+        match self {
+            Self::Standard => streams::output().map(Sink::Standard).map_err(output::cannot_write),
+            Self::Stream(path) => {
+                let owned = path.clone();
+                let opened = blocking(move || open_stream(&owned, sync)).await?;
+                opened.map_err(|error| {
+                    Failure::other(format!("cannot write to {}: {error}", path.display()))
+                })
+            }
+            Self::File(target) => match source {
+                Some(source) => AtomicFile::create_from(target, options, source),
+                None => AtomicFile::create(target, options),
+            }
+            .map(|file| Sink::File(Box::new(file)))
+            .map_err(Failure::writing),
         }
     }
 }
 
+fn open_stream(path: &Path, sync: bool) -> io::Result<Sink> {
+    // As it is and not opened again, which a socket cannot be.
+    #[cfg(unix)]
+    if names::descriptor(path) == Some(2) {
+        return streams::error().map(Sink::Standard);
+    }
+    let regular = std::fs::metadata(path)?.is_file();
+    let mut options = File::options();
+    // A regular file, which somebody else has opened for us, goes on where it ends.
+    options.write(true).append(regular);
+    #[cfg(unix)]
+    {
+        use rustix::fs::OFlags;
+        // A terminal does not become the one that controls the program.
+        let flags = OFlags::NOCTTY.bits().cast_signed();
+        std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, flags);
+    }
+    let file = options.open(path)?;
+    let syncs = |metadata: Metadata| metadata.is_file() || is_block_device(metadata.file_type());
+    let sync = sync && file.metadata().is_ok_and(syncs);
+    Ok(Sink::Stream { file, sync })
+}
+
+#[cfg(unix)]
+fn is_block_device(kind: FileType) -> bool {
+    std::os::unix::fs::FileTypeExt::is_block_device(&kind)
+}
+
+#[cfg(not(unix))]
+fn is_block_device(_: FileType) -> bool {
+    false
+}
+
+fn is_separator(byte: u8) -> bool {
+    std::path::is_separator(char::from(byte))
+}
+
+/// An output that was opened.
 pub(crate) enum Sink {
-    Stdout(Box<dyn Write + Send>),
+    Standard(streams::Output),
+    Stream { file: File, sync: bool },
     File(Box<AtomicFile>),
 }
 
 impl Sink {
     /// Gives a file its name.
     pub(crate) async fn commit(self) -> Result<(), Failure> {
-        let Self::File(file) = self else { return Ok(()) };
-        // Waits for the disk, which the runtime's thread must not.
-        tokio::task::spawn_blocking(move || file.commit())
-            .await
-            .map_err(|error| Failure::other(format!("stopped: {error}")))?
-            .map_err(Failure::writing)
+        // Both wait for the disk, which the command's thread must not.
+        let done = match self {
+            Self::Standard(_) | Self::Stream { sync: false, .. } => return Ok(()),
+            Self::Stream { file, .. } => {
+                let synced = blocking(move || file.sync_all()).await?;
+                return synced.map_err(|error| Failure::other(format!("cannot sync: {error}")));
+            }
+            Self::File(file) => blocking(move || file.commit()).await?,
+        };
+        done.map_err(Failure::writing)
     }
 }
 
 impl Write for Sink {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
         match self {
-            Self::Stdout(stdout) => stdout.write(buf),
+            Self::Standard(stdout) => stdout.write(buf),
+            Self::Stream { file, .. } => file.write(buf),
             Self::File(file) => file.write(buf),
         }
     }
 
     fn flush(&mut self) -> io::Result<()> {
         match self {
-            Self::Stdout(stdout) => stdout.flush(),
+            Self::Standard(stdout) => stdout.flush(),
+            Self::Stream { file, .. } => file.flush(),
             Self::File(file) => file.flush(),
         }
     }
 }
 
-pub(crate) fn is_dash(path: &Path) -> bool {
-    path.as_os_str() == "-"
+/// A short result, where it goes, and what it was made from.
+pub(crate) struct Delivery<'a> {
+    pub(crate) target: Target,
+    pub(crate) options: FileOptions,
+    pub(crate) source: Option<&'a SourceFile>,
+    pub(crate) bytes: &'a [u8],
 }
 
-/// Opens a file, or standard input.
-pub(crate) fn open(input: &Path) -> Result<Box<dyn Read + Send>, Failure> {
-    if is_dash(input) {
-        return stdin()
-            .map_err(|error| Failure::other(format!("cannot read standard input: {error}")));
+/// Writes results that belong together. Files get their names last, in the order given, all or
+/// none, and only after all else was written.
+pub(crate) async fn deliver<'a>(
+    deliveries: impl IntoIterator<Item = Delivery<'a>>,
+) -> Result<(), Failure> {
+    let is_file = |delivery: &Delivery<'_>| matches!(delivery.target, Target::File(_));
+    let (files, streams): (Vec<_>, Vec<_>) = deliveries.into_iter().partition(is_file);
+    let (mut named, mut written) = (Vec::new(), Vec::new());
+    for Delivery { target, options, source, bytes } in files.into_iter().chain(streams) {
+        let mut sink = target.open(&options, true, source).await?;
+        sink.write_all(bytes).and_then(|()| sink.flush()).map_err(|error| {
+            Failure::other(format!("cannot write to {}: {error}", target.name()))
+        })?;
+        match sink {
+            Sink::File(file) => named.push(*file),
+            stream => written.push(stream),
+        }
     }
-    match File::open(input) {
-        Ok(file) => Ok(Box::new(file)),
-        Err(error) => Err(Failure::other(format!("cannot open {}: {error}", input.display()))),
+    for stream in written {
+        stream.commit().await?;
     }
-}
-
-/// Standard input without the buffer that the standard library puts in front of it.
-fn stdin() -> io::Result<Box<dyn Read + Send>> {
-    #[cfg(unix)]
-    {
-        use std::os::fd::AsFd;
-        let file = std::fs::File::from(io::stdin().as_fd().try_clone_to_owned()?);
-        widen(&file);
-        Ok(Box::new(file))
-    }
-    #[cfg(not(unix))]
-    Ok(Box::new(io::stdin()))
-}
-
-/// Standard output without the standard library's buffer, which looks for line ends in everything.
-fn stdout() -> io::Result<Box<dyn Write + Send>> {
-    #[cfg(unix)]
-    {
-        use std::os::fd::AsFd;
-        let file = std::fs::File::from(io::stdout().as_fd().try_clone_to_owned()?);
-        widen(&file);
-        Ok(Box::new(file))
-    }
-    #[cfg(not(unix))]
-    Ok(Box::new(io::stdout()))
-}
-
-/// Makes room in a pipe. What is none, or may not be larger, stays as it is.
-#[cfg(unix)]
-fn widen(file: &std::fs::File) {
-    #[cfg(target_os = "linux")]
-    if rustix::pipe::fcntl_getpipe_size(file).is_ok_and(|len| len < PIPE_LEN) {
-        let _ = rustix::pipe::fcntl_setpipe_size(file, PIPE_LEN);
-    }
-    #[cfg(not(target_os = "linux"))]
-    let _ = file;
+    blocking(move || AtomicFile::commit_all(named)).await?.map_err(Failure::writing)
 }

@@ -1,14 +1,15 @@
 //! A bar on standard error while a terminal is there to show it.
 
+use crate::streams;
 use indicatif::{ProgressBar, ProgressStyle};
-use std::io::{self, IsTerminal, Read};
+use std::io::{self, Read};
 
 /// Hidden unless standard error is a terminal.
 pub(crate) struct Progress(ProgressBar);
 
 impl Progress {
     pub(crate) fn start() -> Self {
-        let bar = if io::stderr().is_terminal() {
+        let bar = if streams::error_is_terminal() {
             ProgressBar::no_length()
         } else {
             ProgressBar::hidden()
@@ -44,9 +45,9 @@ impl Progress {
         }
     }
 
-    /// `source`, whose reading the bar shows.
-    pub(crate) fn watch<R: Read>(&self, source: R) -> Watched<R> {
-        Watched { source, done: 0, report: Box::new(self.reporter()) }
+    /// `source`, of `len` bytes if that is known, whose reading the bar shows.
+    pub(crate) fn watch<R: Read>(&self, source: R, len: Option<u64>) -> Watched<R> {
+        Watched { source, done: 0, len, report: Box::new(self.reporter()) }
     }
 }
 
@@ -54,6 +55,7 @@ impl Progress {
 pub(crate) struct Watched<R> {
     source: R,
     done: u64,
+    len: Option<u64>,
     report: Box<dyn Fn(u64, Option<u64>) + Send>,
 }
 
@@ -61,7 +63,7 @@ impl<R: Read> Read for Watched<R> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let len = self.source.read(buf)?;
         self.done += len as u64;
-        (self.report)(self.done, None);
+        (self.report)(self.done, self.len);
         Ok(len)
     }
 }

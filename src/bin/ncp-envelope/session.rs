@@ -1,7 +1,7 @@
 //! From options and environment to a client, and to an [`Envelope`].
 
 use crate::options::{ApiArg, KmsArgs, SignatureArg};
-use crate::status::Failure;
+use crate::status::{Failure, say};
 use ncp_envelope::emulator::Emulator;
 use ncp_envelope::kms::{
     Api, Client, CredentialChain, Credentials, Endpoint, FileTokenStore, Key, SignatureVersion,
@@ -10,6 +10,16 @@ use ncp_envelope::kms::{
 use ncp_envelope::{Envelope, Error, ErrorKind, Scope};
 use secrecy::{ExposeSecret, SecretString};
 use std::path::PathBuf;
+use std::sync::OnceLock;
+
+/// Why the embedded service could not keep its state: it answers that it failed, and no more, as
+/// the real one would.
+static LOCAL_FAULT: OnceLock<Error> = OnceLock::new();
+
+/// `failure`, or what is behind it.
+pub(crate) fn explained(failure: Failure) -> Failure {
+    LOCAL_FAULT.get().cloned().map_or(failure, Failure::writing)
+}
 
 /// An envelope, and what has to stay alive for it to work.
 pub(crate) struct Session {
@@ -109,13 +119,15 @@ impl Connection {
     /// The emulator inside this process, reached over loopback HTTP like any other key service.
     async fn local(kms: &KmsArgs) -> Result<Self, Failure> {
         let directory = data_directory()?.join("local-kms");
-        eprintln!(
-            "ncp-envelope: --local is for development: whoever can read {} can decrypt what it \
-             encrypts",
+        say(&format!(
+            "--local is for development: whoever can read {} can decrypt what it encrypts",
             directory.display()
-        );
-        let emulator =
-            Emulator::builder().state_dir(directory).start().await.map_err(Failure::writing)?;
+        ));
+        let builder = Emulator::builder().state_dir(directory);
+        let builder = builder.on_state_fault(|error| {
+            let _ = LOCAL_FAULT.set(error.clone());
+        });
+        let emulator = builder.start().await.map_err(Failure::writing)?;
         let client = Credentials::account(emulator.access_key(), emulator.secret_key())
             .and_then(|account| {
                 Client::builder()

@@ -1,34 +1,55 @@
 //! How the program ends: exit codes, and one line that says why.
 
+use crate::{shown, streams};
 use ncp_envelope::{Error, ErrorKind};
 use std::process::ExitCode;
+
+/// The exit code for a message that is refused.
+const REFUSED: u8 = 3;
 
 /// Why a command failed, and what a script is told.
 pub(crate) struct Failure {
     code: u8,
-    text: String,
+    text: Text,
+}
+
+enum Text {
+    /// Said in one line, whatever is in it.
+    Line(String),
+    /// Said as it is: it has lines of its own.
+    Told(String),
 }
 
 impl Failure {
     pub(crate) fn usage(text: impl Into<String>) -> Self {
-        Self { code: 2, text: text.into() }
+        Self::line(2, text)
+    }
+
+    /// Wrong usage, in words that are ready to be said.
+    pub(crate) fn told(text: String) -> Self {
+        Self { code: 2, text: Text::Told(text) }
+    }
+
+    fn line(code: u8, text: impl Into<String>) -> Self {
+        Self { code, text: Text::Line(text.into()) }
     }
 
     pub(crate) fn other(text: impl Into<String>) -> Self {
-        Self { code: 1, text: text.into() }
+        Self::line(1, text)
     }
 
-    /// `error` from writing a message: limits are those of what the user asked for.
+    /// `error` from anything but reading a message: limits are those of what the user asked for,
+    /// and bytes that are wrong are in a file of the program's own.
     pub(crate) fn writing(error: Error) -> Self {
-        Self::from_error(error, 2)
+        Self::from_error(error, 2, 1)
     }
 
     /// `error` from reading a message: limits are broken by the message.
     pub(crate) fn reading(error: Error) -> Self {
-        Self::from_error(error, 3)
+        Self::from_error(error, REFUSED, REFUSED)
     }
 
-    fn from_error(error: Error, limit: u8) -> Self {
+    fn from_error(error: Error, limit: u8, bytes: u8) -> Self {
         let code = match error.kind() {
             ErrorKind::InvalidInput => 2,
             ErrorKind::LimitExceeded => limit,
@@ -37,37 +58,25 @@ impl Failure {
             | ErrorKind::NotAccepted
             | ErrorKind::Malformed
             | ErrorKind::Truncated
-            | ErrorKind::UnsupportedVersion => 3,
+            | ErrorKind::UnsupportedVersion => bytes,
             ErrorKind::AccessDenied | ErrorKind::Credentials | ErrorKind::KeyUnusable => 4,
             ErrorKind::Throttled | ErrorKind::Unavailable => 5,
             _ => 1,
         };
-        Self { code, text: error.to_string() }
+        Self::line(code, error.to_string())
     }
 }
 
 /// Says why on standard error.
 pub(crate) fn report(failure: &Failure) -> ExitCode {
-    eprintln!("ncp-envelope: {}", failure.text);
+    match &failure.text {
+        Text::Line(text) => say(text),
+        Text::Told(text) => streams::tell(text),
+    }
     ExitCode::from(failure.code)
 }
 
-/// Waits for an interrupt or a request to terminate, and gives the customary exit code for it.
-pub(crate) async fn interrupted() -> ExitCode {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let (Ok(mut interrupt), Ok(mut terminate)) =
-            (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-        {
-            return tokio::select! {
-                _ = interrupt.recv() => ExitCode::from(130),
-                _ = terminate.recv() => ExitCode::from(143),
-            };
-        }
-    }
-    match tokio::signal::ctrl_c().await {
-        Ok(()) => ExitCode::from(130),
-        Err(_) => std::future::pending().await,
-    }
+/// Says something to the user, in one line.
+pub(crate) fn say(text: &str) {
+    streams::tell(&format!("ncp-envelope: {}\n", shown::plain(text)));
 }

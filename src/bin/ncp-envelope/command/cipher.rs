@@ -1,23 +1,26 @@
 //! `ncp-envelope cipher`: single cipher calls. Plaintext comes from files or standard input, never
 //! from the command line.
 
+use crate::input::{Content, Input, Source};
 use crate::options::{ENVIRONMENT, KmsArgs};
-use crate::output;
+use crate::place::{Delivery, Target};
 use crate::session::{Connection, Purpose};
 use crate::status::Failure;
+use crate::{output, place};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use clap::{Args, Subcommand, ValueEnum};
-use ncp_envelope::io::{AtomicFile, FileOptions};
+use ncp_envelope::io::{FileOptions, SourceFile};
 use ncp_envelope::kms::{CustomKeyBits, Key, MAX_CALL_PLAINTEXT, MAX_SIGN_DATA};
 use ncp_envelope::{Error, ErrorKind};
-use std::fs::File;
-use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 /// Longest ciphertext or signature that is read, with space around it.
 const MAX_CIPHERTEXT: usize = 70_000;
+
+/// The most rights that a file with a plaintext gets.
+const SECRET_MODE: u32 = 0o600;
 
 #[derive(Args)]
 #[command(after_help = ENVIRONMENT)]
@@ -124,6 +127,9 @@ struct PublicKeyArgs {
 struct Files {
     #[command(flatten)]
     output: Output,
+    /// Accept that the input is changed while it is read.
+    #[arg(long)]
+    allow_changing: bool,
     /// File to read; "-" is standard input.
     #[arg(default_value = "-")]
     input: PathBuf,
@@ -137,6 +143,10 @@ struct Output {
     /// Where to write; "-" is standard output.
     #[arg(short, long, value_name = "OUT", default_value = "-")]
     output: PathBuf,
+    /// Rights of an output file, such as 600, whatever the umask says [default: those of the input,
+    /// less the umask; 600 at most for a plaintext].
+    #[arg(long, value_name = "OCTAL", value_parser = place::mode)]
+    mode: Option<u32>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -152,36 +162,44 @@ enum BitsArg {
 pub(crate) async fn run(args: CipherArgs) -> Result<(), Failure> {
     match args.command {
         CipherCommand::Encrypt(args) => {
-            let (plaintext, (_open, key)) = (
-                read(&args.files.input, MAX_CALL_PLAINTEXT).await?,
-                open(&args.kms, &args.context).await?,
-            );
-            let ciphertext = key.encrypt(&plaintext).await.map_err(Failure::writing)?;
-            args.files.output.line(&ciphertext)
+            let (input, target) = args.files.look()?;
+            let plaintext = args.files.read(&input, MAX_CALL_PLAINTEXT).await?;
+            let (_open, key) = open(&args.kms, &args.context).await?;
+            let ciphertext = key.encrypt(&plaintext.bytes).await.map_err(Failure::writing)?;
+            args.files.output.line(target, plaintext.source.file(), &ciphertext).await
         }
         CipherCommand::Decrypt(args) => {
-            let (ciphertext, (_open, key)) =
-                (read_text(&args.files.input).await?, open(&args.kms, &args.context).await?);
+            let (input, target) = args.files.look()?;
+            let (source, ciphertext) = args.files.read_text(&input).await?;
+            let (_open, key) = open(&args.kms, &args.context).await?;
             let plaintext = key.decrypt(&ciphertext).await.map_err(refused)?;
-            args.files.output.secret(plaintext.expose_secret(), args.base64)
+            let plaintext = encoded(plaintext.expose_secret(), args.base64)?;
+            let options = args.files.output.secret();
+            let source = source.file();
+            place::deliver([Delivery { target, options, source, bytes: &plaintext }]).await
         }
         CipherCommand::ReEncrypt(args) => {
-            let (ciphertext, (_open, key)) =
-                (read_text(&args.files.input).await?, open(&args.kms, &args.context).await?);
+            let (input, target) = args.files.look()?;
+            let (source, ciphertext) = args.files.read_text(&input).await?;
+            let (_open, key) = open(&args.kms, &args.context).await?;
             let ciphertext = key.re_encrypt(&ciphertext).await.map_err(refused)?;
-            args.files.output.line(&ciphertext)
+            args.files.output.line(target, source.file(), &ciphertext).await
         }
         CipherCommand::Sign(args) => {
-            let (data, (_open, key)) =
-                (read(&args.files.input, MAX_SIGN_DATA).await?, open(&args.kms, &None).await?);
-            let signature = key.sign(&data).await.map_err(Failure::writing)?;
-            args.files.output.line(&signature)
+            let (input, target) = args.files.look()?;
+            let data = args.files.read(&input, MAX_SIGN_DATA).await?;
+            let (_open, key) = open(&args.kms, &None).await?;
+            let signature = key.sign(&data.bytes).await.map_err(Failure::writing)?;
+            args.files.output.line(target, data.source.file(), &signature).await
         }
         CipherCommand::Verify(args) => {
-            let signature = read_text(&args.signature_file).await?;
-            let (data, (_open, key)) =
-                (read(&args.input, MAX_SIGN_DATA).await?, open(&args.kms, &None).await?);
-            match key.verify(&data, &signature).await.map_err(Failure::writing)? {
+            let (input, signature) =
+                (Input::look(&args.input)?, Input::look(&args.signature_file)?);
+            Target::standard()?.refuse([&input, &signature])?;
+            let (_, signature) = read_text(&signature, false).await?;
+            let data = read(&input, MAX_SIGN_DATA, false).await?;
+            let (_open, key) = open(&args.kms, &None).await?;
+            match key.verify(&data.bytes, &signature).await.map_err(Failure::writing)? {
                 true => output::line("valid"),
                 false => Err(Failure::reading(Error::new(
                     ErrorKind::Authentication,
@@ -191,9 +209,10 @@ pub(crate) async fn run(args: CipherArgs) -> Result<(), Failure> {
         }
         CipherCommand::CustomKey(args) => custom_key(args).await,
         CipherCommand::PublicKey(args) => {
+            let target = args.output.target()?;
             let (_open, key) = open(&args.kms, &None).await?;
             let pem = key.public_key(args.version).await.map_err(Failure::writing)?;
-            args.output.line(pem.trim_end())
+            args.output.line(target, None, pem.trim_end()).await
         }
     }
 }
@@ -204,22 +223,35 @@ async fn custom_key(args: CustomKeyArgs) -> Result<(), Failure> {
         BitsArg::Bits256 => CustomKeyBits::Bits256,
         BitsArg::Bits512 => CustomKeyBits::Bits512,
     };
-    if args.plaintext.as_deref().is_some_and(|plaintext| plaintext == args.output.output) {
+    let target = args.output.target()?;
+    let plaintext = args.plaintext.as_ref().map(|path| args.output.target_of(path)).transpose()?;
+    if plaintext.as_ref().is_some_and(|plaintext| plaintext.is_same(&target)) {
         return Err(Failure::usage(
             "the key itself and the encrypted key need different outputs: give -o OUT",
         ));
     }
     let (_open, key) = open(&args.kms, &args.context).await?;
-    let Some(output) = args.plaintext else {
+    let Some(plaintext_target) = plaintext else {
         let made = key.create_custom_key(bits).await.map_err(Failure::writing)?;
-        return args.output.line(&made.ciphertext);
+        return args.output.line(target, None, &made.ciphertext).await;
     };
     let made = key.create_custom_key_with_plaintext(bits).await.map_err(Failure::writing)?;
     let plaintext =
         made.plaintext.ok_or_else(|| Failure::other("the service gave no plaintext"))?;
-    // The encrypted key first: without it the other is of no use.
-    args.output.line(&made.ciphertext)?;
-    Output { force: args.output.force, output }.secret(plaintext.expose_secret(), args.base64)
+    let plaintext = encoded(plaintext.expose_secret(), args.base64)?;
+    let ciphertext = format!("{}\n", made.ciphertext);
+    let delivery = |target, options, bytes| Delivery { target, options, source: None, bytes };
+    // Rights that are asked for are those of the encrypted key: the other is still a secret.
+    let options = args.output.options();
+    let mode = args.output.mode.map(|mode| mode & SECRET_MODE);
+    let secret = Output { mode, ..args.output }.secret();
+    // The encrypted key last: where one is replaced, the key that it held is lost, and the new one
+    // has to be in both places by then.
+    place::deliver([
+        delivery(plaintext_target, secret, &plaintext[..]),
+        delivery(target, options, ciphertext.as_bytes()),
+    ])
+    .await
 }
 
 /// The key, and the connection that has to stay alive for it to work.
@@ -246,108 +278,77 @@ fn refused(error: Error) -> Failure {
     }
 }
 
-impl Output {
-    fn line(&self, text: &str) -> Result<(), Failure> {
-        self.write(format!("{text}\n").as_bytes())
+/// The bytes themselves, or in base64 with a line break.
+fn encoded(bytes: &[u8], base64: bool) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    if !base64 {
+        return Ok(Zeroizing::new(bytes.to_vec()));
+    }
+    let mut text = Zeroizing::new(vec![b'\n'; bytes.len().div_ceil(3) * 4 + 1]);
+    STANDARD
+        .encode_slice(bytes, &mut text)
+        .map_err(|_| Failure::other("the plaintext is too long for base64"))?;
+    Ok(text)
+}
+
+impl Files {
+    /// Looks at both, before anything is asked.
+    fn look(&self) -> Result<(Input, Target), Failure> {
+        let (input, target) = (Input::look(&self.input)?, self.output.target()?);
+        target.refuse([&input])?;
+        Ok((input, target))
     }
 
-    fn secret(&self, bytes: &[u8], base64: bool) -> Result<(), Failure> {
-        if !base64 {
-            return self.write_private(bytes);
-        }
-        let mut text = Zeroizing::new(vec![b'\n'; bytes.len().div_ceil(3) * 4 + 1]);
-        STANDARD
-            .encode_slice(bytes, &mut text)
-            .map_err(|_| Failure::other("the plaintext is too long for base64"))?;
-        self.write_private(&text)
+    async fn read(&self, input: &Input, limit: usize) -> Result<Content, Failure> {
+        read(input, limit, self.allow_changing).await
     }
 
-    /// Writes what only the user may read: a temporary file is that from the beginning.
-    fn write_private(&self, bytes: &[u8]) -> Result<(), Failure> {
-        if self.output.as_os_str() == "-" {
-            return output::print(bytes);
-        }
-        let failed = |error: io::Error| match error.kind() {
-            io::ErrorKind::AlreadyExists => Failure::usage(format!(
-                "{} exists: give --force to replace it",
-                self.output.display()
-            )),
-            _ => Failure::other(format!("cannot write {}: {error}", self.output.display())),
-        };
-        let directory = self
-            .output
-            .parent()
-            .filter(|parent| !parent.as_os_str().is_empty())
-            .unwrap_or(Path::new("."));
-        let mut file = tempfile::NamedTempFile::new_in(directory).map_err(failed)?;
-        file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(failed)?;
-        let named = if self.force {
-            file.persist(&self.output)
-        } else {
-            file.persist_noclobber(&self.output)
-        };
-        named.map(drop).map_err(|error| failed(error.error))
-    }
-
-    fn write(&self, bytes: &[u8]) -> Result<(), Failure> {
-        if self.output.as_os_str() == "-" {
-            return output::print(bytes);
-        }
-        let options = FileOptions::new().overwrite(self.force);
-        let mut file = AtomicFile::create(&self.output, &options).map_err(Failure::writing)?;
-        let failed =
-            |error| Failure::other(format!("cannot write {}: {error}", self.output.display()));
-        file.write_all(bytes).map_err(failed)?;
-        file.commit().map_err(Failure::writing)
+    async fn read_text(&self, input: &Input) -> Result<(Source, String), Failure> {
+        read_text(input, self.allow_changing).await
     }
 }
 
-/// The text in a file, without the line break at its end.
-async fn read_text(input: &Path) -> Result<String, Failure> {
-    let bytes = read(input, MAX_CIPHERTEXT).await?;
+impl Output {
+    fn target(&self) -> Result<Target, Failure> {
+        self.target_of(&self.output)
+    }
+
+    fn target_of(&self, path: &Path) -> Result<Target, Failure> {
+        Target::of(path, self.force, || Ok(None))
+    }
+
+    fn options(&self) -> FileOptions {
+        place::with_mode(FileOptions::new(), self.mode).overwrite(self.force)
+    }
+
+    /// For what only the user may read.
+    fn secret(&self) -> FileOptions {
+        self.options().max_mode(SECRET_MODE)
+    }
+
+    async fn line(
+        &self,
+        target: Target,
+        source: Option<&SourceFile>,
+        text: &str,
+    ) -> Result<(), Failure> {
+        let (options, text) = (self.options(), format!("{text}\n"));
+        place::deliver([Delivery { target, options, source, bytes: text.as_bytes() }]).await
+    }
+}
+
+/// All bytes of an input.
+async fn read(input: &Input, limit: usize, allow_changing: bool) -> Result<Content, Failure> {
+    input.content(limit, &format!("{limit} bytes"), allow_changing).await
+}
+
+/// The text in an input, without the line break at its end, and where it came from.
+async fn read_text(input: &Input, allow_changing: bool) -> Result<(Source, String), Failure> {
+    let Content { bytes, source } = read(input, MAX_CIPHERTEXT, allow_changing).await?;
     match std::str::from_utf8(&bytes) {
-        Ok(text) => Ok(text.trim().to_owned()),
+        Ok(text) => Ok((source, text.trim().to_owned())),
         Err(_) => Err(Failure::reading(Error::new(
             ErrorKind::Malformed,
-            format!("{} is not text", name(input)),
+            format!("{} is not text", input.name()),
         ))),
     }
-}
-
-/// All bytes of a file, `limit` at most, in memory that is wiped.
-async fn read(input: &Path, limit: usize) -> Result<Zeroizing<Vec<u8>>, Failure> {
-    let path = input.to_owned();
-    // Not on the runtime's thread: standard input may be a silent pipe, and an interrupt has to be
-    // heard meanwhile.
-    let read = tokio::task::spawn_blocking(move || {
-        let mut source: Box<dyn Read> = if path.as_os_str() == "-" {
-            Box::new(io::stdin())
-        } else {
-            Box::new(File::open(&path)?)
-        };
-        // As long as it can get, so that it never moves and leaves a copy behind.
-        let mut bytes = Zeroizing::new(vec![0; limit + 1]);
-        let mut len = 0;
-        while len < bytes.len() {
-            match source.read(&mut bytes[len..]) {
-                Ok(0) => break,
-                Ok(more) => len += more,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        bytes.truncate(len);
-        Ok(bytes)
-    });
-    let read = read.await.map_err(|error| Failure::other(format!("stopped: {error}")))?;
-    let bytes =
-        read.map_err(|error| Failure::other(format!("cannot read {}: {error}", name(input))))?;
-    if bytes.len() > limit {
-        return Err(Failure::usage(format!("{} is longer than {limit} bytes", name(input))));
-    }
-    Ok(bytes)
-}
-
-fn name(input: &Path) -> String {
-    if input.as_os_str() == "-" { "standard input".to_owned() } else { input.display().to_string() }
 }

@@ -1,15 +1,16 @@
 //! `ncp-envelope encrypt`: from a file or standard input to a file or standard output.
 
-use crate::message::{EXTENSION, MessageArgs, pair};
+use crate::input::Input;
+use crate::message::{EXTENSION, MessageArgs, aad, pair};
 use crate::options::{ENVIRONMENT, KmsArgs};
-use crate::place::{OutputArgs, Target, is_dash, open};
+use crate::place::{OutputArgs, Target};
 use crate::progress::Progress;
 use crate::session::Session;
 use crate::status::Failure;
+use crate::streams;
 use clap::Args;
 use ncp_envelope::{EncryptOptions, EncryptionContext};
 use std::ffi::OsString;
-use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 
 #[derive(Args)]
@@ -24,6 +25,10 @@ pub(crate) struct EncryptArgs {
     /// in place.
     #[arg(long)]
     durable: bool,
+    /// Accept that the input is changed while it is read, as a log is. The message may then be of a
+    /// content that the file never had.
+    #[arg(long)]
+    allow_changing: bool,
     #[command(flatten)]
     output: OutputArgs,
     /// File to encrypt; "-" is standard input.
@@ -37,34 +42,44 @@ pub(crate) async fn run(args: EncryptArgs) -> Result<(), Failure> {
     for (name, value) in args.context {
         context.insert(name, value).map_err(Failure::writing)?;
     }
-    let options =
-        EncryptOptions::new().context(context).aad(args.message.aad()?).durable(args.durable);
-    let target = Target::of(&args.input, &args.output, |input| {
+    let (input, aad_input) = (Input::look(&args.input)?, args.message.aad_input()?);
+    let target = args.output.target(&input, |input| {
         let mut name = OsString::from(input);
         name.push(".");
         name.push(EXTENSION);
         Ok(name.into())
     })?;
-    if target == Target::Stdout && args.output.output.is_none() && io::stdout().is_terminal() {
+    if target == Target::Standard && args.output.output.is_none() && streams::output_is_terminal() {
         return Err(Failure::usage(
             "a message is not for a terminal: give -o OUT, or -o - if you mean it",
         ));
     }
+    target.refuse([Some(&input), aad_input.as_ref()].into_iter().flatten())?;
+    let aad = aad(aad_input.as_ref(), args.allow_changing).await?;
+    let options = EncryptOptions::new().context(context).aad(aad).durable(args.durable);
     let session = Session::open(&args.kms, &args.message.scope).await?;
     let progress = Progress::start();
-    let file_options = args.output.options().progress(progress.reporter());
+    let file_options = args.output.options().allow_changing(args.allow_changing);
+    let file_options = file_options.progress(progress.reporter());
 
-    if let (false, Target::File(target)) = (is_dash(&args.input), &target) {
+    if let (Some(source), Target::File(target)) = (input.regular(), &target) {
         session
             .envelope
-            .encrypt_file(&args.input, target, options, &file_options)
+            .encrypt_file(source, target, options, &file_options)
             .await
             .map(drop)
             .map_err(Failure::writing)
     } else {
-        let (source, sink) = (open(&args.input)?, target.open(&file_options)?);
-        let source = progress.watch(source);
+        let source = input.open().await?;
+        let file = source.file().cloned();
+        let sink = target.open(&file_options, !args.output.no_sync, file.as_ref()).await?;
+        let len = source.len();
+        let source = progress.watch(source, len);
         let report = session.envelope.encrypt_stream(source, sink, options).await;
-        report.map_err(Failure::writing)?.sink.commit().await
+        let sink = report.map_err(Failure::writing)?.sink;
+        if let Some(file) = file.filter(|_| !args.allow_changing) {
+            file.check_unchanged().map_err(Failure::writing)?;
+        }
+        sink.commit().await
     }
 }

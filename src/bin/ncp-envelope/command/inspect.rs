@@ -1,14 +1,16 @@
 //! `ncp-envelope inspect`: what anyone can see of a message.
 
+use crate::input::{Input, blocking};
+use crate::place::Target;
 use crate::status::Failure;
+use crate::{output, shown};
 use clap::Args;
 use ncp_envelope::format::{CopyState, FIXED_LEN, Header, Profile, range};
 use ncp_envelope::kms::key_version;
 use ncp_envelope::wrap::{Provider, ZoneHint};
 use ncp_envelope::{Error, ErrorKind, WrappedKey};
 use serde_json::{Value, json};
-use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::path::PathBuf;
 
 #[derive(Args)]
@@ -20,15 +22,14 @@ pub(crate) struct InspectArgs {
     pub(crate) input: PathBuf,
 }
 
-pub(crate) fn run(args: &InspectArgs) -> Result<(), Failure> {
-    let mut report = Vec::new();
-    let view = read(args)?;
-    let written =
-        if args.json { writeln!(report, "{}", view.json()) } else { view.text(&mut report) };
-    written
-        .and_then(|()| io::stdout().write_all(&report))
-        .and_then(|()| io::stdout().flush())
-        .map_err(|error| Failure::other(format!("cannot write to standard output: {error}")))
+pub(crate) async fn run(args: InspectArgs) -> Result<(), Failure> {
+    let input = Input::look(&args.input)?;
+    Target::Standard.refuse([&input])?;
+    let view = read(input).await?;
+    if args.json {
+        return output::json_line(&view.json());
+    }
+    output::print(view.text().as_bytes())
 }
 
 struct View {
@@ -37,27 +38,30 @@ struct View {
     plaintext_len: Result<u64, Error>,
 }
 
-fn read(args: &InspectArgs) -> Result<View, Failure> {
-    let name = args.input.display();
-    let io = |error: io::Error| Failure::other(format!("cannot read {name}: {error}"));
-    let refused =
-        |error: Error| Failure::reading(Error::new(error.kind(), format!("{name}: {error}")));
-    let mut source: Box<dyn Read> = match args.input.as_os_str() == "-" {
-        true => Box::new(io::stdin().lock()),
-        false => Box::new(File::open(&args.input).map_err(io)?),
-    };
-    let mut bytes = Vec::new();
-    (&mut source).take(FIXED_LEN as u64).read_to_end(&mut bytes).map_err(io)?;
-    let rest = Header::len_from(&bytes).map_err(refused)?.saturating_sub(bytes.len());
-    (&mut source).take(rest as u64).read_to_end(&mut bytes).map_err(io)?;
-    let header = Header::decode(&bytes).map_err(refused)?;
-    // Counted, not taken from the file's metadata: the input may be a pipe.
-    let body_len = io::copy(&mut source, &mut io::sink()).map_err(io)?;
-    Ok(View {
-        message_len: bytes.len() as u64 + body_len,
-        plaintext_len: range::plaintext_len(body_len),
-        header,
+async fn read(input: Input) -> Result<View, Failure> {
+    let mut source = input.open().await?;
+    blocking(move || {
+        let io = |error| input.cannot_read(error);
+        let refused = |error: Error| {
+            Failure::reading(Error::new(error.kind(), format!("{}: {error}", input.name())))
+        };
+        let mut bytes = Vec::new();
+        (&mut source).take(FIXED_LEN as u64).read_to_end(&mut bytes).map_err(io)?;
+        let rest = Header::len_from(&bytes).map_err(refused)?.saturating_sub(bytes.len());
+        (&mut source).take(rest as u64).read_to_end(&mut bytes).map_err(io)?;
+        let header = Header::decode(&bytes).map_err(refused)?;
+        let body_len = match source.len().and_then(|len| len.checked_sub(bytes.len() as u64)) {
+            Some(len) => len,
+            // A pipe has no length before its end, and files in /proc say that they are empty.
+            None => io::copy(&mut source, &mut io::sink()).map_err(io)?,
+        };
+        Ok(View {
+            message_len: bytes.len() as u64 + body_len,
+            plaintext_len: range::plaintext_len(body_len),
+            header,
+        })
     })
+    .await?
 }
 
 impl View {
@@ -98,24 +102,27 @@ impl View {
         })
     }
 
-    fn text(&self, out: &mut impl Write) -> io::Result<()> {
+    fn text(&self) -> String {
         let bound = self.header.bound();
-        let mut line = |name: &str, value: String| writeln!(out, "{name:<16}{value}");
+        let mut out = String::new();
+        // Escaped: whoever wrote the message chose some of these words.
+        let mut line = |name: &str, value: String| {
+            out.push_str(&format!("{name:<16}{}\n", shown::plain(&value)));
+        };
         line(
             "format",
             format!("version 1, suite {:#06x} ({})", bound.suite().code(), bound.suite()),
-        )?;
-        line("profile", profile(&self.header).to_owned())?;
+        );
+        line("profile", profile(&self.header).to_owned());
         if bound.is_detached() {
-            line("body", "detached: an object of its own".to_owned())?;
+            line("body", "detached: an object of its own".to_owned());
         }
-        line("associated data", if bound.requires_aad() { "required" } else { "none" }.to_owned())?;
-        match bound.context().is_empty() {
-            true => line("context", "none".to_owned())?,
-            // Escaped: whoever wrote the message chose these bytes, and a terminal obeys some.
-            false => bound.context().iter().try_for_each(|(name, value)| {
-                line("context", format!("{}={}", name.escape_debug(), value.escape_debug()))
-            })?,
+        line("associated data", if bound.requires_aad() { "required" } else { "none" }.to_owned());
+        if bound.context().is_empty() {
+            line("context", "none".to_owned());
+        }
+        for (name, value) in bound.context().iter() {
+            line("context", format!("{}={}", name.escape_debug(), value.escape_debug()));
         }
         for slot in self.header.slots().slots() {
             let version =
@@ -123,29 +130,30 @@ impl View {
             line(
                 "slot",
                 format!("{} {}{version} (zone {})", provider(slot), slot.key_id(), zone(slot)),
-            )?;
+            );
         }
         for copy in self.header.copies() {
             match copy {
                 CopyState::Valid { generation } => {
-                    line("slot copy", format!("generation {generation}"))?
+                    line("slot copy", format!("generation {generation}"))
                 }
-                CopyState::Invalid { reason } => line("slot copy", format!("not valid: {reason}"))?,
+                CopyState::Invalid { reason } => line("slot copy", format!("not valid: {reason}")),
                 _ => {}
             }
         }
-        line("message", format!("{} bytes", self.message_len))?;
+        line("message", format!("{} bytes", self.message_len));
         match (&self.plaintext_len, self.overhead()) {
-            _ if bound.is_detached() => Ok(()),
+            _ if bound.is_detached() => {}
             (Ok(plaintext), Some(overhead)) => {
-                line("plaintext", format!("{plaintext} bytes (not verified)"))?;
-                line("overhead", format!("{overhead} bytes"))
+                line("plaintext", format!("{plaintext} bytes (not verified)"));
+                line("overhead", format!("{overhead} bytes"));
             }
             (Err(error), _) if error.kind() == ErrorKind::Truncated => {
                 line("plaintext", "incomplete: the message is truncated".to_owned())
             }
             _ => line("plaintext", "unknown".to_owned()),
         }
+        out
     }
 }
 

@@ -129,6 +129,7 @@ pub(crate) async fn run(args: TokensArgs) -> Result<(), Failure> {
             }
         }
         TokensCommand::Validate(args) => {
+            output::check()?;
             let which = if args.refresh { Which::Refresh } else { Which::Access };
             let (connection, token) = with_token(&args.common, which).await?;
             let valid =
@@ -162,7 +163,7 @@ impl Keeping {
     /// Where new tokens go, if they are not printed.
     fn target(&self, common: &Common) -> Result<Option<FileTokenStore>, Failure> {
         match &self.store {
-            None => Ok(None),
+            None => output::check().map(|()| None),
             Some(Some(path)) => Ok(Some(FileTokenStore::new(path))),
             Some(None) => token_store(&common.kms)?.map(Some).ok_or_else(|| {
                 Failure::usage(
@@ -228,6 +229,7 @@ async fn hand_over(
 }
 
 async fn generator(command: GeneratorCommand) -> Result<(), Failure> {
+    output::check()?;
     let (GeneratorCommand::Show(common)
     | GeneratorCommand::Enable(common)
     | GeneratorCommand::Replace(Asking { common, .. })

@@ -1,6 +1,7 @@
 //! Measurements of files.
 
 use crate::command::bench::row::{Row, What, fill};
+use crate::input::blocking;
 use crate::status::Failure;
 use ncp_envelope::io::FileOptions;
 use ncp_envelope::{DecryptPolicy, EncryptionContext, Envelope};
@@ -29,7 +30,7 @@ impl Files {
             out: dir.join("out"),
         };
         let plain = files.plain.clone();
-        blocking(move || write_sample(&plain, size)).await?;
+        blocking(move || write_sample(&plain, size)).await??;
         let options = FileOptions::new().sync(false);
         let sealed = files
             .envelope
@@ -48,7 +49,7 @@ impl Files {
         match row.what {
             What::Copy => {
                 let (from, to) = (self.plain.clone(), self.out.clone());
-                blocking(move || copy(&from, &to)).await?;
+                blocking(move || copy(&from, &to)).await??;
             }
             What::Encrypt => {
                 let done = self
@@ -97,14 +98,6 @@ fn copy(from: &Path, to: &Path) -> Result<(), Failure> {
         }
         out.write_all(&piece[..len]).map_err(failed(to))?;
     }
-}
-
-/// Runs `work` beside the runtime's thread, which has to hear of an interrupt.
-async fn blocking(
-    work: impl FnOnce() -> Result<(), Failure> + Send + 'static,
-) -> Result<(), Failure> {
-    let work = tokio::task::spawn_blocking(work);
-    work.await.unwrap_or_else(|error| Err(Failure::other(format!("stopped: {error}"))))
 }
 
 fn failed(path: &Path) -> impl FnOnce(std::io::Error) -> Failure {

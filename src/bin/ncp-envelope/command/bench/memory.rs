@@ -1,6 +1,8 @@
 //! Measurements in memory.
 
-use crate::command::bench::row::{MEMORY_LEN, Row, What, fill, timed};
+use crate::command::bench::row::{MEMORY_LEN, What, fill, timed};
+use crate::input::blocking;
+use crate::status::Failure;
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use ncp_envelope::format::{
     CHUNK_LEN, Decryptor, Encryptor, Header, PREAMBLE_LEN, SEALED_CHUNK_LEN, TAG_LEN,
@@ -20,7 +22,21 @@ pub(crate) struct Memory {
 }
 
 impl Memory {
-    pub(crate) async fn new(envelope: &Envelope) -> Result<Self, Error> {
+    pub(crate) async fn new(envelope: &Envelope) -> Result<Self, Failure> {
+        let envelope = envelope.clone();
+        beside(async move { Self::made(&envelope).await }).await
+    }
+
+    /// Measures one row, and hands back what it measured with.
+    pub(crate) async fn run(mut self, what: What, threads: usize) -> Result<(Self, f64), Failure> {
+        beside(async move {
+            let seconds = self.measure(what, threads).await?;
+            Ok((self, seconds))
+        })
+        .await
+    }
+
+    async fn made(envelope: &Envelope) -> Result<Self, Error> {
         let failed = |_| Error::new(ErrorKind::Internal, "cannot set up the cipher");
         let mut plain = vec![0; MEMORY_LEN];
         fill(&mut plain, 1);
@@ -38,8 +54,8 @@ impl Memory {
         })
     }
 
-    pub(crate) async fn run(&mut self, row: &Row) -> Result<f64, Error> {
-        match row.what {
+    async fn measure(&mut self, what: What, threads: usize) -> Result<f64, Error> {
+        match what {
             What::Sealing => timed(|| self.seal_raw()),
             What::Copy => timed(|| {
                 self.opened.copy_from_slice(&self.plain);
@@ -47,7 +63,7 @@ impl Memory {
             }),
             What::Encrypt => {
                 let encryptor = self.envelope.encryptor(EncryptionContext::new()).await?;
-                timed(|| self.encrypt(encryptor, row.threads))
+                timed(|| self.encrypt(encryptor, threads))
             }
             What::Decrypt => {
                 let header = Header::decode(&self.message)?;
@@ -56,7 +72,7 @@ impl Memory {
                     self.message[body..].first_chunk::<PREAMBLE_LEN>().ok_or_else(incomplete)?;
                 let decryptor =
                     self.envelope.decryptor(&header, preamble, &DecryptPolicy::new()).await?;
-                timed(|| self.decrypt(decryptor, body + PREAMBLE_LEN, row.threads))
+                timed(|| self.decrypt(decryptor, body + PREAMBLE_LEN, threads))
             }
         }
     }
@@ -122,6 +138,14 @@ impl Memory {
             runs.map(|(first, sealed)| (first, sealed, outs.next().unwrap_or_default())).collect();
         on_threads(jobs, threads, |(first, sealed, out)| range.open(first, sealed, out).map(drop))
     }
+}
+
+/// Does `work`, which takes long, beside the command, so that a signal can end that.
+async fn beside<T: Send + 'static>(
+    work: impl Future<Output = Result<T, Error>> + Send + 'static,
+) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Handle::current();
+    blocking(move || runtime.block_on(work)).await?.map_err(Failure::writing)
 }
 
 /// Does every job, on so many threads.

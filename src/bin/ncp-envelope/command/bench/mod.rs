@@ -18,6 +18,7 @@ use report::{print_json, print_table};
 use row::Rows;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
+use tempfile::TempDir;
 
 #[derive(Args)]
 pub(crate) struct BenchArgs {
@@ -46,6 +47,17 @@ fn size(text: &str) -> Result<u64, String> {
     }
 }
 
+/// A directory that is removed, also while somebody still puts a file into it.
+struct Removed(TempDir);
+
+impl Drop for Removed {
+    fn drop(&mut self) {
+        let _ = (0..TRIES).find(|_| std::fs::remove_dir_all(self.0.path()).is_ok());
+    }
+}
+
+const TRIES: usize = 10;
+
 const ROUNDS: usize = 7;
 /// On a slow machine fewer rounds have to do, but not fewer than three.
 const ENOUGH: Duration = Duration::from_secs(60);
@@ -54,17 +66,17 @@ pub(crate) async fn run(args: BenchArgs) -> Result<(), Failure> {
     let base = args.dir.unwrap_or_else(std::env::temp_dir);
     check_space(&base, args.size)?;
     let dir = tempfile::Builder::new().prefix("ncp-envelope-bench.").tempdir_in(&base);
-    let dir = dir.map_err(|error| {
+    let dir = Removed(dir.map_err(|error| {
         Failure::other(format!("cannot create a directory in {}: {error}", base.display()))
-    })?;
+    })?);
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
 
     let key = DataKey::generate()
         .and_then(|key| LocalKeyWrapper::new("bench", &key))
         .map_err(Failure::writing)?;
     let envelope = Envelope::builder(key).build().map_err(Failure::writing)?;
-    let mut memory = Memory::new(&envelope).await.map_err(Failure::writing)?;
-    let files = Files::new(dir.path(), args.size, envelope).await?;
+    let mut memory = Memory::new(&envelope).await?;
+    let files = Files::new(dir.0.path(), args.size, envelope).await?;
 
     let mut rows = Rows::new(args.size, cores);
     let progress = Progress::steps((ROUNDS + 1) * rows.0.len());
@@ -77,7 +89,9 @@ pub(crate) async fn run(args: BenchArgs) -> Result<(), Failure> {
             let seconds = if row.files {
                 files.run(row).await?
             } else {
-                memory.run(row).await.map_err(Failure::writing)?
+                let seconds;
+                (memory, seconds) = memory.run(row.what, row.threads).await?;
+                seconds
             };
             progress.step();
             // The first round touches memory and page cache for the others, and is not counted.

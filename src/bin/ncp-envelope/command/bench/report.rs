@@ -2,6 +2,7 @@
 
 use crate::command::bench::row::{MEMORY_LEN, Rows};
 use crate::output;
+use crate::shown;
 use crate::status::Failure;
 use serde_json::json;
 use std::path::Path;
@@ -14,7 +15,7 @@ pub(crate) fn print_table(rows: &Rows, size: u64, dir: &Path) -> Result<(), Fail
             format!(
                 "\nFiles of {} MiB in {}, in the page cache, not synced",
                 size >> 20,
-                dir.display()
+                shown::plain(&dir.display().to_string())
             )
         } else {
             format!("Memory, {} MiB", MEMORY_LEN >> 20)
@@ -57,5 +58,5 @@ pub(crate) fn print_json(rows: &Rows, size: u64) -> Result<(), Failure> {
         })
     });
     let shown: Vec<_> = shown.collect();
-    output::line(&json!({ "file_bytes": size, "rounds": rows.rounds(), "rows": shown }).to_string())
+    output::json_line(&json!({ "file_bytes": size, "rounds": rows.rounds(), "rows": shown }))
 }

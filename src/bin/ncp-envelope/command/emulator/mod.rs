@@ -3,9 +3,10 @@
 mod config;
 mod parent;
 
+use crate::output;
 use crate::place::Target;
 use crate::session::setting;
-use crate::status::Failure;
+use crate::status::{Failure, say};
 use clap::{Args, value_parser};
 use config::{Account, Config};
 use ncp_envelope::emulator::{Emulator, EmulatorBuilder, Metadata};
@@ -87,7 +88,8 @@ pub(crate) async fn run(args: EmulatorArgs) -> Result<(), Failure> {
     let ca_out = args.ca_out.clone();
     let emulator = builder(args).await?.start().await.map_err(Failure::writing)?;
     if let (Some(path), Some(certificate)) = (ca_out, emulator.certificate_pem()) {
-        let mut file = Target::File(path).open(&FileOptions::new().overwrite(true))?;
+        let target = Target::of(&path, true, || Ok(None))?;
+        let mut file = target.open(&FileOptions::new().overwrite(true), true, None).await?;
         file.write_all(certificate.as_bytes())
             .map_err(|error| Failure::other(format!("cannot write the certificate: {error}")))?;
         file.commit().await?;
@@ -121,7 +123,8 @@ async fn builder(args: EmulatorArgs) -> Result<EmulatorBuilder, Failure> {
         builder = builder.metadata(Metadata::new().listen(address));
     }
     if let Some(dir) = args.state {
-        builder = builder.state_dir(dir);
+        // Who makes the request is not told.
+        builder = builder.state_dir(dir).on_state_fault(|error| say(&error.to_string()));
     }
     if args.allow_remote {
         builder = builder.allow_remote();
@@ -190,8 +193,5 @@ async fn announce(emulator: &Emulator) -> Result<(), Failure> {
     };
     let admin = more("admin_url", emulator.admin_url());
     let metadata = more("metadata_url", emulator.metadata_url());
-    let mut stdout = std::io::stdout().lock();
-    writeln!(stdout, "{fields}{admin}{metadata}}}")
-        .and_then(|()| stdout.flush())
-        .map_err(|error| Failure::other(format!("cannot write to standard output: {error}")))
+    output::line(&format!("{fields}{admin}{metadata}}}"))
 }

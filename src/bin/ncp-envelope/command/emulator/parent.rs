@@ -6,7 +6,7 @@
 //! run in the background.
 
 use crate::status::Failure;
-use std::io::{self, Read};
+use crate::streams;
 use std::time::Duration;
 use tokio::sync::oneshot;
 
@@ -62,14 +62,8 @@ impl Parent {
 
 /// Reads to the end; whatever is read has no meaning.
 fn drain() {
-    let (mut input, mut bytes) = (io::stdin().lock(), [0; 4096]);
-    loop {
-        match input.read(&mut bytes) {
-            Ok(0) => return,
-            Err(error) if error.kind() != io::ErrorKind::Interrupted => return,
-            _ => {}
-        }
-    }
+    let Ok(mut input) = streams::input() else { return };
+    let _ = std::io::copy(&mut input, &mut std::io::sink());
 }
 
 #[cfg(unix)]
@@ -84,11 +78,10 @@ fn id() -> Option<u32> {
 
 #[cfg(unix)]
 fn is_pipe() -> bool {
-    use std::os::fd::AsFd;
     use std::os::unix::fs::FileTypeExt;
-    let input = io::stdin().as_fd().try_clone_to_owned().map(std::fs::File::from);
-    input.and_then(|input| input.metadata()).is_ok_and(|meta| {
-        let kind = meta.file_type();
+    let metadata = streams::input().ok().and_then(|input| input.metadata());
+    metadata.is_some_and(|metadata| {
+        let kind = metadata.file_type();
         kind.is_fifo() || kind.is_socket()
     })
 }

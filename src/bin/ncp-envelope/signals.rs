@@ -1,0 +1,176 @@
+//! What ends the program from outside.
+//!
+//! The command works on a thread of its own, with a runtime of its own; this one does nothing but
+//! listen. So whatever blocks in a command, a read of a silent pipe or the opening of one that has
+//! no other end, a signal is heard.
+//!
+//! Promises: after a signal the program ends within [`PATIENCE`], with 128 and the signal's number
+//! as its exit code, and leaves no temporary file. Whatever ends a program unless it is handled is
+//! handled, apart from what a fault of the program raises, which should leave a core. What was
+//! ignored when the program was started (`nohup`, `trap '' HUP`) stays so. A file that would grow
+//! over the limit on its size is an error of the write that would do it, and no signal.
+
+use ncp_envelope::io::discard_unfinished;
+use std::future::Future;
+use std::io;
+use std::process::ExitCode;
+use std::time::Duration;
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::oneshot;
+
+/// How long the work that is given up may take to remove what it has begun.
+const PATIENCE: Duration = Duration::from_millis(500);
+/// The same for what a command leaves behind that failed by itself.
+const AFTERWARDS: Duration = Duration::from_secs(2);
+/// What a program's main thread has. A command's future lies on the stack.
+const STACK: usize = 8 << 20;
+
+/// Does `work`, and gives its exit code, or that of the signal which ended it.
+///
+/// # Errors
+/// If the system gives neither thread nor runtime.
+pub(crate) fn run<F>(work: impl FnOnce() -> F + Send + 'static) -> io::Result<ExitCode>
+where
+    F: Future<Output = ExitCode>,
+{
+    let failed = |error| io::Error::other(format!("cannot start: {error}"));
+    let listening = runtime().map_err(failed)?;
+    // From here on nothing ends the program but what is heard below.
+    let ended = listening.block_on(async { Signals::listen() });
+    let (give_up, given_up) = oneshot::channel::<()>();
+    let (tell, mut told) = oneshot::channel();
+    let started =
+        std::thread::Builder::new().name("command".to_owned()).stack_size(STACK).spawn(move || {
+            let _ = tell.send(work_on(work, given_up).map_err(failed));
+        });
+    started.map_err(failed)?;
+    listening.block_on(async {
+        tokio::select! {
+            // What is done counts, also if a signal came with it.
+            biased;
+            done = &mut told => done.unwrap_or_else(|_| {
+                Err(io::Error::other("this is a fault of the program: the command panicked"))
+            }),
+            code = ended.next() => {
+                drop(give_up);
+                let _ = tokio::time::timeout(PATIENCE, told).await;
+                // What still holds a file is blocked and will not remove it any more.
+                discard_unfinished();
+                Ok(code)
+            }
+        }
+    })
+}
+
+/// On the command's thread. Returns when nothing of the work is left, or soon after.
+fn work_on<F: Future<Output = ExitCode>>(
+    work: impl FnOnce() -> F,
+    given_up: oneshot::Receiver<()>,
+) -> io::Result<ExitCode> {
+    let runtime = runtime()?;
+    let done = runtime.block_on(async {
+        tokio::select! {
+            code = work() => Some(code),
+            // Nothing is ever sent: the other end goes.
+            _ = given_up => None,
+        }
+    });
+    // Cancelled file work removes its temporary file and ends within a buffer's time; a read from a
+    // silent pipe may never end.
+    runtime.shutdown_timeout(if done.is_some() { AFTERWARDS } else { PATIENCE });
+    Ok(done.unwrap_or(ExitCode::FAILURE))
+}
+
+fn runtime() -> io::Result<Runtime> {
+    Builder::new_current_thread().enable_all().build()
+}
+
+#[cfg(unix)]
+struct Signals(Vec<(i32, tokio::signal::unix::Signal)>);
+
+#[cfg(unix)]
+impl Signals {
+    /// Takes over every signal that would end the program. One that cannot be taken does as it did.
+    fn listen() -> Self {
+        use tokio::signal::unix::{SignalKind, signal};
+        let ignored = ignored();
+        let not_ignored = |number: &i32| ignored & (1_u64 << (number - 1)) == 0;
+        let listen = |number: i32| Some((number, signal(SignalKind::from_raw(number)).ok()?));
+        let ending = ENDING.iter().copied().chain(REAL_TIME).filter(not_ignored);
+        Self(ending.filter_map(listen).collect())
+    }
+
+    /// Waits for one, and gives the customary exit code for it.
+    async fn next(mut self) -> ExitCode {
+        std::future::poll_fn(|context| {
+            for (number, signal) in &mut self.0 {
+                while signal.poll_recv(context).is_ready() {
+                    if *number != rustix::process::Signal::XFSZ.as_raw() {
+                        return std::task::Poll::Ready(ExitCode::from(128 + *number as u8));
+                    }
+                }
+            }
+            std::task::Poll::Pending
+        })
+        .await
+    }
+}
+
+/// The signals that end a program, and do not stand for a fault of its own.
+#[cfg(unix)]
+const ENDING: &[i32] = {
+    use rustix::process::Signal;
+    &[
+        Signal::HUP.as_raw(),
+        Signal::INT.as_raw(),
+        Signal::QUIT.as_raw(),
+        Signal::TERM.as_raw(),
+        Signal::ALARM.as_raw(),
+        Signal::USR1.as_raw(),
+        Signal::USR2.as_raw(),
+        Signal::VTALARM.as_raw(),
+        Signal::PROF.as_raw(),
+        Signal::XCPU.as_raw(),
+        // Heard and not obeyed: the write that raised it fails.
+        Signal::XFSZ.as_raw(),
+        // Elsewhere it does nothing unless it is handled.
+        #[cfg(target_os = "linux")]
+        Signal::IO.as_raw(),
+        #[cfg(target_os = "linux")]
+        Signal::POWER.as_raw(),
+        #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+        Signal::STKFLT.as_raw(),
+    ]
+};
+
+/// Their first ones belong to the C library, which does not give them away.
+#[cfg(target_os = "linux")]
+const REAL_TIME: std::ops::RangeInclusive<i32> = 34..=64;
+#[cfg(all(unix, not(target_os = "linux")))]
+const REAL_TIME: [i32; 0] = [];
+
+/// A bit for each signal that is ignored now: before any is taken over, that is how the program was
+/// started. Only Linux tells it in a way that needs no more than reading.
+#[cfg(unix)]
+fn ignored() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    line.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
+}
+
+#[cfg(not(unix))]
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    fn listen() -> Self {
+        Self
+    }
+
+    async fn next(self) -> ExitCode {
+        match tokio::signal::ctrl_c().await {
+            Ok(()) => ExitCode::from(130),
+            Err(_) => std::future::pending().await,
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! Standard input, output and error. Nothing else in the program touches them.
+//!
+//! Promises:
+//! * A stream that was closed when the program was started is known to be: reading or writing it is
+//!   an error. Rust's start-up puts `/dev/null` in its place, where output would be lost and input
+//!   be empty, and that looks like any `/dev/null` which a user gave.
+//! * One that was inherited non-blocking is waited for.
+//! * What goes to standard output has been taken by the system when a write returns, or the write
+//!   fails: there is no buffer whose end could be forgotten.
+//! * Messages are best effort. Nothing fails because nobody can read them.
+
+use std::fs::Metadata;
+use std::io::{self, IsTerminal, Read, Write};
+#[cfg(unix)]
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::atomic::{AtomicU8, Ordering};
+
+/// With the usual 64 KiB, reader and writer wait for each other more often; 1 MiB falls out of the
+/// cache.
+#[cfg(target_os = "linux")]
+const PIPE_LEN: usize = 256 << 10;
+
+/// Which of them were closed at the start, one bit each.
+static CLOSED: AtomicU8 = AtomicU8::new(0);
+const INPUT: u8 = 1;
+const OUTPUT: u8 = 2;
+const ERROR: u8 = 4;
+
+/// Looks before Rust's start-up does. It allocates nothing and calls only the system, as what runs
+/// before `main` must.
+#[cfg(unix)]
+#[ctor::ctor]
+fn look() {
+    use rustix::io::{Errno, fcntl_getfd};
+    use rustix::stdio::{stderr, stdin, stdout};
+    for (bit, stream) in [(INPUT, stdin()), (OUTPUT, stdout()), (ERROR, stderr())] {
+        if fcntl_getfd(stream) == Err(Errno::BADF) {
+            CLOSED.fetch_or(bit, Ordering::Relaxed);
+        }
+    }
+}
+
+fn check(bit: u8) -> io::Result<()> {
+    match CLOSED.load(Ordering::Relaxed) & bit {
+        0 => Ok(()),
+        _ => Err(io::Error::new(io::ErrorKind::NotConnected, "it is closed")),
+    }
+}
+
+/// Standard input, without the buffer that the standard library puts in front of it.
+#[derive(Debug)]
+pub(crate) struct Input(#[cfg(unix)] std::fs::File, #[cfg(not(unix))] io::Stdin);
+
+/// # Errors
+/// If it is closed.
+pub(crate) fn input() -> io::Result<Input> {
+    check(INPUT)?;
+    #[cfg(unix)]
+    return duplicate(io::stdin().as_fd()).map(Input);
+    #[cfg(not(unix))]
+    Ok(Input(io::stdin()))
+}
+
+/// Standard output, without the standard library's buffer, which looks for line ends in everything.
+#[derive(Debug)]
+pub(crate) struct Output(#[cfg(unix)] std::fs::File, #[cfg(not(unix))] io::Stdout);
+
+/// # Errors
+/// If it is closed.
+pub(crate) fn output() -> io::Result<Output> {
+    check(OUTPUT)?;
+    #[cfg(unix)]
+    return duplicate(io::stdout().as_fd()).map(Output);
+    #[cfg(not(unix))]
+    Ok(Output(io::stdout()))
+}
+
+/// Standard error, for who names it as an output.
+///
+/// # Errors
+/// If it is closed.
+#[cfg(unix)]
+pub(crate) fn error() -> io::Result<Output> {
+    check(ERROR)?;
+    duplicate(io::stderr().as_fd()).map(Output)
+}
+
+/// Writes all of `bytes` to standard output.
+pub(crate) fn print(bytes: &[u8]) -> io::Result<()> {
+    let mut out = output()?;
+    out.write_all(bytes)?;
+    out.flush()
+}
+
+/// Writes to standard error what a person should read, if there is one.
+pub(crate) fn tell(text: &str) {
+    #[cfg(unix)]
+    let error = error();
+    #[cfg(not(unix))]
+    let error = Ok::<_, io::Error>(io::stderr());
+    let _ = error.and_then(|mut error| error.write_all(text.as_bytes()));
+}
+
+pub(crate) fn input_is_terminal() -> bool {
+    check(INPUT).is_ok() && io::stdin().is_terminal()
+}
+
+pub(crate) fn output_is_terminal() -> bool {
+    check(OUTPUT).is_ok() && io::stdout().is_terminal()
+}
+
+pub(crate) fn error_is_terminal() -> bool {
+    check(ERROR).is_ok() && io::stderr().is_terminal()
+}
+
+impl Input {
+    /// What is behind it, where the system tells.
+    pub(crate) fn metadata(&self) -> Option<Metadata> {
+        #[cfg(unix)]
+        return self.0.metadata().ok();
+        #[cfg(not(unix))]
+        None
+    }
+
+    #[cfg(unix)]
+    pub(crate) fn file(&self) -> &std::fs::File {
+        &self.0
+    }
+}
+
+impl Output {
+    /// What is behind it, where the system tells.
+    pub(crate) fn metadata(&self) -> Option<Metadata> {
+        #[cfg(unix)]
+        return self.0.metadata().ok();
+        #[cfg(not(unix))]
+        None
+    }
+}
+
+impl Read for Input {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        #[cfg(unix)]
+        return patiently(&self.0, rustix::event::PollFlags::IN, || (&self.0).read(buf));
+        #[cfg(not(unix))]
+        self.0.read(buf)
+    }
+}
+
+impl Write for Output {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        #[cfg(unix)]
+        return patiently(&self.0, rustix::event::PollFlags::OUT, || (&self.0).write(buf));
+        #[cfg(not(unix))]
+        self.0.write(buf)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+/// Waits for what is not ready. Whoever started the program may have made the stream so for itself,
+/// and both share the setting.
+#[cfg(unix)]
+fn patiently(
+    stream: &std::fs::File,
+    ready: rustix::event::PollFlags,
+    mut call: impl FnMut() -> io::Result<usize>,
+) -> io::Result<usize> {
+    use rustix::event::{PollFd, poll};
+    loop {
+        match call() {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                match poll(&mut [PollFd::new(stream, ready)], None) {
+                    Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            done => return done,
+        }
+    }
+}
+
+#[cfg(unix)]
+fn duplicate(stream: BorrowedFd<'_>) -> io::Result<std::fs::File> {
+    let file = std::fs::File::from(stream.try_clone_to_owned()?);
+    // Makes room in a pipe. What is none, or may not be larger, stays as it is.
+    #[cfg(target_os = "linux")]
+    if rustix::pipe::fcntl_getpipe_size(&file).is_ok_and(|len| len < PIPE_LEN) {
+        let _ = rustix::pipe::fcntl_setpipe_size(&file, PIPE_LEN);
+    }
+    Ok(file)
+}
