@@ -10,12 +10,22 @@ mod common;
 mod connect_proxy;
 mod credentials;
 mod emulator;
+#[cfg(unix)]
+mod faults;
 mod kit;
 mod messages;
 mod network;
+#[cfg(unix)]
+mod outputs;
+#[cfg(unix)]
+mod places;
 mod refusals;
 #[allow(dead_code)]
 #[path = "../client/server.rs"]
 mod server;
 mod service;
+#[cfg(target_os = "linux")]
+mod signals;
+#[cfg(target_os = "linux")]
+mod streams;
 mod tokens;
