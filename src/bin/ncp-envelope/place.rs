@@ -7,7 +7,7 @@
 
 use crate::input::{Identity, Input, blocking};
 use crate::status::Failure;
-use crate::{names, output, streams};
+use crate::{names, output, signals, streams};
 use clap::{Args, value_parser};
 use ncp_envelope::io::{AtomicFile, FileOptions, SourceFile};
 use std::ffi::OsString;
@@ -328,6 +328,7 @@ pub(crate) async fn deliver<'a>(
             stream => written.push(stream),
         }
     }
+    signals::finishing();
     for stream in written {
         stream.commit().await?;
     }

@@ -1,6 +1,6 @@
 //! A bar on standard error while a terminal is there to show it.
 
-use crate::streams;
+use crate::{signals, streams};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::{self, Read};
 
@@ -33,6 +33,9 @@ impl Progress {
     pub(crate) fn reporter(&self) -> impl Fn(u64, Option<u64>) + Send + Sync + 'static {
         let bar = self.0.clone();
         move |done, total| {
+            if total.is_some_and(|total| done >= total) {
+                signals::finishing();
+            }
             if let Some(total) = total
                 && bar.length().is_none()
             {
@@ -63,6 +66,9 @@ impl<R: Read> Read for Watched<R> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let len = self.source.read(buf)?;
         self.done += len as u64;
+        if len == 0 && !buf.is_empty() {
+            signals::finishing();
+        }
         (self.report)(self.done, self.len);
         Ok(len)
     }

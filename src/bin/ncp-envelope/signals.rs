@@ -4,26 +4,40 @@
 //! listen. So whatever blocks in a command, a read of a silent pipe or the opening of one that has
 //! no other end, a signal is heard.
 //!
-//! Promises: after a signal the program ends within [`PATIENCE`], with 128 and the signal's number
-//! as its exit code, and leaves no temporary file. Whatever ends a program unless it is handled is
-//! handled, apart from what a fault of the program raises, which should leave a core. What was
-//! ignored when the program was started (`nohup`, `trap '' HUP`) stays so. A file that would grow
-//! over the limit on its size is an error of the write that would do it, and no signal.
+//! Promises: after a signal the program ends within a second, with 128 and the signal's number as
+//! its exit code, and leaves no file; or, where all was read and only the last steps are left, it
+//! takes these if they are short, and ends as it would have. Whatever ends a program unless it is
+//! handled is handled, apart from what a fault of the program raises, which should leave a core.
+//! What was ignored when the program was started (`nohup`, `trap '' HUP`) stays so. A file that
+//! would grow over the limit on its size is an error of the write that would do it, and no signal.
 
 use ncp_envelope::io::discard_unfinished;
 use std::future::Future;
 use std::io;
+use std::pin::pin;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
+use tokio::time::timeout;
 
-/// How long the work that is given up may take to remove what it has begun.
-const PATIENCE: Duration = Duration::from_millis(500);
-/// The same for what a command leaves behind that failed by itself.
+/// How long the last steps may take, and how long work that is given up may take to remove what it
+/// has begun.
+const PATIENCE: Duration = Duration::from_millis(400);
+/// The same for what a command leaves behind that ended by itself.
 const AFTERWARDS: Duration = Duration::from_secs(2);
 /// What a program's main thread has. A command's future lies on the stack.
 const STACK: usize = 8 << 20;
+
+/// Whether only the last steps are left.
+static FINISHING: AtomicBool = AtomicBool::new(false);
+
+/// Says that only the last steps are left, such as giving the output its name. To break these off
+/// would leave open whether they were done.
+pub(crate) fn finishing() {
+    FINISHING.store(true, Ordering::Relaxed);
+}
 
 /// Does `work`, and gives its exit code, or that of the signal which ended it.
 ///
@@ -36,49 +50,78 @@ where
     let failed = |error| io::Error::other(format!("cannot start: {error}"));
     let listening = runtime().map_err(failed)?;
     // From here on nothing ends the program but what is heard below.
-    let ended = listening.block_on(async { Signals::listen() });
+    let mut signals = listening.block_on(async { Signals::listen() });
     let (give_up, given_up) = oneshot::channel::<()>();
     let (tell, mut told) = oneshot::channel();
+    let (leave, left) = oneshot::channel::<()>();
     let started =
         std::thread::Builder::new().name("command".to_owned()).stack_size(STACK).spawn(move || {
-            let _ = tell.send(work_on(work, given_up).map_err(failed));
+            work_on(work, given_up, tell).map_err(failed)?;
+            drop(leave);
+            Ok::<_, io::Error>(())
         });
-    started.map_err(failed)?;
-    listening.block_on(async {
-        tokio::select! {
+    let thread = started.map_err(failed)?;
+    let code = listening.block_on(async {
+        let told = tokio::select! {
             // What is done counts, also if a signal came with it.
             biased;
-            done = &mut told => done.unwrap_or_else(|_| {
-                Err(io::Error::other("this is a fault of the program: the command panicked"))
-            }),
-            code = ended.next() => {
+            done = &mut told => done.ok().flatten(),
+            code = signals.next() => {
                 drop(give_up);
-                let _ = tokio::time::timeout(PATIENCE, told).await;
-                // What still holds a file is blocked and will not remove it any more.
-                discard_unfinished();
-                Ok(code)
+                // The last steps, and then what it takes to give up.
+                let done = timeout(2 * PATIENCE, told).await;
+                return Some(done.ok().and_then(Result::ok).flatten().unwrap_or(code));
             }
+        };
+        tokio::select! {
+            _ = left => {}
+            _ = signals.next() => {}
         }
-    })
+        told
+    });
+    // What still holds a file is blocked, and will not remove it any more.
+    discard_unfinished();
+    match code {
+        Some(code) => Ok(code),
+        // It ended without a word.
+        None => thread.join().unwrap_or(Ok(())).and_then(|()| {
+            Err(io::Error::other("this is a fault of the program: the command panicked"))
+        }),
+    }
 }
 
-/// On the command's thread. Returns when nothing of the work is left, or soon after.
+/// On the command's thread. Tells the exit code when there is one, and returns when nothing of the
+/// work is left, or soon after.
 fn work_on<F: Future<Output = ExitCode>>(
     work: impl FnOnce() -> F,
     given_up: oneshot::Receiver<()>,
-) -> io::Result<ExitCode> {
+    tell: oneshot::Sender<Option<ExitCode>>,
+) -> io::Result<()> {
     let runtime = runtime()?;
     let done = runtime.block_on(async {
+        let mut work = pin!(work());
         tokio::select! {
-            code = work() => Some(code),
+            code = &mut work => Some(code),
             // Nothing is ever sent: the other end goes.
-            _ = given_up => None,
+            _ = given_up => match FINISHING.load(Ordering::Relaxed) {
+                true => timeout(PATIENCE, work).await.ok(),
+                false => None,
+            },
         }
     });
-    // Cancelled file work removes its temporary file and ends within a buffer's time; a read from a
-    // silent pipe may never end.
-    runtime.shutdown_timeout(if done.is_some() { AFTERWARDS } else { PATIENCE });
-    Ok(done.unwrap_or(ExitCode::FAILURE))
+    match done {
+        Some(code) => {
+            let _ = tell.send(Some(code));
+            runtime.shutdown_timeout(AFTERWARDS);
+        }
+        None => {
+            // Cancelled file work removes its temporary file and ends within a buffer's time; a
+            // read from a silent pipe may never end.
+            runtime.shutdown_timeout(PATIENCE);
+            let _ = tell.send(None);
+        }
+    }
+    Ok(())
 }
 
 fn runtime() -> io::Result<Runtime> {
@@ -101,7 +144,7 @@ impl Signals {
     }
 
     /// Waits for one, and gives the customary exit code for it.
-    async fn next(mut self) -> ExitCode {
+    async fn next(&mut self) -> ExitCode {
         std::future::poll_fn(|context| {
             for (number, signal) in &mut self.0 {
                 while signal.poll_recv(context).is_ready() {
@@ -167,7 +210,7 @@ impl Signals {
         Self
     }
 
-    async fn next(self) -> ExitCode {
+    async fn next(&mut self) -> ExitCode {
         match tokio::signal::ctrl_c().await {
             Ok(()) => ExitCode::from(130),
             Err(_) => std::future::pending().await,

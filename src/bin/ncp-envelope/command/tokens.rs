@@ -4,6 +4,7 @@
 use crate::options::ENVIRONMENT;
 use crate::options::{Asking, Common};
 use crate::output;
+use crate::place::Target;
 use crate::records;
 use crate::session::{Connection, Purpose, token_store};
 use crate::status::Failure;
@@ -162,15 +163,23 @@ impl LifetimeArgs {
 impl Keeping {
     /// Where new tokens go, if they are not printed.
     fn target(&self, common: &Common) -> Result<Option<FileTokenStore>, Failure> {
-        match &self.store {
-            None => output::check().map(|()| None),
-            Some(Some(path)) => Ok(Some(FileTokenStore::new(path))),
-            Some(None) => token_store(&common.kms)?.map(Some).ok_or_else(|| {
+        let store = match &self.store {
+            None => return output::check().map(|()| None),
+            Some(Some(path)) => FileTokenStore::new(path),
+            Some(None) => token_store(&common.kms)?.ok_or_else(|| {
                 Failure::usage(
                     "--store: no file: give it one, or --token-store FILE, or set \
                      NCP_KMS_TOKEN_STORE",
                 )
-            }),
+            })?,
+        };
+        // Before tokens are issued that would then be lost; and a store replaces what is there.
+        match Target::of(store.path(), true, || Ok(None))? {
+            Target::File(_) => Ok(Some(store)),
+            _ => Err(Failure::usage(format!(
+                "--store: {} is no regular file, which tokens are kept in",
+                store.path().display()
+            ))),
         }
     }
 }
