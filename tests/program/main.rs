@@ -15,9 +15,9 @@ mod faults;
 mod kit;
 mod messages;
 mod network;
-#[cfg(unix)]
+#[cfg(target_os = "linux")]
 mod outputs;
-#[cfg(unix)]
+#[cfg(target_os = "linux")]
 mod places;
 mod refusals;
 #[allow(dead_code)]

@@ -163,7 +163,6 @@ fn cipher_replaces_no_device_fifo_or_link() {
 /// A source that is changed while it is read, with its length kept: the message would be of what
 /// the file never was.
 #[test]
-#[cfg(target_os = "linux")]
 fn a_source_that_changes_is_refused_unless_that_is_allowed() {
     let place = Place::new();
     place.write("f", &sample(3 << 20));

@@ -2,7 +2,7 @@
 //! non-blocking. Exit codes hold, and what is lost is not called done.
 
 use crate::common::sample;
-use crate::kit::{Place, by_shell};
+use crate::kit::{Place, by_shell, until_it_waits};
 use rustix::fs::{OFlags, fcntl_setfl};
 use std::fs::{self, File};
 use std::io::{PipeReader, Read, Write, pipe};
@@ -117,6 +117,15 @@ fn standard_input_that_is_closed_is_not_empty() {
         let output = redirected(&place, redirection, "encrypt --local -");
         assert_eq!(output.status.code(), Some(0), "{redirection}");
     }
+    // And nobody reads it twice.
+    for args in [
+        "encrypt --local --aad-file - -",
+        "decrypt --local --aad-file - -o out /dev/stdin",
+        "cipher verify --local --signature-file -",
+    ] {
+        place.refuses(&args.split(' ').collect::<Vec<_>>(), 2, "standard input cannot be both");
+    }
+    place.run(&["encrypt", "--local", "--force", "--aad-file", "-", "f"]).write_stdin("a").unwrap();
     // Who does not need it does not ask for it.
     assert_eq!(redirected(&place, "<&-", "inspect f.ncpe").status.code(), Some(0));
     assert_eq!(redirected(&place, "<&- >&-", "encrypt --local -o out f").status.code(), Some(0));
@@ -222,13 +231,23 @@ fn pipes_that_do_not_block_are_waited_for() {
         assert_eq!(out.len(), output_len, "{args}");
         assert!(same.is_none_or(|same| *same == out), "{args}");
     }
+    // Its parent is there as long as the pipe is, and not as long as something is in it.
+    let (reader, writer) = pipe().unwrap();
+    non_blocking(&reader);
+    let mut emulator = place.std_command();
+    emulator.args(["emulator", "--exit-with-parent"]).stdin(reader).stdout(Stdio::null());
+    let mut emulator = emulator.spawn().unwrap();
+    until_it_waits(&emulator, 15);
+    assert!(emulator.try_wait().unwrap().is_none(), "it takes an empty pipe for its end");
+    drop(writer);
+    assert_eq!(emulator.wait().unwrap().code(), Some(0));
     for args in ["inspect -", "cipher decrypt --local"] {
         let (reader, mut writer) = pipe().unwrap();
         non_blocking(&reader);
         let mut command = place.std_command();
         command.args(args.split(' ')).stdin(reader).stdout(Stdio::piped());
         let child = command.stderr(Stdio::piped()).spawn().unwrap();
-        crate::kit::until_it_waits(&child, 15);
+        until_it_waits(&child, 15);
         let message = if args.starts_with("inspect") { &message[..] } else { b"no ciphertext" };
         writer.write_all(message).unwrap();
         drop(writer);

@@ -55,6 +55,16 @@ impl Input {
         Ok(this)
     }
 
+    /// Refuses to read standard input twice: the second would find nothing.
+    pub(crate) fn refuse_twice(&self, other: Option<&Self>) -> Result<(), Failure> {
+        match (self.path(), other.map(Self::path)) {
+            (None, Some(None)) => Err(Failure::usage(
+                "standard input cannot be both inputs: give the name of a file for one of them",
+            )),
+            _ => Ok(()),
+        }
+    }
+
     pub(crate) fn name(&self) -> String {
         match &self.place {
             Place::Standard => "standard input".to_owned(),

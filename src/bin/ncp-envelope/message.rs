@@ -11,7 +11,8 @@ const MAX_AAD_LEN: usize = 16 << 20;
 
 #[derive(Args)]
 pub(crate) struct MessageArgs {
-    /// Authenticate the content of this file without storing it; decryption needs the same.
+    /// Authenticate the content of this file without storing it; decryption needs the same. "-" is
+    /// standard input.
     #[arg(long, value_name = "FILE")]
     aad_file: Option<PathBuf>,
     /// What the data key is for, such as a tenant; decryption needs the same. Not stored.

@@ -195,6 +195,7 @@ pub(crate) async fn run(args: CipherArgs) -> Result<(), Failure> {
         CipherCommand::Verify(args) => {
             let (input, signature) =
                 (Input::look(&args.input)?, Input::look(&args.signature_file)?);
+            input.refuse_twice(Some(&signature))?;
             Target::standard()?.refuse([&input, &signature])?;
             let (_, signature) = read_text(&signature, false).await?;
             let data = read(&input, MAX_SIGN_DATA, false).await?;

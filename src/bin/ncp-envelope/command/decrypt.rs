@@ -29,6 +29,7 @@ pub(crate) struct DecryptArgs {
 
 pub(crate) async fn run(args: DecryptArgs) -> Result<(), Failure> {
     let (input, aad_input) = (Input::look(&args.input)?, args.message.aad_input()?);
+    input.refuse_twice(aad_input.as_ref())?;
     let target = args.output.target(&input, |input| {
         if input.extension().is_some_and(|extension| extension == EXTENSION) {
             Ok(input.with_extension(""))

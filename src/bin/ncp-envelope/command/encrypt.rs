@@ -43,6 +43,7 @@ pub(crate) async fn run(args: EncryptArgs) -> Result<(), Failure> {
         context.insert(name, value).map_err(Failure::writing)?;
     }
     let (input, aad_input) = (Input::look(&args.input)?, args.message.aad_input()?);
+    input.refuse_twice(aad_input.as_ref())?;
     let target = args.output.target(&input, |input| {
         let mut name = OsString::from(input);
         name.push(".");
