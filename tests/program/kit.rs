@@ -133,11 +133,13 @@ fn hears(id: u32, signal: i32) -> bool {
     })
 }
 
-/// Runs the program as `shell` says, in which `"$0" "$@"` stands for it and `args`.
+/// Runs the program as `shell` says, in which `"$0" "$@"` stands for it and `args`; ended if it
+/// takes far too long.
 #[cfg(unix)]
 pub(crate) fn by_shell(place: &Place, shell: &str, args: &[&str]) -> std::process::Command {
-    let mut command = std::process::Command::new("bash");
-    command.args(["-c", shell, env!("CARGO_BIN_EXE_ncp-envelope")]).args(args);
+    let mut command = std::process::Command::new("timeout");
+    command.args(["-k", "1", "60", "bash", "-c", shell, env!("CARGO_BIN_EXE_ncp-envelope")]);
+    command.args(args);
     command.current_dir(place.path("")).env_clear();
     command.env("PATH", "/usr/bin:/bin").env("HOME", place.dir.path());
     command.env("XDG_DATA_HOME", place.dir.path().join("data"));

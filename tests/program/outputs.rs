@@ -3,9 +3,10 @@
 
 use crate::common::sample;
 use crate::kit::{Place, by_shell, fifo, until_it_waits};
+use rustix::fs::{OFlags, fcntl_setfl};
 use std::fs::{self, File, Permissions};
 use std::io::Write;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, symlink};
 use std::process::Stdio;
 
 fn mode(place: &Place, name: &str) -> u32 {
@@ -177,7 +178,11 @@ fn a_source_that_changes_is_refused_unless_that_is_allowed() {
         let mut command = place.std_command();
         command.args(args.split(' ')).stdin(File::open(place.path(stdin)).unwrap());
         let child = command.stderr(Stdio::piped()).spawn().unwrap();
-        let reader = File::open(place.path("out")).unwrap();
+        // Opened without waiting for who may never open it.
+        let reader = OFlags::NONBLOCK.bits().cast_signed();
+        let reader =
+            File::options().read(true).custom_flags(reader).open(place.path("out")).unwrap();
+        fcntl_setfl(&reader, OFlags::empty()).unwrap();
         // Its pipe is full, so that it is in the middle.
         until_it_waits(&child, 15);
         let mut source = File::options().write(true).open(place.path("f")).unwrap();

@@ -250,10 +250,11 @@ fn what_was_ignored_at_the_start_stays_ignored() {
     let (place, _) = place();
     let ignoring = "trap '' HUP INT QUIT TERM USR1";
     let args = ["encrypt", "--local", "-o", "out", "fifo"];
-    let mut child = by_shell(&place, &format!("{ignoring}; exec \"$0\" \"$@\""), &args)
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
+    let mut command = Command::new("sh");
+    command.args(["-c", &format!("{ignoring}; exec \"$0\" \"$@\"")]);
+    command.arg(env!("CARGO_BIN_EXE_ncp-envelope")).args(args).stderr(Stdio::null());
+    command.current_dir(place.path("")).env("XDG_DATA_HOME", place.dir.path().join("data"));
+    let mut child = command.spawn().unwrap();
     let mut feed = File::options().write(true).open(place.path("fifo")).unwrap();
     until_it_waits(&child, HUP);
     for signal in [HUP, INT, QUIT, TERM, 10] {
