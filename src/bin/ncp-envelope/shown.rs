@@ -34,7 +34,8 @@ fn escaped(text: &str, keep: impl Fn(char) -> bool) -> String {
     text.chars().fold(String::with_capacity(text.len()), |mut out, c| {
         match keep(c) {
             true => out.push(c),
-            false => out.extend(c.escape_unicode()),
+            // As the library's errors do it.
+            false => out.extend(c.escape_debug()),
         }
         out
     })
@@ -57,7 +58,7 @@ mod tests {
         for (text, shown) in [
             ("\u{ac00}\u{b098}.txt", "\u{ac00}\u{b098}.txt"),
             ("a\u{1b}[31mb", "a\\u{1b}[31mb"),
-            ("a\u{9b}31m\u{7f}\r\n", "a\\u{9b}31m\\u{7f}\\u{d}\\u{a}"),
+            ("a\u{9b}31m\u{7f}\r\n", "a\\u{9b}31m\\u{7f}\\r\\n"),
             ("\u{202e}fdp.exe\u{2066}\u{61c}", "\\u{202e}fdp.exe\\u{2066}\\u{61c}"),
             ("\u{200b}\u{feff}\u{e0041}", "\\u{200b}\\u{feff}\\u{e0041}"),
         ] {
