@@ -96,7 +96,8 @@ impl AtomicFile {
 }
 
 /// Removes the temporary files of all outputs in this process that have no name yet, for a program
-/// that is about to end on a signal. They cannot be committed any more.
+/// that is about to end on a signal. They cannot be committed any more, and none can be begun that
+/// would need such a file.
 ///
 /// On Linux there are none on most file systems: see [`AtomicFile`].
 pub fn discard_unfinished() {

@@ -260,6 +260,57 @@ impl Buffers {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::cell::RefCell;
+    use std::sync::Arc;
+
+    struct SetOnDrop(Arc<AtomicBool>);
+
+    impl Drop for SetOnDrop {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::SeqCst);
+        }
+    }
+
+    thread_local! {
+        static LEFT: RefCell<Option<SetOnDrop>> = const { RefCell::new(None) };
+    }
+
+    #[test]
+    fn the_first_fault_in_the_file_counts_whichever_worker_comes_to_it_first() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("in");
+        std::fs::write(&path, b"").unwrap();
+        let settings = crate::output::Settings::default();
+        let files = Files {
+            source: &SourceFile::open(&path).unwrap(),
+            source_len: 0,
+            output: &Output::create(&dir.path().join("out"), settings, None).unwrap(),
+            threads: 2,
+            cancelled: &Cancelled::default(),
+            report: &|_| {},
+        };
+        let (test, helper_left) = (thread::current().id(), Arc::new(AtomicBool::new(false)));
+        let at_work = AtomicBool::new(false);
+        let fault = |at: u64| Some((at, Err(Error::new(ErrorKind::Io, format!("fault at {at}")))));
+        // This thread has its fault when that of the other was noted and the other is gone.
+        let error = files.on_all(Plan { workers: 2, run: 16 }, |_| {
+            if thread::current().id() != test {
+                while !at_work.load(Ordering::SeqCst) {
+                    thread::yield_now();
+                }
+                LEFT.set(Some(SetOnDrop(helper_left.clone())));
+                return fault(1);
+            }
+            at_work.store(true, Ordering::SeqCst);
+            while !helper_left.load(Ordering::SeqCst) {
+                thread::yield_now();
+            }
+            fault(0)
+        });
+        assert_eq!(error.unwrap_err().to_string(), "fault at 0");
+        let error = files.on_all(Plan { workers: 1, run: 16 }, |_| fault(7));
+        assert_eq!(error.unwrap_err().to_string(), "fault at 7");
+    }
 
     #[test]
     fn work_is_divided_so_that_buffers_stay_small_and_all_have_some() {

@@ -9,12 +9,26 @@ use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
+use std::time::{Duration, Instant};
 
-/// Removes what has only a temporary name, of all outputs in this process.
+/// How long to wait for names that are given at this moment; on a file system that does not answer
+/// that may take for ever.
+const PATIENCE: Duration = Duration::from_millis(200);
+
+/// Removes what has only a temporary name, of all outputs in this process, and gives none from now
+/// on: a thread that is still at work must not leave one after this.
 pub(crate) fn discard_unfinished() {
-    let names = std::mem::take(&mut *names());
-    for name in names {
+    let (names, start) = (names(), Instant::now());
+    loop {
+        match names.ended.try_write() {
+            Ok(mut ended) => break *ended = true,
+            Err(_) if start.elapsed() > PATIENCE => break,
+            Err(_) => std::thread::sleep(Duration::from_millis(1)),
+        }
+    }
+    let taken = std::mem::take(&mut *names.taken());
+    for name in taken {
         // Nobody is left who could be told.
         let _ = system::remove(&name);
     }
@@ -30,36 +44,61 @@ pub(crate) fn is_temporary(name: &std::ffi::OsStr) -> bool {
 
 /// All temporary names of this process. A process that is forked off begins with none: its parent's
 /// are still in use.
-fn names() -> MutexGuard<'static, BTreeSet<PathBuf>> {
-    static NAMES: OnceLock<PerProcess<Mutex<BTreeSet<PathBuf>>>> = OnceLock::new();
-    let names = NAMES.get_or_init(|| PerProcess::new(Mutex::default(), |_| Mutex::default()));
-    names.lock().unwrap_or_else(PoisonError::into_inner)
+#[derive(Default)]
+struct Names {
+    taken: Mutex<BTreeSet<PathBuf>>,
+    /// Read while a name is given. Who is held up by a file system holds up no other.
+    ended: RwLock<bool>,
+}
+
+impl Names {
+    fn taken(&self) -> MutexGuard<'_, BTreeSet<PathBuf>> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn names() -> &'static Names {
+    static NAMES: OnceLock<PerProcess<Names>> = OnceLock::new();
+    NAMES.get_or_init(|| PerProcess::new(Names::default(), |_| Names::default()))
+}
+
+/// For a test, after which the process goes on.
+#[cfg(test)]
+pub(super) fn go_on() {
+    *names().ended.write().unwrap_or_else(PoisonError::into_inner) = false;
 }
 
 /// A temporary name. What has it is removed when this is dropped.
-pub(super) struct Name {
+struct Name {
     path: PathBuf,
     generation: u64,
 }
 
 impl Name {
-    /// What has the name `path`.
-    pub(super) fn new(path: PathBuf) -> Self {
-        names().insert(path.clone());
-        Self { path, generation: generation() }
+    /// Has `make` give something a temporary name. Nobody discards names between the making and the
+    /// noting.
+    fn take<T>(make: impl FnOnce() -> io::Result<(T, PathBuf)>) -> io::Result<(T, Self)> {
+        let names = names();
+        let ended = names.ended.read().unwrap_or_else(PoisonError::into_inner);
+        if *ended {
+            return Err(io::Error::other("the program is about to end"));
+        }
+        let (made, path) = make()?;
+        names.taken().insert(path.clone());
+        Ok((made, Self { path, generation: generation() }))
     }
 
-    pub(super) fn path(&self) -> &Path {
+    fn path(&self) -> &Path {
         &self.path
     }
 
     /// For what was renamed: nothing has this name any more.
-    pub(super) fn gone(mut self) {
+    fn gone(mut self) {
         self.forget();
     }
 
     fn forget(&mut self) -> bool {
-        names().remove(&self.path)
+        names().taken().remove(&self.path)
     }
 }
 
@@ -90,8 +129,8 @@ impl Temporary {
         if let Ok(file) = system::create_nameless(&directory, mode) {
             return Ok(Self { file, name: None, directory, seeks: true });
         }
-        let (file, name) = system::create_named(&directory, mode)?;
-        let name = Some(Name::new(name));
+        let (file, name) = Name::take(|| system::create_named(&directory, mode))?;
+        let name = Some(name);
         let seeks = system::write_at(&file, &[0], 1).and_then(|()| system::set_len(&file, 0));
         Ok(Self { file, name, directory, seeks: seeks.is_ok() })
     }
@@ -121,15 +160,14 @@ impl Temporary {
     }
 
     fn take_name(&mut self) -> io::Result<Name> {
-        let file = &self.file;
-        let linked =
-            system::under_a_name(&self.directory, |name| system::link_nameless(file, name));
-        if let Ok(name) = linked {
-            return Ok(Name::new(name));
+        let (file, directory) = (&self.file, &self.directory);
+        let link = |name: &Path| system::link_nameless(file, name);
+        let linked = Name::take(|| Ok(((), system::under_a_name(directory, link)?)));
+        if let Ok(((), name)) = linked {
+            return Ok(name);
         }
         // Where a nameless file cannot be given a name, as without /proc, its content can.
-        let (copy, name) = system::create_named(&self.directory, 0o600)?;
-        let name = Name::new(name);
+        let (copy, name) = Name::take(|| system::create_named(directory, 0o600))?;
         system::copy(&self.file, &copy)?;
         #[cfg(unix)]
         {

@@ -4,6 +4,7 @@ use super::watch::{ALONE, Fault, watched};
 use super::{OVERWRITE, Place, files, output};
 use crate::output::file::{Output, Settings};
 use crate::output::system::Step::{self, *};
+use crate::output::temporary::go_on;
 use crate::output::{commit_all, discard_unfinished};
 use rustix::io::Errno;
 use std::io::Write;
@@ -208,8 +209,16 @@ fn outputs_of_a_program_that_is_about_to_end_are_removed() {
     assert_eq!(place.files().len(), 1);
     let alone = ALONE.write().unwrap_or_else(PoisonError::into_inner);
     discard_unfinished();
-    drop(alone);
     assert_eq!(place.files(), files(&[]));
+    // Nobody begins anything under a temporary name any more.
+    assert!(Output::create(&place.path("no/directory"), OVERWRITE, None).is_err());
+    place.write("out", "old");
+    let late = output(&place.path("out"), OVERWRITE, "new").unwrap().commit();
+    go_on();
+    drop(alone);
+    assert_eq!(late.is_err(), cfg!(target_os = "linux"), "{late:?}");
+    assert_eq!(place.files().remove("out").unwrap(), if late.is_err() { "old" } else { "new" });
+    std::fs::remove_file(place.path("out")).unwrap();
     assert!(unfinished.commit().is_err());
     let (dropped, _) = watched(Fault::Each(NAMED), named);
     drop(dropped);
