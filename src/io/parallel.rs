@@ -275,8 +275,8 @@ mod tests {
         static LEFT: RefCell<Option<SetOnDrop>> = const { RefCell::new(None) };
     }
 
-    #[test]
-    fn the_first_fault_in_the_file_counts_whichever_worker_comes_to_it_first() {
+    /// Has two workers do `step`.
+    fn on_two(step: impl Fn() -> Option<(u64, Result<u64>)> + Sync) -> Result<()> {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("in");
         std::fs::write(&path, b"").unwrap();
@@ -289,27 +289,53 @@ mod tests {
             cancelled: &Cancelled::default(),
             report: &|_| {},
         };
+        files.on_all(Plan { workers: 2, run: 16 }, |_| step())
+    }
+
+    fn wait_for(flag: &AtomicBool) {
+        while !flag.load(Ordering::SeqCst) {
+            thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn the_first_fault_in_the_file_counts_whichever_worker_comes_to_it_first() {
         let (test, helper_left) = (thread::current().id(), Arc::new(AtomicBool::new(false)));
         let at_work = AtomicBool::new(false);
         let fault = |at: u64| Some((at, Err(Error::new(ErrorKind::Io, format!("fault at {at}")))));
         // This thread has its fault when that of the other was noted and the other is gone.
-        let error = files.on_all(Plan { workers: 2, run: 16 }, |_| {
+        let error = on_two(|| {
             if thread::current().id() != test {
-                while !at_work.load(Ordering::SeqCst) {
-                    thread::yield_now();
-                }
+                wait_for(&at_work);
                 LEFT.set(Some(SetOnDrop(helper_left.clone())));
                 return fault(1);
             }
             at_work.store(true, Ordering::SeqCst);
-            while !helper_left.load(Ordering::SeqCst) {
-                thread::yield_now();
-            }
+            wait_for(&helper_left);
             fault(0)
         });
         assert_eq!(error.unwrap_err().to_string(), "fault at 0");
-        let error = files.on_all(Plan { workers: 1, run: 16 }, |_| fault(7));
-        assert_eq!(error.unwrap_err().to_string(), "fault at 7");
+    }
+
+    #[test]
+    fn a_worker_that_panics_ends_the_work_of_the_other() {
+        let (test, at_work) = (thread::current().id(), AtomicBool::new(false));
+        let runs = AtomicU64::new(0);
+        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            on_two(|| {
+                if thread::current().id() == test {
+                    wait_for(&at_work);
+                    panic!("planted");
+                }
+                at_work.store(true, Ordering::SeqCst);
+                // A minute, which nobody takes to panic.
+                let run = runs.fetch_add(1, Ordering::SeqCst);
+                thread::sleep(std::time::Duration::from_millis(1));
+                (run < 60_000).then_some((run, Ok(1)))
+            })
+        }));
+        assert!(result.is_err());
+        assert!(runs.load(Ordering::SeqCst) < 60_000);
     }
 
     #[test]

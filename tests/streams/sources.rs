@@ -214,6 +214,8 @@ fn a_source_says_what_it_is() {
     assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
     let error = SourceFile::open(&path).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Io, "{error}");
+    fs::write(&path, b"").unwrap();
+    assert!(SourceFile::open(&path).unwrap().is_empty());
     let null = SourceFile::open("/dev/null").unwrap();
     assert_eq!((null.len(), null.is_empty()), (None, false));
     null.check_unchanged().unwrap();

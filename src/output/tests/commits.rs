@@ -161,6 +161,21 @@ fn after_a_write_that_failed_nothing_is_committed() {
 }
 
 #[test]
+fn a_write_that_a_signal_came_between_is_made_again() {
+    for holes in [false, true] {
+        let place = Place::new();
+        let target = place.path("out");
+        let settings = Settings { holes, ..Settings::default() };
+        let (done, steps) = watched(Fault::Nth(1, Errno::INTR), || {
+            output(&target, settings, "new").and_then(Output::commit)
+        });
+        done.unwrap();
+        assert_eq!(steps[..3], [CreateNameless, Write, Write]);
+        assert_eq!(place.files(), files(&[("out", "new")]));
+    }
+}
+
+#[test]
 fn a_file_system_that_writes_in_order_only_is_found_out() {
     let place = Place::new();
     let fault = Fault::EachAndNth(NAMED, 2, Errno::SPIPE);
