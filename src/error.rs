@@ -40,7 +40,10 @@ pub enum ErrorKind {
     NotAccepted,
     /// The key service refuses calls for now because there were too many.
     Throttled,
-    /// The message ends too early.
+    /// The message ends too early. As an [`std::io::Error`] it is one of
+    /// [`InvalidData`](std::io::ErrorKind::InvalidData): code that reads records until
+    /// [`UnexpectedEof`](std::io::ErrorKind::UnexpectedEof) must not take half a message for a
+    /// whole one.
     Truncated,
     /// The key service cannot be reached or does not answer properly.
     Unavailable,
@@ -153,6 +156,18 @@ impl Error {
         }
     }
 
+    /// What a reader of this crate passes on when the one below it failed with `source`.
+    ///
+    /// Whoever reads records to their end with `read_exact` takes `UnexpectedEof` for that end, and
+    /// a source that broke off, such as a compressed stream that was cut, is none.
+    pub(crate) fn from_below(source: std::io::Error) -> std::io::Error {
+        if source.kind() != std::io::ErrorKind::UnexpectedEof {
+            return source;
+        }
+        let error = Self::io("cannot read the message", source);
+        std::io::Error::new(std::io::ErrorKind::InvalidData, error)
+    }
+
     /// The single answer to bytes that fail after key derivation, whichever part failed.
     pub(crate) fn authentication() -> Self {
         Self::new(
@@ -225,12 +240,12 @@ impl From<Error> for std::io::Error {
     fn from(error: Error) -> Self {
         use std::io::ErrorKind as Io;
         let kind = match error.kind() {
-            ErrorKind::Truncated => Io::UnexpectedEof,
             ErrorKind::InvalidInput => Io::InvalidInput,
             ErrorKind::AccessDenied => Io::PermissionDenied,
-            ErrorKind::Authentication | ErrorKind::Malformed | ErrorKind::UnsupportedVersion => {
-                Io::InvalidData
-            }
+            ErrorKind::Authentication
+            | ErrorKind::Malformed
+            | ErrorKind::Truncated
+            | ErrorKind::UnsupportedVersion => Io::InvalidData,
             _ => Io::Other,
         };
         Self::new(kind, error)
@@ -279,7 +294,55 @@ mod tests {
     #[test]
     fn survives_the_way_through_an_io_error() {
         let io: std::io::Error = Error::new(ErrorKind::Truncated, "message is truncated").into();
-        assert_eq!(io.kind(), std::io::ErrorKind::UnexpectedEof);
+        assert_eq!(io.kind(), std::io::ErrorKind::InvalidData);
         assert_eq!(Error::io("reading", io).kind(), ErrorKind::Truncated);
     }
+
+    // Code that reads records takes it for the end of the file.
+    #[test]
+    fn no_error_becomes_an_end_of_file() {
+        use std::io::ErrorKind as Io;
+        for kind in ALL {
+            let end = std::io::Error::from(Io::UnexpectedEof);
+            for error in [Error::new(kind, "x"), Error::with_source(kind, "x", end)] {
+                assert_ne!(std::io::Error::from(error).kind(), Io::UnexpectedEof, "{kind:?}");
+            }
+            let disguised = std::io::Error::new(Io::UnexpectedEof, Error::new(kind, "x"));
+            let passed_on = Error::from_below(disguised);
+            assert_eq!(passed_on.kind(), Io::InvalidData);
+            assert_eq!(Error::inside(&passed_on).unwrap().kind(), kind);
+        }
+        let passed_on = Error::from_below(Io::UnexpectedEof.into());
+        assert_eq!(passed_on.kind(), Io::InvalidData);
+        let inside = Error::inside(&passed_on).unwrap();
+        assert_eq!(inside.kind(), ErrorKind::Io);
+        let source = std::error::Error::source(&inside).unwrap();
+        let source = source.downcast_ref::<std::io::Error>().unwrap();
+        assert_eq!(source.kind(), Io::UnexpectedEof, "what it was can be found");
+        for kind in [Io::WouldBlock, Io::TimedOut, Io::Other] {
+            assert_eq!(Error::from_below(kind.into()).kind(), kind, "to be tried again");
+        }
+    }
+
+    /// All there are.
+    const ALL: [ErrorKind; 15] = {
+        use ErrorKind::*;
+        [
+            AccessDenied,
+            Authentication,
+            Credentials,
+            InvalidInput,
+            Io,
+            KeyNotAllowed,
+            KeyUnusable,
+            LimitExceeded,
+            Malformed,
+            NotAccepted,
+            Throttled,
+            Truncated,
+            Unavailable,
+            UnsupportedVersion,
+            Internal,
+        ]
+    };
 }

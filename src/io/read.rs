@@ -191,6 +191,9 @@ impl Spare {
 /// [`read`](Read::read) has returned 0: a message cut short ends in an error, so whoever acts on
 /// the data before that acts on a part of it. After an error of the message every further read
 /// fails.
+///
+/// A message or an inner reader that breaks off gives [`InvalidData`](io::ErrorKind::InvalidData):
+/// code that reads records takes [`UnexpectedEof`](io::ErrorKind::UnexpectedEof) for their end.
 pub struct DecryptReader<R> {
     inner: R,
     body: Body,
@@ -214,7 +217,7 @@ impl<R: BufRead> DecryptReader<R> {
             let input = match inner.fill_buf() {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 // Nothing is lost: the caller may read on after a would-block or a time-out.
-                Err(error) => return Err(error),
+                Err(error) => return Err(Error::from_below(error)),
                 Ok(input) => input,
             };
             let progress = body.step(input, out)?;

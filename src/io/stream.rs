@@ -3,8 +3,9 @@
 //! Promises: memory is four buffers of eight chunks, however long the stream is. What one read
 //! brings is sealed or opened at once, and full chunks go on, so that nothing waits for input that
 //! may not come. A sink is given verified plaintext only (`F-27`), and everything that was verified
-//! before a fault. The first fault is the one reported: the source's or the message's before the
-//! sink's. Knows readers and writers, and nothing of names, files or keys.
+//! before a fault. A sink gets nothing from a source that cannot be read at all. The first fault is
+//! the one reported: the source's or the message's before the sink's. Knows readers and writers, and
+//! nothing of names, files or keys.
 
 use super::buffer::PageBuffer;
 use super::offload::{Cancelled, offload};
@@ -160,13 +161,15 @@ impl<'a> Stream<'a> {
         mut sink: W,
         encryptor: Encryptor,
     ) -> Result<StreamReport<W>> {
+        let (mut input, mut bytes_read) = (PageBuffer::new(PLAIN_LEN), 0);
+        // Before anything is written: a directory can be opened, and not be read.
+        let mut first = Some(self.read(source, &mut input)?);
         sink.write_all(encryptor.front()).map_err(|error| self.cannot_write(error))?;
         let header_len = encryptor.front().len() as u64;
-        let (mut input, mut bytes_read) = (PageBuffer::new(PLAIN_LEN), 0);
         let mut encryptor = Some(encryptor);
         let (sink, written) = self.write_out(sink, |out| {
             let Some(mut running) = encryptor.take() else { return Ok(None) };
-            let len = self.read(source, &mut input)?;
+            let len = first.take().map_or_else(|| self.read(source, &mut input), Ok)?;
             if len == 0 {
                 return running.finish(out).map(Some);
             }

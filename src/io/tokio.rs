@@ -5,7 +5,7 @@ use super::read::{Body, Front, Spare};
 use super::run::{RUN_CHUNKS, SEALED_RUN_LEN};
 use super::write::broken;
 use crate::envelope::Envelope;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::format::{CHUNK_LEN, Decryptor, Encryptor};
 use crate::policy::{DecryptPolicy, EncryptOptions};
 use ::tokio::io::{AsyncBufRead, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
@@ -58,7 +58,8 @@ impl Envelope {
 ///
 /// The message is complete only after [`finish`](Self::finish) or a successful
 /// [`shutdown`](AsyncWriteExt::shutdown); what was dropped before does not open. Up to 16,383 bytes
-/// are held back until the chunk they belong to is full. After an error every further call fails.
+/// are held back until the chunk they belong to is full. After an error every further call fails,
+/// and after a shutdown every further write.
 pub struct AsyncEncryptWriter<W> {
     inner: W,
     stage: Stage,
@@ -71,6 +72,7 @@ pub struct AsyncEncryptWriter<W> {
 enum Stage {
     Header(Encryptor, usize),
     Chunks(Encryptor),
+    /// The last chunk is sealed, and `run` holds it until it is written.
     Last,
     Failed,
 }
@@ -93,20 +95,24 @@ impl<W: AsyncWrite + Unpin> AsyncEncryptWriter<W> {
     /// [`ErrorKind::Io`](crate::ErrorKind::Io) if the inner writer fails, now or in an earlier
     /// call; [`ErrorKind::LimitExceeded`](crate::ErrorKind::LimitExceeded) past 64 TiB.
     pub async fn finish(mut self) -> Result<W> {
-        poll_fn(|cx| self.poll_end(cx))
-            .await
-            .map_err(|error| Error::io("cannot write the message", error))?;
-        self.inner.flush().await.map_err(|error| Error::io("cannot write the message", error))?;
+        let io = |error| Error::io("cannot write the message", error);
+        poll_fn(|cx| self.poll_end(cx)).await.map_err(io)?;
+        self.inner.flush().await.map_err(io)?;
         Ok(self.inner)
     }
 
     /// Gives the inner writer all that waits for it.
     fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let result = ready!(self.poll_write_out(cx));
-        if result.is_err() {
+        let result = self.poll_write_out(cx);
+        self.noting_failure(result)
+    }
+
+    /// What reached an inner writer that failed is not known, so nothing may follow it.
+    fn noting_failure(&mut self, result: Poll<io::Result<()>>) -> Poll<io::Result<()>> {
+        if let Poll::Ready(Err(_)) = result {
             self.stage = Stage::Failed;
         }
-        Poll::Ready(result)
+        result
     }
 
     fn poll_write_out(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -161,6 +167,13 @@ fn some(written: usize) -> io::Result<usize> {
     if written == 0 { Err(io::ErrorKind::WriteZero.into()) } else { Ok(written) }
 }
 
+fn ended() -> Error {
+    Error::new(
+        ErrorKind::InvalidInput,
+        "message was ended by a shutdown: nothing can be written behind its end",
+    )
+}
+
 impl<W: AsyncWrite + Unpin> AsyncWrite for AsyncEncryptWriter<W> {
     fn poll_write(
         mut self: Pin<&mut Self>,
@@ -171,7 +184,7 @@ impl<W: AsyncWrite + Unpin> AsyncWrite for AsyncEncryptWriter<W> {
         ready!(this.poll_drain(cx))?;
         let turn = ready!(poll_turn(cx, buf.len()));
         let Stage::Chunks(encryptor) = &mut this.stage else {
-            return Poll::Ready(Err(broken().into()));
+            return Poll::Ready(Err(ended().into()));
         };
         match encryptor.update(buf, &mut this.run) {
             Ok(progress) => {
@@ -188,14 +201,16 @@ impl<W: AsyncWrite + Unpin> AsyncWrite for AsyncEncryptWriter<W> {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_drain(cx))?;
-        Pin::new(&mut self.inner).poll_flush(cx)
+        let flushed = Pin::new(&mut self.inner).poll_flush(cx);
+        self.noting_failure(flushed)
     }
 
     /// Ends the message, then shuts the inner writer down. Not for giving up: to give up, drop the
     /// writer.
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_end(cx))?;
-        Pin::new(&mut self.inner).poll_shutdown(cx)
+        let shut_down = Pin::new(&mut self.inner).poll_shutdown(cx);
+        self.noting_failure(shut_down)
     }
 }
 
@@ -231,7 +246,8 @@ impl<R: AsyncBufRead + Unpin> AsyncDecryptReader<R> {
         out: &mut [u8],
     ) -> Poll<io::Result<usize>> {
         while !body.ended()? {
-            let input = ready!(Pin::new(&mut *inner).poll_fill_buf(cx))?;
+            let input =
+                ready!(Pin::new(&mut *inner).poll_fill_buf(cx)).map_err(Error::from_below)?;
             let progress = body.step(input, out)?;
             Pin::new(&mut *inner).consume(progress.consumed);
             if progress.written > 0 {

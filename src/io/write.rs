@@ -74,7 +74,7 @@ impl<W: Write> EncryptWriter<W> {
         Self::header(&mut self.inner, &mut encryptor, &mut self.header_written).map_err(io)?;
         let len = encryptor.finish(&mut self.run)?;
         self.inner.write_all(&self.run[..len]).map_err(io)?;
-        self.inner.flush().map_err(io)?;
+        flush(&mut self.inner).map_err(io)?;
         Ok(self.inner)
     }
 
@@ -104,8 +104,22 @@ impl<W: Write> Write for EncryptWriter<W> {
         Ok(buf.len())
     }
 
+    /// Flushes the inner writer. What is held back for a chunk that is not full stays here.
     fn flush(&mut self) -> io::Result<()> {
-        self.inner.flush()
+        let encryptor = self.encryptor.take().ok_or_else(broken)?;
+        flush(&mut self.inner)?;
+        self.encryptor = Some(encryptor);
+        Ok(())
+    }
+}
+
+/// One flush, again when a signal came in between.
+fn flush(inner: &mut impl Write) -> io::Result<()> {
+    loop {
+        match inner.flush() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return result,
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
+mod after_failures;
 #[path = "../common/mod.rs"]
 mod common;
 mod files;
@@ -9,6 +10,7 @@ mod on_tokio;
 #[cfg(unix)]
 mod outputs;
 mod read_and_write;
+mod records;
 #[cfg(unix)]
 mod sources;
 mod whole;

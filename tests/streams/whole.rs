@@ -212,6 +212,24 @@ fn faults_of_both_ends_say_which_end() {
     assert_eq!(error.unwrap_err().kind(), ErrorKind::Throttled);
 }
 
+#[test]
+fn a_source_that_cannot_be_read_leaves_the_sink_as_it_was() {
+    // A directory can be opened, on Unix, and not be read.
+    let dir = tempfile::tempdir().unwrap();
+    for source in [
+        Box::new(Broken(io::empty())) as Box<dyn Read + Send>,
+        #[cfg(unix)]
+        Box::new(std::fs::File::open(dir.path()).unwrap()),
+    ] {
+        let sink = Shared::new(usize::MAX);
+        let envelope = envelope();
+        let call = envelope.encrypt_stream(source, sink.clone(), EncryptOptions::new());
+        let error = block_on(call).map(drop).unwrap_err();
+        assert!(error.to_string().starts_with("cannot read the input: "), "{error}");
+        assert_eq!(sink.bytes(), b"");
+    }
+}
+
 // Without the feature a stream is worked on where it is polled.
 #[cfg(feature = "tokio")]
 #[tokio::test]
