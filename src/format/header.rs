@@ -275,7 +275,7 @@ struct Fixed {
 
 impl Fixed {
     fn decode(bytes: &[u8]) -> Result<Self> {
-        check_magic(bytes)?;
+        check_magic(&bytes[..bytes.len().min(FIXED_LEN)])?;
         let bytes = bytes.get(..FIXED_LEN).ok_or_else(cut)?;
         let u16_at = |at: usize| u16::from_be_bytes([bytes[at], bytes[at + 1]]);
         let u32_at = |at: usize| {

@@ -3,8 +3,8 @@
 //! Promises: memory is four buffers of eight chunks, however long the stream is. What one read
 //! brings is sealed or opened at once, and full chunks go on, so that nothing waits for input that
 //! may not come. A sink is given verified plaintext only (`F-27`), and everything that was verified
-//! before a fault. A sink gets nothing from a source that cannot be read at all. The first fault is
-//! the one reported: the source's or the message's before the sink's. Knows readers and writers, and
+//! before a fault. It gets nothing from a source that cannot be read at all. The first fault is the
+//! one reported: the source's or the message's before the sink's. Knows readers and writers, and
 //! nothing of names, files or keys.
 
 use super::buffer::PageBuffer;

@@ -5,6 +5,7 @@
 mod canonical_form;
 #[path = "../common/mod.rs"]
 mod common;
+mod damages;
 mod properties;
 mod refusals;
 mod second_implementation;

@@ -13,7 +13,12 @@ use ncp_envelope::{
 use std::collections::HashSet;
 use std::time::Duration;
 
-fn refuse(message: &[u8], policy: &DecryptPolicy, kind: ErrorKind, text: &str) -> String {
+pub(crate) fn refuse(
+    message: &[u8],
+    policy: &DecryptPolicy,
+    kind: ErrorKind,
+    text: &str,
+) -> String {
     let (envelope, wrapper) = counting_envelope();
     let errors: [Error; 2] = [
         block_on(envelope.decrypt(message, policy)).map(drop).expect_err(text),
@@ -118,45 +123,6 @@ fn refused_before_any_call_each_in_its_own_words() {
     let crc = crc32c_of(&padded[24..region_b_end - 4]).to_be_bytes();
     padded[region_b_end - 4..region_b_end].copy_from_slice(&crc);
     check(&padded, policy(), ErrorKind::Malformed, "padding is not zero");
-}
-
-// Every text-mode accident that a transfer can have.
-#[test]
-fn text_mode_damage_is_told_from_a_foreign_file() {
-    let plain = message(EncryptOptions::new());
-    let replace = |from: &[u8], to: &[u8]| {
-        let mut out = Vec::new();
-        let mut at = 0;
-        while at < plain.len() {
-            if plain[at..].starts_with(from) {
-                out.extend_from_slice(to);
-                at += from.len();
-            } else {
-                out.push(plain[at]);
-                at += 1;
-            }
-        }
-        out
-    };
-    let latin1: Vec<u8> =
-        plain.iter().map(|byte| char::from(*byte)).collect::<String>().into_bytes();
-    let lossy = String::from_utf8_lossy(&plain).into_owned().into_bytes();
-    let seven_bits: Vec<u8> = plain.iter().map(|byte| byte & 0x7F).collect();
-    for damaged in [
-        replace(b"\r\n", b"\n"),
-        replace(b"\n", b"\r\n"),
-        replace(b"\n", b""),
-        latin1,
-        lossy,
-        seven_bits,
-    ] {
-        refuse(
-            &damaged,
-            &DecryptPolicy::new(),
-            ErrorKind::Malformed,
-            "damaged by a transfer in text mode",
-        );
-    }
 }
 
 // F-28, F-29: a wrong scope is found in what was unwrapped, so it takes one call and no more.

@@ -274,9 +274,23 @@ class Cursor:
         return not any(self.data[self.at :])
 
 
+MARKS = {b"\xef\xbb\xbf": "utf-8", b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
+
+
 def explain_magic(start):
     """F-4: what a file that does not start with the magic may be."""
+    for mark, encoding in MARKS.items():
+        if start.startswith(mark):
+            behind = start[len(mark) :]
+            if behind.startswith(MAGIC):
+                return "there is a byte order mark in front of the message; take it off"
+            start = behind.decode(encoding, "ignore").encode()
+    decoded = start.decode("utf-8", "ignore")
+    if decoded[:1] > "~" and decoded[1:].removeprefix("N").startswith(("CP\r", "CP\n")):
+        return "the message was damaged by a transfer in text mode"
     text = start.lstrip()
+    if text.startswith(b"-----BEGIN"):
+        return "this is PEM text; decode the base64 in it first"
     if text.startswith(base64.b64encode(MAGIC)[:10]):
         return "this is the base64 text of a message; decode it first"
     if text[:16].lower() == MAGIC.hex().encode():

@@ -151,6 +151,11 @@ class Refusals(unittest.TestCase):
                            ("lf-to-crlf", "text mode")):
             message = (VECTORS / f"bad-{name}.ncpe").read_bytes()
             self.assertIn(word, self.refused("Malformed", ncpe.parse, message).text)
+        good = (VECTORS / "bad-base64-text.ncpe").read_bytes().decode()
+        for start, word in ((b"\xef\xbb\xbf" + ncpe.MAGIC, "order mark"), (f"\ufeff{good}".encode("utf-16-be"), "base64"),
+                            ("\ufeff\xc4NCP\r\n\x1a\r\n".encode("utf-16-le"), "text mode"),
+                            ("\uc544CP\r\n\x1a\r\n".encode(), "text mode"), (b"-----BEGIN MESSAGE-----", "PEM")):
+            self.assertIn(word, self.refused("Malformed", ncpe.parse, start.ljust(24, b" ")).text)
         self.assertIn("not an", self.refused("Malformed", ncpe.parse, b"\x89PNG\r\n\x1a\n").text)
 
 
