@@ -2,6 +2,8 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use aws_lc_rs::aead::{Aad, LessSafeKey, NONCE_LEN, Nonce};
+use aws_lc_rs::error::Unspecified;
+use zeroize::Zeroize;
 
 /// Plaintext bytes of every chunk but the last (`F-24`).
 pub const CHUNK_LEN: usize = 16_384;
@@ -60,11 +62,17 @@ impl ChunkCipher {
         debug_assert_eq!(sealed.len(), out.len() + TAG_LEN);
         let (ciphertext, tag) = sealed.split_at(out.len());
         let nonce = self.nonce(index)?;
-        self.key.open_separate_gather(nonce, Aad::empty(), ciphertext, tag, out).map_err(|_| {
-            zeroize::Zeroize::zeroize(out);
-            Error::authentication()
-        })
+        let opened = self.key.open_separate_gather(nonce, Aad::empty(), ciphertext, tag, out);
+        verified(opened, out)
     }
+}
+
+/// Today's primitive wipes what it refuses, which it does not promise.
+fn verified(opened: std::result::Result<(), Unspecified>, out: &mut [u8]) -> Result<()> {
+    opened.map_err(|Unspecified| {
+        out.zeroize();
+        Error::authentication()
+    })
 }
 
 #[cfg(test)]
@@ -118,5 +126,11 @@ mod tests {
             ErrorKind::Authentication
         );
         assert_eq!(out, [0; 100]);
+        // Also by a primitive that leaves it to us.
+        let mut left = [b'x'; 100];
+        assert!(verified(Ok(()), &mut left).is_ok());
+        assert_eq!(left, [b'x'; 100]);
+        assert!(verified(Err(Unspecified), &mut left).is_err());
+        assert_eq!(left, [0; 100]);
     }
 }

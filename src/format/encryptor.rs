@@ -166,9 +166,12 @@ pub(crate) mod tests {
         let bound =
             BoundHeader::new(Profile::Compact, &EncryptionContext::new(), false, &slots).unwrap();
         let (preamble, cipher) =
-            derive::start_with(&DataKey::copy_from(&[3; 32]), bound.as_bytes(), b"", [5; 24])
-                .unwrap();
+            derive::start_with(&fixed_key(), bound.as_bytes(), b"", [5; 24]).unwrap();
         Encryptor::with(&bound, &slots, preamble, cipher).unwrap()
+    }
+
+    pub(crate) fn fixed_key() -> DataKey {
+        DataKey::copy_from(&[3; 32])
     }
 
     /// The message that [`fixed`] makes of `plaintext`.
@@ -192,16 +195,7 @@ pub(crate) mod tests {
         let header = crate::format::Header::decode(message).unwrap();
         let body = header.bound().body_offset();
         let preamble = message[body..].first_chunk().unwrap();
-        (
-            crate::format::Decryptor::new(
-                &DataKey::copy_from(&[3; 32]),
-                header.bound(),
-                preamble,
-                b"",
-            )
-            .unwrap(),
-            body,
-        )
+        (crate::format::Decryptor::new(&fixed_key(), header.bound(), preamble, b"").unwrap(), body)
     }
 
     pub(crate) fn sample(len: usize) -> Vec<u8> {

@@ -48,8 +48,7 @@ fn write(
     let total = fitting(range::body_len(plaintext.len() as u64)?)?
         .checked_add(body)
         .ok_or_else(too_large)?;
-    out.truncate(total);
-    memory::reserve(out, total).map_err(|_| too_large())?;
+    make_room(out, total)?;
     grow(out, body + PREAMBLE_LEN);
     BoundHeader::encode(&mut out[..region_a], profile, context, false, !aad.is_empty(), copy_len);
     encode_copies(FIRST_GENERATION, slots, &mut out[region_a..body], copy_len)?;
@@ -74,6 +73,16 @@ fn seal_chunks(
         at = end;
     }
     Ok(())
+}
+
+/// Sees to it that `out` can grow to `len` bytes, in place of what was there, without moving.
+fn make_room(out: &mut Vec<u8>, len: usize) -> Result<()> {
+    out.truncate(len);
+    if out.capacity() < len {
+        // What moves leaves its bytes behind, and plaintext may have been among them.
+        out.zeroize();
+    }
+    memory::reserve(out, len).map_err(|_| too_large())
 }
 
 /// Makes `out` at least `len` bytes long. Bytes that are there already are written over afterwards,
@@ -124,13 +133,7 @@ impl<'m> Parts<'m> {
     }
 
     fn open_chunks(&self, cipher: &ChunkCipher, out: &mut Vec<u8>) -> Result<()> {
-        let len = self.plaintext_len;
-        out.truncate(len);
-        if out.capacity() < len {
-            // What grows moves, and would leave earlier plaintext behind.
-            out.zeroize();
-        }
-        memory::reserve(out, len).map_err(|_| too_large())?;
+        make_room(out, self.plaintext_len)?;
         for (index, chunk) in self.chunks.chunks(SEALED_CHUNK_LEN).enumerate() {
             let at = index * CHUNK_LEN;
             let end = at + chunk.len() - TAG_LEN;
@@ -147,4 +150,30 @@ fn fitting(len: u64) -> Result<usize> {
 
 fn too_large() -> Error {
     Error::new(ErrorKind::LimitExceeded, "message does not fit this machine's memory")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::testing::{fixed_key, fixed_message, sample};
+
+    // F-27
+    #[test]
+    fn what_was_opened_before_a_fault_does_not_stay() {
+        let plaintext = sample(50_000);
+        let mut message = fixed_message(&plaintext);
+        let header = Header::decode(&message).unwrap();
+        let mut out = vec![7; 60_000];
+        let parts = Parts::of(&message, &header).unwrap();
+        parts.open(&fixed_key(), b"", &mut out).unwrap().unwrap();
+        assert!(out == plaintext);
+        let at = out.as_ptr();
+        *message.last_mut().unwrap() ^= 1;
+        let parts = Parts::of(&message, &header).unwrap();
+        let refused = parts.open(&fixed_key(), b"", &mut out).unwrap().unwrap_err();
+        assert_eq!((refused.kind(), out.len()), (ErrorKind::Authentication, 0));
+        out.resize(50_000, 0);
+        assert!(out.as_ptr() == at && out.iter().all(|byte| *byte == 0));
+        assert!(parts.open(&DataKey::copy_from(&[4; 32]), b"", &mut out).is_err(), "another key");
+    }
 }
