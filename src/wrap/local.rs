@@ -120,3 +120,74 @@ impl fmt::Debug for LocalKeyWrapper {
         write!(f, "LocalKeyWrapper({})", self.id)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::DataKey;
+
+    const SECRET: [u8; 48] = [0x5C; 48];
+
+    fn wrapper(id: &str) -> LocalKeyWrapper {
+        LocalKeyWrapper::new(id, &DataKey::copy_from(&[7; 32])).unwrap()
+    }
+
+    fn wrapped(id: &str) -> WrappedKey {
+        wrapper(id).wrap(&KeyPayload::copy_from(&SECRET)).unwrap()
+    }
+
+    fn kind(result: Result<KeyPayload>) -> ErrorKind {
+        result.unwrap_err().kind()
+    }
+
+    // F-31
+    #[test]
+    fn a_key_opens_what_it_wrapped() {
+        let (own, key) = (wrapper("own"), wrapped("own"));
+        assert_eq!(own.unwrap(&key).unwrap().expose_secret(), SECRET);
+        assert_eq!(key.as_bytes().len(), 1 + NONCE_LEN + SECRET.len() + TAG_LEN);
+        assert_ne!(key, wrapped("own"), "with another nonce each time");
+        let other = LocalKeyWrapper::new("own", &DataKey::copy_from(&[8; 32])).unwrap();
+        assert_eq!(kind(other.unwrap(&key)), ErrorKind::Authentication);
+    }
+
+    // F-31: both the check and the binding, each alone.
+    #[test]
+    fn a_key_of_the_same_bytes_and_another_id_does_not_open_it() {
+        let (own, key) = (wrapper("own"), wrapped("own"));
+        for id in [
+            KeyId::new(Provider::Local, ZoneHint::None, "other").unwrap(),
+            KeyId::new(Provider::Local, ZoneHint::None, "own2").unwrap(),
+            KeyId::new(Provider::NcpKms, ZoneHint::Kr, "own").unwrap(),
+            KeyId::new(Provider::Other(200), ZoneHint::None, "own").unwrap(),
+        ] {
+            let of_another = WrappedKey::new(id.clone(), key.as_bytes()).unwrap();
+            let error = own.unwrap(&of_another).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::KeyNotAllowed);
+            assert!(error.to_string().contains(&format!("under {id}")), "{error}");
+            if id.provider() == Provider::Local {
+                // Passed off as the other's own.
+                assert_eq!(kind(wrapper(id.id()).unwrap(&of_another)), ErrorKind::Authentication);
+            }
+        }
+    }
+
+    // F-31
+    #[test]
+    fn what_was_changed_or_is_too_short_is_not_authentic() {
+        let (own, key) = (wrapper("own"), wrapped("own"));
+        let with = |bytes: &[u8]| WrappedKey::new(key.key_id().clone(), bytes).unwrap();
+        for at in 0..key.as_bytes().len() {
+            let mut changed = key.as_bytes().to_vec();
+            changed[at] ^= 1;
+            assert_eq!(kind(own.unwrap(&with(&changed))), ErrorKind::Authentication, "{at}");
+            if at > 0 {
+                let cut = &key.as_bytes()[..at];
+                assert_eq!(kind(own.unwrap(&with(cut))), ErrorKind::Authentication, "{at}");
+            }
+        }
+        // The shortest there is: nothing, wrapped.
+        let nothing = own.wrap(&KeyPayload::copy_from(b"")).unwrap();
+        assert_eq!(own.unwrap(&nothing).unwrap().expose_secret(), b"");
+    }
+}

@@ -3,10 +3,12 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
 mod canonical_form;
+mod caps;
 #[path = "../common/mod.rs"]
 mod common;
 mod damages;
 mod properties;
+mod pushes;
 mod refusals;
 mod second_implementation;
 mod tampering;

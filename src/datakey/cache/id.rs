@@ -101,6 +101,40 @@ mod tests {
     use super::*;
     use crate::wrap::Provider;
 
+    // Without its length a part could give bytes to its neighbour.
+    #[test]
+    fn an_id_is_the_hash_of_all_parts_each_with_its_length() {
+        let sha256 = |bytes: &[u8]| digest::digest(&digest::SHA256, bytes);
+        let part = |bytes: &[u8]| [&(bytes.len() as u64).to_be_bytes(), bytes].concat();
+        let scope = Scope::new("tenant");
+        for (zone, word) in [
+            (ZoneHint::None, &b"none"[..]),
+            (ZoneHint::Global, b"global"),
+            (ZoneHint::Kr, b"kr"),
+            (ZoneHint::Jp, b"jp"),
+            (ZoneHint::Gov, b"gov"),
+            (ZoneHint::Fin, b"fin"),
+        ] {
+            let realm = Realm::new(b"readers", zone, &scope, Suite::Cobblestone256);
+            let parts = [part(b"readers"), part(word), part(scope.hash()), part(&[0, 1])];
+            assert_eq!(realm.hash, sha256(&parts.concat()).as_ref());
+            assert_eq!(realm.partition, sha256(b"readers").as_ref());
+            let key = KeyId::new(Provider::NcpKms, ZoneHint::Jp, "tag").unwrap();
+            let id = realm.id(&WrappedKey::new(key.clone(), *b"wrapped").unwrap());
+            let parts = [realm.hash.to_vec(), vec![1], part(b"tag"), part(b"wrapped")];
+            assert_eq!(id.0, sha256(&parts.concat()).as_ref());
+            let family = realm.family(&key);
+            assert!(family.partition == realm.partition && family.key == key);
+        }
+    }
+
+    #[test]
+    fn a_hasher_takes_a_part_of_the_id() {
+        let (mut hasher, id) = (IdHasher::default(), CacheId(std::array::from_fn(|at| at as u8)));
+        id.hash(&mut hasher);
+        assert_eq!(hasher.finish(), u64::from_ne_bytes([0, 1, 2, 3, 4, 5, 6, 7]));
+    }
+
     #[test]
     fn ids_differ_by_every_part() {
         let tag = |provider, text| KeyId::new(provider, ZoneHint::None, text).unwrap();
