@@ -7,6 +7,7 @@ mod caps;
 #[path = "../common/mod.rs"]
 mod common;
 mod damages;
+mod headers;
 mod properties;
 mod pushes;
 mod refusals;
