@@ -273,6 +273,11 @@ pub(crate) mod tests {
         last.seal(&plaintext[32_768..], &mut out[..7_248]).unwrap();
         assert!(runs.claim(1).is_none());
         assert_eq!(runs.finish().unwrap_err().kind(), ErrorKind::InvalidInput);
+
+        let (_, runs) = fixed().into_runs(40_000).unwrap();
+        runs.claim(2).unwrap();
+        let error = runs.claim(2).unwrap().seal(&[], &mut []).unwrap_err().to_string();
+        assert!(error.contains("7232 bytes of plaintext and 7248 bytes sealed"), "{error}");
     }
 
     // F-26

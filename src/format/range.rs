@@ -225,6 +225,11 @@ mod tests {
             covering(16_383, 2, 40_000).unwrap(),
             Run { first: 0, count: 2, offset: 56, len: 32_800, skip: 16_383 }
         );
+        // Up to a chunk's last byte, and the next.
+        for (len, count, bytes) in [(16_383, 1, 16_400), (16_384, 1, 16_400), (16_385, 2, 32_800)] {
+            let run = Run { first: 0, count, offset: 56, len: bytes, skip: 0 };
+            assert_eq!(covering(0, len, 40_000).unwrap(), run);
+        }
         assert_eq!(
             covering(32_768, 7_232, 40_000).unwrap(),
             Run { first: 2, count: 1, offset: 56 + 32_800, len: 7_248, skip: 0 }
@@ -238,9 +243,7 @@ mod tests {
         assert!(covering(40_001, 0, 40_000).is_err());
     }
 
-    // F-26
-    #[test]
-    fn runs_past_the_last_possible_chunk_are_refused() {
+    fn decryptor() -> RangeDecryptor {
         use crate::format::{Profile, SlotTable};
         use crate::wrap::{KeyId, Provider, WrappedKey, ZoneHint};
         let slot = WrappedKey::new(KeyId::new(Provider::Local, ZoneHint::None, "k").unwrap(), [1])
@@ -251,11 +254,38 @@ mod tests {
                 .unwrap();
         let key = DataKey::generate().unwrap();
         let (preamble, _) = derive::start(&key, bound.as_bytes(), b"").unwrap();
-        let run = RangeDecryptor::new(&key, &bound, &preamble, b"").unwrap();
+        RangeDecryptor::new(&key, &bound, &preamble, b"").unwrap()
+    }
+
+    // F-26
+    #[test]
+    fn runs_past_the_last_possible_chunk_are_refused() {
+        let run = decryptor();
         for first in [MAX_CHUNKS, MAX_CHUNKS - 1, u64::MAX] {
             let error =
                 run.open(first, &[0; SEALED_CHUNK_LEN + 20], &mut [0; 2 * CHUNK_LEN]).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::LimitExceeded);
+        }
+        let sealed = [0; SEALED_CHUNK_LEN + 20];
+        let last = run.open(MAX_CHUNKS - 2, &sealed, &mut [0; 2 * CHUNK_LEN]).unwrap_err();
+        assert_eq!(last.kind(), ErrorKind::Authentication, "the last two may be there");
+    }
+
+    // F-25
+    #[test]
+    fn runs_of_no_possible_length_are_truncated() {
+        let (run, sealed) = (decryptor(), [0; 2 * SEALED_CHUNK_LEN]);
+        let kind = |len: usize, room: usize| {
+            run.open(0, &sealed[..len], &mut vec![0; room]).unwrap_err().kind()
+        };
+        for len in [0, 1, 15, SEALED_CHUNK_LEN + 1, SEALED_CHUNK_LEN + 15] {
+            assert_eq!(kind(len, 2 * CHUNK_LEN), ErrorKind::Truncated, "{len}");
+        }
+        for (len, room) in [(16, 0), (17, 1), (SEALED_CHUNK_LEN, CHUNK_LEN)] {
+            assert_eq!(kind(len, room), ErrorKind::Authentication, "{len}");
+        }
+        for (len, room) in [(17, 0), (SEALED_CHUNK_LEN + 16, CHUNK_LEN - 1)] {
+            assert_eq!(kind(len, room), ErrorKind::InvalidInput, "{len}");
         }
     }
 }

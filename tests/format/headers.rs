@@ -3,9 +3,13 @@
 use crate::canonical_form::repair_checksums;
 use crate::common::{block_on, envelope};
 use ncp_envelope::format::{
-    BoundHeader, CopyState, FIXED_LEN, Header, MAX_REGION_LEN, PREAMBLE_LEN,
+    BoundHeader, CopyState, Encryptor, FIXED_LEN, Header, MAX_REGION_LEN, PREAMBLE_LEN, Profile,
+    SlotTable,
 };
-use ncp_envelope::{EncryptOptions, EncryptionContext, Error, ErrorKind};
+use ncp_envelope::wrap::{Provider, ZoneHint};
+use ncp_envelope::{
+    DataKey, EncryptOptions, EncryptionContext, Error, ErrorKind, KeyId, WrappedKey,
+};
 
 fn message(durable: bool) -> Vec<u8> {
     let context = EncryptionContext::new().with("kind", "note").unwrap();
@@ -71,6 +75,18 @@ fn caps_are_where_the_format_has_them() {
     refused(with(20, &0_u32.to_be_bytes()), ErrorKind::Malformed, "multiple of their alignment");
     assert!(with(14, &64_u16.to_be_bytes()).is_ok());
     refused(with(14, &65_u16.to_be_bytes()), ErrorKind::LimitExceeded, "65 context pairs");
+
+    // One pair that takes 8,192 bytes, and 8,193.
+    let with_value = |len: u16| {
+        let mut bytes = plain[..FIXED_LEN].to_vec();
+        bytes[14..16].copy_from_slice(&1_u16.to_be_bytes());
+        bytes[16..20].copy_from_slice(&(FIXED_LEN as u32 + 5 + u32::from(len)).to_be_bytes());
+        bytes.extend([[0, 1], len.to_be_bytes()].concat());
+        bytes.extend(vec![b'a'; 1 + usize::from(len)]);
+        BoundHeader::decode(&bytes)
+    };
+    assert_eq!(with_value(8_187).unwrap().context().get("a").map(str::len), Some(8_187));
+    refused(with_value(8_188), ErrorKind::LimitExceeded, "header is over a limit: its context");
 }
 
 // F-18: of several copies that are not valid the first is told, and each has its own reason.
@@ -109,4 +125,73 @@ fn each_copy_of_the_slots_has_its_own_state() {
         assert_eq!((header.copies(), header.slots().generation()), (&states[..], generation));
     }
     refused(broken(&[(1, 8, 1)]), ErrorKind::Malformed, "two copies of one generation differ");
+}
+
+// F-19: a header has room for slots that fill it to the last byte, and for no more.
+#[test]
+fn slots_fit_the_room_of_a_header_or_are_refused() {
+    let slot = |len: usize| {
+        let id = KeyId::new(Provider::Local, ZoneHint::None, "key").unwrap();
+        WrappedKey::new(id, vec![7; len]).unwrap()
+    };
+    let table = |lens: &[usize]| SlotTable::new(lens.iter().map(|len| slot(*len)).collect());
+    let context = EncryptionContext::new();
+    let bound = BoundHeader::new(Profile::Compact, &context, false, &table(&[60]).unwrap());
+    let bound = bound.unwrap();
+    assert_eq!(bound.copy_len(), 128);
+    // The head, one or two slots, and the checksum.
+    let (one, two) = (128 - 8 - 8 - 4, 128 - 8 - 2 * 8 - 4);
+    let key = DataKey::generate().unwrap();
+    for (lens, fits) in [
+        (vec![one], true),
+        (vec![one + 1], false),
+        (vec![one + 200], false),
+        (vec![two - 1, 1], true),
+        (vec![two, 1], false),
+        (vec![1_024; 16], false),
+    ] {
+        let slots = table(&lens).unwrap();
+        match Encryptor::new(&key, &bound, &slots, b"") {
+            Ok(encryptor) => {
+                assert!(fits, "{lens:?}");
+                assert_eq!(Header::decode(encryptor.front()).unwrap().slots(), &slots);
+            }
+            Err(error) => {
+                assert!(!fits, "{lens:?}: {error}");
+                assert_eq!(error.kind(), ErrorKind::LimitExceeded);
+                assert!(error.to_string().contains("has room for 128"), "{error}");
+            }
+        }
+    }
+    // All that there can be fits a header of its own.
+    for profile in [Profile::Compact, Profile::Durable] {
+        assert!(BoundHeader::new(profile, &context, false, &table(&[1_024; 16]).unwrap()).is_ok());
+    }
+    for lens in [vec![], vec![1; 17]] {
+        assert_eq!(table(&lens).unwrap_err().kind(), ErrorKind::LimitExceeded);
+    }
+}
+
+// F-16: a hint is no part of what a key is, so that nothing else would notice.
+#[test]
+fn each_zone_has_its_code() {
+    let zones = [
+        ZoneHint::None,
+        ZoneHint::Global,
+        ZoneHint::Kr,
+        ZoneHint::Jp,
+        ZoneHint::Gov,
+        ZoneHint::Fin,
+    ];
+    for (zone, code) in zones.into_iter().zip(0..) {
+        let id = KeyId::new(Provider::NcpKms, zone, "key").unwrap();
+        let slots = SlotTable::new(vec![WrappedKey::new(id, [7; 60]).unwrap()]).unwrap();
+        let context = EncryptionContext::new();
+        let bound = BoundHeader::new(Profile::Compact, &context, false, &slots).unwrap();
+        let encryptor = Encryptor::new(&DataKey::generate().unwrap(), &bound, &slots, b"").unwrap();
+        // Behind the head, and the provider.
+        assert_eq!(encryptor.front()[bound.as_bytes().len() + 8 + 1], code);
+        let header = Header::decode(encryptor.front()).unwrap();
+        assert_eq!(header.slots().slots()[0].key_id().zone(), zone);
+    }
 }
