@@ -284,3 +284,23 @@ impl fmt::Debug for DecryptPolicy {
 fn refused(why: String) -> Error {
     Error::new(ErrorKind::NotAccepted, format!("message is not acceptable: {why}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_are_what_they_are_made_from() {
+        let context = EncryptionContext::new().with("kind", "note").unwrap();
+        for options in [EncryptOptions::from(context.clone()), (&context).into()] {
+            assert_eq!((&options.context, options.profile), (&context, Profile::Compact));
+            assert!(options.aad.is_empty());
+        }
+        let options = EncryptOptions::new().context(context.clone()).aad("volume 7").durable(true);
+        for options in [&options, &EncryptOptions::from(&options)] {
+            assert_eq!((&options.context, options.profile), (&context, Profile::Durable));
+            assert_eq!(options.aad, b"volume 7");
+        }
+        assert_eq!(options.durable(false).profile, Profile::Compact);
+    }
+}
