@@ -41,3 +41,41 @@ impl Refusals {
         self.0.clear();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::context::Scope;
+    use crate::datakey::cache::Realm;
+    use crate::error::ErrorKind;
+    use crate::suite::Suite;
+    use crate::wrap::{KeyId, Provider, WrappedKey, ZoneHint};
+
+    fn ids(count: usize) -> Vec<CacheId> {
+        let realm = Realm::new(b"p", ZoneHint::None, &Scope::new("s"), Suite::Cobblestone256);
+        let key = KeyId::new(Provider::Local, ZoneHint::None, "k").unwrap();
+        let wrapped = |n: usize| WrappedKey::new(key.clone(), n.to_be_bytes()).unwrap();
+        (0..count).map(|n| realm.id(&wrapped(n))).collect()
+    }
+
+    #[test]
+    fn the_latest_4096_are_remembered_for_a_second() {
+        let (mut refusals, now) = (Refusals::new(), Instant::now());
+        let error = Error::new(ErrorKind::KeyUnusable, "refused");
+        let ids = ids(MAX_REFUSALS + 1);
+        for id in &ids[..MAX_REFUSALS] {
+            refusals.put(*id, &error, now);
+        }
+        let end = now.checked_add(REFUSED).unwrap();
+        let last = now.checked_add(REFUSED - Duration::from_nanos(1)).unwrap();
+        assert!(ids[..MAX_REFUSALS].iter().all(|id| refusals.get(id, last).is_some()));
+        refusals.put(ids[MAX_REFUSALS], &error, now);
+        assert!(refusals.get(&ids[0], last).is_none(), "looked for the longest time ago");
+        assert!(ids[1..].iter().all(|id| refusals.get(id, last).is_some()));
+        assert!(ids.iter().all(|id| refusals.get(id, end).is_none()));
+        assert_eq!(refusals.0.len(), 0);
+        refusals.put(ids[0], &error, now);
+        refusals.clear();
+        assert!(refusals.get(&ids[0], now).is_none());
+    }
+}

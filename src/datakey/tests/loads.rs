@@ -377,6 +377,21 @@ fn a_stale_key_serves_only_in_an_outage_and_only_within_its_window() {
 }
 
 #[test]
+fn a_stale_key_serves_a_stricter_reader_up_to_its_limit() {
+    let rig = Rig::new(Some(CacheLimits::new(TTL).with_stale_window(secs(60))));
+    assert!(rig.read(1).done().is_ok());
+    pass(TTL);
+    rig.service.replies(Reply::Fail(OUTAGES[0]));
+    // By the call that fails, and by what is remembered of it.
+    for _ in 0..2 {
+        assert_eq!(number(&rig.read_of("tag", 1, Some(TTL)).done()), 1);
+    }
+    assert_eq!(rig.service.count(), 2);
+    assert_eq!(kind(rig.read_of("tag", 1, Some(TTL - nanos(1)))), OUTAGES[0]);
+    assert_eq!(rig.service.count(), 3, "a stricter one asks for itself");
+}
+
+#[test]
 fn a_key_that_ends_while_it_is_asked_for_again_is_not_found() {
     let rig = Rig::new(Some(CacheLimits::new(TTL).with_refresh_after(secs(4))));
     assert!(rig.read(1).done().is_ok());
