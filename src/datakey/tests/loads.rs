@@ -2,6 +2,7 @@
 
 use crate::datakey::Outbox;
 use crate::datakey::cache::Realm;
+use crate::datakey::ends::End;
 use crate::datakey::limits::CacheLimits;
 use crate::datakey::tests::kit::*;
 use crate::datakey::tests::service::{Reply, number as number_of, wrapped};
@@ -601,6 +602,24 @@ fn a_refusal_from_before_a_key_was_forgotten_is_not_remembered() {
     rig.service.replies(Reply::Good);
     rig.cache.invalidate("tag");
     assert!(rig.read(1).done().is_ok(), "nor is one that came before");
+}
+
+// A denial of the family is told once for each of its batches that was refused.
+#[test]
+fn a_refusal_is_remembered_however_often_its_family_was_denied_meanwhile() {
+    for denials in 0..3 {
+        let rig = rig();
+        rig.service.holds();
+        let early = rig.read(1);
+        let family = rig.reader("p", "s").realm.family(slot("tag", 1).key_id());
+        for _ in 0..denials {
+            rig.cache.0.ends.tell(End::Unwraps(&family));
+        }
+        rig.service.call(0).answer(Reply::Fail(ErrorKind::Malformed));
+        assert_eq!(kind(early), ErrorKind::Malformed);
+        assert_eq!(kind(rig.read(1)), ErrorKind::Malformed);
+        assert_eq!(rig.service.count(), 1, "{denials}");
+    }
 }
 
 #[test]
