@@ -6,7 +6,7 @@ use crate::datakey::ends::End;
 use crate::datakey::limits::CacheLimits;
 use crate::datakey::tests::kit::*;
 use crate::datakey::tests::service::{Reply, number as number_of, wrapped};
-use crate::error::ErrorKind;
+use crate::error::{Error, ErrorKind};
 use crate::suite::Suite;
 use crate::wrap::{KeyId, Provider, ZoneHint};
 use std::sync::Arc;
@@ -602,6 +602,55 @@ fn a_refusal_from_before_a_key_was_forgotten_is_not_remembered() {
     rig.service.replies(Reply::Good);
     rig.cache.invalidate("tag");
     assert!(rig.read(1).done().is_ok(), "nor is one that came before");
+}
+
+#[test]
+fn an_unwrap_that_takes_longer_than_keys_are_kept_is_joined_no_more() {
+    let rig = rig();
+    rig.service.holds();
+    let asked = || (rig.cache.stats().misses, rig.cache.stats().joins);
+    let first = rig.read(1);
+    pass(TTL - nanos(1));
+    let joins = rig.read(1);
+    assert_eq!(asked(), (1, 1));
+    pass(nanos(1));
+    let leads = rig.read(1);
+    assert_eq!(asked(), (2, 1));
+    rig.service.replies(Reply::Good);
+    rig.settle();
+    assert!([first, joins, leads].into_iter().all(|read| read.done().is_ok()));
+}
+
+#[test]
+fn a_proven_key_that_is_over_keeps_no_other_out() {
+    let rig = rig();
+    rig.service.holds();
+    let (early, loader) = (rig.read(1), rig.reader("p", "s"));
+    rig.service.call(0).answer(Reply::Good);
+    let (id, key) = early.done().ok().unwrap();
+    loader.tried(&id, &key, true);
+    // Asked for before its time was over, and answered just when it is.
+    pass(TTL - nanos(1));
+    let refreshed = rig.read_of("tag", 1, Some(Duration::ZERO));
+    pass(nanos(1));
+    rig.service.call(1).answer(Reply::Wrong);
+    let (_, other) = refreshed.done().ok().unwrap();
+    assert!(!Arc::ptr_eq(&key, &other) && Arc::ptr_eq(&rig.hit(1), &other));
+}
+
+#[test]
+fn a_false_answer_is_told_from_a_denial_while_a_proven_key_is_there() {
+    let rig = Rig::new(Some(CacheLimits::new(TTL).with_stale_window(secs(60))));
+    let loader = rig.reader("p", "s");
+    let (id, key) = rig.read(1).done().ok().unwrap();
+    let misfit = || rig.cache.0.misfit(&id, Error::authentication()).kind();
+    assert_eq!(misfit(), ErrorKind::Authentication, "no message was opened with it");
+    loader.tried(&id, &key, true);
+    assert_eq!(misfit(), ErrorKind::Internal);
+    pass(TTL + secs(60) - nanos(1));
+    assert_eq!(misfit(), ErrorKind::Internal);
+    pass(nanos(1));
+    assert_eq!(misfit(), ErrorKind::Authentication, "it is over");
 }
 
 // A denial of the family is told once for each of its batches that was refused.
