@@ -206,7 +206,7 @@ fn a_worker_that_panics_stops_the_others_and_leaves_nothing() {
 #[cfg(target_os = "linux")]
 mod asked {
     use super::*;
-    use crate::output::tests::watch::{Fault, watched};
+    use crate::output::tests::watch::{Fault, watched, watched_with};
     use crate::output::{Step, Step::*};
     use rustix::io::Errno;
 
@@ -324,12 +324,10 @@ mod asked {
         prepare(&place, Way::Encrypt, 40_000);
         let (from, to) = (place.path("in"), place.path("out"));
         let cancelled = Cancelled::default();
-        let options = FileOptions::new().progress({
-            let cancelled = cancelled.clone();
-            move |_, _| cancelled.cancel()
-        });
-        let job = Job::start(Way::Encrypt, &from, &to, options, cancelled).unwrap();
-        let (done, steps) = watched(Fault::Nothing, || job.encrypt(fixed()));
+        let options = FileOptions::new();
+        let job = Job::start(Way::Encrypt, &from, &to, options, cancelled.clone()).unwrap();
+        // When all was written, and is on its way to the disk.
+        let (done, steps) = watched_with(Sync, move || cancelled.cancel(), || job.encrypt(fixed()));
         assert!(done.is_err() && !steps.contains(&LinkNameless), "{steps:?}");
     }
 }

@@ -6,6 +6,8 @@ mod after_failures;
 #[path = "../common/mod.rs"]
 mod common;
 mod files;
+#[cfg(feature = "tokio")]
+mod flushes;
 mod on_tokio;
 #[cfg(unix)]
 mod outputs;

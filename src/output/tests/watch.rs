@@ -4,6 +4,7 @@ use crate::output::system::Step;
 use rustix::io::Errno;
 use std::cell::RefCell;
 use std::io;
+use std::rc::Rc;
 use std::sync::{PoisonError, RwLock};
 
 /// What fails.
@@ -23,6 +24,7 @@ struct Watch {
     steps: Vec<Step>,
     each: Vec<(Step, Errno)>,
     nth: Option<(usize, Errno)>,
+    call: Option<(Step, Rc<dyn Fn()>)>,
 }
 
 thread_local! {
@@ -36,6 +38,9 @@ pub(in crate::output) fn before(step: Step) -> io::Result<()> {
     WATCH.with_borrow_mut(|watch| {
         let Some(watch) = watch else { return Ok(()) };
         watch.steps.push(step);
+        if let Some((_, call)) = watch.call.as_ref().filter(|(awaited, _)| *awaited == step) {
+            call();
+        }
         let each = watch.each.iter().find(|(failing, _)| *failing == step).map(|(_, errno)| errno);
         let nth = watch.nth.as_ref().filter(|(nth, _)| nth + 1 == watch.steps.len());
         match each.or(nth.map(|(_, errno)| errno)) {
@@ -47,14 +52,27 @@ pub(in crate::output) fn before(step: Step) -> io::Result<()> {
 
 /// What `work` gives, and what it asked for on this thread.
 pub(crate) fn watched<T>(fault: Fault<'_>, work: impl FnOnce() -> T) -> (T, Vec<Step>) {
-    let _others = ALONE.read().unwrap_or_else(PoisonError::into_inner);
     let (each, nth) = match fault {
         Fault::Nothing => (&[][..], None),
         Fault::Nth(nth, errno) => (&[][..], Some((nth, errno))),
         Fault::Each(each) => (each, None),
         Fault::EachAndNth(each, nth, errno) => (each, Some((nth, errno))),
     };
-    WATCH.set(Some(Watch { steps: Vec::new(), each: each.to_vec(), nth }));
+    watch(Watch { each: each.to_vec(), nth, ..Watch::default() }, work)
+}
+
+/// The same, with `call` made when `step` is asked for.
+pub(crate) fn watched_with<T>(
+    step: Step,
+    call: impl Fn() + 'static,
+    work: impl FnOnce() -> T,
+) -> (T, Vec<Step>) {
+    watch(Watch { call: Some((step, Rc::new(call))), ..Watch::default() }, work)
+}
+
+fn watch<T>(watch: Watch, work: impl FnOnce() -> T) -> (T, Vec<Step>) {
+    let _others = ALONE.read().unwrap_or_else(PoisonError::into_inner);
+    WATCH.set(Some(watch));
     let result = work();
     (result, WATCH.take().unwrap_or_default().steps)
 }
