@@ -88,6 +88,14 @@ fn an_owner_stays_and_rights_of_a_group_do_not_pass_to_another() {
     let replace = || Output::create(&target, OVERWRITE, None).unwrap().commit().unwrap();
     let ((), _) = watched(fault, replace);
     assert_eq!((mode(&target), fs::metadata(&target).unwrap().gid() == 23_456), (0o600, false));
+    // Who may give a file to the group only does that.
+    chown(&target, Some(12_345), Some(23_456)).unwrap();
+    set(&target, 0o664);
+    let ((), steps) = watched(Fault::Nth(1, Errno::PERM), replace);
+    assert_eq!(steps[1..3], [Step::SetOwner, Step::SetOwner]);
+    let metadata = fs::metadata(&target).unwrap();
+    assert_eq!((metadata.uid() == 12_345, metadata.gid()), (false, 23_456));
+    assert_eq!(mode(&target), 0o664 & left(&place));
     // And those of the source's group not another's.
     fs::remove_file(&target).unwrap();
     chown(&source, None, Some(23_456)).unwrap();
