@@ -125,11 +125,16 @@ impl Temporary {
     /// In `directory`, with `mode` less the umask from its first moment on.
     pub(super) fn create_in(directory: &Path, mode: u32) -> io::Result<Self> {
         let directory = directory.to_owned();
-        // Why there is none does not matter: the other way says what is wrong, if something is.
-        if let Ok(file) = system::create_nameless(&directory, mode) {
-            return Ok(Self { file, name: None, directory, seeks: true });
-        }
-        let (file, name) = Name::take(|| system::create_named(&directory, mode))?;
+        let refused = match system::create_nameless(&directory, mode) {
+            Ok(file) => return Ok(Self { file, name: None, directory, seeks: true }),
+            Err(error) => error,
+        };
+        let named = Name::take(|| system::create_named(&directory, mode));
+        // Where both ways fail alike, the first speaks of nothing that the user did not name.
+        let (file, name) = named.map_err(|error| match error.kind() == refused.kind() {
+            true => refused,
+            false => error,
+        })?;
         let name = Some(name);
         let seeks = system::write_at(&file, &[0], 1).and_then(|()| system::set_len(&file, 0));
         Ok(Self { file, name, directory, seeks: seeks.is_ok() })

@@ -162,6 +162,17 @@ fn links_that_lead_nowhere_yet_and_long_names_are_written_to() {
 }
 
 #[test]
+fn where_no_file_can_be_made_only_what_was_named_is_spoken_of() {
+    let place = Place::new();
+    let error = AtomicFile::create(place.path("no/file"), &FileOptions::new()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Io);
+    assert!(
+        error.to_string().contains("no/file") && !error.to_string().contains(".ncp-"),
+        "{error}"
+    );
+}
+
+#[test]
 fn files_that_belong_together_are_committed_together() {
     let place = Place::new();
     fs::write(place.path("b"), b"old").unwrap();

@@ -41,7 +41,8 @@ Exit codes:
 scope or key;
      or a signature that is not valid
   4  credentials or access
-  5  service unavailable or throttled";
+  5  service unavailable or throttled
+  128 and the signal's number, after a signal";
 
 #[derive(Args)]
 #[command(next_help_heading = "KMS options")]

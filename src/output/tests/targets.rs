@@ -70,4 +70,9 @@ fn what_does_not_name_a_file_is_refused() {
         assert_eq!(error.kind(), ErrorKind::InvalidInput, "{path}: {error}");
     }
     assert_eq!(place.files().len(), 1);
+    // What cannot be looked at is not taken for what is not there.
+    let file = place.write("f", "");
+    let error = Output::create(&file.join("new"), OVERWRITE, None).err().unwrap();
+    assert_eq!(error.kind(), ErrorKind::Io, "{error}");
+    assert!(error.to_string().starts_with("cannot look at"), "{error}");
 }
