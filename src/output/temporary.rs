@@ -227,3 +227,49 @@ fn rename_exclusive(name: Name, target: &Path) -> io::Result<()> {
         }
     }
 }
+
+#[cfg(test)]
+#[cfg(unix)]
+mod tests {
+    use super::*;
+    use crate::output::tests::watch::ALONE;
+    use std::sync::mpsc;
+
+    #[test]
+    fn a_name_that_is_being_given_is_waited_for_and_not_for_ever() {
+        let _alone = ALONE.write().unwrap_or_else(PoisonError::into_inner);
+        let dir = tempfile::tempdir().unwrap();
+        let (begin, begun) = mpsc::channel();
+        std::thread::scope(|scope| {
+            let giver = scope.spawn(|| {
+                Name::take(|| {
+                    begin.send(()).unwrap();
+                    std::thread::sleep(PATIENCE / 10);
+                    system::create_named(dir.path(), 0o600)
+                })
+            });
+            begun.recv().unwrap();
+            discard_unfinished();
+            let given = giver.join().unwrap();
+            assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+            drop(given);
+        });
+        go_on();
+        // As on a file system that does not answer.
+        let (answer, answered) = mpsc::channel::<()>();
+        std::thread::scope(|scope| {
+            let begin = begin.clone();
+            scope.spawn(move || {
+                let _ = Name::take(|| {
+                    begin.send(()).unwrap();
+                    let _ = answered.recv();
+                    Err::<((), _), _>(io::ErrorKind::Other.into())
+                });
+            });
+            begun.recv().unwrap();
+            discard_unfinished();
+            drop(answer);
+        });
+        go_on();
+    }
+}

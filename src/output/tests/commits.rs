@@ -191,6 +191,20 @@ fn a_file_system_that_writes_in_order_only_is_found_out() {
     assert_eq!(place.files()["out"].len(), 40_003);
 }
 
+// Such a system has an empty file only some time after it was closed, and any other one at once.
+#[test]
+fn what_is_dropped_where_files_are_written_in_order_is_not_empty() {
+    for (in_order, last) in [(true, &[Write, Remove][..]), (false, &[SetLength, Remove])] {
+        let place = Place::new();
+        let nth = if in_order { 2 } else { usize::MAX - 1 };
+        let ((), steps) = watched(Fault::EachAndNth(NAMED, nth, Errno::SPIPE), || {
+            drop(Output::create(&place.path("out"), Settings::default(), None).unwrap());
+        });
+        assert!(steps.ends_with(last), "{steps:?}");
+        assert_eq!(place.files(), files(&[]));
+    }
+}
+
 #[test]
 #[cfg(target_os = "linux")]
 fn zeros_take_no_space_and_are_there() {

@@ -28,12 +28,12 @@ fn left(place: &Place) -> u32 {
 }
 
 /// The mode of "out", made from "in".
-fn made(place: &Place, settings: Settings, named: bool) -> u32 {
+fn made(place: &Place, settings: Settings, lacking: Option<Step>) -> u32 {
     let source = place.path("in");
     let opened = source.exists().then(|| File::open(&source).unwrap());
     let source = opened.as_ref().map(|file| (file, &*source));
-    let fault: &[_] = if named { &[(Step::CreateNameless, Errno::OPNOTSUPP)] } else { &[] };
-    let ((), _) = watched(Fault::Each(fault), || {
+    let fault: Vec<_> = lacking.into_iter().map(|step| (step, Errno::OPNOTSUPP)).collect();
+    let ((), _) = watched(Fault::Each(&fault), || {
         let mut output = Output::create(&place.path("out"), settings, source).unwrap();
         // Nobody gets at it earlier than at the end.
         let first = output.file().metadata().unwrap().mode() & 0o777;
@@ -47,7 +47,7 @@ fn made(place: &Place, settings: Settings, named: bool) -> u32 {
 
 #[test]
 fn rights_are_the_sources_and_those_of_what_is_replaced_and_never_more() {
-    for named in [false, true] {
+    for named in [None, Some(Step::CreateNameless), Some(Step::LinkNameless)] {
         for source in [None, Some(0o600), Some(0o644), Some(0o755), Some(0o444), Some(0o4750)] {
             for replaced in [None, Some(0o600), Some(0o640), Some(0o666), Some(0o700)] {
                 let place = Place::new();
@@ -59,7 +59,7 @@ fn rights_are_the_sources_and_those_of_what_is_replaced_and_never_more() {
                     set(&place.write("out", "old"), mode);
                 }
                 let whole = source.unwrap_or(0o666) & replaced.unwrap_or(0o777) & 0o777;
-                let what = format!("{source:?} {replaced:?} {named}");
+                let what = format!("{source:?} {replaced:?} {named:?}");
                 assert_eq!(made(&place, OVERWRITE, named), whole & umask, "{what}");
                 let narrow = Settings { max_mode: Some(0o600), ..OVERWRITE };
                 assert_eq!(made(&place, narrow, named), whole & 0o600, "{what}");
@@ -80,7 +80,7 @@ fn an_owner_stays_and_rights_of_a_group_do_not_pass_to_another() {
     }
     set(&source, 0o640);
     set(&target, 0o664);
-    assert_eq!(made(&place, OVERWRITE, false), 0o640);
+    assert_eq!(made(&place, OVERWRITE, None), 0o640);
     let metadata = fs::metadata(&target).unwrap();
     assert_eq!((metadata.uid(), metadata.gid()), (12_345, 23_456));
     // Where the owner cannot stay, the old group's rights are not the new one's.
@@ -100,7 +100,7 @@ fn an_owner_stays_and_rights_of_a_group_do_not_pass_to_another() {
     fs::remove_file(&target).unwrap();
     chown(&source, None, Some(23_456)).unwrap();
     set(&source, 0o664);
-    assert_eq!(made(&place, OVERWRITE, false), 0o644);
+    assert_eq!(made(&place, OVERWRITE, None), 0o644);
 }
 
 #[test]

@@ -32,7 +32,7 @@ thread_local! {
 }
 
 /// What discards all temporary files does not disturb what others test meanwhile.
-pub(super) static ALONE: RwLock<()> = RwLock::new(());
+pub(in crate::output) static ALONE: RwLock<()> = RwLock::new(());
 
 pub(in crate::output) fn before(step: Step) -> io::Result<()> {
     WATCH.with_borrow_mut(|watch| {
