@@ -292,3 +292,21 @@ fn outputs_that_belong_together_are_committed_in_their_order() {
     assert_eq!(error.kind(), crate::ErrorKind::InvalidInput, "{error}");
     assert_eq!(place.files()["a"], "new a");
 }
+
+#[test]
+fn what_cannot_be_put_back_is_not_replaced() {
+    let place = Place::new();
+    place.write("a", "old");
+    let fault = Fault::Each(&[(Link, Errno::PERM), (Claim, Errno::ACCESS)]);
+    let (error, _) = watched(fault, || {
+        let both = ["a", "b"].map(|name| output(&place.path(name), OVERWRITE, "new").unwrap());
+        commit_all(both.into()).unwrap_err()
+    });
+    assert!(error.to_string().starts_with("cannot keep what"), "{error}");
+    assert_eq!(place.files(), files(&[("a", "old")]));
+    // Nothing is to be put back of what somebody else removed meanwhile.
+    let both = ["a", "b"].map(|name| output(&place.path(name), OVERWRITE, "new").unwrap());
+    std::fs::remove_file(place.path("a")).unwrap();
+    commit_all(both.into()).unwrap();
+    assert_eq!(place.files(), files(&[("a", "new"), ("b", "new")]));
+}
