@@ -2,7 +2,7 @@
 
 use crate::context::EncryptionContext;
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::{DEFAULT_MAX_SLOTS, Header, MAX_SLOTS, Profile};
+use crate::format::{DEFAULT_MAX_SLOTS, Header, Layout, MAX_SLOTS};
 use crate::wrap::{KeyId, WrappedKey};
 use std::fmt;
 use std::time::Duration;
@@ -12,16 +12,17 @@ use std::time::Duration;
 /// An [`EncryptionContext`] converts into it, so calls that need nothing else take one directly.
 ///
 /// ```
+/// use ncp_envelope::format::Profile;
 /// use ncp_envelope::{EncryptOptions, EncryptionContext};
 /// let context = EncryptionContext::new().with("purpose", "backup")?;
-/// let options = EncryptOptions::new().context(context).aad("volume 7").durable(true);
+/// let options = EncryptOptions::new().context(context).aad("volume 7").layout(Profile::Durable);
 /// # Ok::<(), ncp_envelope::Error>(())
 /// ```
 #[derive(Clone, Default)]
 pub struct EncryptOptions {
     pub(crate) context: EncryptionContext,
     pub(crate) aad: Vec<u8>,
-    pub(crate) profile: Profile,
+    pub(crate) layout: Layout,
 }
 
 impl EncryptOptions {
@@ -45,10 +46,12 @@ impl EncryptOptions {
         self
     }
 
-    /// Chooses the [durable profile](Profile::Durable), whose key slots can be replaced in place.
+    /// Chooses a [`Profile`](crate::format::Profile), or a [`Layout`] with a detached body. What is
+    /// written is header and body one after the other all the same:
+    /// [`DetachedWriter`](crate::io::DetachedWriter) sends each to an object of its own.
     #[must_use]
-    pub fn durable(mut self, durable: bool) -> Self {
-        self.profile = if durable { Profile::Durable } else { Profile::Compact };
+    pub fn layout(mut self, layout: impl Into<Layout>) -> Self {
+        self.layout = layout.into();
         self
     }
 }
@@ -58,7 +61,7 @@ impl fmt::Debug for EncryptOptions {
         f.debug_struct("EncryptOptions")
             .field("context", &self.context)
             .field("aad_len", &self.aad.len())
-            .field("profile", &self.profile)
+            .field("layout", &self.layout)
             .finish()
     }
 }
@@ -99,6 +102,7 @@ pub struct DecryptPolicy {
     max_slots: usize,
     max_unwraps: usize,
     max_key_age: Option<Duration>,
+    detached: bool,
 }
 
 impl DecryptPolicy {
@@ -111,6 +115,7 @@ impl DecryptPolicy {
             max_slots: DEFAULT_MAX_SLOTS,
             max_unwraps: DEFAULT_MAX_SLOTS,
             max_key_age: None,
+            detached: false,
         }
     }
 
@@ -159,6 +164,15 @@ impl DecryptPolicy {
         self
     }
 
+    /// Expects a detached body (`F-13`), an object of its own, and refuses a message in one piece:
+    /// hand in the bytes of the header, and behind them those of the body, as
+    /// [`Read::chain`](std::io::Read::chain) does. Off unless set.
+    #[must_use]
+    pub fn detached(mut self, detached: bool) -> Self {
+        self.detached = detached;
+        self
+    }
+
     /// How old a key from a cache may be.
     pub(crate) fn key_age_limit(&self) -> Option<Duration> {
         self.max_key_age
@@ -177,13 +191,7 @@ impl DecryptPolicy {
         own_key: &'a KeyId,
     ) -> Result<Admitted<'a>> {
         let bound = header.bound();
-        if bound.is_detached() {
-            return Err(Error::new(
-                ErrorKind::NotAccepted,
-                "message is a detached header: its body is an object of its own and is not behind \
-                 it",
-            ));
-        }
+        bound.check_detached(self.detached)?;
         for (name, value) in &self.required {
             match bound.context().get(name) {
                 Some(found) if found == value => {}
@@ -277,6 +285,7 @@ impl fmt::Debug for DecryptPolicy {
             .field("max_slots", &self.max_slots)
             .field("max_unwraps", &self.max_unwraps)
             .field("max_key_age", &self.max_key_age)
+            .field("detached", &self.detached)
             .finish()
     }
 }
@@ -288,19 +297,20 @@ fn refused(why: String) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::format::Profile;
 
     #[test]
     fn options_are_what_they_are_made_from() {
         let context = EncryptionContext::new().with("kind", "note").unwrap();
         for options in [EncryptOptions::from(context.clone()), (&context).into()] {
-            assert_eq!((&options.context, options.profile), (&context, Profile::Compact));
+            assert_eq!((&options.context, options.layout), (&context, Profile::Compact.into()));
             assert!(options.aad.is_empty());
         }
-        let options = EncryptOptions::new().context(context.clone()).aad("volume 7").durable(true);
+        let layout = Layout::from(Profile::Durable).detached(true);
+        let options = EncryptOptions::new().context(context.clone()).aad("volume 7").layout(layout);
         for options in [&options, &EncryptOptions::from(&options)] {
-            assert_eq!((&options.context, options.profile), (&context, Profile::Durable));
+            assert_eq!((&options.context, options.layout), (&context, layout));
             assert_eq!(options.aad, b"volume 7");
         }
-        assert_eq!(options.durable(false).profile, Profile::Compact);
     }
 }

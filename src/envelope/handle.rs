@@ -78,7 +78,7 @@ impl Envelope {
         let minted = self.0.keys.supply.unique().await?;
         let slots = SlotTable::new(vec![minted.wrapped.clone()])?;
         let bound =
-            BoundHeader::new(options.profile, &options.context, !options.aad.is_empty(), &slots)?;
+            BoundHeader::new(options.layout, &options.context, !options.aad.is_empty(), &slots)?;
         Encryptor::new(&minted.key, &bound, &slots, &options.aad)
     }
 
@@ -359,8 +359,8 @@ fn seal(
 ) -> Result<()> {
     format::seal(
         &minted.key,
-        &minted.wrapped,
-        options.profile,
+        std::slice::from_ref(&minted.wrapped),
+        options.layout,
         &options.context,
         &options.aad,
         plaintext,

@@ -6,7 +6,7 @@
 
 use super::chunk::{CHUNK_LEN, ChunkCipher, SEALED_CHUNK_LEN, TAG_LEN};
 use super::slots::{FIRST_GENERATION, copy_len, encode_copies};
-use super::{BoundHeader, Header, PREAMBLE_LEN, Profile, derive, range};
+use super::{BoundHeader, Header, Layout, PREAMBLE_LEN, derive, range};
 use crate::context::EncryptionContext;
 use crate::error::{Error, ErrorKind, Result};
 use crate::memory;
@@ -14,18 +14,18 @@ use crate::secret::DataKey;
 use crate::wrap::WrappedKey;
 use zeroize::Zeroize;
 
-/// Writes the message of `plaintext` under `key`, which `slot` wraps, into `out`, in place of what
+/// Writes the message of `plaintext` under `key`, which `slots` wrap, into `out`, in place of what
 /// was there.
 pub(crate) fn seal(
     key: &DataKey,
-    slot: &WrappedKey,
-    profile: Profile,
+    slots: &[WrappedKey],
+    layout: Layout,
     context: &EncryptionContext,
     aad: &[u8],
     plaintext: &[u8],
     out: &mut Vec<u8>,
 ) -> Result<()> {
-    let result = write(key, slot, profile, context, aad, plaintext, out);
+    let result = write(key, slots, layout, context, aad, plaintext, out);
     if result.is_err() {
         out.clear();
     }
@@ -34,23 +34,22 @@ pub(crate) fn seal(
 
 fn write(
     key: &DataKey,
-    slot: &WrappedKey,
-    profile: Profile,
+    slots: &[WrappedKey],
+    layout: Layout,
     context: &EncryptionContext,
     aad: &[u8],
     plaintext: &[u8],
     out: &mut Vec<u8>,
 ) -> Result<()> {
-    let slots = std::slice::from_ref(slot);
-    let copy_len = copy_len(slots, profile)?;
-    let region_a = BoundHeader::encoded_len(profile, context);
-    let body = region_a + profile.copies() * copy_len;
+    let region_a = BoundHeader::encoded_len(layout.profile(), context);
+    let copy_len = copy_len(slots, layout.profile(), region_a)?;
+    let body = region_a + layout.profile().copies() * copy_len;
     let total = fitting(range::body_len(plaintext.len() as u64)?)?
         .checked_add(body)
         .ok_or_else(too_large)?;
     make_room(out, total)?;
     grow(out, body + PREAMBLE_LEN);
-    BoundHeader::encode(&mut out[..region_a], profile, context, false, !aad.is_empty(), copy_len);
+    BoundHeader::encode(&mut out[..region_a], layout, context, !aad.is_empty(), copy_len);
     encode_copies(FIRST_GENERATION, slots, &mut out[region_a..body], copy_len)?;
     let (preamble, cipher) = derive::start(key, &out[..region_a], aad)?;
     out[body..body + PREAMBLE_LEN].copy_from_slice(&preamble);

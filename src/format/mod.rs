@@ -11,6 +11,7 @@
 //! * [`range`] is the arithmetic of where a plaintext byte is; [`RunEncryptor`] seals and
 //!   [`RangeDecryptor`] opens runs of chunks in any order.
 
+mod bound;
 mod chunk;
 mod decryptor;
 mod derive;
@@ -25,16 +26,17 @@ mod runs;
 mod slots;
 
 pub use crate::suite::Suite;
+pub use bound::{BoundHeader, FIXED_LEN};
 pub use chunk::{CHUNK_LEN, SEALED_CHUNK_LEN, TAG_LEN};
 pub use decryptor::Decryptor;
 pub use derive::PREAMBLE_LEN;
 pub use encryptor::Encryptor;
 #[cfg(test)]
 pub(crate) use encryptor::tests as testing;
-pub use header::{BoundHeader, FIXED_LEN, Header};
+pub use header::Header;
 pub(crate) use message::{Parts, seal};
-pub use profile::{MAX_REGION_LEN, Profile};
+pub use profile::{Layout, MAX_REGION_LEN, Profile};
 pub use progress::Progress;
 pub use range::RangeDecryptor;
 pub use runs::{RunClaim, RunEncryptor};
-pub use slots::{CopyState, DEFAULT_MAX_SLOTS, MAX_SLOTS, SlotTable};
+pub use slots::{CopyState, DEFAULT_MAX_SLOTS, MAX_SLOTS, Replacement, SlotTable};

@@ -22,6 +22,19 @@ pub struct SlotTable {
     slots: Vec<WrappedKey>,
 }
 
+/// New slots for a stored message, and where they go; see
+/// [`Header::replace_slots`](super::Header::replace_slots).
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Replacement {
+    /// Where to write, in bytes from the start of the header.
+    pub offset: usize,
+    /// What to write: one copy of region B.
+    pub bytes: Vec<u8>,
+    /// Its generation.
+    pub generation: u32,
+}
+
 /// What was found of one stored copy of the slots.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -63,8 +76,17 @@ impl SlotTable {
         &self.slots
     }
 
-    pub(super) fn copy_len(&self, profile: Profile) -> Result<usize> {
-        copy_len(&self.slots, profile)
+    /// `slots` in place of these: the next generation (`F-34`).
+    pub(super) fn next(&self, slots: Vec<WrappedKey>) -> Result<Self> {
+        let next = Self::new(slots)?;
+        Ok(Self { generation: after(self.generation), ..next })
+    }
+
+    /// One copy of `copy_len` bytes, for `offset`.
+    pub(super) fn encode_replacement(&self, offset: usize, copy_len: usize) -> Result<Replacement> {
+        let mut bytes = Vec::new();
+        self.encode_region(1, copy_len, &mut bytes)?;
+        Ok(Replacement { offset, bytes, generation: self.generation })
     }
 
     /// Appends `copies` copies of `copy_len` bytes each.
@@ -142,6 +164,20 @@ impl SlotTable {
 /// The generation of slots that were never replaced.
 pub(super) const FIRST_GENERATION: u32 = 1;
 
+/// `F-18`
+fn after(generation: u32) -> u32 {
+    generation.checked_add(1).unwrap_or(FIRST_GENERATION)
+}
+
+/// Whether a copy of generation `a` counts before one of generation `b` (`F-18`).
+fn is_later(a: u32, b: u32) -> bool {
+    match (a, b) {
+        (FIRST_GENERATION, u32::MAX) => true,
+        (u32::MAX, FIRST_GENERATION) => false,
+        _ => a > b,
+    }
+}
+
 fn content_len(slots: &[WrappedKey]) -> usize {
     let slots: usize = slots
         .iter()
@@ -150,9 +186,9 @@ fn content_len(slots: &[WrappedKey]) -> usize {
     HEAD_LEN + slots + CRC_LEN
 }
 
-/// `F-19`: room for the slots and a little more.
-pub(super) fn copy_len(slots: &[WrappedKey], profile: Profile) -> Result<usize> {
-    let len = (content_len(slots) + SPARE_LEN).next_multiple_of(profile.slot_alignment());
+/// `F-19`: room for the slots and a little more, behind a region A of `region_a` bytes.
+pub(super) fn copy_len(slots: &[WrappedKey], profile: Profile, region_a: usize) -> Result<usize> {
+    let len = profile.copy_len(region_a, content_len(slots) + SPARE_LEN);
     if len > MAX_REGION_LEN { Err(too_long(len)) } else { Ok(len) }
 }
 
@@ -195,23 +231,22 @@ fn encode_copy(generation: u32, slots: &[WrappedKey], out: &mut [u8]) {
     crc.copy_from_slice(&crc32c::crc32c(body).to_be_bytes());
 }
 
-/// Reads every copy in `region` and settles which one counts (`F-18`).
-pub(super) fn decode_region(region: &[u8], copy_len: usize) -> Result<(SlotTable, Vec<CopyState>)> {
-    let mut best: Option<(SlotTable, &[u8])> = None;
+/// Reads every copy in `region` and settles which one counts (`F-18`): its slots, the states of
+/// all, and its place among them.
+pub(super) fn decode_region(
+    region: &[u8],
+    copy_len: usize,
+) -> Result<(SlotTable, Vec<CopyState>, usize)> {
+    let mut best: Option<(SlotTable, usize)> = None;
     let mut first_error = None;
     let mut states = Vec::new();
-    for copy in region.chunks_exact(copy_len) {
+    for (at, copy) in region.chunks_exact(copy_len).enumerate() {
         match SlotTable::decode_copy(copy) {
             Ok(table) => {
                 states.push(CopyState::Valid { generation: table.generation });
-                match &best {
-                    Some((held, bytes))
-                        if held.generation == table.generation && *bytes != copy =>
-                    {
-                        return Err(malformed("two copies of one generation differ"));
-                    }
-                    Some((held, _)) if held.generation >= table.generation => {}
-                    _ => best = Some((table, copy)),
+                let held = best.as_ref().map(|(held, _)| held.generation);
+                if held.is_none_or(|held| is_later(table.generation, held)) {
+                    best = Some((table, at));
                 }
             }
             Err(error) => {
@@ -221,7 +256,7 @@ pub(super) fn decode_region(region: &[u8], copy_len: usize) -> Result<(SlotTable
         }
     }
     match (best, first_error) {
-        (Some((table, _)), _) => Ok((table, states)),
+        (Some((table, at)), _) => Ok((table, states, at)),
         (None, Some(error)) => Err(error),
         (None, None) => Err(malformed("there are none")),
     }

@@ -5,6 +5,7 @@
 
 mod atomic;
 mod buffer;
+mod detached;
 mod file;
 mod offload;
 mod options;
@@ -21,6 +22,7 @@ mod write;
 #[cfg(feature = "tokio")]
 pub use self::tokio::{AsyncDecryptReader, AsyncEncryptWriter};
 pub use atomic::{AtomicFile, discard_unfinished};
+pub use detached::DetachedWriter;
 pub use file::FileReport;
 pub use options::FileOptions;
 pub use read::DecryptReader;

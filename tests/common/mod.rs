@@ -66,6 +66,9 @@ impl KeyWrapper for Counting {
 pub const KEK: [u8; 32] = [0x4B; 32];
 pub const KEY_ID: &str = "test-key";
 
+/// Every way to lay out a header.
+pub const PROFILES: [Profile; 3] = [Profile::Compact, Profile::Durable, Profile::Page];
+
 pub fn counting_envelope() -> (Envelope, Counting) {
     let wrapper = Counting::new(KEY_ID, KEK);
     (Envelope::builder(wrapper.clone()).build().unwrap(), wrapper)

@@ -11,6 +11,7 @@ mod headers;
 mod properties;
 mod pushes;
 mod refusals;
+mod replacements;
 mod second_implementation;
 mod tampering;
 mod vectors;

@@ -2,10 +2,12 @@
 //!
 //! The generator's seed is fixed, so that a run that fails fails again.
 
-use crate::common::{KEK, KEY_ID, block_on, envelope, message_under, payload, sample, slots};
+use crate::common::{
+    KEK, KEY_ID, PROFILES, block_on, envelope, message_under, payload, sample, slots,
+};
 use ncp_envelope::format::{
-    BoundHeader, CHUNK_LEN, Decryptor, Encryptor, FIXED_LEN, Header, MAX_SLOTS, PREAMBLE_LEN,
-    Profile, RangeDecryptor, SlotTable, range,
+    BoundHeader, CHUNK_LEN, Decryptor, Encryptor, FIXED_LEN, Header, Layout, MAX_SLOTS,
+    PREAMBLE_LEN, Profile, RangeDecryptor, SlotTable, range,
 };
 use ncp_envelope::wrap::{MAX_WRAPPED_LEN, Provider, ZoneHint};
 use ncp_envelope::{
@@ -14,7 +16,7 @@ use ncp_envelope::{
 };
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
-use proptest::sample::Index;
+use proptest::sample::{Index, select};
 use proptest::test_runner::{Config, RngSeed};
 
 fn cases(cases: u32) -> Config {
@@ -202,7 +204,7 @@ proptest! {
     #[test]
     fn any_binding_is_kept_and_needed(
         context in context(), aad in vec(any::<u8>(), 0..80), scope in vec(any::<u8>(), 0..40),
-        durable in any::<bool>(), len in length(),
+        profile in select(&PROFILES), len in length(),
         bit in any::<Index>(),
     ) {
         let made = |scope: &[u8]| {
@@ -211,7 +213,7 @@ proptest! {
         };
         let plaintext = sample(len);
         let options = EncryptOptions::new().context(context.clone()).aad(aad.clone())
-            .durable(durable);
+            .layout(profile);
         let message = block_on(made(&scope).encrypt(&plaintext, options)).unwrap();
         let mut policy = DecryptPolicy::new().aad(aad.clone());
         for (name, value) in context.iter() {
@@ -247,16 +249,22 @@ proptest! {
     // F-2, F-3, F-8, F-9, F-19: a header is what its parts say, long enough and no longer.
     #[test]
     fn a_header_has_one_encoding(context in context(), aad in any::<bool>(),
-        durable in any::<bool>(), slots in any_slots()) {
-        let profile = if durable { Profile::Durable } else { Profile::Compact };
-        let bound = BoundHeader::new(profile, &context, aad, &slots).unwrap();
+        profile in select(&PROFILES), detached in any::<bool>(), slots in any_slots()) {
+        let layout = Layout::from(profile).detached(detached);
+        let bound = BoundHeader::new(layout, &context, aad, &slots).unwrap();
         prop_assert_eq!(bound.as_bytes(), &crate::canonical_form::region_a(&bound)[..]);
         prop_assert_eq!(&BoundHeader::decode(bound.as_bytes()).unwrap(), &bound);
 
         let content: usize = slots.slots().iter()
             .map(|slot| 5 + slot.key_id().id().len() + slot.as_bytes().len()).sum();
-        let step = if durable { 4_096 } else { 64 };
-        prop_assert_eq!(bound.copy_len(), (4 + 1 + 3 + content + 4 + 16).div_ceil(step) * step);
+        let content = 4 + 1 + 3 + content + 4 + 16;
+        let (region_a, copy) = (bound.as_bytes().len(), bound.copy_len());
+        let (len, step) = match profile {
+            Profile::Compact => (copy, 64),
+            Profile::Durable => (copy, 4_096),
+            _ => (region_a + copy, 4_096),
+        };
+        prop_assert!(len % step == 0 && copy >= content && copy - content < step);
 
         let encryptor = Encryptor::new(&DataKey::generate().unwrap(), &bound, &slots,
             if aad { b"x" } else { b"" }).unwrap();
@@ -276,12 +284,12 @@ proptest! {
     // F-1, F-2, F-17, F-18: no bytes make it panic, and what is accepted has no other form.
     #[test]
     fn mutated_headers_are_refused_or_canonical(
-        durable in any::<bool>(), changes in vec((any::<Index>(), any::<u8>(), 0..8_u8), 1..4),
+        profile in 0..PROFILES.len(), changes in vec((any::<Index>(), any::<u8>(), 0..8_u8), 1..4),
         repair in any::<bool>(), cut in any::<Index>(),
     ) {
-        let mut message = HEADERS.with(|headers| headers[usize::from(durable)].clone());
+        let mut message = HEADERS.with(|headers| headers[profile].clone());
         for (at, value, how) in changes {
-            // Most fields are in front; padding takes up most of a durable header.
+            // Most fields are in front; padding takes up most of the others.
             let within = if how < 6 { message.len().min(120) } else { message.len() };
             let at = at.index(within);
             message[at] = match how {
@@ -322,8 +330,8 @@ fn rebuilt(header: &Header) {
     let mut context = EncryptionContext::new();
     bound.context().iter().for_each(|(name, value)| context.insert(name, value).unwrap());
     let slots = SlotTable::new(header.slots().slots().to_vec()).unwrap();
-    let again = BoundHeader::new(bound.profile(), &context, bound.requires_aad(), &slots).unwrap();
-    if again.copy_len() == bound.copy_len() && !bound.is_detached() {
+    let again = BoundHeader::new(bound.layout(), &context, bound.requires_aad(), &slots).unwrap();
+    if again.copy_len() == bound.copy_len() {
         assert_eq!(again.as_bytes(), bound.as_bytes());
         assert_eq!(&again, bound);
     }
@@ -331,7 +339,7 @@ fn rebuilt(header: &Header) {
 
 thread_local! {
     /// A header of each profile, with pairs and two slots, and the start of a body.
-    static HEADERS: [Vec<u8>; 2] = [Profile::Compact, Profile::Durable].map(|profile| {
+    static HEADERS: [Vec<u8>; 3] = PROFILES.map(|profile| {
         let key = DataKey::copy_from(&[7; 32]);
         let wrapper = LocalKeyWrapper::new("k", &DataKey::copy_from(&KEK)).unwrap();
         let payloads = [payload(&key, ""), payload(&key, "")];

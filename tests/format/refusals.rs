@@ -113,7 +113,8 @@ fn refused_before_any_call_each_in_its_own_words() {
     };
     check(&changed(9, 2), policy(), ErrorKind::UnsupportedVersion, "format version 2");
     check(&changed(11, 2), policy(), ErrorKind::UnsupportedVersion, "suite 0x0002");
-    check(&changed(13, 8), policy(), ErrorKind::Malformed, "unknown flags");
+    check(&changed(13, 16), policy(), ErrorKind::Malformed, "unknown flags");
+    check(&changed(13, 9), policy(), ErrorKind::Malformed, "two profiles");
     check(&changed(13, 2), policy(), ErrorKind::NotAccepted, "detached header");
     check(&changed(19, 25), policy(), ErrorKind::Malformed, "length does not match its content");
     check(&changed(30, 9), policy(), ErrorKind::Malformed, "checksum does not match");

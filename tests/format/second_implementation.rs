@@ -1,7 +1,8 @@
 //! The crate and the second implementation in tests/second_implementation read each other's
 //! messages, and refuse the same things in the same way.
 
-use crate::common::{KEK, KEY_ID, block_on, sample};
+use crate::common::{KEK, KEY_ID, PROFILES, block_on, sample};
+use ncp_envelope::format::Profile;
 use ncp_envelope::io::FileOptions;
 use ncp_envelope::{
     DataKey, DecryptPolicy, EncryptOptions, EncryptionContext, Envelope, Error, LocalKeyWrapper,
@@ -102,10 +103,10 @@ impl Binding {
         Envelope::builder(wrapper).scope(self.scope).build().unwrap()
     }
 
-    fn options(&self, durable: bool) -> EncryptOptions {
+    fn options(&self, profile: Profile) -> EncryptOptions {
         let mut context = EncryptionContext::new();
         self.context.iter().for_each(|(name, value)| context.insert(*name, *value).unwrap());
-        EncryptOptions::new().context(context).aad(self.aad).durable(durable)
+        EncryptOptions::new().context(context).aad(self.aad).layout(profile)
     }
 
     fn policy(&self) -> DecryptPolicy {
@@ -150,15 +151,15 @@ impl Bench {
         writer: &str,
         plaintext: &[u8],
         binding: &Binding,
-        durable: bool,
+        profile: Profile,
     ) -> PathBuf {
         let (plain, message) = (self.file("plain"), self.file("message"));
         fs::write(&plain, plaintext).unwrap();
-        let (envelope, options) = (binding.envelope(), binding.options(durable));
+        let (envelope, options) = (binding.envelope(), binding.options(profile));
         match writer {
             "python" => {
                 let mut request = binding.request("encrypt", &plain, &message);
-                request["durable"] = json!(durable);
+                request["profile"] = json!(format!("{profile:?}").to_lowercase());
                 self.second.ask(&request).unwrap();
             }
             "encrypt" => {
@@ -232,13 +233,13 @@ fn each_reads_what_the_other_writes() {
     for len in LENGTHS {
         let plaintext = sample(len);
         for binding in Binding::all() {
-            for durable in [false, true] {
+            for profile in PROFILES {
                 for writer in WRITERS {
-                    let message = bench.write(writer, &plaintext, &binding, durable);
+                    let message = bench.write(writer, &plaintext, &binding, profile);
                     let read = bench.read(&message, &binding);
                     assert!(
                         read.as_deref() == Ok(&plaintext),
-                        "{writer}, {len} bytes, durable {durable}, {binding:?}: {:?}",
+                        "{writer}, {len} bytes, {profile:?}, {binding:?}: {:?}",
                         brief(&read)
                     );
                     messages += 1;
@@ -246,7 +247,7 @@ fn each_reads_what_the_other_writes() {
             }
         }
     }
-    assert_eq!(messages, 7 * 8 * 2 * 4);
+    assert_eq!(messages, 7 * 8 * 3 * 4);
     bench.second.stop();
 }
 
@@ -263,10 +264,10 @@ fn both_refuse_what_is_bound_otherwise() {
         binding
     };
     let unbound = Binding { context: vec![], aad: b"", scope: "" };
-    for durable in [false, true] {
+    for profile in PROFILES {
         for writer in WRITERS {
             for len in [0, 20_000] {
-                let message = bench.write(writer, &sample(len), &bound, durable);
+                let message = bench.write(writer, &sample(len), &bound, profile);
                 for (kind, reader) in [
                     ("Authentication", with(|reader| reader.scope = "t")),
                     ("Authentication", with(|reader| reader.scope = "")),
@@ -284,7 +285,7 @@ fn both_refuse_what_is_bound_otherwise() {
                 // A reader may require less than is there.
                 assert!(bench.read(&message, &with(|reader| reader.context.truncate(1))).is_ok());
 
-                let message = bench.write(writer, &sample(len), &unbound, durable);
+                let message = bench.write(writer, &sample(len), &unbound, profile);
                 let reader = Binding { aad: b"volume 7", ..unbound.clone() };
                 assert_eq!(
                     bench.read(&message, &reader),
@@ -306,7 +307,7 @@ fn both_refuse_damage_alike() {
     let mut bench = Bench::new();
     let binding = Binding { context: vec![("tenant", "42")], aad: b"", scope: "" };
     for writer in WRITERS {
-        let path = bench.write(writer, &sample(20_000), &binding, false);
+        let path = bench.write(writer, &sample(20_000), &binding, Profile::Compact);
         let message = fs::read(&path).unwrap();
         let body = message.len() - (56 + 20_000 + 2 * 16);
         for len in [

@@ -2,7 +2,7 @@
 //! comes out.
 
 use crate::common::{block_on, envelope, message_under, sample, slots};
-use ncp_envelope::format::{Header, PREAMBLE_LEN, SEALED_CHUNK_LEN};
+use ncp_envelope::format::{Header, PREAMBLE_LEN, Profile, SEALED_CHUNK_LEN};
 use ncp_envelope::{DataKey, DecryptPolicy, EncryptionContext, Envelope, Error, ErrorKind};
 use std::io::Read;
 use std::ops::Range;
@@ -94,7 +94,7 @@ fn every_single_bit_flip_is_refused() {
 #[test]
 fn flips_in_either_copy_of_durable_slots_change_nothing_of_the_plaintext() {
     let (envelope, plaintext) = (envelope(), sample(100));
-    let options = ncp_envelope::EncryptOptions::new().durable(true);
+    let options = ncp_envelope::EncryptOptions::new().layout(Profile::Durable);
     let mut message = block_on(envelope.encrypt(&plaintext, options)).unwrap();
     let slots = slot_area(&message);
     assert_eq!(slots, 4_096..12_288);

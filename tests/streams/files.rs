@@ -1,6 +1,7 @@
 //! Whole files: all or nothing under the final name.
 
-use crate::common::{block_on, counting_envelope, envelope, names, sample};
+use crate::common::{PROFILES, block_on, counting_envelope, envelope, names, sample};
+use ncp_envelope::format::Profile;
 use ncp_envelope::io::FileOptions;
 use ncp_envelope::{DecryptPolicy, EncryptOptions, ErrorKind};
 use std::fs;
@@ -12,14 +13,14 @@ fn files_of_every_length_round_trip() {
     let path = |name: &str| dir.path().join(name);
     for len in [0, 1, 16_383, 16_384, 16_385, 262_143, 262_144, 262_145, 3 * 262_144, (1 << 20) + 7]
     {
-        for durable in [false, true] {
+        for profile in PROFILES {
             let plaintext = sample(len);
             fs::write(path("in"), &plaintext).unwrap();
             let options = FileOptions::new().overwrite(true).sync(len > 1);
             let report = block_on(envelope.encrypt_file(
                 path("in"),
                 path("sealed"),
-                EncryptOptions::new().durable(durable),
+                EncryptOptions::new().layout(profile),
                 &options,
             ))
             .unwrap();
@@ -205,7 +206,7 @@ fn any_number_of_threads_round_trips_and_reports_in_order() {
                 "sealed" => block_on(envelope.encrypt_file(
                     path(from),
                     path(to),
-                    EncryptOptions::new().durable(true),
+                    EncryptOptions::new().layout(Profile::Durable),
                     &options,
                 ))
                 .unwrap(),

@@ -1,7 +1,7 @@
 //! Streams in one call: from a `Read` to a `Write`.
 
 use crate::common::{block_on, envelope, sample};
-use ncp_envelope::format::{Header, SEALED_CHUNK_LEN};
+use ncp_envelope::format::{Header, Profile, SEALED_CHUNK_LEN};
 use ncp_envelope::io::StreamReport;
 use ncp_envelope::{DecryptPolicy, EncryptOptions, EncryptionContext, Error, ErrorKind, Result};
 use std::io::{self, Cursor, Read, Write};
@@ -116,7 +116,7 @@ fn every_length_is_the_message_of_the_other_calls() {
 #[test]
 fn a_header_longer_than_a_buffer_is_written_whole() {
     let context = EncryptionContext::new().with("a", "v".repeat(8_000)).unwrap();
-    let options = EncryptOptions::new().context(context).durable(true);
+    let options = EncryptOptions::new().context(context).layout(Profile::Durable);
     let sealed = encrypt(b"short", options);
     assert_eq!(decrypt(&sealed.sink, Vec::new()).unwrap().sink, b"short");
 }

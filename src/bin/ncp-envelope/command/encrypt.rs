@@ -8,7 +8,8 @@ use crate::progress::Progress;
 use crate::session::Session;
 use crate::status::Failure;
 use crate::streams;
-use clap::Args;
+use clap::{Args, ValueEnum};
+use ncp_envelope::format::Profile;
 use ncp_envelope::{EncryptOptions, EncryptionContext};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -21,10 +22,10 @@ pub(crate) struct EncryptArgs {
     context: Vec<(String, String)>,
     #[command(flatten)]
     message: MessageArgs,
-    /// Keep two copies of the key slots in disk blocks of their own, so that they can be replaced
-    /// in place.
-    #[arg(long)]
-    durable: bool,
+    /// How the header is laid out. "durable" keeps two copies of the key slots in disk blocks of
+    /// their own, "page" has every body begin at byte 4,096.
+    #[arg(long, value_enum, default_value_t = LayoutArg::Compact)]
+    layout: LayoutArg,
     /// Accept that the input is changed while it is read, as a log is. The message may then be of a
     /// content that the file never had.
     #[arg(long)]
@@ -35,6 +36,23 @@ pub(crate) struct EncryptArgs {
     input: PathBuf,
     #[command(flatten)]
     kms: KmsArgs,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum LayoutArg {
+    Compact,
+    Durable,
+    Page,
+}
+
+impl LayoutArg {
+    fn profile(self) -> Profile {
+        match self {
+            Self::Compact => Profile::Compact,
+            Self::Durable => Profile::Durable,
+            Self::Page => Profile::Page,
+        }
+    }
 }
 
 pub(crate) async fn run(args: EncryptArgs) -> Result<(), Failure> {
@@ -57,7 +75,7 @@ pub(crate) async fn run(args: EncryptArgs) -> Result<(), Failure> {
     }
     target.refuse([Some(&input), aad_input.as_ref()].into_iter().flatten())?;
     let aad = aad(aad_input.as_ref(), args.allow_changing).await?;
-    let options = EncryptOptions::new().context(context).aad(aad).durable(args.durable);
+    let options = EncryptOptions::new().context(context).aad(aad).layout(args.layout.profile());
     let session = Session::open(&args.kms, &args.message.scope).await?;
     let progress = Progress::start();
     let file_options = args.output.options().allow_changing(args.allow_changing);

@@ -161,6 +161,7 @@ fn profile(header: &Header) -> &'static str {
     match header.bound().profile() {
         Profile::Compact => "compact",
         Profile::Durable => "durable",
+        Profile::Page => "page",
         _ => "unknown",
     }
 }
