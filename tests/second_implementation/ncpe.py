@@ -25,7 +25,8 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 MAGIC = b"\x8eNCP\r\n\x1a\n"
 VERSION = 1
 SUITE = 1
-FLAG_DURABLE, FLAG_DETACHED, FLAG_AAD = 1, 2, 4
+FLAG_DURABLE, FLAG_DETACHED, FLAG_AAD, FLAG_PAGE = 1, 2, 4, 8
+PROFILES = {"compact": 0, "durable": FLAG_DURABLE, "page": FLAG_PAGE}
 
 FIXED = 24
 MAX_REGION = 65536
@@ -33,9 +34,12 @@ MAX_PAIRS = 64
 MAX_PAIR_BYTES = 8192
 MAX_SLOTS = 16
 DEFAULT_SLOTS = 4
+DEFAULT_UNWRAPS = 4
+FIRST_GENERATION, LAST_GENERATION = 1, 0xFFFFFFFF
 MAX_KEY_ID = 255
 MAX_WRAPPED = 1024
 SPARE = 16
+LINE, PAGE = 64, 4096
 PROVIDER_NCP, PROVIDER_LOCAL = 1, 255
 PROVIDERS_OTHER = range(128, 255)
 ZONE_HINTS = range(6)
@@ -48,7 +52,16 @@ MAX_CHUNKS = 1 << 32
 
 Slot = namedtuple("Slot", "provider hint key_id wrapped")
 Copy = namedtuple("Copy", "generation slots raw")
-Header = namedtuple("Header", "flags pairs region_a copy_len copies current body_at")
+Fixed = namedtuple("Fixed", "flags count a_len copy_len copies body_at")
+Replacement = namedtuple("Replacement", "offset raw generation")
+
+
+class Header(namedtuple("Header", "flags pairs region_a copy_len copies counting body_at")):
+    """Regions A and B as read; `counting` is the place of the copy that counts."""
+
+    @property
+    def current(self):
+        return self.copies[self.counting]
 
 
 class Refused(Exception):
@@ -96,6 +109,31 @@ def crc32c(data):
     for byte in data:
         crc = (crc >> 8) ^ _CRC[(crc ^ byte) & 0xFF]
     return crc ^ 0xFFFFFFFF
+
+
+def profile_of(flags):
+    """F-7."""
+    for name, flag in PROFILES.items():
+        if flags & (FLAG_DURABLE | FLAG_PAGE) == flag:
+            return name
+    raise Refused("Malformed", "the flags of two profiles are set")
+
+
+def copies_of(flags):
+    """F-14."""
+    return 2 if flags & FLAG_DURABLE else 1
+
+
+def generation_after(generation):
+    """F-18."""
+    return FIRST_GENERATION if generation == LAST_GENERATION else generation + 1
+
+
+def is_later(one, other):
+    """Whether generation `one` counts before `other` (F-18)."""
+    if {one, other} == {FIRST_GENERATION, LAST_GENERATION}:
+        return one == FIRST_GENERATION
+    return one > other
 
 
 def round_up(length, step):
@@ -160,7 +198,7 @@ def encode_region_a(flags, pairs, copy_len, version=VERSION, suite=SUITE, count=
     body = encode_pairs(pairs)
     if padding is None:
         used = FIXED + len(body)
-        padding = bytes(round_up(used, 4096) - used) if flags & FLAG_DURABLE else b""
+        padding = bytes(round_up(used, PAGE) - used) if flags & FLAG_DURABLE else b""
     fixed = struct.pack(
         ">HHHHII",
         version,
@@ -181,10 +219,19 @@ def encode_slot(slot, wrapped_len=None):
     return head + slot.key_id + slot.wrapped
 
 
-def copy_length(slots, durable):
+def content_length(slots):
+    """What slots take in a copy, with the CRC and without padding."""
+    return 4 + 1 + 3 + sum(len(encode_slot(slot)) for slot in slots) + 4
+
+
+def copy_length(slots, flags, a_len):
     """F-19: content, 16 spare bytes, rounded up."""
-    content = 4 + 1 + 3 + sum(len(encode_slot(slot)) for slot in slots) + 4
-    return round_up(content + SPARE, 4096 if durable else 64)
+    wanted = content_length(slots) + SPARE
+    if flags & FLAG_DURABLE:
+        return round_up(wanted, PAGE)
+    if flags & FLAG_PAGE:
+        return round_up(a_len + wanted, PAGE) - a_len
+    return round_up(wanted, LINE)
 
 
 def encode_copy(slots, length, generation=1, count=None, reserved=bytes(3), raw_slots=None, padding=None):
@@ -227,28 +274,65 @@ def check_context(context):
     return pairs
 
 
-def write(plaintext, key_id, kek=None, dek=None, slots=None, context=None, aad=b"", scope=b"", durable=False):
-    """A whole message.
+def check_keys(keys):
+    """The keys of a writer or reader: each key id with its key encryption key, in their order."""
+    for key_id, kek in keys.items():
+        if not key_id_fits(key_id):
+            raise Refused("InvalidInput", "a key id is 1 to 255 printable ASCII characters without spaces")
+        if len(kek) != 32:
+            raise Refused("InvalidInput", "a key encryption key has 32 bytes")
+    return keys
 
-    The data key is `dek`, or a random one. It is wrapped under `kek` for `key_id`; whoever wrapped it already
-    gives `slots` in place of `kek`.
+
+def check_slots(slots):
+    """F-15."""
+    if not 1 <= len(slots) <= MAX_SLOTS:
+        raise Refused("LimitExceeded", "a message has 1 to 16 key slots")
+    return slots
+
+
+def write_parts(
+    plaintext,
+    keys=None,
+    dek=None,
+    slots=None,
+    context=None,
+    aad=b"",
+    scope=b"",
+    profile="compact",
+    detached=False,
+):
+    """The header and the body of a message: one behind the other, or two objects with `detached` (F-13).
+
+    The data key is `dek`, or a random one. It is wrapped under each of `keys`, in their order; whoever wrapped it
+    already gives `slots` in place of them.
     """
     pairs = check_context(context or {})
     aad = aad or b""
+    if profile not in PROFILES:
+        raise Refused("InvalidInput", "a profile is compact, durable or page")
     dek = os.urandom(32) if dek is None else dek
     if len(dek) != 32:
         raise Refused("InvalidInput", "a data key has 32 bytes")
     if slots is None:
-        if kek is None or len(kek) != 32:
-            raise Refused("InvalidInput", "a key encryption key has 32 bytes")
-        if not key_id_fits(key_id):
-            raise Refused("InvalidInput", "a key id is 1 to 255 printable ASCII characters without spaces")
-        slots = [Slot(PROVIDER_LOCAL, 0, key_id, local_wrap(kek, key_id, payload_of(dek, scope)))]
-    flags = (FLAG_DURABLE if durable else 0) | (FLAG_AAD if aad else 0)  # F-7, F-12
-    length = copy_length(slots, durable)
+        payload = payload_of(dek, scope)
+        slots = [
+            Slot(PROVIDER_LOCAL, 0, key_id, local_wrap(kek, key_id, payload))
+            for key_id, kek in check_keys(keys or {}).items()
+        ]
+    check_slots(slots)
+    flags = PROFILES[profile] | (FLAG_DETACHED if detached else 0) | (FLAG_AAD if aad else 0)  # F-7, F-12
+    length = copy_length(slots, flags, len(encode_region_a(flags, pairs, 0)))
+    if length > MAX_REGION:  # F-9
+        raise Refused("LimitExceeded", "the key slots take more than 65,536 bytes")
     region_a = encode_region_a(flags, pairs, length)
-    region_b = encode_copy(slots, length) * (2 if durable else 1)  # F-14
-    return region_a + region_b + encode_body(dek, derivation_context(region_a, aad), plaintext)
+    region_b = encode_copy(slots, length) * copies_of(flags)
+    return region_a + region_b, encode_body(dek, derivation_context(region_a, aad), plaintext)
+
+
+def write(plaintext, keys=None, **named):
+    """A whole message; see `write_parts`."""
+    return b"".join(write_parts(plaintext, keys, **named))
 
 
 # ---------------------------------------------------------------------------------------------------------------
@@ -323,7 +407,7 @@ def parse_pairs(cursor, count):
 
 def parse_copy(raw):
     """One copy of region B (F-15 to F-18); refuses a copy that is not valid."""
-    if struct.unpack(">I", raw[-4:])[0] != crc32c(raw[:-4]):
+    if raw[-4:] != struct.pack(">I", crc32c(raw[:-4])):  # a page may leave fewer than four bytes
         raise Refused("Malformed", "the check sum of the key slots does not match")
     cursor = Cursor(raw[:-4], "a key slot")
     generation, count = cursor.unpack(">IB")
@@ -356,23 +440,23 @@ def parse_copy(raw):
 
 
 def choose_copy(raws):
-    """F-18. Returns what each copy is (a Copy or its fault) and the one that counts."""
-    copies = []
-    for raw in raws:
+    """F-18. Returns what each copy is (a Copy or its fault), and the place of the one that counts."""
+    copies, counting = [], None
+    for place, raw in enumerate(raws):
         try:
-            copies.append(parse_copy(raw))
+            copy = parse_copy(raw)
+            if counting is None or is_later(copy.generation, copies[counting].generation):
+                counting = place
         except Refused as fault:
-            copies.append(fault)
-    valid = [copy for copy in copies if isinstance(copy, Copy)]
-    if not valid:
+            copy = fault
+        copies.append(copy)
+    if counting is None:
         raise copies[0]
-    if len(valid) == 2 and valid[0].generation == valid[1].generation and valid[0].raw != valid[1].raw:
-        raise Refused("Malformed", "two copies of the key slots have one generation and differ")
-    return copies, max(valid, key=lambda copy: copy.generation)
+    return copies, counting
 
 
-def parse(message):
-    """Regions A and B (F-1 to F-19), without any policy."""
+def parse_fixed(message):
+    """The first 24 bytes, each field within its caps (F-4 to F-9)."""
     start = message[:FIXED]
     if not MAGIC.startswith(start[:8]):
         raise Refused("Malformed", explain_magic(start))
@@ -383,35 +467,58 @@ def parse(message):
         raise Refused("UnsupportedVersion", f"format version {version} is not supported")
     if suite != SUITE:
         raise Refused("UnsupportedVersion", f"suite {suite} is not supported")
-    if flags & ~(FLAG_DURABLE | FLAG_DETACHED | FLAG_AAD):
+    if flags & ~(FLAG_DURABLE | FLAG_DETACHED | FLAG_AAD | FLAG_PAGE):
         raise Refused("Malformed", "an unknown flag is set")
-    durable = bool(flags & FLAG_DURABLE)
+    profile = profile_of(flags)
     if count > MAX_PAIRS:
         raise Refused("LimitExceeded", "there are more than 64 context pairs")
     if a_len > MAX_REGION or copy_len > MAX_REGION:
         raise Refused("LimitExceeded", "a region is longer than 65,536 bytes")
     if a_len < FIXED:
         raise Refused("Malformed", "the length of region A is less than 24")
-    if copy_len == 0 or copy_len % (4096 if durable else 64):
+    aligned = {"compact": copy_len % LINE, "durable": copy_len % PAGE, "page": (a_len + copy_len) % PAGE}
+    if copy_len == 0 or aligned[profile] != 0:
         raise Refused("Malformed", "the length of region B is zero or not a whole number of blocks")
+    copies = copies_of(flags)
+    return Fixed(flags, count, a_len, copy_len, copies, a_len + copies * copy_len)
 
-    region_a = message[:a_len]
-    if len(region_a) < a_len:
+
+def parse(message):
+    """Regions A and B (F-1 to F-19), without any policy; what is behind them is ignored."""
+    fixed = parse_fixed(message)
+    region_a = message[: fixed.a_len]
+    if len(region_a) < fixed.a_len:
         raise Refused("Truncated", "the message ends inside its header")
     cursor = Cursor(region_a, "a context pair")
     cursor.take(FIXED)
-    pairs = parse_pairs(cursor, count)
-    if a_len != (round_up(cursor.at, 4096) if durable else cursor.at):  # F-8, F-11
+    pairs = parse_pairs(cursor, fixed.count)
+    durable = fixed.flags & FLAG_DURABLE
+    if fixed.a_len != (round_up(cursor.at, PAGE) if durable else cursor.at):  # F-8, F-11
         raise Refused("Malformed", "the length of region A does not fit its content")
     if not cursor.rest_is_zero():
         raise Refused("Malformed", "the padding of region A is not zero")
 
-    body_at = a_len + copy_len * (2 if durable else 1)
-    if len(message) < body_at:
+    if len(message) < fixed.body_at:
         raise Refused("Truncated", "the message ends inside its key slots")
-    raws = [message[at : at + copy_len] for at in range(a_len, body_at, copy_len)]
-    copies, current = choose_copy(raws)
-    return Header(flags, pairs, region_a, copy_len, copies, current, body_at)
+    raws = [message[at : at + fixed.copy_len] for at in range(fixed.a_len, fixed.body_at, fixed.copy_len)]
+    copies, counting = choose_copy(raws)
+    return Header(fixed.flags, pairs, region_a, fixed.copy_len, copies, counting, fixed.body_at)
+
+
+def parse_apart(header):
+    """A header that was given without its body (F-13)."""
+    parsed = parse(header)
+    if not parsed.flags & FLAG_DETACHED:
+        raise Refused("NotAccepted", "the body of this message belongs behind its header")
+    if len(header) > parsed.body_at:
+        raise Refused("Malformed", "something is behind the header of a detached body")
+    return parsed
+
+
+def cut(message):
+    """Header and body of a message that has one behind the other."""
+    at = parse_fixed(message).body_at
+    return message[:at], message[at:]
 
 
 def open_payload(payload, scope):
@@ -422,37 +529,60 @@ def open_payload(payload, scope):
     return payload[48:] if hmac.compare_digest(payload[:48], expected) else None
 
 
-def read(message, keys, require=None, aad=b"", scope=b"", max_slots=DEFAULT_SLOTS):
-    """The plaintext of a message, or Refused. `keys` maps each accepted key id to its key encryption key."""
+def read(
+    message,
+    keys,
+    require=None,
+    aad=b"",
+    scope=b"",
+    max_slots=DEFAULT_SLOTS,
+    max_unwraps=DEFAULT_UNWRAPS,
+    header=None,
+):
+    """The plaintext of a message, or Refused.
+
+    `keys` maps each accepted key id to its key encryption key. With `header`, header and body were given apart and
+    `message` is the body (F-13).
+    """
     aad = aad or b""
-    header = parse(message)
+    if header is None:
+        parsed = parse(message)
+        body = message[parsed.body_at :]
+    else:
+        parsed, body = parse_apart(header), message
 
     # F-32: all of this comes before the first use of a key.
-    if header.flags & FLAG_DETACHED:  # F-13
+    if parsed.flags & FLAG_DETACHED and header is None:
         raise Refused("NotAccepted", "the body of this message is a separate object")
-    if header.flags & FLAG_AAD and not aad:  # F-12
+    if parsed.flags & FLAG_AAD and not aad:  # F-12
         raise Refused("NotAccepted", "this message needs associated data")
-    if aad and not header.flags & FLAG_AAD:
+    if aad and not parsed.flags & FLAG_AAD:
         raise Refused("NotAccepted", "this message has no associated data")
-    if len(header.current.slots) > max_slots:  # F-15
+    slots = parsed.current.slots
+    if len(slots) > max_slots:  # F-15
         raise Refused("LimitExceeded", "there are more key slots than the reader accepts")
-    present = set(header.pairs)
+    present = set(parsed.pairs)
     if any(pair not in present for pair in check_context(require or {})):
         raise Refused("NotAccepted", "a required context pair is absent")
-    accepted = [s for s in header.current.slots if s.provider == PROVIDER_LOCAL and s.key_id in keys]
-    if not accepted:
-        raise Refused("KeyNotAllowed", "no key slot has a key id that the reader accepts")
-    body = message[header.body_at :]
+    accepted = accepted_slots(slots, keys)
     if len(body) < BODY_HEAD:
         raise Refused("Truncated", "the message ends before its first chunk")
 
-    context = derivation_context(header.region_a, aad)
+    context = derivation_context(parsed.region_a, aad)
     salt, stored = body[:24], body[24:BODY_HEAD]
-    for slot in accepted:  # F-33
+    for slot in accepted[:max_unwraps]:  # F-33
         dek = open_payload(local_unwrap(keys[slot.key_id], slot.key_id, slot.wrapped), scope)
         if dek is not None and hmac.compare_digest(commitment(dek, salt, context), stored):  # F-22
             return open_body(dek, context, body)
     raise Refused("Authentication", "no accepted key slot opens this message")
+
+
+def accepted_slots(slots, keys):
+    """The slots that these keys may open (F-32). At least one."""
+    accepted = [slot for slot in slots if slot.provider == PROVIDER_LOCAL and slot.key_id in keys]
+    if not accepted:
+        raise Refused("KeyNotAllowed", "no key slot has a key id that the reader accepts")
+    return accepted
 
 
 def open_body(dek, context, body):
@@ -476,21 +606,76 @@ def open_body(dek, context, body):
 
 
 # ---------------------------------------------------------------------------------------------------------------
+# Replacing the slots
+
+
+def replace_slots(header, slots):
+    """F-34: what to write over a stored header, and where, to give it these slots."""
+    if content_length(check_slots(slots)) > header.copy_len:
+        raise Refused("LimitExceeded", "there is no room for these key slots; write the message anew")
+    place = (header.counting + 1) % len(header.copies)
+    generation = generation_after(header.current.generation)
+    raw = encode_copy(slots, header.copy_len, generation)
+    return Replacement(len(header.region_a) + place * header.copy_len, raw, generation)
+
+
+def rewrap(header, keys):
+    """The replacement that has each slot of `keys` wrapped anew under its key. Other slots stay as they are."""
+    slots = header.current.slots
+    accepted = accepted_slots(slots, keys)
+    renewed = []
+    for slot in slots:
+        if slot in accepted:
+            payload = local_unwrap(keys[slot.key_id], slot.key_id, slot.wrapped)
+            if payload is None:
+                raise Refused("Authentication", "a key slot does not open")
+            slot = slot._replace(wrapped=local_wrap(keys[slot.key_id], slot.key_id, payload))
+        renewed.append(slot)
+    return replace_slots(header, renewed)
+
+
+def apply(replacement, message):
+    """The message, or its header, after the replacement was written over it."""
+    return message[: replacement.offset] + replacement.raw + message[replacement.offset + len(replacement.raw) :]
+
+
+def rewrap_file(path, keys):
+    """Replaces the slots of a stored message, or of a header that is an object of its own, in place (F-34)."""
+    import fcntl
+
+    try:
+        with open(path, "r+b") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # until it is closed
+            if not os.path.samestat(os.fstat(file.fileno()), os.stat(path)):
+                raise Refused("InvalidInput", f"{path} was replaced at this moment; try again")
+            start = file.read(FIXED)
+            start += file.read(parse_fixed(start).body_at - FIXED)
+            replacement = rewrap(parse(start), keys)
+            file.seek(replacement.offset)
+            file.write(replacement.raw)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise Refused("InvalidInput", f"cannot replace the slots of {path}: {error.strerror}") from None
+    return replacement
+
+
+# ---------------------------------------------------------------------------------------------------------------
 # Command line
 
 
 def describe(message):
     """What can be seen without a key, as a value for JSON."""
     header = parse(message)
-    body = len(message) - header.body_at
     detached = bool(header.flags & FLAG_DETACHED)
+    body = 0 if detached else len(message) - header.body_at
     length = None
-    if not detached and body >= BODY_HEAD + TAG and (body - BODY_HEAD) % SEALED >= TAG:
+    if body >= BODY_HEAD + TAG and (body - BODY_HEAD) % SEALED >= TAG:
         length = body - BODY_HEAD - ((body - BODY_HEAD) // SEALED + 1) * TAG
     return {
         "version": VERSION,
         "suite": SUITE,
-        "profile": "durable" if header.flags & FLAG_DURABLE else "compact",
+        "profile": profile_of(header.flags),
         "detached": detached,
         "aad_required": bool(header.flags & FLAG_AAD),
         "context": {name.decode(): value.decode() for name, value in header.pairs},
@@ -561,34 +746,46 @@ def split_context(options):
     return pairs
 
 
-def check_kek(kek):
-    if len(kek) != 32:
-        raise Refused("InvalidInput", "a key encryption key has 32 bytes")
-    return kek
-
-
 def serve_one(request):
     """One request of the batch mode; returns the fields of the answer."""
     try:
         op = request["op"]
         if op == "inspect":
             return {"message": describe(load(request["in"]))}
+        keys = {key_id.encode("utf-8"): bytes.fromhex(kek) for key_id, kek in request["keys"]}
+        if op == "rewrap":
+            return {"generation": rewrap_file(request["in"], check_keys(keys)).generation}
         if op not in ("encrypt", "decrypt"):
             raise Refused("InvalidInput", "unknown op")
-        kek, key_id = check_kek(bytes.fromhex(request["kek"])), request["key_id"].encode("utf-8")
-        context = request.get("context") or {}
-        aad = bytes.fromhex(request.get("aad") or "")
-        scope = (request.get("scope") or "").encode("utf-8")
+        named = {
+            "aad": bytes.fromhex(request.get("aad") or ""),
+            "scope": (request.get("scope") or "").encode("utf-8"),
+        }
+        context, detached = request.get("context") or {}, request.get("detached")
         if op == "encrypt":
-            durable = bool(request.get("durable"))
-            message = write(load(request["in"]), key_id, kek, context=context, aad=aad, scope=scope, durable=durable)
-            store(request["out"], message)
+            named.update(context=context, profile=request.get("profile", "compact"))
+            encrypt_file(request["in"], request["out"], detached, keys, **named)
         else:
-            limit = request.get("max_slots", DEFAULT_SLOTS)
-            store(request["out"], read(load(request["in"]), {key_id: kek}, context, aad, scope, limit))
+            named.update(require=context, max_slots=request.get("max_slots", DEFAULT_SLOTS))
+            decrypt_file(request["in"], request["out"], detached, keys, **named)
         return {}
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise Refused("InvalidInput", f"bad request: {type(error).__name__}: {error}") from None
+
+
+def encrypt_file(source, target, header_file, keys, **named):
+    """One object, or two with `header_file`: the header first, since a body without one is lost."""
+    header, body = write_parts(load(source), keys, detached=header_file is not None, **named)
+    if header_file is None:
+        store(target, header + body)
+    else:
+        store(header_file, header)
+        store(target, body)
+
+
+def decrypt_file(source, target, header_file, keys, **named):
+    header = None if header_file is None else load(header_file)
+    store(target, read(load(source), check_keys(keys), header=header, **named))
 
 
 def serve(lines, out):
@@ -609,16 +806,21 @@ def serve(lines, out):
 def arguments():
     top = argparse.ArgumentParser(prog="ncpe.py", description="Second implementation of the message format.")
     commands = top.add_subparsers(dest="command", required=True)
-    for name in ("encrypt", "decrypt"):
+    for name in ("encrypt", "decrypt", "rewrap"):
         command = commands.add_parser(name)
-        command.add_argument("--kek", required=True, metavar="FILE", help="file of 32 raw bytes")
-        command.add_argument("--key-id", required=True, metavar="ID")
+        command.add_argument("--key", dest="keys", action="append", nargs=2, required=True, metavar=("ID", "FILE"),
+                             help="key id, and file of 32 raw bytes; once for each key")
+        if name == "rewrap":
+            command.add_argument("input", metavar="FILE", help="message, or header of a detached body")
+            continue
         text = "context pair" if name == "encrypt" else "context pair the message must have"
         command.add_argument("-c", dest="context", action="append", default=[], metavar="N=V", help=text)
         command.add_argument("--aad-file", metavar="F")
         command.add_argument("--scope", default="", metavar="S")
+        command.add_argument("--detached", metavar="HEADER_FILE",
+                             help="where the header is; the message file is the body then")
         if name == "encrypt":
-            command.add_argument("--durable", action="store_true")
+            command.add_argument("--layout", choices=PROFILES, default="compact")
         command.add_argument("input", metavar="IN")
         command.add_argument("output", metavar="OUT")
     commands.add_parser("inspect").add_argument("input", metavar="IN")
@@ -627,6 +829,13 @@ def arguments():
     command.add_argument("--force", action="store_true", help="replace vectors that exist")
     command.add_argument("dir", metavar="DIR")
     return top
+
+
+def load_keys(options):
+    keys = {os.fsencode(key_id): load(path) for key_id, path in options}
+    if len(keys) != len(options):
+        raise Refused("InvalidInput", "a key id is given twice")
+    return check_keys(keys)
 
 
 def run(args):
@@ -638,16 +847,16 @@ def run(args):
         import vectors
 
         vectors.generate(args.dir, args.force)
+    elif args.command == "rewrap":
+        rewrap_file(args.input, load_keys(args.keys))
     else:
-        kek, key_id = check_kek(load(args.kek)), os.fsencode(args.key_id)
-        context, scope = split_context(args.context), os.fsencode(args.scope)
-        aad = load(args.aad_file) if args.aad_file else b""
-        data = load(args.input)
+        keys, context = load_keys(args.keys), split_context(args.context)
+        named = {"aad": load(args.aad_file) if args.aad_file else b"", "scope": os.fsencode(args.scope)}
         if args.command == "encrypt":
-            result = write(data, key_id, kek, context=context, aad=aad, scope=scope, durable=args.durable)
+            named.update(context=context, profile=args.layout)
+            encrypt_file(args.input, args.output, args.detached, keys, **named)
         else:
-            result = read(data, {key_id: kek}, context, aad, scope)
-        store(args.output, result)
+            decrypt_file(args.input, args.output, args.detached, keys, require=context, **named)
 
 
 def main():

@@ -5,17 +5,21 @@ but the named fault can be the reason for a refusal. Every vector is read back b
 """
 
 import base64
+import functools
 import hashlib
 import json
 import os
 
 import ncpe
-from ncpe import CHUNK, FLAG_AAD, FLAG_DETACHED, FLAG_DURABLE, PROVIDER_LOCAL, PROVIDER_NCP, SEALED, Slot
+from ncpe import CHUNK, FLAG_AAD, FLAG_DETACHED, FLAG_DURABLE, FLAG_PAGE, LAST_GENERATION, PAGE
+from ncpe import PROVIDER_LOCAL, PROVIDER_NCP, SEALED, Slot
 
 KEK = os.urandom(32)
 OTHER_KEK = os.urandom(32)
+THIRD_KEK = os.urandom(32)
 KEY_ID = b"vector-key-1"
 OTHER_ID = b"vector-key-2"
+THIRD_ID = b"vector-key-3"
 AAD = b"object 4711"
 SCOPE = b"vectors/2024"
 PAIRS = [(b"bucket", b"archive"), (b"path", b"2024/report.txt")]
@@ -51,16 +55,16 @@ def make(
     passed on to the encoders, and `copies` makes region B from the data key and the length.
     """
     dek = os.urandom(32)
-    durable = bool(flags & FLAG_DURABLE)
     listed = slots(dek) if slots else [wrap(dek, scope=scope)]
-    if length is None:
-        length = ncpe.copy_length(listed, durable)
     flags |= FLAG_AAD if aad else 0
-    head = ncpe.encode_region_a(flags, list(pairs), length, **(region_a or {}))
+    head_of = functools.partial(ncpe.encode_region_a, flags, list(pairs), **(region_a or {}))
+    if length is None:
+        length = ncpe.copy_length(listed, flags, len(head_of(0)))
+    head = head_of(length)
     if copies:
         keys = copies(dek, length)
     else:
-        keys = ncpe.encode_copy(listed, length, **(copy or {})) * (2 if durable else 1)
+        keys = ncpe.encode_copy(listed, length, **(copy or {})) * ncpe.copies_of(flags)
     return head + keys + ncpe.encode_body(dek, ncpe.derivation_context(head, aad), plain)
 
 
@@ -80,11 +84,51 @@ def random_text(length):
     return base64.b64encode(os.urandom(length))[:length]
 
 
+def rewrapped(message, keys=None, times=1):
+    """The message after its slots were replaced so many times (F-34)."""
+    for _ in range(times):
+        message = ncpe.apply(ncpe.rewrap(ncpe.parse(message), keys or {KEY_ID: KEK}), message)
+    return message
+
+
+def read_as(entry, message):
+    """The plaintext of a vector, read as its entry in the index says."""
+    header = None
+    if entry["detached"]:
+        header, message = ncpe.cut(message)
+    return ncpe.read(
+        message,
+        {entry["key_id"].encode(): bytes.fromhex(entry["kek"])},
+        entry["require"],
+        bytes.fromhex(entry["aad"] or ""),
+        entry["scope"].encode(),
+        entry["max_slots"] or ncpe.DEFAULT_SLOTS,
+        header=header,
+    )
+
+
 class Set:
+    """What was made so far. `apart` says that the reader is given header and body apart."""
+
     def __init__(self):
         self.files, self.index = {}, []
 
-    def add(self, name, what, rule, message, expect, plain, aad, scope, require, kek, key_id):
+    def add(
+        self,
+        name,
+        what,
+        rule,
+        message,
+        expect,
+        plain,
+        aad=b"",
+        scope=b"",
+        require=None,
+        kek=KEK,
+        key_id=KEY_ID,
+        apart=False,
+        max_slots=None,
+    ):
         entry = {
             "file": name + ".ncpe",
             "what": what,
@@ -93,12 +137,13 @@ class Set:
             "key_id": key_id.decode(),
             "scope": scope.decode(),
             "aad": aad.hex() if aad else None,
-            "require": require,
+            "require": require or {},
+            "detached": apart,
+            "max_slots": max_slots,
             "expect": expect,
         }
         try:
-            got = ncpe.read(message, {key_id: kek}, require, aad, scope)
-            outcome = "ok"
+            got, outcome = read_as(entry, message), "ok"
         except ncpe.Refused as fault:
             got, outcome = fault.released, fault.kind
         assert outcome == expect, f"{name}: {outcome} instead of {expect}"
@@ -113,20 +158,22 @@ class Set:
         self.files[entry["file"]] = message
         self.index.append(entry)
 
-    def good(self, name, what, rule, message, plain, aad=b"", scope=b"", require=None, kek=KEK, key_id=KEY_ID):
-        self.add("good-" + name, what, rule, message, "ok", plain, aad, scope, require or {}, kek, key_id)
+    def good(self, name, what, rule, message, plain, **reader):
+        self.add("good-" + name, what, rule, message, "ok", plain, **reader)
 
-    def bad(
-        self, name, what, rule, kind, message, plain=b"", aad=b"", scope=b"", require=None, kek=KEK, key_id=KEY_ID
-    ):
-        self.add("bad-" + name, what, rule, message, kind, plain, aad, scope, require or {}, kek, key_id)
+    def bad(self, name, what, rule, kind, message, plain=b"", **reader):
+        self.add("bad-" + name, what, rule, message, kind, plain, **reader)
 
 
 def build():
     vectors = Set()
     add_good(vectors)
+    add_good_copies(vectors)
     add_bad_region_a(vectors)
     add_bad_region_b(vectors)
+    add_bad_copies(vectors)
+    add_page(vectors)
+    add_detached(vectors)
     add_bad_keys(vectors)
     add_bad_body(vectors)
     return vectors
@@ -155,7 +202,8 @@ def add_good(vectors):
     good("aad", "associated data", "F-12", make(short, aad=AAD), short, aad=AAD)
     good("scope", "a scope", "F-29", make(short, scope=SCOPE), short, scope=SCOPE)
     good("everything", "context, associated data, scope, durable", "F-20",
-         make(short, pairs=PAIRS, flags=FLAG_DURABLE, aad=AAD, scope=SCOPE), short, AAD, SCOPE, require)
+         make(short, pairs=PAIRS, flags=FLAG_DURABLE, aad=AAD, scope=SCOPE), short, aad=AAD, scope=SCOPE,
+         require=require)
 
     good("two-slots", "a slot of the service first, then the local one", "F-33",
          make(short, slots=lambda dek: [service_slot(), wrap(dek)]), short)
@@ -168,6 +216,14 @@ def add_good(vectors):
          kek=OTHER_KEK, key_id=OTHER_ID)
     good("two-slots-first-stale", "two accepted slots; the data key in the first one is another", "F-33",
          make(short, slots=lambda dek: [wrap(os.urandom(32)), wrap(dek)]), short)
+
+    def three(dek):
+        return [*both(dek), wrap(dek, THIRD_KEK, THIRD_ID)]
+
+    message = make(short, slots=three)
+    for number, kek, key_id in ((1, KEK, KEY_ID), (2, OTHER_KEK, OTHER_ID), (3, THIRD_KEK, THIRD_ID)):
+        good(f"three-readers-{number}", f"one message with slots of three keys, read with key {number}", "F-33",
+             message, short, kek=kek, key_id=key_id)
     good("four-slots", "four slots, the last one local", "F-15",
          make(short, slots=lambda dek: [service_slot(b"k%d" % i) for i in range(3)] + [wrap(dek)]), short)
     good("key-id-255", "a key id of 255 bytes", "F-16",
@@ -180,9 +236,19 @@ def add_good(vectors):
          make(short, slots=lambda dek: [service_slot()._replace(wrapped=b"ncpkms:v1:".ljust(1024, b"A")), wrap(dek)]),
          short)
     good("region-b-generous", "a copy of region B longer than a writer makes it", "F-9", make(short, length=1024), short)
+    good("region-b-full", "the slots fill a copy of region B to its CRC", "F-34",
+         make(short, slots=lambda dek: [wrap(dek), service_slot(b"k")._replace(wrapped=b"w" * 48)], length=192), short)
     good("region-b-longest", "a copy of region B of 65,536 bytes", "F-9", make(short, length=65536), short)
     good("generation-highest", "the generation is 2^32 - 1", "F-18",
-         make(short, copy={"generation": 0xFFFFFFFF}), short)
+         make(short, copy={"generation": LAST_GENERATION}), short)
+    good("rewrapped", "the slot was replaced", "F-34", rewrapped(make(short)), short)
+    good("rewrapped-second-slot", "of two slots the second was replaced", "F-34",
+         rewrapped(make(short, slots=both), {OTHER_ID: OTHER_KEK}), short)
+
+
+def add_good_copies(vectors):
+    good = vectors.good
+    short = random_text(60)
 
     def durable(copies):
         return make(short, flags=FLAG_DURABLE, copies=copies)
@@ -229,6 +295,54 @@ def add_good(vectors):
     good("durable-first-newer", "the first copy is newer; the second opens nothing", "F-18", durable(first_newer),
          short)
 
+    def opens_first(first, second):
+        return durable(generations(first, second, lambda dek: [wrap(dek)], opens_nothing))
+
+    def opens_second(first, second):
+        return durable(generations(first, second, opens_nothing, lambda dek: [wrap(dek)]))
+
+    good("durable-tie", "both copies were replaced at the same moment: one generation, and both open the message",
+         "F-18", durable(generations(2, 2, lambda dek: [wrap(dek)], lambda dek: [wrap(dek)])), short)
+    good("durable-tie-second-opens-nothing", "two valid copies of one generation differ; the second opens nothing",
+         "F-18", opens_first(2, 2), short)
+    good("durable-tie-second-not-accepted",
+         "two valid copies of one generation differ; the second has no slot that the reader accepts", "F-18",
+         durable(generations(2, 2, lambda dek: [wrap(dek)], lambda dek: [wrap(dek, OTHER_KEK, OTHER_ID)])), short)
+    last = LAST_GENERATION
+    good("durable-generation-last-then-1", "generations 4294967295 and 1; the first copy opens nothing", "F-18",
+         opens_second(last, 1), short)
+    good("durable-generation-1-then-last", "generations 1 and 4294967295; the second copy opens nothing", "F-18",
+         opens_first(1, last), short)
+    good("durable-generation-last-then-2", "generations 4294967295 and 2; the second copy opens nothing", "F-18",
+         opens_first(last, 2), short)
+    good("durable-generation-1-then-last-but-one", "generations 1 and 4294967294; the first copy opens nothing",
+         "F-18", opens_second(1, last - 1), short)
+
+    fresh = make(short, flags=FLAG_DURABLE)
+    good("durable-rewrapped", "the slot was replaced: the second copy is newer", "F-34", rewrapped(fresh), short)
+    good("durable-rewrapped-twice", "the slot was replaced twice: the first copy is newer", "F-34",
+         rewrapped(fresh, times=2), short)
+    for times in (1, 2):
+        message = rewrapped(make(short, flags=FLAG_DURABLE, copy={"generation": last - 1}), times=times)
+        good(f"durable-rewrapped-from-last-{times}", f"generation 4294967294 was replaced {times} times", "F-34",
+             message, short)
+
+
+def opens_nothing(_):
+    return [wrap(os.urandom(32))]
+
+
+def generations(first, second, first_slots, second_slots):
+    """Two copies of these generations and slots."""
+
+    def copies(dek, length):
+        return b"".join(
+            ncpe.encode_copy(slots(dek), length, generation)
+            for slots, generation in ((first_slots, first), (second_slots, second))
+        )
+
+    return copies
+
 
 def add_bad_region_a(vectors):
     bad = vectors.bad
@@ -245,8 +359,10 @@ def add_bad_region_a(vectors):
         bad(f"version-{number}", f"format version {number}", "F-5", "UnsupportedVersion",
             make(short, region_a={"version": number}))
         bad(f"suite-{number}", f"suite {number}", "F-6", "UnsupportedVersion", make(short, region_a={"suite": number}))
-    bad("flag-3", "unknown flag bit 3", "F-7", "Malformed", make(short, flags=8))
+    bad("flag-4", "unknown flag bit 4", "F-7", "Malformed", make(short, flags=0x10))
     bad("flag-15", "unknown flag bit 15", "F-7", "Malformed", make(short, flags=0x8000))
+    bad("flags-of-two-profiles", "the flags of the durable and the page profile, with lengths that fit both", "F-7",
+        "Malformed", make(short, flags=FLAG_DURABLE | FLAG_PAGE, length=PAGE))
     for name, length in (("nothing", 0), ("in-magic", 7), ("in-fixed-fields", 23)):
         bad("ended-" + name, f"the file has {length} bytes", "F-3", "Truncated", plain_message[:length])
     with_pairs = make(short, pairs=PAIRS)
@@ -295,10 +411,6 @@ def add_bad_region_a(vectors):
         short, aad=AAD + b".")
     bad("aad-flag-cleared", "the flag for associated data was cleared afterwards", "F-20", "Authentication",
         flip(make(short, aad=AAD), 13, 2), short)
-    bad("detached", "a detached header alone", "F-13", "NotAccepted",
-        make(b"", flags=FLAG_DETACHED)[: -ncpe.BODY_HEAD - ncpe.TAG])
-    bad("detached-with-body", "a detached header with its body behind it", "F-13", "NotAccepted",
-        make(short, flags=FLAG_DETACHED), short)
     bad("require-absent", "a required context pair is absent", "F-32", "NotAccepted", with_pairs, short,
         require={"bucket": "archive", "owner": "a"})
     bad("require-other-value", "a required context pair has another value", "F-32", "NotAccepted", with_pairs,
@@ -388,13 +500,184 @@ def add_bad_region_b(vectors):
             copies=lambda dek, n: broken(dek, n) * 2)
     compact("durable-both-generation-0", "the generation of both copies is 0", "F-18", "Malformed",
             flags=FLAG_DURABLE, copy={"generation": 0})
-    compact("durable-equal-generations", "two valid copies of one generation differ", "F-18", "Malformed",
-            flags=FLAG_DURABLE,
-            copies=lambda dek, n: ncpe.encode_copy([wrap(dek)], n) + ncpe.encode_copy([wrap(dek)], n))
-    compact("durable-newer-not-accepted", "only the older copy has a slot that the reader accepts", "F-18",
-            "KeyNotAllowed", flags=FLAG_DURABLE,
-            copies=lambda dek, n: ncpe.encode_copy([wrap(dek)], n)
-            + ncpe.encode_copy([wrap(dek, OTHER_KEK, OTHER_ID)], n, generation=2))
+
+
+def add_bad_copies(vectors):
+    short = random_text(60)
+
+    def durable(name, what, kind, *copies, rule="F-18"):
+        vectors.bad("durable-" + name, what, rule, kind,
+                    make(short, flags=FLAG_DURABLE, copies=generations(*copies)), short)
+
+    def accepted(dek):
+        return [wrap(dek)]
+
+    def not_accepted(dek):
+        return [wrap(dek, OTHER_KEK, OTHER_ID)]
+
+    durable("newer-not-accepted", "only the older copy has a slot that the reader accepts", "KeyNotAllowed",
+            1, 2, accepted, not_accepted)
+    durable("newer-opens-nothing", "only the older copy has a slot that opens the message", "Authentication",
+            2, 1, opens_nothing, accepted)
+    durable("tie-first-opens-nothing", "two valid copies of one generation; the first opens nothing",
+            "Authentication", 2, 2, opens_nothing, accepted)
+    durable("tie-first-not-accepted", "two valid copies of one generation; the first has no accepted slot",
+            "KeyNotAllowed", 2, 2, not_accepted, accepted)
+    durable("tie-first-has-5-slots", "two valid copies of one generation; the first has more slots than accepted",
+            "LimitExceeded", 2, 2, lambda dek: accepted(dek) * 5, accepted)
+    for name, what, first, second in (
+        ("last-then-1", "4294967295 and 1", LAST_GENERATION, 1),
+        ("1-then-last-but-one", "1 and 4294967294", 1, LAST_GENERATION - 1),
+    ):
+        durable("generation-" + name, f"generations {what}; the second copy opens nothing", "Authentication",
+                first, second, accepted, opens_nothing)
+    for name, what, first, second in (
+        ("1-then-last", "1 and 4294967295", 1, LAST_GENERATION),
+        ("last-then-2", "4294967295 and 2", LAST_GENERATION, 2),
+    ):
+        durable("generation-" + name, f"generations {what}; the first copy opens nothing", "Authentication",
+                first, second, opens_nothing, accepted)
+
+
+def add_page(vectors):
+    good, bad = vectors.good, vectors.bad
+    short = random_text(60)
+    make_page = functools.partial(make, flags=FLAG_PAGE)
+
+    def filling(length):
+        """One pair that makes region A so long."""
+        return [(b"a", random_text(length - 24 - 5))]
+
+    message = make_page(short)
+    assert ncpe.parse(message).body_at == PAGE
+    good("page", "the page profile", "F-14", message, short)
+    plain = os.urandom(40000)
+    good("page-three-chunks", "the page profile, 40000 bytes of plaintext", "F-24", make_page(plain), plain)
+    good("page-everything", "the page profile with context, associated data and scope", "F-20",
+         make_page(short, pairs=PAIRS, aad=AAD, scope=SCOPE), short, aad=AAD, scope=SCOPE,
+         require={"bucket": "archive"})
+    content = ncpe.content_length([wrap(bytes(32))])
+    for name, what, length, body_at in (
+        ("spare-fits", "slots and spare bytes end exactly with the page", PAGE - content - 16, PAGE),
+        ("two-pages", "a page has a byte too few for slots and spare bytes", PAGE - content - 15, 2 * PAGE),
+        ("region-a-whole-page", "region A ends exactly with the first page", PAGE, 2 * PAGE),
+    ):
+        message = make_page(short, pairs=filling(length))
+        assert ncpe.parse(message).body_at == body_at
+        good("page-" + name, what + " (page)", "F-19", message, short)
+    good("page-full", "the slot fills its copy to the CRC (page)", "F-9",
+         make_page(short, pairs=filling(PAGE - content), length=content), short)
+    good("page-generous", "regions A and B take two pages where one is enough", "F-9",
+         make_page(short, length=2 * PAGE - 24), short)
+    good("page-longest", "regions A and B take 65,536 bytes (page)", "F-9", make_page(short, length=65536 - 24), short)
+    good("page-rewrapped", "the slot was replaced (page)", "F-34", rewrapped(make_page(short)), short)
+
+    def sixteen(dek):
+        return [service_slot(b"k%02d" % i) for i in range(15)] + [wrap(dek)]
+
+    def fifth(dek):
+        return opens_nothing(dek) * 4 + [wrap(dek)]
+
+    good("page-16-slots", "16 slots in one page, and a reader that accepts as many", "F-15",
+         make_page(short, slots=sixteen), short, max_slots=16)
+    bad("page-16-slots", "16 slots in one page", "F-15", "LimitExceeded", make_page(short, slots=sixteen), short)
+    bad("page-17-slots", "17 slots in one page", "F-15", "LimitExceeded",
+        make_page(short, slots=lambda dek: sixteen(dek) + [service_slot()]), short, max_slots=16)
+    bad("page-fifth-unwrap", "five accepted slots, of which only the last one opens the message", "F-33",
+        "Authentication", make_page(short, slots=fifth), short, max_slots=16)
+
+    def page(name, what, rule, kind, **parts):
+        bad("page-" + name, what + " (page)", rule, kind, make_page(short, **parts), short)
+
+    # Lengths.
+    page("one-line-more", "regions A and B end 64 bytes behind a page", "F-9", "Malformed", length=PAGE - 24 + 64)
+    page("one-byte-less", "regions A and B end a byte before a page", "F-9", "Malformed", length=PAGE - 24 - 1)
+    page("region-b-whole-page", "region B takes a page, and region A 24 bytes more", "F-9", "Malformed", length=PAGE)
+    page("region-b-length-0", "region A takes a page, and region B nothing", "F-9", "Malformed", pairs=filling(PAGE),
+         length=0, copies=lambda dek, n: b"")
+    page("region-b-length-2", "region B takes the two bytes that region A leaves of a page", "F-17", "Malformed",
+         pairs=filling(PAGE - 2), length=2, copies=lambda dek, n: bytes(2))
+    page("region-b-length-4", "region B takes four bytes, which are the CRC of none", "F-16", "Malformed",
+         pairs=filling(PAGE - 4), length=4, copies=lambda dek, n: bytes(4))
+    page("over-cap", "regions A and B take 69,632 bytes", "F-9", "LimitExceeded", length=69632 - 24)
+    page("region-a-padded", "region A is padded to a page, as in the durable profile", "F-11", "Malformed",
+         region_a={"padding": bytes(PAGE - 24)}, length=PAGE)
+    message = make_page(short)
+    for length, rule in ((PAGE - 1, "F-3"), (PAGE, "F-25"), (PAGE + 55, "F-25")):
+        bad(f"page-ended-{length}", f"the file has {length} bytes (page)", rule, "Truncated", message[:length], short)
+
+    # The copy.
+    page("padding-first", "the first padding byte of region B is not zero", "F-2", "Malformed",
+         copy={"padding": b"\x80".ljust(PAGE - 24 - content, b"\x00")})
+    page("padding-last", "the last padding byte of region B is not zero", "F-2", "Malformed",
+         copy={"padding": b"\x01"})
+    page("crc", "the CRC is wrong", "F-17", "Malformed",
+         copies=lambda dek, n: flip(ncpe.encode_copy([wrap(dek)], n), n - 1))
+    page("damaged-slot", "one bit of the wrapped key is flipped under an old CRC", "F-17", "Malformed",
+         copies=lambda dek, n: flip(ncpe.encode_copy([wrap(dek)], n), 100))
+    page("damaged-padding", "one bit of the padding is flipped under an old CRC", "F-17", "Malformed",
+         copies=lambda dek, n: flip(ncpe.encode_copy([wrap(dek)], n), n // 2))
+    page("generation-0", "the generation is 0", "F-18", "Malformed", copy={"generation": 0})
+    page("two-copies", "two copies, as in the durable profile", "F-14", "Authentication",
+         copies=lambda dek, n: ncpe.encode_copy([wrap(dek)], n) * 2)
+
+    # The flag is bound: these lengths fit both profiles.
+    fitting = {"pairs": filling(64), "length": PAGE - 64}
+    bad("page-flag-cleared", "the flag of the page profile was cleared afterwards", "F-20", "Authentication",
+        flip(make_page(short, **fitting), 13, 3), short)
+    bad("page-flag-set", "the flag of the page profile was set afterwards", "F-20", "Authentication",
+        flip(make(short, **fitting), 13, 3), short)
+
+
+def add_detached(vectors):
+    short = random_text(60)
+    plain = os.urandom(40000)
+    make_apart = functools.partial(make, flags=FLAG_DETACHED)
+    good = functools.partial(vectors.good, apart=True)
+    bad = functools.partial(vectors.bad, apart=True)
+    message = make_apart(short)
+    header, body = ncpe.cut(message)
+
+    good("detached", "a detached body", "F-13", message, short)
+    good("detached-empty", "a detached body of no plaintext", "F-13", make_apart(b""), b"")
+    good("detached-three-chunks", "a detached body of 40000 bytes of plaintext", "F-13", make_apart(plain), plain)
+    good("detached-durable", "a detached body, the header in the durable profile", "F-13",
+         make(short, flags=FLAG_DETACHED | FLAG_DURABLE), short)
+    good("detached-page", "a detached body, the header in the page profile", "F-13",
+         make(short, flags=FLAG_DETACHED | FLAG_PAGE), short)
+    good("detached-everything", "a detached body with context, associated data and scope", "F-20",
+         make_apart(short, pairs=PAIRS, aad=AAD, scope=SCOPE), short, aad=AAD, scope=SCOPE,
+         require={"bucket": "archive"})
+    good("detached-rewrapped", "a detached body; the slot was replaced", "F-34", rewrapped(message), short)
+
+    # Apart or together, against what the reader expects.
+    vectors.bad("detached-header-alone", "the header of a detached body, read as a whole message", "F-13",
+                "NotAccepted", header)
+    vectors.bad("detached-in-one", "the header of a detached body with the body behind it, read as a whole message",
+                "F-13", "NotAccepted", message, short)
+    for name, flags in (("", 0), ("-durable", FLAG_DURABLE), ("-page", FLAG_PAGE)):
+        bad("attached-apart" + name, "a whole message, read as header and body apart", "F-13", "NotAccepted",
+            make(short, flags=flags), short)
+    vectors.bad("detached-flag-cleared", "the flag for a detached body was cleared afterwards", "F-20",
+                "Authentication", flip(message, 13, 1), short)
+    bad("detached-flag-set", "the flag for a detached body was set afterwards", "F-20", "Authentication",
+        flip(make(short), 13, 1), short)
+
+    # Two objects that do not belong together, or not whole.
+    _, other = ncpe.cut(make_apart(short))
+    bad("detached-other-body", "the body is that of another message", "F-22", "Authentication", header + other, short)
+    bad("detached-byte-before-body", "a byte stands before the salt of the body", "F-13", "Authentication",
+        header + b"\x00" + body, short)
+    bad("detached-header-ended", "the header ends inside its slots", "F-3", "Truncated", header[:-1], short)
+    bad("detached-body-absent", "the body is empty", "F-25", "Truncated", header, short)
+    bad("detached-body-55-bytes", "the body has 55 bytes", "F-25", "Truncated", header + body[:55], short)
+    head, (first, middle, last) = split(make_apart(plain))
+    bad("detached-chunks-last-missing", "the last chunk of 3 is missing from the body", "F-25", "Truncated",
+        head + first + middle, plain)
+    bad("detached-chunks-middle-flipped", "one bit of chunk 1 of 3 of the body is flipped", "F-27", "Authentication",
+        head + first + flip(middle, 7) + last, plain)
+    bad("detached-key-not-accepted", "the reader of a detached body accepts another key id", "F-32", "KeyNotAllowed",
+        message, short, key_id=OTHER_ID)
 
 
 def add_bad_keys(vectors):
@@ -407,13 +690,16 @@ def add_bad_keys(vectors):
         make(short, slots=lambda dek: [service_slot(KEY_ID)]), short)
     bad("key-provider-200-not-accepted", "the accepted key id belongs to a slot of another key service", "F-32",
         "KeyNotAllowed", make(short, slots=lambda dek: [wrap(dek)._replace(provider=200)]), short)
+    bad("key-of-no-slot", "two slots, and the reader has a third key", "F-32", "KeyNotAllowed",
+        make(short, slots=lambda dek: [wrap(dek), wrap(dek, OTHER_KEK, OTHER_ID)]), short, kek=THIRD_KEK,
+        key_id=THIRD_ID)
     bad("key-other-kek", "the reader has another key under the key id", "F-31", "Authentication", make(short), short,
         kek=OTHER_KEK)
 
     def slot(name, what, rule, change):
         bad(name, what, rule, "Authentication", make(short, slots=lambda dek: [change(dek)]), short)
 
-    def rewrapped(change):
+    def changed(change):
         def slot_of(dek):
             made = wrap(dek)
             return made._replace(wrapped=change(made.wrapped))
@@ -421,15 +707,15 @@ def add_bad_keys(vectors):
         return slot_of
 
     slot("wrapped-first-byte", "the first byte of the wrapped key is 2", "F-31",
-         rewrapped(lambda wrapped: b"\x02" + wrapped[1:]))
+         changed(lambda wrapped: b"\x02" + wrapped[1:]))
     slot("wrapped-nonce", "one bit of the nonce of the wrapped key is flipped", "F-31",
-         rewrapped(lambda wrapped: flip(wrapped, 5)))
-    slot("wrapped-key", "one bit of the wrapped key is flipped", "F-31", rewrapped(lambda wrapped: flip(wrapped, 80)))
+         changed(lambda wrapped: flip(wrapped, 5)))
+    slot("wrapped-key", "one bit of the wrapped key is flipped", "F-31", changed(lambda wrapped: flip(wrapped, 80)))
     slot("wrapped-tag", "one bit of the tag of the wrapped key is flipped", "F-31",
-         rewrapped(lambda wrapped: flip(wrapped, -1)))
+         changed(lambda wrapped: flip(wrapped, -1)))
     slot("wrapped-one-less", "the last byte of the wrapped key is missing", "F-31",
-         rewrapped(lambda wrapped: wrapped[:-1]))
-    slot("wrapped-one-byte", "the wrapped key is one byte", "F-31", rewrapped(lambda wrapped: wrapped[:1]))
+         changed(lambda wrapped: wrapped[:-1]))
+    slot("wrapped-one-byte", "the wrapped key is one byte", "F-31", changed(lambda wrapped: wrapped[:1]))
     slot("wrapped-other-key-id", "the key was wrapped for another key id", "F-31",
          lambda dek: wrap(dek, key_id=OTHER_ID)._replace(key_id=KEY_ID))
     slot("wrapped-other-data-key", "the slot belongs to another message", "F-22", lambda dek: wrap(os.urandom(32)))
