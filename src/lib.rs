@@ -85,6 +85,7 @@ mod process;
 mod random;
 mod runtime;
 mod secret;
+pub mod stored;
 mod suite;
 pub mod wrap;
 

@@ -8,6 +8,11 @@ use crate::error::{Error, ErrorKind, Result};
 
 pub(super) const MAGIC: [u8; 8] = [0x8E, 0x4E, 0x43, 0x50, 0x0D, 0x0A, 0x1A, 0x0A];
 
+/// Whether bytes begin as every message does.
+pub(crate) fn is_message(start: &[u8]) -> bool {
+    start.starts_with(&MAGIC)
+}
+
 /// `start` is the fixed part of a header, or as much of it as there is.
 pub(super) fn check_magic(start: &[u8]) -> Result<()> {
     if start.is_empty() {

@@ -34,6 +34,7 @@ pub use encryptor::Encryptor;
 #[cfg(test)]
 pub(crate) use encryptor::tests as testing;
 pub use header::Header;
+pub(crate) use magic::is_message;
 pub(crate) use message::{Parts, seal};
 pub use profile::{Layout, MAX_REGION_LEN, Profile};
 pub use progress::Progress;

@@ -87,6 +87,7 @@ impl FileOptions {
             mode: self.mode,
             max_mode: self.max_mode,
             leave_owner: false,
+            keep_mode: false,
             holes: !self.no_holes,
         }
     }

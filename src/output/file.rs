@@ -25,6 +25,8 @@ pub(crate) struct Settings {
     pub(crate) max_mode: Option<u32>,
     /// Whether what is replaced leaves its owner to what replaces it.
     pub(crate) leave_owner: bool,
+    /// Whether what is replaced leaves it all its rights, as it is the same file to its users.
+    pub(crate) keep_mode: bool,
     /// Whether long runs of zeros are left out of the file, which takes no space for them.
     pub(crate) holes: bool,
 }
@@ -82,6 +84,9 @@ impl Output {
         if settings.leave_owner {
             rights.leave_owner();
         }
+        if let Some(replaced) = replaced.filter(|_| settings.keep_mode) {
+            rights.keep_mode(replaced);
+        }
         let temporary = Temporary::create_in(parent(&settled.path), rights.creation_mode());
         let temporary = temporary.map_err(|error| {
             Error::io(format_args!("cannot create a file beside {}", target.display()), error)
@@ -125,6 +130,14 @@ impl Output {
     pub(crate) fn reserve(&self, len: u64) -> Result<()> {
         system::reserve(self.file(), 0, len)
             .map_err(|error| self.failure(&format!("reserve {len} bytes for"), error))
+    }
+
+    /// Has the output begin with the content of `source`, if that takes no copying.
+    pub(crate) fn share(&self, source: &File) -> bool {
+        let shared = self.seeks() && system::reflink(source, self.file()).is_ok();
+        let len = self.file().metadata().map_or(0, |metadata| metadata.len());
+        self.len.store(len, Ordering::Relaxed);
+        shared
     }
 
     /// Writes at a place that nothing was written to before.

@@ -6,12 +6,14 @@
 //! nameless files, it has a short temporary one, which is removed when the output is dropped and by
 //! [`discard_unfinished`]. Who may read the file is settled before its first byte is written.
 //! Several outputs get their names together or none does. After the commit only what can lose the
-//! file is an error.
+//! file is an error. Bytes of a file that is there are changed in place with [`overwrite`], which
+//! puts the old ones back when it fails.
 //!
 //! Knows files and directories, and nothing of messages, keys or who writes what.
 
 mod file;
 mod holes;
+mod patch;
 mod rights;
 mod system;
 mod target;
@@ -25,6 +27,7 @@ pub(crate) mod tests;
 #[cfg(any(feature = "kms", feature = "emulator"))]
 pub(crate) use file::replace_secrets;
 pub(crate) use file::{Output, Settings};
+pub(crate) use patch::overwrite;
 #[cfg(test)]
 pub(crate) use system::Step;
 pub(crate) use temporary::discard_unfinished;

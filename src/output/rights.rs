@@ -18,6 +18,9 @@ pub(super) struct Rights {
     at_most: u32,
     #[cfg(unix)]
     exactly: Option<u32>,
+    /// The rights of what is replaced, whatever the umask says.
+    #[cfg(unix)]
+    kept: Option<u32>,
     /// Of what is replaced.
     #[cfg(unix)]
     owner: Option<(u32, u32)>,
@@ -41,6 +44,7 @@ impl Rights {
         Self {
             at_most: of(source, ANY) & of(replaced, 0o777) & at_most.unwrap_or(0o777),
             exactly: exactly.map(|mode| mode & 0o777),
+            kept: None,
             owner: replaced.map(|file| (file.uid(), file.gid())),
             group: replaced.or(source).map(MetadataExt::gid),
         }
@@ -49,6 +53,12 @@ impl Rights {
     /// The output is this user's, whoever owns what it replaces.
     pub(super) fn leave_owner(&mut self) {
         self.owner = None;
+    }
+
+    /// The output has all the rights of `replaced`.
+    pub(super) fn keep_mode(&mut self, replaced: &Metadata) {
+        use std::os::unix::fs::MetadataExt;
+        self.kept = Some(replaced.mode() & 0o777);
     }
 
     /// What to create the file with; the system takes the umask off.
@@ -71,13 +81,13 @@ impl Rights {
         if let Some(mode) = self.exactly {
             return if now.mode() & 0o777 == mode { Ok(()) } else { system::set_mode(file, mode) };
         }
+        let mut mode = self.kept.unwrap_or(now.mode() & 0o777);
         if self.group.is_some_and(|meant| meant != group) {
-            let mode = now.mode() & 0o777;
-            let narrower = mode & (0o707 | (mode & 0o007) << 3);
-            if narrower != mode {
-                // A file system that has no rights cannot be made to have them.
-                let _ = system::set_mode(file, narrower);
-            }
+            mode &= 0o707 | (mode & 0o007) << 3;
+        }
+        if mode != now.mode() & 0o777 {
+            // A file system that has no rights cannot be made to have them.
+            let _ = system::set_mode(file, mode);
         }
         Ok(())
     }
@@ -95,6 +105,8 @@ impl Rights {
     }
 
     pub(super) fn leave_owner(&mut self) {}
+
+    pub(super) fn keep_mode(&mut self, _: &Metadata) {}
 
     pub(super) fn creation_mode(&self) -> u32 {
         0

@@ -18,6 +18,9 @@ pub(crate) enum Step {
     CreateNamed,
     Reserve,
     Write,
+    Overwrite,
+    SyncData,
+    Reflink,
     SetLength,
     SetOwner,
     SetMode,
@@ -39,7 +42,7 @@ fn before(_: Step) -> io::Result<()> {
 
 #[cfg(test)]
 #[cfg(unix)]
-use super::tests::watch::before;
+use super::tests::watch::{before, tears};
 
 /// A file without a name.
 #[cfg(target_os = "linux")]
@@ -113,18 +116,51 @@ pub(super) fn write(mut file: &File, bytes: &[u8]) -> io::Result<usize> {
     io::Write::write(&mut file, bytes)
 }
 
-#[cfg(unix)]
 pub(super) fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
     before(Step::Write)?;
+    put_at(file, bytes, offset)
+}
+
+/// Bytes of a file that is there, with one write where the system does it in one.
+pub(super) fn overwrite(file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
+    let allowed = before(Step::Overwrite);
+    #[cfg(all(test, unix))]
+    if allowed.is_err() && tears() {
+        std::os::unix::fs::FileExt::write_all_at(file, &bytes[..bytes.len() / 2], offset)?;
+    }
+    allowed?;
+    put_at(file, bytes, offset)
+}
+
+#[cfg(unix)]
+fn put_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
     std::os::unix::fs::FileExt::write_all_at(file, bytes, offset)
 }
 
 #[cfg(not(unix))]
-pub(super) fn write_at(mut file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
+fn put_at(mut file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
     use std::io::{Seek, SeekFrom, Write};
-    before(Step::Write)?;
     file.seek(SeekFrom::Start(offset))?;
     file.write_all(bytes)
+}
+
+/// Content only: the length is what it was.
+pub(super) fn sync_data(file: &File) -> io::Result<()> {
+    before(Step::SyncData)?;
+    file.sync_data()
+}
+
+/// Has `to` share the content of `from`, which takes neither time nor space, where the file system
+/// can do that.
+#[cfg(target_os = "linux")]
+pub(super) fn reflink(from: &File, to: &File) -> io::Result<()> {
+    before(Step::Reflink)?;
+    Ok(rustix::fs::ioctl_ficlone(to, from)?)
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn reflink(_: &File, _: &File) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 pub(super) fn set_len(file: &File, len: u64) -> io::Result<()> {

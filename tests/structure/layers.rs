@@ -84,10 +84,20 @@ const LAYERS: &[Layer] = &[
         knows: &["error", "output", "runtime", "secret", "context", "format", "policy", "envelope"],
         never: NO_HTTP,
     },
+    // Nothing of a key service: which slots are whose, and which version they have, it is told.
+    Layer {
+        name: "stored",
+        knows: &[
+            "error", "output", "runtime", "secret", "context", "wrap", "format", "policy",
+            "envelope", "io",
+        ],
+        never: NO_HTTP,
+    },
     Layer {
         name: "blocking",
         knows: &[
             "error", "runtime", "context", "wrap", "format", "datakey", "policy", "envelope", "io",
+            "stored",
         ],
         never: NO_HTTP,
     },

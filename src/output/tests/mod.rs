@@ -50,6 +50,7 @@ pub(super) const OVERWRITE: Settings = Settings {
     mode: None,
     max_mode: None,
     leave_owner: false,
+    keep_mode: false,
     holes: false,
 };
 

@@ -25,6 +25,7 @@ struct Watch {
     each: Vec<(Step, Errno)>,
     nth: Option<(usize, Errno)>,
     call: Option<(Step, Rc<dyn Fn()>)>,
+    torn: bool,
 }
 
 thread_local! {
@@ -48,6 +49,17 @@ pub(in crate::output) fn before(step: Step) -> io::Result<()> {
             None => Ok(()),
         }
     })
+}
+
+/// Whether a write over bytes that are there is half done when it fails.
+pub(in crate::output) fn tears() -> bool {
+    WATCH.with_borrow(|watch| watch.as_ref().is_some_and(|watch| watch.torn))
+}
+
+/// What `work` gives when the n-th request fails, and the half of it was done if it was a write
+/// over bytes that are there.
+pub(crate) fn torn<T>(nth: usize, errno: Errno, work: impl FnOnce() -> T) -> (T, Vec<Step>) {
+    watch(Watch { nth: Some((nth, errno)), torn: true, ..Watch::default() }, work)
 }
 
 /// What `work` gives, and what it asked for on this thread.

@@ -1,0 +1,146 @@
+//! One stored message.
+
+use super::front::{self, Front, State, Unread};
+use super::lock::Locked;
+use super::write::{WriteOptions, write};
+use crate::error::Result;
+use crate::format::Header;
+use crate::wrap::WrappedKey;
+use std::path::{Path, PathBuf};
+
+/// The header of a message in a file, whose key slots can be replaced (`F-34`). The file may be a
+/// whole message, or the header alone of one whose body is an object of its own.
+///
+/// Holds no open file and no lock between calls: what it knows is what the file said when it was
+/// looked at, and [`replace`](Self::replace) looks again.
+///
+/// ```
+/// # use ncp_envelope::io::FileOptions;
+/// # use ncp_envelope::{DataKey, EncryptionContext, Envelope, LocalKeyWrapper};
+/// use ncp_envelope::stored::{Replaced, StoredMessage, WriteOptions};
+/// # let rt = tokio::runtime::Builder::new_current_thread().build()?;
+/// # rt.block_on(async {
+/// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+/// # let envelope = Envelope::builder(wrapper).build()?;
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("report.ncpe");
+/// # std::fs::write(&path, envelope.encrypt(b"hello", EncryptionContext::new()).await?)?;
+/// let mut message = StoredMessage::open(&path)?;
+/// loop {
+///     let mut slots = Vec::new();
+///     for slot in envelope.rewrap_keys(message.header().slots().slots()).await {
+///         slots.push(slot?);
+///     }
+///     match message.replace(slots, &WriteOptions::new())? {
+///         Replaced::Written { generation } => break assert_eq!(generation, 2),
+///         Replaced::Changed => continue, // By somebody else; it was looked at again.
+///     }
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(()) })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct StoredMessage {
+    path: PathBuf,
+    header: Header,
+    len: u64,
+    state: Option<State>,
+}
+
+/// What came of new slots.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum Replaced {
+    /// They are in the file.
+    Written {
+        /// Their generation.
+        generation: u32,
+    },
+    /// The file has other slots than those that were looked at, or is another file. Nothing was
+    /// written, and [`StoredMessage::header`] is what it is now.
+    Changed,
+}
+
+impl StoredMessage {
+    /// Looks at the file `path`, behind links if it is one, and reads its header.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Io`](crate::ErrorKind::Io);
+    /// [`ErrorKind::Malformed`](crate::ErrorKind::Malformed) for what is no regular file, and
+    /// otherwise as [`Header::decode`].
+    pub fn open(path: impl Into<PathBuf>) -> Result<Self> {
+        Self::look(path.into()).map_err(Unread::into_error)
+    }
+
+    pub(super) fn look(path: PathBuf) -> std::result::Result<Self, Unread> {
+        let front = front::read(&front::open(&path)?, &path)?;
+        Ok(Self { path, header: front.header, len: front.len, state: front.state })
+    }
+
+    /// What the file said.
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// Its name, as it was given.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// How many bytes the file has, the header included.
+    pub fn file_len(&self) -> u64 {
+        self.len
+    }
+
+    /// The file as it was just before it said that.
+    #[expect(dead_code, reason = "for the checkpoint")]
+    pub(super) fn state(&self) -> Option<State> {
+        self.state
+    }
+
+    /// Writes `slots` in place of those that were looked at, under an exclusive lock, and only if
+    /// these are still the ones that count. Nothing else of the message changes, and it opens
+    /// before and afterwards, also if the program or the machine stops meanwhile; see
+    /// [`WriteOptions::in_place`] for the one thing that disks have to do for that.
+    ///
+    /// The time of the last change is the time of this: a backup that goes by it has to take the
+    /// new slots, as the old ones may not open the message for ever.
+    ///
+    /// # Errors
+    /// [`LimitExceeded`](crate::ErrorKind::LimitExceeded) unless there are 1 to 16 slots that fit
+    /// the room this message has for them; [`Io`](crate::ErrorKind::Io), also if another program
+    /// holds the lock for too long; [`InvalidInput`](crate::ErrorKind::InvalidInput) for a file of
+    /// several names that cannot be written in place. The message has its old slots then, or the
+    /// error says that it may not have any.
+    pub fn replace(&mut self, slots: Vec<WrappedKey>, options: &WriteOptions) -> Result<Replaced> {
+        let locked = Locked::take(&self.path, options.wait())?;
+        let front = front::read(&locked.0, &self.path).map_err(Unread::into_error)?;
+        let same = front.header.bound() == self.header.bound()
+            && front.header.slots() == self.header.slots();
+        if !same {
+            self.keep(front);
+            return Ok(Replaced::Changed);
+        }
+        let new = front.header.replace_slots(slots)?;
+        let mut bytes = front.bytes.clone();
+        bytes[new.offset..new.offset + new.bytes.len()].copy_from_slice(&new.bytes);
+        // What cannot be read again is not written.
+        let header = Header::decode(&bytes)?;
+        if !write(&self.path, &locked, &front, &new, options)? {
+            *self = Self::open(&self.path)?;
+            return Ok(Replaced::Changed);
+        }
+        (self.header, self.state) = (header, None);
+        // What it is now, of the file itself under the lock or of the one that took its place.
+        let now = front::read(&locked.0, &self.path).ok().filter(|front| front.bytes == bytes);
+        let now = now.or_else(|| front::read(&front::open(&self.path).ok()?, &self.path).ok());
+        if let Some(front) = now.filter(|front| front.bytes == bytes) {
+            self.keep(front);
+        }
+        Ok(Replaced::Written { generation: new.generation })
+    }
+
+    fn keep(&mut self, front: Front) {
+        (self.header, self.len, self.state) = (front.header, front.len, front.state);
+    }
+}
