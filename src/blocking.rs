@@ -17,10 +17,11 @@ use crate::format::{Decryptor, Encryptor, Header, PREAMBLE_LEN};
 use crate::io::{DecryptReader, EncryptWriter, FileOptions, FileReport, StreamReport};
 use crate::policy::{DecryptPolicy, EncryptOptions};
 use crate::runtime;
+use crate::stored::{Outcome, RewrapOptions, RewrapReport};
 use crate::wrap::WrappedKey;
 use std::future::Future;
 use std::io::{BufRead, Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 /// Waits on this thread for `future`, one of this crate's.
@@ -265,6 +266,30 @@ impl BlockingEnvelope {
         file_options: &FileOptions,
     ) -> Result<FileReport> {
         wait(self.0.decrypt_file(source, target, policy, file_options))?
+    }
+
+    /// As [`Envelope::rewrap_files`].
+    ///
+    /// # Errors
+    /// As there, and within an async runtime.
+    pub fn rewrap_files<I>(&self, paths: I, options: &RewrapOptions) -> Result<RewrapReport>
+    where
+        I: IntoIterator<Item = PathBuf>,
+        I::IntoIter: Send + 'static,
+    {
+        wait(self.0.rewrap_files(paths, options))?
+    }
+
+    /// As [`Envelope::rewrap_file`].
+    ///
+    /// # Errors
+    /// As there, and within an async runtime.
+    pub fn rewrap_file(
+        &self,
+        path: impl Into<PathBuf>,
+        options: &RewrapOptions,
+    ) -> Result<Outcome> {
+        wait(self.0.rewrap_file(path, options))?
     }
 
     /// As [`Envelope::forget_keys`].

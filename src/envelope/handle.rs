@@ -8,7 +8,7 @@ use crate::format;
 use crate::format::{BoundHeader, Decryptor, Encryptor, Header, PREAMBLE_LEN, Parts, SlotTable};
 use crate::policy::{DecryptPolicy, EncryptOptions};
 use crate::secret::DataKey;
-use crate::wrap::{KeyWrapper, WrappedKey};
+use crate::wrap::{KeyId, KeyWrapper, WrappedKey};
 use std::fmt;
 use std::sync::Arc;
 use zeroize::Zeroizing;
@@ -288,6 +288,16 @@ impl Envelope {
     /// Each key has its own, those of the wrapper.
     pub async fn rewrap_keys(&self, keys: &[WrappedKey]) -> Vec<Result<WrappedKey>> {
         self.0.keys.rewrap(keys).await
+    }
+
+    /// The keys whose wrapped keys [`rewrap_keys`](Self::rewrap_keys) takes.
+    pub(crate) fn key_ids(&self) -> Vec<KeyId> {
+        vec![self.0.wrapper.key_id().clone()]
+    }
+
+    /// The version of the key that `wrapped` is under, where its wrapper tells.
+    pub(crate) fn key_version(&self, wrapped: &WrappedKey) -> Option<u32> {
+        self.0.wrapper.key_version(wrapped)
     }
 
     /// Wipes every data key in memory, for all envelopes that share the cache: those in it, and

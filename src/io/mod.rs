@@ -24,6 +24,7 @@ pub use self::tokio::{AsyncDecryptReader, AsyncEncryptWriter};
 pub use atomic::{AtomicFile, discard_unfinished};
 pub use detached::DetachedWriter;
 pub use file::FileReport;
+pub(crate) use offload::{Cancelled, offload};
 pub use options::FileOptions;
 pub use read::DecryptReader;
 pub use source::SourceFile;

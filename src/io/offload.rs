@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Runs `work` where blocking is allowed, or here where there is no such place. The flag it is
 /// given turns true when the caller goes away.
-pub(super) async fn offload<T: Send + 'static>(
+pub(crate) async fn offload<T: Send + 'static>(
     work: impl FnOnce(Cancelled) -> Result<T> + Send + 'static,
 ) -> Result<T> {
     let flag = Cancelled::default();
@@ -18,10 +18,10 @@ pub(super) async fn offload<T: Send + 'static>(
 }
 
 #[derive(Clone, Default)]
-pub(super) struct Cancelled(Arc<AtomicBool>);
+pub(crate) struct Cancelled(Arc<AtomicBool>);
 
 impl Cancelled {
-    pub(super) fn check(&self) -> Result<()> {
+    pub(crate) fn check(&self) -> Result<()> {
         if self.0.load(Ordering::Relaxed) {
             Err(Error::new(ErrorKind::Io, "the work was cancelled"))
         } else {

@@ -5,6 +5,7 @@ use crate::format::{FIXED_LEN, Header, is_message};
 use std::fs::{File, Metadata};
 use std::io;
 use std::path::Path;
+use std::time::SystemTime;
 
 /// Long enough for most headers, and one block of a disk.
 const AT_ONCE: usize = 4_096;
@@ -15,6 +16,7 @@ pub(super) struct Front {
     /// Regions A and B.
     pub(super) bytes: Vec<u8>,
     pub(super) len: u64,
+    pub(super) modified: Option<SystemTime>,
     pub(super) state: Option<State>,
 }
 
@@ -92,7 +94,13 @@ pub(super) fn read(file: &File, path: &Path) -> std::result::Result<Front, Unrea
     }
     let header = Header::decode(&bytes).map_err(refused)?;
     bytes.truncate(wanted);
-    Ok(Front { header, bytes, len: metadata.len(), state: State::of(&metadata) })
+    Ok(Front {
+        header,
+        bytes,
+        len: metadata.len(),
+        modified: metadata.modified().ok(),
+        state: State::of(&metadata),
+    })
 }
 
 /// Reads as much as there is at `offset`.

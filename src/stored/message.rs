@@ -7,6 +7,7 @@ use crate::error::Result;
 use crate::format::Header;
 use crate::wrap::WrappedKey;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 /// The header of a message in a file, whose key slots can be replaced (`F-34`). The file may be a
 /// whole message, or the header alone of one whose body is an object of its own.
@@ -44,6 +45,7 @@ pub struct StoredMessage {
     path: PathBuf,
     header: Header,
     len: u64,
+    modified: Option<SystemTime>,
     state: Option<State>,
 }
 
@@ -74,7 +76,8 @@ impl StoredMessage {
 
     pub(super) fn look(path: PathBuf) -> std::result::Result<Self, Unread> {
         let front = front::read(&front::open(&path)?, &path)?;
-        Ok(Self { path, header: front.header, len: front.len, state: front.state })
+        let Front { header, len, modified, state, .. } = front;
+        Ok(Self { path, header, len, modified, state })
     }
 
     /// What the file said.
@@ -92,8 +95,12 @@ impl StoredMessage {
         self.len
     }
 
+    /// When the file was last changed, where the system tells.
+    pub(super) fn modified(&self) -> Option<SystemTime> {
+        self.modified
+    }
+
     /// The file as it was just before it said that.
-    #[expect(dead_code, reason = "for the checkpoint")]
     pub(super) fn state(&self) -> Option<State> {
         self.state
     }
@@ -142,5 +149,6 @@ impl StoredMessage {
 
     fn keep(&mut self, front: Front) {
         (self.header, self.len, self.state) = (front.header, front.len, front.state);
+        self.modified = front.modified;
     }
 }

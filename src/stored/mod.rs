@@ -9,13 +9,21 @@
 //! envelope says, or the caller), what a message decrypts to, how anything is shown.
 //!
 //! * [`StoredMessage`] is one file, whose slots can be replaced (`F-34`).
+//! * [`Envelope::rewrap_files`](crate::Envelope::rewrap_files) moves the slots of many files to the
+//!   newest version of their key.
+//! * [`audit()`] counts what depends on which key and version, without a key.
 
+mod audit;
+mod crew;
 mod front;
 mod lock;
 mod message;
+mod rewrap;
 mod write;
 
+pub use audit::{Audit, AuditOptions, Audited, KeyUse, audit};
 pub use message::{Replaced, StoredMessage};
+pub use rewrap::{Outcome, RewrapOptions, RewrapReport};
 pub use write::WriteOptions;
 
 #[cfg(test)]

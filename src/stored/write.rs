@@ -107,9 +107,9 @@ pub(super) fn write(
     let done = overwrite(&file.0, old, &new.bytes, new.offset as u64, sync);
     done.map(|()| true).map_err(|failed| {
         let what = match failed.undone {
-            true => "cannot write new key slots, and left the old ones in",
+            true => "write new key slots, and left the old ones in",
             false => {
-                "cannot write new key slots, nor the old ones again: look at the message with \
+                "write new key slots, nor the old ones again: look at the message with \
                  `inspect`, and restore its header if that refuses it, in"
             }
         };

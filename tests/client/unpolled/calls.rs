@@ -4,6 +4,7 @@ use super::{Begun, World};
 use ncp_envelope::format::{Header, PREAMBLE_LEN};
 use ncp_envelope::io::FileOptions;
 use ncp_envelope::kms::{ActivityQuery, CreateKey, CustomKeyBits, KeyType, TokenLifetimes};
+use ncp_envelope::stored::{RewrapOptions, RewrapReport};
 use ncp_envelope::wrap::{KeyPayload, KeyWrapper, PAYLOAD_LEN};
 use ncp_envelope::{DecryptPolicy, EncryptOptions, Error, ErrorKind, Result};
 use std::io::Cursor;
@@ -44,6 +45,11 @@ fn options() -> EncryptOptions {
 /// The first failure of many.
 async fn first<T>(many: impl Future<Output = Vec<Result<T>>>) -> Result<()> {
     many.await.into_iter().try_for_each(|one| one.map(drop))
+}
+
+/// What ended a run before its end.
+async fn whole(run: impl Future<Output = Result<RewrapReport>>) -> Result<()> {
+    run.await?.stopped.map_or(Ok(()), Err)
 }
 
 /// A client with a token has no account, and says so without a call.
@@ -149,4 +155,8 @@ calls! {
         world.message_file(), world.new_file(), options(), &FileOptions::new()),
     "Envelope::decrypt_file" => |world| world.envelope.decrypt_file(
         world.message_file(), world.new_file(), &policy(), &FileOptions::new()),
+    "Envelope::rewrap_files" => |world| whole(
+        world.envelope.rewrap_files([world.copied_message()], &RewrapOptions::new())),
+    "Envelope::rewrap_file" => |world|
+        world.envelope.rewrap_file(world.copied_message(), &RewrapOptions::new()),
 }

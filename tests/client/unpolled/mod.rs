@@ -85,6 +85,13 @@ impl World {
         self.dir.path().join("message")
     }
 
+    /// For what changes it.
+    pub(crate) fn copied_message(&self) -> PathBuf {
+        let path = self.new_file();
+        std::fs::copy(self.message_file(), &path).unwrap();
+        path
+    }
+
     pub(crate) fn new_file(&self) -> PathBuf {
         self.dir.path().join(self.files.fetch_add(1, Ordering::Relaxed).to_string())
     }

@@ -1,0 +1,280 @@
+//! What depends on which key.
+
+use super::crew::crew;
+use super::front::{self, Front, Unread};
+use crate::error::Error;
+use crate::wrap::{KeyId, WrappedKey};
+use std::collections::HashMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::available_parallelism;
+use std::time::SystemTime;
+
+/// Failures that an audit names; more are counted only.
+const MAX_NAMED: usize = 1_000;
+/// Names that a thread takes at once.
+const TAKEN: usize = 64;
+const MAX_THREADS: usize = 16;
+
+type Tell = dyn Fn(&Path, &Audited) + Send + Sync;
+
+/// How to audit.
+#[derive(Clone, Default)]
+pub struct AuditOptions {
+    version: Option<fn(&WrappedKey) -> Option<u32>>,
+    threads: usize,
+    tell: Option<Arc<Tell>>,
+}
+
+impl AuditOptions {
+    /// Keys without their versions, on as many threads as there are cores.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// What tells the version of the key that a wrapped key is under, such as
+    /// [`kms::key_version`](crate::kms::key_version) of one that is text. Without it no slot has
+    /// one.
+    #[must_use]
+    pub fn versions(mut self, version: fn(&WrappedKey) -> Option<u32>) -> Self {
+        self.version = Some(version);
+        self
+    }
+
+    /// How many threads read, at most 16; 0, the default, stands for as many as there are cores.
+    #[must_use]
+    pub fn threads(mut self, threads: usize) -> Self {
+        self.threads = threads;
+        self
+    }
+
+    /// Calls `tell` for each file, from any thread, and from several at the same time.
+    #[must_use]
+    pub fn on_each(mut self, tell: impl Fn(&Path, &Audited) + Send + Sync + 'static) -> Self {
+        self.tell = Some(Arc::new(tell));
+        self
+    }
+}
+
+impl fmt::Debug for AuditOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AuditOptions").field("threads", &self.threads).finish_non_exhaustive()
+    }
+}
+
+/// What a file is to an audit.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Audited {
+    /// A message, and counted under each key that it has a slot for.
+    Message,
+    /// It is no message; the error says what it is instead.
+    NotAMessage(Error),
+    /// It begins as a message does, and has no header that can be read.
+    Damaged(Error),
+    /// It cannot be opened or read.
+    Unreadable(Error),
+}
+
+/// What depends on one version of one key.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct KeyUse {
+    /// The key.
+    pub key: KeyId,
+    /// Its version, where one is told.
+    pub version: Option<u32>,
+    /// Messages with a slot under it, once however many such slots they have. A message with slots
+    /// under several keys is counted for each of them.
+    pub files: u64,
+    /// Bytes of these files.
+    pub bytes: u64,
+    /// Those among them that nothing else opens: messages whose slots are all under this version of
+    /// this key. So many are unreadable once it is disabled or gone.
+    pub only: u64,
+    /// Bytes of those.
+    pub only_bytes: u64,
+    /// When the file among them was changed last that was so the longest ago: since then at least,
+    /// something is under this version. A rewrap changes a file, too.
+    pub oldest: Option<SystemTime>,
+}
+
+/// What was found in all files.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct Audit {
+    /// By key, and version.
+    pub keys: Vec<KeyUse>,
+    /// Files that are messages.
+    pub messages: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Files that are no messages.
+    pub not_messages: u64,
+    /// Files that begin as a message does, and have no header that can be read.
+    pub damaged: u64,
+    /// Files that cannot be opened or read.
+    pub unreadable: u64,
+    /// The first 1,000 of the last two, and why. All of them are told by
+    /// [`on_each`](AuditOptions::on_each).
+    pub failures: Vec<(PathBuf, Error)>,
+}
+
+/// Counts what the messages in these files depend on: which versions of which keys, and how much
+/// would be unreadable without them. Reads headers only, and needs no key and no key service.
+/// Blocks, and works on several threads.
+///
+/// What it counts are slots that anybody who can write the files can change: it says what the files
+/// say. A file with several names is counted under each, and of a message whose body is an object
+/// of its own it sees the header.
+///
+/// ```
+/// # use ncp_envelope::{DataKey, EncryptionContext, Envelope, LocalKeyWrapper};
+/// use ncp_envelope::stored::{AuditOptions, audit};
+/// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+/// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("report.ncpe");
+/// # std::fs::write(&path, envelope.encrypt(b"hello", EncryptionContext::new())?)?;
+/// let audit = audit([path], &AuditOptions::new());
+/// assert_eq!((audit.messages, audit.keys[0].key.id(), audit.keys[0].only), (1, "k", 1));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn audit<I>(paths: I, options: &AuditOptions) -> Audit
+where
+    I: IntoIterator<Item = PathBuf>,
+    I::IntoIter: Send,
+{
+    let cores = available_parallelism().map_or(1, std::num::NonZero::get);
+    let threads = if options.threads == 0 { cores } else { options.threads }.min(MAX_THREADS);
+    let paths = Mutex::new(paths.into_iter().fuse());
+    let sum = Mutex::new(Tally::default());
+    crew(threads, &|| {
+        let mut own = Tally::default();
+        loop {
+            let mut paths = paths.lock().unwrap_or_else(PoisonError::into_inner);
+            let taken: Vec<_> = paths.by_ref().take(TAKEN).collect();
+            drop(paths);
+            if taken.is_empty() {
+                break;
+            }
+            for path in taken {
+                let audited = own.look(&path, options);
+                if let Some(tell) = &options.tell {
+                    tell(&path, &audited);
+                }
+                own.count(path, audited);
+            }
+        }
+        sum.lock().unwrap_or_else(PoisonError::into_inner).add(own);
+    });
+    sum.into_inner().unwrap_or_else(PoisonError::into_inner).finish()
+}
+
+#[derive(Default)]
+struct Tally {
+    uses: HashMap<(KeyId, Option<u32>), KeyUse>,
+    rest: Audit,
+}
+
+impl Tally {
+    fn look(&mut self, path: &Path, options: &AuditOptions) -> Audited {
+        let front = front::open(path).and_then(|file| front::read(&file, path));
+        match front {
+            Ok(front) => {
+                self.message(&front, options);
+                Audited::Message
+            }
+            Err(Unread::Foreign(error)) => Audited::NotAMessage(error),
+            Err(Unread::Damaged(error)) => Audited::Damaged(error),
+            Err(Unread::Failed(error)) => Audited::Unreadable(error),
+        }
+    }
+
+    fn message(&mut self, front: &Front, options: &AuditOptions) {
+        let mut under: Vec<(KeyId, Option<u32>)> = Vec::new();
+        for slot in front.header.slots().slots() {
+            let version = options.version.and_then(|version| version(slot));
+            let of = (slot.key_id().clone(), version);
+            if !under.contains(&of) {
+                under.push(of);
+            }
+        }
+        let alone = under.len() == 1;
+        for (key, version) in under {
+            let of = self.uses.entry((key, version));
+            let of = of.or_insert_with_key(|(key, version)| KeyUse::none(key, *version));
+            of.add(&KeyUse {
+                files: 1,
+                bytes: front.len,
+                only: u64::from(alone),
+                only_bytes: if alone { front.len } else { 0 },
+                oldest: front.modified,
+                ..KeyUse::none(&of.key, version)
+            });
+        }
+        self.rest.bytes += front.len;
+    }
+
+    fn count(&mut self, path: PathBuf, audited: Audited) {
+        let rest = &mut self.rest;
+        match audited {
+            Audited::Message => rest.messages += 1,
+            Audited::NotAMessage(_) => rest.not_messages += 1,
+            Audited::Damaged(error) => {
+                rest.damaged += 1;
+                rest.name(path, error);
+            }
+            Audited::Unreadable(error) => {
+                rest.unreadable += 1;
+                rest.name(path, error);
+            }
+        }
+    }
+
+    fn add(&mut self, other: Self) {
+        for ((key, version), more) in other.uses {
+            let of = self.uses.entry((key, version));
+            of.or_insert_with_key(|(key, version)| KeyUse::none(key, *version)).add(&more);
+        }
+        let (rest, more) = (&mut self.rest, other.rest);
+        rest.messages += more.messages;
+        rest.bytes += more.bytes;
+        rest.not_messages += more.not_messages;
+        rest.damaged += more.damaged;
+        rest.unreadable += more.unreadable;
+        more.failures.into_iter().for_each(|(path, error)| rest.name(path, error));
+    }
+
+    fn finish(self) -> Audit {
+        let mut keys: Vec<_> = self.uses.into_values().collect();
+        keys.sort_by(|a, b| {
+            let by = |of: &KeyUse| (of.key.provider().code(), of.key.id().to_owned(), of.version);
+            by(a).cmp(&by(b))
+        });
+        Audit { keys, ..self.rest }
+    }
+}
+
+impl Audit {
+    fn name(&mut self, path: PathBuf, error: Error) {
+        if self.failures.len() < MAX_NAMED {
+            self.failures.push((path, error));
+        }
+    }
+}
+
+impl KeyUse {
+    fn none(key: &KeyId, version: Option<u32>) -> Self {
+        Self { key: key.clone(), version, files: 0, bytes: 0, only: 0, only_bytes: 0, oldest: None }
+    }
+
+    fn add(&mut self, more: &Self) {
+        self.files += more.files;
+        self.bytes += more.bytes;
+        self.only += more.only;
+        self.only_bytes += more.only_bytes;
+        self.oldest = self.oldest.into_iter().chain(more.oldest).min();
+    }
+}

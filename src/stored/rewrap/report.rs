@@ -1,0 +1,79 @@
+//! What became of the files.
+
+use crate::error::Error;
+use std::path::{Path, PathBuf};
+
+/// Failures that a report names; more are counted only.
+const MAX_NAMED: usize = 1_000;
+
+/// What became of one file.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// Its slots are under a newer version; in a dry run, they would be.
+    Rewrapped {
+        /// The lowest version before, where the key service tells.
+        from: Option<u32>,
+        /// The highest version now.
+        to: Option<u32>,
+    },
+    /// Its slots are under the newest version, and nothing was written.
+    Newest,
+    /// The options leave it alone: for its version, or its age.
+    LeftOut,
+    /// It has no slot under a key of this envelope.
+    OtherKey,
+    /// It is no message; the error says what it is instead.
+    NotAMessage(Error),
+    /// It is as it was, for this reason.
+    Failed(Error),
+}
+
+/// What became of all files.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct RewrapReport {
+    /// Files whose slots are under a newer version.
+    pub rewrapped: u64,
+    /// Their bytes, bodies included. None of a body was read or written.
+    pub bytes: u64,
+    /// Files that had the newest version already, those that a checkpoint knew among them.
+    pub newest: u64,
+    /// Files that the options left alone.
+    pub left_out: u64,
+    /// Messages without a slot under a key of this envelope.
+    pub other_key: u64,
+    /// Files that are no messages.
+    pub not_messages: u64,
+    /// Files that are as they were, for a reason.
+    pub failed: u64,
+    /// The first 1,000 of these, and why. All of them are told by
+    /// [`on_each`](super::RewrapOptions::on_each).
+    pub failures: Vec<(PathBuf, Error)>,
+    /// Why the run ended before the last file, if it did: the key service could not be reached, or
+    /// refused a whole array, or the checkpoint could not be written. Files that had no answer are
+    /// not counted.
+    pub stopped: Option<Error>,
+}
+
+impl RewrapReport {
+    pub(super) fn count(&mut self, path: &Path, len: u64, outcome: &Outcome) {
+        let counter = match outcome {
+            Outcome::Rewrapped { .. } => {
+                self.bytes += len;
+                &mut self.rewrapped
+            }
+            Outcome::Newest => &mut self.newest,
+            Outcome::LeftOut => &mut self.left_out,
+            Outcome::OtherKey => &mut self.other_key,
+            Outcome::NotAMessage(_) => &mut self.not_messages,
+            Outcome::Failed(error) => {
+                if self.failures.len() < MAX_NAMED {
+                    self.failures.push((path.to_owned(), error.clone()));
+                }
+                &mut self.failed
+            }
+        };
+        *counter += 1;
+    }
+}

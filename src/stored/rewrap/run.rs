@@ -1,0 +1,158 @@
+//! Files, calls and files again.
+
+use super::job::Job;
+use super::options::RewrapOptions;
+use super::report::{Outcome, RewrapReport};
+use crate::envelope::Envelope;
+use crate::error::{Error, ErrorKind, Result};
+use crate::io::offload;
+use std::future::{Future, poll_fn};
+use std::path::PathBuf;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
+
+impl Envelope {
+    /// Moves the key slots of the messages in all these files to the newest version of the key that
+    /// each is under. No data key is seen, and no body read: up to 256 slots go through one call of
+    /// [`rewrap_keys`](Self::rewrap_keys), and are then written as
+    /// [`StoredMessage::replace`](crate::stored::StoredMessage::replace) does it.
+    ///
+    /// `paths` is asked for names as they are needed, where blocking is allowed. Files whose slots
+    /// have the newest version cost no call once an answer has told which that is, and slots under
+    /// other keys stay what they are. Dropping the future ends the run after the files that are
+    /// being written.
+    ///
+    /// What is rewrapped still opens with copies of its old slots until the old version is
+    /// disabled: see [`stored::audit`](crate::stored::audit()) for what depends on it.
+    ///
+    /// ```
+    /// # use ncp_envelope::{DataKey, EncryptionContext, Envelope, LocalKeyWrapper};
+    /// use ncp_envelope::stored::RewrapOptions;
+    /// # let rt = tokio::runtime::Builder::new_current_thread().build()?;
+    /// # rt.block_on(async {
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?;
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("report.ncpe");
+    /// # std::fs::write(&path, envelope.encrypt(b"hello", EncryptionContext::new()).await?)?;
+    /// let files = std::fs::read_dir(directory.path())?;
+    /// let paths: Vec<_> = files.map(|file| Ok(file?.path())).collect::<std::io::Result<_>>()?;
+    /// let report = envelope.rewrap_files(paths, &RewrapOptions::new()).await?;
+    /// assert_eq!((report.rewrapped, report.failed), (1, 0));
+    /// # Ok::<(), Box<dyn std::error::Error>>(()) })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Each file has its own, in the report. As a whole:
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) for a checkpoint that is none or of another
+    /// key, and [`Io`](crate::ErrorKind::Io) if it cannot be opened.
+    pub async fn rewrap_files<I>(&self, paths: I, options: &RewrapOptions) -> Result<RewrapReport>
+    where
+        I: IntoIterator<Item = PathBuf>,
+        I::IntoIter: Send + 'static,
+    {
+        let (paths, envelope, options) =
+            (Box::new(paths.into_iter()), self.clone(), options.clone());
+        let (mut job, mut array) = offload(move |cancelled| {
+            let mut job = Job::new(envelope, paths, options)?;
+            let array = job.gather(&cancelled)?;
+            Ok((job, array))
+        })
+        .await?;
+        while !array.slots.is_empty() && job.report.stopped.is_none() {
+            let call = self.rewrap_keys(&array.slots);
+            let (answers, ahead) = if job.knows_versions() {
+                let gather = offload(move |cancelled| {
+                    let ahead = job.gather(&cancelled)?;
+                    Ok((job, Some(ahead)))
+                });
+                let (answers, gathered) = both(call, gather).await;
+                let ahead;
+                (job, ahead) = gathered?;
+                (answers, ahead)
+            } else {
+                (call.await, None)
+            };
+            (job, array) = offload(move |cancelled| {
+                job.write(array, answers, &cancelled)?;
+                let next = match ahead {
+                    Some(ahead) if !ahead.slots.is_empty() => ahead,
+                    // Also for files that somebody else wrote to meanwhile.
+                    _ if job.report.stopped.is_none() => job.gather(&cancelled)?,
+                    _ => Default::default(),
+                };
+                Ok((job, next))
+            })
+            .await?;
+        }
+        Ok(job.report)
+    }
+
+    /// As [`rewrap_files`](Self::rewrap_files), for one file. What became of it is
+    /// [`Rewrapped`](Outcome::Rewrapped), [`Newest`](Outcome::Newest) or
+    /// [`LeftOut`](Outcome::LeftOut).
+    ///
+    /// # Errors
+    /// As [`rewrap_files`](Self::rewrap_files), those of the wrapper and of
+    /// [`StoredMessage::replace`](crate::stored::StoredMessage::replace), and
+    /// [`KeyNotAllowed`](crate::ErrorKind::KeyNotAllowed) if no slot is under a key of this
+    /// envelope.
+    pub async fn rewrap_file(
+        &self,
+        path: impl Into<PathBuf>,
+        options: &RewrapOptions,
+    ) -> Result<Outcome> {
+        let path = path.into();
+        let name = path.display().to_string();
+        let seen = Arc::new(Mutex::new(None));
+        let (told, tell) = (seen.clone(), options.tell.clone());
+        let options = options.clone().on_each(move |path, outcome| {
+            if let Some(tell) = &tell {
+                tell(path, outcome);
+            }
+            *told.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome.clone());
+        });
+        let report = self.rewrap_files([path], &options).await?;
+        if let Some(error) = report.stopped {
+            return Err(error);
+        }
+        let outcome = seen.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match outcome {
+            Some(Outcome::Failed(error) | Outcome::NotAMessage(error)) => Err(error),
+            Some(Outcome::OtherKey) => Err(Error::new(
+                ErrorKind::KeyNotAllowed,
+                format!("{name}: message has no key slot under a key of this envelope"),
+            )),
+            Some(outcome) => Ok(outcome),
+            None => Err(Error::new(ErrorKind::Internal, "the file was passed over")),
+        }
+    }
+}
+
+/// Waits for both, which go on at the same time.
+async fn both<A, B>(a: impl Future<Output = A>, b: impl Future<Output = B>) -> (A, B) {
+    let (mut a, mut b) = (pin!(a), pin!(b));
+    let (mut a_done, mut b_done) = (None, None);
+    poll_fn(|context| {
+        if a_done.is_none()
+            && let Poll::Ready(done) = a.as_mut().poll(context)
+        {
+            a_done = Some(done);
+        }
+        if b_done.is_none()
+            && let Poll::Ready(done) = b.as_mut().poll(context)
+        {
+            b_done = Some(done);
+        }
+        match (a_done.take(), b_done.take()) {
+            (Some(a), Some(b)) => Poll::Ready((a, b)),
+            (a, b) => {
+                (a_done, b_done) = (a, b);
+                Poll::Pending
+            }
+        }
+    })
+    .await
+}
