@@ -49,6 +49,9 @@
 //! | have data keys ready for writing, or share one | [`PoolLimits`], [`ReuseLimits`] |
 //! | wipe keys now | [`Envelope::forget_keys`], [`Envelope::invalidate`] |
 //! | use no key of an old version | [`Envelope::retire_below`] |
+//! | move stored messages to a key's newest version | [`Envelope::rewrap_files`] |
+//! | know what depends on which version | [`stored::audit`](stored::audit()) |
+//! | replace the key slots of a file | [`stored::StoredMessage`] |
 //! | see what was asked and what was not | [`Envelope::stats`] |
 //! | reach NCP's key service | `kms` (feature `kms`) |
 //! | have a key service in a test | `emulator` (feature `emulator`), [`LocalKeyWrapper`] |

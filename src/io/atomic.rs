@@ -3,7 +3,8 @@
 use super::options::FileOptions;
 use super::source::SourceFile;
 use crate::error::Result;
-use crate::output::{Output, commit_all, discard_unfinished as discard};
+use crate::output::{Output, commit_all, discard_unfinished as discard, is_temporary};
+use std::ffi::OsStr;
 use std::fmt;
 use std::io::{self, Write};
 use std::path::Path;
@@ -102,6 +103,12 @@ impl AtomicFile {
 /// On Linux there are none on most file systems: see [`AtomicFile`].
 pub fn discard_unfinished() {
     discard();
+}
+
+/// Whether `name` is one of those that [`discard_unfinished`] removes: of an output that is still
+/// being written, or whose process was killed. A program that walks a tree passes these over.
+pub fn is_unfinished(name: impl AsRef<OsStr>) -> bool {
+    is_temporary(name.as_ref())
 }
 
 /// After a write that failed, the file cannot be committed.

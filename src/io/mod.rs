@@ -21,7 +21,7 @@ mod write;
 
 #[cfg(feature = "tokio")]
 pub use self::tokio::{AsyncDecryptReader, AsyncEncryptWriter};
-pub use atomic::{AtomicFile, discard_unfinished};
+pub use atomic::{AtomicFile, discard_unfinished, is_unfinished};
 pub use detached::DetachedWriter;
 pub use file::FileReport;
 pub(crate) use offload::{Cancelled, offload};

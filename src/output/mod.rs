@@ -30,7 +30,5 @@ pub(crate) use file::{Output, Settings};
 pub(crate) use patch::overwrite;
 #[cfg(test)]
 pub(crate) use system::Step;
-pub(crate) use temporary::discard_unfinished;
-#[cfg(feature = "emulator")]
-pub(crate) use temporary::is_temporary;
+pub(crate) use temporary::{discard_unfinished, is_temporary};
 pub(crate) use together::commit_all;

@@ -36,7 +36,6 @@ pub(crate) fn discard_unfinished() {
 
 /// Whether `name` is the temporary name of an output: of one whose process was killed, unless it is
 /// still being written.
-#[cfg(feature = "emulator")]
 pub(crate) fn is_temporary(name: &std::ffi::OsStr) -> bool {
     let name = name.as_encoded_bytes();
     name.starts_with(system::PREFIX.as_bytes()) && name.ends_with(system::SUFFIX.as_bytes())

@@ -12,3 +12,5 @@ mod common;
 mod kit;
 mod many;
 mod odd;
+#[cfg(all(feature = "cli", target_os = "linux"))]
+mod program;

@@ -255,3 +255,27 @@ fn slots_under_other_keys_stay() {
     assert_eq!(version(&header.slots().slots()[1]), Some(2));
     open_all(&world.envelope, &[path]);
 }
+
+#[test]
+fn a_version_that_is_disabled_fails_its_files_and_no_others() {
+    let world = World::new();
+    let old = world.fill("old", 300);
+    world.rotate();
+    let new = world.fill("new", 300);
+    world.rotate();
+    let tag = world.emulator.key_tag();
+    wait(world.emulator.disable_key_version(tag, 1));
+    let paths = [&old[..], &new].concat();
+    let before = world.emulator.request_count();
+    let report = world.rewrap(&paths, &quick());
+    assert_eq!((report.rewrapped, report.failed), (300, 300), "{report:?}");
+    assert!(report.stopped.is_none());
+    assert!(report.failures.iter().all(|(_, error)| error.kind() == ErrorKind::KeyUnusable));
+    assert!(world.emulator.request_count() - before < 40);
+    assert_eq!(census(&paths), BTreeMap::from([((1, 1), 300), ((3, 2), 300)]));
+    // Two versions, and none that can be used: it is the key.
+    let both = [&old[..10], &world.fill("newest", 9)[..]].concat();
+    wait(world.emulator.disable_key(tag));
+    let report = world.rewrap(&both, &quick());
+    assert_eq!(report.stopped.unwrap().kind(), ErrorKind::KeyUnusable);
+}

@@ -1,5 +1,6 @@
 //! The commands that there are.
 
+use crate::command::audit::AuditArgs;
 use crate::command::bench::BenchArgs;
 use crate::command::cipher::CipherArgs;
 use crate::command::decrypt::DecryptArgs;
@@ -7,6 +8,7 @@ use crate::command::emulator::EmulatorArgs;
 use crate::command::encrypt::EncryptArgs;
 use crate::command::inspect::InspectArgs;
 use crate::command::keys::KeysArgs;
+use crate::command::rewrap::RewrapArgs;
 use crate::command::tokens::TokensArgs;
 use crate::options::ENVIRONMENT;
 use crate::status::Failure;
@@ -30,6 +32,12 @@ pub(crate) enum Command {
     Decrypt(DecryptArgs),
     /// Show what a message says about itself, without a key and without any network.
     Inspect(InspectArgs),
+    /// Move the key slots of messages in files to the newest version of their key, without seeing a
+    /// data key.
+    Rewrap(RewrapArgs),
+    /// Count which versions of which keys messages in files depend on, without a key and without
+    /// any network.
+    Audit(AuditArgs),
     /// Create, list and manage keys.
     Keys(KeysArgs),
     /// Issue and check a key's tokens.

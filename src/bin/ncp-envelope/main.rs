@@ -4,6 +4,7 @@
 mod args;
 mod command;
 mod confirm;
+mod failures;
 mod input;
 mod message;
 mod names;
@@ -18,9 +19,10 @@ mod shown;
 mod signals;
 mod status;
 mod streams;
+mod walk;
 
 use args::Command;
-use command::{bench, cipher, decrypt, emulator, encrypt, inspect, keys, tokens};
+use command::{audit, bench, cipher, decrypt, emulator, encrypt, inspect, keys, rewrap, tokens};
 use status::Failure;
 use std::process::ExitCode;
 
@@ -41,8 +43,12 @@ fn main() -> ExitCode {
 }
 
 async fn run(command: Command) -> Result<(), Failure> {
-    if let Command::Inspect(_) | Command::Keys(_) | Command::Bench(_) | Command::Emulator(_) =
-        command
+    if let Command::Inspect(_)
+    | Command::Rewrap(_)
+    | Command::Audit(_)
+    | Command::Keys(_)
+    | Command::Bench(_)
+    | Command::Emulator(_) = command
     {
         output::check()?;
     }
@@ -50,6 +56,8 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Encrypt(args) => encrypt::run(args).await,
         Command::Decrypt(args) => decrypt::run(args).await,
         Command::Inspect(args) => inspect::run(args).await,
+        Command::Rewrap(args) => rewrap::run(args).await,
+        Command::Audit(args) => audit::run(args).await,
         Command::Keys(args) => keys::run(args).await,
         Command::Tokens(args) => tokens::run(args).await,
         Command::Cipher(args) => cipher::run(args).await,

@@ -78,7 +78,7 @@ pub(crate) fn cannot_write(error: io::Error) -> Failure {
     Failure::other(format!("cannot write to standard output: {error}"))
 }
 
-fn object(record: Record) -> Value {
+pub(crate) fn object(record: Record) -> Value {
     Value::Object(
         record.into_iter().map(|(name, value)| (name.to_owned(), value)).collect::<Map<_, _>>(),
     )

@@ -1,5 +1,6 @@
 //! A bar on standard error while a terminal is there to show it.
 
+use crate::status::say;
 use crate::{signals, streams};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::{self, Read};
@@ -23,6 +24,27 @@ impl Progress {
         this.0.set_length(count as u64);
         this.0.set_style(style("{bar:30} {pos}/{len} {elapsed}"));
         this
+    }
+
+    /// A bar for files, whose number may become known.
+    pub(crate) fn files() -> Self {
+        let this = Self::start();
+        this.0.set_style(style("{spinner} {pos} files {per_sec}"));
+        this
+    }
+
+    pub(crate) fn expect(&self, count: u64) {
+        self.0.set_length(count);
+        self.0.set_style(style("{bar:30} {pos}/{len} files {per_sec} {eta}"));
+    }
+
+    pub(crate) fn is_hidden(&self) -> bool {
+        self.0.is_hidden()
+    }
+
+    /// Says something to the user, and goes on below it.
+    pub(crate) fn say(&self, text: &str) {
+        self.0.suspend(|| say(text));
     }
 
     pub(crate) fn step(&self) {

@@ -34,6 +34,15 @@ impl Failure {
         Self { code, text: Text::Line(text.into()) }
     }
 
+    /// What a script is told with this code.
+    pub(crate) fn coded(code: u8, text: impl Into<String>) -> Self {
+        Self::line(code, text)
+    }
+
+    pub(crate) fn code(&self) -> u8 {
+        self.code
+    }
+
     pub(crate) fn other(text: impl Into<String>) -> Self {
         Self::line(1, text)
     }

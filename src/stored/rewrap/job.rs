@@ -10,7 +10,7 @@ use crate::stored::crew::crew;
 use crate::stored::front::{State, Unread};
 use crate::stored::message::{Replaced, StoredMessage};
 use crate::wrap::{KeyId, WrappedKey};
-use std::collections::VecDeque;
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -29,6 +29,8 @@ pub(super) struct Job {
     paths: Box<dyn Iterator<Item = PathBuf> + Send>,
     /// The newest version of each key, once an answer of this run has told it.
     newest: Vec<Option<Newest>>,
+    /// Versions that the key service does not use any more, and how it says so.
+    unusable: HashMap<(usize, u32), Error>,
     checkpoint: Option<Checkpoint>,
     /// What did not fit into an array any more.
     held: Option<Asked>,
@@ -83,6 +85,7 @@ impl Job {
             keys,
             options,
             paths,
+            unusable: HashMap::new(),
             checkpoint,
             held: None,
             again: VecDeque::new(),
@@ -134,7 +137,8 @@ impl Job {
         answers: Vec<Result<WrappedKey>>,
         cancelled: &Cancelled,
     ) -> Result<()> {
-        if let Some(error) = refused_whole(&answers) {
+        self.learn_unusable(&array.slots, &answers);
+        if let Some(error) = self.refused_whole(&answers) {
             self.report.stopped = Some(error.clone());
             return Ok(());
         }
@@ -232,6 +236,12 @@ impl Job {
             self.note(&message);
             return Look::Done(Outcome::Newest, 0);
         }
+        let unusable = |(_, (key, version)): &&(usize, (usize, Newest))| {
+            version.and_then(|version| self.unusable.get(&(*key, version)))
+        };
+        if let Some(error) = stale.iter().find_map(unusable) {
+            return Look::Done(Outcome::Failed(named(path, error.clone())), 0);
+        }
         if self.options.dry_run && stale.iter().all(|(_, (key, _))| self.newest[*key].is_some()) {
             let from = stale.iter().filter_map(|(_, (_, version))| *version).min();
             let to = stale.iter().filter_map(|(_, (key, _))| self.newest[*key].flatten()).max();
@@ -247,6 +257,49 @@ impl Job {
             let key = self.keys.iter().position(|key| key == slot.key_id())?;
             Some((at, (key, self.envelope.key_version(slot))))
         })
+    }
+
+    /// Versions of which every slot was refused as unusable: the next one would be, too.
+    fn learn_unusable(&mut self, slots: &[WrappedKey], answers: &[Result<WrappedKey>]) {
+        let mut refused = HashMap::new();
+        let mut used = HashSet::new();
+        for (slot, answer) in slots.iter().zip(answers) {
+            let key = self.keys.iter().position(|key| key == slot.key_id());
+            let (Some(key), Some(version)) = (key, self.envelope.key_version(slot)) else {
+                continue;
+            };
+            match answer {
+                Err(error) if error.kind() == ErrorKind::KeyUnusable => {
+                    refused.insert((key, version), error.clone());
+                }
+                _ => _ = used.insert((key, version)),
+            }
+        }
+        refused.retain(|of, _| !used.contains(of));
+        self.unusable.extend(refused);
+    }
+
+    /// Why nothing at all was wrapped, if that is for a reason that every other array would meet.
+    fn refused_whole<'a>(&self, answers: &'a [Result<WrappedKey>]) -> Option<&'a Error> {
+        let first = answers.first()?.as_ref().err()?;
+        let all = |kinds: &[ErrorKind]| {
+            answers.iter().all(|answer| {
+                answer.as_ref().err().is_some_and(|error| kinds.contains(&error.kind()))
+            })
+        };
+        let whole = match first.kind() {
+            // One version may be disabled, and the files with it fail; two may as well be the key.
+            ErrorKind::KeyUnusable => {
+                all(&[ErrorKind::KeyUnusable]) && !self.knows_versions() && self.unusable.len() != 1
+            }
+            _ => all(&[
+                ErrorKind::AccessDenied,
+                ErrorKind::Credentials,
+                ErrorKind::Throttled,
+                ErrorKind::Unavailable,
+            ]),
+        };
+        whole.then_some(first)
     }
 
     fn is_newest(&self, versions: &Versions) -> bool {
@@ -317,22 +370,6 @@ fn finish(
         }
     }
     Some(Outcome::Rewrapped { from, to })
-}
-
-/// Why nothing at all was wrapped, if that is for a reason that the next array would meet too.
-fn refused_whole(answers: &[Result<WrappedKey>]) -> Option<&Error> {
-    let common = |error: &Error| {
-        matches!(
-            error.kind(),
-            ErrorKind::AccessDenied
-                | ErrorKind::Credentials
-                | ErrorKind::KeyUnusable
-                | ErrorKind::Throttled
-                | ErrorKind::Unavailable
-        )
-    };
-    let whole = answers.iter().all(|answer| answer.as_ref().err().is_some_and(common));
-    answers.first().filter(|_| whole)?.as_ref().err()
 }
 
 /// `error` with the file's name, unless it has it.

@@ -1,5 +1,6 @@
 //! One file a command: what it is told, and what it does.
 
+pub(crate) mod audit;
 pub(crate) mod bench;
 pub(crate) mod cipher;
 pub(crate) mod decrypt;
@@ -7,4 +8,5 @@ pub(crate) mod emulator;
 pub(crate) mod encrypt;
 pub(crate) mod inspect;
 pub(crate) mod keys;
+pub(crate) mod rewrap;
 pub(crate) mod tokens;

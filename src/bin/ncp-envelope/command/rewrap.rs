@@ -1,0 +1,112 @@
+//! `ncp-envelope rewrap`: the newest version of the key, for messages in many files.
+
+use crate::failures::Failures;
+use crate::options::{Common, ENVIRONMENT};
+use crate::output;
+use crate::session::Session;
+use crate::status::Failure;
+use crate::walk::PathsArgs;
+use clap::Args;
+use ncp_envelope::stored::{Outcome, RewrapOptions, RewrapReport, WriteOptions};
+use ncp_envelope::{Error, ErrorKind};
+use serde_json::{Value, json};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+#[derive(Args)]
+#[command(after_help = ENVIRONMENT)]
+pub(crate) struct RewrapArgs {
+    #[command(flatten)]
+    paths: PathsArgs,
+    /// Only what is under a version lower than this.
+    #[arg(long, value_name = "N")]
+    below: Option<u32>,
+    /// Note in this file what is done, so that a run that was ended goes on where it was.
+    #[arg(long, value_name = "FILE")]
+    checkpoint: Option<PathBuf>,
+    /// Change nothing, and say what would be done. Asks the key service once, which version is the
+    /// newest.
+    #[arg(long)]
+    dry_run: bool,
+    /// Never write into a file: replace it by a new one, also where writing in place is safe.
+    #[arg(long)]
+    replace: bool,
+    /// Do not wait until new key slots are on the disk, but for those of the durable layout:
+    /// faster, and a power cut may undo what was said to be done.
+    #[arg(long)]
+    no_sync: bool,
+    #[command(flatten)]
+    common: Common,
+}
+
+pub(crate) async fn run(args: RewrapArgs) -> Result<(), Failure> {
+    let failures = Arc::new(Failures::new(args.paths.check()?));
+    let session = Session::open(&args.common.kms, "").await?;
+    let mut options = RewrapOptions::new()
+        .dry_run(args.dry_run)
+        .write(WriteOptions::new().in_place(!args.replace).sync(!args.no_sync));
+    if let Some(version) = args.below {
+        options = options.below(version);
+    }
+    if let Some(path) = &args.checkpoint {
+        options = options.checkpoint(path);
+    }
+    let told = failures.clone();
+    let options = options.on_each(move |path, outcome| {
+        told.progress.step();
+        match outcome {
+            Outcome::Failed(error) => told.add(path, error.clone()),
+            Outcome::NotAMessage(error) if told.is_named(path) => told.add(path, error.clone()),
+            Outcome::OtherKey if told.is_named(path) => {
+                let text = format!("{}: message is under another key", path.display());
+                told.add(path, Error::new(ErrorKind::KeyNotAllowed, text));
+            }
+            _ => {}
+        }
+    });
+    let walk = args.paths.walk(&failures);
+    let links = walk.links();
+    let report = session.envelope.rewrap_files(walk, &options).await.map_err(Failure::writing)?;
+    output::one(
+        args.common.json,
+        record(&args, &report, links.load(Ordering::Relaxed), &failures),
+    )?;
+    let stopped = report.stopped.map(|error| {
+        let how = match args.checkpoint {
+            Some(_) => "run it again with the same checkpoint to go on",
+            None => "run it again to go on",
+        };
+        let text = format!("stopped before the last file: {error}; {how}");
+        (Failure::writing(error), text)
+    });
+    failures.end(stopped)
+}
+
+fn record(
+    args: &RewrapArgs,
+    report: &RewrapReport,
+    links: u64,
+    failures: &Failures,
+) -> output::Record {
+    let mut record = vec![
+        ("rewrapped", json!(report.rewrapped)),
+        ("bytes", json!(report.bytes)),
+        ("newest", json!(report.newest)),
+        ("left_out", json!(report.left_out)),
+        ("other_key", json!(report.other_key)),
+        ("not_messages", json!(report.not_messages)),
+        ("links", json!(links)),
+        ("failed", json!(failures.count())),
+    ];
+    if args.common.json {
+        let stopped = report.stopped.as_ref();
+        record.push(("dry_run", json!(args.dry_run)));
+        record.push((
+            "stopped",
+            stopped.map_or(Value::Null, |error| Value::String(error.to_string())),
+        ));
+        record.push(("failures", failures.json()));
+    }
+    record
+}

@@ -1,0 +1,214 @@
+//! Which files a command is about: those that are named, those in directories, those in a list.
+//!
+//! Promises: names are handed out as they are found, so that a tree or a list may be of any size;
+//! links in a tree are passed over, since what they lead to is somewhere else or comes up by
+//! itself, and so are outputs that are not finished; what cannot be looked into is a failure and
+//! stops nothing.
+
+use crate::failures::Failures;
+use crate::status::Failure;
+use crate::streams;
+use clap::Args;
+use ncp_envelope::io::is_unfinished;
+use ncp_envelope::{Error, ErrorKind};
+use std::collections::HashSet;
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use walkdir::{IntoIter, WalkDir};
+
+/// Longer names are none.
+const MAX_NAME: u64 = 64 << 10;
+
+#[derive(Args)]
+pub(crate) struct PathsArgs {
+    /// Look into directories, and into those in them. Links in them are not followed.
+    #[arg(short = 'r', long)]
+    recursive: bool,
+    /// Names on standard input end with a NUL byte instead of a line break, as `find -print0` and
+    /// `git ls-files -z` write them.
+    #[arg(short = '0', long = "null")]
+    null: bool,
+    /// Files, and with -r directories; "-" alone reads names from standard input, one a line.
+    #[arg(required = true, value_name = "PATH")]
+    paths: Vec<PathBuf>,
+}
+
+impl PathsArgs {
+    fn is_list(&self) -> bool {
+        self.paths.iter().any(|path| path.as_os_str() == "-")
+    }
+
+    /// Refuses what makes no sense, and gives the files that are named.
+    ///
+    /// # Errors
+    /// Wrong usage.
+    pub(crate) fn check(&self) -> Result<HashSet<PathBuf>, Failure> {
+        if self.is_list() {
+            if self.paths.len() > 1 {
+                return Err(Failure::usage(
+                    "names come from standard input or from the command line: give - alone, or \
+                     none",
+                ));
+            }
+            streams::input()
+                .map_err(|error| Failure::other(format!("cannot read standard input: {error}")))?;
+            return Ok(HashSet::new());
+        }
+        if self.null {
+            return Err(Failure::usage("-0 is for names on standard input: give - for them"));
+        }
+        let is_dir = |path: &&PathBuf| path.is_dir();
+        if let Some(dir) = self.paths.iter().find(is_dir).filter(|_| !self.recursive) {
+            return Err(Failure::usage(format!(
+                "{} is a directory: give -r to look into it",
+                dir.display()
+            )));
+        }
+        Ok(self.paths.iter().filter(|path| !is_dir(path)).cloned().collect())
+    }
+
+    /// The files. How many they are is told to `failures` once it is known.
+    pub(crate) fn walk(&self, failures: &Arc<Failures>) -> Walk {
+        let roots = match (self.is_list(), streams::input()) {
+            (true, Ok(input)) => {
+                let end = if self.null { 0 } else { b'\n' };
+                Roots::Listed(Listed { input: BufReader::new(input), end })
+            }
+            _ => {
+                self.count(failures);
+                Roots::Named(self.paths.clone().into_iter())
+            }
+        };
+        let links = Arc::default();
+        Walk { roots, recursive: self.recursive, tree: None, links, failures: failures.clone() }
+    }
+
+    /// Counts beside the walk, for whoever watches.
+    fn count(&self, failures: &Arc<Failures>) {
+        if failures.progress.is_hidden() {
+            return;
+        }
+        let (failures, paths) = (Arc::downgrade(failures), self.paths.clone());
+        // Without a thread the number is not known.
+        let _ = std::thread::Builder::new().spawn(move || {
+            let mut count = 0;
+            for entry in paths.iter().flat_map(WalkDir::new) {
+                if failures.strong_count() == 0 {
+                    return;
+                }
+                count += u64::from(entry.is_ok_and(|entry| !entry.file_type().is_dir()));
+            }
+            if let Some(failures) = failures.upgrade() {
+                failures.progress.expect(count);
+            }
+        });
+    }
+}
+
+/// The files, as they are found.
+pub(crate) struct Walk {
+    roots: Roots,
+    recursive: bool,
+    /// The directory that it is in.
+    tree: Option<IntoIter>,
+    links: Arc<AtomicU64>,
+    failures: Arc<Failures>,
+}
+
+enum Roots {
+    Named(std::vec::IntoIter<PathBuf>),
+    Listed(Listed),
+}
+
+struct Listed {
+    input: BufReader<streams::Input>,
+    end: u8,
+}
+
+impl Walk {
+    /// How many links were passed over.
+    pub(crate) fn links(&self) -> Arc<AtomicU64> {
+        self.links.clone()
+    }
+
+    fn next_root(&mut self) -> Option<PathBuf> {
+        let listed = match &mut self.roots {
+            Roots::Named(paths) => return paths.next(),
+            Roots::Listed(listed) => listed,
+        };
+        loop {
+            match listed.next() {
+                Ok(None) => return None,
+                Ok(Some(name)) if name.is_empty() => {}
+                Ok(Some(name)) => return Some(to_path(name)),
+                Err(error) => {
+                    let text = format!("cannot read names from standard input: {error}");
+                    let error = Error::with_source(ErrorKind::Io, text, error);
+                    self.failures.add(Path::new("-"), error);
+                    return None;
+                }
+            }
+        }
+    }
+}
+
+impl Iterator for Walk {
+    type Item = PathBuf;
+
+    fn next(&mut self) -> Option<PathBuf> {
+        loop {
+            let Some(tree) = &mut self.tree else {
+                let root = self.next_root()?;
+                if self.recursive && root.is_dir() {
+                    self.tree = Some(WalkDir::new(root).into_iter());
+                    continue;
+                }
+                return Some(root);
+            };
+            match tree.next() {
+                None => self.tree = None,
+                Some(Ok(entry)) if entry.file_type().is_dir() => {}
+                Some(Ok(entry)) if entry.path_is_symlink() => {
+                    self.links.fetch_add(1, Ordering::Relaxed);
+                }
+                Some(Ok(entry)) if is_unfinished(entry.file_name()) => {}
+                Some(Ok(entry)) => return Some(entry.into_path()),
+                Some(Err(error)) => {
+                    let path = error.path().unwrap_or(Path::new("")).to_owned();
+                    let text = format!("cannot look into {}: {error}", path.display());
+                    let error = Error::with_source(ErrorKind::Io, text, error);
+                    self.failures.add(&path, error);
+                }
+            }
+        }
+    }
+}
+
+impl Listed {
+    fn next(&mut self) -> io::Result<Option<Vec<u8>>> {
+        let mut name = Vec::new();
+        let mut input = (&mut self.input).take(MAX_NAME + 1);
+        if input.read_until(self.end, &mut name)? == 0 {
+            return Ok(None);
+        }
+        name.pop_if(|last| *last == self.end);
+        match name.len() as u64 > MAX_NAME {
+            true => Err(io::Error::other(format!("a name has more than {MAX_NAME} bytes"))),
+            false => Ok(Some(name)),
+        }
+    }
+}
+
+#[cfg(unix)]
+fn to_path(name: Vec<u8>) -> PathBuf {
+    use std::os::unix::ffi::OsStringExt;
+    std::ffi::OsString::from_vec(name).into()
+}
+
+#[cfg(not(unix))]
+fn to_path(name: Vec<u8>) -> PathBuf {
+    let text = String::from_utf8_lossy(&name);
+    text.strip_suffix('\r').unwrap_or(&text).into()
+}
