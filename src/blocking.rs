@@ -14,7 +14,9 @@ use crate::datakey::EnvelopeStats;
 use crate::envelope::Envelope;
 use crate::error::Result;
 use crate::format::{Decryptor, Encryptor, Header, PREAMBLE_LEN};
-use crate::io::{DecryptReader, EncryptWriter, FileOptions, FileReport, StreamReport};
+use crate::io::{
+    DecryptReader, EncryptWriter, FileOptions, FileReport, RangeReader, ReadAt, StreamReport,
+};
 use crate::policy::{DecryptPolicy, EncryptOptions};
 use crate::runtime;
 use crate::stored::{Outcome, RewrapOptions, RewrapReport};
@@ -206,6 +208,18 @@ impl BlockingEnvelope {
         wait(self.0.reader(inner, policy))?
     }
 
+    /// As [`Envelope::range_reader`].
+    ///
+    /// # Errors
+    /// As there, and within an async runtime.
+    pub fn range_reader<S: ReadAt>(
+        &self,
+        source: S,
+        policy: &DecryptPolicy,
+    ) -> Result<RangeReader<S>> {
+        wait(self.0.range_reader(source, policy))?
+    }
+
     /// As [`Envelope::encrypt_stream`].
     ///
     /// # Errors
@@ -290,6 +304,19 @@ impl BlockingEnvelope {
         options: &RewrapOptions,
     ) -> Result<Outcome> {
         wait(self.0.rewrap_file(path, options))?
+    }
+
+    /// As [`Envelope::verify_file`].
+    ///
+    /// # Errors
+    /// As there, and within an async runtime.
+    pub fn verify_file(
+        &self,
+        source: impl AsRef<Path>,
+        policy: &DecryptPolicy,
+        file_options: &FileOptions,
+    ) -> Result<FileReport> {
+        wait(self.0.verify_file(source, policy, file_options))?
     }
 
     /// As [`Envelope::forget_keys`].

@@ -41,6 +41,8 @@
 //! | encrypt files, all or nothing | [`Envelope::encrypt_file`], [`Envelope::decrypt_file`] |
 //! | encrypt a stream into another | [`Envelope::encrypt_stream`], [`Envelope::decrypt_stream`] |
 //! | write and read as you go | [`Envelope::writer`], [`Envelope::reader`] |
+//! | read parts of a message | [`Envelope::range_reader`], [`Envelope::async_range_reader`] |
+//! | verify a file and write nothing | [`Envelope::verify_file`] |
 //! | do any of it without `async` | [`Envelope::blocking`], [`blocking`] |
 //! | the same on tokio | `Envelope::async_writer`, `Envelope::async_reader` |
 //! | bind a message to its purpose | [`EncryptionContext`], [`EncryptOptions::aad`], [`Scope`] |

@@ -76,6 +76,9 @@ fn every_call_does_what_the_async_one_does() {
     envelope.reader(&message[..], &policy).unwrap().read_to_end(&mut back).unwrap();
     assert_eq!(back, plaintext);
 
+    let ranges = envelope.range_reader(&message[..], &policy).unwrap();
+    assert_eq!(*ranges.read_at(50_000, 9).unwrap(), plaintext[50_000..50_009]);
+
     let source = Cursor::new(plaintext.clone());
     let sealed = envelope.encrypt_stream(source, Vec::new(), &options).unwrap().sink;
     let opened = envelope.decrypt_stream(Cursor::new(sealed), Vec::new(), &policy).unwrap();
@@ -88,6 +91,8 @@ fn every_call_does_what_the_async_one_does() {
     envelope.encrypt_file(path("in"), path("sealed"), &options, &files).unwrap();
     envelope.decrypt_file(path("sealed"), path("out"), &policy, &files).unwrap();
     assert_eq!(std::fs::read(path("in")).unwrap(), std::fs::read(path("out")).unwrap());
+    let verified = envelope.verify_file(path("sealed"), &policy, &files).unwrap();
+    assert_eq!(verified.bytes_written, 3_000_000);
 
     let header = Header::decode(&message).unwrap();
     let body = header.bound().body_offset();

@@ -12,7 +12,7 @@ use crate::envelope::Envelope;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::{Decryptor, Encryptor, PREAMBLE_LEN, range};
 use crate::policy::{DecryptPolicy, EncryptOptions};
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::path::Path;
 use std::sync::Arc;
 #[cfg(unix)]
@@ -28,7 +28,8 @@ const WORTH_SPLITTING: u64 = 1 << 20;
 pub struct FileReport {
     /// Bytes read from the input.
     pub bytes_read: u64,
-    /// Bytes written to the output.
+    /// Bytes written to the output; for [`Envelope::verify_file`] those that were verified, which
+    /// are written nowhere.
     pub bytes_written: u64,
 }
 
@@ -54,7 +55,7 @@ impl Envelope {
         let file_options = file_options.clone();
         // Everything that can be refused is, before the key service is asked.
         let job = offload(move |cancelled| {
-            Job::start(Way::Encrypt, &source, &target, file_options, cancelled)
+            Job::start(Way::Encrypt, &source, Some(&target), file_options, cancelled)
         })
         .await?;
         let encryptor = self.encryptor(options).await?;
@@ -74,9 +75,53 @@ impl Envelope {
         file_options: &FileOptions,
     ) -> Result<FileReport> {
         let (source, target) = (source.as_ref().to_owned(), target.as_ref().to_owned());
-        let (file_options, this, admitted) = (file_options.clone(), self.clone(), policy.clone());
+        let file_options = file_options.clone();
+        let start = move |cancelled| {
+            Job::start(Way::Decrypt, &source, Some(&target), file_options, cancelled)
+        };
+        self.open_file(start, policy).await
+    }
+
+    /// Verifies the whole message in the file `source`, and writes its plaintext nowhere. Threads
+    /// and progress are those of `file_options`; the rest of them says nothing here.
+    ///
+    /// ```
+    /// # use ncp_envelope::{DataKey, DecryptPolicy, EncryptionContext, Envelope, LocalKeyWrapper};
+    /// use ncp_envelope::io::FileOptions;
+    /// # let directory = tempfile::tempdir()?;
+    /// # let (path, sealed) = (directory.path().join("f"), directory.path().join("f.ncpe"));
+    /// # std::fs::write(&path, b"hello")?;
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// # let options = FileOptions::new();
+    /// envelope.encrypt_file(&path, &sealed, EncryptionContext::new(), &options)?;
+    /// let report = envelope.verify_file(&sealed, &DecryptPolicy::new(), &options)?;
+    /// assert_eq!(report.bytes_written, 5);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`decrypt_file`](Self::decrypt_file), but for those of its target.
+    pub async fn verify_file(
+        &self,
+        source: impl AsRef<Path>,
+        policy: &DecryptPolicy,
+        file_options: &FileOptions,
+    ) -> Result<FileReport> {
+        let (source, file_options) = (source.as_ref().to_owned(), file_options.clone());
+        let start =
+            move |cancelled| Job::start(Way::Decrypt, &source, None, file_options, cancelled);
+        self.open_file(start, policy).await
+    }
+
+    async fn open_file(
+        &self,
+        start: impl FnOnce(Cancelled) -> Result<Job> + Send + 'static,
+        policy: &DecryptPolicy,
+    ) -> Result<FileReport> {
+        let (this, admitted) = (self.clone(), policy.clone());
         let (mut job, header, preamble) = offload(move |cancelled| {
-            let mut job = Job::start(Way::Decrypt, &source, &target, file_options, cancelled)?;
+            let mut job = start(cancelled)?;
             let (header, preamble) =
                 read_front(&mut job.source, |header| this.admit(header, &admitted))
                     .map_err(|e| job.name(e))?;
@@ -106,7 +151,8 @@ enum Way {
 struct Job {
     way: Way,
     source: SourceFile,
-    output: AtomicFile,
+    /// None for what is only verified.
+    output: Option<AtomicFile>,
     threads: usize,
     progress: Option<Arc<ProgressFn>>,
     allow_changing: bool,
@@ -119,7 +165,7 @@ impl Job {
     fn start(
         way: Way,
         source: &Path,
-        target: &Path,
+        target: Option<&Path>,
         options: FileOptions,
         cancelled: Cancelled,
     ) -> Result<Self> {
@@ -131,7 +177,8 @@ impl Job {
             Way::Decrypt if !source.is_regular() => options.max_mode(0o600),
             Way::Decrypt => options,
         };
-        let output = AtomicFile::create_from(target, &options, &source)?;
+        let create = |target| AtomicFile::create_from(target, &options, &source);
+        let output = target.map(create).transpose()?;
         Ok(Self {
             way,
             source,
@@ -193,7 +240,8 @@ impl Job {
     /// The length of a source that is read in pieces by several threads.
     #[cfg(unix)]
     fn worth_splitting(&self) -> Option<u64> {
-        self.source.len().filter(|len| *len >= WORTH_SPLITTING && self.output.output().seeks())
+        let seeks = self.output.as_ref().is_none_or(|file| file.output().seeks());
+        self.source.len().filter(|len| *len >= WORTH_SPLITTING && seeks)
     }
 
     #[cfg(unix)]
@@ -214,7 +262,7 @@ impl Job {
         let files = Files {
             source: &self.source,
             source_len,
-            output: self.output.output(),
+            output: self.output.as_ref().map(AtomicFile::output),
             threads: self.threads,
             cancelled: &self.cancelled,
             report: &report,
@@ -238,11 +286,12 @@ impl Job {
         work: impl for<'a> FnOnce(
             Stream<'_>,
             &mut Reported<'_>,
-            &'a mut AtomicFile,
-        ) -> Result<StreamReport<&'a mut AtomicFile>>,
+            Sink<'a>,
+        ) -> Result<StreamReport<Sink<'a>>>,
     ) -> Result<()> {
         let source_name = self.source.path().display().to_string();
-        let sink_name = self.output.output().target().display().to_string();
+        let sink = Sink(self.output.as_mut());
+        let sink_name = sink.name();
         let stream = Stream {
             names: Names { source: &source_name, sink: &sink_name },
             cancelled: &self.cancelled,
@@ -255,7 +304,7 @@ impl Job {
             len: self.source.len(),
             progress: self.progress.as_deref(),
         };
-        let report = work(stream, &mut source, &mut self.output)?;
+        let report = work(stream, &mut source, sink)?;
         self.written += report.bytes_written;
         self.done = source.done;
         Ok(())
@@ -263,9 +312,13 @@ impl Job {
 
     fn publish(mut self) -> Result<FileReport> {
         self.check_source()?;
-        self.output.finish()?;
+        if let Some(output) = &mut self.output {
+            output.finish()?;
+        }
         self.cancelled.check()?;
-        self.output.commit()?;
+        if let Some(output) = self.output {
+            output.commit()?;
+        }
         Ok(FileReport { bytes_read: self.done, bytes_written: self.written })
     }
 
@@ -278,6 +331,29 @@ impl Job {
             Way::Encrypt => self.source.check_unchanged(),
             Way::Decrypt => self.source.check_len(),
         }
+    }
+}
+
+/// The output of a file that is worked on in order, if it has one.
+struct Sink<'a>(Option<&'a mut AtomicFile>);
+
+impl Sink<'_> {
+    fn name(&self) -> String {
+        let target = self.0.as_ref().map(|file| file.output().target().display().to_string());
+        target.unwrap_or_default()
+    }
+}
+
+impl Write for Sink<'_> {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        match &mut self.0 {
+            Some(file) => file.write(buf),
+            None => Ok(buf.len()),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.as_mut().map_or(Ok(()), |file| file.flush())
     }
 }
 

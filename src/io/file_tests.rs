@@ -45,7 +45,7 @@ impl Place {
         Job::start(
             Way::Encrypt,
             &self.path("in"),
-            &self.path("out"),
+            Some(&self.path("out")),
             options.overwrite(true).sync(false),
             Cancelled::default(),
         )
@@ -216,7 +216,7 @@ mod asked {
     fn call(place: &Place, way: Way, sync: bool) -> Result<FileReport> {
         let (from, to) = (place.path("in"), place.path("out"));
         let options = FileOptions::new().overwrite(true).sync(sync).threads(1);
-        let mut job = Job::start(way, &from, &to, options, Cancelled::default())?;
+        let mut job = Job::start(way, &from, Some(&to), options, Cancelled::default())?;
         match way {
             Way::Encrypt => job.encrypt(fixed()),
             Way::Decrypt => {
@@ -311,7 +311,8 @@ mod asked {
         let (from, to) = (place.path("in"), place.path("out"));
         let (decryptor, body) = fixed_decryptor(&message);
         let (error, steps) = watched(Fault::Nothing, || {
-            let job = Job::start(Way::Decrypt, &from, &to, options, Cancelled::default()).unwrap();
+            let job =
+                Job::start(Way::Decrypt, &from, Some(&to), options, Cancelled::default()).unwrap();
             job.decrypt(decryptor, body as u64).unwrap_err()
         });
         assert_eq!(error.kind(), ErrorKind::Authentication, "{error}");
@@ -325,7 +326,7 @@ mod asked {
         let (from, to) = (place.path("in"), place.path("out"));
         let cancelled = Cancelled::default();
         let options = FileOptions::new();
-        let job = Job::start(Way::Encrypt, &from, &to, options, cancelled.clone()).unwrap();
+        let job = Job::start(Way::Encrypt, &from, Some(&to), options, cancelled.clone()).unwrap();
         // When all was written, and is on its way to the disk.
         let (done, steps) = watched_with(Sync, move || cancelled.cancel(), || job.encrypt(fixed()));
         assert!(done.is_err() && !steps.contains(&LinkNameless), "{steps:?}");

@@ -11,6 +11,7 @@ mod offload;
 mod options;
 #[cfg(unix)]
 mod parallel;
+mod range;
 mod read;
 mod run;
 mod source;
@@ -26,6 +27,9 @@ pub use detached::DetachedWriter;
 pub use file::FileReport;
 pub(crate) use offload::{Cancelled, offload};
 pub use options::FileOptions;
+pub use range::{
+    AsyncRangeReader, DetachedSource, GetRange, RangeCursor, RangeReader, ReadAt, Seekable,
+};
 pub use read::DecryptReader;
 pub use source::SourceFile;
 pub use stream::StreamReport;

@@ -37,7 +37,8 @@ const WRITE_BACK: u64 = 8 << 20;
 pub(super) struct Files<'a> {
     pub(super) source: &'a SourceFile,
     pub(super) source_len: u64,
-    pub(super) output: &'a Output,
+    /// None for what is only verified.
+    pub(super) output: Option<&'a Output>,
     /// 0 for as many as there are cores.
     pub(super) threads: usize,
     pub(super) cancelled: &'a Cancelled,
@@ -51,7 +52,9 @@ impl Files<'_> {
         let (header, runs) = encryptor.into_runs(self.source_len)?;
         let start = header.len() as u64;
         let len = start + runs.chunks_len();
-        self.output.reserve(len)?;
+        if let Some(output) = self.output {
+            output.reserve(len)?;
+        }
         self.write(&header, 0)?;
         let plan = Plan::new(self.threads, range::chunk_count(self.source_len));
         self.on_all(plan, |buffers| {
@@ -165,33 +168,34 @@ impl Files<'_> {
     }
 
     fn write(&self, bytes: &[u8], offset: u64) -> Result<()> {
-        self.output.write_at(bytes, offset).map_err(|error| {
-            Error::io(format_args!("cannot write {}", self.output.target().display()), error)
+        let Some(output) = self.output else { return Ok(()) };
+        output.write_at(bytes, offset).map_err(|error| {
+            Error::io(format_args!("cannot write {}", output.target().display()), error)
         })?;
         #[cfg(target_os = "linux")]
-        if self.output.syncs() {
-            self.start_write_back(offset, offset + bytes.len() as u64);
+        if output.syncs() {
+            start_write_back(output, offset, offset + bytes.len() as u64);
         }
         Ok(())
     }
+}
 
-    /// Sends what lies behind what was just written, from `start` to `end`, on its way to the disk,
-    /// so that the disk works while the cores do. A batch behind, because other workers may be a
-    /// few runs late, and a page that changes again is written twice.
-    #[cfg(target_os = "linux")]
-    fn start_write_back(&self, start: u64, end: u64) {
-        let batch = |offset: u64| (offset / WRITE_BACK).checked_sub(2);
-        if let (before, Some(ready)) = (batch(start), batch(end))
-            && before != Some(ready)
-        {
-            // Advice: where it is not taken, the sync at the end does all the work.
-            let _ = rustix::fs::fadvise(
-                self.output.file(),
-                ready * WRITE_BACK,
-                NonZeroU64::new(WRITE_BACK),
-                rustix::fs::Advice::DontNeed,
-            );
-        }
+/// Sends what lies behind what was just written, from `start` to `end`, on its way to the disk,
+/// so that the disk works while the cores do. A batch behind, because other workers may be a
+/// few runs late, and a page that changes again is written twice.
+#[cfg(target_os = "linux")]
+fn start_write_back(output: &Output, start: u64, end: u64) {
+    let batch = |offset: u64| (offset / WRITE_BACK).checked_sub(2);
+    if let (before, Some(ready)) = (batch(start), batch(end))
+        && before != Some(ready)
+    {
+        // Advice: where it is not taken, the sync at the end does all the work.
+        let _ = rustix::fs::fadvise(
+            output.file(),
+            ready * WRITE_BACK,
+            NonZeroU64::new(WRITE_BACK),
+            rustix::fs::Advice::DontNeed,
+        );
     }
 }
 
@@ -284,7 +288,7 @@ mod tests {
         let files = Files {
             source: &SourceFile::open(&path).unwrap(),
             source_len: 0,
-            output: &Output::create(&dir.path().join("out"), settings, None).unwrap(),
+            output: Some(&Output::create(&dir.path().join("out"), settings, None).unwrap()),
             threads: 2,
             cancelled: &Cancelled::default(),
             report: &|_| {},

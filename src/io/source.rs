@@ -127,6 +127,11 @@ impl SourceFile {
         &self.0.file
     }
 
+    /// The position that it was taken over at.
+    pub(super) fn start(&self) -> u64 {
+        self.0.start
+    }
+
     pub(super) fn is_regular(&self) -> bool {
         self.0.state.is_some()
     }

@@ -15,4 +15,5 @@ mod read_and_write;
 mod records;
 #[cfg(unix)]
 mod sources;
+mod verified;
 mod whole;

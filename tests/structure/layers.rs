@@ -81,7 +81,18 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         name: "io",
-        knows: &["error", "output", "runtime", "secret", "context", "format", "policy", "envelope"],
+        knows: &[
+            "error",
+            "memory",
+            "output",
+            "runtime",
+            "secret",
+            "context",
+            "format",
+            "policy",
+            "envelope",
+            "wrap::BoxFuture",
+        ],
         never: NO_HTTP,
     },
     // Nothing of a key service: which slots are whose, and which version they have, it is told.

@@ -2,13 +2,14 @@
 
 use super::{Begun, World};
 use ncp_envelope::format::{Header, PREAMBLE_LEN};
-use ncp_envelope::io::FileOptions;
+use ncp_envelope::io::{AsyncRangeReader, FileOptions, GetRange};
 use ncp_envelope::kms::{ActivityQuery, CreateKey, CustomKeyBits, KeyType, TokenLifetimes};
 use ncp_envelope::stored::{RewrapOptions, RewrapReport};
-use ncp_envelope::wrap::{KeyPayload, KeyWrapper, PAYLOAD_LEN};
+use ncp_envelope::wrap::{BoxFuture, KeyPayload, KeyWrapper, PAYLOAD_LEN};
 use ncp_envelope::{DecryptPolicy, EncryptOptions, Error, ErrorKind, Result};
-use std::io::Cursor;
+use std::io::{self, Cursor};
 use std::net::Ipv4Addr;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// One call.
@@ -40,6 +41,27 @@ fn policy() -> DecryptPolicy {
 
 fn options() -> EncryptOptions {
     EncryptOptions::new()
+}
+
+/// The message of this world as a source that is asked for ranges.
+struct Stored(Arc<World>);
+
+impl GetRange for Stored {
+    type Bytes = Vec<u8>;
+
+    fn get_range(&self, range: Range<u64>) -> BoxFuture<'_, io::Result<Vec<u8>>> {
+        let message = &self.0.message;
+        let end = (range.end as usize).min(message.len());
+        Box::pin(async move { Ok(message[range.start as usize..end].to_vec()) })
+    }
+
+    fn len(&self) -> BoxFuture<'_, io::Result<u64>> {
+        Box::pin(async { Ok(self.0.message.len() as u64) })
+    }
+}
+
+async fn remote(world: &Arc<World>) -> Result<AsyncRangeReader<Stored>> {
+    world.envelope.async_range_reader(Stored(Arc::clone(world)), &policy()).await
 }
 
 /// The first failure of many.
@@ -141,6 +163,17 @@ calls! {
     "Envelope::reader" => |world| world.envelope.reader(&world.message[..], &policy()),
     "Envelope::async_writer" => |world| world.envelope.async_writer(Vec::new(), options()),
     "Envelope::async_reader" => |world| world.envelope.async_reader(&world.message[..], &policy()),
+    "Envelope::range_reader" => |world| world.envelope.range_reader(&world.message[..], &policy()),
+    "Envelope::async_range_reader" => |world| remote(&world),
+    "AsyncRangeReader::read_at" => |world| async { remote(&world).await?.read_at(0, 1).await },
+    "AsyncRangeReader::read_into" =>
+        |world| async { remote(&world).await?.read_into(&mut [0], 0).await },
+    "AsyncRangeReader::read" => |world| async { remote(&world).await?.read(..).await },
+    "AsyncRangeReader::read_last" => |world| async { remote(&world).await?.read_last(1).await },
+    "AsyncRangeReader::read_many" =>
+        |world| async { remote(&world).await?.read_many(&[0..1, 0..1]).await },
+    "AsyncRangeReader::len" => |world| async { remote(&world).await?.len().await },
+    "AsyncRangeReader::is_empty" => |world| async { remote(&world).await?.is_empty().await },
     "AsyncEncryptWriter::finish" => |world| async {
         world.envelope.async_writer(Vec::new(), options()).await?.finish().await
     },
@@ -159,4 +192,6 @@ calls! {
         world.envelope.rewrap_files([world.copied_message()], &RewrapOptions::new())),
     "Envelope::rewrap_file" => |world|
         world.envelope.rewrap_file(world.copied_message(), &RewrapOptions::new()),
+    "Envelope::verify_file" =>
+        |world| world.envelope.verify_file(world.message_file(), &policy(), &FileOptions::new()),
 }

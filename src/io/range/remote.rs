@@ -1,0 +1,267 @@
+//! Ranges over a network: the same as on a thread, with several requests under way.
+
+use super::front::Front;
+use super::opened::{Opened, shorter};
+use super::out::Out;
+use super::reader::cannot_read;
+use super::source::GetRange;
+use super::together::{InOrder, give_way};
+use super::wanted::{Wanted, exactly, forwards, last};
+use crate::context::EncryptionContext;
+use crate::envelope::Envelope;
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::Plan;
+use crate::policy::DecryptPolicy;
+use std::fmt;
+use std::ops::{Range, RangeBounds};
+use std::sync::Arc;
+use zeroize::Zeroizing;
+
+/// The most chunks that one request asks for, 1 MiB, and requests that are under way at once for
+/// one call: that much is held of a range of any length, beside its plaintext.
+const RUN: u64 = 64;
+const REQUESTS: usize = 8;
+
+impl Envelope {
+    /// As [`range_reader`](Self::range_reader), for a source that is asked over a network. On any
+    /// executor.
+    ///
+    /// A message of less than 64 KiB takes one request for all that is ever read of it; a longer
+    /// one is asked for its length, too.
+    ///
+    /// # Errors
+    /// As [`range_reader`](Self::range_reader).
+    pub async fn async_range_reader<S: GetRange>(
+        &self,
+        source: S,
+        policy: &DecryptPolicy,
+    ) -> Result<AsyncRangeReader<S>> {
+        let mut front = Front::new();
+        while let Some(range) = front.missing() {
+            let bytes = get(&source, range.clone()).await?;
+            front.add(range, bytes.as_ref());
+        }
+        let (header, preamble) = front.decode(|header| self.admit(header, policy))?;
+        let len = match front.source_len() {
+            Some(len) => len,
+            None => source.len().await.map_err(cannot_read)?,
+        };
+        let decryptor = self.decryptor(&header, &preamble, policy).await?;
+        let message = Opened::new(header, decryptor, front, len);
+        Ok(AsyncRangeReader { inner: Arc::new(Inner { source, message }), gap: 0 })
+    }
+}
+
+/// As [`RangeReader`](super::RangeReader), asynchronously. Cheap to clone; clones, and tasks, read
+/// from one message at the same time.
+///
+/// A call asks for 1 MiB at a time and has up to eight requests under way, so that it holds 8 MiB
+/// at most beside its plaintext. Chunks are opened where the future is polled, a request's at a
+/// time, and then others get their turn. A future that is dropped leaves nothing but what it has
+/// put into a buffer of the caller's.
+pub struct AsyncRangeReader<S> {
+    inner: Arc<Inner<S>>,
+    gap: u64,
+}
+
+struct Inner<S> {
+    source: S,
+    message: Opened,
+}
+
+impl<S: GetRange> AsyncRangeReader<S> {
+    /// As [`RangeReader::read_at`](super::RangeReader::read_at).
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn read_at(&self, offset: u64, len: u64) -> Result<Zeroizing<Vec<u8>>> {
+        self.one(exactly(offset, len)).await
+    }
+
+    /// As [`RangeReader::read_into`](super::RangeReader::read_into).
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn read_into(&self, buf: &mut [u8], offset: u64) -> Result<()> {
+        let range = exactly(offset, buf.len() as u64);
+        let mut outs = [Out::given(buf)];
+        let result = match self.check(&range).await {
+            Ok(()) => self.fetch(&[range], &mut outs).await,
+            Err(error) => Err(error),
+        };
+        if result.is_err() {
+            outs[0].wipe();
+        }
+        result
+    }
+
+    /// As [`RangeReader::read`](super::RangeReader::read).
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn read(&self, range: impl RangeBounds<u64>) -> Result<Zeroizing<Vec<u8>>> {
+        let wanted = Wanted::of(range)?;
+        let range = match wanted.within_whole(self.inner.message.whole_len()) {
+            Some(range) => range,
+            None => wanted.within(self.len().await?)?,
+        };
+        self.one(range).await
+    }
+
+    /// As [`RangeReader::read_last`](super::RangeReader::read_last).
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn read_last(&self, n: u64) -> Result<Zeroizing<Vec<u8>>> {
+        let range = last(n, self.len().await?);
+        self.one(range).await
+    }
+
+    /// As [`RangeReader::read_many`](super::RangeReader::read_many); the ranges are asked for at
+    /// the same time.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn read_many(&self, ranges: &[Range<u64>]) -> Result<Vec<Zeroizing<Vec<u8>>>> {
+        for range in ranges {
+            forwards(range.start, range.end)?;
+            self.check(range).await?;
+        }
+        let room = |range: &Range<u64>| Out::new(range.end - range.start);
+        let mut outs = ranges.iter().map(room).collect::<Result<Vec<_>>>()?;
+        self.fetch(ranges, &mut outs).await?;
+        Ok(outs.into_iter().map(Out::into_new).collect())
+    }
+
+    /// As [`RangeReader::len`](super::RangeReader::len). Calls at the same moment may each ask for
+    /// the last chunk.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn len(&self) -> Result<u64> {
+        let message = &self.inner.message;
+        if let Some(len) = message.len() {
+            return Ok(len);
+        }
+        message.open_last(self.sealed(message.last_chunk()?).await?.as_ref())
+    }
+
+    /// As [`RangeReader::is_empty`](super::RangeReader::is_empty).
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn is_empty(&self) -> Result<bool> {
+        Ok(self.len().await? == 0)
+    }
+
+    /// As [`RangeReader::merge_gap`](super::RangeReader::merge_gap). A request costs some
+    /// milliseconds, in which many bytes come: 256 KiB are a good start for an object store.
+    #[must_use]
+    pub fn merge_gap(mut self, bytes: u64) -> Self {
+        self.gap = bytes;
+        self
+    }
+
+    async fn one(&self, range: Range<u64>) -> Result<Zeroizing<Vec<u8>>> {
+        self.check(&range).await?;
+        let mut outs = [Out::new(range.end - range.start)?];
+        self.fetch(&[range], &mut outs).await?;
+        let [out] = outs;
+        Ok(out.into_new())
+    }
+
+    async fn check(&self, range: &Range<u64>) -> Result<()> {
+        if self.inner.message.needs_end(range) {
+            self.len().await?;
+        }
+        self.inner.message.check(range)
+    }
+
+    /// Fills `outs` with `ranges`, which were checked.
+    async fn fetch(&self, ranges: &[Range<u64>], outs: &mut [Out<'_>]) -> Result<()> {
+        let message = &self.inner.message;
+        let plan = Plan::new(ranges, message.whole_len(), self.gap);
+        let mut fetches = plan.fetches(RUN);
+        let mut under_way = InOrder::new();
+        loop {
+            while under_way.len() < REQUESTS
+                && let Some(fetch) = fetches.next()
+            {
+                under_way.push(async move { (fetch, self.sealed(fetch.bytes()).await) });
+            }
+            let Some((fetch, sealed)) = under_way.next().await else { break };
+            message.open(&plan, fetch, sealed?.as_ref(), outs)?;
+            give_way().await;
+        }
+        message.finish(ranges, outs);
+        Ok(())
+    }
+
+    /// These bytes of the chunks, asked for unless they are in memory already.
+    async fn sealed(&self, chunks: Range<u64>) -> Result<Sealed<'_, S::Bytes>> {
+        let Inner { source, message } = &*self.inner;
+        let held = message.held(&chunks);
+        let len = chunks.end - chunks.start;
+        if held.len() as u64 == len {
+            return Ok(Sealed::Held(held));
+        }
+        let mut range = message.in_source(&chunks);
+        range.start += held.len() as u64;
+        let wanted = range.end - range.start;
+        let bytes = get(source, range).await?;
+        match bytes.as_ref().len() as u64 == wanted {
+            true if held.is_empty() => Ok(Sealed::Given(bytes)),
+            true => Ok(Sealed::Joined([held, bytes.as_ref()].concat())),
+            false => Err(shorter()),
+        }
+    }
+}
+
+impl<S> AsyncRangeReader<S> {
+    /// As [`RangeReader::context`](super::RangeReader::context).
+    pub fn context(&self) -> &EncryptionContext {
+        self.inner.message.header().bound().context()
+    }
+}
+
+/// What a source gave, and what was kept of it.
+enum Sealed<'a, B> {
+    Held(&'a [u8]),
+    Given(B),
+    Joined(Vec<u8>),
+}
+
+impl<B: AsRef<[u8]>> AsRef<[u8]> for Sealed<'_, B> {
+    fn as_ref(&self) -> &[u8] {
+        match self {
+            Self::Held(bytes) => bytes,
+            Self::Given(bytes) => bytes.as_ref(),
+            Self::Joined(bytes) => bytes,
+        }
+    }
+}
+
+/// Asks for `range`, and believes no answer that is longer.
+async fn get<S: GetRange>(source: &S, range: Range<u64>) -> Result<S::Bytes> {
+    let wanted = range.end - range.start;
+    let bytes = source.get_range(range).await.map_err(cannot_read)?;
+    let len = bytes.as_ref().len() as u64;
+    if len > wanted {
+        let text =
+            format!("cannot read the message: {len} bytes came where {wanted} were asked for");
+        return Err(Error::new(ErrorKind::Io, text));
+    }
+    Ok(bytes)
+}
+
+impl<S> Clone for AsyncRangeReader<S> {
+    fn clone(&self) -> Self {
+        Self { inner: self.inner.clone(), gap: self.gap }
+    }
+}
+
+impl<S> fmt::Debug for AsyncRangeReader<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AsyncRangeReader").field("gap", &self.gap).finish_non_exhaustive()
+    }
+}
