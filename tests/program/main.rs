@@ -3,6 +3,8 @@
 #![cfg(feature = "cli")]
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
+#[cfg(target_os = "linux")]
+mod cat;
 #[path = "../common/mod.rs"]
 mod common;
 #[allow(dead_code)]
@@ -13,6 +15,9 @@ mod emulator;
 #[cfg(unix)]
 mod faults;
 mod kit;
+#[cfg(target_os = "linux")]
+#[path = "../common/made.rs"]
+mod made;
 mod messages;
 mod network;
 #[cfg(target_os = "linux")]
@@ -29,3 +34,5 @@ mod signals;
 #[cfg(target_os = "linux")]
 mod streams;
 mod tokens;
+#[cfg(target_os = "linux")]
+mod verify;

@@ -27,6 +27,9 @@ const WAITS: &[(&str, &str)] = &[
     ("standard input", "encrypt --local -o out -"),
     ("standard input", "decrypt --local -"),
     ("standard input", "decrypt --local -o out -"),
+    ("standard input", "cat --local -"),
+    ("standard input", "cat --local --header - f.ncpe"),
+    ("standard input", "verify --local f.ncpe -"),
     ("standard input", "inspect -"),
     ("standard input", "cipher encrypt --local"),
     ("standard input", "cipher decrypt --local -o out"),
@@ -35,6 +38,9 @@ const WAITS: &[(&str, &str)] = &[
     ("standard input", "cipher verify --local --signature-file text"),
     ("a FIFO without a writer", "encrypt --local -o out fifo"),
     ("a FIFO without a writer", "decrypt --local -o out fifo"),
+    ("a FIFO without a writer", "cat --local fifo"),
+    ("a FIFO without a writer", "cat --local --header fifo f.ncpe"),
+    ("a FIFO without a writer", "verify --local fifo"),
     ("a FIFO without a writer", "inspect fifo"),
     ("a FIFO without a writer", "cipher encrypt --local fifo"),
     ("a FIFO without a writer", "cipher verify --local --signature-file fifo f"),
@@ -42,6 +48,8 @@ const WAITS: &[(&str, &str)] = &[
     ("a FIFO without a writer", "decrypt --local --aad-file fifo -o out f.ncpe"),
     ("a silent FIFO", "encrypt --local -o out held"),
     ("a silent FIFO", "decrypt --local -o out held"),
+    ("a silent FIFO", "cat --local held"),
+    ("a silent FIFO", "verify --local held"),
     ("a silent FIFO", "inspect held"),
     ("a silent FIFO", "encrypt --local --aad-file held -o out f"),
     ("a FIFO without a reader", "encrypt --local -o fifo f"),
@@ -51,8 +59,13 @@ const WAITS: &[(&str, &str)] = &[
     ("a FIFO without a reader", "emulator --tls --ca-out fifo"),
     ("a pipe that is full", "encrypt --local -o - big"),
     ("a pipe that is full", "decrypt --local -o - big.ncpe"),
+    ("a pipe that is full", "cat --local big.ncpe"),
+    ("a pipe that is full", "cat --local --range 9- big.ncpe"),
     ("a silent service", "encrypt -o out f"),
     ("a silent service", "decrypt -o out f.ncpe"),
+    ("a silent service", "cat f.ncpe"),
+    ("a silent service", "cat --range 0-5 f.ncpe"),
+    ("a silent service", "verify f.ncpe"),
     ("a silent service", "cipher encrypt f"),
     ("a silent service", "keys list"),
     ("a silent service", "keys create abc"),
@@ -226,6 +239,8 @@ fn at_any_moment_a_signal_ends_a_run_and_leaves_nothing() {
         ("decrypt --local -o out big.ncpe", Some("out"), None),
         ("encrypt --local -o out -", Some("out"), None),
         ("decrypt --local -o out -", Some("out"), None),
+        ("cat --local --range 9- big.ncpe", None, None),
+        ("verify --local big.ncpe", None, None),
         ("inspect big.ncpe", None, None),
         ("cipher encrypt --local -o out f", Some("out"), None),
         ("cipher custom-key --local --plaintext out", Some("out"), None),
@@ -242,7 +257,7 @@ fn at_any_moment_a_signal_ends_a_run_and_leaves_nothing() {
         let parts: Vec<_> = parts.collect();
         parts.into_iter().map(|part| part.join().unwrap()).sum()
     });
-    assert!(ended > 100, "{ended} of 440 runs were ended by a signal that was heard");
+    assert!(ended > 100, "{ended} of 520 runs were ended by a signal that was heard");
 }
 
 #[test]

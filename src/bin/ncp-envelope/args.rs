@@ -2,6 +2,7 @@
 
 use crate::command::audit::AuditArgs;
 use crate::command::bench::BenchArgs;
+use crate::command::cat::CatArgs;
 use crate::command::cipher::CipherArgs;
 use crate::command::decrypt::DecryptArgs;
 use crate::command::emulator::EmulatorArgs;
@@ -10,6 +11,7 @@ use crate::command::inspect::InspectArgs;
 use crate::command::keys::KeysArgs;
 use crate::command::rewrap::RewrapArgs;
 use crate::command::tokens::TokensArgs;
+use crate::command::verify::VerifyArgs;
 use crate::options::ENVIRONMENT;
 use crate::status::Failure;
 use crate::{output, shown, streams};
@@ -30,6 +32,10 @@ pub(crate) enum Command {
     Encrypt(EncryptArgs),
     /// Decrypt a file or standard input.
     Decrypt(DecryptArgs),
+    /// Decrypt a message, or a part of one, to standard output.
+    Cat(CatArgs),
+    /// Decrypt messages to nowhere, to know that they are whole.
+    Verify(VerifyArgs),
     /// Show what a message says about itself, without a key and without any network.
     Inspect(InspectArgs),
     /// Move the key slots of messages in files to the newest version of their key, without seeing a

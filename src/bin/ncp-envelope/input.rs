@@ -80,9 +80,14 @@ impl Input {
         }
     }
 
+    /// Whether it is a regular file, whoever opened it.
+    pub(crate) fn is_regular(&self) -> bool {
+        self.metadata.as_ref().is_some_and(Metadata::is_file)
+    }
+
     /// Its name, if it is a regular file under that name.
     pub(crate) fn regular(&self) -> Option<&Path> {
-        self.path().filter(|_| self.metadata.as_ref().is_some_and(Metadata::is_file))
+        self.path().filter(|_| self.is_regular())
     }
 
     pub(crate) fn identity(&self) -> Option<Identity> {

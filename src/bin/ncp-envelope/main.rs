@@ -13,6 +13,7 @@ mod options;
 mod output;
 mod place;
 mod progress;
+mod reading;
 mod records;
 mod session;
 mod shown;
@@ -22,7 +23,9 @@ mod streams;
 mod walk;
 
 use args::Command;
-use command::{audit, bench, cipher, decrypt, emulator, encrypt, inspect, keys, rewrap, tokens};
+use command::{
+    audit, bench, cat, cipher, decrypt, emulator, encrypt, inspect, keys, rewrap, tokens, verify,
+};
 use status::Failure;
 use std::process::ExitCode;
 
@@ -55,6 +58,8 @@ async fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Encrypt(args) => encrypt::run(args).await,
         Command::Decrypt(args) => decrypt::run(args).await,
+        Command::Cat(args) => cat::run(args).await,
+        Command::Verify(args) => verify::run(args).await,
         Command::Inspect(args) => inspect::run(args).await,
         Command::Rewrap(args) => rewrap::run(args).await,
         Command::Audit(args) => audit::run(args).await,

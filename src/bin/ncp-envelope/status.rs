@@ -2,6 +2,7 @@
 
 use crate::{shown, streams};
 use ncp_envelope::{Error, ErrorKind};
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 
 /// The exit code for a message that is refused.
@@ -56,6 +57,22 @@ impl Failure {
     /// `error` from reading a message: limits are broken by the message.
     pub(crate) fn reading(error: Error) -> Self {
         Self::from_error(error, REFUSED, REFUSED)
+    }
+
+    /// The exit code after several failures with these codes: that of a message which is refused if
+    /// there is one, or else theirs if they are of one kind.
+    pub(crate) fn code_of(codes: &BTreeSet<u8>) -> u8 {
+        match (codes.contains(&REFUSED), codes.len(), codes.first()) {
+            (true, ..) => REFUSED,
+            (false, 1, Some(code)) => *code,
+            _ => 1,
+        }
+    }
+
+    pub(crate) fn text(&self) -> &str {
+        match &self.text {
+            Text::Line(text) | Text::Told(text) => text,
+        }
     }
 
     fn from_error(error: Error, limit: u8, bytes: u8) -> Self {

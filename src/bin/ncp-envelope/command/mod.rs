@@ -2,6 +2,7 @@
 
 pub(crate) mod audit;
 pub(crate) mod bench;
+pub(crate) mod cat;
 pub(crate) mod cipher;
 pub(crate) mod decrypt;
 pub(crate) mod emulator;
@@ -10,3 +11,4 @@ pub(crate) mod inspect;
 pub(crate) mod keys;
 pub(crate) mod rewrap;
 pub(crate) mod tokens;
+pub(crate) mod verify;

@@ -1,0 +1,99 @@
+//! What the commands that read messages are told of them, and what is read beside a message.
+
+use crate::input::Input;
+use crate::message::{MessageArgs, aad, pair};
+use crate::place::Target;
+use crate::shown;
+use crate::status::Failure;
+use clap::Args;
+use ncp_envelope::format::Header;
+use ncp_envelope::{DecryptPolicy, Error, ErrorKind};
+use std::path::PathBuf;
+
+/// The most that a header takes.
+const MAX_HEADER_LEN: usize = 192 << 10;
+
+#[derive(Args)]
+pub(crate) struct ReadArgs {
+    /// Refuse a message that does not carry this pair; can be given many times.
+    #[arg(short = 'c', long = "context", value_name = "NAME=VALUE", value_parser = pair)]
+    context: Vec<(String, String)>,
+    #[command(flatten)]
+    pub(crate) message: MessageArgs,
+    /// Header of a message whose body is a file of its own: INPUT is then the body.
+    #[arg(long, value_name = "FILE")]
+    header: Option<PathBuf>,
+}
+
+/// What a message is read with, before any of it was read: associated data, and a header.
+pub(crate) struct Beside {
+    aad: Option<Input>,
+    header: Option<Input>,
+}
+
+/// How a message is read.
+pub(crate) struct Terms {
+    pub(crate) policy: DecryptPolicy,
+    /// What stands in front of the input, which is a body then.
+    pub(crate) header: Option<Vec<u8>>,
+}
+
+impl ReadArgs {
+    pub(crate) fn has_header(&self) -> bool {
+        self.header.is_some()
+    }
+
+    pub(crate) fn look(&self) -> Result<Beside, Failure> {
+        let header = self.header.as_deref().map(Input::look).transpose()?;
+        let beside = Beside { aad: self.message.aad_input()?, header };
+        if let Some(header) = &beside.header {
+            header.refuse_twice(beside.aad.as_ref())?;
+        }
+        Ok(beside)
+    }
+
+    pub(crate) async fn terms(&self, beside: &Beside) -> Result<Terms, Failure> {
+        let aad = aad(beside.aad.as_ref(), false).await?;
+        let mut policy = DecryptPolicy::new().aad(aad).detached(self.has_header());
+        for (name, value) in &self.context {
+            policy = policy.require(name, value);
+        }
+        let Some(input) = &beside.header else { return Ok(Terms { policy, header: None }) };
+        let most = "192 KiB, the most for a header";
+        let header = input.content(MAX_HEADER_LEN, most, false).await?.bytes.to_vec();
+        Header::decode_detached(&header).map_err(|error| refused(&input.name(), error))?;
+        Ok(Terms { policy, header: Some(header) })
+    }
+}
+
+impl Beside {
+    /// Refuses to read standard input for the message and for what is beside it, and to write to
+    /// what is read.
+    pub(crate) fn refuse(&self, input: &Input, target: &Target) -> Result<(), Failure> {
+        input.refuse_twice(self.aad.as_ref())?;
+        input.refuse_twice(self.header.as_ref())?;
+        let beside = [&self.aad, &self.header].into_iter().flatten();
+        target.refuse([input].into_iter().chain(beside))
+    }
+}
+
+/// `error` from reading the message `name`, which is put in front of what is wrong with it.
+pub(crate) fn refused(name: &str, error: Error) -> Failure {
+    let text = error.to_string();
+    let of_message = matches!(
+        error.kind(),
+        ErrorKind::Authentication
+            | ErrorKind::InvalidInput
+            | ErrorKind::KeyNotAllowed
+            | ErrorKind::LimitExceeded
+            | ErrorKind::Malformed
+            | ErrorKind::NotAccepted
+            | ErrorKind::Truncated
+            | ErrorKind::UnsupportedVersion
+    );
+    let named = text.starts_with(&format!("{}: ", shown::plain(name)));
+    Failure::reading(match of_message && !named {
+        true => Error::with_source(error.kind(), format!("{name}: {text}"), error),
+        false => error,
+    })
+}
