@@ -4,11 +4,13 @@
 
 #![no_main]
 
+mod script;
 mod vectors;
 
 use libfuzzer_sys::fuzz_target;
 use ncp_envelope::format::{CHUNK_LEN, Decryptor, Header, PREAMBLE_LEN};
 use ncp_envelope::{DataKey, DecryptPolicy, Envelope, KeyWrapper};
+use script::{Script, change};
 use std::sync::LazyLock;
 
 struct Sample {
@@ -34,17 +36,6 @@ static SAMPLE: LazyLock<Sample> = LazyLock::new(|| {
         .to_vec();
     Sample { header, preamble, chunks, key, plaintext }
 });
-
-/// Takes numbers off the input; an input that is used up gives zeros.
-struct Script<'a>(&'a [u8]);
-
-impl Script<'_> {
-    fn next(&mut self, below: usize) -> usize {
-        let (head, tail) = self.0.split_at(self.0.len().min(3));
-        self.0 = tail;
-        head.iter().fold(0, |number, byte| number << 8 | usize::from(*byte)) % below.max(1)
-    }
-}
 
 fuzz_target!(|input: &[u8]| {
     let sample = &*SAMPLE;
@@ -107,23 +98,3 @@ fuzz_target!(|input: &[u8]| {
     assert!(sample.plaintext.starts_with(&released), "bytes came out that were never written");
     assert_eq!(end.is_ok() && !failed, body == sample.chunks, "{end:?}");
 });
-
-/// Up to 7 changes, or none.
-fn change(chunks: &[u8], script: &mut Script<'_>) -> Vec<u8> {
-    let mut body = chunks.to_vec();
-    for _ in 0..script.next(8) {
-        let (kind, at) = (script.next(5), script.next(body.len()));
-        match kind {
-            0 if !body.is_empty() => body[at] ^= 1 << script.next(8),
-            1 => body.truncate(at),
-            2 => drop(body.splice(at..at, vec![0; script.next(40)])),
-            3 => drop(body.drain(at..body.len().min(at + script.next(CHUNK_LEN)))),
-            _ => {
-                let end = body.len().min(at + script.next(2 * CHUNK_LEN));
-                let again = body[at..end].to_vec();
-                body.splice(at..at, again);
-            }
-        }
-    }
-    body
-}
