@@ -27,7 +27,7 @@ pub(crate) mod tests;
 #[cfg(any(feature = "kms", feature = "emulator"))]
 pub(crate) use file::replace_secrets;
 pub(crate) use file::{Output, Settings};
-pub(crate) use patch::overwrite;
+pub(crate) use patch::{differing, overwrite};
 #[cfg(test)]
 pub(crate) use system::Step;
 pub(crate) use temporary::{discard_unfinished, is_temporary};

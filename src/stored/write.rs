@@ -4,7 +4,7 @@ use super::front::{Front, State, cannot, read_at};
 use super::lock::Locked;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::{Profile, Replacement};
-use crate::output::{Output, Settings, overwrite};
+use crate::output::{Output, Settings, differing, overwrite};
 use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
@@ -76,12 +76,9 @@ impl WriteOptions {
         if !self.in_place || front.header.bound().profile() == Profile::Durable {
             return self.in_place;
         }
-        let old = &front.bytes[new.offset..new.offset + new.bytes.len()];
-        let differs = |(old, new): (&u8, &u8)| old != new;
-        let first = old.iter().zip(&new.bytes).position(differs);
-        let last = old.iter().zip(&new.bytes).rposition(differs);
-        let page = |at: Option<usize>| at.map(|at| (new.offset + at) as u64 / PAGE);
-        page(first) == page(last)
+        let changed = differing(old(front, new), &new.bytes);
+        let page = |at: usize| (new.offset + at) as u64 / PAGE;
+        page(changed.start) == page(changed.end.saturating_sub(1).max(changed.start))
     }
 }
 
@@ -89,6 +86,11 @@ impl Default for WriteOptions {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// What `new` is written over.
+fn old<'a>(front: &'a Front, new: &Replacement) -> &'a [u8] {
+    &front.bytes[new.offset..new.offset + new.bytes.len()]
 }
 
 /// Writes `new` into the file, which begins with `front`. Says whether `path` still was that file.
@@ -102,9 +104,8 @@ pub(super) fn write(
     if !options.allows(front, new) {
         return replace_file(path, file, front, new, options);
     }
-    let old = &front.bytes[new.offset..new.offset + new.bytes.len()];
     let sync = options.sync || front.header.bound().profile() == Profile::Durable;
-    let done = overwrite(&file.0, old, &new.bytes, new.offset as u64, sync);
+    let done = overwrite(&file.0, old(front, new), &new.bytes, new.offset as u64, sync);
     done.map(|()| true).map_err(|failed| {
         let what = match failed.undone {
             true => "write new key slots, and left the old ones in",

@@ -50,7 +50,8 @@ impl RewrapOptions {
     }
 
     /// Changes nothing, and says what would be done. It asks the key service to wrap one array of
-    /// slots for each key, because only its answer tells which version is the newest.
+    /// slots for each key, because only its answer tells which version is the newest. A checkpoint
+    /// is not opened.
     #[must_use]
     pub fn dry_run(mut self, dry_run: bool) -> Self {
         self.dry_run = dry_run;
