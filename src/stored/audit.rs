@@ -34,7 +34,7 @@ impl AuditOptions {
     }
 
     /// What tells the version of the key that a wrapped key is under, such as
-    /// [`kms::key_version`](crate::kms::key_version) of one that is text. Without it no slot has
+    /// `kms::key_version` of one that is text. Without it no slot has
     /// one.
     #[must_use]
     pub fn versions(mut self, version: fn(&WrappedKey) -> Option<u32>) -> Self {

@@ -111,6 +111,13 @@ fn what_is_no_checkpoint_of_this_run_is_refused_and_stays_as_it_is() {
         assert!(error.to_string().contains(text), "{error} should say {text}");
         assert_eq!(fs::read(&checkpoint).unwrap(), content);
     }
+    let fifo = world.path("fifo");
+    assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    for place in [fifo, world.path(""), "/dev/full".into()] {
+        let refused = world.envelope.rewrap_files(paths.clone(), &quick().checkpoint(place));
+        let error = refused.unwrap_err();
+        assert!(error.to_string().contains("is no regular file"), "{error}");
+    }
     fs::write(&checkpoint, &notes).unwrap();
     let other = wait(world.emulator.create_key("another"));
     let other = envelope(&world.emulator, &other);

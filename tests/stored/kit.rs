@@ -52,10 +52,14 @@ impl World {
 }
 
 pub(crate) fn envelope(emulator: &Emulator, tag: &str) -> BlockingEnvelope {
+    asynchronous(emulator, tag).blocking()
+}
+
+pub(crate) fn asynchronous(emulator: &Emulator, tag: &str) -> Envelope {
     let account = Credentials::account(emulator.access_key(), emulator.secret_key()).unwrap();
     let endpoint = Endpoint::Custom(emulator.url().to_owned());
     let client = Client::builder().endpoint(endpoint).credentials(account).build().unwrap();
-    Envelope::builder(client.key(tag).unwrap()).build().unwrap().blocking()
+    Envelope::builder(client.key(tag).unwrap()).build().unwrap()
 }
 
 pub(crate) fn fill(envelope: &BlockingEnvelope, dir: &Path, count: usize) -> Vec<PathBuf> {

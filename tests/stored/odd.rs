@@ -279,3 +279,44 @@ fn a_version_that_is_disabled_fails_its_files_and_no_others() {
     let report = world.rewrap(&both, &quick());
     assert_eq!(report.stopped.unwrap().kind(), ErrorKind::KeyUnusable);
 }
+
+#[test]
+fn a_run_that_is_dropped_leaves_files_that_open_and_can_be_gone_on_with() {
+    let world = World::new();
+    let paths = world.fill("tree", 900);
+    let before = rests(&paths);
+    world.rotate();
+    let checkpoint = world.path("checkpoint");
+    let client = crate::kit::asynchronous(&world.emulator, world.emulator.key_tag());
+    let (tell, told) = tokio::sync::oneshot::channel();
+    let tell = Mutex::new(Some(tell));
+    // Dropped while files of the first array are written.
+    let options = quick().checkpoint(&checkpoint).on_each(move |_, _| {
+        if let Some(tell) = tell.lock().unwrap().take() {
+            tell.send(()).unwrap();
+        }
+    });
+    crate::common::block_on(async {
+        tokio::select! {
+            biased;
+            _ = told => {}
+            report = client.rewrap_files(paths.clone(), &options) => panic!("{report:?}"),
+        }
+    });
+    let done = census(&paths).get(&(2, 2)).copied().unwrap_or(0);
+    assert!((1..900).contains(&done), "{done}");
+    open_all(&world.envelope, &paths);
+    // Whoever drops a run waits for nobody, so it may still hold its checkpoint.
+    let start = std::time::Instant::now();
+    let report = loop {
+        match world.envelope.rewrap_files(paths.clone(), &quick().checkpoint(&checkpoint)) {
+            Err(error) if start.elapsed() < Duration::from_secs(60) => {
+                assert!(error.to_string().contains("is in use"), "{error}");
+            }
+            report => break report.unwrap(),
+        }
+    };
+    assert_eq!((report.rewrapped + report.newest, report.failed), (900, 0));
+    assert_eq!(census(&paths), BTreeMap::from([((2, 2), 900)]));
+    assert!(rests(&paths) == before);
+}

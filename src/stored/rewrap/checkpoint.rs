@@ -46,6 +46,11 @@ impl Checkpoint {
     /// [`ErrorKind::Io`], also while another run uses it.
     pub(super) fn open(path: &Path, keys: &[KeyId]) -> Result<Self> {
         let io = |error| cannot("open", path, error);
+        // Nothing comes out of a FIFO, for ever.
+        if std::fs::metadata(path).is_ok_and(|there| !there.is_file()) {
+            let text = format!("checkpoint {} is no regular file: name another", path.display());
+            return Err(Error::new(ErrorKind::InvalidInput, text));
+        }
         let mut options = File::options();
         let file =
             options.read(true).write(true).create(true).truncate(false).open(path).map_err(io)?;

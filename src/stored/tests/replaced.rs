@@ -146,3 +146,20 @@ fn what_is_no_file_is_refused_and_not_waited_for() {
     let error = StoredMessage::open(place.path("absent")).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Io);
 }
+
+#[test]
+fn slots_that_do_not_fit_are_refused_and_nothing_is_written() {
+    let place = Place::new();
+    for profile in PROFILES {
+        let path = place.message("m", profile, 0);
+        let before = fs::read(&path).unwrap();
+        let mut message = StoredMessage::open(&path).unwrap();
+        let slot = message.header().slots().slots()[0].clone();
+        let long = crate::wrap::WrappedKey::new(slot.key_id().clone(), vec![1; 1_024]).unwrap();
+        for slots in [vec![], vec![slot; 17], vec![long; 16]] {
+            let error = message.replace(slots, &WriteOptions::new()).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::LimitExceeded, "{error}");
+        }
+        assert_eq!(fs::read(&path).unwrap(), before);
+    }
+}
