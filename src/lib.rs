@@ -103,7 +103,7 @@ pub use blocking::BlockingEnvelope;
 pub use context::{EncryptionContext, MAX_CONTEXT_LEN, MAX_CONTEXT_PAIRS, Scope};
 pub use datakey::{
     BatchStats, CacheLimits, CacheStats, EnvelopeStats, KeyCache, PoolLimits, PoolStats,
-    ReuseLimits,
+    RecipientStats, ReuseLimits,
 };
 pub use envelope::{Envelope, EnvelopeBuilder};
 pub use error::{Error, ErrorKind, Result};

@@ -3,7 +3,7 @@
 use crate::context::EncryptionContext;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::{DEFAULT_MAX_SLOTS, Header, Layout, MAX_SLOTS};
-use crate::wrap::{KeyId, WrappedKey};
+use crate::wrap::KeyId;
 use std::fmt;
 use std::time::Duration;
 
@@ -87,8 +87,8 @@ impl From<&EncryptOptions> for EncryptOptions {
 /// What a reader accepts. Checked before any key is asked for (`F-32`), and again when a key comes
 /// out of a cache.
 ///
-/// By default: the key of the reader's own wrapper, no required context, no associated data, at
-/// most 4 slots, at most 4 unwrap calls.
+/// By default: the keys of the envelope's own recipients, no required context, no associated data,
+/// at most 4 slots and 4 unwrap calls, or as many as the envelope has recipients if those are more.
 ///
 /// ```
 /// use ncp_envelope::DecryptPolicy;
@@ -99,8 +99,8 @@ pub struct DecryptPolicy {
     required: Vec<(String, String)>,
     aad: Vec<u8>,
     keys: Vec<KeyId>,
-    max_slots: usize,
-    max_unwraps: usize,
+    max_slots: Option<usize>,
+    max_unwraps: Option<usize>,
     max_key_age: Option<Duration>,
     detached: bool,
 }
@@ -112,8 +112,8 @@ impl DecryptPolicy {
             required: Vec::new(),
             aad: Vec::new(),
             keys: Vec::new(),
-            max_slots: DEFAULT_MAX_SLOTS,
-            max_unwraps: DEFAULT_MAX_SLOTS,
+            max_slots: None,
+            max_unwraps: None,
             max_key_age: None,
             detached: false,
         }
@@ -134,7 +134,10 @@ impl DecryptPolicy {
     }
 
     /// Accepts slots under this key, in addition to those accepted so far. The first call replaces
-    /// the default, which is the wrapper's own key.
+    /// the default, which are the keys of the envelope's recipients.
+    ///
+    /// A slot under the key of a recipient goes to that one's wrapper; one under another key to the
+    /// wrappers of the same provider, or to all if there is none, and they say what they refuse.
     #[must_use]
     pub fn allow_key(mut self, key: KeyId) -> Self {
         self.keys.push(key);
@@ -144,14 +147,14 @@ impl DecryptPolicy {
     /// Accepts messages with up to this many slots, at most 16.
     #[must_use]
     pub fn max_slots(mut self, slots: usize) -> Self {
-        self.max_slots = slots.min(MAX_SLOTS);
+        self.max_slots = Some(slots.min(MAX_SLOTS));
         self
     }
 
     /// Asks for at most this many unwraps for one message, cached ones included.
     #[must_use]
     pub fn max_unwraps(mut self, calls: usize) -> Self {
-        self.max_unwraps = calls;
+        self.max_unwraps = Some(calls);
         self
     }
 
@@ -183,12 +186,12 @@ impl DecryptPolicy {
         &self.aad
     }
 
-    /// The slots to try, in order and with their places, or why this reader refuses the message
-    /// (`F-32`, `F-33`). Asks nobody.
+    /// Which slots an envelope whose recipients have the keys `own` may try, or why it refuses the
+    /// message (`F-32`, `F-33`). Asks nobody.
     pub(crate) fn admit<'a>(
         &'a self,
         header: &'a Header,
-        own_key: &'a KeyId,
+        own: &'a [KeyId],
     ) -> Result<Admitted<'a>> {
         let bound = header.bound();
         bound.check_detached(self.detached)?;
@@ -207,22 +210,17 @@ impl DecryptPolicy {
         }
         bound.check_aad(&self.aad)?;
         let slots = header.slots().slots();
-        if slots.len() > self.max_slots {
+        // What an envelope writes it reads.
+        let most = |limit: Option<usize>| limit.unwrap_or(DEFAULT_MAX_SLOTS.max(own.len()));
+        let (max_slots, max_unwraps) = (most(self.max_slots), most(self.max_unwraps));
+        if slots.len() > max_slots {
             return Err(Error::new(
                 ErrorKind::LimitExceeded,
-                format!(
-                    "message has {} key slots, the policy accepts {}",
-                    slots.len(),
-                    self.max_slots
-                ),
+                format!("message has {} key slots, the policy accepts {max_slots}", slots.len()),
             ));
         }
-        let admitted = Admitted {
-            slots: slots.iter().enumerate(),
-            keys: &self.keys,
-            own_key,
-            left: self.max_unwraps,
-        };
+        let keys = if self.keys.is_empty() { own } else { &self.keys };
+        let admitted = Admitted { keys, max_unwraps };
         if !slots.iter().any(|slot| admitted.accepts(slot.key_id())) {
             let found: Vec<_> = slots.iter().map(|slot| format!("{:?}", slot.key_id())).collect();
             return Err(Error::new(
@@ -233,40 +231,23 @@ impl DecryptPolicy {
                 ),
             ));
         }
-        if self.max_unwraps == 0 {
+        if max_unwraps == 0 {
             return Err(Error::new(ErrorKind::LimitExceeded, "the policy allows no unwrap call"));
         }
         Ok(admitted)
     }
 }
 
-/// The slots of a message that a policy lets a reader try, and their places. At least one.
-#[derive(Clone)]
+/// What a policy lets a reader try: at least one slot of the message, and at least one unwrap.
+#[derive(Clone, Copy)]
 pub(crate) struct Admitted<'a> {
-    slots: std::iter::Enumerate<std::slice::Iter<'a, WrappedKey>>,
     keys: &'a [KeyId],
-    own_key: &'a KeyId,
-    left: usize,
+    pub(crate) max_unwraps: usize,
 }
 
 impl Admitted<'_> {
-    fn accepts(&self, key: &KeyId) -> bool {
-        if self.keys.is_empty() { key == self.own_key } else { self.keys.contains(key) }
-    }
-}
-
-impl<'a> Iterator for Admitted<'a> {
-    type Item = (usize, &'a WrappedKey);
-
-    fn next(&mut self) -> Option<Self::Item> {
-        while self.left > 0 {
-            let (at, slot) = self.slots.next()?;
-            if self.accepts(slot.key_id()) {
-                self.left -= 1;
-                return Some((at, slot));
-            }
-        }
-        None
+    pub(crate) fn accepts(&self, key: &KeyId) -> bool {
+        self.keys.contains(key)
     }
 }
 

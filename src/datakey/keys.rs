@@ -1,4 +1,4 @@
-//! Everything that one envelope asks of key service, cache and pool, joined.
+//! Everything that one envelope asks of key services, cache and pool, joined.
 
 use crate::context::Scope;
 use crate::datakey::batch::batcher::Batcher;
@@ -11,13 +11,17 @@ use crate::datakey::batch::ticket::{Ticket, Waiters};
 use crate::datakey::cache::{KeyCache, Loader, Realm};
 use crate::datakey::clock::Source;
 use crate::datakey::limits::{PoolLimits, ReuseLimits};
-use crate::datakey::stats::{EnvelopeStats, PoolCounters};
+use crate::datakey::reading::Readers;
+use crate::datakey::recipient::Recipient;
+use crate::datakey::stats::{BatchStats, EnvelopeStats, PoolCounters};
 use crate::datakey::supply::Supply;
-use crate::datakey::supply::mint::Mint;
-use crate::error::Result;
+use crate::datakey::supply::mint::{Mint, Press};
+use crate::error::{Error, ErrorKind, Result};
+use crate::secret::DataKey;
 use crate::suite::Suite;
-use crate::wrap::{KeyWrapper, WrappedKey};
+use crate::wrap::{KeyId, KeyWrapper, WrappedKey};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// How an envelope's keys are had and kept.
 #[derive(Clone)]
@@ -28,77 +32,98 @@ pub(crate) struct KeySettings {
     pub(crate) reuse: Option<ReuseLimits>,
     /// Whether to unwrap what was wrapped before it is used.
     pub(crate) verify: bool,
+    /// How long one service is waited for before the next one is asked too.
+    pub(crate) hedge: Duration,
 }
 
 /// The keys of one envelope.
 pub(crate) struct Keys {
-    pub(crate) loader: Loader,
+    pub(crate) readers: Readers,
     pub(crate) supply: Supply,
-    wrap: Batcher<Wrap>,
-    rewrap: Batcher<Rewrap>,
+    services: Vec<Service>,
+    suite: Suite,
     home: Arc<Home>,
     settings: KeySettings,
-    wrapper: Arc<dyn KeyWrapper>,
+}
+
+/// What the service of one recipient is called for, whatever the scope.
+#[derive(Clone)]
+struct Service {
+    recipient: Arc<Recipient>,
+    wrap: Batcher<Wrap>,
+    unwrap: Batcher<Unwrap>,
+    rewrap: Batcher<Rewrap>,
 }
 
 impl Keys {
+    /// Keys for the recipients whose wrappers these are: at least one, and no two of one name.
     pub(crate) fn new(
-        wrapper: Arc<dyn KeyWrapper>,
+        wrappers: Vec<Arc<dyn KeyWrapper>>,
         scope: &Scope,
         suite: Suite,
         settings: KeySettings,
     ) -> Result<Self> {
         let (driver, source) = (settings.cache.0.driver.clone(), Source::REAL);
-        let batchers = (
-            Batcher::new(Wrap { verify: settings.verify }, wrapper.clone(), driver.clone(), source),
-            Batcher::new(Unwrap, wrapper.clone(), driver.clone(), source),
-            Batcher::new(Rewrap, wrapper.clone(), driver.clone(), source),
-        );
-        Self::join(wrapper, scope, suite, settings, batchers, Arc::new(Home::new(driver)))
+        let verify = settings.verify;
+        let service = |wrapper| {
+            let recipient = Recipient::new(wrapper);
+            Service {
+                wrap: Batcher::new(Wrap { verify }, recipient.clone(), driver.clone(), source),
+                unwrap: Batcher::new(Unwrap, recipient.clone(), driver.clone(), source),
+                rewrap: Batcher::new(Rewrap, recipient.clone(), driver.clone(), source),
+                recipient,
+            }
+        };
+        let services = wrappers.into_iter().map(service).collect();
+        Self::join(services, scope, suite, settings, Arc::new(Home::new(driver.clone())))
     }
 
     /// Keys for another scope, which share calls and cache with these.
     pub(crate) fn for_scope(&self, scope: &Scope) -> Result<Self> {
-        let batchers = (self.wrap.clone(), self.loader.batcher.clone(), self.rewrap.clone());
-        Self::join(
-            self.wrapper.clone(),
-            scope,
-            self.loader.suite,
-            self.settings.clone(),
-            batchers,
-            self.home.clone(),
-        )
+        let (services, settings) = (self.services.clone(), self.settings.clone());
+        Self::join(services, scope, self.suite, settings, self.home.clone())
     }
 
     fn join(
-        wrapper: Arc<dyn KeyWrapper>,
+        services: Vec<Service>,
         scope: &Scope,
         suite: Suite,
         settings: KeySettings,
-        (wrap, unwrap, rewrap): (Batcher<Wrap>, Batcher<Unwrap>, Batcher<Rewrap>),
         home: Arc<Home>,
     ) -> Result<Self> {
         let driver = &home.0;
-        let loader = Loader {
+        let loader = |service: &Service| Loader {
             cache: settings.cache.clone(),
-            batcher: unwrap,
+            batcher: service.unwrap.clone(),
             driver: driver.clone(),
-            realm: Realm::new(&settings.partition, wrapper.key_id().zone(), scope, suite),
+            realm: Realm::new(&settings.partition, service.recipient.key.zone(), scope, suite),
             scope: scope.clone(),
             suite,
         };
+        let loaders: Vec<_> = services.iter().map(loader).collect();
+        let press = |(service, loader): (&Service, &Loader)| Press {
+            batcher: service.wrap.clone(),
+            family: loader.realm.family(&service.recipient.key),
+        };
         let mint = Mint {
-            batcher: wrap.clone(),
+            presses: services.iter().zip(&loaders).map(press).collect(),
             driver: driver.clone(),
             scope: scope.clone(),
             suite,
-            family: loader.realm.family(wrapper.key_id()),
             ends: settings.cache.0.ends.clone(),
             source: Source::REAL,
             counters: Arc::new(PoolCounters::default()),
         };
         let supply = Supply::new(mint, settings.pool.clone(), settings.reuse.clone())?;
-        Ok(Self { loader, supply, wrap, rewrap, home, settings, wrapper })
+        let readers = Readers::new(loaders, settings.hedge);
+        Ok(Self { readers, supply, services, suite, home, settings })
+    }
+
+    /// Wraps a data key that exists under the keys of these names.
+    pub(crate) async fn wrap(&self, key: &DataKey, under: &[KeyId]) -> Result<Vec<WrappedKey>> {
+        let place = |key| self.place(key).ok_or_else(|| no_recipient(key));
+        let which = under.iter().map(place).collect::<Result<Vec<_>>>()?;
+        self.supply.wrap(key, &which).await
     }
 
     /// Wraps each key anew, in as few calls as there can be.
@@ -114,28 +139,61 @@ impl Keys {
     }
 
     fn ask_to_rewrap(&self, keys: &[WrappedKey]) -> Vec<Arc<Flight<WrappedKey>>> {
-        let flights: Vec<_> = keys.iter().map(|_| Arc::new(Flight::new())).collect();
-        let tickets = flights.iter().map(|flight| {
-            let waiters = Waiters::of(flight, 1);
-            let flight = flight.clone();
-            Ticket::for_waiters(Some(waiters), move |result| flight.finish(result))
-        });
-        self.rewrap.submit(keys.iter().cloned().zip(tickets.collect::<Vec<_>>()));
+        let mut items: Vec<Vec<_>> = self.services.iter().map(|_| Vec::new()).collect();
+        let mut flights = Vec::with_capacity(keys.len());
+        for key in keys {
+            let flight = Arc::new(Flight::new());
+            match self.place(key.key_id()) {
+                Some(at) => {
+                    let (waiters, flight) = (Waiters::of(&flight, 1), flight.clone());
+                    let ticket =
+                        Ticket::for_waiters(Some(waiters), move |result| flight.finish(result));
+                    items[at].push((key.clone(), ticket));
+                }
+                None => flight.finish(Some(Err(no_recipient(key.key_id())))),
+            }
+            flights.push(flight);
+        }
+        for (service, items) in self.services.iter().zip(items) {
+            service.rewrap.submit(items);
+        }
         flights
+    }
+
+    /// The version that a wrapped key is under, where the wrapper of its recipient tells.
+    pub(crate) fn key_version(&self, wrapped: &WrappedKey) -> Option<u32> {
+        let at = self.place(wrapped.key_id())?;
+        self.services[at].recipient.wrapper.key_version(wrapped)
+    }
+
+    /// The recipient of that name.
+    fn place(&self, key: &KeyId) -> Option<usize> {
+        self.services.iter().position(|service| service.recipient.key == *key)
+    }
+
+    pub(crate) fn wrappers(&self) -> impl Iterator<Item = &dyn KeyWrapper> {
+        self.services.iter().map(|service| &*service.recipient.wrapper)
     }
 
     /// Through which keys are ended, for all who share the cache.
     pub(crate) fn cache(&self) -> &KeyCache {
-        &self.loader.cache
+        &self.settings.cache
     }
 
     pub(crate) fn stats(&self) -> EnvelopeStats {
+        let services = || self.services.iter();
         EnvelopeStats {
-            cache: self.loader.cache.stats(),
+            cache: self.cache().stats(),
             pool: self.supply.stats(),
-            wrap: self.wrap.stats(),
-            unwrap: self.loader.batcher.stats(),
-            rewrap: self.rewrap.stats(),
+            wrap: BatchStats::sum(services().map(|service| service.wrap.stats())),
+            unwrap: BatchStats::sum(services().map(|service| service.unwrap.stats())),
+            rewrap: BatchStats::sum(services().map(|service| service.rewrap.stats())),
+            recipients: services().map(|service| service.recipient.stats()).collect(),
         }
     }
+}
+
+fn no_recipient(key: &KeyId) -> Error {
+    let what = format!("no recipient of the envelope has the key {key} ({})", key.provider());
+    Error::new(ErrorKind::KeyNotAllowed, what)
 }

@@ -7,10 +7,12 @@
 //! Knows wrapped keys and data keys, and nothing of services, HTTP or messages.
 //!
 //! From the ground up: time, chance, locks, counters and limits; [`ends`], who hears that keys have
-//! come to an end; [`batch`], the calls that carry many keys; [`cache`], the unwrapped keys;
-//! [`supply`], the keys for writing; [`keys`], what an envelope holds of them. Each knows those
-//! before it only.
+//! come to an end; [`recipient`], one of those whom keys are wrapped for; [`batch`], the calls that
+//! carry many keys; [`cache`], the unwrapped keys; [`supply`], the keys for writing; [`reading`],
+//! who is asked for the key of a message; [`keys`], what an envelope holds of them. Each knows
+//! those before it only.
 
+mod alarm;
 mod batch;
 mod cache;
 mod clock;
@@ -19,7 +21,9 @@ mod failure;
 mod keys;
 mod limits;
 mod observe;
+mod reading;
 mod reaper;
+mod recipient;
 mod stats;
 mod supply;
 mod sync;
@@ -27,9 +31,10 @@ mod sync;
 mod tests;
 
 pub(crate) use batch::parts::in_parts;
+pub(crate) use cache::CacheId;
 pub use cache::KeyCache;
-pub(crate) use cache::{Asked, CacheId, Loader, Outbox};
 pub(crate) use keys::{KeySettings, Keys};
 pub use limits::{CacheLimits, PoolLimits, ReuseLimits};
-pub use stats::{BatchStats, CacheStats, EnvelopeStats, PoolStats};
+pub(crate) use reading::{Readers, Route, Search, Terms};
+pub use stats::{BatchStats, CacheStats, EnvelopeStats, PoolStats, RecipientStats};
 pub(crate) use supply::Minted;

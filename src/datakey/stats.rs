@@ -1,7 +1,10 @@
-//! What cache, pool and batches count. Plain numbers, without names, tags or anything else of the
-//! keys.
+//! What cache, pool, batches and recipients count. Plain numbers, and the names of the recipients'
+//! keys; nothing else of any key.
 
+use crate::datakey::failure::Failure;
 use crate::datakey::sync::atomic::{AtomicU64, Ordering};
+use crate::error::Error;
+use crate::wrap::KeyId;
 use std::time::Duration;
 
 #[derive(Debug, Default)]
@@ -109,6 +112,18 @@ counters! {
 }
 
 impl BatchStats {
+    /// Those of several services as one.
+    pub(crate) fn sum(all: impl Iterator<Item = Self>) -> Self {
+        all.fold(Self::default(), |sum, one| Self {
+            calls: sum.calls + one.calls,
+            failed_calls: sum.failed_calls + one.failed_calls,
+            keys: sum.keys + one.keys,
+            largest: sum.largest.max(one.largest),
+            splits: sum.splits + one.splits,
+            micros: sum.micros + one.micros,
+        })
+    }
+
     /// Mean number of keys in a call that succeeded.
     pub fn keys_per_call(&self) -> f64 {
         self.keys as f64 / (self.calls.saturating_sub(self.failed_calls)).max(1) as f64
@@ -139,18 +154,80 @@ counters! {
     reused,
 }
 
+/// What one recipient of an [`Envelope`](crate::Envelope) was asked when messages were read.
+///
+/// The fields are counts since the envelope was built. They are read one after another while work
+/// goes on, so they need not fit each other exactly.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RecipientStats {
+    /// The key-encryption key.
+    pub key: KeyId,
+    /// Data keys that it was asked to unwrap. A key from the cache is not asked for, and those who
+    /// need the same key at the same time ask once.
+    pub asked: u64,
+    /// Those that it gave.
+    pub opened: u64,
+    /// Those that it could not be asked for: its service was out of reach or too busy.
+    pub outages: u64,
+    /// Those that it denied: the key-encryption key is disabled, or not for this caller. A read
+    /// that another recipient served all the same counts here too.
+    pub denials: u64,
+    /// Reads in which another recipient was asked before it, or in its place, because its service
+    /// was out of reach shortly before.
+    pub passed_over: u64,
+    /// Reads in which another one was asked later and answered sooner.
+    pub overtaken: u64,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct RecipientCounters {
+    pub(crate) asked: Counter,
+    opened: Counter,
+    outages: Counter,
+    denials: Counter,
+    pub(crate) passed_over: Counter,
+    pub(crate) overtaken: Counter,
+}
+
+impl RecipientCounters {
+    /// What became of a key that was asked for.
+    pub(crate) fn unwrapped<T>(&self, outcome: Option<Result<T, &Error>>) {
+        match outcome.map(|outcome| outcome.map_err(|error| Failure::of(error.kind()))) {
+            Some(Ok(_)) => self.opened.add(),
+            Some(Err(Failure::Outage)) => self.outages.add(),
+            Some(Err(Failure::OfFamily)) => self.denials.add(),
+            Some(Err(Failure::Own | Failure::OfKey)) | None => {}
+        }
+    }
+
+    pub(crate) fn stats(&self, key: &KeyId) -> RecipientStats {
+        RecipientStats {
+            key: key.clone(),
+            asked: self.asked.read(),
+            opened: self.opened.read(),
+            outages: self.outages.read(),
+            denials: self.denials.read(),
+            passed_over: self.passed_over.read(),
+            overtaken: self.overtaken.read(),
+        }
+    }
+}
+
 /// What an [`Envelope`](crate::Envelope) and its clones did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct EnvelopeStats {
     /// Unwrapped keys for reading; those of all who share the cache.
     pub cache: CacheStats,
     /// Keys for writing.
     pub pool: PoolStats,
-    /// Calls that wrap.
+    /// Calls that wrap, those of all recipients together.
     pub wrap: BatchStats,
     /// Calls that unwrap, those that verify what was wrapped not among them.
     pub unwrap: BatchStats,
     /// Calls that rewrap.
     pub rewrap: BatchStats,
+    /// What each recipient was asked when messages were read, in the order of the builder.
+    pub recipients: Vec<RecipientStats>,
 }

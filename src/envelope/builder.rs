@@ -3,22 +3,29 @@
 use crate::context::Scope;
 use crate::datakey::{CacheLimits, KeyCache, KeySettings, Keys, PoolLimits, ReuseLimits};
 use crate::envelope::handle::Envelope;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::MAX_SLOTS;
 use crate::suite::Suite;
-use crate::wrap::KeyWrapper;
+use crate::wrap::{KeyId, KeyWrapper};
 use std::sync::Arc;
+use std::time::Duration;
+
+/// How long one service is waited for before the next one is asked too: longer than a service that
+/// is well takes for nearly all calls, and short for one who waits.
+const HEDGE_DELAY: Duration = Duration::from_millis(100);
 
 impl Envelope {
     /// Starts from a key wrapper: [`LocalKeyWrapper`](crate::LocalKeyWrapper), a key of the KMS
-    /// client, or an own one.
+    /// client, or an own one. [`and`](EnvelopeBuilder::and) adds others.
     pub fn builder(wrapper: impl KeyWrapper + 'static) -> EnvelopeBuilder {
         EnvelopeBuilder {
-            wrapper: Arc::new(wrapper),
+            wrappers: vec![Arc::new(wrapper)],
             scope: Scope::default(),
             cache: Cache::None,
             pool: None,
             reuse: None,
             verify: false,
+            hedge: HEDGE_DELAY,
         }
     }
 }
@@ -27,12 +34,13 @@ impl Envelope {
 #[derive(Debug)]
 #[must_use]
 pub struct EnvelopeBuilder {
-    wrapper: Arc<dyn KeyWrapper>,
+    wrappers: Vec<Arc<dyn KeyWrapper>>,
     scope: Scope,
     cache: Cache,
     pool: Option<PoolLimits>,
     reuse: Option<ReuseLimits>,
     verify: bool,
+    hedge: Duration,
 }
 
 #[derive(Debug)]
@@ -43,6 +51,57 @@ enum Cache {
 }
 
 impl EnvelopeBuilder {
+    /// Adds a recipient: every message is written for this key too, and any of the keys alone opens
+    /// it. 16 at most, and no two with the same [`KeyId`](crate::KeyId).
+    ///
+    /// For a key in another zone, so that messages can be read through an outage of one; for a
+    /// recovery key that lies offline; for the time in which one key takes the place of another.
+    ///
+    /// **Writing** asks all key services at the same time, and needs all of them: a message is
+    /// written for every recipient or not at all, and the error names the one that is missing.
+    /// **Reading** needs one. It takes a key from the cache if there is one, whichever recipient it
+    /// is of; otherwise it asks the recipients in the order of the message's slots, each when the
+    /// one before it failed or took longer than the [hedge delay](Self::hedge_delay). A recipient
+    /// whose service was out of reach, or was overtaken, is asked last for the next 10 seconds, or
+    /// until it answers. What is denied ends the cached keys under that key, as ever, and is
+    /// counted in [`RecipientStats`](crate::RecipientStats) also where another recipient served the
+    /// read. Who holds one of the keys can read everything: a recovery key is as strong as the
+    /// place where it lies.
+    ///
+    /// A reader whose envelope has fewer recipients than messages have slots may have to raise
+    /// [`DecryptPolicy::max_slots`](crate::DecryptPolicy::max_slots).
+    ///
+    /// ```
+    /// use ncp_envelope::{DataKey, DecryptPolicy, EncryptOptions, Envelope, LocalKeyWrapper};
+    /// # let rt = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    /// # rt.block_on(async {
+    /// let wrapper = |id: &str, key| LocalKeyWrapper::new(id, key);
+    /// let (daily, recovery) = (DataKey::generate()?, DataKey::generate()?);
+    /// let both = Envelope::builder(wrapper("daily", &daily)?)
+    ///     .and(wrapper("recovery", &recovery)?)
+    ///     .build()?;
+    /// let message = both.encrypt(b"hello", EncryptOptions::new()).await?;
+    /// let later = Envelope::builder(wrapper("recovery", &recovery)?).build()?;
+    /// assert_eq!(*later.decrypt(&message, &DecryptPolicy::new()).await?, b"hello");
+    /// # Ok::<(), ncp_envelope::Error>(()) }).unwrap();
+    /// ```
+    pub fn and(mut self, wrapper: impl KeyWrapper + 'static) -> Self {
+        self.wrappers.push(Arc::new(wrapper));
+        self
+    }
+
+    /// How long a read waits for one recipient's service before it asks the next one too; 100 ms
+    /// unless set. The first data key that opens the message is used, whoever gave it, and nobody
+    /// waits for the other any longer.
+    ///
+    /// Longer makes fewer calls, shorter makes a slow service felt less; with zero all recipients
+    /// are asked at once. The first who is asked also has that long to answer in
+    /// [`decrypt_many`](Envelope::decrypt_many), for all messages together.
+    pub fn hedge_delay(mut self, delay: Duration) -> Self {
+        self.hedge = delay;
+        self
+    }
+
     /// What the data keys are for; see [`Scope`]. Without it the empty scope is used.
     pub fn scope(mut self, scope: impl Into<Scope>) -> Self {
         self.scope = scope.into();
@@ -88,9 +147,12 @@ impl EnvelopeBuilder {
     /// The envelope.
     ///
     /// # Errors
+    /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) if there are more than 16
+    /// recipients, or two with the same key.
     /// [`ErrorKind::Internal`](crate::ErrorKind::Internal) if the system gives no thread to wipe
     /// keys at their time.
     pub fn build(self) -> Result<Envelope> {
+        let recipients = recipients(&self.wrappers)?;
         let (cache, partition) = match self.cache {
             Cache::None => (KeyCache::none(), String::new()),
             Cache::Own(limits) => (KeyCache::new(limits)?, String::new()),
@@ -102,8 +164,28 @@ impl EnvelopeBuilder {
             pool: self.pool,
             reuse: self.reuse,
             verify: self.verify,
+            hedge: self.hedge,
         };
-        let keys = Keys::new(self.wrapper.clone(), &self.scope, Suite::Cobblestone256, settings)?;
-        Ok(Envelope::new(self.wrapper, self.scope, keys))
+        let keys = Keys::new(self.wrappers, &self.scope, Suite::Cobblestone256, settings)?;
+        Ok(Envelope::new(recipients, self.scope, keys))
     }
+}
+
+/// The names of those who can read, if they may be together.
+fn recipients(wrappers: &[Arc<dyn KeyWrapper>]) -> Result<Arc<[KeyId]>> {
+    let refused = |what: String| Err(Error::new(ErrorKind::InvalidInput, what));
+    if wrappers.len() > MAX_SLOTS {
+        let count = wrappers.len();
+        return refused(format!("an envelope has at most {MAX_SLOTS} recipients, not {count}"));
+    }
+    let keys: Arc<[KeyId]> = wrappers.iter().map(|wrapper| wrapper.key_id().clone()).collect();
+    for (at, key) in keys.iter().enumerate() {
+        if keys[..at].contains(key) {
+            let provider = key.provider();
+            return refused(format!(
+                "two recipients have the same key {key} ({provider}): give each key once"
+            ));
+        }
+    }
+    Ok(keys)
 }

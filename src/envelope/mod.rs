@@ -1,7 +1,8 @@
-//! Joins a key wrapper, its data keys and the format: the type most callers use.
+//! Joins key wrappers, their data keys and the format: the type most callers use.
 
 mod builder;
 mod handle;
+mod reading;
 mod recent;
 
 pub use builder::EnvelopeBuilder;

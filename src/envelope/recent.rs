@@ -5,7 +5,7 @@
 //! nothing that was decided on them: no key, no verdict of a policy, nothing authentic. Equal bytes
 //! are read equally, so a message can do nothing here but make the next one take longer.
 
-use crate::datakey::{CacheId, Loader};
+use crate::datakey::{Readers, Route};
 use crate::error::Result;
 use crate::format::Header;
 use std::sync::{Arc, Mutex};
@@ -22,8 +22,8 @@ pub(super) struct Recent([Mutex<Option<Arc<Read>>>; PLACES]);
 pub(super) struct Read {
     bytes: Box<[u8]>,
     pub(super) header: Header,
-    /// What the keys of its slots are found by, in their order.
-    pub(super) ids: Vec<CacheId>,
+    /// Who of the envelope's recipients may open its slots, in their order.
+    pub(super) routes: Vec<Route>,
 }
 
 impl Recent {
@@ -37,7 +37,7 @@ impl Recent {
     ///
     /// # Errors
     /// As [`Header::decode`].
-    pub(super) fn read(&self, message: &[u8], loader: &Loader) -> Result<Arc<Read>> {
+    pub(super) fn read(&self, message: &[u8], readers: &Readers) -> Result<Arc<Read>> {
         let place = match message.get(..Header::len_from(message)?) {
             Some(bytes) if bytes.len() <= MAX_LEN => Some((bytes, &self.0[place(bytes)])),
             _ => None,
@@ -50,9 +50,9 @@ impl Recent {
             return Ok(read.clone());
         }
         let header = Header::decode(message)?;
-        let ids = header.slots().slots().iter().map(|slot| loader.id(slot)).collect();
+        let routes = readers.routes(header.slots().slots());
         let bytes = place.map(|(bytes, _)| bytes).unwrap_or_default();
-        let read = Arc::new(Read { bytes: bytes.into(), header, ids });
+        let read = Arc::new(Read { bytes: bytes.into(), header, routes });
         if let Some((_, place)) = place
             && let Ok(mut kept) = place.try_lock()
         {

@@ -240,10 +240,12 @@ const ROOMS: &[(&str, &[Room])] = &[
             ("sync", &["observe"]),
             ("clock", &[]),
             ("limits", &[]),
-            ("stats", &["sync"]),
+            ("stats", &["failure", "sync"]),
             ("reaper", &["clock"]),
+            ("alarm", &["clock", "reaper", "sync"]),
             ("ends", &["sync"]),
-            ("batch", &["clock", "observe", "reaper", "stats", "sync"]),
+            ("recipient", &["clock", "failure", "stats", "sync"]),
+            ("batch", &["clock", "failure", "observe", "reaper", "recipient", "stats", "sync"]),
             (
                 "cache",
                 &[
@@ -258,7 +260,11 @@ const ROOMS: &[(&str, &[Room])] = &[
                     "sync",
                 ],
             ),
-            ("keys", &["batch", "cache", "clock", "limits", "stats", "supply"]),
+            ("reading", &["alarm", "cache", "clock", "failure", "recipient"]),
+            (
+                "keys",
+                &["batch", "cache", "clock", "limits", "reading", "recipient", "stats", "supply"],
+            ),
         ],
     ),
     (

@@ -16,12 +16,14 @@ use crate::datakey::batch::lane::{Lane, MAX_QUEUE, Part, Queued, Whole};
 use crate::datakey::batch::operation::Operation;
 use crate::datakey::batch::ticket::Ticket;
 use crate::datakey::clock::{Instant, Source};
+use crate::datakey::failure::Failure;
 use crate::datakey::observe;
 use crate::datakey::reaper::Due;
+use crate::datakey::recipient::Recipient;
 use crate::datakey::stats::{BatchCounters, BatchStats};
 use crate::datakey::sync::{Own, lock, own};
 use crate::error::{Error, ErrorKind, Result};
-use crate::wrap::{KeyId, KeyWrapper, WrappedKey};
+use crate::wrap::{KeyId, WrappedKey};
 use std::collections::{HashMap, VecDeque};
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -36,7 +38,7 @@ pub(crate) struct Batcher<O: Operation>(Arc<Inner<O>>);
 
 struct Inner<O: Operation> {
     operation: O,
-    wrapper: Arc<dyn KeyWrapper>,
+    recipient: Arc<Recipient>,
     driver: Arc<Driver>,
     lanes: Own<HashMap<KeyId, Lane<O>>>,
     counters: BatchCounters,
@@ -61,13 +63,13 @@ impl<O: Operation> Clone for Batcher<O> {
 impl<O: Operation> Batcher<O> {
     pub(crate) fn new(
         operation: O,
-        wrapper: Arc<dyn KeyWrapper>,
+        recipient: Arc<Recipient>,
         driver: Arc<Driver>,
         source: Source,
     ) -> Self {
         Self(Arc::new(Inner {
             operation,
-            wrapper,
+            recipient,
             driver,
             // What the parent waits for comes there.
             lanes: own(HashMap::new(), |_| HashMap::new()),
@@ -85,7 +87,7 @@ impl<O: Operation> Batcher<O> {
             let mut lanes = lock(&self.0.lanes);
             let mut touched: Vec<KeyId> = Vec::new();
             for (input, ticket) in items {
-                let key = O::key(&input, &*self.0.wrapper);
+                let key = O::key(&input, &*self.0.recipient.wrapper);
                 if touched.last() != Some(key) {
                     touched.push(key.clone());
                     if !lanes.contains_key(key) {
@@ -117,7 +119,12 @@ impl<O: Operation> Batcher<O> {
 
     /// The version that a wrapped key is under, where the wrapper can tell it.
     pub(crate) fn key_version(&self, wrapped: &WrappedKey) -> Option<u32> {
-        self.0.wrapper.key_version(wrapped)
+        self.0.recipient.wrapper.key_version(wrapped)
+    }
+
+    /// Whose service is called.
+    pub(crate) fn recipient(&self) -> &Arc<Recipient> {
+        &self.0.recipient
     }
 
     #[cfg(all(test, not(shuttle)))]
@@ -132,7 +139,7 @@ impl<O: Operation> Batcher<O> {
 
 impl<O: Operation> Inner<O> {
     fn version(&self, input: &O::In) -> Option<u32> {
-        O::version(input, &*self.wrapper)
+        O::version(input, &*self.recipient.wrapper)
     }
 
     fn make_room(lanes: &mut HashMap<KeyId, Lane<O>>) {
@@ -214,7 +221,7 @@ impl<O: Operation> Landing<O> {
     async fn fly(mut self, departure: Departure<O>) {
         let Departure { key, inputs, tickets, whole } = departure;
         let (inner, len) = (&self.inner, inputs.len());
-        let call = async { inner.operation.call(&*inner.wrapper, &inputs).await };
+        let call = async { inner.operation.call(&*inner.recipient.wrapper, &inputs).await };
         let result = caught(call).await.and_then(|results| match results.len() == len {
             true => Ok(results),
             false => Err(Error::new(
@@ -290,7 +297,9 @@ impl<O: Operation> Landing<O> {
     }
 
     fn count(&self, len: usize, error: Option<&Error>) {
-        let latency = (self.inner.source.now)().saturating_duration_since(self.began);
+        let now = (self.inner.source.now)();
+        let latency = now.saturating_duration_since(self.began);
+        self.inner.recipient.came_back(error.map(|error| Failure::of(error.kind())), now);
         let counters = &self.inner.counters;
         counters.calls.add();
         counters.micros.by(usize::try_from(latency.as_micros()).unwrap_or(usize::MAX));

@@ -67,6 +67,11 @@ impl<T: Clone> Flight<T> {
         seats.wakers.into_iter().flatten().for_each(Waker::wake);
     }
 
+    /// Whether it has brought what it was to bring.
+    pub(crate) fn has_brought(&self) -> bool {
+        matches!(&*lock(&self.0), FlightState::Landed(Some(Ok(_))))
+    }
+
     #[cfg(test)]
     pub(crate) fn room(&self) -> usize {
         match &*lock(&self.0) {

@@ -12,6 +12,7 @@ pub(crate) struct Ticket<T> {
 }
 
 /// Those who wait for a result: each of them holds the same thing, and so do some who do not wait.
+#[derive(Clone)]
 pub(crate) struct Waiters {
     held: Weak<dyn Any + Send + Sync>,
     others: usize,

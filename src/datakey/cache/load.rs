@@ -43,6 +43,16 @@ enum AskedState {
     Coming(Arc<Flight<Answer>>),
 }
 
+impl Asked {
+    /// Whether a key has come already.
+    pub(crate) fn is_here(&self) -> bool {
+        match &self.state {
+            AskedState::Here(answer) => answer.is_ok(),
+            AskedState::Coming(flight) => flight.has_brought(),
+        }
+    }
+}
+
 impl Loader {
     /// What the key in `slot` is found by.
     pub(crate) fn id(&self, slot: &WrappedKey) -> CacheId {
@@ -145,11 +155,14 @@ impl Loader {
             version: self.batcher.key_version(slot),
             asked: (cache.source.now)(),
         };
+        let recipient = self.batcher.recipient().clone();
+        recipient.counters.asked.add();
         let ticket = Ticket::for_waiters(waiters, move |payload: Option<Result<KeyPayload>>| {
             let decode = |payload: KeyPayload| {
                 payload.decode(suite, &scope).map_err(|error| cache.misfit(&id, error))
             };
             let key = payload.map(|payload| payload.and_then(decode));
+            recipient.counters.unwrapped(key.as_ref().map(Result::as_ref));
             cache.land(id, &flight, loaded, key);
         });
         (slot.clone(), ticket)

@@ -156,6 +156,20 @@ impl Shared {
         }
     }
 
+    /// The place of the first of `ids` whose key is here, within its time and asked for no longer
+    /// than `max_age` ago.
+    pub(crate) fn first_of<'i>(
+        &self,
+        mut ids: impl Iterator<Item = &'i CacheId>,
+        max_age: Option<Duration>,
+    ) -> Option<usize> {
+        let now = (self.source.now)();
+        let state = lock(&self.state);
+        let store = state.store.as_ref()?;
+        let young = |asked| max_age.is_none_or(|max| now.saturating_duration_since(asked) <= max);
+        ids.position(|id| store.fresh(id, now).is_some_and(young))
+    }
+
     /// The service's answer to the unwrap of `flight`.
     pub(crate) fn land(
         self: &Arc<Self>,

@@ -144,6 +144,15 @@ impl Store {
         }
     }
 
+    /// When a key that is here within its time was asked for.
+    pub(crate) fn fresh(&self, id: &CacheId, now: Instant) -> Option<Instant> {
+        let idle = |since| {
+            self.limits.idle.is_some_and(|idle| now.saturating_duration_since(since) >= idle)
+        };
+        let entry = self.keys.peek(id)?;
+        (now < entry.expires && !idle(entry.used)).then_some(entry.asked)
+    }
+
     /// Keeps `key`, which the service gave when it was asked at `loaded.asked`, unless its time is
     /// over already. Returns the one to use.
     ///

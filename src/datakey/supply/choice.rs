@@ -6,9 +6,11 @@ use crate::datakey::supply::mint::{Mint, Minted};
 use crate::datakey::supply::pool::{Pool, Taken};
 use crate::datakey::supply::reuse::Reuse;
 use crate::error::Result;
+use crate::secret::DataKey;
+use crate::wrap::WrappedKey;
 use std::sync::Arc;
 
-/// The keys for writing of one envelope: of one key-encryption key and one scope.
+/// The keys for writing of one envelope: of one list of recipients and one scope.
 pub(crate) struct Supply {
     mint: Mint,
     pool: Pool,
@@ -48,6 +50,11 @@ impl Supply {
 
     pub(crate) async fn wait(&self, taken: Taken) -> Result<Arc<Minted>> {
         self.pool.wait(taken).await
+    }
+
+    /// Wraps a data key that exists for the recipients in those places.
+    pub(crate) async fn wrap(&self, key: &DataKey, which: &[usize]) -> Result<Vec<WrappedKey>> {
+        self.mint.wrap(key, which).await
     }
 
     /// Whether messages may share a key.

@@ -5,6 +5,7 @@ use crate::datakey::clock::Instant;
 use crate::datakey::ends::End;
 use crate::datakey::failure::Failure;
 use crate::datakey::reaper::NextVisit;
+use crate::datakey::supply::gather::Unminted;
 use crate::datakey::supply::mint::{Mint, Minted};
 use crate::error::{Error, ErrorKind, Result};
 use std::time::Duration;
@@ -18,8 +19,6 @@ pub(crate) struct Orders {
     coming: usize,
     /// Raised when what is coming is to be thrown away.
     epoch: u64,
-    /// Versions of the key-encryption key below this one are retired.
-    floor: Option<u32>,
     quiet: Option<(Instant, Error)>,
     /// Whether demand was met with a larger order since keys last came: those who wait together
     /// are one demand.
@@ -35,11 +34,6 @@ pub(crate) struct Placed {
 }
 
 impl Orders {
-    /// With nothing on order.
-    pub(crate) fn anew(&self) -> Self {
-        Self { floor: self.floor, ..Self::default() }
-    }
-
     pub(crate) fn coming(&self) -> usize {
         self.coming
     }
@@ -80,12 +74,12 @@ impl Orders {
     /// The key, if it is good for use, and what its coming or failing means for the next order.
     pub(crate) fn judge(
         &mut self,
-        minted: Result<Minted>,
+        minted: std::result::Result<Minted, Unminted>,
         max_age: Option<Duration>,
         mint: &Mint,
         now: Instant,
     ) -> Result<Minted> {
-        let minted = minted.and_then(|minted| {
+        let minted = minted.map_err(|unminted| unminted.error).and_then(|minted| {
             // One that was long under way may be of no use any more.
             if max_age.is_some_and(|max_age| minted.is_old(max_age, now)) {
                 mint.counters.too_old.add();
@@ -94,7 +88,7 @@ impl Orders {
                     "the key service took longer to wrap a data key than one may be kept or used",
                 ));
             }
-            minted.above(self.floor)
+            mint.unless_retired(minted)
         });
         match &minted {
             Ok(_) => (self.raised, self.quiet) = (false, None),
@@ -110,17 +104,9 @@ impl Orders {
         self.epoch == epoch
     }
 
-    /// Accepts no key below that version from now on.
-    pub(crate) fn raise_floor(&mut self, version: Option<u32>) {
-        self.floor = self.floor.max(version);
-    }
-
     /// Throws away what is coming, and says how many that is. After a denial nothing is ordered
     /// ahead for a moment.
     pub(crate) fn end(&mut self, end: End<'_>, now: Instant) -> usize {
-        if let End::Below(_, version) = end {
-            self.raise_floor(Some(version));
-        }
         self.epoch += 1;
         self.quiet = match end {
             End::Wraps(_, error) => now.checked_add(QUIET).map(|until| (until, error.clone())),

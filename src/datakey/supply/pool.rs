@@ -19,6 +19,7 @@ use crate::datakey::limits::PoolLimits;
 use crate::datakey::observe;
 use crate::datakey::reaper;
 use crate::datakey::reaper::Due;
+use crate::datakey::supply::gather::Outcome;
 use crate::datakey::supply::mint::{Mint, Minted};
 use crate::datakey::supply::orders::{Orders, Placed};
 use crate::datakey::sync::{Guard, Own, lock, own};
@@ -85,15 +86,14 @@ impl Pool {
         let state = own(PoolState { target, ..PoolState::default() }, move |parents| {
             let _ = reaper::start();
             // Numbers in line stay those of one waiter each.
-            let (waited, orders) = parents.map_or_else(Default::default, |parents| {
+            let waited = parents.map_or_else(Default::default, |parents| {
                 parents.ready.clear();
-                (parents.waited, parents.orders.anew())
+                parents.waited
             });
-            PoolState { target, waited, orders, ..PoolState::default() }
+            PoolState { target, waited, ..PoolState::default() }
         });
         let pool = Arc::new(Inner { mint, limits, state });
         let _place = pool.mint.join(&pool);
-        lock(&pool.state).orders.raise_floor(pool.mint.floor());
         Ok(Self { inner: pool, _place })
     }
 
@@ -222,7 +222,7 @@ impl Inner {
         self.mint.driver.nudge();
     }
 
-    fn arrive(self: &Arc<Self>, epoch: u64, minted: Option<Result<Minted>>) {
+    fn arrive(self: &Arc<Self>, epoch: u64, minted: Outcome<Minted>) {
         // All of one order are denied together, and the first ends the order.
         let wanted = lock(&self.state).orders.is_of(epoch);
         if wanted && self.mint.tell_denial(&minted) {
@@ -324,14 +324,13 @@ impl Drop for Order {
 
 impl Holder for Inner {
     fn end(self: Arc<Self>, end: End<'_>) {
-        let family = &self.mint.family;
-        if !end.touches(family) {
+        if !self.mint.hears(&end) {
             return;
         }
         let mut guard = lock(&self.state);
         let state = &mut *guard;
         let before = state.ready.len();
-        state.ready.retain(|minted| !end.concerns(family, minted.version));
+        state.ready.retain(|minted| !self.mint.is_ended(&end, minted));
         let coming = state.orders.end(end, (self.mint.source.now)());
         self.mint.counters.forgotten.by(before - state.ready.len() + coming);
         if let End::Wraps(_, error) = end {

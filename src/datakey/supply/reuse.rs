@@ -12,6 +12,7 @@ use crate::datakey::ends::{End, Holder, Place};
 use crate::datakey::limits::ReuseLimits;
 use crate::datakey::reaper;
 use crate::datakey::reaper::Due;
+use crate::datakey::supply::gather::Outcome;
 use crate::datakey::supply::mint::{Mint, Minted};
 use crate::datakey::supply::orders::{Orders, Placed};
 use crate::datakey::sync::{Own, lock, own};
@@ -56,16 +57,14 @@ impl Reuse {
         reaper::start()?;
         let state = own(ReuseState::default(), |parents| {
             let _ = reaper::start();
-            let orders = parents.map_or_else(Default::default, |parents| {
+            if let Some(parents) = parents {
                 parents.current = None;
                 parents.next.clear();
-                parents.orders.anew()
-            });
-            ReuseState { orders, ..ReuseState::default() }
+            }
+            ReuseState::default()
         });
         let reuse = Arc::new(Inner { mint, limits, state });
         let _place = reuse.mint.join(&reuse);
-        lock(&reuse.state).orders.raise_floor(reuse.mint.floor());
         Ok(Self { inner: reuse, _place })
     }
 
@@ -183,7 +182,7 @@ impl Inner {
         self.mint.driver.nudge();
     }
 
-    fn arrive(self: &Arc<Self>, epoch: u64, minted: Option<Result<Minted>>) {
+    fn arrive(self: &Arc<Self>, epoch: u64, minted: Outcome<Minted>) {
         // All of one order are denied together, and the first ends the order.
         let wanted = lock(&self.state).orders.is_of(epoch);
         if wanted && self.mint.tell_denial(&minted) {
@@ -236,13 +235,12 @@ impl ReuseState {
 
 impl Holder for Inner {
     fn end(self: Arc<Self>, end: End<'_>) {
-        let family = &self.mint.family;
-        if !end.touches(family) {
+        if !self.mint.hears(&end) {
             return;
         }
         let mut state = lock(&self.state);
         let held = state.held();
-        let keeps = |minted: &Minted| !end.concerns(family, minted.version);
+        let keeps = |minted: &Minted| !self.mint.is_ended(&end, minted);
         state.current = state.current.take().filter(|current| keeps(&current.minted));
         state.next.retain(|minted| keeps(minted));
         let coming = state.orders.end(end, (self.mint.source.now)());

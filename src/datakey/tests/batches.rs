@@ -7,6 +7,7 @@ use crate::datakey::batch::operation::Unwrap;
 use crate::datakey::batch::ticket::Ticket;
 use crate::datakey::clock::Source;
 use crate::datakey::reaper;
+use crate::datakey::recipient::Recipient;
 use crate::datakey::tests::kit::*;
 use crate::datakey::tests::service::{Reply, Service};
 use crate::error::{ErrorKind, Result};
@@ -30,7 +31,7 @@ impl Rig {
 
     fn with_source(source: Source) -> Self {
         let (service, driver) = (Arc::new(Service::new("tag")), Arc::new(Driver::default()));
-        let batcher = Batcher::new(Unwrap, service.clone(), driver.clone(), source);
+        let batcher = Batcher::new(Unwrap, Recipient::new(service.clone()), driver.clone(), source);
         Self { service, driver, batcher, outcomes: Arc::default() }
     }
 

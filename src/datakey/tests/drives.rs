@@ -3,10 +3,11 @@
 use crate::context::Scope;
 use crate::datakey::batch::drive::Driver;
 use crate::datakey::batch::flight::{Flight, Wait};
+use crate::datakey::cache::Outbox;
 use crate::datakey::clock::Source;
 use crate::datakey::tests::kit::*;
 use crate::datakey::tests::service::{Reply, Service};
-use crate::datakey::{KeyCache, KeySettings, Keys, Outbox};
+use crate::datakey::{KeyCache, KeySettings, Keys};
 use crate::error::ErrorKind;
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -102,10 +103,12 @@ fn calls_under_way_and_the_keys_in_them_go_with_their_envelopes() {
         pool: None,
         reuse: None,
         verify: false,
+        hedge: secs(1),
     };
-    let keys = Arc::new(Keys::new(service.clone(), &Scope::new("s"), SUITE, settings).unwrap());
+    let keys =
+        Arc::new(Keys::new(vec![service.clone()], &Scope::new("s"), SUITE, settings).unwrap());
     let others = Arc::new(keys.for_scope(&Scope::new("t")).unwrap());
-    let reading = read(keys.loader.clone(), slot("tag", 1), None);
+    let reading = read(loader_of(&keys), slot("tag", 1), None);
     let (writing, writing_too) = (keys.clone(), keys.clone());
     let mut reading = Task::new(reading);
     let mut writing = Task::new(async move { writing.supply.unique().await });

@@ -4,6 +4,7 @@ use crate::datakey::batch::batcher::Batcher;
 use crate::datakey::batch::operation::Unwrap;
 use crate::datakey::cache::Loader;
 use crate::datakey::limits::{CacheLimits, PoolLimits, ReuseLimits};
+use crate::datakey::recipient::Recipient;
 use crate::datakey::supply::mint::Minted;
 use crate::datakey::supply::pool::Pool;
 use crate::datakey::tests::kit::*;
@@ -29,7 +30,12 @@ fn ends() -> [fn(&Rig); 5] {
         |rig| {
             rig.service.replies(DENIED);
             // Of another client, so that it does not wait for the calls of the usual one.
-            let unwrap = Batcher::new(Unwrap, rig.service.clone(), rig.driver.clone(), SOURCE);
+            let unwrap = Batcher::new(
+                Unwrap,
+                Recipient::new(rig.service.clone()),
+                rig.driver.clone(),
+                SOURCE,
+            );
             let reader = Loader { batcher: unwrap, ..rig.reader("p", "s") };
             let denied = Task::new(read(reader, slot("tag", 77), None));
             assert_eq!(kind(denied), ErrorKind::AccessDenied);

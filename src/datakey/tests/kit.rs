@@ -3,7 +3,6 @@
 #![allow(dead_code)]
 
 use crate::context::Scope;
-use crate::datakey::KeyCache;
 use crate::datakey::batch::batcher::Batcher;
 use crate::datakey::batch::drive::{Driver, Home};
 use crate::datakey::batch::operation::{Unwrap, Wrap};
@@ -12,11 +11,13 @@ use crate::datakey::cache::store::{CachedKey, Store};
 use crate::datakey::cache::{CacheId, Realm};
 use crate::datakey::clock::{Instant, Source};
 use crate::datakey::limits::{CacheLimits, PoolLimits, ReuseLimits};
+use crate::datakey::recipient::Recipient;
 use crate::datakey::stats::PoolCounters;
-use crate::datakey::supply::mint::Mint;
+use crate::datakey::supply::mint::{Mint, Press};
 use crate::datakey::supply::pool::Pool;
 use crate::datakey::supply::reuse::Reuse;
 use crate::datakey::tests::service::{Reply, Service};
+use crate::datakey::{KeyCache, Keys};
 use crate::error::{ErrorKind, Result};
 use crate::suite::Suite;
 use crate::wrap::{KeyId, Provider, WrappedKey, ZoneHint};
@@ -64,6 +65,11 @@ pub(crate) fn set_chance(chance: u64) {
 }
 
 pub(crate) type Read = Result<(CacheId, Arc<CachedKey>)>;
+
+/// How the envelope of one recipient looks for keys.
+pub(crate) fn loader_of(keys: &Keys) -> Loader {
+    keys.readers.loaders()[0].clone()
+}
 
 /// Looks for a key as an envelope does.
 pub(crate) async fn read(loader: Loader, slot: WrappedKey, max_age: Option<Duration>) -> Read {
@@ -164,7 +170,7 @@ impl Rig {
 
     pub(crate) fn with_source(limits: Option<CacheLimits>, source: Source) -> Self {
         let (service, driver) = (Arc::new(Service::new("tag")), Arc::new(Driver::default()));
-        let unwrap = Batcher::new(Unwrap, service.clone(), driver.clone(), source);
+        let unwrap = Batcher::new(Unwrap, Recipient::new(service.clone()), driver.clone(), source);
         let cache = KeyCache::with(limits.map(Store::new), source);
         Self { service, cache, _home: Home::new(driver.clone()), driver, unwrap, source }
     }
@@ -216,17 +222,18 @@ impl Rig {
     }
 
     pub(crate) fn mint(&self, verify: bool) -> Mint {
+        let batcher = Batcher::new(
+            Wrap { verify },
+            Recipient::new(self.service.clone()),
+            self.driver.clone(),
+            self.source,
+        );
+        let family = self.reader("p", "s").realm.family(&key_id("tag"));
         Mint {
-            batcher: Batcher::new(
-                Wrap { verify },
-                self.service.clone(),
-                self.driver.clone(),
-                self.source,
-            ),
+            presses: [Press { batcher, family }].into(),
             driver: self.driver.clone(),
             scope: Scope::new("s"),
             suite: SUITE,
-            family: self.reader("p", "s").realm.family(&key_id("tag")),
             ends: self.cache.0.ends.clone(),
             source: self.source,
             counters: Arc::new(PoolCounters::default()),

@@ -1,6 +1,6 @@
 //! What is found, for how long, and what makes it go.
 
-use crate::datakey::Outbox;
+use crate::datakey::cache::Outbox;
 use crate::datakey::cache::Realm;
 use crate::datakey::ends::End;
 use crate::datakey::limits::CacheLimits;

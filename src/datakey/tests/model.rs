@@ -443,7 +443,7 @@ fn supply(seed: u64) -> u64 {
                         "too old, seed {seed} step {step}"
                     );
                     assert!(
-                        fits(&minted.key, &minted.wrapped),
+                        fits(&minted.key, &minted.slots[0]),
                         "another key, seed {seed} step {step}"
                     );
                     assert!(

@@ -28,7 +28,7 @@ fn kept(rig: &Rig) -> Arc<Pool> {
 #[track_caller]
 fn good(task: Write) -> Arc<Minted> {
     let minted = task.done().unwrap();
-    assert!(fits(&minted.key, &minted.wrapped), "a key with another one's wrapped key");
+    assert!(fits(&minted.key, &minted.slots[0]), "a key with another one's wrapped key");
     minted
 }
 
@@ -184,7 +184,7 @@ fn nothing_is_written_under_a_retired_version() {
     assert_eq!(kind(take(&pool)), ErrorKind::KeyUnusable, "the service still wraps with version 1");
     rig.service.rotate(2);
     pass(secs(1));
-    assert_eq!(good(take(&pool)).version, Some(2));
+    assert_eq!(good(take(&pool)).versions, [Some(2)]);
     rig.cache.retire_below("tag", 1);
     rig.service.rotate(1);
     rig.service.holds();
@@ -194,7 +194,7 @@ fn nothing_is_written_under_a_retired_version() {
     let versions: Vec<_> =
         waits.into_iter().map(|task| task.done().map_err(|error| error.kind())).collect();
     assert!(versions.iter().all(|minted| match minted {
-        Ok(minted) => minted.version == Some(2),
+        Ok(minted) => minted.versions == [Some(2)],
         Err(kind) => *kind == ErrorKind::KeyUnusable,
     }));
     assert!(versions.last().unwrap().is_err(), "a floor does not sink");
@@ -209,7 +209,7 @@ fn a_wrapper_that_lies_is_found_out_before_anything_is_written() {
     ] {
         let rig = Rig::new(None);
         let pool = Arc::new(Pool::new(rig.mint(verify), None).unwrap());
-        assert!(good(take(&pool)).version.is_some());
+        assert!(good(take(&pool)).versions[0].is_some());
         assert_eq!(rig.service.count(), 2, "wrapped, and unwrapped again");
         rig.service.plan(move |call| Some(if call.op == op { reply } else { Reply::Good }));
         assert_eq!(kind(take(&pool)), ErrorKind::Internal, "{op:?}");

@@ -19,8 +19,9 @@ use crate::datakey::cache::store::Store;
 use crate::datakey::clock::Instant;
 use crate::datakey::ends::{End, Ends, Family};
 use crate::datakey::limits::{CacheLimits, PoolLimits};
+use crate::datakey::recipient::Recipient;
 use crate::datakey::stats::PoolCounters;
-use crate::datakey::supply::mint::{Mint, Minted};
+use crate::datakey::supply::mint::{Mint, Minted, Press};
 use crate::datakey::supply::pool::Pool;
 use crate::datakey::tests::kit::*;
 use crate::datakey::tests::service::{number, payload, wrapped};
@@ -201,7 +202,7 @@ struct Reader(Loader, Home);
 impl Reader {
     fn of(remote: &Arc<Remote>, cache: KeyCache) -> Self {
         let driver = cache.0.driver.clone();
-        let batcher = Batcher::new(Unwrap, remote.clone(), driver.clone(), SOURCE);
+        let batcher = Batcher::new(Unwrap, Recipient::new(remote.clone()), driver.clone(), SOURCE);
         Self(loader_of(batcher, cache), Home::new(driver))
     }
 }
@@ -446,12 +447,14 @@ fn a_key_that_is_crowded_out_in_use_stays_whole_and_goes_with_its_last_user() {
 
 fn pool(remote: &Arc<Remote>, limits: Option<PoolLimits>) -> (Arc<Pool>, Home) {
     let driver = Arc::new(Driver::default());
+    let recipient = Recipient::new(remote.clone());
+    let batcher = Batcher::new(Wrap { verify: false }, recipient, driver.clone(), SOURCE);
+    let family = Family { partition: [0; 32], key: key_id("tag") };
     let mint = Mint {
-        batcher: Batcher::new(Wrap { verify: false }, remote.clone(), driver.clone(), SOURCE),
+        presses: [Press { batcher, family }].into(),
         driver: driver.clone(),
         scope: Scope::new("s"),
         suite: SUITE,
-        family: Family { partition: [0; 32], key: key_id("tag") },
         ends: Ends::new(),
         source: SOURCE,
         counters: Arc::new(PoolCounters::default()),
@@ -461,7 +464,7 @@ fn pool(remote: &Arc<Remote>, limits: Option<PoolLimits>) -> (Arc<Pool>, Home) {
 
 /// The call that a key was wrapped in.
 fn call_of(minted: &Minted) -> usize {
-    std::str::from_utf8(minted.wrapped.as_bytes())
+    std::str::from_utf8(minted.slots[0].as_bytes())
         .unwrap()
         .rsplit(':')
         .next()
@@ -538,7 +541,7 @@ fn one_bad_key_among_many_spoils_no_other() {
         };
         let (remote, driver) = (Remote::new(bad, false), Arc::new(Driver::default()));
         let _home = Home::new(driver.clone());
-        let batcher = Batcher::new(Unwrap, remote.clone(), driver.clone(), SOURCE);
+        let batcher = Batcher::new(Unwrap, Recipient::new(remote.clone()), driver.clone(), SOURCE);
         let answers = Arc::new(Mutex::new([0; 4]));
         let threads = [vec![1], vec![0, 2], vec![3]].map(|numbers| {
             let (batcher, driver, answers) = (batcher.clone(), driver.clone(), answers.clone());

@@ -68,7 +68,7 @@ impl Job {
         paths: Box<dyn Iterator<Item = PathBuf> + Send>,
         options: RewrapOptions,
     ) -> Result<Self> {
-        let mut keys = envelope.key_ids();
+        let mut keys = envelope.key_ids().to_vec();
         if let Some(only) = &options.only {
             keys.retain(|key| key == only);
             if keys.is_empty() {

@@ -7,7 +7,8 @@ use crate::datakey::batch::drive::Home;
 use crate::datakey::batch::flight::Flight;
 use crate::datakey::batch::operation::{Unwrap, Wrap};
 use crate::datakey::limits::{CacheLimits, PoolLimits};
-use crate::datakey::supply::mint::Mint;
+use crate::datakey::recipient::Recipient;
+use crate::datakey::supply::mint::{Mint, Press};
 use crate::datakey::supply::pool::Pool;
 use crate::datakey::tests::kit::*;
 use crate::datakey::tests::schedules::*;
@@ -51,15 +52,19 @@ fn what_was_asked_for_before_a_denial_is_not_found_after() {
 
 /// Pools of sibling scopes, of one cache and one client.
 fn siblings(remote: &Arc<Remote>, reader: &Reader) -> [Arc<Pool>; 2] {
-    let batcher =
-        Batcher::new(Wrap { verify: false }, remote.clone(), reader.driver.clone(), SOURCE);
+    let batcher = Batcher::new(
+        Wrap { verify: false },
+        Recipient::new(remote.clone()),
+        reader.driver.clone(),
+        SOURCE,
+    );
     [(); 2].map(|()| {
+        let family = reader.realm.family(&key_id("tag"));
         let mint = Mint {
-            batcher: batcher.clone(),
+            presses: [Press { batcher: batcher.clone(), family }].into(),
             driver: reader.driver.clone(),
             scope: reader.scope.clone(),
             suite: SUITE,
-            family: reader.realm.family(&key_id("tag")),
             ends: reader.cache.0.ends.clone(),
             source: SOURCE,
             counters: Arc::default(),
@@ -145,8 +150,12 @@ fn a_home_that_goes_while_another_comes_strands_nobody() {
             thread::spawn(move || {
                 for _ in 0..2 {
                     let home = Home::new(cache.0.driver.clone());
-                    let batcher =
-                        Batcher::new(Unwrap, remote.clone(), cache.0.driver.clone(), SOURCE);
+                    let batcher = Batcher::new(
+                        Unwrap,
+                        Recipient::new(remote.clone()),
+                        cache.0.driver.clone(),
+                        SOURCE,
+                    );
                     let one = read(loader_of(batcher, cache.clone()), slot("tag", n), None);
                     assert_eq!(crate::datakey::tests::kit::number(&block_on(one)), n);
                     drop(home);

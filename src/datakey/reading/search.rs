@@ -1,0 +1,117 @@
+//! The search for the data key of one message: who was asked, and who is next.
+
+use crate::datakey::cache::Asked;
+use crate::datakey::clock::Instant;
+use crate::datakey::reading::faults::Faults;
+use crate::datakey::reading::services::{Route, Services};
+use std::collections::VecDeque;
+use std::time::Duration;
+
+/// What a reader allows.
+#[derive(Clone, Copy)]
+pub(crate) struct Terms {
+    /// How old a key from the cache may be.
+    pub(crate) max_age: Option<Duration>,
+    /// How many unwraps may be asked for, cached ones included.
+    pub(crate) max_unwraps: usize,
+}
+
+pub(crate) struct Search {
+    pub(super) terms: Terms,
+    /// Who was asked and has not been heard of.
+    pub(super) begun: Vec<Begun>,
+    /// Who is left, in the order in which they are asked.
+    rest: VecDeque<Route>,
+    /// How many were asked.
+    asked: usize,
+    /// Whether those who are passed over stand behind the others.
+    sorted: bool,
+    pub(super) faults: Faults,
+}
+
+pub(super) struct Begun {
+    pub(super) route: Route,
+    /// How many were asked before it.
+    pub(super) number: usize,
+    pub(super) asked: Asked,
+}
+
+impl Search {
+    pub(super) fn new(routes: impl Iterator<Item = Route>, terms: Terms) -> Self {
+        Self {
+            terms,
+            begun: Vec::new(),
+            rest: routes.collect(),
+            asked: 0,
+            sorted: false,
+            faults: Faults::default(),
+        }
+    }
+
+    /// Whether anyone can be asked who is not `busy`.
+    pub(super) fn has_another(&self, busy: impl Fn(usize) -> bool) -> bool {
+        self.asked < self.terms.max_unwraps && self.rest.iter().any(|route| !busy(route.reader))
+    }
+
+    /// Whom to ask next, and how many were asked before: where a key is in the cache, then one who
+    /// is not `busy`.
+    pub(super) fn next(
+        &mut self,
+        services: &Services,
+        busy: impl Fn(usize) -> bool,
+        now: Instant,
+    ) -> Option<(Route, usize)> {
+        if self.asked >= self.terms.max_unwraps {
+            return None;
+        }
+        let at = if self.rest.len() < 2 {
+            self.rest.iter().position(|route| !busy(route.reader))?
+        } else {
+            let ids = self.rest.iter().map(|route| &route.id);
+            match services.first_cached(ids, self.terms.max_age) {
+                Some(at) => at,
+                None => {
+                    self.sort(services, now);
+                    self.rest.iter().position(|route| !busy(route.reader))?
+                }
+            }
+        };
+        let number = self.asked;
+        self.asked += 1;
+        self.rest.remove(at).map(|route| (route, number))
+    }
+
+    /// Puts those who are passed over behind the others, if there are others.
+    fn sort(&mut self, services: &Services, now: Instant) {
+        if std::mem::replace(&mut self.sorted, true) {
+            return;
+        }
+        let first = self.rest.front().map(|route| route.reader);
+        if self.rest.iter().all(|route| Some(route.reader) == first) {
+            return;
+        }
+        let mut over: Vec<Option<bool>> = Vec::new();
+        let mut is_over = |reader: usize| {
+            if over.len() <= reader {
+                over.resize(reader + 1, None);
+            }
+            *over[reader].get_or_insert_with(|| services.recipient(reader).is_passed_over(now))
+        };
+        let (passed, asked): (VecDeque<_>, VecDeque<_>) =
+            self.rest.drain(..).partition(|route| is_over(route.reader));
+        let before = asked.front().map(place);
+        for reader in 0..over.len() {
+            let first = passed.iter().find(|route| route.reader == reader).map(place);
+            if first.is_some() && before.is_some() && first < before {
+                services.recipient(reader).counters.passed_over.add();
+            }
+        }
+        self.rest = asked;
+        self.rest.extend(passed);
+    }
+}
+
+/// In the order of slots, and for one slot of recipients.
+fn place(route: &Route) -> (usize, usize) {
+    (route.slot, route.reader)
+}

@@ -1,0 +1,40 @@
+//! The services of the recipients, and who of them opens which slot.
+
+use crate::datakey::cache::{CacheId, Loader};
+use crate::datakey::clock::Instant;
+use crate::datakey::recipient::Recipient;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Who opens what: one way to the data key of a message.
+#[derive(Clone, Copy)]
+pub(crate) struct Route {
+    /// The slot's place in the header.
+    pub(crate) slot: usize,
+    /// The recipient's place in the envelope.
+    pub(crate) reader: usize,
+    /// What the key is found by.
+    pub(crate) id: CacheId,
+}
+
+/// A loader for each recipient; all share one cache.
+pub(super) struct Services(pub(super) Vec<Loader>);
+
+impl Services {
+    pub(super) fn recipient(&self, reader: usize) -> &Arc<Recipient> {
+        self.0[reader].batcher.recipient()
+    }
+
+    /// The place of the first of these keys that is in the cache.
+    pub(super) fn first_cached<'i>(
+        &self,
+        ids: impl Iterator<Item = &'i CacheId>,
+        max_age: Option<Duration>,
+    ) -> Option<usize> {
+        self.0[0].cache.0.first_of(ids, max_age)
+    }
+
+    pub(super) fn now(&self) -> Instant {
+        (self.0[0].cache.0.source.now)()
+    }
+}
