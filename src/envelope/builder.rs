@@ -60,8 +60,8 @@ impl EnvelopeBuilder {
     /// **Writing** asks all key services at the same time, and needs all of them: a message is
     /// written for every recipient or not at all, and the error names the one that is missing.
     /// **Reading** needs one. It takes a key from the cache if there is one, whichever recipient it
-    /// is of; otherwise it asks the recipients in the order of the message's slots, each when the
-    /// one before it failed or took longer than the [hedge delay](Self::hedge_delay). A recipient
+    /// is of; otherwise it asks the recipients in this builder's order, each when the one before
+    /// it failed or took longer than the [hedge delay](Self::hedge_delay). A recipient
     /// whose service was out of reach, or was overtaken, is asked last for the next 10 seconds, or
     /// until it answers. What is denied ends the cached keys under that key, as ever, and is
     /// counted in [`RecipientStats`](crate::RecipientStats) also where another recipient served the

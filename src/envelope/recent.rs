@@ -22,7 +22,7 @@ pub(super) struct Recent([Mutex<Option<Arc<Read>>>; PLACES]);
 pub(super) struct Read {
     bytes: Box<[u8]>,
     pub(super) header: Header,
-    /// Who of the envelope's recipients may open its slots, in their order.
+    /// Who of the envelope's recipients may open its slots.
     pub(super) routes: Vec<Route>,
 }
 

@@ -12,6 +12,7 @@ mod ends;
 mod expiry;
 mod outage;
 mod policies;
+mod recipients;
 mod runtimes;
 
 use common::message_under;

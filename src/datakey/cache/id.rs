@@ -85,6 +85,16 @@ impl Realm {
         CacheId(array(&digest::digest(&digest::SHA256, &input[..len])))
     }
 
+    /// As [`id`](Self::id), where it matters which of several clients opens it: the one whose own
+    /// key is `own`. What one is asked for, another one is not.
+    pub(crate) fn id_through(&self, wrapped: &WrappedKey, own: &KeyId) -> CacheId {
+        let mut hash = digest::Context::new(&digest::SHA256);
+        hash.update(&self.id(wrapped).0);
+        hash.update(&[own.provider().code()]);
+        hash.update(own.id().as_bytes());
+        CacheId(array(&hash.finish()))
+    }
+
     pub(crate) fn family(&self, key: &KeyId) -> Family {
         Family { partition: self.partition, key: key.clone() }
     }
@@ -158,6 +168,11 @@ mod tests {
         ];
         for (at, id) in ids.iter().enumerate() {
             assert!(!ids[..at].contains(id), "{at}");
+        }
+        let through = [(Provider::NcpKms, "x"), (Provider::NcpKms, "y"), (Provider::Local, "x")];
+        let through = through.map(|(of, name)| own.id_through(&ncp("ab", b"cd"), &tag(of, name)));
+        for (at, id) in through.iter().enumerate() {
+            assert!(!ids.contains(id) && !through[..at].contains(id), "{at}");
         }
         let longest =
             wrapped(tag(Provider::NcpKms, &"x".repeat(MAX_KEY_ID_LEN)), &[7; MAX_WRAPPED_LEN]);

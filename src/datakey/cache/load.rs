@@ -59,6 +59,11 @@ impl Loader {
         self.realm.id(slot)
     }
 
+    /// As [`id`](Self::id), where others of the same cache may open `slot` too.
+    pub(crate) fn id_through(&self, slot: &WrappedKey) -> CacheId {
+        self.realm.id_through(slot, &self.batcher.recipient().key)
+    }
+
     /// Looks for the key in `slot`, which is found by `id`. What has to be asked of the service
     /// goes to `outbox`, which has to be [`send`](Self::send)t.
     pub(crate) fn ask(

@@ -52,27 +52,28 @@ impl Readers {
         &self.services.0
     }
 
-    /// Who may open which of `slots`, in their order: the recipient that a slot is for. A slot that
-    /// is for none of them may open with another's client: of those with the same provider, or of
-    /// any if there is none.
+    /// Who may open which of `slots`, in the order of the recipients: the one that a slot is for. A
+    /// slot that is for none of them may open with another's client: of those with the same
+    /// provider, or of any if there is none.
     pub(crate) fn routes(&self, slots: &[WrappedKey]) -> Vec<Route> {
         let mut routes = Vec::with_capacity(slots.len());
         for (place, slot) in slots.iter().enumerate() {
             let key = |reader: usize| &self.services.recipient(reader).key;
-            let mut route = |reader: usize| {
-                let id = self.loaders()[reader].id(slot);
-                routes.push(Route { slot: place, reader, id });
-            };
+            let mut route = |reader: usize, id| routes.push(Route { slot: place, reader, id });
+            let loader = |reader: usize| &self.loaders()[reader];
             let all = 0..self.loaders().len();
             let same = |reader: &usize| key(*reader).provider() == slot.key_id().provider();
             if let Some(own) = all.clone().find(|reader| key(*reader) == slot.key_id()) {
-                route(own);
-            } else if all.clone().any(|reader| same(&reader)) {
-                all.filter(same).for_each(route);
+                route(own, loader(own).id(slot));
+            } else if all.len() == 1 {
+                route(0, loader(0).id(slot));
             } else {
-                all.for_each(route);
+                let any = !all.clone().any(|reader| same(&reader));
+                let may = all.filter(|reader| any || same(reader));
+                may.for_each(|reader| route(reader, loader(reader).id_through(slot)));
             }
         }
+        routes.sort_by_key(|route| (route.reader, route.slot));
         routes
     }
 

@@ -64,7 +64,8 @@ impl Search {
         if self.asked >= self.terms.max_unwraps {
             return None;
         }
-        let at = if self.rest.len() < 2 {
+        // With one service slots are tried in their order (`F-33`).
+        let at = if self.rest.len() < 2 || services.is_one() {
             self.rest.iter().position(|route| !busy(route.reader))?
         } else {
             let ids = self.rest.iter().map(|route| &route.id);
@@ -99,19 +100,16 @@ impl Search {
         };
         let (passed, asked): (VecDeque<_>, VecDeque<_>) =
             self.rest.drain(..).partition(|route| is_over(route.reader));
-        let before = asked.front().map(place);
-        for reader in 0..over.len() {
-            let first = passed.iter().find(|route| route.reader == reader).map(place);
-            if first.is_some() && before.is_some() && first < before {
+        // They stand in the order of recipients.
+        if let Some(instead) = asked.front() {
+            let before = |reader: &usize| *reader < instead.reader;
+            let mut passed: Vec<_> = passed.iter().map(|route| route.reader).collect();
+            passed.dedup();
+            for reader in passed.into_iter().filter(before) {
                 services.recipient(reader).counters.passed_over.add();
             }
         }
         self.rest = asked;
         self.rest.extend(passed);
     }
-}
-
-/// In the order of slots, and for one slot of recipients.
-fn place(route: &Route) -> (usize, usize) {
-    (route.slot, route.reader)
 }

@@ -25,6 +25,10 @@ impl Services {
         self.0[reader].batcher.recipient()
     }
 
+    pub(super) fn is_one(&self) -> bool {
+        self.0.len() == 1
+    }
+
     /// The place of the first of these keys that is in the cache.
     pub(super) fn first_cached<'i>(
         &self,
