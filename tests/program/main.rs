@@ -24,6 +24,7 @@ mod network;
 mod outputs;
 #[cfg(target_os = "linux")]
 mod places;
+mod recipients;
 mod refusals;
 #[allow(dead_code)]
 #[path = "../client/server.rs"]

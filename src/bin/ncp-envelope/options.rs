@@ -46,7 +46,7 @@ scope or key;
 
 #[derive(Args)]
 #[command(next_help_heading = "KMS options")]
-pub(crate) struct KmsArgs {
+pub(crate) struct ServiceArgs {
     /// Use an embedded key service that keeps its keys in your data directory. For development.
     #[arg(long, conflicts_with_all = ["endpoint", "api", "signature"])]
     pub(crate) local: bool,
@@ -68,6 +68,18 @@ pub(crate) struct KmsArgs {
     pub(crate) token_store: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) network: NetworkArgs,
+}
+
+/// The same for what writes and reads messages, which may be for several keys.
+#[derive(Args)]
+#[command(next_help_heading = "KMS options")]
+pub(crate) struct KmsArgs {
+    #[command(flatten)]
+    pub(crate) service: ServiceArgs,
+    /// Tag of another key of the same service; can be given many times. A message is written for
+    /// all keys, any one of them opens it, and what is under any of them is rewrapped.
+    #[arg(long, value_name = "TAG")]
+    pub(crate) also_key: Vec<String>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -92,7 +104,7 @@ pub(crate) struct Common {
     #[arg(long)]
     pub(crate) json: bool,
     #[command(flatten)]
-    pub(crate) kms: KmsArgs,
+    pub(crate) kms: ServiceArgs,
 }
 
 #[derive(Args)]

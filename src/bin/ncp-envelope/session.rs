@@ -1,6 +1,6 @@
 //! From options and environment to a client, and to an [`Envelope`].
 
-use crate::options::{ApiArg, KmsArgs, SignatureArg};
+use crate::options::{ApiArg, KmsArgs, ServiceArgs, SignatureArg};
 use crate::status::{Failure, say};
 use ncp_envelope::emulator::Emulator;
 use ncp_envelope::kms::{
@@ -29,11 +29,12 @@ pub(crate) struct Session {
 
 impl Session {
     pub(crate) async fn open(kms: &KmsArgs, scope: &str) -> Result<Self, Failure> {
-        let connection = Connection::open(kms, Purpose::Cipher).await?;
-        let envelope = Envelope::builder(connection.key()?)
-            .scope(Scope::new(scope))
-            .build()
-            .map_err(Failure::writing)?;
+        let connection = Connection::open(&kms.service, Purpose::Cipher).await?;
+        let mut builder = Envelope::builder(connection.key()?).scope(Scope::new(scope));
+        for tag in &kms.also_key {
+            builder = builder.and(connection.client.key(tag).map_err(Failure::writing)?);
+        }
+        let envelope = builder.build().map_err(Failure::writing)?;
         Ok(Self { envelope, _local: connection.local })
     }
 }
@@ -56,7 +57,7 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    pub(crate) async fn open(kms: &KmsArgs, purpose: Purpose) -> Result<Self, Failure> {
+    pub(crate) async fn open(kms: &ServiceArgs, purpose: Purpose) -> Result<Self, Failure> {
         if kms.local { Self::local(kms).await } else { Self::remote(kms, purpose) }
     }
 
@@ -67,7 +68,7 @@ impl Connection {
         self.client.key(tag).map_err(Failure::writing)
     }
 
-    fn remote(kms: &KmsArgs, purpose: Purpose) -> Result<Self, Failure> {
+    fn remote(kms: &ServiceArgs, purpose: Purpose) -> Result<Self, Failure> {
         let tag = setting(kms.key.clone(), "NCP_KMS_KEY_TAG")?;
         if tag.is_none() && matches!(purpose, Purpose::Cipher) {
             return Err(no_key());
@@ -117,7 +118,7 @@ impl Connection {
     }
 
     /// The emulator inside this process, reached over loopback HTTP like any other key service.
-    async fn local(kms: &KmsArgs) -> Result<Self, Failure> {
+    async fn local(kms: &ServiceArgs) -> Result<Self, Failure> {
         let directory = data_directory()?.join("local-kms");
         say(&format!(
             "--local is for development: whoever can read {} can decrypt what it encrypts",
@@ -146,7 +147,7 @@ fn no_key() -> Failure {
 }
 
 /// The store that the command line or the environment names.
-pub(crate) fn token_store(kms: &KmsArgs) -> Result<Option<FileTokenStore>, Failure> {
+pub(crate) fn token_store(kms: &ServiceArgs) -> Result<Option<FileTokenStore>, Failure> {
     let path = match &kms.token_store {
         Some(path) => Some(path.clone()),
         None => setting(None, "NCP_KMS_TOKEN_STORE")?.map(PathBuf::from),

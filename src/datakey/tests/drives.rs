@@ -108,7 +108,7 @@ fn calls_under_way_and_the_keys_in_them_go_with_their_envelopes() {
     let keys =
         Arc::new(Keys::new(vec![service.clone()], &Scope::new("s"), SUITE, settings).unwrap());
     let others = Arc::new(keys.for_scope(&Scope::new("t")).unwrap());
-    let reading = read(loader_of(&keys), slot("tag", 1), None);
+    let reading = read(first_loader(&keys), slot("tag", 1), None);
     let (writing, writing_too) = (keys.clone(), keys.clone());
     let mut reading = Task::new(reading);
     let mut writing = Task::new(async move { writing.supply.unique().await });

@@ -67,7 +67,7 @@ pub(crate) fn set_chance(chance: u64) {
 pub(crate) type Read = Result<(CacheId, Arc<CachedKey>)>;
 
 /// How the envelope of one recipient looks for keys.
-pub(crate) fn loader_of(keys: &Keys) -> Loader {
+pub(crate) fn first_loader(keys: &Keys) -> Loader {
     keys.readers.loaders()[0].clone()
 }
 

@@ -98,13 +98,13 @@ fn an_envelope_that_goes_takes_no_call_from_those_who_wait() {
         Keys::new(vec![rig.service.clone()], &Scope::new("s"), SUITE, settings).unwrap()
     };
     let (begins, waits) = (envelope(), envelope());
-    let mut beginning = Task::new(read(loader_of(&begins), slot("tag", 1), None));
-    let mut waiting = Task::new(read(loader_of(&waits), slot("tag", 1), None));
+    let mut beginning = Task::new(read(first_loader(&begins), slot("tag", 1), None));
+    let mut waiting = Task::new(read(first_loader(&waits), slot("tag", 1), None));
     assert!(beginning.pending() && waiting.pending());
     drop((beginning, begins));
     for _ in 0..100 {
         let short = envelope();
-        assert!(Task::new(read(loader_of(&short), slot("tag", 1), None)).pending());
+        assert!(Task::new(read(first_loader(&short), slot("tag", 1), None)).pending());
     }
     drop(waits);
     assert!(waiting.pending());

@@ -22,6 +22,8 @@ mod model;
 #[cfg(not(shuttle))]
 mod pools;
 #[cfg(not(shuttle))]
+mod readings;
+#[cfg(not(shuttle))]
 mod reapers;
 #[cfg(not(shuttle))]
 mod reuses;

@@ -5,6 +5,7 @@
 //! nobody hangs.
 
 mod ends;
+mod recipients;
 
 use crate::context::Scope;
 use crate::datakey::KeyCache;
@@ -102,6 +103,11 @@ impl Drop for Over<'_> {
 impl Remote {
     fn new(reply: fn(&Self, &[Vec<u8>]) -> Option<ErrorKind>, fickle: bool) -> Arc<Self> {
         Arc::new(Self { id: key_id("tag"), log: Mutex::default(), reply, fickle })
+    }
+
+    /// One that holds another key.
+    fn of(tag: &str, reply: fn(&Self, &[Vec<u8>]) -> Option<ErrorKind>) -> Arc<Self> {
+        Arc::new(Self { id: key_id(tag), log: Mutex::default(), reply, fickle: false })
     }
 
     fn event(&self) -> usize {

@@ -2,7 +2,7 @@
 //! from the command line.
 
 use crate::input::{Content, Input, Source};
-use crate::options::{ENVIRONMENT, KmsArgs};
+use crate::options::{ENVIRONMENT, ServiceArgs};
 use crate::place::{Delivery, Target};
 use crate::session::{Connection, Purpose};
 use crate::status::Failure;
@@ -55,7 +55,7 @@ struct EncryptArgs {
     #[command(flatten)]
     files: Files,
     #[command(flatten)]
-    kms: KmsArgs,
+    kms: ServiceArgs,
 }
 
 #[derive(Args)]
@@ -69,7 +69,7 @@ struct DecryptArgs {
     #[command(flatten)]
     files: Files,
     #[command(flatten)]
-    kms: KmsArgs,
+    kms: ServiceArgs,
 }
 
 #[derive(Args)]
@@ -77,7 +77,7 @@ struct SignArgs {
     #[command(flatten)]
     files: Files,
     #[command(flatten)]
-    kms: KmsArgs,
+    kms: ServiceArgs,
 }
 
 #[derive(Args)]
@@ -89,7 +89,7 @@ struct VerifyArgs {
     #[arg(default_value = "-")]
     input: PathBuf,
     #[command(flatten)]
-    kms: KmsArgs,
+    kms: ServiceArgs,
 }
 
 #[derive(Args)]
@@ -109,7 +109,7 @@ struct CustomKeyArgs {
     #[command(flatten)]
     output: Output,
     #[command(flatten)]
-    kms: KmsArgs,
+    kms: ServiceArgs,
 }
 
 #[derive(Args)]
@@ -120,7 +120,7 @@ struct PublicKeyArgs {
     #[command(flatten)]
     output: Output,
     #[command(flatten)]
-    kms: KmsArgs,
+    kms: ServiceArgs,
 }
 
 #[derive(Args)]
@@ -256,7 +256,7 @@ async fn custom_key(args: CustomKeyArgs) -> Result<(), Failure> {
 }
 
 /// The key, and the connection that has to stay alive for it to work.
-async fn open(kms: &KmsArgs, context: &Option<String>) -> Result<(Connection, Key), Failure> {
+async fn open(kms: &ServiceArgs, context: &Option<String>) -> Result<(Connection, Key), Failure> {
     let connection = Connection::open(kms, Purpose::Cipher).await?;
     let key = connection.key()?;
     let key = match context {

@@ -1,7 +1,7 @@
 //! `ncp-envelope rewrap`: the newest version of the key, for messages in many files.
 
 use crate::failures::Failures;
-use crate::options::{Common, ENVIRONMENT};
+use crate::options::{ENVIRONMENT, KmsArgs};
 use crate::output;
 use crate::session::Session;
 use crate::status::Failure;
@@ -36,13 +36,16 @@ pub(crate) struct RewrapArgs {
     /// faster, and a power cut may undo what was said to be done.
     #[arg(long)]
     no_sync: bool,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
-    common: Common,
+    kms: KmsArgs,
 }
 
 pub(crate) async fn run(args: RewrapArgs) -> Result<(), Failure> {
     let failures = Arc::new(Failures::new(args.paths.check()?));
-    let session = Session::open(&args.common.kms, "").await?;
+    let session = Session::open(&args.kms, "").await?;
     let mut options = RewrapOptions::new()
         .dry_run(args.dry_run)
         .write(WriteOptions::new().in_place(!args.replace).sync(!args.no_sync));
@@ -68,10 +71,7 @@ pub(crate) async fn run(args: RewrapArgs) -> Result<(), Failure> {
     let walk = args.paths.walk(&failures);
     let links = walk.links();
     let report = session.envelope.rewrap_files(walk, &options).await.map_err(Failure::writing)?;
-    output::one(
-        args.common.json,
-        record(&args, &report, links.load(Ordering::Relaxed), &failures),
-    )?;
+    output::one(args.json, record(&args, &report, links.load(Ordering::Relaxed), &failures))?;
     let stopped = report.stopped.map(|error| {
         let how = match args.checkpoint {
             Some(_) => "run it again with the same checkpoint to go on",
@@ -99,7 +99,7 @@ fn record(
         ("links", json!(links)),
         ("failed", json!(failures.count())),
     ];
-    if args.common.json {
+    if args.json {
         let stopped = report.stopped.as_ref();
         record.push(("dry_run", json!(args.dry_run)));
         record.push((
