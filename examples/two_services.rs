@@ -7,6 +7,8 @@
 //! Two emulators stand for a service in Korea and one in Japan, each with a key of its own. And a
 //! third key opens the same message: one that belongs into a safe.
 
+#![allow(clippy::print_stdout)]
+
 use ncp_envelope::emulator::Emulator;
 use ncp_envelope::kms::{Client, Credentials, Endpoint, Key};
 use ncp_envelope::{

@@ -47,6 +47,7 @@
 //! | the same on tokio | `Envelope::async_writer`, `Envelope::async_reader` |
 //! | bind a message to its purpose | [`EncryptionContext`], [`EncryptOptions::aad`], [`Scope`] |
 //! | say what is accepted when reading | [`DecryptPolicy`] |
+//! | write for several keys, read with any | [`EnvelopeBuilder::and`], [`Envelope::key_ids`] |
 //! | keep unwrapped keys for a while | [`CacheLimits`]; shared by several envelopes [`KeyCache`] |
 //! | have data keys ready for writing, or share one | [`PoolLimits`], [`ReuseLimits`] |
 //! | wipe keys now | [`Envelope::forget_keys`], [`Envelope::invalidate`] |
