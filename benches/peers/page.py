@@ -55,6 +55,18 @@ libraries for Python from the opening of the file to its closing, without the st
 
 """
 
+RANGES = """\
+## Ranges
+
+Parts of one message of 64 MiB in memory, at places all over it, by one thread and by two that share a reader; each range opens the chunks of 16 KiB that it touches. Below,
+all of the message as one range. By itself, this is `cargo bench --no-default-features --bench range`.
+
+```text
+{bench}
+```
+
+"""
+
 WHAT = """\
 ## What each of them does
 
@@ -196,7 +208,7 @@ def missing(memory, files):
 
 def main():
     parser = argparse.ArgumentParser()
-    for name in ("memory", "files", "tools", "lock", "page", "plots"):
+    for name in ("memory", "files", "ranges", "tools", "lock", "page", "plots"):
         parser.add_argument(f"--{name}", type=pathlib.Path, required=True)
     parser.add_argument("--note", help="what else there is to know of the machine")
     arguments = parser.parse_args()
@@ -221,6 +233,7 @@ def main():
             text += f"![Speed in memory at {size['label']}]({pictures}/memory.svg)\n\n"
     plot(arguments.plots / "files.svg", f"A file of {file_size}", "times of cp, less is better", measured(files["rows"]), lambda row, name: row[name]["of_cp"], "linear")
     text += FILES.format(size=file_size) + files_table(files) + f"![Time from file to file]({pictures}/files.svg)\n\n"
+    text += RANGES.format(bench=arguments.ranges.read_text().strip())
     text += WHAT + "".join(cells(*fact) for fact in FACTS) + "\n"
     text += missing(memory, files)
     text += "## Versions\n\n" + "".join(f"* {line}\n" for line in versions(arguments.lock, arguments.tools))

@@ -113,6 +113,11 @@ fn a_message_that_was_cut_is_read_up_to_the_cut() {
         let what = format!("cut at {cut}");
         let damaged = (whole..6).collect();
         Left { what, message: &message[..cut], damaged, ends: false }.check();
+        // No bytes are at no place that there may not be.
+        for reader in both(&envelope(), &message[..cut], &DecryptPolicy::new()).unwrap() {
+            let error = reader.at(whole * CHUNK, 0).unwrap_err();
+            assert!(matches!(error.kind(), ErrorKind::Truncated | ErrorKind::Authentication));
+        }
     }
     // Before that there is nothing to read.
     for cut in [0, 23, 24, made.body as usize - 1, made.body as usize, body - 1] {

@@ -4,8 +4,11 @@ use crate::common::{block_on, counting_envelope};
 use crate::kit::{Counted, Numbers};
 use crate::made::{Made, content};
 use ncp_envelope::format::{CHUNK_LEN, Profile};
+use ncp_envelope::io::ReadAt;
 use ncp_envelope::{DecryptPolicy, ErrorKind};
+use std::io;
 use std::sync::Barrier;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 const LEN: u64 = 400 * CHUNK_LEN as u64 + 77;
 const THREADS: u64 = 8;
@@ -50,15 +53,38 @@ fn threads_read_ranges_of_one_reader() {
     assert_eq!(wrapper.calls(), 1);
 }
 
+/// Whose last chunk comes late: when all have come that want it, and have had turns enough to come
+/// here, too.
+struct Late(Made, AtomicUsize);
+
+impl ReadAt for Late {
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+        if offset >= self.0.chunk_at(LEN / CHUNK_LEN as u64).start {
+            while self.1.load(Ordering::SeqCst) < THREADS as usize {
+                std::thread::yield_now();
+            }
+            (0..2_000).for_each(|_| std::thread::yield_now());
+        }
+        self.0.read_at(buf, offset)
+    }
+
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.0.message_len())
+    }
+}
+
 #[test]
 fn of_threads_that_need_the_end_one_opens_it() {
-    let source = Counted::new(Made::new(Profile::Compact, LEN));
+    let source = Counted::new(Late(Made::new(Profile::Compact, LEN), AtomicUsize::new(0)));
     let (envelope, _) = counting_envelope();
     let reader = block_on(envelope.range_reader(&source, &DecryptPolicy::new())).unwrap();
     source.reads();
     std::thread::scope(|scope| {
         for _ in 0..THREADS {
-            scope.spawn(|| assert!(reader.read_last(5).is_ok()));
+            scope.spawn(|| {
+                source.inner.1.fetch_add(1, Ordering::SeqCst);
+                assert!(*reader.read_last(5).unwrap() == content(LEN - 5, 5));
+            });
         }
     });
     assert_eq!(source.reads(), 1);
