@@ -18,12 +18,16 @@ mod crew;
 mod front;
 mod lock;
 mod message;
+mod rekey;
 mod rewrap;
+mod slots;
 mod write;
 
 pub use audit::{Audit, AuditOptions, Audited, KeyUse, audit};
 pub use message::{Replaced, StoredMessage};
+pub use rekey::RekeyOptions;
 pub use rewrap::{Outcome, RewrapOptions, RewrapReport};
+pub use slots::{SlotChange, SlotsChanged};
 pub use write::WriteOptions;
 
 #[cfg(test)]

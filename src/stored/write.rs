@@ -5,6 +5,7 @@ use super::lock::Locked;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::{Profile, Replacement};
 use crate::output::{Output, Settings, differing, overwrite};
+use std::fs::Metadata;
 use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
@@ -71,6 +72,10 @@ impl WriteOptions {
         self.patience
     }
 
+    pub(super) fn syncs(&self) -> bool {
+        self.sync
+    }
+
     /// Whether a replacement can be written over what is there.
     fn allows(&self, front: &Front, new: &Replacement) -> bool {
         if !self.in_place || front.header.bound().profile() == Profile::Durable {
@@ -128,17 +133,7 @@ fn replace_file(
 ) -> Result<bool> {
     let io = |error| cannot("read", path, error);
     let before = file.0.metadata().map_err(io)?;
-    #[cfg(unix)]
-    if let names @ 2.. = std::os::unix::fs::MetadataExt::nlink(&before)
-        && !options.cut_links
-    {
-        let text = format!(
-            "{} has {names} names (hard links), and only this one would get the new key slots: \
-             write them in place, or allow to cut the link",
-            path.display()
-        );
-        return Err(Error::new(ErrorKind::InvalidInput, text));
-    }
+    refuse_links(path, &before, options)?;
     let settings = Settings {
         overwrite: true,
         no_sync: !options.sync,
@@ -164,6 +159,24 @@ fn replace_file(
         return Ok(false);
     }
     output.commit().map(|()| true)
+}
+
+/// Refuses a file that has other names, which would go on naming the old one.
+pub(super) fn refuse_links(path: &Path, file: &Metadata, options: &WriteOptions) -> Result<()> {
+    #[cfg(unix)]
+    if let names @ 2.. = std::os::unix::fs::MetadataExt::nlink(file)
+        && !options.cut_links
+    {
+        let text = format!(
+            "{} has {names} names (hard links), and only this one would get what is new: write \
+             key slots in place, or allow to cut the link",
+            path.display()
+        );
+        return Err(Error::new(ErrorKind::InvalidInput, text));
+    }
+    #[cfg(not(unix))]
+    let _ = (path, file, options);
+    Ok(())
 }
 
 /// In order: some file systems know no other way.

@@ -14,3 +14,6 @@ mod many;
 mod odd;
 #[cfg(all(feature = "cli", target_os = "linux"))]
 mod program;
+#[cfg(unix)]
+mod rekey;
+mod slots;

@@ -1,0 +1,250 @@
+//! A stored message written anew, under another data key.
+//!
+//! Promises: the file is the old message or the new one, whole, at every moment; plaintext is in
+//! memory only, a few buffers of it; nothing is written that not all of the old message was
+//! authentic for; nobody who could read the message loses it without being told. Afterwards no slot
+//! of the old message opens the new one.
+
+use super::front::{self, Front, Unread, cannot};
+use super::lock::Locked;
+use super::write::{WriteOptions, refuse_links};
+use crate::envelope::Envelope;
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::{Header, Layout, PREAMBLE_LEN};
+use crate::io::{DecryptReader, FileReport, SourceFile, offload};
+use crate::output::{Output, Settings};
+use crate::policy::{DecryptPolicy, EncryptOptions};
+use std::fmt;
+use std::io::{self, BufReader, Read};
+use std::path::Path;
+use std::sync::Arc;
+
+/// As whole streams read.
+const READ_AT_ONCE: usize = 256 << 10;
+
+type ProgressFn = dyn Fn(u64, Option<u64>) + Send + Sync;
+
+/// How a stored message is written anew.
+#[derive(Clone, Default)]
+pub struct RekeyOptions {
+    layout: Option<Layout>,
+    drop_other_keys: bool,
+    write: WriteOptions,
+    progress: Option<Arc<ProgressFn>>,
+}
+
+impl RekeyOptions {
+    /// The layout that the message has, under no fewer keys than it has, synced.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Gives the message another layout, such as one with room for more slots.
+    #[must_use]
+    pub fn layout(mut self, layout: impl Into<Layout>) -> Self {
+        self.layout = Some(layout.into());
+        self
+    }
+
+    /// Whether the message may lose slots under keys that are none of the envelope's. Refused
+    /// unless set: whoever has one of those keys could not read it any more.
+    #[must_use]
+    pub fn drop_other_keys(mut self, drop: bool) -> Self {
+        self.drop_other_keys = drop;
+        self
+    }
+
+    /// How to write: [`WriteOptions::sync`], [`cut_links`](WriteOptions::cut_links) and
+    /// [`patience`](WriteOptions::patience) count.
+    #[must_use]
+    pub fn write(mut self, options: WriteOptions) -> Self {
+        self.write = options;
+        self
+    }
+
+    /// Calls `progress` with the bytes of the old message that were read, and its length.
+    #[must_use]
+    pub fn progress(mut self, progress: impl Fn(u64, Option<u64>) + Send + Sync + 'static) -> Self {
+        self.progress = Some(Arc::new(progress));
+        self
+    }
+}
+
+impl fmt::Debug for RekeyOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RekeyOptions")
+            .field("layout", &self.layout)
+            .field("drop_other_keys", &self.drop_other_keys)
+            .field("write", &self.write)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Envelope {
+    /// Writes the message in the file `path` anew: a new data key, wrapped for all recipients of
+    /// this envelope, and everything else as it was: plaintext, context, associated data, which has
+    /// to be in `policy`, owner and rights of the file.
+    ///
+    /// For a data key that somebody has who should not, for another set of recipients where the
+    /// header has no room for their slots, and for another layout. Anything else is done without
+    /// touching the body. The old file stays until the new one is whole, so there has to be room
+    /// for both; whoever has a copy of the old one can still read that.
+    ///
+    /// ```
+    /// # use ncp_envelope::{DataKey, DecryptPolicy, EncryptionContext, Envelope, LocalKeyWrapper};
+    /// use ncp_envelope::stored::RekeyOptions;
+    /// # let rt = tokio::runtime::Builder::new_current_thread().build()?;
+    /// # rt.block_on(async {
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?;
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("report.ncpe");
+    /// # std::fs::write(&path, envelope.encrypt(b"hello", EncryptionContext::new()).await?)?;
+    /// let policy = DecryptPolicy::new();
+    /// envelope.rekey_file(&path, &policy, &RekeyOptions::new()).await?;
+    /// assert_eq!(*envelope.decrypt(&std::fs::read(&path)?, &policy).await?, b"hello");
+    /// # Ok::<(), Box<dyn std::error::Error>>(()) })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`decrypt`](Self::decrypt) and [`encryptor`](Self::encryptor);
+    /// [`KeyNotAllowed`](ErrorKind::KeyNotAllowed) if the message has slots under other keys;
+    /// [`Io`](ErrorKind::Io), also if another program holds the file's lock for too long;
+    /// [`InvalidInput`](ErrorKind::InvalidInput) for a file of several names. The file is what it
+    /// was then.
+    pub async fn rekey_file(
+        &self,
+        path: impl AsRef<Path>,
+        policy: &DecryptPolicy,
+        options: &RekeyOptions,
+    ) -> Result<FileReport> {
+        let (path, how) = (path.as_ref().to_owned(), options.clone());
+        let old = offload(move |_| Old::open(&path, &how)).await?;
+        self.admit(&old.header, policy)?;
+        if !options.drop_other_keys {
+            self.refuse_others(&old)?;
+        }
+        let decryptor = self.decryptor(&old.header, &old.preamble, policy).await;
+        let decryptor = decryptor.map_err(|error| old.name(error))?;
+        let bound = old.header.bound();
+        let anew = EncryptOptions::new()
+            .context(bound.context().clone())
+            .aad(policy.aad_bytes())
+            .layout(options.layout.unwrap_or(bound.layout()));
+        let Old { locked, source, output, len, .. } = old;
+        let name = source.clone();
+        let body = Watched { source, done: 0, len, progress: options.progress.clone() };
+        let body = BufReader::with_capacity(READ_AT_ONCE, body);
+        let plaintext = DecryptReader::new(decryptor, body);
+        let report = self.encrypt_stream(plaintext, output, anew).await;
+        let report = report.map_err(|error| named(name.path(), error))?;
+        offload(move |_| {
+            // The lock is held until the new file has the name.
+            let locked = locked;
+            name.check_unchanged()?;
+            if !locked.is_at(name.path()).map_err(|error| cannot("open", name.path(), error))? {
+                let text = format!(
+                    "{} was replaced while it was written anew: try again",
+                    name.path().display()
+                );
+                return Err(Error::new(ErrorKind::Io, text));
+            }
+            report.sink.commit()?;
+            Ok(FileReport { bytes_read: len, bytes_written: report.bytes_written })
+        })
+        .await
+    }
+
+    fn refuse_others(&self, old: &Old) -> Result<()> {
+        let slots = old.header.slots().slots().iter().map(|slot| slot.key_id());
+        let others: Vec<_> =
+            slots.filter(|key| !self.key_ids().contains(key)).map(ToString::to_string).collect();
+        if others.is_empty() {
+            return Ok(());
+        }
+        let text = format!(
+            "{} can be opened with {} too, which would be lost: write it anew for these keys as \
+             well, or say that they may be dropped",
+            old.source.path().display(),
+            others.join(", ")
+        );
+        Err(Error::new(ErrorKind::KeyNotAllowed, text))
+    }
+}
+
+/// The message that is there, and the file that is to take its place.
+struct Old {
+    locked: Locked,
+    source: SourceFile,
+    output: Output,
+    header: Header,
+    preamble: [u8; PREAMBLE_LEN],
+    len: u64,
+}
+
+impl Old {
+    /// Stands behind the preamble afterwards.
+    fn open(path: &Path, options: &RekeyOptions) -> Result<Self> {
+        let locked = Locked::take(path, options.write.wait())?;
+        let io = |error| cannot("read", path, error);
+        let Front { header, bytes, len, .. } =
+            front::read(&locked.0, path).map_err(Unread::into_error)?;
+        refuse_links(path, &locked.0.metadata().map_err(io)?, &options.write)?;
+        let mut source = SourceFile::from_file(locked.0.try_clone().map_err(io)?, path)?;
+        io::copy(&mut (&mut source).take(bytes.len() as u64), &mut io::sink()).map_err(io)?;
+        let mut preamble = [0; PREAMBLE_LEN];
+        source.read_exact(&mut preamble).map_err(|error| match error.kind() {
+            io::ErrorKind::UnexpectedEof => named(
+                path,
+                Error::new(
+                    ErrorKind::Truncated,
+                    "message is truncated: it ends before its first chunk",
+                ),
+            ),
+            _ => io(error),
+        })?;
+        let settings = Settings {
+            overwrite: true,
+            no_sync: !options.write.syncs(),
+            keep_mode: true,
+            ..Settings::default()
+        };
+        let output = Output::create(path, settings, None)?;
+        Ok(Self { locked, source, output, header, preamble, len })
+    }
+
+    fn name(&self, error: Error) -> Error {
+        named(self.source.path(), error)
+    }
+}
+
+/// Puts the file's name in front of what is wrong with its content.
+fn named(path: &Path, error: Error) -> Error {
+    match error.kind() {
+        ErrorKind::Authentication | ErrorKind::Truncated | ErrorKind::LimitExceeded => {
+            let text = format!("{}: {error}", path.display());
+            Error::with_source(error.kind(), text, error)
+        }
+        _ => error,
+    }
+}
+
+/// A body that says how far it was read.
+struct Watched {
+    source: SourceFile,
+    done: u64,
+    len: u64,
+    progress: Option<Arc<ProgressFn>>,
+}
+
+impl Read for Watched {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let len = self.source.read(buf)?;
+        self.done += len as u64;
+        if let Some(progress) = &self.progress {
+            progress(self.done, Some(self.len));
+        }
+        Ok(len)
+    }
+}

@@ -1,0 +1,281 @@
+//! Slots of other keys in a stored message: added, removed, and one for another.
+//!
+//! Promises: the body and region A are not touched; a slot is added only for the data key that the
+//! message was proven to be under, so that no slot is believed that was put there by somebody else;
+//! a message keeps at least one slot, and has either its old ones or its new ones.
+
+use super::front::cannot;
+use super::message::{Replaced, StoredMessage};
+use super::write::WriteOptions;
+use crate::envelope::Envelope;
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::{Header, PREAMBLE_LEN, RangeDecryptor};
+use crate::io::offload;
+use crate::policy::DecryptPolicy;
+use crate::secret::DataKey;
+use crate::wrap::{KeyId, WrappedKey};
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+/// How often a file is looked at again that somebody else changes.
+const ATTEMPTS: usize = 16;
+
+/// For whom a stored message is to have slots.
+#[derive(Debug, Clone, Default)]
+pub struct SlotChange {
+    remove: Vec<KeyId>,
+    body: Option<PathBuf>,
+    write: WriteOptions,
+}
+
+impl SlotChange {
+    /// Adds a slot for each recipient of the envelope who has none.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes away the slots under this key, at the same moment. Whoever holds it and has not had
+    /// the data key yet cannot get it from this file any more.
+    #[must_use]
+    pub fn remove(mut self, key: KeyId) -> Self {
+        self.remove.push(key);
+        self
+    }
+
+    /// Where the body is, for a header that is an object of its own: the data key is proven by it.
+    #[must_use]
+    pub fn body(mut self, path: impl Into<PathBuf>) -> Self {
+        self.body = Some(path.into());
+        self
+    }
+
+    /// How to write.
+    #[must_use]
+    pub fn write(mut self, options: WriteOptions) -> Self {
+        self.write = options;
+        self
+    }
+}
+
+/// What came of a change of slots.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SlotsChanged {
+    /// They are in the file.
+    Written {
+        /// Their generation.
+        generation: u32,
+    },
+    /// The message had them already, and was not touched.
+    Already,
+}
+
+impl StoredMessage {
+    /// Takes away the slots under `keys`. Needs no key and asks nobody, so it cannot know whether
+    /// those that stay open the message.
+    ///
+    /// Whoever had the data key keeps it, and an older copy of the header put back opens the
+    /// message again: [`Envelope::rekey_file`] is what locks somebody out.
+    ///
+    /// # Errors
+    /// [`InvalidInput`](ErrorKind::InvalidInput) if the message has no slot under one of them, or
+    /// would have none left; otherwise as [`replace`](Self::replace).
+    pub fn remove_slots(&mut self, keys: &[KeyId], options: &WriteOptions) -> Result<SlotsChanged> {
+        for _ in 0..ATTEMPTS {
+            let left = remaining(self.path(), self.header(), keys)?;
+            refuse_none(self.path(), &left)?;
+            if let Replaced::Written { generation } = self.replace(left, options)? {
+                return Ok(SlotsChanged::Written { generation });
+            }
+        }
+        Err(restless(self.path()))
+    }
+}
+
+impl Envelope {
+    /// Gives the message in the file `path` a slot for each recipient of this envelope who has none,
+    /// and takes away those that `change` says. Its body stays as it is.
+    ///
+    /// One of the recipients has to be able to open the message. The data key is proven by the
+    /// commitment in front of the body before it is wrapped for anybody, so the associated data has
+    /// to be in `policy` if there is any. A message keeps its layout: in a compact header there is
+    /// seldom room for a slot more, only for one in place of another;
+    /// [`rekey_file`](Self::rekey_file) makes room.
+    ///
+    /// ```
+    /// use ncp_envelope::stored::{SlotChange, SlotsChanged};
+    /// use ncp_envelope::{
+    ///     DataKey, DecryptPolicy, EncryptionContext, Envelope, KeyWrapper, LocalKeyWrapper,
+    /// };
+    /// use std::sync::Arc;
+    /// # let rt = tokio::runtime::Builder::new_current_thread().build()?;
+    /// # rt.block_on(async {
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("report.ncpe");
+    /// let (old, new) = (DataKey::generate()?, DataKey::generate()?);
+    /// let old = Arc::new(LocalKeyWrapper::new("old", &old)?);
+    /// let new = Arc::new(LocalKeyWrapper::new("new", &new)?);
+    /// let before = Envelope::builder(old.clone()).build()?;
+    /// std::fs::write(&path, before.encrypt(b"hello", EncryptionContext::new()).await?)?;
+    ///
+    /// // From one key to the other.
+    /// let change = SlotChange::new().remove(old.key_id().clone());
+    /// let both = Envelope::builder(old).and(new.clone()).build()?;
+    /// let changed = both.change_slots(&path, &DecryptPolicy::new(), &change).await?;
+    /// assert_eq!(changed, SlotsChanged::Written { generation: 2 });
+    /// let after = Envelope::builder(new).build()?;
+    /// let message = std::fs::read(&path)?;
+    /// assert_eq!(*after.decrypt(&message, &DecryptPolicy::new()).await?, b"hello");
+    /// # Ok::<(), Box<dyn std::error::Error>>(()) })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`decrypt`](Self::decrypt) and [`StoredMessage::replace`]; those of the wrappers;
+    /// [`InvalidInput`](ErrorKind::InvalidInput) if a slot to be removed is not there.
+    pub async fn change_slots(
+        &self,
+        path: impl AsRef<Path>,
+        policy: &DecryptPolicy,
+        change: &SlotChange,
+    ) -> Result<SlotsChanged> {
+        let path = path.as_ref();
+        for _ in 0..ATTEMPTS {
+            let (named, body) = (path.to_owned(), change.body.clone());
+            // Anew each time: another message may have taken the name, with another data key.
+            let (mut message, preamble) = offload(move |_| {
+                let message = StoredMessage::open(named)?;
+                let preamble = preamble(&message, body.as_deref())?;
+                Ok((message, preamble))
+            })
+            .await?;
+            let before = message.header().slots().slots();
+            let mut slots = remaining(path, message.header(), &change.remove)?;
+            let has = |key: &KeyId| before.iter().any(|slot| slot.key_id() == key);
+            let wanted = |key: &&KeyId| !has(key) && !change.remove.contains(key);
+            let missing: Vec<_> = self.key_ids().iter().filter(wanted).cloned().collect();
+            if missing.is_empty() && slots.len() == before.len() {
+                return Ok(SlotsChanged::Already);
+            }
+            if !missing.is_empty() {
+                let key = self.proven(&message, &preamble, policy).await?;
+                slots.extend(self.wrap_existing(&key, &missing).await?);
+            }
+            refuse_none(path, &slots)?;
+            let options = change.write.clone();
+            let replaced = offload(move |_| message.replace(slots, &options)).await;
+            match replaced.map_err(|error| with_way_out(path, error))? {
+                Replaced::Written { generation } => {
+                    return Ok(SlotsChanged::Written { generation });
+                }
+                Replaced::Changed => {}
+            }
+        }
+        Err(restless(path))
+    }
+
+    /// The data key of a stored message, which its commitment proves.
+    async fn proven(
+        &self,
+        message: &StoredMessage,
+        preamble: &[u8; PREAMBLE_LEN],
+        policy: &DecryptPolicy,
+    ) -> Result<DataKey> {
+        let bound = message.header().bound();
+        let policy = policy.clone().detached(bound.is_detached());
+        let proven = |key: &DataKey| {
+            RangeDecryptor::new(key, bound, preamble, policy.aad_bytes())?;
+            Ok(DataKey::copy_from(key.expose_secret()))
+        };
+        let opened = self.unwrap_with(message.header(), &policy, proven).await;
+        opened.map_err(|error| {
+            let text = format!("{}: {error}", message.path().display());
+            Error::with_source(error.kind(), text, error)
+        })
+    }
+}
+
+/// The first bytes of the body, which is behind the header unless it is `apart`.
+fn preamble(message: &StoredMessage, apart: Option<&Path>) -> Result<[u8; PREAMBLE_LEN]> {
+    let bound = message.header().bound();
+    let (path, at) = match (bound.is_detached(), apart) {
+        (false, None) => (message.path(), bound.body_offset() as u64),
+        (true, Some(body)) => (body, 0),
+        (true, None) => {
+            let text = format!(
+                "{} is the header of a body that is an object of its own: name that one too",
+                message.path().display()
+            );
+            return Err(Error::new(ErrorKind::InvalidInput, text));
+        }
+        (false, Some(_)) => {
+            let text = format!(
+                "{} has its body behind its header: name no other",
+                message.path().display()
+            );
+            return Err(Error::new(ErrorKind::InvalidInput, text));
+        }
+    };
+    let mut bytes = [0; PREAMBLE_LEN];
+    let mut file = File::open(path).map_err(|error| cannot("open", path, error))?;
+    let read = file.seek(SeekFrom::Start(at)).and_then(|_| file.read_exact(&mut bytes));
+    read.map_err(|error| match error.kind() {
+        std::io::ErrorKind::UnexpectedEof => {
+            let text = format!("{}: message is truncated: it has no body", path.display());
+            Error::new(ErrorKind::Truncated, text)
+        }
+        _ => cannot("read", path, error),
+    })?;
+    Ok(bytes)
+}
+
+/// The slots of `header` without those under `keys`, each of which there has to be.
+fn remaining(path: &Path, header: &Header, keys: &[KeyId]) -> Result<Vec<WrappedKey>> {
+    let slots = header.slots().slots();
+    for key in keys {
+        if !slots.iter().any(|slot| slot.key_id() == key) {
+            let there: Vec<_> = slots.iter().map(|slot| slot.key_id().to_string()).collect();
+            let text = format!(
+                "{} has no slot under the key {key}: it has {}",
+                path.display(),
+                there.join(", ")
+            );
+            return Err(Error::new(ErrorKind::InvalidInput, text));
+        }
+    }
+    Ok(slots.iter().filter(|slot| !keys.contains(slot.key_id())).cloned().collect())
+}
+
+fn refuse_none(path: &Path, slots: &[WrappedKey]) -> Result<()> {
+    if !slots.is_empty() {
+        return Ok(());
+    }
+    let text = format!(
+        "{} would have no key left, and nobody could read it: add another one first",
+        path.display()
+    );
+    Err(Error::new(ErrorKind::InvalidInput, text))
+}
+
+/// What to do where the new slots have no room.
+fn with_way_out(path: &Path, error: Error) -> Error {
+    match error.kind() {
+        ErrorKind::LimitExceeded => {
+            let text = format!(
+                "{}: {error}: write the message anew for all its keys (rekey), which makes room",
+                path.display()
+            );
+            Error::with_source(error.kind(), text, error)
+        }
+        _ => error,
+    }
+}
+
+fn restless(path: &Path) -> Error {
+    let text = format!(
+        "{} was changed by others {ATTEMPTS} times while its slots were to be replaced: try again \
+         when they are done",
+        path.display()
+    );
+    Error::new(ErrorKind::Io, text)
+}
