@@ -129,6 +129,15 @@ pub(super) fn read_at(mut file: &File, buf: &mut [u8], offset: u64) -> io::Resul
     file.read(buf)
 }
 
+/// `error` with the file's name, unless it has it.
+pub(super) fn named(path: &Path, error: Error) -> Error {
+    let name = path.display().to_string();
+    if error.to_string().contains(&name) {
+        return error;
+    }
+    Error::with_source(error.kind(), format!("{name}: {error}"), error)
+}
+
 pub(super) fn cannot(what: &str, path: &Path, error: io::Error) -> Error {
     Error::io(format_args!("cannot {what} {}", path.display()), error)
 }

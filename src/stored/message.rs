@@ -74,6 +74,19 @@ impl StoredMessage {
         Self::look(path.into()).map_err(Unread::into_error)
     }
 
+    /// Whether the file `path` is a message or begins as one does, which damage may have come to
+    /// since.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Io`](crate::ErrorKind::Io) if it cannot be read.
+    pub fn is_one(path: impl Into<PathBuf>) -> Result<bool> {
+        match Self::look(path.into()) {
+            Ok(_) | Err(Unread::Damaged(_)) => Ok(true),
+            Err(Unread::Foreign(_)) => Ok(false),
+            Err(Unread::Failed(error)) => Err(error),
+        }
+    }
+
     pub(super) fn look(path: PathBuf) -> std::result::Result<Self, Unread> {
         let front = front::read(&front::open(&path)?, &path)?;
         let Front { header, len, modified, state, .. } = front;

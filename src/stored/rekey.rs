@@ -5,7 +5,7 @@
 //! authentic for; nobody who could read the message loses it without being told. Afterwards no slot
 //! of the old message opens the new one.
 
-use super::front::{self, Front, Unread, cannot};
+use super::front::{self, Front, Unread, cannot, named};
 use super::lock::Locked;
 use super::write::{WriteOptions, refuse_links};
 use crate::envelope::Envelope;
@@ -119,14 +119,23 @@ impl Envelope {
         policy: &DecryptPolicy,
         options: &RekeyOptions,
     ) -> Result<FileReport> {
-        let (path, how) = (path.as_ref().to_owned(), options.clone());
-        let old = offload(move |_| Old::open(&path, &how)).await?;
+        let path = path.as_ref();
+        self.rekey(path, policy, options).await.map_err(|error| named(path, error))
+    }
+
+    async fn rekey(
+        &self,
+        path: &Path,
+        policy: &DecryptPolicy,
+        options: &RekeyOptions,
+    ) -> Result<FileReport> {
+        let (name, how) = (path.to_owned(), options.clone());
+        let old = offload(move |_| Old::open(&name, &how)).await?;
         self.admit(&old.header, policy)?;
         if !options.drop_other_keys {
             self.refuse_others(&old)?;
         }
-        let decryptor = self.decryptor(&old.header, &old.preamble, policy).await;
-        let decryptor = decryptor.map_err(|error| old.name(error))?;
+        let decryptor = self.decryptor(&old.header, &old.preamble, policy).await?;
         let bound = old.header.bound();
         let anew = EncryptOptions::new()
             .context(bound.context().clone())
@@ -137,8 +146,7 @@ impl Envelope {
         let body = Watched { source, done: 0, len, progress: options.progress.clone() };
         let body = BufReader::with_capacity(READ_AT_ONCE, body);
         let plaintext = DecryptReader::new(decryptor, body);
-        let report = self.encrypt_stream(plaintext, output, anew).await;
-        let report = report.map_err(|error| named(name.path(), error))?;
+        let report = self.encrypt_stream(plaintext, output, anew).await?;
         offload(move |_| {
             // The lock is held until the new file has the name.
             let locked = locked;
@@ -195,12 +203,9 @@ impl Old {
         io::copy(&mut (&mut source).take(bytes.len() as u64), &mut io::sink()).map_err(io)?;
         let mut preamble = [0; PREAMBLE_LEN];
         source.read_exact(&mut preamble).map_err(|error| match error.kind() {
-            io::ErrorKind::UnexpectedEof => named(
-                path,
-                Error::new(
-                    ErrorKind::Truncated,
-                    "message is truncated: it ends before its first chunk",
-                ),
+            io::ErrorKind::UnexpectedEof => Error::new(
+                ErrorKind::Truncated,
+                "message is truncated: it ends before its first chunk",
             ),
             _ => io(error),
         })?;
@@ -212,21 +217,6 @@ impl Old {
         };
         let output = Output::create(path, settings, None)?;
         Ok(Self { locked, source, output, header, preamble, len })
-    }
-
-    fn name(&self, error: Error) -> Error {
-        named(self.source.path(), error)
-    }
-}
-
-/// Puts the file's name in front of what is wrong with its content.
-fn named(path: &Path, error: Error) -> Error {
-    match error.kind() {
-        ErrorKind::Authentication | ErrorKind::Truncated | ErrorKind::LimitExceeded => {
-            let text = format!("{}: {error}", path.display());
-            Error::with_source(error.kind(), text, error)
-        }
-        _ => error,
     }
 }
 

@@ -4,7 +4,7 @@
 //! message was proven to be under, so that no slot is believed that was put there by somebody else;
 //! a message keeps at least one slot, and has either its old ones or its new ones.
 
-use super::front::cannot;
+use super::front::{cannot, named};
 use super::message::{Replaced, StoredMessage};
 use super::write::WriteOptions;
 use crate::envelope::Envelope;
@@ -140,11 +140,20 @@ impl Envelope {
         change: &SlotChange,
     ) -> Result<SlotsChanged> {
         let path = path.as_ref();
+        self.change(path, policy, change).await.map_err(|error| named(path, error))
+    }
+
+    async fn change(
+        &self,
+        path: &Path,
+        policy: &DecryptPolicy,
+        change: &SlotChange,
+    ) -> Result<SlotsChanged> {
         for _ in 0..ATTEMPTS {
-            let (named, body) = (path.to_owned(), change.body.clone());
+            let (name, body) = (path.to_owned(), change.body.clone());
             // Anew each time: another message may have taken the name, with another data key.
             let (mut message, preamble) = offload(move |_| {
-                let message = StoredMessage::open(named)?;
+                let message = StoredMessage::open(name)?;
                 let preamble = preamble(&message, body.as_deref())?;
                 Ok((message, preamble))
             })
@@ -164,7 +173,7 @@ impl Envelope {
             refuse_none(path, &slots)?;
             let options = change.write.clone();
             let replaced = offload(move |_| message.replace(slots, &options)).await;
-            match replaced.map_err(|error| with_way_out(path, error))? {
+            match replaced.map_err(with_way_out)? {
                 Replaced::Written { generation } => {
                     return Ok(SlotsChanged::Written { generation });
                 }
@@ -187,11 +196,7 @@ impl Envelope {
             RangeDecryptor::new(key, bound, preamble, policy.aad_bytes())?;
             Ok(DataKey::copy_from(key.expose_secret()))
         };
-        let opened = self.unwrap_with(message.header(), &policy, proven).await;
-        opened.map_err(|error| {
-            let text = format!("{}: {error}", message.path().display());
-            Error::with_source(error.kind(), text, error)
-        })
+        self.unwrap_with(message.header(), &policy, proven).await
     }
 }
 
@@ -258,12 +263,11 @@ fn refuse_none(path: &Path, slots: &[WrappedKey]) -> Result<()> {
 }
 
 /// What to do where the new slots have no room.
-fn with_way_out(path: &Path, error: Error) -> Error {
+fn with_way_out(error: Error) -> Error {
     match error.kind() {
         ErrorKind::LimitExceeded => {
             let text = format!(
-                "{}: {error}: write the message anew for all its keys (rekey), which makes room",
-                path.display()
+                "{error}: write the message anew for all its keys (rekey), which makes room"
             );
             Error::with_source(error.kind(), text, error)
         }

@@ -32,6 +32,7 @@ mod server;
 mod service;
 #[cfg(target_os = "linux")]
 mod signals;
+mod slots;
 #[cfg(target_os = "linux")]
 mod streams;
 mod tokens;

@@ -9,7 +9,9 @@ use crate::command::emulator::EmulatorArgs;
 use crate::command::encrypt::EncryptArgs;
 use crate::command::inspect::InspectArgs;
 use crate::command::keys::KeysArgs;
+use crate::command::rekey::RekeyArgs;
 use crate::command::rewrap::RewrapArgs;
+use crate::command::slots::SlotsArgs;
 use crate::command::tokens::TokensArgs;
 use crate::command::verify::VerifyArgs;
 use crate::options::ENVIRONMENT;
@@ -41,6 +43,10 @@ pub(crate) enum Command {
     /// Move the key slots of messages in files to the newest version of their key, without seeing a
     /// data key.
     Rewrap(RewrapArgs),
+    /// Show and change which keys open messages in files; their bodies stay as they are.
+    Slots(SlotsArgs),
+    /// Write messages in files anew, each under another data key.
+    Rekey(RekeyArgs),
     /// Count which versions of which keys messages in files depend on, without a key and without
     /// any network.
     Audit(AuditArgs),

@@ -6,6 +6,7 @@ mod command;
 mod confirm;
 mod failures;
 mod input;
+mod many;
 mod message;
 mod names;
 mod network;
@@ -18,13 +19,15 @@ mod records;
 mod session;
 mod shown;
 mod signals;
+mod slot;
 mod status;
 mod streams;
 mod walk;
 
 use args::Command;
 use command::{
-    audit, bench, cat, cipher, decrypt, emulator, encrypt, inspect, keys, rewrap, tokens, verify,
+    audit, bench, cat, cipher, decrypt, emulator, encrypt, inspect, keys, rekey, rewrap, slots,
+    tokens, verify,
 };
 use status::Failure;
 use std::process::ExitCode;
@@ -48,6 +51,8 @@ fn main() -> ExitCode {
 async fn run(command: Command) -> Result<(), Failure> {
     if let Command::Inspect(_)
     | Command::Rewrap(_)
+    | Command::Slots(_)
+    | Command::Rekey(_)
     | Command::Audit(_)
     | Command::Keys(_)
     | Command::Bench(_)
@@ -62,6 +67,8 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Verify(args) => verify::run(args).await,
         Command::Inspect(args) => inspect::run(args).await,
         Command::Rewrap(args) => rewrap::run(args).await,
+        Command::Slots(args) => slots::run(args).await,
+        Command::Rekey(args) => rekey::run(args).await,
         Command::Audit(args) => audit::run(args).await,
         Command::Keys(args) => keys::run(args).await,
         Command::Tokens(args) => tokens::run(args).await,

@@ -2,7 +2,8 @@
 
 use crate::input::Input;
 use crate::status::Failure;
-use clap::Args;
+use clap::{Args, ValueEnum};
+use ncp_envelope::format::Profile;
 use std::path::PathBuf;
 
 /// What the name of a message's file ends in.
@@ -38,6 +39,24 @@ pub(crate) async fn aad(input: Option<&Input>, allow_changing: bool) -> Result<V
             input.name()
         ))),
         false => Ok(aad.to_vec()),
+    }
+}
+
+/// How a header is laid out.
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum LayoutArg {
+    Compact,
+    Durable,
+    Page,
+}
+
+impl LayoutArg {
+    pub(crate) fn profile(self) -> Profile {
+        match self {
+            Self::Compact => Profile::Compact,
+            Self::Durable => Profile::Durable,
+            Self::Page => Profile::Page,
+        }
     }
 }
 

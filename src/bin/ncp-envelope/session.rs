@@ -29,9 +29,19 @@ pub(crate) struct Session {
 
 impl Session {
     pub(crate) async fn open(kms: &KmsArgs, scope: &str) -> Result<Self, Failure> {
-        let connection = Connection::open(&kms.service, Purpose::Cipher).await?;
+        Self::open_for(&kms.service, scope, &kms.also_key).await
+    }
+
+    /// An envelope of several recipients: the keys with these tags beside the one that `service`
+    /// names.
+    pub(crate) async fn open_for(
+        service: &ServiceArgs,
+        scope: &str,
+        others: &[String],
+    ) -> Result<Self, Failure> {
+        let connection = Connection::open(service, Purpose::Cipher).await?;
         let mut builder = Envelope::builder(connection.key()?).scope(Scope::new(scope));
-        for tag in &kms.also_key {
+        for tag in others {
             builder = builder.and(connection.client.key(tag).map_err(Failure::writing)?);
         }
         let envelope = builder.build().map_err(Failure::writing)?;

@@ -7,7 +7,7 @@ use crate::envelope::Envelope;
 use crate::error::{Error, ErrorKind, Result};
 use crate::io::Cancelled;
 use crate::stored::crew::crew;
-use crate::stored::front::{State, Unread};
+use crate::stored::front::{State, Unread, named};
 use crate::stored::message::{Replaced, StoredMessage};
 use crate::wrap::{KeyId, WrappedKey};
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -370,13 +370,4 @@ fn finish(
         }
     }
     Some(Outcome::Rewrapped { from, to })
-}
-
-/// `error` with the file's name, unless it has it.
-fn named(path: &Path, error: Error) -> Error {
-    let name = path.display().to_string();
-    if error.to_string().contains(&name) {
-        return error;
-    }
-    Error::with_source(error.kind(), format!("{name}: {error}"), error)
 }

@@ -2,14 +2,11 @@
 
 use crate::failures::Failures;
 use crate::input::blocking;
-use crate::output;
 use crate::status::Failure;
 use crate::walk::PathsArgs;
+use crate::{output, slot};
 use clap::Args;
-use ncp_envelope::WrappedKey;
-use ncp_envelope::kms::key_version;
 use ncp_envelope::stored::{Audit, AuditOptions, Audited, KeyUse, audit};
-use ncp_envelope::wrap::Provider;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -37,7 +34,7 @@ pub(crate) struct AuditArgs {
 pub(crate) async fn run(args: AuditArgs) -> Result<(), Failure> {
     let failures = Arc::new(Failures::new(args.paths.check()?));
     let told = failures.clone();
-    let options = AuditOptions::new().versions(version).on_each(move |path, audited| {
+    let options = AuditOptions::new().versions(slot::version).on_each(move |path, audited| {
         told.progress.step();
         match audited {
             Audited::Damaged(error) | Audited::Unreadable(error) => told.add(path, error.clone()),
@@ -114,12 +111,6 @@ fn csv(audit: &Audit) -> String {
         .iter()
         .map(|of| line(row(of).into_iter().map(|(_, value)| field(value)).collect()));
     std::iter::once(head).chain(rows).collect()
-}
-
-/// Other services' wrapped keys are nothing that this program can read.
-fn version(slot: &WrappedKey) -> Option<u32> {
-    let ncp = slot.key_id().provider() == Provider::NcpKms;
-    ncp.then(|| key_version(std::str::from_utf8(slot.as_bytes()).ok()?))?
 }
 
 #[cfg(test)]

@@ -1,15 +1,14 @@
 //! `ncp-envelope encrypt`: from a file or standard input to a file or standard output.
 
 use crate::input::Input;
-use crate::message::{EXTENSION, MessageArgs, aad, pair};
+use crate::message::{EXTENSION, LayoutArg, MessageArgs, aad, pair};
 use crate::options::{ENVIRONMENT, KmsArgs};
 use crate::place::{OutputArgs, Target};
 use crate::progress::Progress;
 use crate::session::Session;
 use crate::status::Failure;
 use crate::streams;
-use clap::{Args, ValueEnum};
-use ncp_envelope::format::Profile;
+use clap::Args;
 use ncp_envelope::{EncryptOptions, EncryptionContext};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -36,23 +35,6 @@ pub(crate) struct EncryptArgs {
     input: PathBuf,
     #[command(flatten)]
     kms: KmsArgs,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum LayoutArg {
-    Compact,
-    Durable,
-    Page,
-}
-
-impl LayoutArg {
-    fn profile(self) -> Profile {
-        match self {
-            Self::Compact => Profile::Compact,
-            Self::Durable => Profile::Durable,
-            Self::Page => Profile::Page,
-        }
-    }
 }
 
 pub(crate) async fn run(args: EncryptArgs) -> Result<(), Failure> {

@@ -3,11 +3,9 @@
 use crate::input::{Input, blocking};
 use crate::place::Target;
 use crate::status::Failure;
-use crate::{output, shown};
+use crate::{output, shown, slot};
 use clap::Args;
 use ncp_envelope::format::{CopyState, FIXED_LEN, Header, Profile, range};
-use ncp_envelope::kms::key_version;
-use ncp_envelope::wrap::{Provider, ZoneHint};
 use ncp_envelope::{Error, ErrorKind, WrappedKey};
 use serde_json::{Value, json};
 use std::io::{self, Read};
@@ -71,13 +69,7 @@ impl View {
 
     fn json(&self) -> Value {
         let bound = self.header.bound();
-        let slot = |slot: &WrappedKey| {
-            json!({
-                "provider": provider(slot), "zone": zone(slot), "key_tag": slot.key_id().id(),
-                "key_version": version(slot),
-                "wrapped_len": slot.as_bytes().len(),
-            })
-        };
+        let slot = |slot: &WrappedKey| output::object(slot::record(slot));
         let copy = |copy: &CopyState| match copy {
             CopyState::Valid { generation } => json!({ "valid": true, "generation": generation }),
             CopyState::Invalid { reason } => json!({ "valid": false, "reason": reason }),
@@ -125,11 +117,16 @@ impl View {
             line("context", format!("{}={}", name.escape_debug(), value.escape_debug()));
         }
         for slot in self.header.slots().slots() {
-            let version =
-                version(slot).map_or(String::new(), |version| format!(", key version {version}"));
+            let version = slot::version(slot)
+                .map_or(String::new(), |version| format!(", key version {version}"));
             line(
                 "slot",
-                format!("{} {}{version} (zone {})", provider(slot), slot.key_id(), zone(slot)),
+                format!(
+                    "{} {}{version} (zone {})",
+                    slot.key_id().provider(),
+                    slot.key_id(),
+                    slot::zone(slot)
+                ),
             );
         }
         for copy in self.header.copies() {
@@ -162,28 +159,6 @@ fn profile(header: &Header) -> &'static str {
         Profile::Compact => "compact",
         Profile::Durable => "durable",
         Profile::Page => "page",
-        _ => "unknown",
-    }
-}
-
-fn provider(slot: &WrappedKey) -> String {
-    slot.key_id().provider().to_string()
-}
-
-/// Other services' wrapped keys are nothing that this program can read.
-fn version(slot: &WrappedKey) -> Option<u32> {
-    let ncp = slot.key_id().provider() == Provider::NcpKms;
-    ncp.then(|| key_version(std::str::from_utf8(slot.as_bytes()).ok()?))?
-}
-
-fn zone(slot: &WrappedKey) -> &'static str {
-    match slot.key_id().zone() {
-        ZoneHint::None => "none",
-        ZoneHint::Global => "global",
-        ZoneHint::Kr => "kr",
-        ZoneHint::Jp => "jp",
-        ZoneHint::Gov => "gov",
-        ZoneHint::Fin => "fin",
         _ => "unknown",
     }
 }

@@ -9,6 +9,8 @@ pub(crate) mod emulator;
 pub(crate) mod encrypt;
 pub(crate) mod inspect;
 pub(crate) mod keys;
+pub(crate) mod rekey;
 pub(crate) mod rewrap;
+pub(crate) mod slots;
 pub(crate) mod tokens;
 pub(crate) mod verify;

@@ -1,5 +1,6 @@
 //! `ncp-envelope rewrap`: the newest version of the key, for messages in many files.
 
+use crate::command::slots::WriteArgs;
 use crate::failures::Failures;
 use crate::options::{ENVIRONMENT, KmsArgs};
 use crate::output;
@@ -7,7 +8,7 @@ use crate::session::Session;
 use crate::status::Failure;
 use crate::walk::PathsArgs;
 use clap::Args;
-use ncp_envelope::stored::{Outcome, RewrapOptions, RewrapReport, WriteOptions};
+use ncp_envelope::stored::{Outcome, RewrapOptions, RewrapReport};
 use ncp_envelope::{Error, ErrorKind};
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -29,13 +30,8 @@ pub(crate) struct RewrapArgs {
     /// newest.
     #[arg(long)]
     dry_run: bool,
-    /// Never write into a file: replace it by a new one, also where writing in place is safe.
-    #[arg(long)]
-    replace: bool,
-    /// Do not wait until new key slots are on the disk, but for those of the durable layout:
-    /// faster, and a power cut may undo what was said to be done.
-    #[arg(long)]
-    no_sync: bool,
+    #[command(flatten)]
+    write: WriteArgs,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -46,9 +42,7 @@ pub(crate) struct RewrapArgs {
 pub(crate) async fn run(args: RewrapArgs) -> Result<(), Failure> {
     let failures = Arc::new(Failures::new(args.paths.check()?));
     let session = Session::open(&args.kms, "").await?;
-    let mut options = RewrapOptions::new()
-        .dry_run(args.dry_run)
-        .write(WriteOptions::new().in_place(!args.replace).sync(!args.no_sync));
+    let mut options = RewrapOptions::new().dry_run(args.dry_run).write(args.write.options());
     if let Some(version) = args.below {
         options = options.below(version);
     }

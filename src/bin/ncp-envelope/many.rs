@@ -1,0 +1,101 @@
+//! The same work on many files, several of them at the same time.
+//!
+//! Promises: names are looked for beside the work, so that a signal ends either; a file that fails
+//! is told and stops no other; what is no message is a failure only where it was named.
+
+use crate::failures::Failures;
+use crate::output::{self, Record};
+use crate::status::Failure;
+use crate::walk::Walk;
+use ncp_envelope::Error;
+use ncp_envelope::stored::StoredMessage;
+use serde_json::json;
+use std::future::Future;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+/// What came of files.
+pub(crate) struct Done<T> {
+    /// Of those that did not fail.
+    pub(crate) results: Vec<T>,
+    /// How many were passed over that are no messages.
+    pub(crate) not_messages: u64,
+    /// How many links were passed over.
+    pub(crate) links: u64,
+}
+
+impl<T> Done<T> {
+    /// Prints `counts` and what was passed over and failed, and ends the command.
+    pub(crate) fn report(
+        &self,
+        json: bool,
+        counts: Record,
+        failures: &Failures,
+    ) -> Result<(), Failure> {
+        let mut record = counts;
+        record.extend([
+            ("not_messages", json!(self.not_messages)),
+            ("links", json!(self.links)),
+            ("failed", json!(failures.count())),
+        ]);
+        if json {
+            record.push(("failures", failures.json()));
+        }
+        output::one(json, record)?;
+        failures.end(None)
+    }
+}
+
+/// Does `work` on all files of `walk`, `at_once` at the same time.
+pub(crate) async fn each<T, F>(
+    walk: Walk,
+    at_once: usize,
+    failures: &Arc<Failures>,
+    work: impl Fn(PathBuf) -> F,
+) -> Done<T>
+where
+    T: Send + 'static,
+    F: Future<Output = Result<T, Error>> + Send + 'static,
+{
+    let (send, mut found) = mpsc::channel::<PathBuf>(at_once);
+    let (links, failed) = (walk.links(), failures.clone());
+    let passed_over = Arc::new(AtomicU64::new(0));
+    let foreign = passed_over.clone();
+    tokio::task::spawn_blocking(move || {
+        for path in walk {
+            if !failed.is_named(&path) && matches!(StoredMessage::is_one(&path), Ok(false)) {
+                failed.progress.step();
+                foreign.fetch_add(1, Ordering::Relaxed);
+            } else if send.blocking_send(path).is_err() {
+                // Nobody works on it any more.
+                break;
+            }
+        }
+    });
+    let (mut running, mut results, mut more) = (JoinSet::new(), Vec::new(), true);
+    loop {
+        tokio::select! {
+            path = found.recv(), if more && running.len() < at_once => match path {
+                Some(path) => {
+                    let doing = work(path.clone());
+                    running.spawn(async move { (path, doing.await) });
+                }
+                None => more = false,
+            },
+            Some(done) = running.join_next() => {
+                failures.progress.step();
+                match done {
+                    Ok((_, Ok(result))) => results.push(result),
+                    Ok((path, Err(error))) => failures.add(&path, error),
+                    Err(error) => std::panic::resume_unwind(error.into_panic()),
+                }
+            }
+            else => break,
+        }
+    }
+    let not_messages = passed_over.load(Ordering::Relaxed);
+    Done { results, not_messages, links: links.load(Ordering::Relaxed) }
+}
