@@ -93,8 +93,8 @@ impl StoredMessage {
 }
 
 impl Envelope {
-    /// Gives the message in the file `path` a slot for each recipient of this envelope who has none,
-    /// and takes away those that `change` says. Its body stays as it is.
+    /// Gives the message in the file `path` a slot for each recipient of this envelope who has
+    /// none, and takes away those that `change` says. Its body stays as it is.
     ///
     /// One of the recipients has to be able to open the message. The data key is proven by the
     /// commitment in front of the body before it is wrapped for anybody, so the associated data has

@@ -29,8 +29,8 @@ pub(crate) struct SlotsArgs {
 enum SlotsCommand {
     /// Show the key slots of a message: any of these keys opens it. Needs no key.
     List(ListArgs),
-    /// Give messages a slot for another key as well. Their bodies stay as they are; a compact header
-    /// has no room for it, and `rekey` makes some.
+    /// Give messages a slot for another key as well. Their bodies stay as they are; a compact
+    /// header has no room for it, and `rekey` makes some.
     Add(AddArgs),
     /// Give messages a slot for another key in place of that of the key that opens them.
     Move(AddArgs),
