@@ -19,8 +19,8 @@ use crate::io::{
 };
 use crate::policy::{DecryptPolicy, EncryptOptions};
 use crate::runtime;
-use crate::stored::{Outcome, RewrapOptions, RewrapReport};
-use crate::wrap::WrappedKey;
+use crate::stored::{Outcome, RekeyOptions, RewrapOptions, RewrapReport, SlotChange, SlotsChanged};
+use crate::wrap::{KeyId, WrappedKey};
 use std::future::Future;
 use std::io::{BufRead, Read, Write};
 use std::path::{Path, PathBuf};
@@ -306,6 +306,32 @@ impl BlockingEnvelope {
         wait(self.0.rewrap_file(path, options))?
     }
 
+    /// As [`Envelope::change_slots`].
+    ///
+    /// # Errors
+    /// As there, and within an async runtime.
+    pub fn change_slots(
+        &self,
+        path: impl AsRef<Path>,
+        policy: &DecryptPolicy,
+        change: &SlotChange,
+    ) -> Result<SlotsChanged> {
+        wait(self.0.change_slots(path, policy, change))?
+    }
+
+    /// As [`Envelope::rekey_file`].
+    ///
+    /// # Errors
+    /// As there, and within an async runtime.
+    pub fn rekey_file(
+        &self,
+        path: impl AsRef<Path>,
+        policy: &DecryptPolicy,
+        options: &RekeyOptions,
+    ) -> Result<FileReport> {
+        wait(self.0.rekey_file(path, policy, options))?
+    }
+
     /// As [`Envelope::verify_file`].
     ///
     /// # Errors
@@ -317,6 +343,11 @@ impl BlockingEnvelope {
         file_options: &FileOptions,
     ) -> Result<FileReport> {
         wait(self.0.verify_file(source, policy, file_options))?
+    }
+
+    /// As [`Envelope::key_ids`].
+    pub fn key_ids(&self) -> &[KeyId] {
+        self.0.key_ids()
     }
 
     /// As [`Envelope::forget_keys`].

@@ -54,6 +54,8 @@
 //! | use no key of an old version | [`Envelope::retire_below`] |
 //! | move stored messages to a key's newest version | [`Envelope::rewrap_files`] |
 //! | know what depends on which version | [`stored::audit`](stored::audit()) |
+//! | change which keys open a file | [`Envelope::change_slots`] |
+//! | give a file a new data key | [`Envelope::rekey_file`] |
 //! | replace the key slots of a file | [`stored::StoredMessage`] |
 //! | see what was asked and what was not | [`Envelope::stats`] |
 //! | reach NCP's key service | `kms` (feature `kms`) |

@@ -1,16 +1,19 @@
 //! Messages that lie somewhere, and keys that go on.
 //!
-//! Promises: of a stored message nothing but the key slots is changed, and they under a lock, so
-//! that the message opens before, meanwhile and afterwards, whatever fails or ends the process; no
-//! data key is ever seen; nothing is believed of a file but what it says when its slots are
-//! replaced.
+//! Promises: a stored message opens before, meanwhile and afterwards, whatever fails or ends the
+//! process; but for a new data key nothing of it but the key slots is changed, and they under a
+//! lock; nothing is believed of a file but what it says when it is written to.
 //!
 //! Must not know: any key service (which key a slot is under and which version that is, the
-//! envelope says, or the caller), what a message decrypts to, how anything is shown.
+//! envelope says, or the caller), how anything is shown.
 //!
-//! * [`StoredMessage`] is one file, whose slots can be replaced (`F-34`).
-//! * [`Envelope::rewrap_files`](crate::Envelope::rewrap_files) moves the slots of many files to the
-//!   newest version of their key.
+//! | | sees the data key | body |
+//! | --- | --- | --- |
+//! | [`rewrap_files`](crate::Envelope::rewrap_files): the same key, newest version | no | stays |
+//! | [`change_slots`](crate::Envelope::change_slots): other keys | yes | stays |
+//! | [`rekey_file`](crate::Envelope::rekey_file): another data key | yes | written anew |
+//!
+//! * [`StoredMessage`] is one file, whose slots can be replaced (`F-34`) and removed.
 //! * [`audit()`] counts what depends on which key and version, without a key.
 
 mod audit;

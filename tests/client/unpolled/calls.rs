@@ -4,9 +4,11 @@ use super::{Begun, World};
 use ncp_envelope::format::{Header, PREAMBLE_LEN};
 use ncp_envelope::io::{AsyncRangeReader, FileOptions, GetRange};
 use ncp_envelope::kms::{ActivityQuery, CreateKey, CustomKeyBits, KeyType, TokenLifetimes};
-use ncp_envelope::stored::{RewrapOptions, RewrapReport};
+use ncp_envelope::stored::{RekeyOptions, RewrapOptions, RewrapReport, SlotChange, SlotsChanged};
 use ncp_envelope::wrap::{BoxFuture, KeyPayload, KeyWrapper, PAYLOAD_LEN};
-use ncp_envelope::{DecryptPolicy, EncryptOptions, Error, ErrorKind, Result};
+use ncp_envelope::{
+    DataKey, DecryptPolicy, EncryptOptions, Envelope, Error, ErrorKind, LocalKeyWrapper, Result,
+};
 use std::io::{self, Cursor};
 use std::net::Ipv4Addr;
 use std::ops::Range;
@@ -41,6 +43,14 @@ fn policy() -> DecryptPolicy {
 
 fn options() -> EncryptOptions {
     EncryptOptions::new()
+}
+
+/// One key takes the place of another.
+async fn moved(world: &World) -> Result<SlotsChanged> {
+    let another = LocalKeyWrapper::new("another", &DataKey::generate()?)?;
+    let both = Envelope::builder(world.key.clone()).and(another).build()?;
+    let change = SlotChange::new().remove(world.key.key_id().clone());
+    both.change_slots(world.copied_message(), &policy(), &change).await
 }
 
 /// The message of this world as a source that is asked for ranges.
@@ -192,6 +202,9 @@ calls! {
         world.envelope.rewrap_files([world.copied_message()], &RewrapOptions::new())),
     "Envelope::rewrap_file" => |world|
         world.envelope.rewrap_file(world.copied_message(), &RewrapOptions::new()),
+    "Envelope::change_slots" => |world| moved(&world),
+    "Envelope::rekey_file" => |world|
+        world.envelope.rekey_file(world.copied_message(), &policy(), &RekeyOptions::new()),
     "Envelope::verify_file" =>
         |world| world.envelope.verify_file(world.message_file(), &policy(), &FileOptions::new()),
 }
