@@ -10,6 +10,7 @@
 mod freed;
 mod keys;
 mod messages;
+mod ranges;
 mod streams;
 
 use freed::{begin, look_for, mask, planted, watch};

@@ -135,6 +135,9 @@ fn files() {
                 let (message, out) = (path("message"), path("out"));
                 let _ = block_on(envelope.decrypt_file(message, out, &open, &options));
             });
+            watch("a file that is verified", || {
+                let _ = block_on(envelope.verify_file(path("message"), &open, &options));
+            });
         }
     }
 }
