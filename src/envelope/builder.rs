@@ -95,8 +95,8 @@ impl EnvelopeBuilder {
     /// waits for the other any longer.
     ///
     /// Longer makes fewer calls, shorter makes a slow service felt less; with zero all recipients
-    /// are asked at once. The first who is asked also has that long to answer in
-    /// [`decrypt_many`](Envelope::decrypt_many), for all messages together.
+    /// are asked at once. [`decrypt_many`](Envelope::decrypt_many) waits that long once for many
+    /// messages, and not for each.
     pub fn hedge_delay(mut self, delay: Duration) -> Self {
         self.hedge = delay;
         self

@@ -9,8 +9,10 @@ mod common;
 use common::{Counting, block_on};
 use fork::{Fork, fork, waitpid_nohang};
 use ncp_envelope::format::Header;
+use ncp_envelope::wrap::{BoxFuture, KeyPayload};
 use ncp_envelope::{
-    CacheLimits, DecryptPolicy, EncryptOptions, Envelope, KeyWrapper, PoolLimits, ReuseLimits,
+    CacheLimits, DecryptPolicy, EncryptOptions, Envelope, KeyId, KeyWrapper, PoolLimits, Result,
+    ReuseLimits, WrappedKey,
 };
 use std::io::{Read, Seek, SeekFrom};
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook};
@@ -105,6 +107,49 @@ fn a_child_has_threads_of_its_own_and_asks_for_keys_of_its_own() {
     in_a_child(child);
     in_a_child(child);
     assert_eq!(envelope.stats().pool.ready, ready, "the parent has what it had");
+    block_on(envelope.encrypt(b"x", text())).unwrap();
+}
+
+/// A service that never answers a reader.
+#[derive(Debug)]
+struct Silent(Counting);
+
+impl KeyWrapper for Silent {
+    fn key_id(&self) -> &KeyId {
+        self.0.key_id()
+    }
+
+    fn wrap_keys<'a>(&'a self, keys: &'a [KeyPayload]) -> BoxFuture<'a, Result<Vec<WrappedKey>>> {
+        self.0.wrap_keys(keys)
+    }
+
+    fn unwrap_keys<'a>(&'a self, _: &'a [WrappedKey]) -> BoxFuture<'a, Result<Vec<KeyPayload>>> {
+        Box::pin(std::future::pending())
+    }
+
+    fn rewrap_keys<'a>(&'a self, keys: &'a [WrappedKey]) -> BoxFuture<'a, Result<Vec<WrappedKey>>> {
+        self.0.rewrap_keys(keys)
+    }
+}
+
+/// What wakes the reader is a thread, and a child has its own.
+#[test]
+fn a_child_does_not_wait_for_one_recipient_while_there_is_another() {
+    let answers = Counting::new("answers", [7; 32]);
+    let silent = Silent(Counting::new("silent", [8; 32]));
+    let envelope = Envelope::builder(silent).and(answers.clone()).build().unwrap();
+    let message = block_on(envelope.encrypt(b"x", text())).unwrap();
+    let policy = DecryptPolicy::new();
+    let reads = |expected| {
+        let calls = answers.calls();
+        assert_eq!(*block_on(envelope.decrypt(&message, &policy)).unwrap(), b"x");
+        assert_eq!(answers.calls(), calls + 1);
+        assert_eq!(envelope.stats().recipients[0].overtaken, expected);
+    };
+    in_a_child(|| reads(1));
+    reads(1);
+    // That the parent has passed it over says nothing of this process.
+    in_a_child(|| reads(2));
     block_on(envelope.encrypt(b"x", text())).unwrap();
 }
 
