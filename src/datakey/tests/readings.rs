@@ -174,6 +174,7 @@ fn two_slots_of_one_recipient_are_asked_one_after_the_other() {
     let mut reading = pair.read();
     ring(now() + HEDGE);
     assert!(reading.pending());
+    assert_eq!(pair.counts(), [1, 1], "the other one, and not the same one for its other slot");
     ring(now() + HEDGE);
     assert!(reading.pending());
     assert_eq!(pair.counts(), [1, 1]);
