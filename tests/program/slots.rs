@@ -139,3 +139,29 @@ fn associated_data_is_needed_where_a_data_key_is_seen() {
         assert_ne!(place.read("f.ncpe"), before);
     }
 }
+
+#[test]
+fn a_message_for_many_keys_is_read_and_changed_with_any_of_them() {
+    let place = Place::new();
+    place.write("f", b"content");
+    let others: Vec<_> = (1..=6).map(|n| new_key(&place, &format!("key-{n}"))).collect();
+    let also: Vec<_> = others[..5].iter().flat_map(|tag| ["--also-key", tag]).collect();
+    let args = [&["encrypt", "--local", "--layout", "page", "f"][..], &also].concat();
+    place.run(&args).assert().success();
+    assert_eq!(keys(&place, "f.ncpe").len(), 6);
+    let last = &others[4];
+    for command in ["decrypt", "cat"] {
+        let out = if command == "cat" { &[][..] } else { &["-o", "-"] };
+        let args = [&[command, "--local", "--key", last, "f.ncpe"][..], out].concat();
+        let output = place.run(&args).output().unwrap();
+        assert_eq!(output.stdout, b"content", "{output:?}");
+    }
+    let args = ["slots", "add", "--local", "--json", "--key", last, "--to-key", &others[5]];
+    let (code, done) = run(&place, &[&args[..], &["f.ncpe"]].concat());
+    assert_eq!((code, counts(&done, &["changed"])), (0, vec![1]), "{done}");
+    assert_eq!(keys(&place, "f.ncpe").len(), 7);
+    let args = ["rekey", "--local", "--json", "--key", last, "--drop-other-keys", "f.ncpe"];
+    let (code, done) = run(&place, &args);
+    assert_eq!((code, counts(&done, &["rekeyed"])), (0, vec![1]), "{done}");
+    assert_eq!(keys(&place, "f.ncpe"), [last.as_str()]);
+}

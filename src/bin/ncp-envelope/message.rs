@@ -3,7 +3,8 @@
 use crate::input::Input;
 use crate::status::Failure;
 use clap::{Args, ValueEnum};
-use ncp_envelope::format::Profile;
+use ncp_envelope::DecryptPolicy;
+use ncp_envelope::format::{MAX_SLOTS, Profile};
 use std::path::PathBuf;
 
 /// What the name of a message's file ends in.
@@ -58,6 +59,14 @@ impl LayoutArg {
             Self::Page => Profile::Page,
         }
     }
+}
+
+/// What is accepted of messages: with `context` in them, and as many slots as there can be. Who
+/// names files has written them for as many keys as these say; how many unwraps one of them costs
+/// at most is the library's default.
+pub(crate) fn policy(aad: Vec<u8>, context: &[(String, String)]) -> DecryptPolicy {
+    let policy = DecryptPolicy::new().aad(aad).max_slots(MAX_SLOTS);
+    context.iter().fold(policy, |policy, (name, value)| policy.require(name, value))
 }
 
 /// A context pair of the command line.

@@ -1,7 +1,7 @@
 //! What the commands that read messages are told of them, and what is read beside a message.
 
 use crate::input::Input;
-use crate::message::{MessageArgs, aad, pair};
+use crate::message::{MessageArgs, aad, pair, policy};
 use crate::place::Target;
 use crate::shown;
 use crate::status::Failure;
@@ -54,10 +54,7 @@ impl ReadArgs {
 
     pub(crate) async fn terms(&self, beside: &Beside) -> Result<Terms, Failure> {
         let aad = aad(beside.aad.as_ref(), false).await?;
-        let mut policy = DecryptPolicy::new().aad(aad).detached(self.has_header());
-        for (name, value) in &self.context {
-            policy = policy.require(name, value);
-        }
+        let policy = policy(aad, &self.context).detached(self.has_header());
         let Some(input) = &beside.header else { return Ok(Terms { policy, header: None }) };
         let most = "192 KiB, the most for a header";
         let header = input.content(MAX_HEADER_LEN, most, false).await?.bytes.to_vec();

@@ -2,13 +2,12 @@
 
 use crate::failures::Failures;
 use crate::many::each;
-use crate::message::{LayoutArg, MessageArgs, aad, pair};
+use crate::message::{LayoutArg, MessageArgs, aad, pair, policy};
 use crate::options::{ENVIRONMENT, KmsArgs};
 use crate::session::Session;
 use crate::status::Failure;
 use crate::walk::PathsArgs;
 use clap::Args;
-use ncp_envelope::DecryptPolicy;
 use ncp_envelope::stored::{RekeyOptions, WriteOptions};
 use serde_json::json;
 use std::path::PathBuf;
@@ -46,10 +45,7 @@ pub(crate) struct RekeyArgs {
 pub(crate) async fn run(args: RekeyArgs) -> Result<(), Failure> {
     let aad_input = args.message.aad_input()?;
     let failures = Arc::new(Failures::new(args.paths.check()?));
-    let mut policy = DecryptPolicy::new().aad(aad(aad_input.as_ref(), false).await?);
-    for (name, value) in args.context {
-        policy = policy.require(name, value);
-    }
+    let policy = policy(aad(aad_input.as_ref(), false).await?, &args.context);
     let session = Session::open(&args.kms, &args.message.scope).await?;
     let options = RekeyOptions::new()
         .drop_other_keys(args.drop_other_keys)

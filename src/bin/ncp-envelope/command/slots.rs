@@ -3,7 +3,7 @@
 use crate::failures::Failures;
 use crate::input::blocking;
 use crate::many::{Done, each};
-use crate::message::{MessageArgs, aad};
+use crate::message::{MessageArgs, aad, policy};
 use crate::options::{Common, ENVIRONMENT};
 use crate::session::Session;
 use crate::status::Failure;
@@ -11,7 +11,7 @@ use crate::walk::PathsArgs;
 use crate::{output, slot};
 use clap::{Args, Subcommand};
 use ncp_envelope::stored::{SlotChange, SlotsChanged, StoredMessage, WriteOptions};
-use ncp_envelope::{DecryptPolicy, Error, ErrorKind, KeyId};
+use ncp_envelope::{Error, ErrorKind, KeyId};
 use serde_json::json;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -118,7 +118,7 @@ async fn list(args: ListArgs) -> Result<(), Failure> {
 async fn add(args: AddArgs, in_place_of_own: bool) -> Result<(), Failure> {
     let aad_input = args.message.aad_input()?;
     let failures = Arc::new(Failures::new(args.paths.check()?));
-    let policy = DecryptPolicy::new().aad(aad(aad_input.as_ref(), false).await?);
+    let policy = policy(aad(aad_input.as_ref(), false).await?, &[]);
     let session = Session::open_for(&args.common.kms, &args.message.scope, &args.to_key).await?;
     let own = session.envelope.key_ids().first().filter(|_| in_place_of_own).cloned();
     let change = own.into_iter().fold(SlotChange::new(), SlotChange::remove);
