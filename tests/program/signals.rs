@@ -31,6 +31,10 @@ const WAITS: &[(&str, &str)] = &[
     ("standard input", "cat --local --header - f.ncpe"),
     ("standard input", "verify --local f.ncpe -"),
     ("standard input", "inspect -"),
+    ("standard input", "rewrap --local -"),
+    ("standard input", "slots remove --key k -"),
+    ("standard input", "rekey --local -0 -"),
+    ("standard input", "audit -"),
     ("standard input", "cipher encrypt --local"),
     ("standard input", "cipher decrypt --local -o out"),
     ("standard input", "cipher re-encrypt --local"),
@@ -66,11 +70,15 @@ const WAITS: &[(&str, &str)] = &[
     ("a silent service", "cat f.ncpe"),
     ("a silent service", "cat --range 0-5 f.ncpe"),
     ("a silent service", "verify f.ncpe"),
+    ("a silent service", "rewrap f.ncpe"),
+    ("a silent service", "slots move --to-key k f.ncpe"),
+    ("a silent service", "rekey f.ncpe"),
     ("a silent service", "cipher encrypt f"),
     ("a silent service", "keys list"),
     ("a silent service", "keys create abc"),
     ("a silent service", "tokens create --store out"),
     ("a silent metadata service", "keys list"),
+    ("the lock of the message", "rekey --local f.ncpe"),
     ("the lock of the state", "encrypt --local -o out f"),
     ("the lock of the state", "emulator --state ../data/ncp-envelope/local-kms"),
     ("callers", "emulator"),
@@ -121,6 +129,7 @@ fn every_wait_ends_with(signal: i32) {
     let held = File::options().read(true).write(true).open(place.path("held")).unwrap();
     let lock = place.dir.path().join("data/ncp-envelope/local-kms/state.lock");
     let lock = File::options().write(true).open(lock).unwrap();
+    let message = File::open(place.path("f.ncpe")).unwrap();
     for (what, args) in WAITS {
         let mut command = place.std_command();
         command.args(args.split(' ')).stdin(Stdio::piped()).stdout(Stdio::piped());
@@ -134,6 +143,7 @@ fn every_wait_ends_with(signal: i32) {
                 command.env("NCP_KMS_ENDPOINT", "http://127.0.0.1:1");
                 command.env("NCLOUD_METADATA_API_ENDPOINT", &url);
             }
+            "the lock of the message" => message.lock().unwrap(),
             "the lock of the state" => lock.lock().unwrap(),
             _ => {}
         }
@@ -143,6 +153,7 @@ fn every_wait_ends_with(signal: i32) {
         send(&child, signal);
         assert_eq!(end(&mut child), Some(128 + signal), "{args}, waiting for {what}");
         lock.unlock().unwrap();
+        message.unlock().unwrap();
         assert_eq!(place.names(), names, "{args}, waiting for {what}");
     }
     drop(held);
@@ -242,6 +253,8 @@ fn at_any_moment_a_signal_ends_a_run_and_leaves_nothing() {
         ("cat --local --range 9- big.ncpe", None, None),
         ("verify --local big.ncpe", None, None),
         ("inspect big.ncpe", None, None),
+        ("rekey --local big.ncpe", None, None),
+        ("audit big.ncpe", None, None),
         ("cipher encrypt --local -o out f", Some("out"), None),
         ("cipher custom-key --local --plaintext out", Some("out"), None),
         ("keys list --local", None, None),
@@ -257,7 +270,7 @@ fn at_any_moment_a_signal_ends_a_run_and_leaves_nothing() {
         let parts: Vec<_> = parts.collect();
         parts.into_iter().map(|part| part.join().unwrap()).sum()
     });
-    assert!(ended > 100, "{ended} of 520 runs were ended by a signal that was heard");
+    assert!(ended > 100, "{ended} of 600 runs were ended by a signal that was heard");
 }
 
 #[test]
