@@ -143,7 +143,8 @@ impl Envelope {
             .layout(options.layout.unwrap_or(bound.layout()));
         let Old { locked, source, output, len, .. } = old;
         let name = source.clone();
-        let body = Watched { source, done: 0, len, progress: options.progress.clone() };
+        let done = (bound.body_offset() + PREAMBLE_LEN) as u64;
+        let body = Watched { source, done, len, progress: options.progress.clone() };
         let body = BufReader::with_capacity(READ_AT_ONCE, body);
         let plaintext = DecryptReader::new(decryptor, body);
         let report = self.encrypt_stream(plaintext, output, anew).await?;
