@@ -77,14 +77,10 @@ pub(super) fn read(file: &File, path: &Path) -> std::result::Result<Front, Unrea
     let mut bytes = vec![0; AT_ONCE];
     let mut len = fill(file, &mut bytes, 0).map_err(failed)?;
     bytes.truncate(len);
-    let named = |error: Error| {
-        let text = format!("{}: {error}", path.display());
-        Error::with_source(error.kind(), text, error)
-    };
     let foreign = !is_message(&bytes);
     let refused = move |error| match foreign {
-        true => Unread::Foreign(named(error)),
-        false => Unread::Damaged(named(error)),
+        true => Unread::Foreign(named(path, error)),
+        false => Unread::Damaged(named(path, error)),
     };
     let wanted = Header::len_from(&bytes[..len.min(FIXED_LEN)]).map_err(refused)?;
     if wanted > len && len == AT_ONCE {
@@ -129,13 +125,9 @@ pub(super) fn read_at(mut file: &File, buf: &mut [u8], offset: u64) -> io::Resul
     file.read(buf)
 }
 
-/// `error` with the file's name, unless it has it.
+/// `error` from who knows no files, with the name of the one that it is about.
 pub(super) fn named(path: &Path, error: Error) -> Error {
-    let name = path.display().to_string();
-    if error.to_string().contains(&name) {
-        return error;
-    }
-    Error::with_source(error.kind(), format!("{name}: {error}"), error)
+    Error::with_source(error.kind(), format!("{}: {error}", path.display()), error)
 }
 
 pub(super) fn cannot(what: &str, path: &Path, error: io::Error) -> Error {

@@ -1,6 +1,6 @@
 //! One stored message.
 
-use super::front::{self, Front, State, Unread};
+use super::front::{self, Front, State, Unread, named};
 use super::lock::Locked;
 use super::write::{WriteOptions, write};
 use crate::error::Result;
@@ -141,11 +141,12 @@ impl StoredMessage {
             self.keep(front);
             return Ok(Replaced::Changed);
         }
-        let new = front.header.replace_slots(slots)?;
+        let new = front.header.replace_slots(slots);
+        let new = new.map_err(|error| named(&self.path, error))?;
         let mut bytes = front.bytes.clone();
         bytes[new.offset..new.offset + new.bytes.len()].copy_from_slice(&new.bytes);
         // What cannot be read again is not written.
-        let header = Header::decode(&bytes)?;
+        let header = Header::decode(&bytes).map_err(|error| named(&self.path, error))?;
         if !write(&self.path, &locked, &front, &new, options)? {
             *self = Self::open(&self.path)?;
             return Ok(Replaced::Changed);

@@ -120,22 +120,14 @@ impl Envelope {
         options: &RekeyOptions,
     ) -> Result<FileReport> {
         let path = path.as_ref();
-        self.rekey(path, policy, options).await.map_err(|error| named(path, error))
-    }
-
-    async fn rekey(
-        &self,
-        path: &Path,
-        policy: &DecryptPolicy,
-        options: &RekeyOptions,
-    ) -> Result<FileReport> {
         let (name, how) = (path.to_owned(), options.clone());
         let old = offload(move |_| Old::open(&name, &how)).await?;
-        self.admit(&old.header, policy)?;
+        self.admit(&old.header, policy).map_err(|error| named(path, error))?;
         if !options.drop_other_keys {
             self.refuse_others(&old)?;
         }
-        let decryptor = self.decryptor(&old.header, &old.preamble, policy).await?;
+        let decryptor = self.decryptor(&old.header, &old.preamble, policy).await;
+        let decryptor = decryptor.map_err(|error| named(path, error))?;
         let bound = old.header.bound();
         let anew = EncryptOptions::new()
             .context(bound.context().clone())
@@ -147,7 +139,8 @@ impl Envelope {
         let body = Watched { source, done, len, progress: options.progress.clone() };
         let body = BufReader::with_capacity(READ_AT_ONCE, body);
         let plaintext = DecryptReader::new(decryptor, body);
-        let report = self.encrypt_stream(plaintext, output, anew).await?;
+        let report = self.encrypt_stream(plaintext, output, anew).await;
+        let report = report.map_err(|error| named(path, error))?;
         offload(move |_| {
             // The lock is held until the new file has the name.
             let locked = locked;
@@ -204,10 +197,10 @@ impl Old {
         io::copy(&mut (&mut source).take(bytes.len() as u64), &mut io::sink()).map_err(io)?;
         let mut preamble = [0; PREAMBLE_LEN];
         source.read_exact(&mut preamble).map_err(|error| match error.kind() {
-            io::ErrorKind::UnexpectedEof => Error::new(
-                ErrorKind::Truncated,
-                "message is truncated: it ends before its first chunk",
-            ),
+            io::ErrorKind::UnexpectedEof => {
+                let text = "message is truncated: it ends before its first chunk";
+                named(path, Error::new(ErrorKind::Truncated, text))
+            }
             _ => io(error),
         })?;
         let settings = Settings {

@@ -140,15 +140,6 @@ impl Envelope {
         change: &SlotChange,
     ) -> Result<SlotsChanged> {
         let path = path.as_ref();
-        self.change(path, policy, change).await.map_err(|error| named(path, error))
-    }
-
-    async fn change(
-        &self,
-        path: &Path,
-        policy: &DecryptPolicy,
-        change: &SlotChange,
-    ) -> Result<SlotsChanged> {
         for _ in 0..ATTEMPTS {
             let (name, body) = (path.to_owned(), change.body.clone());
             // Anew each time: another message may have taken the name, with another data key.
@@ -167,8 +158,10 @@ impl Envelope {
                 return Ok(SlotsChanged::Already);
             }
             if !missing.is_empty() {
-                let key = self.proven(&message, &preamble, policy).await?;
-                slots.extend(self.wrap_existing(&key, &missing).await?);
+                let key = self.proven(&message, &preamble, policy).await;
+                let key = key.map_err(|error| named(path, error))?;
+                let added = self.wrap_existing(&key, &missing).await;
+                slots.extend(added.map_err(|error| named(path, error))?);
             }
             refuse_none(path, &slots)?;
             let options = change.write.clone();

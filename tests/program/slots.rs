@@ -165,3 +165,22 @@ fn a_message_for_many_keys_is_read_and_changed_with_any_of_them() {
     assert_eq!((code, counts(&done, &["rekeyed"])), (0, vec![1]), "{done}");
     assert_eq!(keys(&place, "f.ncpe"), [last.as_str()]);
 }
+
+/// A name that stands in every text by accident is said all the same.
+#[test]
+fn a_failure_names_its_file_whatever_that_is_called() {
+    let place = Place::new();
+    place.write("f", b"content");
+    let second = new_key(&place, "second");
+    place.run(&["encrypt", "--local", "--layout", "page", "-o", "m", "f"]).assert().success();
+    let mut message = place.read("m");
+    message[4_100] ^= 1;
+    place.write("m", &message);
+    let add = ["slots", "add", "--local", "--json", "--to-key", &second, "m"];
+    for args in [&add[..], &["rekey", "--local", "--json", "m"]] {
+        let (code, done) = run(&place, args);
+        let why = done["failures"][0]["error"].as_str().unwrap();
+        assert_eq!((code, why.starts_with("m: message is not authentic")), (3, true), "{why}");
+    }
+    assert_eq!(place.read("m"), message);
+}

@@ -364,9 +364,7 @@ fn finish(
                 let text = format!("{path} is changed all the time: try again later");
                 return Some(Outcome::Failed(Error::new(ErrorKind::Io, text)));
             }
-            Err(error) => {
-                return Some(Outcome::Failed(named(asked.message.path(), error)));
-            }
+            Err(error) => return Some(Outcome::Failed(error)),
         }
     }
     Some(Outcome::Rewrapped { from, to })
