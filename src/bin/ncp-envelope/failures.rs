@@ -41,11 +41,7 @@ impl Failures {
         let text = error.to_string();
         self.progress.say(&text);
         self.count.fetch_add(1, Ordering::Relaxed);
-        let code = match Failure::reading(error).code() {
-            // Usage is what the command line says; this is a file that does not allow it.
-            2 => 1,
-            code => code,
-        };
+        let code = Failure::reading(error).code_of_file();
         let mut list = self.list.lock().unwrap_or_else(PoisonError::into_inner);
         if list.0.len() < MAX_NAMED {
             list.0.push(json!({ "path": path.to_string_lossy(), "error": text }));

@@ -44,6 +44,12 @@ impl Failure {
         self.code
     }
 
+    /// The code of one file among several: wrong usage is what the command line says, and this is a
+    /// file that does not allow it.
+    pub(crate) fn code_of_file(&self) -> u8 {
+        if self.code == 2 { 1 } else { self.code }
+    }
+
     pub(crate) fn other(text: impl Into<String>) -> Self {
         Self::line(1, text)
     }

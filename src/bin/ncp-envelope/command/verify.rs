@@ -57,7 +57,7 @@ pub(crate) async fn run(args: VerifyArgs) -> Result<(), Failure> {
         }
         if let Err(failure) = &outcome {
             failed += 1;
-            codes.insert(code(failure));
+            codes.insert(failure.code_of_file());
         }
     }
     if args.json {
@@ -69,14 +69,6 @@ pub(crate) async fn run(args: VerifyArgs) -> Result<(), Failure> {
     let messages = if count == 1 { "message" } else { "messages" };
     let text = format!("{failed} of {count} {messages} could not be verified");
     Err(Failure::coded(Failure::code_of(&codes), text))
-}
-
-/// Usage is what the command line says; this is a file that does not allow it.
-fn code(failure: &Failure) -> u8 {
-    match failure.code() {
-        2 => 1,
-        code => code,
-    }
 }
 
 /// What is wrong usage whatever is in the files.
@@ -125,7 +117,7 @@ fn record(name: &str, outcome: &Outcome) -> Value {
     match outcome {
         Ok(bytes) => json!({ "name": name, "ok": true, "bytes": bytes }),
         Err(failure) => {
-            let (code, error) = (code(failure), why(name, failure));
+            let (code, error) = (failure.code_of_file(), why(name, failure));
             json!({ "name": name, "ok": false, "code": code, "error": error })
         }
     }
