@@ -179,7 +179,7 @@ impl<'a> Work<'a> {
     fn encrypt(&self, target: &Path, threads: usize, sync: bool) {
         let options = FileOptions::new().threads(threads).sync(sync);
         self.runtime
-            .block_on(self.envelope.encrypt_file(
+            .block_on(self.envelope.encrypt_file_with(
                 self.plain,
                 target,
                 EncryptionContext::new(),
@@ -191,7 +191,7 @@ impl<'a> Work<'a> {
     fn decrypt(&self, target: &Path, threads: usize, sync: bool) {
         let options = FileOptions::new().threads(threads).sync(sync);
         self.runtime
-            .block_on(self.envelope.decrypt_file(
+            .block_on(self.envelope.decrypt_file_with(
                 self.sealed,
                 target,
                 &DecryptPolicy::new(),

@@ -18,6 +18,6 @@ fn main() -> Result<()> {
     let envelope = Envelope::builder(key).scope("tenant-42").build()?.blocking();
     let message = envelope.encrypt(b"hello", EncryptionContext::new())?;
     let plaintext = envelope.decrypt(&message, &DecryptPolicy::new())?;
-    assert_eq!(*plaintext, b"hello");
+    assert_eq!(plaintext, b"hello");
     Ok(())
 }

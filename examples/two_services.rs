@@ -29,11 +29,11 @@ async fn main() -> Result<()> {
     // Whoever reads needs one, and asks the others only when it has to.
     let policy = DecryptPolicy::new().max_slots(3);
     let reader = Envelope::builder(kr).and(jp).build()?;
-    assert_eq!(*reader.decrypt(&message, &policy).await?, b"hello");
+    assert_eq!(reader.decrypt(&message, &policy).await?, b"hello");
 
     korea.shutdown().await;
-    assert_eq!(*reader.decrypt(&message, &policy).await?, b"hello");
-    assert_eq!(*reader.decrypt(&message, &policy).await?, b"hello");
+    assert_eq!(reader.decrypt(&message, &policy).await?, b"hello");
+    assert_eq!(reader.decrypt(&message, &policy).await?, b"hello");
     for recipient in reader.stats().recipients {
         println!(
             "{}: asked for {} keys, opened {}, out of reach {} times, passed over {} times",
@@ -53,7 +53,7 @@ async fn main() -> Result<()> {
     // With all services gone there is the key from the safe.
     japan.shutdown().await;
     let rescue = Envelope::builder(recovery()?).build()?;
-    assert_eq!(*rescue.decrypt(&message, &policy).await?, b"hello");
+    assert_eq!(rescue.decrypt(&message, &policy).await?, b"hello");
     Ok(())
 }
 

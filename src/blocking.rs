@@ -9,22 +9,21 @@
 //! [`InvalidInput`](crate::ErrorKind::InvalidInput), and none is made: a thread that blocks stops
 //! the runtime that it belongs to.
 
-use crate::context::Scope;
+use crate::context::{EncryptionContext, Scope};
 use crate::datakey::EnvelopeStats;
-use crate::envelope::Envelope;
+use crate::envelope::{Envelope, Opened};
 use crate::error::Result;
 use crate::format::{Decryptor, Encryptor, Header, PREAMBLE_LEN};
 use crate::io::{
     DecryptReader, EncryptWriter, FileOptions, FileReport, RangeReader, ReadAt, StreamReport,
 };
-use crate::policy::{DecryptPolicy, EncryptOptions};
+use crate::policy::{ToDecryptPolicy, ToEncryptOptions};
 use crate::runtime;
 use crate::stored::{Outcome, RekeyOptions, RewrapOptions, RewrapReport, SlotChange, SlotsChanged};
 use crate::wrap::{KeyId, WrappedKey};
 use std::future::Future;
 use std::io::{BufRead, Read, Write};
 use std::path::{Path, PathBuf};
-use zeroize::Zeroizing;
 
 /// Waits on this thread for `future`, one of this crate's.
 ///
@@ -87,8 +86,19 @@ impl BlockingEnvelope {
     ///
     /// # Errors
     /// As there, and within an async runtime.
-    pub fn encryptor(&self, options: impl Into<EncryptOptions>) -> Result<Encryptor> {
+    pub fn encryptor(&self, options: impl ToEncryptOptions) -> Result<Encryptor> {
         wait(self.0.encryptor(options))?
+    }
+
+    /// As [`Envelope::encryptors`].
+    ///
+    /// # Errors
+    /// As there, and within an async runtime.
+    pub fn encryptors<O: ToEncryptOptions>(
+        &self,
+        options: impl IntoIterator<Item = O>,
+    ) -> Result<Vec<Encryptor>> {
+        wait(self.0.encryptors(options))?
     }
 
     /// As [`Envelope::decryptor`].
@@ -99,7 +109,7 @@ impl BlockingEnvelope {
         &self,
         header: &Header,
         preamble: &[u8; PREAMBLE_LEN],
-        policy: &DecryptPolicy,
+        policy: impl ToDecryptPolicy,
     ) -> Result<Decryptor> {
         wait(self.0.decryptor(header, preamble, policy))?
     }
@@ -108,7 +118,7 @@ impl BlockingEnvelope {
     ///
     /// # Errors
     /// As there.
-    pub fn admit(&self, header: &Header, policy: &DecryptPolicy) -> Result<()> {
+    pub fn admit(&self, header: &Header, policy: impl ToDecryptPolicy) -> Result<()> {
         self.0.admit(header, policy)
     }
 
@@ -116,7 +126,11 @@ impl BlockingEnvelope {
     ///
     /// # Errors
     /// As there, and within an async runtime.
-    pub fn encrypt(&self, plaintext: &[u8], options: impl Into<EncryptOptions>) -> Result<Vec<u8>> {
+    pub fn encrypt(
+        &self,
+        plaintext: impl AsRef<[u8]>,
+        options: impl ToEncryptOptions,
+    ) -> Result<Vec<u8>> {
         wait(self.0.encrypt(plaintext, options))?
     }
 
@@ -126,8 +140,8 @@ impl BlockingEnvelope {
     /// As there, and within an async runtime.
     pub fn encrypt_into(
         &self,
-        plaintext: &[u8],
-        options: &EncryptOptions,
+        plaintext: impl AsRef<[u8]>,
+        options: impl ToEncryptOptions,
         out: &mut Vec<u8>,
     ) -> Result<()> {
         wait(self.0.encrypt_into(plaintext, options, out))?
@@ -139,17 +153,32 @@ impl BlockingEnvelope {
     /// As there, and within an async runtime.
     pub fn encrypt_many<P: AsRef<[u8]>>(
         &self,
-        plaintexts: &[P],
-        options: impl Into<EncryptOptions>,
+        plaintexts: impl IntoIterator<Item = P>,
+        options: impl ToEncryptOptions,
     ) -> Result<Vec<Vec<u8>>> {
         wait(self.0.encrypt_many(plaintexts, options))?
+    }
+
+    /// As [`Envelope::encrypt_many_with`].
+    ///
+    /// # Errors
+    /// As there, and within an async runtime.
+    pub fn encrypt_many_with<P: AsRef<[u8]>, O: ToEncryptOptions>(
+        &self,
+        messages: impl IntoIterator<Item = (P, O)>,
+    ) -> Result<Vec<Vec<u8>>> {
+        wait(self.0.encrypt_many_with(messages))?
     }
 
     /// As [`Envelope::decrypt`].
     ///
     /// # Errors
     /// As there, and within an async runtime.
-    pub fn decrypt(&self, message: &[u8], policy: &DecryptPolicy) -> Result<Zeroizing<Vec<u8>>> {
+    pub fn decrypt(
+        &self,
+        message: impl AsRef<[u8]>,
+        policy: impl ToDecryptPolicy,
+    ) -> Result<Opened> {
         wait(self.0.decrypt(message, policy))?
     }
 
@@ -159,10 +188,10 @@ impl BlockingEnvelope {
     /// As there, and within an async runtime, where the buffer stays as it is.
     pub fn decrypt_into(
         &self,
-        message: &[u8],
-        policy: &DecryptPolicy,
+        message: impl AsRef<[u8]>,
+        policy: impl ToDecryptPolicy,
         out: &mut Vec<u8>,
-    ) -> Result<()> {
+    ) -> Result<EncryptionContext> {
         wait(self.0.decrypt_into(message, policy, out))?
     }
 
@@ -172,10 +201,24 @@ impl BlockingEnvelope {
     /// Each message has its own, as there; all of them within an async runtime.
     pub fn decrypt_many<M: AsRef<[u8]>>(
         &self,
-        messages: &[M],
-        policy: &DecryptPolicy,
-    ) -> Vec<Result<Zeroizing<Vec<u8>>>> {
-        wait(self.0.decrypt_many(messages, policy))
+        messages: impl IntoIterator<Item = M>,
+        policy: impl ToDecryptPolicy,
+    ) -> Vec<Result<Opened>> {
+        let messages: Vec<_> = messages.into_iter().collect();
+        wait(self.0.decrypt_many(&messages, policy))
+            .unwrap_or_else(|error| messages.iter().map(|_| Err(error.clone())).collect())
+    }
+
+    /// As [`Envelope::decrypt_many_with`].
+    ///
+    /// # Errors
+    /// Each message has its own, as there; all of them within an async runtime.
+    pub fn decrypt_many_with<M: AsRef<[u8]>, P: ToDecryptPolicy>(
+        &self,
+        messages: impl IntoIterator<Item = (M, P)>,
+    ) -> Vec<Result<Opened>> {
+        let messages: Vec<_> = messages.into_iter().collect();
+        wait(self.0.decrypt_many_with(messages.iter().map(|(message, policy)| (message, policy))))
             .unwrap_or_else(|error| messages.iter().map(|_| Err(error.clone())).collect())
     }
 
@@ -195,7 +238,7 @@ impl BlockingEnvelope {
     pub fn writer<W: Write>(
         &self,
         inner: W,
-        options: impl Into<EncryptOptions>,
+        options: impl ToEncryptOptions,
     ) -> Result<EncryptWriter<W>> {
         wait(self.0.writer(inner, options))?
     }
@@ -204,7 +247,11 @@ impl BlockingEnvelope {
     ///
     /// # Errors
     /// As there, and within an async runtime.
-    pub fn reader<R: BufRead>(&self, inner: R, policy: &DecryptPolicy) -> Result<DecryptReader<R>> {
+    pub fn reader<R: BufRead>(
+        &self,
+        inner: R,
+        policy: impl ToDecryptPolicy,
+    ) -> Result<DecryptReader<R>> {
         wait(self.0.reader(inner, policy))?
     }
 
@@ -215,7 +262,7 @@ impl BlockingEnvelope {
     pub fn range_reader<S: ReadAt>(
         &self,
         source: S,
-        policy: &DecryptPolicy,
+        policy: impl ToDecryptPolicy,
     ) -> Result<RangeReader<S>> {
         wait(self.0.range_reader(source, policy))?
     }
@@ -228,7 +275,7 @@ impl BlockingEnvelope {
         &self,
         source: R,
         sink: W,
-        options: impl Into<EncryptOptions>,
+        options: impl ToEncryptOptions,
     ) -> Result<StreamReport<W>>
     where
         R: Read + Send + 'static,
@@ -245,7 +292,7 @@ impl BlockingEnvelope {
         &self,
         source: R,
         sink: W,
-        policy: &DecryptPolicy,
+        policy: impl ToDecryptPolicy,
     ) -> Result<StreamReport<W>>
     where
         R: Read + Send + 'static,
@@ -262,10 +309,23 @@ impl BlockingEnvelope {
         &self,
         source: impl AsRef<Path>,
         target: impl AsRef<Path>,
-        options: impl Into<EncryptOptions>,
+        options: impl ToEncryptOptions,
+    ) -> Result<FileReport> {
+        wait(self.0.encrypt_file(source, target, options))?
+    }
+
+    /// As [`Envelope::encrypt_file_with`].
+    ///
+    /// # Errors
+    /// As there, and within an async runtime.
+    pub fn encrypt_file_with(
+        &self,
+        source: impl AsRef<Path>,
+        target: impl AsRef<Path>,
+        options: impl ToEncryptOptions,
         file_options: &FileOptions,
     ) -> Result<FileReport> {
-        wait(self.0.encrypt_file(source, target, options, file_options))?
+        wait(self.0.encrypt_file_with(source, target, options, file_options))?
     }
 
     /// As [`Envelope::decrypt_file`].
@@ -276,10 +336,23 @@ impl BlockingEnvelope {
         &self,
         source: impl AsRef<Path>,
         target: impl AsRef<Path>,
-        policy: &DecryptPolicy,
+        policy: impl ToDecryptPolicy,
+    ) -> Result<FileReport> {
+        wait(self.0.decrypt_file(source, target, policy))?
+    }
+
+    /// As [`Envelope::decrypt_file_with`].
+    ///
+    /// # Errors
+    /// As there, and within an async runtime.
+    pub fn decrypt_file_with(
+        &self,
+        source: impl AsRef<Path>,
+        target: impl AsRef<Path>,
+        policy: impl ToDecryptPolicy,
         file_options: &FileOptions,
     ) -> Result<FileReport> {
-        wait(self.0.decrypt_file(source, target, policy, file_options))?
+        wait(self.0.decrypt_file_with(source, target, policy, file_options))?
     }
 
     /// As [`Envelope::rewrap_files`].
@@ -313,7 +386,7 @@ impl BlockingEnvelope {
     pub fn change_slots(
         &self,
         path: impl AsRef<Path>,
-        policy: &DecryptPolicy,
+        policy: impl ToDecryptPolicy,
         change: &SlotChange,
     ) -> Result<SlotsChanged> {
         wait(self.0.change_slots(path, policy, change))?
@@ -326,7 +399,7 @@ impl BlockingEnvelope {
     pub fn rekey_file(
         &self,
         path: impl AsRef<Path>,
-        policy: &DecryptPolicy,
+        policy: impl ToDecryptPolicy,
         options: &RekeyOptions,
     ) -> Result<FileReport> {
         wait(self.0.rekey_file(path, policy, options))?
@@ -339,10 +412,27 @@ impl BlockingEnvelope {
     pub fn verify_file(
         &self,
         source: impl AsRef<Path>,
-        policy: &DecryptPolicy,
+        policy: impl ToDecryptPolicy,
+    ) -> Result<FileReport> {
+        wait(self.0.verify_file(source, policy))?
+    }
+
+    /// As [`Envelope::verify_file_with`].
+    ///
+    /// # Errors
+    /// As there, and within an async runtime.
+    pub fn verify_file_with(
+        &self,
+        source: impl AsRef<Path>,
+        policy: impl ToDecryptPolicy,
         file_options: &FileOptions,
     ) -> Result<FileReport> {
-        wait(self.0.verify_file(source, policy, file_options))?
+        wait(self.0.verify_file_with(source, policy, file_options))?
+    }
+
+    /// As [`Envelope::key_id`].
+    pub fn key_id(&self) -> &KeyId {
+        self.0.key_id()
     }
 
     /// As [`Envelope::key_ids`].

@@ -3,8 +3,9 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use aws_lc_rs::digest;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, btree_map};
 use std::fmt;
+use std::sync::Arc;
 
 /// Most context pairs a message may have (`F-10`).
 pub const MAX_CONTEXT_PAIRS: usize = 64;
@@ -16,27 +17,69 @@ pub const MAX_CONTEXT_LEN: usize = 8_192;
 ///
 /// Use it for what the data is and whom it belongs to; never for secrets. A reader can require
 /// pairs ([`DecryptPolicy::require`](crate::DecryptPolicy::require)). At most 64 pairs and 8,192
-/// bytes with 4 bytes of overhead a pair.
+/// bytes with 4 bytes of overhead a pair. Clones share the pairs.
 ///
 /// ```
 /// use ncp_envelope::EncryptionContext;
-/// let context = EncryptionContext::new().with("purpose", "invoice")?.with("year", "2026")?;
+/// let context = EncryptionContext::try_from([("purpose", "invoice"), ("year", "2026")])?;
+/// assert_eq!(context, EncryptionContext::new().with("purpose", "invoice")?.with("year", "2026")?);
 /// assert_eq!(context.get("year"), Some("2026"));
+/// for (name, value) in &context {
+///     println!("{name} = {value}");
+/// }
 /// # Ok::<(), ncp_envelope::Error>(())
 /// ```
 #[derive(Clone, Default, PartialEq, Eq, Hash)]
 pub struct EncryptionContext {
-    // Strings order by their bytes, which is the order F-10 asks for.
-    pairs: BTreeMap<String, String>,
+    // Strings order by their bytes, which is the order F-10 asks for. Shared, as every message that
+    // is opened hands its context out. No pairs are always None, so that equal means equal.
+    pairs: Option<Arc<BTreeMap<String, String>>>,
 }
 
 impl EncryptionContext {
     /// No pairs.
+    ///
+    /// ```
+    /// use ncp_envelope::EncryptionContext;
+    /// assert_eq!(EncryptionContext::new(), EncryptionContext::default());
+    /// ```
     pub fn new() -> Self {
         Self::default()
     }
 
+    /// These pairs, in any order.
+    ///
+    /// ```
+    /// use ncp_envelope::EncryptionContext;
+    /// let labels = vec![("tenant".to_string(), 42), ("shard".to_string(), 7)];
+    /// let pairs = labels.iter().map(|(name, number)| (name, number.to_string()));
+    /// let context = EncryptionContext::from_pairs(pairs)?;
+    /// assert_eq!(context.get("tenant"), Some("42"));
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`with`](Self::with).
+    pub fn from_pairs<K, V>(pairs: impl IntoIterator<Item = (K, V)>) -> Result<Self>
+    where
+        K: Into<String>,
+        V: Into<String>,
+    {
+        pairs.into_iter().try_fold(Self::new(), |context, (name, value)| context.with(name, value))
+    }
+
+    pub(crate) fn from_slice(pairs: &[(impl AsRef<str>, impl AsRef<str>)]) -> Result<Self> {
+        Self::from_pairs(pairs.iter().map(|(name, value)| (name.as_ref(), value.as_ref())))
+    }
+
     /// Adds a pair.
+    ///
+    /// ```
+    /// use ncp_envelope::{EncryptionContext, ErrorKind};
+    /// let context = EncryptionContext::new().with("tenant", "42")?;
+    /// assert_eq!(context.with("tenant", "43").unwrap_err().kind(), ErrorKind::InvalidInput);
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`ErrorKind::InvalidInput`] for an empty name or one that is there already,
@@ -48,6 +91,13 @@ impl EncryptionContext {
 
     /// Adds a pair in place; see [`with`](Self::with). On error nothing is added.
     ///
+    /// ```
+    /// let mut context = ncp_envelope::EncryptionContext::new();
+    /// context.insert("tenant", "42")?;
+    /// assert_eq!(context.get("tenant"), Some("42"));
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`with`](Self::with).
     pub fn insert(&mut self, name: impl Into<String>, value: impl Into<String>) -> Result<()> {
@@ -55,13 +105,13 @@ impl EncryptionContext {
         if name.is_empty() {
             return Err(Error::new(ErrorKind::InvalidInput, "a context name is empty"));
         }
-        if self.pairs.contains_key(&name) {
+        if self.get(&name).is_some() {
             return Err(Error::new(
                 ErrorKind::InvalidInput,
                 format!("context name {name:?} is given twice"),
             ));
         }
-        if self.pairs.len() == MAX_CONTEXT_PAIRS {
+        if self.len() == MAX_CONTEXT_PAIRS {
             return Err(Error::new(
                 ErrorKind::LimitExceeded,
                 format!("an encryption context holds at most {MAX_CONTEXT_PAIRS} pairs"),
@@ -82,28 +132,50 @@ impl EncryptionContext {
                 ),
             ));
         }
-        self.pairs.insert(name, value);
+        Arc::make_mut(self.pairs.get_or_insert_default()).insert(name, value);
         Ok(())
     }
 
     /// The value under `name`.
+    ///
+    /// ```
+    /// let context = ncp_envelope::EncryptionContext::new().with("tenant", "42")?;
+    /// assert_eq!((context.get("tenant"), context.get("user")), (Some("42"), None));
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.pairs.get(name).map(String::as_str)
+        self.pairs.as_ref()?.get(name).map(String::as_str)
     }
 
     /// All pairs, ascending by the bytes of their names.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.pairs.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    ///
+    /// ```
+    /// let context = ncp_envelope::EncryptionContext::try_from([("b", "2"), ("a", "1")])?;
+    /// assert!(context.iter().eq([("a", "1"), ("b", "2")]));
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
+    pub fn iter(&self) -> ContextPairs<'_> {
+        ContextPairs(self.pairs.as_ref().map(|pairs| pairs.iter()))
     }
 
     /// How many pairs there are.
+    ///
+    /// ```
+    /// let context = ncp_envelope::EncryptionContext::new().with("tenant", "42")?;
+    /// assert_eq!(context.len(), 1);
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub fn len(&self) -> usize {
-        self.pairs.len()
+        self.pairs.as_ref().map_or(0, |pairs| pairs.len())
     }
 
     /// Whether there are no pairs.
+    ///
+    /// ```
+    /// assert!(ncp_envelope::EncryptionContext::new().is_empty());
+    /// ```
     pub fn is_empty(&self) -> bool {
-        self.pairs.is_empty()
+        self.pairs.is_none()
     }
 
     pub(crate) fn encoded_len(&self) -> usize {
@@ -113,7 +185,73 @@ impl EncryptionContext {
 
 impl fmt::Debug for EncryptionContext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_map().entries(&self.pairs).finish()
+        f.debug_map().entries(self).finish()
+    }
+}
+
+impl<'a> IntoIterator for &'a EncryptionContext {
+    type Item = (&'a str, &'a str);
+    type IntoIter = ContextPairs<'a>;
+
+    fn into_iter(self) -> ContextPairs<'a> {
+        self.iter()
+    }
+}
+
+/// The pairs of an [`EncryptionContext`], ascending by the bytes of their names.
+///
+/// ```
+/// let context = ncp_envelope::EncryptionContext::try_from([("b", "2"), ("a", "1")])?;
+/// let mut pairs = context.iter();
+/// assert_eq!((pairs.len(), pairs.next()), (2, Some(("a", "1"))));
+/// # Ok::<(), ncp_envelope::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct ContextPairs<'a>(Option<btree_map::Iter<'a, String, String>>);
+
+impl<'a> Iterator for ContextPairs<'a> {
+    type Item = (&'a str, &'a str);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.0.as_mut()?.next().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.0.as_ref().map_or((0, Some(0)), Iterator::size_hint)
+    }
+}
+
+impl ExactSizeIterator for ContextPairs<'_> {}
+
+impl<K: Into<String>, V: Into<String>, const N: usize> TryFrom<[(K, V); N]> for EncryptionContext {
+    type Error = Error;
+
+    fn try_from(pairs: [(K, V); N]) -> Result<Self> {
+        Self::from_pairs(pairs)
+    }
+}
+
+impl<K: Into<String>, V: Into<String>> TryFrom<Vec<(K, V)>> for EncryptionContext {
+    type Error = Error;
+
+    fn try_from(pairs: Vec<(K, V)>) -> Result<Self> {
+        Self::from_pairs(pairs)
+    }
+}
+
+impl<K: Into<String>, V: Into<String>> TryFrom<BTreeMap<K, V>> for EncryptionContext {
+    type Error = Error;
+
+    fn try_from(pairs: BTreeMap<K, V>) -> Result<Self> {
+        Self::from_pairs(pairs)
+    }
+}
+
+impl<K: Into<String>, V: Into<String>, S> TryFrom<HashMap<K, V, S>> for EncryptionContext {
+    type Error = Error;
+
+    fn try_from(pairs: HashMap<K, V, S>) -> Result<Self> {
+        Self::from_pairs(pairs)
     }
 }
 
@@ -136,6 +274,11 @@ pub struct Scope {
 
 impl Scope {
     /// The scope of this name; the empty name is a scope of its own.
+    ///
+    /// ```
+    /// use ncp_envelope::Scope;
+    /// assert_eq!(Scope::new("tenant-42"), Scope::from("tenant-42"));
+    /// ```
     pub fn new(name: impl AsRef<[u8]>) -> Self {
         let mut hash = digest::Context::new(&digest::SHA256);
         hash.update(b"ncp-envelope scope v1\0");

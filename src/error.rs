@@ -7,11 +7,25 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The result of a fallible call in this crate.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// What a caller can do about an [`Error`], coarsely.
+/// What a caller can do about an [`Error`], coarsely. Shown as a few words.
+///
+/// ```
+/// use ncp_envelope::{Error, ErrorKind};
+/// fn page_somebody(error: &Error) -> bool {
+///     match error.kind() {
+///         ErrorKind::AccessDenied | ErrorKind::KeyUnusable => true,
+///         _ => false,
+///     }
+/// }
+/// let error = Error::new(ErrorKind::KeyUnusable, "key k1 is disabled");
+/// assert!(page_somebody(&error));
+/// assert_eq!(error.kind().to_string(), "key unusable");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
@@ -53,9 +67,59 @@ pub enum ErrorKind {
     Internal,
 }
 
+impl ErrorKind {
+    /// Whether the same call may succeed later with nothing changed: [`Throttled`](Self::Throttled)
+    /// and [`Unavailable`](Self::Unavailable).
+    ///
+    /// ```
+    /// use ncp_envelope::ErrorKind;
+    /// assert!(ErrorKind::Unavailable.is_retryable());
+    /// assert!(!ErrorKind::Authentication.is_retryable());
+    /// ```
+    pub fn is_retryable(self) -> bool {
+        matches!(self, Self::Throttled | Self::Unavailable)
+    }
+}
+
+impl fmt::Display for ErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::AccessDenied => "access denied",
+            Self::Authentication => "not authentic",
+            Self::Credentials => "credentials",
+            Self::InvalidInput => "invalid input",
+            Self::Io => "input or output",
+            Self::KeyNotAllowed => "key not allowed",
+            Self::KeyUnusable => "key unusable",
+            Self::LimitExceeded => "limit exceeded",
+            Self::Malformed => "malformed",
+            Self::NotAccepted => "not accepted",
+            Self::Throttled => "throttled",
+            Self::Truncated => "truncated",
+            Self::Unavailable => "unavailable",
+            Self::UnsupportedVersion => "unsupported version",
+            Self::Internal => "internal error",
+        })
+    }
+}
+
 type Source = Arc<dyn std::error::Error + Send + Sync + 'static>;
 
-/// An error of this crate. Cheap to clone, so that callers who wait for one result can all have it.
+/// An error of this crate. Cheap to clone, so that all waiters for one result can have it.
+///
+/// A program decides on its [`kind`](Self::kind); a person reads its `Display`, one line without
+/// secrets.
+///
+/// ```
+/// use ncp_envelope::{DataKey, DecryptPolicy, Envelope, ErrorKind, LocalKeyWrapper};
+/// let wrapper = LocalKeyWrapper::new("offline", &DataKey::generate()?)?;
+/// let envelope = Envelope::builder(wrapper).build()?.blocking();
+/// let error = envelope.decrypt("not a message", DecryptPolicy::new()).unwrap_err();
+/// assert_eq!(error.kind(), ErrorKind::Malformed);
+/// assert!(!error.is_retryable());
+/// println!("cannot read the note: {error}");
+/// # Ok::<(), ncp_envelope::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct Error(Arc<Inner>);
 
@@ -64,6 +128,7 @@ struct Inner {
     message: Cow<'static, str>,
     source: Option<Source>,
     answer: Option<Answer>,
+    retry_after: Option<Duration>,
 }
 
 /// What the key service said.
@@ -81,11 +146,25 @@ impl Error {
     ///
     /// Implementations of [`KeyWrapper`](crate::KeyWrapper) use this. Put no secret into the
     /// message.
+    ///
+    /// ```
+    /// use ncp_envelope::{Error, ErrorKind};
+    /// let error = Error::new(ErrorKind::KeyUnusable, "key 7 is disabled: enable it");
+    /// assert_eq!(error.to_string(), "key 7 is disabled: enable it");
+    /// ```
     pub fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
         Self::made(kind, message.into(), None)
     }
 
     /// Same, with the error that caused this one.
+    ///
+    /// ```
+    /// use ncp_envelope::{Error, ErrorKind};
+    /// use std::error::Error as _;
+    /// let cause = "7x".parse::<u32>().unwrap_err();
+    /// let error = Error::with_source(ErrorKind::InvalidInput, "the version is no number", cause);
+    /// assert!(error.source().is_some());
+    /// ```
     pub fn with_source(
         kind: ErrorKind,
         message: impl Into<Cow<'static, str>>,
@@ -95,55 +174,134 @@ impl Error {
     }
 
     fn made(kind: ErrorKind, message: Cow<'static, str>, source: Option<Source>) -> Self {
-        Self(Arc::new(Inner { kind, message, source, answer: None }))
+        Self(Arc::new(Inner { kind, message, source, answer: None, retry_after: None }))
     }
 
     /// The same, as the answer of a key service with this HTTP status and the service's own code,
     /// for [`status`](Self::status) and [`service_code`](Self::service_code).
     ///
     /// A code that is not 1 to 64 printable ASCII characters without spaces is left out.
+    ///
+    /// ```
+    /// use ncp_envelope::{Error, ErrorKind};
+    /// let error = Error::new(ErrorKind::KeyUnusable, "there is no key 7");
+    /// let error = error.with_answer(404, Some("NOT_FOUND"));
+    /// assert_eq!((error.status(), error.service_code()), (Some(404), Some("NOT_FOUND")));
+    /// ```
     #[must_use]
     pub fn with_answer(self, status: u16, code: Option<&str>) -> Self {
         let fits = |code: &&str| {
             (1..=MAX_CODE_LEN).contains(&code.len()) && code.bytes().all(|b| b.is_ascii_graphic())
         };
-        let Inner { kind, message, source, .. } = &*self.0;
-        Self(Arc::new(Inner {
-            kind: *kind,
-            message: message.clone(),
-            source: source.clone(),
-            answer: Some(Answer { status, code: code.filter(fits).map(Into::into) }),
-        }))
+        let code = code.filter(fits).map(Into::into);
+        let mut inner = self.into_inner();
+        inner.answer = Some(Answer { status, code });
+        Self(Arc::new(inner))
+    }
+
+    /// The same, for which a key service has asked to be left alone for this long.
+    ///
+    /// ```
+    /// use ncp_envelope::{Error, ErrorKind};
+    /// use std::time::Duration;
+    /// let error = Error::new(ErrorKind::Throttled, "too many calls");
+    /// let error = error.with_retry_after(Duration::from_secs(2));
+    /// assert_eq!(error.retry_after(), Some(Duration::from_secs(2)));
+    /// ```
+    #[must_use]
+    pub fn with_retry_after(self, time: Duration) -> Self {
+        let mut inner = self.into_inner();
+        inner.retry_after = Some(time);
+        Self(Arc::new(inner))
+    }
+
+    fn into_inner(self) -> Inner {
+        Arc::try_unwrap(self.0).unwrap_or_else(|shared| Inner {
+            kind: shared.kind,
+            message: shared.message.clone(),
+            source: shared.source.clone(),
+            answer: shared.answer.clone(),
+            retry_after: shared.retry_after,
+        })
+    }
+
+    /// Whether the same call may succeed later with nothing changed; that of its
+    /// [`kind`](ErrorKind::is_retryable). Calls to NCP's key service were retried already when
+    /// they fail.
+    ///
+    /// ```
+    /// use ncp_envelope::{Error, ErrorKind};
+    /// assert!(Error::new(ErrorKind::Unavailable, "no answer").is_retryable());
+    /// assert!(!Error::new(ErrorKind::AccessDenied, "not yours").is_retryable());
+    /// ```
+    pub fn is_retryable(&self) -> bool {
+        self.kind().is_retryable()
+    }
+
+    /// How long the key service asked to be left alone, or the time after which this process will
+    /// call it again, counted from when the error was made; where one of them is known.
+    ///
+    /// ```
+    /// use ncp_envelope::{Error, ErrorKind};
+    /// use std::time::Duration;
+    /// fn wait_for(error: &Error) -> Option<Duration> {
+    ///     let pause = error.retry_after().unwrap_or(Duration::from_secs(1));
+    ///     error.is_retryable().then_some(pause)
+    /// }
+    /// let error = Error::new(ErrorKind::Throttled, "too many calls");
+    /// assert_eq!(wait_for(&error), Some(Duration::from_secs(1)));
+    /// ```
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.find(|inner| inner.retry_after)
     }
 
     /// The HTTP status that the key service answered with, if this error is an answer.
     ///
     /// For logs and metrics. What a program decides on is the [`kind`](Self::kind): the service
     /// uses one status for different things.
+    ///
+    /// ```
+    /// use ncp_envelope::{Error, ErrorKind};
+    /// let error = Error::new(ErrorKind::Unavailable, "no answer");
+    /// assert_eq!(error.status(), None);
+    /// assert_eq!(error.with_answer(503, None).status(), Some(503));
+    /// ```
     pub fn status(&self) -> Option<u16> {
-        self.answer().map(|answer| answer.status)
+        self.find(|inner| inner.answer.as_ref()).map(|answer| answer.status)
     }
 
     /// The key service's own code, such as `NOT_FOUND` or the gateway's `210`, if this error is an
     /// answer that has one.
+    ///
+    /// ```
+    /// use ncp_envelope::{Error, ErrorKind};
+    /// let error = Error::new(ErrorKind::Credentials, "the signature was refused");
+    /// assert_eq!(error.with_answer(401, Some("200")).service_code(), Some("200"));
+    /// ```
     pub fn service_code(&self) -> Option<&str> {
-        self.answer()?.code.as_deref()
+        self.find(|inner| inner.answer.as_ref())?.code.as_deref()
     }
 
-    fn answer(&self) -> Option<&Answer> {
-        self.0.answer.as_ref().or_else(|| {
-            let mut source = std::error::Error::source(self);
-            loop {
-                let error = source?;
-                if let Some(inner) = error.downcast_ref::<Self>() {
-                    return inner.answer();
-                }
-                source = error.source();
+    /// What `pick` finds in this error, or else in the first of its causes that has it.
+    fn find<'e, T>(&'e self, pick: impl Fn(&'e Inner) -> Option<T>) -> Option<T> {
+        let mut error: &(dyn std::error::Error + 'static) = self;
+        loop {
+            if let Some(found) = error.downcast_ref::<Self>().and_then(|error| pick(&error.0)) {
+                return Some(found);
             }
-        })
+            error = match error.downcast_ref::<std::io::Error>().and_then(|io| io.get_ref()) {
+                Some(inside) => inside,
+                None => error.source()?,
+            };
+        }
     }
 
     /// What kind of error this is.
+    ///
+    /// ```
+    /// use ncp_envelope::{Error, ErrorKind};
+    /// assert_eq!(Error::new(ErrorKind::Io, "disk full").kind(), ErrorKind::Io);
+    /// ```
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }
@@ -168,6 +326,13 @@ impl Error {
         std::io::Error::new(std::io::ErrorKind::InvalidData, error)
     }
 
+    /// The same, said of one of several things: what it says follows `whose` and a colon.
+    pub(crate) fn of(self, whose: impl fmt::Display) -> Self {
+        let mut inner = self.into_inner();
+        inner.message = format!("{whose}: {}", inner.message).into();
+        Self(Arc::new(inner))
+    }
+
     /// The single answer to bytes that fail after key derivation, whichever part failed.
     pub(crate) fn authentication() -> Self {
         Self::new(
@@ -181,6 +346,12 @@ impl Error {
     ///
     /// The readers and writers in [`io`](crate::io) implement the standard traits, whose errors are
     /// `std::io::Error`.
+    ///
+    /// ```
+    /// use ncp_envelope::{Error, ErrorKind};
+    /// let io = std::io::Error::from(Error::new(ErrorKind::Truncated, "message is truncated"));
+    /// assert_eq!(Error::inside(&io).map(|error| error.kind()), Some(ErrorKind::Truncated));
+    /// ```
     pub fn inside(error: &std::io::Error) -> Option<Self> {
         error.get_ref().and_then(|inner| inner.downcast_ref::<Self>()).cloned()
     }
@@ -222,6 +393,9 @@ impl fmt::Debug for Error {
         out.field("kind", &self.0.kind).field("message", &self.0.message);
         if let Some(answer) = &self.0.answer {
             out.field("status", &answer.status).field("code", &answer.code);
+        }
+        if let Some(time) = &self.0.retry_after {
+            out.field("retry_after", time);
         }
         if let Some(source) = &self.0.source {
             out.field("source", &format_args!("{source}"));
@@ -322,6 +496,30 @@ mod tests {
         for kind in [Io::WouldBlock, Io::TimedOut, Io::Other] {
             assert_eq!(Error::from_below(kind.into()).kind(), kind, "to be tried again");
         }
+    }
+
+    #[test]
+    fn a_time_to_retry_after_is_found_like_an_answer() {
+        let time = Duration::from_secs(3);
+        let inner = Error::new(ErrorKind::Throttled, "slow").with_retry_after(time);
+        let inner = inner.clone().with_answer(429, None);
+        let outer = Error::with_source(ErrorKind::Unavailable, "outer", inner.clone());
+        let io = Error::with_source(ErrorKind::Io, "io", std::io::Error::from(outer.clone()));
+        for error in [&inner, &outer, &io] {
+            assert_eq!((error.retry_after(), error.status()), (Some(time), Some(429)));
+        }
+        assert!(inner.is_retryable() && outer.is_retryable() && !io.is_retryable());
+        assert_eq!(Error::new(ErrorKind::Throttled, "x").retry_after(), None);
+    }
+
+    #[test]
+    fn a_kind_is_shown_in_words_of_its_own() {
+        let shown: std::collections::BTreeSet<_> =
+            ALL.iter().map(|kind| kind.to_string()).collect();
+        assert_eq!(shown.len(), ALL.len());
+        assert!(
+            shown.iter().all(|words| words.chars().all(|c| c.is_ascii_lowercase() || c == ' '))
+        );
     }
 
     /// All there are.

@@ -103,13 +103,13 @@ pub mod emulator;
 pub mod kms;
 
 pub use blocking::BlockingEnvelope;
-pub use context::{EncryptionContext, MAX_CONTEXT_LEN, MAX_CONTEXT_PAIRS, Scope};
+pub use context::{ContextPairs, EncryptionContext, MAX_CONTEXT_LEN, MAX_CONTEXT_PAIRS, Scope};
 pub use datakey::{
     BatchStats, CacheLimits, CacheStats, EnvelopeStats, KeyCache, PoolLimits, PoolStats,
     RecipientStats, ReuseLimits,
 };
-pub use envelope::{Envelope, EnvelopeBuilder};
+pub use envelope::{Envelope, EnvelopeBuilder, Opened};
 pub use error::{Error, ErrorKind, Result};
-pub use policy::{DecryptPolicy, EncryptOptions};
-pub use secret::{DATA_KEY_LEN, DataKey, SecretBytes};
+pub use policy::{DecryptPolicy, EncryptOptions, ToDecryptPolicy, ToEncryptOptions};
+pub use secret::{DATA_KEY_LEN, DataKey, SecretBytes, into_string};
 pub use wrap::{KeyId, KeyWrapper, LocalKeyWrapper, WrappedKey};

@@ -7,7 +7,7 @@ use crate::error::{Error, ErrorKind, Result};
 use aws_lc_rs::hmac;
 use std::fmt;
 use std::sync::OnceLock;
-use zeroize::{Zeroize, ZeroizeOnDrop};
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 /// Length of a data key in bytes.
 pub const DATA_KEY_LEN: usize = 32;
@@ -33,6 +33,13 @@ impl DataKey {
 
     /// A new data key from the system's cryptographic random source.
     ///
+    /// ```
+    /// use ncp_envelope::DataKey;
+    /// let (a, b) = (DataKey::generate()?, DataKey::generate()?);
+    /// assert_ne!(a.expose_secret(), b.expose_secret());
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`ErrorKind::Internal`] if the random source fails.
     pub fn generate() -> Result<Self> {
@@ -42,13 +49,26 @@ impl DataKey {
     }
 
     /// Copies a data key from memory the caller owns and has to wipe.
+    ///
+    /// ```
+    /// use ncp_envelope::DataKey;
+    /// use zeroize::Zeroizing;
+    /// let from_a_safe = Zeroizing::new([7; 32]);
+    /// assert_eq!(DataKey::copy_from(&from_a_safe).expose_secret(), &[7; 32]);
+    /// ```
     pub fn copy_from(bytes: &[u8; DATA_KEY_LEN]) -> Self {
         let mut key = Self::zeros();
         key.bytes.copy_from_slice(bytes);
         key
     }
 
-    /// The key itself. Whoever copies these bytes has to wipe the copy.
+    /// The key itself. Anyone who copies these bytes has to wipe the copy.
+    ///
+    /// ```
+    /// let key = ncp_envelope::DataKey::generate()?;
+    /// assert_eq!(key.expose_secret().len(), ncp_envelope::DATA_KEY_LEN);
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub fn expose_secret(&self) -> &[u8; DATA_KEY_LEN] {
         &self.bytes
     }
@@ -74,20 +94,44 @@ impl Drop for DataKey {
 impl ZeroizeOnDrop for DataKey {}
 
 /// Secret bytes of any length: a plaintext, a key. Boxed, wiped when dropped, not printed.
+///
+/// ```
+/// use ncp_envelope::SecretBytes;
+/// let secret = SecretBytes::copy_from(b"hunter2");
+/// assert_eq!(format!("{secret:?}"), "SecretBytes(7 bytes)");
+/// ```
 pub struct SecretBytes(Box<[u8]>);
 
 impl SecretBytes {
     /// Takes over bytes without copying them.
+    ///
+    /// ```
+    /// use ncp_envelope::SecretBytes;
+    /// let secret = SecretBytes::from_boxed(Box::new(*b"hunter2"));
+    /// assert_eq!(secret.expose_secret(), b"hunter2");
+    /// ```
     pub fn from_boxed(bytes: Box<[u8]>) -> Self {
         Self(bytes)
     }
 
     /// Copies bytes that the caller owns and has to wipe.
+    ///
+    /// ```
+    /// use ncp_envelope::SecretBytes;
+    /// use zeroize::Zeroizing;
+    /// let typed = Zeroizing::new(*b"hunter2");
+    /// assert_eq!(SecretBytes::copy_from(&*typed).expose_secret(), b"hunter2");
+    /// ```
     pub fn copy_from(bytes: &[u8]) -> Self {
         Self(bytes.into())
     }
 
-    /// The bytes. Whoever copies them has to wipe the copy.
+    /// The bytes. Anyone who copies them has to wipe the copy.
+    ///
+    /// ```
+    /// use ncp_envelope::SecretBytes;
+    /// assert_eq!(SecretBytes::copy_from(b"hunter2").expose_secret(), b"hunter2");
+    /// ```
     pub fn expose_secret(&self) -> &[u8] {
         &self.0
     }
@@ -106,6 +150,31 @@ impl Drop for SecretBytes {
 }
 
 impl ZeroizeOnDrop for SecretBytes {}
+
+/// Text from bytes that are wiped when dropped, without a copy: the same memory, wiped as before.
+///
+/// ```
+/// use ncp_envelope::into_string;
+/// use zeroize::Zeroizing;
+/// let text: Zeroizing<String> = into_string(Zeroizing::new(b"hello".to_vec()))?;
+/// assert_eq!(*text, "hello");
+/// assert!(into_string(Zeroizing::new(vec![0xff])).is_err());
+/// # Ok::<(), ncp_envelope::Error>(())
+/// ```
+///
+/// # Errors
+/// [`ErrorKind::InvalidInput`] if the bytes are not UTF-8; they are wiped.
+pub fn into_string(mut bytes: Zeroizing<Vec<u8>>) -> Result<Zeroizing<String>> {
+    String::from_utf8(std::mem::take(&mut *bytes)).map(Zeroizing::new).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        // The bytes lie in the error, which wipes nothing.
+        drop(Zeroizing::new(error.into_bytes()));
+        Error::new(
+            ErrorKind::InvalidInput,
+            format!("plaintext is not text: byte {at} is not UTF-8: use it as bytes"),
+        )
+    })
+}
 
 /// Secret bytes on the stack, wiped when dropped. As one slice: `Zeroizing` wipes an array byte by
 /// byte, which for the few hundred bytes of a derivation is a tenth of what a small message costs.

@@ -66,7 +66,7 @@ fn every_call_does_what_the_async_one_does() {
     let before = emulator.request_count();
     let many = envelope.encrypt_many(&[b"a", b"b", b"c"], &options).unwrap();
     let back = envelope.decrypt_many(&many, &policy);
-    assert!(back.into_iter().zip([b"a", b"b", b"c"]).all(|(back, text)| *back.unwrap() == text));
+    assert!(back.into_iter().zip([b"a", b"b", b"c"]).all(|(back, text)| back.unwrap() == text));
     assert_eq!(emulator.request_count() - before, 2, "keys share calls");
 
     let mut writer = envelope.writer(Vec::new(), &options).unwrap();
@@ -88,10 +88,10 @@ fn every_call_does_what_the_async_one_does() {
     let path = |name: &str| dir.path().join(name);
     std::fs::write(path("in"), sample(3_000_000)).unwrap();
     let files = FileOptions::new();
-    envelope.encrypt_file(path("in"), path("sealed"), &options, &files).unwrap();
-    envelope.decrypt_file(path("sealed"), path("out"), &policy, &files).unwrap();
+    envelope.encrypt_file_with(path("in"), path("sealed"), &options, &files).unwrap();
+    envelope.decrypt_file_with(path("sealed"), path("out"), &policy, &files).unwrap();
     assert_eq!(std::fs::read(path("in")).unwrap(), std::fs::read(path("out")).unwrap());
-    let verified = envelope.verify_file(path("sealed"), &policy, &files).unwrap();
+    let verified = envelope.verify_file_with(path("sealed"), &policy, &files).unwrap();
     assert_eq!(verified.bytes_written, 3_000_000);
 
     let header = Header::decode(&message).unwrap();
@@ -124,7 +124,7 @@ fn threads_share_calls_and_the_cache() {
         })
         .collect();
     for thread in threads {
-        assert_eq!(*thread.join().unwrap(), b"x");
+        assert_eq!(thread.join().unwrap(), b"x");
     }
     assert_eq!(emulator.request_count() - before, 1, "single flight");
     assert_eq!(envelope.stats().cache.keys, 1);
@@ -149,7 +149,7 @@ fn errors_and_faults_come_through() {
     )
     .unwrap()
     .unwrap();
-    assert_eq!(*envelope.decrypt(&message, &DecryptPolicy::new()).unwrap(), b"x");
+    assert_eq!(envelope.decrypt(&message, &DecryptPolicy::new()).unwrap(), b"x");
     wait(emulator.disable_key(emulator.key_tag())).unwrap().unwrap();
     let error = envelope.decrypt(&message, &DecryptPolicy::new()).map(drop).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::KeyUnusable);
@@ -204,6 +204,6 @@ fn within_a_runtime_it_is_an_error_and_no_deadlock() {
         });
         assert_eq!(emulator.request_count(), before, "no call was made");
         // What was refused is possible again outside.
-        assert_eq!(*envelope.decrypt(&message, &DecryptPolicy::new()).unwrap(), b"x");
+        assert_eq!(envelope.decrypt(&message, &DecryptPolicy::new()).unwrap(), b"x");
     });
 }

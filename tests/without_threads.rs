@@ -68,14 +68,20 @@ fn messages_and_files_are_done_on_the_calling_thread() {
         let files = FileOptions::new();
         block_on(async {
             let sealed = envelope.encrypt(b"x", EncryptOptions::new()).await.unwrap();
-            assert_eq!(*envelope.decrypt(&sealed, &DecryptPolicy::new()).await.unwrap(), b"x");
-            envelope.encrypt_file(&plain, &message, EncryptOptions::new(), &files).await.unwrap();
-            envelope.decrypt_file(&message, &back, &DecryptPolicy::new(), &files).await.unwrap();
+            assert_eq!(envelope.decrypt(&sealed, &DecryptPolicy::new()).await.unwrap(), b"x");
+            envelope
+                .encrypt_file_with(&plain, &message, EncryptOptions::new(), &files)
+                .await
+                .unwrap();
+            envelope
+                .decrypt_file_with(&message, &back, &DecryptPolicy::new(), &files)
+                .await
+                .unwrap();
         });
         assert!(std::fs::read(&back).unwrap() == text);
         let blocking = envelope.blocking();
         let sealed = blocking.encrypt(b"x", EncryptOptions::new()).unwrap();
-        assert_eq!(*blocking.decrypt(&sealed, &DecryptPolicy::new()).unwrap(), b"x");
+        assert_eq!(blocking.decrypt(&sealed, &DecryptPolicy::new()).unwrap(), b"x");
     });
 }
 

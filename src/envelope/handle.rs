@@ -6,9 +6,10 @@ use crate::envelope::recent::Recent;
 use crate::error::Result;
 use crate::format;
 use crate::format::{BoundHeader, Encryptor, SlotTable};
-use crate::policy::EncryptOptions;
+use crate::policy::{EncryptOptions, ToEncryptOptions};
 use crate::secret::DataKey;
 use crate::wrap::{KeyId, WrappedKey};
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -17,10 +18,8 @@ use std::sync::Arc;
 ///
 /// Every message has a data key of its own, made here and wrapped by the key service, unless
 /// [`reuse`](crate::EnvelopeBuilder::reuse) says otherwise. With several recipients it is wrapped
-/// for each, and each alone can read; see [`and`](crate::EnvelopeBuilder::and). Callers that need
-/// keys at the same time share calls: up to 256 keys go through one. With a feature that brings
-/// tokio, calls run on a thread of the crate's own, so they go on whatever the callers' runtimes
-/// do; without, whoever waits polls all calls.
+/// for each, and each alone can read; see [`and`](crate::EnvelopeBuilder::and). Concurrent callers
+/// share calls: up to 256 keys go through one.
 ///
 /// ```
 /// use ncp_envelope::{DataKey, DecryptPolicy, EncryptionContext, Envelope, LocalKeyWrapper};
@@ -28,13 +27,23 @@ use std::sync::Arc;
 /// # rt.block_on(async {
 /// let wrapper = LocalKeyWrapper::new("offline", &DataKey::generate()?)?;
 /// let envelope = Envelope::builder(wrapper).scope("tenant-42").build()?;
-/// let context = EncryptionContext::new().with("kind", "note")?;
-/// let message = envelope.encrypt(b"hello", &context).await?;
+/// let context = EncryptionContext::try_from([("kind", "note")])?;
+/// let message = envelope.encrypt("hello", &context).await?;
 /// let policy = DecryptPolicy::new().require("kind", "note");
 /// let plaintext = envelope.decrypt(&message, &policy).await?;
-/// assert_eq!(*plaintext, b"hello");
+/// assert_eq!(plaintext, "hello");
 /// # Ok::<(), ncp_envelope::Error>(()) }).unwrap();
 /// ```
+///
+/// # Runtime
+///
+/// With the feature `kms`, `tokio` or `emulator`, calls to key services run on a thread and a
+/// runtime of the crate's own, one for the process. A caller's future can be polled by any
+/// executor, dropped at any time, or belong to a runtime that stops: the call that it shared with
+/// others continues.
+///
+/// Without these features there is no such thread. Every waiter polls the calls in flight, so a
+/// call makes progress as long as one of its waiters is polled or dropped.
 #[derive(Clone)]
 pub struct Envelope(pub(super) Arc<Inner>);
 
@@ -57,6 +66,17 @@ impl Envelope {
     /// For a service with many tenants: keys for messages of different tenants are wrapped and
     /// unwrapped in one call.
     ///
+    /// ```
+    /// use ncp_envelope::{DataKey, DecryptPolicy, EncryptionContext, Envelope, LocalKeyWrapper};
+    /// # let wrapper = LocalKeyWrapper::new("offline", &DataKey::generate()?)?;
+    /// let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// let (one, two) = (envelope.for_scope("tenant-1")?, envelope.for_scope("tenant-2")?);
+    /// let message = one.encrypt("hello", EncryptionContext::new())?;
+    /// assert!(one.decrypt(&message, DecryptPolicy::new()).is_ok());
+    /// assert!(two.decrypt(&message, DecryptPolicy::new()).is_err());
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// None that [`build`](crate::EnvelopeBuilder::build) did not have.
     pub fn for_scope(&self, scope: impl Into<Scope>) -> Result<Self> {
@@ -68,20 +88,82 @@ impl Envelope {
     /// Starts a message under a data key of its own, and returns the encryptor to push plaintext
     /// into.
     ///
+    /// ```
+    /// use ncp_envelope::{DataKey, DecryptPolicy, Envelope, LocalKeyWrapper};
+    /// # let wrapper = LocalKeyWrapper::new("offline", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// let encryptor = envelope.encryptor([("purpose", "greeting")])?;
+    /// let mut message = encryptor.front().to_vec();
+    /// let (start, len) = (message.len(), encryptor.finish_len());
+    /// message.resize(start + len, 0);
+    /// encryptor.finish(&mut message[start..])?;
+    /// assert_eq!(envelope.decrypt(&message, DecryptPolicy::new())?, "");
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// Those of the wrapper, and [`ErrorKind::LimitExceeded`](crate::ErrorKind::LimitExceeded) if
     /// context and slots do not fit a header.
-    pub async fn encryptor(&self, options: impl Into<EncryptOptions>) -> Result<Encryptor> {
-        let options = options.into();
-        let minted = self.0.keys.supply.unique().await?;
-        let slots = SlotTable::new(minted.slots.clone())?;
-        let bound =
-            BoundHeader::new(options.layout, &options.context, !options.aad.is_empty(), &slots)?;
-        Encryptor::new(&minted.key, &bound, &slots, &options.aad)
+    pub async fn encryptor(&self, options: impl ToEncryptOptions) -> Result<Encryptor> {
+        let options = options.to_options()?;
+        encryptor(&*self.0.keys.supply.unique().await?, &options)
+    }
+
+    /// Starts a message for each of `options`, in their order, as [`encryptor`](Self::encryptor)
+    /// does; the keys are wrapped together, hundreds in one call.
+    ///
+    /// ```
+    /// use ncp_envelope::{DataKey, Envelope, LocalKeyWrapper};
+    /// # let wrapper = LocalKeyWrapper::new("offline", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// let encryptors = envelope.encryptors([[("part", "1")], [("part", "2")]])?;
+    /// assert_eq!(encryptors.len(), 2);
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`encryptor`](Self::encryptor), the first one of any message; nothing is returned then.
+    pub async fn encryptors<O: ToEncryptOptions>(
+        &self,
+        options: impl IntoIterator<Item = O>,
+    ) -> Result<Vec<Encryptor>> {
+        let options: Vec<_> = options.into_iter().collect();
+        let options = all_options(&options)?;
+        let supply = &self.0.keys.supply;
+        let mut encryptors = Vec::with_capacity(options.len());
+        for (part, taken) in in_parts(&options, |part| supply.ask(part.len())) {
+            for (options, taken) in part.iter().zip(taken) {
+                encryptors.push(encryptor(&*supply.wait(taken).await?, options)?);
+            }
+        }
+        Ok(encryptors)
+    }
+
+    /// The key of the first recipient: the one given to [`builder`](Self::builder).
+    ///
+    /// ```
+    /// use ncp_envelope::{DataKey, Envelope, LocalKeyWrapper};
+    /// let wrapper = LocalKeyWrapper::new("offline", &DataKey::generate()?)?;
+    /// let envelope = Envelope::builder(wrapper).build()?;
+    /// assert_eq!(envelope.key_id().to_string(), "offline");
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
+    pub fn key_id(&self) -> &KeyId {
+        // A builder starts with one.
+        &self.0.recipients[0]
     }
 
     /// The keys of the recipients, in the order in which the builder was given them: what is
     /// written has a slot for each in this order.
+    ///
+    /// ```
+    /// use ncp_envelope::{DataKey, Envelope, LocalKeyWrapper};
+    /// let wrapper = |id: &str| LocalKeyWrapper::new(id, &DataKey::generate()?);
+    /// let envelope = Envelope::builder(wrapper("daily")?).and(wrapper("recovery")?).build()?;
+    /// let ids: Vec<_> = envelope.key_ids().iter().map(|key| key.to_string()).collect();
+    /// assert_eq!(ids, ["daily", "recovery"]);
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub fn key_ids(&self) -> &[KeyId] {
         &self.0.recipients
     }
@@ -89,62 +171,125 @@ impl Envelope {
     /// Encrypts a message that fits memory. The result is the plaintext's length, 16 bytes for
     /// every 16 KiB begun, and a few hundred bytes of header.
     ///
+    /// ```
+    /// use ncp_envelope::{DataKey, Envelope, LocalKeyWrapper};
+    /// # let rt = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    /// # rt.block_on(async {
+    /// # let wrapper = LocalKeyWrapper::new("offline", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?;
+    /// let message = envelope.encrypt("hello", [("purpose", "greeting")]).await?;
+    /// assert!(message.starts_with(b"NCPE"));
+    /// # Ok::<(), ncp_envelope::Error>(()) }).unwrap();
+    /// ```
+    ///
     /// # Errors
     /// As [`encryptor`](Self::encryptor).
     pub async fn encrypt(
         &self,
-        plaintext: &[u8],
-        options: impl Into<EncryptOptions>,
+        plaintext: impl AsRef<[u8]>,
+        options: impl ToEncryptOptions,
     ) -> Result<Vec<u8>> {
         let mut out = Vec::new();
-        self.encrypt_into(plaintext, &options.into(), &mut out).await?;
+        self.encrypt_into(plaintext, options, &mut out).await?;
         Ok(out)
     }
 
     /// As [`encrypt`](Self::encrypt), into a buffer in place of what was there. A buffer that is
     /// used again saves the allocation, which for large messages costs more than the encryption.
     ///
+    /// ```
+    /// use ncp_envelope::{DataKey, EncryptionContext, Envelope, LocalKeyWrapper};
+    /// # let wrapper = LocalKeyWrapper::new("offline", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// let (context, mut message) = (EncryptionContext::new(), Vec::new());
+    /// for line in ["one", "two"] {
+    ///     envelope.encrypt_into(line, &context, &mut message)?;
+    ///     assert_eq!(envelope.decrypt(&message, &context)?, line);
+    /// }
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`encryptor`](Self::encryptor); the buffer is empty then.
     pub async fn encrypt_into(
         &self,
-        plaintext: &[u8],
-        options: &EncryptOptions,
+        plaintext: impl AsRef<[u8]>,
+        options: impl ToEncryptOptions,
         out: &mut Vec<u8>,
     ) -> Result<()> {
-        match self.0.keys.supply.for_message(plaintext.len()).await {
-            Ok(minted) => seal(&minted, plaintext, options, out),
-            Err(error) => {
-                out.clear();
-                Err(error)
-            }
-        }
+        out.clear();
+        let (plaintext, options) = (plaintext.as_ref(), options.to_options()?);
+        let minted = self.0.keys.supply.for_message(plaintext.len()).await?;
+        seal(&minted, plaintext, &options, out)
     }
 
     /// Encrypts many messages that fit memory, each under a data key of its own; the keys are
     /// wrapped together, hundreds in one call.
     ///
+    /// ```
+    /// use ncp_envelope::{DataKey, Envelope, LocalKeyWrapper};
+    /// # let wrapper = LocalKeyWrapper::new("offline", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// let messages = envelope.encrypt_many(["one", "two"], [("kind", "line")])?;
+    /// assert_eq!(envelope.decrypt(&messages[1], [("kind", "line")])?, "two");
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`encryptor`](Self::encryptor), the first one of any message; nothing is returned then.
     pub async fn encrypt_many<P: AsRef<[u8]>>(
         &self,
-        plaintexts: &[P],
-        options: impl Into<EncryptOptions>,
+        plaintexts: impl IntoIterator<Item = P>,
+        options: impl ToEncryptOptions,
     ) -> Result<Vec<Vec<u8>>> {
-        let (options, supply) = (options.into(), &self.0.keys.supply);
-        let mut messages = Vec::with_capacity(plaintexts.len());
+        let options = options.to_options()?;
+        let plaintexts: Vec<_> = plaintexts.into_iter().collect();
+        self.encrypt_all(&plaintexts, |plaintext| (plaintext.as_ref(), &*options)).await
+    }
+
+    /// As [`encrypt_many`](Self::encrypt_many), each with options of its own.
+    ///
+    /// ```
+    /// use ncp_envelope::{DataKey, DecryptPolicy, Envelope, LocalKeyWrapper};
+    /// # let wrapper = LocalKeyWrapper::new("offline", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// let rows = [("1", "first"), ("2", "second")];
+    /// let messages = envelope.encrypt_many_with(rows.map(|(id, text)| (text, [("row", id)])))?;
+    /// assert_eq!(envelope.decrypt(&messages[1], [("row", "2")])?, "second");
+    /// assert!(envelope.decrypt(&messages[1], [("row", "1")]).is_err());
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn encrypt_many_with<P: AsRef<[u8]>, O: ToEncryptOptions>(
+        &self,
+        messages: impl IntoIterator<Item = (P, O)>,
+    ) -> Result<Vec<Vec<u8>>> {
+        let (plaintexts, options): (Vec<_>, Vec<_>) = messages.into_iter().unzip();
+        let messages: Vec<_> = plaintexts.into_iter().zip(all_options(&options)?).collect();
+        self.encrypt_all(&messages, |(plaintext, options)| (plaintext.as_ref(), options)).await
+    }
+
+    async fn encrypt_all<'i, T>(
+        &self,
+        items: &'i [T],
+        of: impl Fn(&'i T) -> (&'i [u8], &'i EncryptOptions),
+    ) -> Result<Vec<Vec<u8>>> {
+        let supply = &self.0.keys.supply;
+        let mut messages = Vec::with_capacity(items.len());
         if supply.reuses() {
-            for plaintext in plaintexts {
+            for (plaintext, options) in items.iter().map(of) {
                 let mut out = Vec::new();
-                self.encrypt_into(plaintext.as_ref(), &options, &mut out).await?;
+                self.encrypt_into(plaintext, options, &mut out).await?;
                 messages.push(out);
             }
             return Ok(messages);
         }
-        for (part, taken) in in_parts(plaintexts, |part| supply.ask(part.len())) {
-            for (plaintext, taken) in part.iter().zip(taken) {
-                let mut out = Vec::new();
-                seal(&*supply.wait(taken).await?, plaintext.as_ref(), &options, &mut out)?;
+        for (part, taken) in in_parts(items, |part| supply.ask(part.len())) {
+            for (item, taken) in part.iter().zip(taken) {
+                let ((plaintext, options), mut out) = (of(item), Vec::new());
+                seal(&*supply.wait(taken).await?, plaintext, options, &mut out)?;
                 messages.push(out);
             }
         }
@@ -154,6 +299,19 @@ impl Envelope {
     /// Wraps keys anew under the newest version of the key-encryption key that each is wrapped
     /// under, by the recipient who has that key. Nobody on this side sees a data key; up to 256 go
     /// through one call. One that is refused does not stop the others.
+    ///
+    /// ```
+    /// use ncp_envelope::format::Header;
+    /// use ncp_envelope::{DataKey, EncryptionContext, Envelope, LocalKeyWrapper};
+    /// # let wrapper = LocalKeyWrapper::new("offline", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// let message = envelope.encrypt("hello", EncryptionContext::new())?;
+    /// let old = Header::decode(&message)?.slots().slots().to_vec();
+    /// for new in envelope.rewrap_keys(&old) {
+    ///     assert_eq!(new?.key_id(), envelope.key_id());
+    /// }
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     ///
     /// # Errors
     /// Each key has its own: those of the wrapper, and
@@ -182,12 +340,40 @@ impl Envelope {
     /// Wipes every data key in memory, for all envelopes that share the cache: those in it, and
     /// those kept for writing. Those that are in a call are wiped when it comes back, and those
     /// that a caller uses at this moment when it is done.
+    ///
+    /// ```
+    /// use ncp_envelope::{CacheLimits, DataKey, DecryptPolicy, EncryptionContext, Envelope};
+    /// # use ncp_envelope::LocalKeyWrapper;
+    /// # let wrapper = LocalKeyWrapper::new("offline", &DataKey::generate()?)?;
+    /// # let limits = CacheLimits::new(std::time::Duration::from_secs(300));
+    /// # let envelope = Envelope::builder(wrapper).cache(limits).build()?.blocking();
+    /// # let message = envelope.encrypt("hello", EncryptionContext::new())?;
+    /// envelope.decrypt(&message, DecryptPolicy::new())?;
+    /// assert_eq!(envelope.stats().cache.keys, 1);
+    /// envelope.forget_keys();
+    /// assert_eq!(envelope.stats().cache.keys, 0);
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub fn forget_keys(&self) {
         self.0.keys.cache().forget_keys();
     }
 
     /// Wipes every data key wrapped under the key-encryption key `tag`, as after it was disabled,
     /// for all envelopes that share the cache. Whoever needs one next asks the key service.
+    ///
+    /// ```
+    /// use ncp_envelope::{CacheLimits, DataKey, DecryptPolicy, EncryptionContext, Envelope};
+    /// # use ncp_envelope::LocalKeyWrapper;
+    /// # let wrapper = LocalKeyWrapper::new("offline", &DataKey::generate()?)?;
+    /// # let limits = CacheLimits::new(std::time::Duration::from_secs(300));
+    /// # let envelope = Envelope::builder(wrapper).cache(limits).build()?.blocking();
+    /// # let message = envelope.encrypt("hello", EncryptionContext::new())?;
+    /// envelope.decrypt(&message, DecryptPolicy::new())?;
+    /// assert_eq!(envelope.stats().cache.keys, 1);
+    /// envelope.invalidate("offline");
+    /// assert_eq!(envelope.stats().cache.keys, 0);
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub fn invalidate(&self, tag: &str) {
         self.0.keys.cache().invalidate(tag);
     }
@@ -199,9 +385,32 @@ impl Envelope {
     }
 
     /// What cache, pool and calls did so far.
+    ///
+    /// ```
+    /// use ncp_envelope::{DataKey, EncryptionContext, Envelope, LocalKeyWrapper};
+    /// # let wrapper = LocalKeyWrapper::new("offline", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// envelope.encrypt_many(["one", "two", "three"], EncryptionContext::new())?;
+    /// assert_eq!((envelope.stats().wrap.keys, envelope.stats().wrap.calls), (3, 1));
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub fn stats(&self) -> EnvelopeStats {
         self.0.keys.stats()
     }
+}
+
+/// The options of many messages; an error says which one's.
+fn all_options<O: ToEncryptOptions>(options: &[O]) -> Result<Vec<Cow<'_, EncryptOptions>>> {
+    let whose = |at| format!("message {at} of the batch");
+    let options = options.iter().enumerate();
+    options.map(|(at, each)| each.to_options().map_err(|error| error.of(whose(at)))).collect()
+}
+
+fn encryptor(minted: &Minted, options: &EncryptOptions) -> Result<Encryptor> {
+    let slots = SlotTable::new(minted.slots.clone())?;
+    let bound =
+        BoundHeader::new(options.layout, &options.context, !options.aad.is_empty(), &slots)?;
+    Encryptor::new(&minted.key, &bound, &slots, &options.aad)
 }
 
 fn seal(

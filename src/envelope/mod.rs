@@ -2,8 +2,10 @@
 
 mod builder;
 mod handle;
+mod opened;
 mod reading;
 mod recent;
 
 pub use builder::EnvelopeBuilder;
 pub use handle::Envelope;
+pub use opened::Opened;

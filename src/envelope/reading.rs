@@ -1,15 +1,17 @@
 //! Messages out of an envelope: who may read, whose key is asked for, and what it opens.
 
+use crate::context::EncryptionContext;
 use crate::datakey::{Route, Search, Terms, in_parts};
 use crate::envelope::handle::Envelope;
+use crate::envelope::opened::Opened;
 use crate::envelope::recent::Read;
 use crate::error::{Error, Result};
 use crate::format::{Decryptor, Header, PREAMBLE_LEN, Parts};
-use crate::policy::{Admitted, DecryptPolicy};
+use crate::policy::{Admitted, DecryptPolicy, ToDecryptPolicy};
 use crate::secret::DataKey;
 use crate::wrap::WrappedKey;
 use std::sync::Arc;
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 /// A message whose header was read, and the search for its key.
 type Ask = (Arc<Read>, Search);
@@ -26,8 +28,9 @@ impl Envelope {
         &self,
         header: &Header,
         preamble: &[u8; PREAMBLE_LEN],
-        policy: &DecryptPolicy,
+        policy: impl ToDecryptPolicy,
     ) -> Result<Decryptor> {
+        let policy = &*policy.to_policy()?;
         let open =
             |key: &DataKey| Decryptor::new(key, header.bound(), preamble, policy.aad_bytes());
         self.unwrap_with(header, policy, open).await
@@ -58,12 +61,25 @@ impl Envelope {
     ///
     /// # Errors
     /// What [`DecryptPolicy`] refuses.
-    pub fn admit(&self, header: &Header, policy: &DecryptPolicy) -> Result<()> {
-        self.admitted(header, policy).map(drop)
+    pub fn admit(&self, header: &Header, policy: impl ToDecryptPolicy) -> Result<()> {
+        self.admitted(header, &*policy.to_policy()?).map(drop)
     }
 
     /// Decrypts a message that fits memory. Returns nothing unless the whole message is authentic;
     /// the plaintext is wiped when dropped.
+    ///
+    /// ```
+    /// use ncp_envelope::{DataKey, Envelope, LocalKeyWrapper};
+    /// # let rt = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    /// # rt.block_on(async {
+    /// # let wrapper = LocalKeyWrapper::new("offline", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?;
+    /// let message = envelope.encrypt("hello", [("kind", "note"), ("author", "kim")]).await?;
+    /// let opened = envelope.decrypt(&message, [("kind", "note")]).await?;
+    /// assert_eq!(opened, "hello");
+    /// assert_eq!(opened.context.get("author"), Some("kim"));
+    /// # Ok::<(), ncp_envelope::Error>(()) }).unwrap();
+    /// ```
     ///
     /// # Errors
     /// Before any call to the key service: [`Malformed`](crate::ErrorKind::Malformed),
@@ -75,28 +91,43 @@ impl Envelope {
     /// [`Authentication`](crate::ErrorKind::Authentication).
     pub async fn decrypt(
         &self,
-        message: &[u8],
-        policy: &DecryptPolicy,
-    ) -> Result<Zeroizing<Vec<u8>>> {
+        message: impl AsRef<[u8]>,
+        policy: impl ToDecryptPolicy,
+    ) -> Result<Opened> {
         let mut out = Zeroizing::new(Vec::new());
-        self.decrypt_into(message, policy, &mut out).await?;
-        Ok(out)
+        let context = self.decrypt_into(message, policy, &mut out).await?;
+        Ok(Opened::new(out, context))
     }
 
-    /// As [`decrypt`](Self::decrypt), into a buffer in place of what was there. The plaintext is
-    /// the caller's to wipe: a `Zeroizing<Vec<u8>>` does that.
+    /// As [`decrypt`](Self::decrypt), into a buffer in place of what was there, and returns the
+    /// context. The plaintext is the caller's to wipe: a `Zeroizing<Vec<u8>>` does that.
+    ///
+    /// ```
+    /// use ncp_envelope::{DataKey, DecryptPolicy, Envelope, LocalKeyWrapper};
+    /// use zeroize::Zeroizing;
+    /// # let wrapper = LocalKeyWrapper::new("offline", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// let message = envelope.encrypt("hello", [("kind", "note")])?;
+    /// let mut plaintext = Zeroizing::new(Vec::new());
+    /// let context = envelope.decrypt_into(&message, DecryptPolicy::new(), &mut plaintext)?;
+    /// assert_eq!((&plaintext[..], context.get("kind")), (&b"hello"[..], Some("note")));
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`decrypt`](Self::decrypt); the buffer is wiped and empty then.
     pub async fn decrypt_into(
         &self,
-        message: &[u8],
-        policy: &DecryptPolicy,
+        message: impl AsRef<[u8]>,
+        policy: impl ToDecryptPolicy,
         out: &mut Vec<u8>,
-    ) -> Result<()> {
-        let result = self.open_into(message, policy, out).await;
+    ) -> Result<EncryptionContext> {
+        let result = match policy.to_policy() {
+            Ok(policy) => self.open_into(message.as_ref(), &policy, out).await,
+            Err(error) => Err(error),
+        };
         if result.is_err() {
-            zeroize::Zeroize::zeroize(out);
+            out.zeroize();
         }
         result
     }
@@ -106,33 +137,91 @@ impl Envelope {
         message: &[u8],
         policy: &DecryptPolicy,
         out: &mut Vec<u8>,
-    ) -> Result<()> {
+    ) -> Result<EncryptionContext> {
         let readers = &self.0.keys.readers;
         let read = self.0.recent.read(message, readers)?;
         let admitted = self.admitted(&read.header, policy)?;
         let (parts, slots) = (Parts::of(message, &read.header)?, read.header.slots().slots());
         let routes = accepted(read.routes.iter().copied(), slots, admitted);
         let open = |key: &DataKey| parts.open(key, policy.aad_bytes(), out);
-        readers.open(slots, routes, terms(admitted, policy), open).await?
+        readers.open(slots, routes, terms(admitted, policy), open).await??;
+        Ok(read.header.bound().context().clone())
     }
 
     /// Decrypts many messages that fit memory; the keys that are not in the cache are unwrapped
     /// together, hundreds in one call. One that cannot be opened does not stop the others.
     ///
+    /// ```
+    /// use ncp_envelope::{DataKey, DecryptPolicy, Envelope, LocalKeyWrapper};
+    /// # let wrapper = LocalKeyWrapper::new("offline", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// let mut messages = envelope.encrypt_many(["one", "two"], [("kind", "line")])?;
+    /// messages[0].pop();
+    /// let opened = envelope.decrypt_many(&messages, DecryptPolicy::new());
+    /// assert!(opened[0].is_err());
+    /// assert_eq!(*opened[1].as_ref().unwrap(), "two");
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// Each message has its own, as [`decrypt`](Self::decrypt).
     pub async fn decrypt_many<M: AsRef<[u8]>>(
         &self,
-        messages: &[M],
-        policy: &DecryptPolicy,
-    ) -> Vec<Result<Zeroizing<Vec<u8>>>> {
-        let mut opened = Vec::with_capacity(messages.len());
-        for (part, mut asked) in in_parts(messages, |part| self.ask_for(part, policy)) {
+        messages: impl IntoIterator<Item = M>,
+        policy: impl ToDecryptPolicy,
+    ) -> Vec<Result<Opened>> {
+        let policy = policy.to_policy();
+        let policy = policy.as_deref().map_err(Clone::clone);
+        let messages: Vec<_> = messages.into_iter().collect();
+        self.decrypt_all(&messages, |message| (message.as_ref(), policy.clone())).await
+    }
+
+    /// As [`decrypt_many`](Self::decrypt_many), each with a policy of its own.
+    ///
+    /// ```
+    /// use ncp_envelope::{DataKey, Envelope, LocalKeyWrapper};
+    /// # let wrapper = LocalKeyWrapper::new("offline", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// let rows = [("first", [("row", "1")]), ("second", [("row", "2")])];
+    /// let messages = envelope.encrypt_many_with(rows)?;
+    /// let ids = ["1", "3"];
+    /// let asked = messages.iter().zip(ids.map(|id| [("row", id)]));
+    /// let opened = envelope.decrypt_many_with(asked);
+    /// assert!(opened[0].is_ok() && opened[1].is_err());
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn decrypt_many_with<M: AsRef<[u8]>, P: ToDecryptPolicy>(
+        &self,
+        messages: impl IntoIterator<Item = (M, P)>,
+    ) -> Vec<Result<Opened>> {
+        let (messages, policies): (Vec<_>, Vec<_>) = messages.into_iter().unzip();
+        let policies = policies.iter().map(|policy| policy.to_policy());
+        let messages: Vec<_> = messages.into_iter().zip(policies).collect();
+        self.decrypt_all(&messages, |(message, policy)| {
+            (message.as_ref(), policy.as_deref().map_err(Clone::clone))
+        })
+        .await
+    }
+
+    async fn decrypt_all<'i, T>(
+        &self,
+        items: &'i [T],
+        of: impl Fn(&'i T) -> (&'i [u8], Result<&'i DecryptPolicy>),
+    ) -> Vec<Result<Opened>> {
+        let mut opened = Vec::with_capacity(items.len());
+        for (part, mut asked) in in_parts(items, |part| self.ask_for(part, &of)) {
             let asked = &mut asked[..];
-            for (at, message) in part.iter().enumerate() {
+            for (at, item) in part.iter().enumerate() {
                 let Some((first, later)) = asked[at..].split_first_mut() else { break };
                 let taken = std::mem::replace(first, Err(Error::authentication()));
-                let (result, moved_on) = self.open_asked(message.as_ref(), policy, taken).await;
+                let (message, policy) = of(item);
+                let (result, moved_on) = match policy {
+                    Ok(policy) => self.open_asked(message, policy, taken).await,
+                    Err(error) => (Err(error), false),
+                };
                 opened.push(result);
                 if moved_on {
                     let searches = later.iter_mut().filter_map(|asked| asked.as_mut().ok());
@@ -146,19 +235,25 @@ impl Envelope {
     }
 
     /// Reads the headers, and asks for the first key of each that is admitted.
-    fn ask_for<M: AsRef<[u8]>>(&self, messages: &[M], policy: &DecryptPolicy) -> Vec<Result<Ask>> {
+    fn ask_for<'i, T>(
+        &self,
+        items: &'i [T],
+        of: impl Fn(&'i T) -> (&'i [u8], Result<&'i DecryptPolicy>),
+    ) -> Vec<Result<Ask>> {
         let readers = &self.0.keys.readers;
         let mut asking = readers.asking();
-        let ask = |message: &M| {
-            let read = self.0.recent.read(message.as_ref(), readers)?;
+        let ask = |item: &'i T| {
+            let (message, policy) = of(item);
+            let policy = policy?;
+            let read = self.0.recent.read(message, readers)?;
             let admitted = self.admitted(&read.header, policy)?;
-            Parts::of(message.as_ref(), &read.header)?;
+            Parts::of(message, &read.header)?;
             let slots = read.header.slots().slots();
             let routes = accepted(read.routes.iter().copied(), slots, admitted);
             let search = asking.begin(routes, slots, terms(admitted, policy));
             Ok((read, search))
         };
-        let asked = messages.iter().map(ask).collect();
+        let asked = items.iter().map(ask).collect();
         asking.send();
         asked
     }
@@ -169,7 +264,7 @@ impl Envelope {
         message: &[u8],
         policy: &DecryptPolicy,
         asked: Result<Ask>,
-    ) -> (Result<Zeroizing<Vec<u8>>>, bool) {
+    ) -> (Result<Opened>, bool) {
         let (read, search) = match asked {
             Ok(asked) => asked,
             Err(error) => return (Err(error), false),
@@ -182,7 +277,8 @@ impl Envelope {
         let open = |key: &DataKey| parts.open(key, policy.aad_bytes(), &mut out);
         let slots = read.header.slots().slots();
         let (opened, moved_on) = self.0.keys.readers.finish(search, slots, open).await;
-        (opened.and_then(|opened| opened).map(|()| out), moved_on)
+        let context = read.header.bound().context();
+        (opened.and_then(|opened| opened).map(|()| Opened::new(out, context.clone())), moved_on)
     }
 }
 

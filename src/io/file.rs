@@ -11,7 +11,7 @@ use super::stream::{Names, Stream, StreamReport};
 use crate::envelope::Envelope;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::{Decryptor, Encryptor, PREAMBLE_LEN, range};
-use crate::policy::{DecryptPolicy, EncryptOptions};
+use crate::policy::{DecryptPolicy, ToDecryptPolicy, ToEncryptOptions};
 use std::io::{self, Read, Write};
 use std::path::Path;
 use std::sync::Arc;
@@ -34,11 +34,28 @@ pub struct FileReport {
 }
 
 impl Envelope {
-    /// Encrypts the file `source` into the new file `target`.
+    /// Encrypts the file `source` into the new file `target`, with [`FileOptions::new`].
     ///
     /// The file work runs on a blocking thread where there is a tokio runtime, and on the calling
     /// thread elsewhere; a regular file of 1 MiB or more is worked on by more threads beside it,
     /// see [`FileOptions::threads`]. Dropping the future cancels it and leaves no output.
+    ///
+    /// ```
+    /// use ncp_envelope::{DataKey, Envelope, LocalKeyWrapper};
+    /// # let rt = tokio::runtime::Builder::new_current_thread().build()?;
+    /// # rt.block_on(async {
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = |name: &str| directory.path().join(name);
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?;
+    /// std::fs::write(path("report.pdf"), b"hello")?;
+    /// let context = [("kind", "report")];
+    /// envelope.encrypt_file(path("report.pdf"), path("report.ncpe"), context).await?;
+    /// envelope.decrypt_file(path("report.ncpe"), path("copy.pdf"), context).await?;
+    /// assert_eq!(std::fs::read(path("copy.pdf"))?, b"hello");
+    /// # Ok::<(), Box<dyn std::error::Error>>(()) })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`ErrorKind::Io`], also for a source that changes its length meanwhile;
@@ -48,9 +65,38 @@ impl Envelope {
         &self,
         source: impl AsRef<Path>,
         target: impl AsRef<Path>,
-        options: impl Into<EncryptOptions>,
+        options: impl ToEncryptOptions,
+    ) -> Result<FileReport> {
+        self.encrypt_file_with(source, target, options, &FileOptions::new()).await
+    }
+
+    /// As [`encrypt_file`](Self::encrypt_file), with `file_options`.
+    ///
+    /// ```
+    /// use ncp_envelope::io::FileOptions;
+    /// use ncp_envelope::{DataKey, EncryptionContext, Envelope, LocalKeyWrapper};
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = |name: &str| directory.path().join(name);
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// std::fs::write(path("report.pdf"), b"hello")?;
+    /// let (from, to, none) = (path("report.pdf"), path("report.ncpe"), EncryptionContext::new());
+    /// envelope.encrypt_file(&from, &to, &none)?;
+    /// assert!(envelope.encrypt_file(&from, &to, &none).is_err(), "it exists");
+    /// envelope.encrypt_file_with(&from, &to, &none, &FileOptions::new().overwrite(true))?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn encrypt_file_with(
+        &self,
+        source: impl AsRef<Path>,
+        target: impl AsRef<Path>,
+        options: impl ToEncryptOptions,
         file_options: &FileOptions,
     ) -> Result<FileReport> {
+        let options = options.to_options()?;
         let (source, target) = (source.as_ref().to_owned(), target.as_ref().to_owned());
         let file_options = file_options.clone();
         // Everything that can be refused is, before the key service is asked.
@@ -62,8 +108,25 @@ impl Envelope {
         offload(move |cancelled| job.with(cancelled).encrypt(encryptor)).await
     }
 
-    /// Decrypts the file `source` into the new file `target`. Nothing has the target's name before
-    /// the whole message was verified.
+    /// Decrypts the file `source` into the new file `target`, with [`FileOptions::new`]. Nothing
+    /// has the target's name before the whole message was verified.
+    ///
+    /// ```
+    /// use ncp_envelope::{DataKey, DecryptPolicy, Envelope, LocalKeyWrapper};
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = |name: &str| directory.path().join(name);
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// let mut message = envelope.encrypt("hello", [("kind", "report")])?;
+    /// std::fs::write(path("good"), &message)?;
+    /// message.pop();
+    /// std::fs::write(path("cut"), &message)?;
+    /// envelope.decrypt_file(path("good"), path("out"), DecryptPolicy::new())?;
+    /// assert_eq!(std::fs::read(path("out"))?, b"hello");
+    /// assert!(envelope.decrypt_file(path("cut"), path("none"), DecryptPolicy::new()).is_err());
+    /// assert!(!path("none").exists());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// As [`encrypt_file`](Self::encrypt_file) and [`decrypt`](Self::decrypt).
@@ -71,31 +134,57 @@ impl Envelope {
         &self,
         source: impl AsRef<Path>,
         target: impl AsRef<Path>,
-        policy: &DecryptPolicy,
+        policy: impl ToDecryptPolicy,
+    ) -> Result<FileReport> {
+        self.decrypt_file_with(source, target, policy, &FileOptions::new()).await
+    }
+
+    /// As [`decrypt_file`](Self::decrypt_file), with `file_options`.
+    ///
+    /// ```
+    /// use ncp_envelope::io::FileOptions;
+    /// use ncp_envelope::{DataKey, DecryptPolicy, EncryptionContext, Envelope, LocalKeyWrapper};
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = |name: &str| directory.path().join(name);
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// std::fs::write(path("sealed"), envelope.encrypt("new", EncryptionContext::new())?)?;
+    /// std::fs::write(path("out"), "old")?;
+    /// let options = FileOptions::new().overwrite(true);
+    /// let policy = DecryptPolicy::new();
+    /// envelope.decrypt_file_with(path("sealed"), path("out"), policy, &options)?;
+    /// assert_eq!(std::fs::read(path("out"))?, b"new");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn decrypt_file_with(
+        &self,
+        source: impl AsRef<Path>,
+        target: impl AsRef<Path>,
+        policy: impl ToDecryptPolicy,
         file_options: &FileOptions,
     ) -> Result<FileReport> {
+        let policy = policy.to_policy()?;
         let (source, target) = (source.as_ref().to_owned(), target.as_ref().to_owned());
         let file_options = file_options.clone();
         let start = move |cancelled| {
             Job::start(Way::Decrypt, &source, Some(&target), file_options, cancelled)
         };
-        self.open_file(start, policy).await
+        self.open_file(start, &policy).await
     }
 
-    /// Verifies the whole message in the file `source`, and writes its plaintext nowhere. Threads
-    /// and progress are those of `file_options`; the rest of them says nothing here.
+    /// Verifies the whole message in the file `source`, and writes its plaintext nowhere.
     ///
     /// ```
     /// # use ncp_envelope::{DataKey, DecryptPolicy, EncryptionContext, Envelope, LocalKeyWrapper};
-    /// use ncp_envelope::io::FileOptions;
     /// # let directory = tempfile::tempdir()?;
-    /// # let (path, sealed) = (directory.path().join("f"), directory.path().join("f.ncpe"));
-    /// # std::fs::write(&path, b"hello")?;
+    /// # let sealed = directory.path().join("f.ncpe");
     /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
     /// # let envelope = Envelope::builder(wrapper).build()?.blocking();
-    /// # let options = FileOptions::new();
-    /// envelope.encrypt_file(&path, &sealed, EncryptionContext::new(), &options)?;
-    /// let report = envelope.verify_file(&sealed, &DecryptPolicy::new(), &options)?;
+    /// std::fs::write(&sealed, envelope.encrypt("hello", EncryptionContext::new())?)?;
+    /// let report = envelope.verify_file(&sealed, DecryptPolicy::new())?;
     /// assert_eq!(report.bytes_written, 5);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -105,13 +194,41 @@ impl Envelope {
     pub async fn verify_file(
         &self,
         source: impl AsRef<Path>,
-        policy: &DecryptPolicy,
+        policy: impl ToDecryptPolicy,
+    ) -> Result<FileReport> {
+        self.verify_file_with(source, policy, &FileOptions::new()).await
+    }
+
+    /// As [`verify_file`](Self::verify_file), with the threads and the progress of `file_options`;
+    /// its other options have no effect here.
+    ///
+    /// ```
+    /// # use ncp_envelope::{DataKey, DecryptPolicy, EncryptionContext, Envelope, LocalKeyWrapper};
+    /// use ncp_envelope::io::FileOptions;
+    /// # let directory = tempfile::tempdir()?;
+    /// # let sealed = directory.path().join("f.ncpe");
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// std::fs::write(&sealed, envelope.encrypt("hello", EncryptionContext::new())?)?;
+    /// let one_core = FileOptions::new().threads(1);
+    /// let report = envelope.verify_file_with(&sealed, DecryptPolicy::new(), &one_core)?;
+    /// assert_eq!(report.bytes_written, 5);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn verify_file_with(
+        &self,
+        source: impl AsRef<Path>,
+        policy: impl ToDecryptPolicy,
         file_options: &FileOptions,
     ) -> Result<FileReport> {
+        let policy = policy.to_policy()?;
         let (source, file_options) = (source.as_ref().to_owned(), file_options.clone());
         let start =
             move |cancelled| Job::start(Way::Decrypt, &source, None, file_options, cancelled);
-        self.open_file(start, policy).await
+        self.open_file(start, &policy).await
     }
 
     async fn open_file(

@@ -3,7 +3,7 @@
 use crate::envelope::Envelope;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::{CHUNK_LEN, Decryptor, FIXED_LEN, Header, PREAMBLE_LEN, Progress};
-use crate::policy::DecryptPolicy;
+use crate::policy::ToDecryptPolicy;
 use std::fmt;
 use std::io::{self, BufRead, Read};
 use zeroize::Zeroizing;
@@ -35,8 +35,9 @@ impl Envelope {
     pub async fn reader<R: BufRead>(
         &self,
         mut inner: R,
-        policy: &DecryptPolicy,
+        policy: impl ToDecryptPolicy,
     ) -> Result<DecryptReader<R>> {
+        let policy = &*policy.to_policy()?;
         let (header, preamble) = read_front(&mut inner, |header| self.admit(header, policy))?;
         let decryptor = self.decryptor(&header, &preamble, policy).await?;
         Ok(DecryptReader::new(decryptor, inner))

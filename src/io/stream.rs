@@ -13,7 +13,7 @@ use super::read::{Body, read_front};
 use crate::envelope::Envelope;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::{CHUNK_LEN, Decryptor, Encryptor, SEALED_CHUNK_LEN};
-use crate::policy::{DecryptPolicy, EncryptOptions};
+use crate::policy::{ToDecryptPolicy, ToEncryptOptions};
 use std::fmt;
 use std::io::{self, Read, Write};
 use std::sync::mpsc::{self, Receiver, SyncSender};
@@ -82,7 +82,7 @@ impl Envelope {
         &self,
         source: R,
         sink: W,
-        options: impl Into<EncryptOptions>,
+        options: impl ToEncryptOptions,
     ) -> Result<StreamReport<W>>
     where
         R: Read + Send + 'static,
@@ -109,12 +109,13 @@ impl Envelope {
         &self,
         source: R,
         sink: W,
-        policy: &DecryptPolicy,
+        policy: impl ToDecryptPolicy,
     ) -> Result<StreamReport<W>>
     where
         R: Read + Send + 'static,
         W: Write + Send + 'static,
     {
+        let policy = &*policy.to_policy()?;
         let (this, admitted, mut source) = (self.clone(), policy.clone(), source);
         let (mut source, header, preamble) = offload(move |_| {
             let (header, preamble) =

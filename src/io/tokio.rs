@@ -7,7 +7,7 @@ use super::write::broken;
 use crate::envelope::Envelope;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::{CHUNK_LEN, Decryptor, Encryptor};
-use crate::policy::{DecryptPolicy, EncryptOptions};
+use crate::policy::{ToDecryptPolicy, ToEncryptOptions};
 use ::tokio::io::{AsyncBufRead, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use ::tokio::task::coop::{RestoreOnPending, poll_proceed};
 use std::fmt;
@@ -26,7 +26,7 @@ impl Envelope {
     pub async fn async_writer<W: AsyncWrite + Unpin>(
         &self,
         inner: W,
-        options: impl Into<EncryptOptions>,
+        options: impl ToEncryptOptions,
     ) -> Result<AsyncEncryptWriter<W>> {
         Ok(AsyncEncryptWriter::new(self.encryptor(options).await?, inner))
     }
@@ -38,8 +38,9 @@ impl Envelope {
     pub async fn async_reader<R: AsyncBufRead + Unpin>(
         &self,
         mut inner: R,
-        policy: &DecryptPolicy,
+        policy: impl ToDecryptPolicy,
     ) -> Result<AsyncDecryptReader<R>> {
+        let policy = &*policy.to_policy()?;
         let mut front = Front::new();
         loop {
             let read = (&mut inner).take(front.missing()).read_to_end(&mut front.bytes).await;

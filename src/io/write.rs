@@ -5,7 +5,7 @@ use super::run::SEALED_RUN_LEN;
 use crate::envelope::Envelope;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::Encryptor;
-use crate::policy::EncryptOptions;
+use crate::policy::ToEncryptOptions;
 use std::fmt;
 use std::io::{self, Write};
 
@@ -33,7 +33,7 @@ impl Envelope {
     pub async fn writer<W: Write>(
         &self,
         inner: W,
-        options: impl Into<EncryptOptions>,
+        options: impl ToEncryptOptions,
     ) -> Result<EncryptWriter<W>> {
         Ok(EncryptWriter::new(self.encryptor(options).await?, inner))
     }

@@ -13,7 +13,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::{Header, Layout, PREAMBLE_LEN};
 use crate::io::{DecryptReader, FileReport, SourceFile, offload};
 use crate::output::{Output, Settings};
-use crate::policy::{DecryptPolicy, EncryptOptions};
+use crate::policy::{EncryptOptions, ToDecryptPolicy};
 use std::fmt;
 use std::io::{self, BufReader, Read};
 use std::path::Path;
@@ -116,9 +116,10 @@ impl Envelope {
     pub async fn rekey_file(
         &self,
         path: impl AsRef<Path>,
-        policy: &DecryptPolicy,
+        policy: impl ToDecryptPolicy,
         options: &RekeyOptions,
     ) -> Result<FileReport> {
+        let policy = &*policy.to_policy()?;
         let path = path.as_ref();
         let (name, how) = (path.to_owned(), options.clone());
         let old = offload(move |_| Old::open(&name, &how)).await?;

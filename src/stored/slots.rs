@@ -11,7 +11,7 @@ use crate::envelope::Envelope;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::{Header, PREAMBLE_LEN, RangeDecryptor};
 use crate::io::offload;
-use crate::policy::DecryptPolicy;
+use crate::policy::{DecryptPolicy, ToDecryptPolicy};
 use crate::secret::DataKey;
 use crate::wrap::{KeyId, WrappedKey};
 use std::fs::File;
@@ -136,9 +136,10 @@ impl Envelope {
     pub async fn change_slots(
         &self,
         path: impl AsRef<Path>,
-        policy: &DecryptPolicy,
+        policy: impl ToDecryptPolicy,
         change: &SlotChange,
     ) -> Result<SlotsChanged> {
+        let policy = &*policy.to_policy()?;
         let path = path.as_ref();
         for _ in 0..ATTEMPTS {
             let (name, body) = (path.to_owned(), change.body.clone());

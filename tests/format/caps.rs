@@ -23,7 +23,7 @@ fn every_way(
     block_on(async {
         vec![
             envelope.decrypt(message, policy).await.map(drop).map_err(kind),
-            envelope.decrypt_into(message, policy, &mut Vec::new()).await.map_err(kind),
+            envelope.decrypt_into(message, policy, &mut Vec::new()).await.map(drop).map_err(kind),
             envelope.decrypt_many(&[message], policy).await.remove(0).map(drop).map_err(kind),
             envelope.decryptor(&header, preamble, policy).await.map(drop).map_err(kind),
             envelope.reader(message, policy).await.map(drop).map_err(kind),

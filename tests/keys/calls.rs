@@ -198,11 +198,11 @@ async fn the_first_slot_that_fits_is_used_and_each_one_tried_costs_a_call() {
         let envelope = cached(&key);
         let before = emulator.request_count();
         assert_eq!(
-            *envelope.decrypt_many(&[&message], &policy()).await.remove(0).unwrap(),
+            envelope.decrypt_many(&[&message], &policy()).await.remove(0).unwrap(),
             b"several"
         );
         assert_eq!(emulator.request_count() - before, calls);
-        assert_eq!(*envelope.decrypt(&message, &policy()).await.unwrap(), b"several");
+        assert_eq!(envelope.decrypt(&message, &policy()).await.unwrap(), b"several");
     }
     // None of them fits: what the first one came to is what is said, and a limit on the questions
     // holds in a list, too.

@@ -175,6 +175,6 @@ fn large_batches_go_through_in_parts() {
     assert_eq!(rewrapped.iter().filter(|key| key.is_ok()).count(), MANY);
     let opened = common::block_on(envelope.decrypt_many(&messages, &policy()));
     for (text, opened) in texts.iter().zip(opened) {
-        assert_eq!(*opened.unwrap(), text);
+        assert_eq!(opened.unwrap(), text);
     }
 }

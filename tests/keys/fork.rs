@@ -142,7 +142,7 @@ fn a_child_does_not_wait_for_one_recipient_while_there_is_another() {
     let policy = DecryptPolicy::new();
     let reads = |expected| {
         let calls = answers.calls();
-        assert_eq!(*block_on(envelope.decrypt(&message, &policy)).unwrap(), b"x");
+        assert_eq!(block_on(envelope.decrypt(&message, &policy)).unwrap(), b"x");
         assert_eq!(answers.calls(), calls + 1);
         assert_eq!(envelope.stats().recipients[0].overtaken, expected);
     };

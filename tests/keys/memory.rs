@@ -244,7 +244,7 @@ fn write(runtime: &Runtime, envelope: &Envelope) -> Vec<u8> {
 fn read(runtime: &Runtime, envelope: &Envelope, message: &[u8]) {
     let (envelope, message) = (envelope.clone(), message.to_vec());
     run(runtime, async move {
-        assert_eq!(*envelope.decrypt(&message, &DecryptPolicy::new()).await.unwrap(), b"a message")
+        assert_eq!(envelope.decrypt(&message, &DecryptPolicy::new()).await.unwrap(), b"a message")
     });
 }
 
@@ -529,7 +529,7 @@ mod service {
             let messages: Vec<_> = (0..40).map(|_| write(&running, &pooled)).collect();
             run(&running, async move {
                 for result in envelope.decrypt_many(&messages, &DecryptPolicy::new()).await {
-                    assert_eq!(*result.unwrap(), b"a message");
+                    assert_eq!(result.unwrap(), b"a message");
                 }
             });
             assert!(search(&seen()).len() >= 40);

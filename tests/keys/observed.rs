@@ -74,7 +74,7 @@ fn an_observer_may_use_the_envelope() {
         runtime.block_on(async {
             for _ in 0..3 {
                 let message = envelope.encrypt(b"x", EncryptionContext::new()).await.unwrap();
-                assert_eq!(*envelope.decrypt(&message, &DecryptPolicy::new()).await.unwrap(), b"x");
+                assert_eq!(envelope.decrypt(&message, &DecryptPolicy::new()).await.unwrap(), b"x");
                 envelope.forget_keys();
                 envelope.invalidate("k");
             }

@@ -73,7 +73,7 @@ fn a_reader_does_not_wait_for_another_envelope_that_nobody_polls() {
         let asking = (!dropped).then_some(asking);
         held.1.store(true, Ordering::SeqCst);
         if in_runtime {
-            assert_eq!(*common::block_on(second.decrypt(&message, &policy)).unwrap(), b"x");
+            assert_eq!(common::block_on(second.decrypt(&message, &policy)).unwrap(), b"x");
         } else {
             // Woken by nobody, so it looks again by itself.
             let mut joining = pin!(second.decrypt(&message, &policy));
@@ -85,7 +85,7 @@ fn a_reader_does_not_wait_for_another_envelope_that_nobody_polls() {
                 }
                 assert!(begun.elapsed() < Duration::from_secs(60), "no answer, though it is there");
             };
-            assert_eq!(*found.unwrap(), b"x");
+            assert_eq!(found.unwrap(), b"x");
         }
         drop(asking);
     }
@@ -105,7 +105,7 @@ fn a_reader_does_not_wait_for_a_runtime_that_is_gone() {
     assert!(waited.is_err());
     held.1.store(true, Ordering::SeqCst);
     drop(first);
-    assert_eq!(*common::block_on(envelope.decrypt(&message, &policy)).unwrap(), b"x");
+    assert_eq!(common::block_on(envelope.decrypt(&message, &policy)).unwrap(), b"x");
 }
 
 /// The runtime of whoever asked the service stands still: it is there, and nobody drives it. Nor
@@ -140,12 +140,12 @@ fn a_reader_does_not_wait_for_a_runtime_that_stands_still() {
             envelope.encrypt(b"w", EncryptOptions::new())
         )
     });
-    assert_eq!(*joined.unwrap(), b"x");
+    assert_eq!(joined.unwrap(), b"x");
     again.unwrap();
     written.unwrap();
     assert_eq!(emulator.request_count() - calls, 4, "one question for both who read");
     // Driven again, the first caller finds what it had asked for.
-    assert_eq!(*parked.block_on(unpolled).unwrap(), b"x");
+    assert_eq!(parked.block_on(unpolled).unwrap(), b"x");
 }
 
 /// Polls on this thread until it is done, and lets no runtime of this thread go on meanwhile: what
@@ -184,13 +184,13 @@ async fn everything(envelope: Envelope, client: Key) {
     std::fs::write(&plain, b"file").unwrap();
 
     let message = envelope.encrypt(b"x", options()).await.unwrap();
-    assert_eq!(*envelope.decrypt(&message, &policy).await.unwrap(), b"x");
+    assert_eq!(envelope.decrypt(&message, &policy).await.unwrap(), b"x");
     let messages = envelope.encrypt_many(&[b"x"; 300], options()).await.unwrap();
     assert!(envelope.decrypt_many(&messages, &policy).await.iter().all(Result::is_ok));
     assert!(envelope.rewrap_keys(&slots(&message)).await[0].is_ok());
     let files = FileOptions::new();
-    envelope.encrypt_file(&plain, &sealed, options(), &files).await.unwrap();
-    envelope.decrypt_file(&sealed, &back, &policy, &files).await.unwrap();
+    envelope.encrypt_file_with(&plain, &sealed, options(), &files).await.unwrap();
+    envelope.decrypt_file_with(&sealed, &back, &policy, &files).await.unwrap();
     let mut writer = envelope.async_writer(Vec::new(), options()).await.unwrap();
     writer.write_all(b"stream").await.unwrap();
     let message = writer.finish().await.unwrap();

@@ -94,9 +94,9 @@ async fn messages_and_files_round_trip_on_every_row() {
 
         let options = FileOptions::new().overwrite(true);
         let before = emulator.request_count();
-        envelope.encrypt_file(path("in"), path("sealed"), &context, &options).await.unwrap();
+        envelope.encrypt_file_with(path("in"), path("sealed"), &context, &options).await.unwrap();
         envelope
-            .decrypt_file(path("sealed"), path("out"), &DecryptPolicy::new(), &options)
+            .decrypt_file_with(path("sealed"), path("out"), &DecryptPolicy::new(), &options)
             .await
             .unwrap();
         assert_eq!(emulator.request_count(), before + 2, "one call to write, one to read");
@@ -109,7 +109,7 @@ async fn messages_and_files_round_trip_on_every_row() {
                 Envelope::builder(row.key(&emulator).await).scope("tenant-42").build().unwrap();
             for message in &messages {
                 assert_eq!(
-                    *envelope.decrypt(message, &DecryptPolicy::new()).await.unwrap(),
+                    envelope.decrypt(message, &DecryptPolicy::new()).await.unwrap(),
                     b"small"
                 );
             }
@@ -324,7 +324,7 @@ async fn a_cache_makes_one_call_for_many_readers() {
         .map(|_| {
             let (envelope, message) = (envelope.clone(), message.clone());
             tokio::spawn(async move {
-                envelope.decrypt(&message, &DecryptPolicy::new()).await.map(|plain| plain.len())
+                envelope.decrypt(&*message, &DecryptPolicy::new()).await.map(|plain| plain.len())
             })
         })
         .collect();
@@ -350,7 +350,7 @@ async fn keys_survive_a_restart() {
 
     let second = Emulator::builder().state_dir(&state).start().await.unwrap();
     let envelope = Envelope::builder(Row::Api2Account.key(&second).await).build().unwrap();
-    assert_eq!(*envelope.decrypt(&message, &DecryptPolicy::new()).await.unwrap(), b"x");
+    assert_eq!(envelope.decrypt(&message, &DecryptPolicy::new()).await.unwrap(), b"x");
     let message = envelope.encrypt(b"y", EncryptOptions::new()).await.unwrap();
     let header = Header::decode(&message).unwrap();
     assert_eq!(version(&header.slots().slots()[0]), Some(2));

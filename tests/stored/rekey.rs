@@ -179,6 +179,6 @@ fn the_key_of_the_envelope_is_asked_for_and_no_other() {
     let place = Place::new();
     let path = place.message(&["a"], EncryptionContext::new());
     assert_eq!(of(&["b", "c"]).key_ids(), [key("b"), key("c")]);
-    let text = "none of its keys is allowed";
+    let text = "is for key a (local), and this reader is for key b (local)";
     refused(rekey(&["b"], &path, &RekeyOptions::new()), ErrorKind::KeyNotAllowed, text);
 }

@@ -7,7 +7,7 @@ use ncp_envelope::stored::{SlotChange, SlotsChanged, StoredMessage, WriteOptions
 use ncp_envelope::wrap::{BoxFuture, KeyPayload};
 use ncp_envelope::{
     DataKey, DecryptPolicy, EncryptOptions, EncryptionContext, Envelope, Error, ErrorKind, KeyId,
-    KeyWrapper, LocalKeyWrapper, Result, WrappedKey,
+    KeyWrapper, LocalKeyWrapper, Result, ToEncryptOptions, WrappedKey,
 };
 use std::fs;
 use std::io::Write;
@@ -50,7 +50,7 @@ impl Place {
     }
 
     /// A message for these recipients in the file `m`.
-    pub(crate) fn message(&self, ids: &[&str], options: impl Into<EncryptOptions>) -> PathBuf {
+    pub(crate) fn message(&self, ids: &[&str], options: impl ToEncryptOptions) -> PathBuf {
         let message = block_on(of(ids).encrypt(&self.plaintext, options)).unwrap();
         fs::write(self.path("m"), message).unwrap();
         self.path("m")

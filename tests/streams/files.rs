@@ -17,7 +17,7 @@ fn files_of_every_length_round_trip() {
             let plaintext = sample(len);
             fs::write(path("in"), &plaintext).unwrap();
             let options = FileOptions::new().overwrite(true).sync(len > 1);
-            let report = block_on(envelope.encrypt_file(
+            let report = block_on(envelope.encrypt_file_with(
                 path("in"),
                 path("sealed"),
                 EncryptOptions::new().layout(profile),
@@ -26,7 +26,7 @@ fn files_of_every_length_round_trip() {
             .unwrap();
             assert_eq!(report.bytes_read, len as u64);
             assert_eq!(report.bytes_written, fs::metadata(path("sealed")).unwrap().len());
-            let report = block_on(envelope.decrypt_file(
+            let report = block_on(envelope.decrypt_file_with(
                 path("sealed"),
                 path("out"),
                 &DecryptPolicy::new(),
@@ -52,7 +52,7 @@ fn a_failed_decryption_leaves_the_target_as_it_was() {
     let (envelope, dir) = (envelope(), tempfile::tempdir().unwrap());
     let path = |name: &str| dir.path().join(name);
     fs::write(path("in"), sample((1 << 20) + 7)).unwrap();
-    block_on(envelope.encrypt_file(
+    block_on(envelope.encrypt_file_with(
         path("in"),
         path("sealed"),
         EncryptOptions::new(),
@@ -81,7 +81,7 @@ fn a_failed_decryption_leaves_the_target_as_it_was() {
         fs::write(path("bad"), bad).unwrap();
         let run = |target: &str| {
             let options = FileOptions::new().overwrite(true);
-            block_on(envelope.decrypt_file(
+            block_on(envelope.decrypt_file_with(
                 path("bad"),
                 path(target),
                 &DecryptPolicy::new(),
@@ -110,7 +110,7 @@ fn targets_that_must_not_be_replaced_are_refused_without_a_call() {
     fs::create_dir(path("dir")).unwrap();
     let refuse = |source: &str, target: &str, overwrite: bool, kind: ErrorKind, text: &str| {
         let options = FileOptions::new().overwrite(overwrite);
-        let error = block_on(envelope.encrypt_file(
+        let error = block_on(envelope.encrypt_file_with(
             path(source),
             path(target),
             EncryptOptions::new(),
@@ -132,7 +132,7 @@ fn targets_that_must_not_be_replaced_are_refused_without_a_call() {
     refuse("absent", "new", true, ErrorKind::Io, "cannot open");
     refuse("dir", "new", true, ErrorKind::InvalidInput, "is a directory");
     let device = Path::new("/dev/null");
-    let error = block_on(envelope.encrypt_file(
+    let error = block_on(envelope.encrypt_file_with(
         path("in"),
         device,
         EncryptOptions::new(),
@@ -178,7 +178,7 @@ fn cancel_halfway(envelope: &ncp_envelope::Envelope, dir: &Path, threads: usize)
     };
     runtime.block_on(async {
         let call =
-            envelope.encrypt_file(path("in"), path("sealed"), EncryptOptions::new(), &options);
+            envelope.encrypt_file_with(path("in"), path("sealed"), EncryptOptions::new(), &options);
         tokio::select! {
             _ = call => panic!("finished while it was held up"),
             () = halfway.notified() => {}
@@ -203,14 +203,14 @@ fn any_number_of_threads_round_trips_and_reports_in_order() {
         });
         for (from, to) in [("in", "sealed"), ("sealed", "out")] {
             let report = match to {
-                "sealed" => block_on(envelope.encrypt_file(
+                "sealed" => block_on(envelope.encrypt_file_with(
                     path(from),
                     path(to),
                     EncryptOptions::new().layout(Profile::Durable),
                     &options,
                 ))
                 .unwrap(),
-                _ => block_on(envelope.decrypt_file(
+                _ => block_on(envelope.decrypt_file_with(
                     path(from),
                     path(to),
                     &DecryptPolicy::new(),

@@ -56,7 +56,7 @@ impl AsyncWrite for Buffered {
 fn opens(sink: &Buffered, plaintext: &[u8]) {
     assert_eq!(sink.buffered(), 0);
     let opened = block_on(envelope().decrypt(&sink.arrived(), &DecryptPolicy::new()));
-    assert!(*opened.unwrap() == plaintext);
+    assert!(opened.unwrap() == plaintext);
 }
 
 #[test]

@@ -30,12 +30,12 @@ impl Place {
 
     fn encrypt(&self, from: &str, to: &str, options: &FileOptions) {
         let (from, to) = (self.path(from), self.path(to));
-        block_on(envelope().encrypt_file(from, to, EncryptOptions::new(), options)).unwrap();
+        block_on(envelope().encrypt_file_with(from, to, EncryptOptions::new(), options)).unwrap();
     }
 
     fn decrypt(&self, from: &str, to: &str, options: &FileOptions) {
         let (from, to) = (self.path(from), self.path(to));
-        block_on(envelope().decrypt_file(from, to, &DecryptPolicy::new(), options)).unwrap();
+        block_on(envelope().decrypt_file_with(from, to, &DecryptPolicy::new(), options)).unwrap();
     }
 
     /// How many bytes of the disk it takes.
@@ -143,7 +143,7 @@ fn a_file_of_holes_that_claims_to_be_a_message_takes_no_space() {
     }
     let (from, to) = (place.path("claims"), place.path("out"));
     let (policy, options) = (DecryptPolicy::new(), FileOptions::new());
-    let error = block_on(envelope().decrypt_file(from, to, &policy, &options)).unwrap_err();
+    let error = block_on(envelope().decrypt_file_with(from, to, &policy, &options)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Authentication, "{error}");
     assert_eq!(names(place.0.path()), ["claims", "in"]);
 }

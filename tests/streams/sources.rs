@@ -18,7 +18,7 @@ fn input_that_is_no_regular_file_is_read_to_its_end() {
         let (fifo, plaintext) = (fifo.clone(), plaintext.clone());
         std::thread::spawn(move || fs::write(fifo, plaintext).unwrap())
     };
-    block_on(envelope.encrypt_file(
+    block_on(envelope.encrypt_file_with(
         &fifo,
         dir.path().join("sealed"),
         EncryptOptions::new(),
@@ -38,7 +38,7 @@ fn a_source_that_changes_its_length_meanwhile_is_refused() {
     for (len, threads) in [(600_000, 1), (10 << 20, 1), (10 << 20, 3)] {
         fs::write(path("plain"), sample(len)).unwrap();
         let fresh = FileOptions::new().overwrite(true);
-        block_on(envelope.encrypt_file(
+        block_on(envelope.encrypt_file_with(
             path("plain"),
             path("message"),
             EncryptOptions::new(),
@@ -60,13 +60,13 @@ fn a_source_that_changes_its_length_meanwhile_is_refused() {
                     }
                 });
                 let error = match original {
-                    "plain" => block_on(envelope.encrypt_file(
+                    "plain" => block_on(envelope.encrypt_file_with(
                         path("in"),
                         path("out"),
                         EncryptOptions::new(),
                         &options,
                     )),
-                    _ => block_on(envelope.decrypt_file(
+                    _ => block_on(envelope.decrypt_file_with(
                         path("in"),
                         path("out"),
                         &DecryptPolicy::new(),
@@ -99,7 +99,7 @@ fn a_file_that_claims_no_length_is_read_to_its_end() {
     let (envelope, dir) = (envelope(), tempfile::tempdir().unwrap());
     let source = Path::new("/proc/self/cmdline");
     if fs::metadata(source).is_ok_and(|metadata| metadata.len() == 0) {
-        block_on(envelope.encrypt_file(
+        block_on(envelope.encrypt_file_with(
             source,
             dir.path().join("out"),
             EncryptOptions::new(),
@@ -126,7 +126,7 @@ fn encrypt_while(
     let (source, once) = (path.clone(), std::sync::Once::new());
     let options = options.progress(move |_, _| once.call_once(|| change(&source)));
     let (out, how) = (dir.join("out"), EncryptOptions::new());
-    block_on(envelope().encrypt_file(&path, out, how, &options)).map(drop)
+    block_on(envelope().encrypt_file_with(&path, out, how, &options)).map(drop)
 }
 
 /// Waits until a change now is at a later time than the last one, as the system counts it.

@@ -26,7 +26,8 @@ fn a_file_is_verified_as_it_is_decrypted() {
         });
         let calls = wrapper.calls();
         let policy = DecryptPolicy::new().aad("a");
-        let report = block_on(envelope.verify_file(path("sealed"), &policy, &options)).unwrap();
+        let report =
+            block_on(envelope.verify_file_with(path("sealed"), &policy, &options)).unwrap();
         let size = fs::metadata(path("sealed")).unwrap().len();
         assert_eq!((report.bytes_read, report.bytes_written), (size, len as u64));
         assert_eq!(wrapper.calls(), calls + 1);
@@ -45,8 +46,9 @@ fn what_is_refused_is_refused_as_in_decryption() {
         let message = block_on(envelope.encrypt(&sample(len), EncryptOptions::new())).unwrap();
         let end = message.len();
         let refused = |policy: &DecryptPolicy, what: &str| {
-            let verified = block_on(envelope.verify_file(path("m"), policy, &options));
-            let decrypted = block_on(envelope.decrypt_file(path("m"), path("o"), policy, &options));
+            let verified = block_on(envelope.verify_file_with(path("m"), policy, &options));
+            let decrypted =
+                block_on(envelope.decrypt_file_with(path("m"), path("o"), policy, &options));
             let error = verified.unwrap_err();
             assert_eq!(error.to_string(), decrypted.unwrap_err().to_string(), "{what}");
             assert!(error.to_string().contains("m: message"), "{error}");
@@ -66,8 +68,8 @@ fn what_is_refused_is_refused_as_in_decryption() {
         fs::write(path("m"), &message).unwrap();
         let strict = policy.clone().require("kind", "note");
         assert_eq!(refused(&strict, "a policy"), ErrorKind::NotAccepted);
-        assert!(block_on(envelope.verify_file(path("m"), &policy, &options)).is_ok());
-        let absent = block_on(envelope.verify_file(path("absent"), &policy, &options));
+        assert!(block_on(envelope.verify_file_with(path("m"), &policy, &options)).is_ok());
+        let absent = block_on(envelope.verify_file_with(path("absent"), &policy, &options));
         assert_eq!(absent.unwrap_err().kind(), ErrorKind::Io);
         assert_eq!(names(dir.path()), ["m"]);
     }
@@ -84,7 +86,7 @@ fn a_pipe_is_verified_too() {
         let (path, part) = (fifo.clone(), message[..message.len() - cut].to_vec());
         let feed = std::thread::spawn(move || fs::write(path, part).unwrap());
         let policy = DecryptPolicy::new();
-        let report = block_on(envelope.verify_file(&fifo, &policy, &FileOptions::new()));
+        let report = block_on(envelope.verify_file_with(&fifo, &policy, &FileOptions::new()));
         feed.join().unwrap();
         assert_eq!(report.map(|report| report.bytes_written == 3 << 20).ok(), good.then_some(true));
     }

@@ -3,7 +3,9 @@
 use crate::common::{block_on, envelope, sample};
 use ncp_envelope::format::{Header, Profile, SEALED_CHUNK_LEN};
 use ncp_envelope::io::StreamReport;
-use ncp_envelope::{DecryptPolicy, EncryptOptions, EncryptionContext, Error, ErrorKind, Result};
+use ncp_envelope::{
+    DecryptPolicy, EncryptOptions, EncryptionContext, Error, ErrorKind, Result, ToEncryptOptions,
+};
 use std::io::{self, Cursor, Read, Write};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex};
@@ -76,7 +78,7 @@ impl<R: Read> Read for Broken<R> {
     }
 }
 
-fn encrypt(plaintext: &[u8], options: impl Into<EncryptOptions>) -> StreamReport<Vec<u8>> {
+fn encrypt(plaintext: &[u8], options: impl ToEncryptOptions) -> StreamReport<Vec<u8>> {
     let source = Cursor::new(plaintext.to_vec());
     block_on(envelope().encrypt_stream(source, Vec::new(), options)).unwrap()
 }

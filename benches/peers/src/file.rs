@@ -15,9 +15,9 @@ pub fn run(mut arguments: impl Iterator<Item = String>) {
     let options = FileOptions::new().sync(false);
     match operation.as_str() {
         "encrypt" => {
-            ready(envelope.encrypt_file(source, target, EncryptionContext::new(), &options))
+            ready(envelope.encrypt_file_with(source, target, EncryptionContext::new(), &options))
                 .unwrap()
         }
-        _ => ready(envelope.decrypt_file(source, target, &DecryptPolicy::new(), &options)).unwrap(),
+        _ => ready(envelope.decrypt_file_with(source, target, &DecryptPolicy::new(), &options)).unwrap(),
     };
 }

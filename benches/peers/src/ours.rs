@@ -44,8 +44,8 @@ fn encrypt(ours: &mut Ours, plaintext: &[u8]) {
 }
 
 fn decrypt(ours: &mut Ours) {
-    ours.opened =
-        std::mem::take(&mut ready(ours.envelope.decrypt(&ours.message, &ours.policy)).unwrap());
+    let mut opened = ready(ours.envelope.decrypt(&ours.message, &ours.policy)).unwrap();
+    ours.opened = std::mem::take(&mut opened.plaintext);
 }
 
 fn encrypt_into(ours: &mut Ours, plaintext: &[u8]) {

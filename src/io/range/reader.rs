@@ -9,7 +9,7 @@ use crate::context::EncryptionContext;
 use crate::envelope::Envelope;
 use crate::error::{Error, Result};
 use crate::format::Plan;
-use crate::policy::DecryptPolicy;
+use crate::policy::ToDecryptPolicy;
 use std::fmt;
 use std::io;
 use std::ops::{Range, RangeBounds};
@@ -45,8 +45,9 @@ impl Envelope {
     pub async fn range_reader<S: ReadAt>(
         &self,
         source: S,
-        policy: &DecryptPolicy,
+        policy: impl ToDecryptPolicy,
     ) -> Result<RangeReader<S>> {
+        let policy = &*policy.to_policy()?;
         let mut front = Front::new();
         while let Some(range) = front.missing() {
             let mut bytes = vec![0; (range.end - range.start) as usize];

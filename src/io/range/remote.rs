@@ -11,7 +11,7 @@ use crate::context::EncryptionContext;
 use crate::envelope::Envelope;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::Plan;
-use crate::policy::DecryptPolicy;
+use crate::policy::ToDecryptPolicy;
 use std::fmt;
 use std::ops::{Range, RangeBounds};
 use std::sync::Arc;
@@ -34,8 +34,9 @@ impl Envelope {
     pub async fn async_range_reader<S: GetRange>(
         &self,
         source: S,
-        policy: &DecryptPolicy,
+        policy: impl ToDecryptPolicy,
     ) -> Result<AsyncRangeReader<S>> {
+        let policy = &*policy.to_policy()?;
         let mut front = Front::new();
         while let Some(range) = front.missing() {
             let bytes = get(&source, range.clone()).await?;

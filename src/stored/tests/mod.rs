@@ -73,7 +73,7 @@ impl Place {
         assert_eq!(now.len(), before.len());
         assert!(now[..a] == before[..a] && now[body..] == before[body..]);
         let policy = DecryptPolicy::new().detached(header.bound().is_detached());
-        assert_eq!(*wait(self.envelope.decrypt(&now, &policy)).unwrap(), PLAINTEXT);
+        assert_eq!(wait(self.envelope.decrypt(&now, &policy)).unwrap(), PLAINTEXT);
         Header::decode(&now).unwrap().slots().generation()
     }
 }

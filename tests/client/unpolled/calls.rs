@@ -194,9 +194,9 @@ calls! {
         let envelope = world.envelope.clone();
         async move { envelope.decrypt_stream(message, Vec::new(), &policy()).await }
     },
-    "Envelope::encrypt_file" => |world| world.envelope.encrypt_file(
+    "Envelope::encrypt_file" => |world| world.envelope.encrypt_file_with(
         world.message_file(), world.new_file(), options(), &FileOptions::new()),
-    "Envelope::decrypt_file" => |world| world.envelope.decrypt_file(
+    "Envelope::decrypt_file" => |world| world.envelope.decrypt_file_with(
         world.message_file(), world.new_file(), &policy(), &FileOptions::new()),
     "Envelope::rewrap_files" => |world| whole(
         world.envelope.rewrap_files([world.copied_message()], &RewrapOptions::new())),
@@ -206,5 +206,5 @@ calls! {
     "Envelope::rekey_file" => |world|
         world.envelope.rekey_file(world.copied_message(), &policy(), &RekeyOptions::new()),
     "Envelope::verify_file" =>
-        |world| world.envelope.verify_file(world.message_file(), &policy(), &FileOptions::new()),
+        |world| world.envelope.verify_file_with(world.message_file(), &policy(), &FileOptions::new()),
 }

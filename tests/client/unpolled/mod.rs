@@ -247,7 +247,7 @@ async fn a_loop_over_buffered_calls_that_calls_in_its_body() {
     let mut done = 0;
     while let Some(message) = ended(calls.next()).await.unwrap() {
         let opened = ended(envelope.decrypt(&message.unwrap(), &policy)).await.unwrap();
-        assert_eq!(*opened.unwrap(), b"x");
+        assert_eq!(opened.unwrap(), b"x");
         done += 1;
     }
     assert_eq!(done, 300);

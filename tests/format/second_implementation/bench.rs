@@ -221,7 +221,7 @@ impl Bench {
             "encrypt_file" => {
                 let whole = self.file("whole");
                 let overwrite = FileOptions::new().overwrite(true).sync(false);
-                block_on(envelope.encrypt_file(&plain, &whole, options, &overwrite)).unwrap();
+                block_on(envelope.encrypt_file_with(&plain, &whole, options, &overwrite)).unwrap();
                 stored.store(&fs::read(&whole).unwrap());
             }
             other => panic!("no writer {other}"),
@@ -264,7 +264,7 @@ impl Bench {
         let (joined, out) = (self.file("joined"), self.file("out"));
         fs::write(&joined, &message).unwrap();
         let overwrite = FileOptions::new().overwrite(true).sync(false);
-        let by_file = block_on(envelope.decrypt_file(&joined, &out, &policy, &overwrite))
+        let by_file = block_on(envelope.decrypt_file_with(&joined, &out, &policy, &overwrite))
             .map_err(kind)
             .map(|_| fs::read(&out).unwrap());
         for (way, result) in [("decrypt", whole), ("reader", streamed), ("decrypt_file", by_file)] {

@@ -123,7 +123,7 @@ fn files() {
         std::fs::write(path("plain"), plaintext(len)).unwrap();
         watch("a file that is encrypted", || {
             let (plain, message) = (path("plain"), path("message"));
-            block_on(envelope.encrypt_file(plain, message, EncryptOptions::new(), &options))
+            block_on(envelope.encrypt_file_with(plain, message, EncryptOptions::new(), &options))
                 .unwrap();
         });
         let message = std::fs::read(path("message")).unwrap();
@@ -133,10 +133,10 @@ fn files() {
             std::fs::write(path("message"), &message).unwrap();
             watch("a file that is decrypted", || {
                 let (message, out) = (path("message"), path("out"));
-                let _ = block_on(envelope.decrypt_file(message, out, &open, &options));
+                let _ = block_on(envelope.decrypt_file_with(message, out, &open, &options));
             });
             watch("a file that is verified", || {
-                let _ = block_on(envelope.verify_file(path("message"), &open, &options));
+                let _ = block_on(envelope.verify_file_with(path("message"), &open, &options));
             });
         }
     }

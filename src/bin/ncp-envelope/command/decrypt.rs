@@ -46,7 +46,7 @@ pub(crate) async fn run(args: DecryptArgs) -> Result<(), Failure> {
     if let (Some(source), Target::File(target), None) = (input.regular(), &target, &header) {
         session
             .envelope
-            .decrypt_file(source, target, &policy, &file_options)
+            .decrypt_file_with(source, target, &policy, &file_options)
             .await
             .map(drop)
             .map_err(Failure::reading)

@@ -66,7 +66,7 @@ pub(crate) async fn run(args: EncryptArgs) -> Result<(), Failure> {
     if let (Some(source), Target::File(target)) = (input.regular(), &target) {
         session
             .envelope
-            .encrypt_file(source, target, options, &file_options)
+            .encrypt_file_with(source, target, options, &file_options)
             .await
             .map(drop)
             .map_err(Failure::writing)

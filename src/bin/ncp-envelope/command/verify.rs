@@ -90,7 +90,7 @@ async fn verify(session: &Session, terms: &Terms, input: &Input) -> Outcome {
     let report = match (input.path(), &terms.header) {
         (Some(path), None) => {
             let options = FileOptions::new().progress(progress.reporter());
-            let report = session.envelope.verify_file(path, &terms.policy, &options).await;
+            let report = session.envelope.verify_file_with(path, &terms.policy, &options).await;
             report.map(|report| report.bytes_written)
         }
         (_, header) => {

@@ -34,7 +34,7 @@ impl Files {
         let options = FileOptions::new().sync(false);
         let sealed = files
             .envelope
-            .encrypt_file(&files.plain, &files.sealed, EncryptionContext::new(), &options)
+            .encrypt_file_with(&files.plain, &files.sealed, EncryptionContext::new(), &options)
             .await;
         sealed.map(|_| files).map_err(Failure::writing)
     }
@@ -54,14 +54,14 @@ impl Files {
             What::Encrypt => {
                 let done = self
                     .envelope
-                    .encrypt_file(&self.plain, &self.out, EncryptionContext::new(), &options)
+                    .encrypt_file_with(&self.plain, &self.out, EncryptionContext::new(), &options)
                     .await;
                 done.map_err(Failure::writing)?;
             }
             What::Decrypt | What::Sealing => {
                 let done = self
                     .envelope
-                    .decrypt_file(&self.sealed, &self.out, &DecryptPolicy::new(), &options)
+                    .decrypt_file_with(&self.sealed, &self.out, &DecryptPolicy::new(), &options)
                     .await;
                 done.map_err(Failure::reading)?;
             }
