@@ -7,11 +7,13 @@
 
 mod circles;
 mod dependencies;
+mod examples;
 mod layers;
 mod rules;
 mod source;
 mod style;
 mod tree;
+mod words;
 
 use source::Source;
 

@@ -1,0 +1,434 @@
+//! Every public item has an example that the doctest runner runs.
+
+use crate::source::{Source, is_test};
+use crate::{none, planted};
+use proc_macro2::{Delimiter, TokenStream, TokenTree};
+use std::collections::BTreeMap;
+use syn::visit::{self, Visit};
+use syn::{Attribute, Expr, ExprLit, ImplItem, Item, Lit, Meta, Visibility};
+
+/// Files with items that still lack an example, and how many. The list only shrinks: a number that
+/// is too large is a fault, too.
+const LACKING: &[(&str, usize)] = &[
+    // src
+    ("src/blocking.rs", 30),
+    ("src/context.rs", 8),
+    // src/datakey/cache
+    ("src/datakey/cache/handle.rs", 5),
+    // src/datakey
+    ("src/datakey/limits.rs", 10),
+    ("src/datakey/stats.rs", 7),
+    // src/emulator
+    ("src/emulator/builder.rs", 24),
+    ("src/emulator/clock.rs", 6),
+    ("src/emulator/connection.rs", 5),
+    // src/emulator/faults
+    ("src/emulator/faults/fault.rs", 9),
+    // src/emulator
+    ("src/emulator/handle.rs", 29),
+    // src/emulator/keys
+    ("src/emulator/keys/kind.rs", 1),
+    // src/emulator/metadata
+    ("src/emulator/metadata/settings.rs", 8),
+    // src/emulator/state
+    ("src/emulator/state/record.rs", 2),
+    // src/envelope
+    ("src/envelope/builder.rs", 10),
+    ("src/envelope/handle.rs", 11),
+    ("src/envelope/reading.rs", 5),
+    // src
+    ("src/error.rs", 9),
+    // src/format
+    ("src/format/bound.rs", 12),
+    ("src/format/decryptor.rs", 7),
+    ("src/format/encryptor.rs", 8),
+    ("src/format/header.rs", 8),
+    ("src/format/mod.rs", 1),
+    ("src/format/profile.rs", 5),
+    ("src/format/progress.rs", 1),
+    ("src/format/range.rs", 9),
+    ("src/format/runs.rs", 7),
+    ("src/format/slots.rs", 6),
+    // src/io
+    ("src/io/atomic.rs", 6),
+    ("src/io/detached.rs", 2),
+    ("src/io/file.rs", 3),
+    ("src/io/mod.rs", 1),
+    ("src/io/options.rs", 10),
+    // src/io/range
+    ("src/io/range/cursor.rs", 1),
+    ("src/io/range/detached.rs", 3),
+    ("src/io/range/reader.rs", 11),
+    ("src/io/range/remote.rs", 11),
+    ("src/io/range/source.rs", 2),
+    // src/io
+    ("src/io/read.rs", 3),
+    ("src/io/source.rs", 6),
+    ("src/io/stream.rs", 2),
+    ("src/io/tokio.rs", 8),
+    ("src/io/write.rs", 3),
+    // src/kms/auth
+    ("src/kms/auth/claims.rs", 2),
+    ("src/kms/auth/credentials.rs", 6),
+    ("src/kms/auth/environment.rs", 1),
+    ("src/kms/auth/file_store.rs", 3),
+    ("src/kms/auth/store.rs", 4),
+    ("src/kms/auth/token_set.rs", 2),
+    // src/kms
+    ("src/kms/builder.rs", 23),
+    // src/kms/call
+    ("src/kms/call/client.rs", 6),
+    ("src/kms/call/rate.rs", 1),
+    ("src/kms/call/stats.rs", 1),
+    // src/kms
+    ("src/kms/endpoint.rs", 2),
+    // src/kms/key
+    ("src/kms/key/cipher.rs", 11),
+    ("src/kms/key/sign.rs", 8),
+    // src/kms/manage
+    ("src/kms/manage/acl.rs", 8),
+    ("src/kms/manage/activity.rs", 11),
+    ("src/kms/manage/admin.rs", 20),
+    ("src/kms/manage/describe.rs", 3),
+    ("src/kms/manage/keys.rs", 14),
+    ("src/kms/manage/pages.rs", 1),
+    // src/kms
+    ("src/kms/mod.rs", 1),
+    // src/kms/source
+    ("src/kms/source/chain.rs", 3),
+    ("src/kms/source/server_role.rs", 3),
+    // src/kms
+    ("src/kms/time.rs", 2),
+    // src/kms/token
+    ("src/kms/token/issue.rs", 12),
+    // src/kms
+    ("src/kms/vocabulary.rs", 7),
+    // src
+    ("src/lib.rs", 1),
+    ("src/policy.rs", 12),
+    ("src/secret.rs", 7),
+    // src/stored
+    ("src/stored/audit.rs", 8),
+    ("src/stored/message.rs", 7),
+    ("src/stored/mod.rs", 1),
+    ("src/stored/rekey.rs", 6),
+    // src/stored/rewrap
+    ("src/stored/rewrap/options.rs", 9),
+    ("src/stored/rewrap/report.rs", 2),
+    ("src/stored/rewrap/run.rs", 1),
+    // src/stored
+    ("src/stored/slots.rs", 7),
+    ("src/stored/write.rs", 6),
+    // src
+    ("src/suite.rs", 2),
+    // src/wrap
+    ("src/wrap/conformance.rs", 1),
+    ("src/wrap/key_id.rs", 7),
+    ("src/wrap/local.rs", 1),
+    ("src/wrap/mod.rs", 1),
+    ("src/wrap/payload.rs", 4),
+    ("src/wrap/wrapped.rs", 4),
+];
+
+/// Words after a fence that leave the code Rust, and run.
+const STILL_RUN: &[&str] =
+    &["rust", "should_panic", "edition2015", "edition2018", "edition2021", "edition2024"];
+
+/// Whether `info`, what stands behind an opening fence, lets the code run.
+fn runs(info: &str) -> bool {
+    let mut words = info.split([',', ' ', '\t']).filter(|word| !word.is_empty());
+    words.all(|word| STILL_RUN.contains(&word))
+}
+
+/// Whether `docs` has a fenced block that runs and shows a line of code.
+fn has_example(docs: &str) -> bool {
+    let mut fence: Option<(String, bool)> = None;
+    for line in docs.lines().map(str::trim) {
+        let marks: String = line
+            .chars()
+            .take_while(|sign| line.starts_with(*sign) && "`~".contains(*sign))
+            .collect();
+        match &fence {
+            None if marks.len() >= 3 => {
+                let run = runs(&line[marks.len()..]);
+                fence = Some((marks, run));
+            }
+            Some((opening, _)) if marks.starts_with(opening.as_str()) && marks == line => {
+                fence = None;
+            }
+            // `# ` hides a line and `##` shows a `#`; an attribute is a line.
+            Some((_, true)) if !line.is_empty() && line != "#" && !line.starts_with("# ") => {
+                return true;
+            }
+            _ => {}
+        }
+    }
+    false
+}
+
+fn docs_of(attributes: &[Attribute]) -> String {
+    let text = |attribute: &Attribute| match &attribute.meta {
+        Meta::NameValue(meta) if meta.path.is_ident("doc") => match &meta.value {
+            Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => Some(text.value()),
+            _ => None,
+        },
+        _ => None,
+    };
+    attributes.iter().filter_map(text).collect::<Vec<_>>().join("\n")
+}
+
+fn is_public(visibility: &Visibility) -> bool {
+    matches!(visibility, Visibility::Public(_))
+}
+
+/// What a file has of public items. That each of them can be reached from outside is for rustc's
+/// `unreachable_pub` to say.
+#[derive(Default)]
+struct Items {
+    /// Those without an example.
+    lacking: Vec<String>,
+    /// Modules whose documentation is in a file of their own.
+    modules: Vec<String>,
+}
+
+impl Items {
+    fn item(&mut self, name: &str, docs: &str) {
+        if !has_example(docs) {
+            self.lacking.push(name.to_owned());
+        }
+    }
+
+    /// Items that a macro is given, or makes. Nothing parses those before the macro is known, so it
+    /// goes by the words: `pub struct Name`, and a type's name behind the documentation that a call
+    /// begins with.
+    fn scan(&mut self, tokens: TokenStream, call: bool) {
+        let mut docs = String::new();
+        let mut words: Vec<String> = Vec::new();
+        let mut dollar = false;
+        let mut first = call;
+        for token in tokens {
+            match token {
+                TokenTree::Punct(sign) if sign.as_char() == '#' => {}
+                TokenTree::Group(group) if group.delimiter() == Delimiter::Bracket => {
+                    docs.push_str(&doc_text(group.stream()));
+                    docs.push('\n');
+                }
+                TokenTree::Ident(word) if !dollar => {
+                    let word = word.to_string();
+                    let kind = words.iter().rev().take(2).map(String::as_str).collect::<Vec<_>>();
+                    let defined = matches!(
+                        kind[..],
+                        ["struct" | "enum" | "union" | "trait" | "fn" | "mod", "pub"]
+                            | ["fn", "async" | "const"]
+                    ) && words.first().is_some_and(|word| word == "pub");
+                    if defined || first && !docs.is_empty() && word.starts_with(char::is_uppercase)
+                    {
+                        self.item(&word, &docs);
+                        docs.clear();
+                        words.clear();
+                    } else {
+                        words.push(word);
+                    }
+                    first = false;
+                }
+                TokenTree::Group(group) => {
+                    // Not `pub(crate)`.
+                    words.clear();
+                    docs.clear();
+                    self.scan(group.stream(), false);
+                }
+                other => {
+                    words.clear();
+                    dollar = matches!(&other, TokenTree::Punct(sign) if sign.as_char() == '$');
+                    if matches!(&other, TokenTree::Punct(sign) if ";,".contains(sign.as_char())) {
+                        docs.clear();
+                    }
+                    continue;
+                }
+            }
+            dollar = false;
+        }
+    }
+}
+
+/// What `doc = "…"` says.
+fn doc_text(attribute: TokenStream) -> String {
+    match syn::parse2::<syn::MetaNameValue>(attribute) {
+        Ok(meta) if meta.path.is_ident("doc") => match meta.value {
+            Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => text.value(),
+            _ => String::new(),
+        },
+        _ => String::new(),
+    }
+}
+
+impl Visit<'_> for Items {
+    fn visit_item(&mut self, item: &Item) {
+        if is_test(crate::source::attributes(item)) {
+            return;
+        }
+        let named = match item {
+            Item::Struct(item) => Some((&item.vis, &item.attrs, &item.ident)),
+            Item::Enum(item) => Some((&item.vis, &item.attrs, &item.ident)),
+            Item::Union(item) => Some((&item.vis, &item.attrs, &item.ident)),
+            Item::Trait(item) => Some((&item.vis, &item.attrs, &item.ident)),
+            Item::Fn(item) => Some((&item.vis, &item.attrs, &item.sig.ident)),
+            _ => None,
+        };
+        if let Some((visibility, attributes, name)) = named
+            && is_public(visibility)
+        {
+            self.item(&name.to_string(), &docs_of(attributes));
+        }
+        visit::visit_item(self, item);
+    }
+
+    fn visit_item_mod(&mut self, item: &syn::ItemMod) {
+        if is_public(&item.vis) {
+            let docs = docs_of(&item.attrs);
+            match &item.content {
+                Some(_) => self.item(&item.ident.to_string(), &docs),
+                None if has_example(&docs) => {}
+                None => self.modules.push(item.ident.to_string()),
+            }
+        }
+        visit::visit_item_mod(self, item);
+    }
+
+    fn visit_item_impl(&mut self, item: &syn::ItemImpl) {
+        let (syn::Type::Path(of), None) = (&*item.self_ty, &item.trait_) else { return };
+        let of = of.path.segments.last().map(|segment| segment.ident.to_string());
+        for method in &item.items {
+            if let ImplItem::Fn(method) = method
+                && is_public(&method.vis)
+                && !is_test(&method.attrs)
+            {
+                let name = format!("{}::{}", of.as_deref().unwrap_or("?"), method.sig.ident);
+                self.item(&name, &docs_of(&method.attrs));
+            }
+        }
+    }
+
+    fn visit_item_macro(&mut self, item: &syn::ItemMacro) {
+        self.scan(item.mac.tokens.clone(), item.ident.is_none());
+    }
+
+    // Nothing in a function can be reached from outside.
+    fn visit_block(&mut self, _: &syn::Block) {}
+}
+
+/// The items that lack an example, by the file in which it would stand.
+fn lacking(sources: &[Source]) -> BTreeMap<&str, Vec<String>> {
+    let mut found: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for source in sources {
+        if source.is_test_file() || source.krate() != "src" {
+            continue;
+        }
+        let mut items = Items::default();
+        items.visit_file(&source.parse());
+        for name in items.modules {
+            let wanted = [source.module(), vec![name.clone()]].concat();
+            let own = sources
+                .iter()
+                .find(|other| other.krate() == "src" && other.module() == wanted)
+                .unwrap_or_else(|| panic!("{} has no module {name}", source.path));
+            if !has_example(&docs_of(&own.parse().attrs)) {
+                found.entry(&own.path).or_default().push(format!("module {name}"));
+            }
+        }
+        if source.path == "src/lib.rs" && !has_example(&docs_of(&source.parse().attrs)) {
+            items.lacking.push("the crate".to_owned());
+        }
+        found.entry(&source.path).or_default().extend(items.lacking);
+    }
+    found.retain(|_, items| !items.is_empty());
+    found
+}
+
+fn faults(lacking: &BTreeMap<&str, Vec<String>>, allowed: &[(&str, usize)]) -> Vec<String> {
+    let mut faults = Vec::new();
+    for (path, items) in lacking {
+        let most = allowed.iter().find(|(allowed, _)| allowed == path).map_or(0, |(_, most)| *most);
+        if items.len() > most {
+            let (count, items) = (items.len(), items.join(", "));
+            faults.push(format!("{path}: {count} items of {most} lack an example: {items}"));
+        }
+    }
+    for (path, most) in allowed {
+        let count = lacking.get(path).map_or(0, Vec::len);
+        if count < *most {
+            faults.push(format!("{path}: {count} items lack an example now: LACKING has {most}"));
+        }
+    }
+    faults
+}
+
+#[test]
+fn every_public_item_has_an_example_that_runs() {
+    none(faults(&lacking(&Source::all_in("src")), LACKING));
+}
+
+#[test]
+fn items_without_a_running_example_are_found() {
+    let of = |text: &str| {
+        let sources = planted("src/a.rs", text);
+        lacking(&sources).remove("src/a.rs").unwrap_or_default().join(" ")
+    };
+    let example = "/// It is.\n///\n/// ```\n/// assert!(true);\n/// ```\n";
+    for item in ["struct A;", "enum A {}", "trait A {}", "fn A() {}", "mod A {}"] {
+        assert_eq!(of(&format!("/// It is.\npub {item}")), "A", "{item}");
+        assert_eq!(of(&format!("{example}pub {item}")), "", "{item}");
+        assert_eq!(of(&format!("pub(crate) {item}\n{item}")), "", "{item}");
+        assert_eq!(of(&format!("#[cfg(test)] mod tests {{ pub {item} }}")), "", "{item}");
+    }
+    assert_eq!(of("pub const A: u8 = 1; pub type B = u8; pub use std::fs;"), "");
+
+    let method = |docs: &str| of(&format!("impl<T> A<T> {{ {docs} pub async fn b(&self) {{}} }}"));
+    assert_eq!(method(""), "A::b");
+    assert_eq!(method(&format!("\n{example}")), "");
+    assert_eq!(of("impl Clone for A { fn clone(&self) -> A { A } }"), "");
+    assert_eq!(of("fn f() { impl A { pub fn b() {} } }"), "");
+
+    // What a macro is given, and what it makes.
+    assert_eq!(of("words! { /// It is.\nName { /// So.\nOne, } }"), "Name");
+    assert_eq!(of(&format!("words! {{ {example} Name {{ One, }} }}")), "");
+    assert_eq!(of("events! { /// It is.\nname(a: b), Other } passed_on!(Type);"), "");
+    let made = |docs: &str| {
+        of(&format!(
+            "macro_rules! m {{ ($n:ident) => {{ pub struct $n; {docs} #[derive(Debug)] pub struct \
+             Made; impl $n {{ pub(crate) fn a() {{}} {docs} pub fn b() {{}} }} }}; }}"
+        ))
+    };
+    assert_eq!(made(""), "Made b");
+    assert_eq!(made(&format!("\n{example}")), "");
+
+    // Modules in files of their own.
+    let module = |inner: &str| {
+        let file = |path: &str, text: &str| planted(path, text)[0].clone();
+        let outer = format!("//! It is.\n{}\npub mod b;", "");
+        let sources = [file("src/a/mod.rs", &outer), file("src/a/b.rs", inner)];
+        lacking(&sources).remove("src/a/b.rs").unwrap_or_default().join(" ")
+    };
+    assert_eq!(module("//! It is."), "module b");
+    assert_eq!(module(&example.replace("///", "//!")), "");
+
+    // What does not run, or shows nothing, is no example.
+    for info in ["", "rust", "should_panic", "rust,edition2024"] {
+        assert!(has_example(&format!("```{info}\na();\n```")), "{info}");
+    }
+    for info in ["text", "no_run", "rust,no_run", "ignore", "compile_fail", "sh", "ignore-windows"]
+    {
+        assert!(!has_example(&format!("```{info}\na();\n```")), "{info}");
+    }
+    assert!(!has_example("```\n# hidden();\n#\n\n```\nand a();"));
+    assert!(has_example("```text\nno\n```\n\n~~~~\n#[derive(Debug)]\n~~~~"));
+    assert!(!has_example("a();\n``` ```\n"));
+
+    // The list only shrinks.
+    let found = BTreeMap::from([("src/a.rs", vec!["A".to_owned(), "B".to_owned()])]);
+    none(faults(&found, &[("src/a.rs", 2)]));
+    assert_eq!(faults(&found, &[("src/a.rs", 1)]).len(), 1);
+    assert_eq!(faults(&found, &[("src/a.rs", 3)]).len(), 1);
+    assert_eq!(faults(&found, &[("src/a.rs", 2), ("src/b.rs", 1)]).len(), 1);
+    assert_eq!(faults(&found, &[]).len(), 1);
+}

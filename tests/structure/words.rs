@@ -1,0 +1,189 @@
+//! The field's terms, and not paraphrases of them.
+//!
+//! A stranger who knows other libraries looks for *single flight* and *jitter* and does not find
+//! them in "one question is under way".
+
+use crate::none;
+use crate::source::root;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+/// What is not written any more, in lower case, and what is written in its place.
+const PARAPHRASES: &[(&str, &str)] = &[
+    ("question is under way", "single flight"),
+    ("that others share calls with", "say what has to keep running, under a heading `# Runtime`"),
+    ("has to go on running", "must keep running"),
+    ("goes on running", "keeps running"),
+    ("without the reader noticing", "say what is detected, and before what is used"),
+    ("under way", "in flight"),
+    ("those who wait", "waiters"),
+    ("whoever wait", "waiters"),
+    ("who waits", "a waiter"),
+    ("all who wait", "all waiters"),
+    ("everyone who wait", "every waiter"),
+    ("asked for again in the background", "refreshed in the background"),
+    ("a tenth earlier", "up to 10 % early (jitter)"),
+    ("out of reach", "unreachable"),
+];
+
+/// Files that still have some, and how many. The list only shrinks: a number that is too large is
+/// a fault, too.
+const REMAINING: &[(&str, usize)] = &[
+    // the root
+    ("CHANGELOG.md", 2),
+    ("README.md", 1),
+    ("SECURITY.md", 2),
+    // docs
+    ("docs/design.md", 9),
+    ("docs/emulator.md", 1),
+    // src/datakey/batch
+    ("src/datakey/batch/batcher.rs", 5),
+    ("src/datakey/batch/drive.rs", 7),
+    ("src/datakey/batch/flight.rs", 3),
+    ("src/datakey/batch/lane.rs", 4),
+    ("src/datakey/batch/parts.rs", 1),
+    ("src/datakey/batch/ticket.rs", 1),
+    // src/datakey/cache
+    ("src/datakey/cache/shared.rs", 2),
+    ("src/datakey/cache/store.rs", 3),
+    // src/datakey
+    ("src/datakey/ends.rs", 1),
+    ("src/datakey/limits.rs", 2),
+    ("src/datakey/mod.rs", 1),
+    ("src/datakey/observe.rs", 1),
+    ("src/datakey/recipient.rs", 3),
+    ("src/datakey/stats.rs", 2),
+    // src/datakey/supply
+    ("src/datakey/supply/mint.rs", 2),
+    ("src/datakey/supply/orders.rs", 3),
+    ("src/datakey/supply/pool.rs", 4),
+    ("src/datakey/supply/reuse.rs", 2),
+    // src/datakey/tests
+    ("src/datakey/tests/batches.rs", 1),
+    ("src/datakey/tests/drives.rs", 1),
+    ("src/datakey/tests/kit.rs", 1),
+    ("src/datakey/tests/leavers.rs", 1),
+    ("src/datakey/tests/loads.rs", 3),
+    ("src/datakey/tests/pools.rs", 4),
+    ("src/datakey/tests/reuses.rs", 1),
+    // src/datakey/tests/schedules
+    ("src/datakey/tests/schedules/ends.rs", 1),
+    // src/emulator/http
+    ("src/emulator/http/service.rs", 1),
+    // src/envelope
+    ("src/envelope/builder.rs", 2),
+    ("src/envelope/handle.rs", 1),
+    // src/io/range
+    ("src/io/range/remote.rs", 3),
+    ("src/io/range/together.rs", 1),
+    // src/kms/auth
+    ("src/kms/auth/token.rs", 1),
+    ("src/kms/auth/turn.rs", 2),
+    // src/kms/call
+    ("src/kms/call/client.rs", 1),
+    ("src/kms/call/gate.rs", 1),
+    // src/kms/call/limit
+    ("src/kms/call/limit/pace.rs", 1),
+    // src
+    ("src/runtime.rs", 2),
+];
+
+/// The text as one line in lower case, without the signs of comments and lists, so that a phrase is
+/// found where a line breaks within it.
+fn flat(text: &str) -> String {
+    let words = text.lines().flat_map(|line| {
+        let line = line.trim().trim_end_matches('\\');
+        line.trim_start_matches(['/', '!', '#', '*', '>']).split_whitespace()
+    });
+    words.collect::<Vec<_>>().join(" ").to_lowercase()
+}
+
+/// Each paraphrase in `text` once for every place. A longer one hides a shorter one within it.
+fn found(text: &str) -> Vec<String> {
+    let mut text = flat(text);
+    let mut rows: Vec<_> = PARAPHRASES.iter().collect();
+    rows.sort_by_key(|(phrase, _)| std::cmp::Reverse(phrase.len()));
+    let mut found = Vec::new();
+    for (phrase, term) in rows {
+        for _ in 0..text.matches(phrase).count() {
+            found.push(format!("\"{phrase}\" ({term})"));
+        }
+        text = text.replace(phrase, "…");
+    }
+    found
+}
+
+/// Sources, and pages of the root and of `docs`.
+fn texts() -> BTreeMap<String, String> {
+    fn collect(dir: &Path, deep: bool, texts: &mut BTreeMap<String, String>) {
+        for entry in fs::read_dir(dir).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() && deep {
+                collect(&path, deep, texts);
+            } else if path.extension().is_some_and(|end| end == "rs" || end == "md") {
+                let name = path.strip_prefix(root()).unwrap().to_str().unwrap().replace('\\', "/");
+                texts.insert(name, fs::read_to_string(&path).unwrap());
+            }
+        }
+    }
+    let mut texts = BTreeMap::new();
+    collect(&root(), false, &mut texts);
+    collect(&root().join("src"), true, &mut texts);
+    collect(&root().join("docs"), true, &mut texts);
+    texts
+}
+
+fn faults(texts: &BTreeMap<String, String>, allowed: &[(&str, usize)]) -> Vec<String> {
+    let mut faults = Vec::new();
+    for (path, text) in texts {
+        let most = allowed.iter().find(|(allowed, _)| allowed == path).map_or(0, |(_, most)| *most);
+        let found = found(text);
+        let (count, list) = (found.len(), found.join(", "));
+        if count > most {
+            faults.push(format!("{path}: {count} paraphrases of {most}: {list}"));
+        } else if count < most {
+            faults.push(format!("{path}: {count} paraphrases now, REMAINING has {most}"));
+        }
+    }
+    let gone = allowed.iter().filter(|(path, _)| !texts.contains_key(*path));
+    faults.extend(gone.map(|(path, _)| format!("{path} is not there: take it off REMAINING")));
+    faults
+}
+
+#[test]
+fn the_terms_of_the_field_are_used() {
+    let texts = texts();
+    for path in ["README.md", "docs/design.md", "src/lib.rs", "src/bin/ncp-envelope/main.rs"] {
+        assert!(texts.contains_key(path), "{path} is not looked at");
+    }
+    none(faults(&texts, REMAINING));
+}
+
+#[test]
+fn paraphrases_are_found() {
+    let texts = |text: &str| BTreeMap::from([("src/a.rs".to_owned(), text.to_owned())]);
+    for (phrase, _) in PARAPHRASES {
+        assert_eq!(found(&format!("A {phrase}.")).len(), 1, "{phrase}");
+        assert_eq!(*phrase, flat(phrase), "{phrase} would not be found");
+    }
+    // Where a line breaks, in comments, pages and texts.
+    for broken in [
+        "/// What is under\n    /// way ends.",
+        "//! Under\n//! way.",
+        "* under\n  way",
+        "\"it is under \\\n  way\"",
+    ] {
+        assert_eq!(found(broken).len(), 1, "{broken}");
+    }
+    assert_eq!(found("One question is under way, and so is another under way").len(), 2);
+    assert!(found("a wayward thunderstorm of those waiting").is_empty());
+
+    // The list only shrinks.
+    let two = texts("under way, under way");
+    none(faults(&two, &[("src/a.rs", 2)]));
+    assert_eq!(faults(&two, &[("src/a.rs", 1)]).len(), 1);
+    assert_eq!(faults(&two, &[("src/a.rs", 3)]).len(), 1);
+    assert_eq!(faults(&two, &[]).len(), 1);
+    assert_eq!(faults(&two, &[("src/a.rs", 2), ("src/b.rs", 1)]).len(), 1);
+}
