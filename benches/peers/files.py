@@ -110,7 +110,7 @@ def sio(tools):
 
 
 def ncrypt(_):
-    raise Missing("it is to be had as a Go module only, which this suite does not fetch, and it asks a terminal for its password")
+    raise Missing("it exists only as a Go module, which this suite does not fetch, and it asks for its password on a terminal")
 
 
 def python(name):

@@ -20,46 +20,55 @@ OURS, LIMIT, PEER = "#2f6db5", "#b9b9b9", "#d98a3d"
 INTRODUCTION = """\
 # Benchmarks
 
-This page and its plots are made by one command, which builds or installs everything it names, measures it, and writes them again:
+How fast `ncp-envelope` is next to other libraries and programs for encryption. One command builds or
+installs everything on this page, measures it, and writes the page and its plots:
 
 ```sh
 benches/peers/run
 ```
 
-It is a package of its own: who builds the crate builds none of the others. All who meet in a table took turns on one machine, round after round, so that a
-machine that changes its speed changes it for all. Times are medians over the rounds; a ratio is the median of each round's ratio, and
-**ratios are what to read**: times drift by 10 to 30 % from run to run, ratios much less. No call to a key service is part of any figure; keys are wrapped and unwrapped in the process.
+**Read the ratios.** Times drift by 10 to 30 % from run to run, ratios much less. In each round all
+entries of a table take turns on the same machine, so that a change of its speed affects all of them.
+Times are medians over the rounds; a ratio is the median of the rounds' ratios.
+
+No figure includes a call to a key service: keys are wrapped and unwrapped in the process. The command is
+a package of its own, so building the crate builds none of the others.
 
 """
 
 SMALL = """\
 ## Small messages
 
-One message of 1 KiB after the other on one thread. *Times ours* says how many times as long it takes as ncp-envelope.
+Messages of 1 KiB, one after the other, on one thread. *Times ours* is the time divided by that of
+ncp-envelope's first row: 2 means that it takes twice as long.
 
 """
 
 LARGE = """\
 ## In memory
 
-One message of {label} after the other on one thread, in GB of plaintext a second. *Times ours* is the time, as above: below 1 is faster than ncp-envelope. Who can
-write into a buffer that is used again does so; a library that returns a new vector pays for new memory each time, as its callers do.
+Messages of {label}, one after the other, on one thread, in GB of plaintext a second. *Times ours*
+compares times, as above: below 1 is faster than ncp-envelope. A library that can write into a reused
+buffer does so. One that returns a new vector pays for new memory each time, as its callers do.
 
 """
 
 FILES = """\
 ## From file to file
 
-A file of {size}, from one name to another on one disk, read from the page cache and written to it; nobody forces the output to the disk. Programs are timed from start to end;
-libraries for Python from the opening of the file to its closing, without the start of the interpreter. Each round has an order of its own.
+A file of {size} is read from the page cache, and the output is written to the page cache, on the same
+disk; nothing is synced to the disk. *Of cp* is the time divided by that of `cp`. Programs are timed from
+start to exit. Python libraries are timed from opening the file to closing it, without the start of the
+interpreter. The order of the entries changes from round to round.
 
 """
 
 RANGES = """\
 ## Ranges
 
-Parts of one message of 64 MiB in memory, at places all over it, by one thread and by two that share a reader; each range opens the chunks of 16 KiB that it touches. Below,
-all of the message as one range. By itself, this is `cargo bench --no-default-features --bench range`.
+Ranges all over one message of 64 MiB in memory, read by one thread, and by two threads that share a
+reader. Each range opens the chunks of 16 KiB that it touches. The last two lines read the whole message.
+`cargo bench --no-default-features --bench range` runs only this part.
 
 ```text
 {bench}
@@ -70,29 +79,33 @@ all of the message as one range. By itself, this is `cargo bench --no-default-fe
 WHAT = """\
 ## What each of them does
 
-They do not all do the same, and the fastest are not all to be had for the same use. *New key* is a new data key, or one derived, for each message. *Commits* means that a message cannot be made that opens under two
-keys. *Streams* means that a message larger than memory can be read and written, and that what comes out was verified.
+The entries do not all do the same, and the fastest ones do not suit every use.
+
+* *New key*: each message has a new data key, or a derived one.
+* *Commits*: nobody can make a message that opens under two keys.
+* *Streams*: a message larger than memory can be written and read, and released plaintext was verified;
+  *unverified* means that plaintext is released before it was verified.
 
 | | new key | authenticated | commits | streams | as measured |
 | --- | --- | --- | --- | --- | --- |
 """
 
 FACTS = [
-    ("ncp-envelope", "yes", "yes", "yes", "yes", "Cobblestone-256: AES-256-GCM in chunks of 16 KiB; the data key is wrapped in the process, reused for many messages only where the row says so; reading keeps unwrapped keys in the cache. "
+    ("ncp-envelope", "yes", "yes", "yes", "yes", "Cobblestone-256: AES-256-GCM in chunks of 16 KiB; the data key is wrapped in the process, and reused for many messages only where the row says so; readers cache unwrapped keys. "
      "`encrypt_file` is the library's call, the program is `ncp-envelope encrypt` and `decrypt`"),
-    ("limit", "no", "chunk by chunk", "no", "no", "one key, a counter as nonce, into a reused buffer; nothing to store, no format"),
-    ("memcpy, cp", "", "no", "no", "", "nothing but copying"),
-    ("envelopers", "no: cached", "yes", "no", "no", "AES-256-GCM with random nonces under one cached data key, its limits on use of a key lifted; its authors call it alpha"),
+    ("limit", "no", "chunk by chunk", "no", "no", "one key, a counter as nonce, into a reused buffer; no format, nothing to store"),
+    ("memcpy, cp", "", "no", "no", "", "copies only"),
+    ("envelopers", "no: cached", "yes", "no", "no", "AES-256-GCM with random nonces under one cached data key, with its limits on the use of a key lifted; its authors call it alpha"),
     ("Tink, envelope AEAD", "yes", "yes", "no", "no", "AES-256-GCM, the data key wrapped by a key in the process; the Rust crates are a port, the Python package has Google's C++ core"),
-    ("Tink, streaming AEAD", "derived", "yes", "no", "yes", "AES-256-GCM with HKDF, one key for all messages; how that one is wrapped is left to the caller"),
-    ("AWS Encryption SDK, default suite", "yes", "yes, and signed", "yes", "in Python", "AES-256-GCM and ECDSA P-384, frames of 4 KiB, raw AES keyring; in Rust it has a cache for one keyring only, which needs AWS"),
-    ("AWS Encryption SDK, unsigned suite", "yes", "yes", "yes", "in Python", "the same without signature; in Python with a raw master key, which is faster than the raw AES keyring that is measured for small messages. "
+    ("Tink, streaming AEAD", "derived", "yes", "no", "yes", "AES-256-GCM with HKDF, one key for all messages; wrapping that key is left to the caller"),
+    ("AWS Encryption SDK, default suite", "yes", "yes, and signed", "yes", "in Python", "AES-256-GCM and ECDSA P-384, frames of 4 KiB, raw AES keyring; in Rust only one keyring has a cache, and that one needs AWS"),
+    ("AWS Encryption SDK, unsigned suite", "yes", "yes", "yes", "in Python", "the same without the signature; in Python with a raw master key, which is faster than the raw AES keyring (measured for small messages). "
      "*Data key cached* reuses one data key"),
     ("age for Rust, age, rage", "yes", "yes", "by a MAC over the header", "yes", "ChaCha20-Poly1305 in chunks of 64 KiB, one X25519 recipient"),
-    ("aead-stream", "no", "yes", "no", "yes", "a body only: AES-256-GCM of RustCrypto, one key, a random nonce for each message"),
-    ("openssl speed", "no", "yes", "no", "no", "OpenSSL's measure of its own primitive: one buffer of 16 KiB again and again, which reads no memory, and writes none"),
-    ("openssl enc", "no", "**no**", "no", "unverified", "AES-256-CTR: whoever changes the file changes the plaintext, unnoticed"),
-    ("gpg", "derived", "by a SHA-1 inside", "no", "unverified", "OpenPGP with a passphrase, AES-256 in CFB mode, no compression"),
+    ("aead-stream", "no", "yes", "no", "yes", "a body without a header: AES-256-GCM of RustCrypto, one key, a random nonce for each message"),
+    ("openssl speed", "no", "yes", "no", "no", "OpenSSL's benchmark of its own primitive: one buffer of 16 KiB repeatedly, which stays in the cache"),
+    ("openssl enc", "no", "**no**", "no", "unverified", "AES-256-CTR: a change of the file changes the plaintext and is not detected"),
+    ("gpg", "derived", "by an encrypted SHA-1", "no", "unverified", "OpenPGP with a passphrase, AES-256 in CFB mode, no compression"),
     ("sio-go", "no", "yes", "no", "yes", "AES-256-GCM in chunks of 16 KiB, one key, a random nonce for each file; driven by the small program in `benches/peers/sio`"),
 ]
 
