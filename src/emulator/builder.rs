@@ -1,4 +1,4 @@
-//! How an emulator is to be set up.
+//! Settings of an emulator, and its start.
 
 use crate::emulator::auth::account::SubAccount;
 use crate::emulator::auth::rights::Rights;
@@ -20,21 +20,54 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 impl Emulator {
-    /// Starts an emulator on a free port of this machine, with its state in memory.
+    /// Starts an emulator on a free loopback port, with its state in memory.
+    ///
+    /// ```
+    /// use ncp_envelope::emulator::Emulator;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> ncp_envelope::Result<()> {
+    /// let emulator = Emulator::start().await?;
+    /// assert!(emulator.url().starts_with("http://127.0.0.1:"));
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
-    /// [`ErrorKind::Io`](crate::ErrorKind::Io) if no port or thread is to be had.
+    /// [`ErrorKind::Io`](crate::ErrorKind::Io) if no port is free or no thread can be started.
     pub async fn start() -> Result<Self> {
         Self::builder().start().await
     }
 
     /// Settings to start an emulator with.
+    ///
+    /// ```
+    /// use ncp_envelope::emulator::Emulator;
+    ///
+    /// let emulator = Emulator::builder().key_tag("orders").start_blocking()?;
+    /// assert_eq!(emulator.key_tag(), "orders");
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub fn builder() -> EmulatorBuilder {
         EmulatorBuilder::new()
     }
 }
 
 /// Settings of an [`Emulator`], from [`Emulator::builder`]. `Debug` shows no secret.
+///
+/// ```
+/// use ncp_envelope::emulator::{Emulator, EmulatorClock};
+/// use std::time::{Duration, UNIX_EPOCH};
+///
+/// // The same tag, credentials and time in every run.
+/// let emulator = Emulator::builder()
+///     .key_tag("orders")
+///     .account("test-access", "test-secret")
+///     .clock(EmulatorClock::fixed(UNIX_EPOCH + Duration::from_secs(1_700_000_000)))
+///     .start_blocking()?;
+/// assert_eq!((emulator.key_tag(), emulator.access_key()), ("orders", "test-access"));
+/// # Ok::<(), ncp_envelope::Error>(())
+/// ```
 #[must_use = "a builder does nothing until it is started"]
 pub struct EmulatorBuilder {
     state_dir: Option<PathBuf>,
@@ -77,74 +110,221 @@ impl EmulatorBuilder {
         }
     }
 
-    /// Keeps keys and credentials in `dir`, which is made if it is not there. Default: in memory
-    /// only.
+    /// Keeps keys and credentials in `dir`, which is created if it does not exist. Default: in
+    /// memory only.
     ///
-    /// Several processes may have the directory open; each sees at start what was there, and what
-    /// another one changed later when it next changes something itself.
+    /// Several processes may share the directory. Each reads it at start, and again before each of
+    /// its own changes; that is when it sees the changes of others.
+    ///
+    /// ```
+    /// use ncp_envelope::emulator::Emulator;
+    ///
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let dir = dir.path();
+    /// let first = Emulator::builder().state_dir(dir).start_blocking()?;
+    /// let second = Emulator::builder().state_dir(dir).start_blocking()?;
+    /// assert_eq!(first.key_tag(), second.key_tag());
+    /// assert_eq!(first.secret_key(), second.secret_key());
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub fn state_dir(mut self, dir: impl Into<PathBuf>) -> Self {
         self.state_dir = Some(dir.into());
         self
     }
 
-    /// Calls `tell` with the reason when a change cannot be kept in the state directory, which may
+    /// Calls `tell` with the reason when a change cannot be saved to the state directory, which may
     /// be full, read-only or gone. Callers get what the service would answer, a 500 without a
-    /// reason. Default: nobody is told.
+    /// reason. Default: the reason is dropped.
     ///
-    /// `tell` is called on a thread of the emulator's, which it holds up.
+    /// `tell` runs on a thread of the emulator and blocks it.
+    ///
+    /// ```
+    /// use ncp_envelope::blocking::wait;
+    /// use ncp_envelope::emulator::Emulator;
+    ///
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// let (tell, told) = std::sync::mpsc::channel();
+    /// let emulator = Emulator::builder()
+    ///     .state_dir(dir.path())
+    ///     .on_state_fault(move |error| drop(tell.send(error.to_string())))
+    ///     .start_blocking()?;
+    /// std::fs::remove_dir_all(dir.path()).unwrap();
+    /// assert!(wait(emulator.create_key("orders"))?.is_err());
+    /// assert!(told.recv().unwrap().contains("state"));
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub fn on_state_fault(mut self, tell: impl Fn(&Error) + Send + Sync + 'static) -> Self {
         self.on_state_fault = Some(Arc::new(tell));
         self
     }
 
-    /// Listens on `addr`; port 0 lets the system choose. Default: `127.0.0.1:0`.
+    /// Listens on `addr`; port 0 takes a free port. Default: `127.0.0.1:0`.
+    ///
+    /// ```
+    /// use ncp_envelope::ErrorKind;
+    /// use ncp_envelope::emulator::Emulator;
+    ///
+    /// let emulator = Emulator::builder().listen(([127, 0, 0, 1], 0).into()).start_blocking()?;
+    /// let taken = emulator.url().strip_prefix("http://").unwrap().parse().unwrap();
+    ///
+    /// let refused = Emulator::builder().listen(taken).start_blocking();
+    /// assert_eq!(refused.unwrap_err().kind(), ErrorKind::Io);
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub fn listen(mut self, addr: SocketAddr) -> Self {
         self.listen = addr;
         self
     }
 
-    /// Permits an address that other machines may reach. The emulator speaks plain HTTP, unless
-    /// told [otherwise](Self::tls), and is not built to face a network.
+    /// Permits an address that other machines can reach. The emulator speaks plain HTTP unless
+    /// [TLS](Self::tls) is on, and is not built to face a network.
+    ///
+    /// ```
+    /// use ncp_envelope::ErrorKind;
+    /// use ncp_envelope::emulator::Emulator;
+    /// use std::net::{Ipv4Addr, SocketAddr};
+    ///
+    /// let every_interface = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
+    /// let refused = Emulator::builder().listen(every_interface).start_blocking();
+    /// assert_eq!(refused.unwrap_err().kind(), ErrorKind::InvalidInput);
+    ///
+    /// Emulator::builder().listen(every_interface).allow_remote().start_blocking()?;
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub fn allow_remote(mut self) -> Self {
         self.allow_remote = true;
         self
     }
 
     /// The clock by which timestamps and tokens are judged. Default: the system's.
+    ///
+    /// ```
+    /// # #[cfg(feature = "kms")] {
+    /// use ncp_envelope::blocking::wait;
+    /// use ncp_envelope::emulator::{Emulator, EmulatorClock};
+    /// # use ncp_envelope::kms::{Client, Credentials, Endpoint};
+    /// use std::time::Duration;
+    ///
+    /// let clock = EmulatorClock::system();
+    /// let emulator = Emulator::builder().clock(clock.clone()).start_blocking()?;
+    /// # let account = Credentials::account(emulator.access_key(), emulator.secret_key())?;
+    /// # let endpoint = Endpoint::Custom(emulator.url().to_owned());
+    /// # let client = Client::builder().endpoint(endpoint).credentials(account).build()?;
+    /// clock.advance(Duration::from_secs(3600));
+    /// wait(client.key(emulator.key_tag())?.encrypt(b"hello"))??;
+    ///
+    /// // Signed an hour late; the client corrects its clock and signs again.
+    /// let statuses: Vec<_> = emulator.requests().iter().map(|request| request.status).collect();
+    /// assert_eq!(statuses, [401, 200]);
+    /// # }
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub fn clock(mut self, clock: EmulatorClock) -> Self {
         self.clock = clock;
         self
     }
 
-    /// How long the tokens of the ready-made set are good for, in whole seconds, at least one.
-    /// Default: 72 hours and 90 days, as the service has it.
+    /// Lifetimes of the tokens in the ready-made set, in whole seconds, at least one. Default: 72
+    /// hours and 90 days, as the service has it.
+    ///
+    /// ```
+    /// # #[cfg(feature = "kms")] {
+    /// use ncp_envelope::blocking::wait;
+    /// use ncp_envelope::emulator::{Emulator, EmulatorClock};
+    /// # use ncp_envelope::kms::{Client, Credentials, Endpoint};
+    /// use std::time::{Duration, SystemTime};
+    ///
+    /// let clock = EmulatorClock::fixed(SystemTime::now());
+    /// let emulator = Emulator::builder()
+    ///     .clock(clock.clone())
+    ///     .token_lifetimes(Duration::from_secs(60), Duration::from_secs(3600))
+    ///     .start_blocking()?;
+    /// # let account = Credentials::account(emulator.access_key(), emulator.secret_key())?;
+    /// # let endpoint = Endpoint::Custom(emulator.url().to_owned());
+    /// # let client = Client::builder().endpoint(endpoint).credentials(account).build()?;
+    /// let tokens = client.key(emulator.key_tag())?.tokens();
+    /// let access = wait(emulator.access_token())??.to_owned().into();
+    /// assert!(wait(tokens.validate(&access))??);
+    /// clock.advance(Duration::from_secs(60));
+    /// assert!(!wait(tokens.validate(&access))??);
+    /// # }
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub fn token_lifetimes(mut self, access: Duration, refresh: Duration) -> Self {
         (self.access, self.refresh) = (access, refresh);
         self
     }
 
-    /// The account's access key and secret key. Default: drawn at random when the state is made.
+    /// The account's access key and secret key. Default: random, chosen when the state is created.
+    ///
+    /// ```
+    /// use ncp_envelope::emulator::Emulator;
+    ///
+    /// let emulator = Emulator::builder().account("test-access", "test-secret").start_blocking()?;
+    /// assert_eq!(emulator.access_key(), "test-access");
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub fn account(mut self, access_key: impl Into<String>, secret_key: impl Into<String>) -> Self {
         self.wishes.account = Some((access_key.into(), Zeroizing::new(secret_key.into())));
         self
     }
 
-    /// The API Gateway's API key. Default: drawn at random when the state is made.
+    /// The API Gateway's API key. Default: random, chosen when the state is created.
+    ///
+    /// ```
+    /// use ncp_envelope::emulator::Emulator;
+    ///
+    /// let emulator = Emulator::builder().apigw_api_key("test-gateway-key").start_blocking()?;
+    /// assert_eq!(emulator.apigw_api_key(), "test-gateway-key");
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub fn apigw_api_key(mut self, key: impl Into<String>) -> Self {
         self.wishes.apigw_api_key = Some(Zeroizing::new(key.into()));
         self
     }
 
     /// The tag of the ready-made key, letters and digits. Default: 64 hexadecimal digits.
+    ///
+    /// ```
+    /// use ncp_envelope::ErrorKind;
+    /// use ncp_envelope::emulator::Emulator;
+    ///
+    /// assert_eq!(Emulator::builder().key_tag("orders").start_blocking()?.key_tag(), "orders");
+    ///
+    /// let refused = Emulator::builder().key_tag("a name").start_blocking();
+    /// assert_eq!(refused.unwrap_err().kind(), ErrorKind::InvalidInput);
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub fn key_tag(mut self, tag: impl Into<String>) -> Self {
         self.wishes.key_tag = Some(tag.into());
         self
     }
 
-    /// Adds a sub account that may do only what is named: policies (`NCP_KMS_MANAGER`,
-    /// `NCP_KMS_VIEWER`) and permissions such as `Change/encrypt` or `View/getKeyInfo`; the guide
-    /// lists them. Its tokens may do no more. It is not kept in the state directory; the same
-    /// access key is the same principal at every start.
+    /// Adds a sub account that may do only what its policies (`NCP_KMS_MANAGER`, `NCP_KMS_VIEWER`)
+    /// and permissions (such as `Change/encrypt` or `View/getKeyInfo`) allow; the guide lists them.
+    /// Its tokens may do no more. It is not kept in the state directory; the same access key is the
+    /// same principal at every start.
+    ///
+    /// ```
+    /// # #[cfg(feature = "kms")] {
+    /// use ncp_envelope::ErrorKind;
+    /// use ncp_envelope::blocking::wait;
+    /// use ncp_envelope::emulator::Emulator;
+    /// # use ncp_envelope::kms::{Client, Credentials, Endpoint};
+    ///
+    /// let emulator = Emulator::builder()
+    ///     .sub_account("writer", "writer-secret", &["Change/encrypt"])
+    ///     .start_blocking()?;
+    /// # let account = Credentials::account("writer", "writer-secret")?;
+    /// # let endpoint = Endpoint::Custom(emulator.url().to_owned());
+    /// # let client = Client::builder().endpoint(endpoint).credentials(account).build()?;
+    /// let key = client.key(emulator.key_tag())?;
+    /// let ciphertext = wait(key.encrypt(b"hello"))??;
+    /// let refused = wait(key.decrypt(&ciphertext))?;
+    /// assert_eq!(refused.unwrap_err().kind(), ErrorKind::AccessDenied);
+    /// # }
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub fn sub_account(
         mut self,
         access_key: impl Into<String>,
@@ -166,10 +346,30 @@ impl EmulatorBuilder {
         self
     }
 
-    /// Lets a sub account that was added before call from these addresses only, as the IP access
-    /// list of the Sub Account service does: what it signs, in both generations of the interface.
-    /// Its tokens are subject to their key's list instead. An empty list denies every address.
-    /// Default: from everywhere.
+    /// Restricts the signed calls of a sub account, which must have been added before, to these
+    /// addresses, as the IP access list of the Sub Account service does. It holds for both
+    /// generations of the API. Tokens are subject to the access list of their key instead. An empty
+    /// list denies every address. Default: no restriction.
+    ///
+    /// ```
+    /// # #[cfg(feature = "kms")] {
+    /// use ncp_envelope::ErrorKind;
+    /// use ncp_envelope::blocking::wait;
+    /// use ncp_envelope::emulator::Emulator;
+    /// # use ncp_envelope::kms::{Client, Credentials, Endpoint};
+    ///
+    /// let emulator = Emulator::builder()
+    ///     .sub_account("writer", "writer-secret", &["Change/encrypt"])
+    ///     .sub_account_addresses("writer", &["203.0.113.7".parse().unwrap()])
+    ///     .start_blocking()?;
+    /// # let account = Credentials::account("writer", "writer-secret")?;
+    /// # let endpoint = Endpoint::Custom(emulator.url().to_owned());
+    /// # let client = Client::builder().endpoint(endpoint).credentials(account).build()?;
+    /// let refused = wait(client.key(emulator.key_tag())?.encrypt(b"hello"))?;
+    /// assert_eq!(refused.unwrap_err().kind(), ErrorKind::AccessDenied);
+    /// # }
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub fn sub_account_addresses(mut self, access_key: &str, addresses: &[IpAddr]) -> Self {
         match self.sub_accounts.iter_mut().find(|sub| sub.access_key == access_key) {
             Some(sub) => sub.addresses = Some(addresses.iter().map(IpAddr::to_canonical).collect()),
@@ -181,91 +381,235 @@ impl EmulatorBuilder {
         self
     }
 
-    /// Accepts signature v1 as the vendor's own SDKs make it, on every path that takes an account:
-    /// in the header `x-ncp-apigw-signature-v1`, and the line of the API Gateway key is in what is
-    /// signed exactly if its header is sent. The documentation does not have it. Default: not
-    /// accepted.
+    /// Accepts signature v1 as the vendor's own SDKs make it, on every path that takes an account.
+    /// It comes in the header `x-ncp-apigw-signature-v1`, and the API Gateway key is signed exactly
+    /// if its header is sent. The documentation does not describe it. Default: not accepted.
+    ///
+    /// ```
+    /// use ncp_envelope::emulator::{AuthRow, Emulator};
+    /// # use aws_lc_rs::hmac::{HMAC_SHA256, Key, sign};
+    /// # use base64::Engine as _;
+    /// # use base64::engine::general_purpose::STANDARD;
+    /// # use std::io::{Read, Write};
+    /// # use std::net::TcpStream;
+    /// # use std::time::{SystemTime, UNIX_EPOCH};
+    ///
+    /// let emulator = Emulator::builder().accept_sdk_signatures().start_blocking()?;
+    /// # let (path, access_key) = ("/kms/v1/keys", emulator.access_key());
+    /// # let time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
+    /// # let hmac = |text: &str| {
+    /// #     let key = Key::new(HMAC_SHA256, emulator.secret_key().as_bytes());
+    /// #     STANDARD.encode(sign(&key, text.as_bytes()))
+    /// # };
+    /// let signature = hmac(&format!("GET {path}\n{time}\n{access_key}"));
+    /// let request = format!(
+    ///     "GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
+    ///      x-ncp-apigw-timestamp: {time}\r\nx-ncp-iam-access-key: {access_key}\r\n\
+    ///      x-ncp-apigw-signature-v1: {signature}\r\n\r\n"
+    /// );
+    /// # let address = emulator.url().strip_prefix("http://").unwrap();
+    /// # let mut stream = TcpStream::connect(address).unwrap();
+    /// # stream.write_all(request.as_bytes()).unwrap();
+    /// # stream.read_to_end(&mut Vec::new()).unwrap();
+    /// let answered = &emulator.requests()[0];
+    /// assert_eq!((answered.auth, answered.status), (AuthRow::AccountV1, 200));
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub fn accept_sdk_signatures(mut self) -> Self {
         self.sdk_signatures = true;
         self
     }
 
-    /// How many calls a second are let through: of API 1.0 for all keys together, and of API 2.0
-    /// for each key. Measured by the emulator's clock. Default: 200 and 300, which the service
-    /// documents; without limit on a clock that stands still, on which a limit a second would be
-    /// one for good.
+    /// Rate limits in calls a second: `shared` for API 1.0, all keys together, and `per_key` for
+    /// API 2.0. Measured by the emulator's clock. Default: 200 and 300, which the service
+    /// documents; none on a clock that stands still, where a bucket would never refill.
+    ///
+    /// ```
+    /// # #[cfg(feature = "kms")] {
+    /// use ncp_envelope::ErrorKind;
+    /// use ncp_envelope::blocking::wait;
+    /// use ncp_envelope::emulator::{Emulator, EmulatorClock};
+    /// # use ncp_envelope::kms::{Client, Credentials, Endpoint};
+    /// use std::time::SystemTime;
+    ///
+    /// let stopped = EmulatorClock::fixed(SystemTime::now());
+    /// let emulator = Emulator::builder().clock(stopped).throttle(200, 1).start_blocking()?;
+    /// # let account = Credentials::account(emulator.access_key(), emulator.secret_key())?;
+    /// # let endpoint = Endpoint::Custom(emulator.url().to_owned());
+    /// # let client = Client::builder().endpoint(endpoint).credentials(account);
+    /// # let client = client.max_attempts(1).build()?;
+    /// let key = client.key(emulator.key_tag())?;
+    /// wait(key.encrypt(b"the first call of this second"))??;
+    /// let refused = wait(key.encrypt(b"the second"))?;
+    /// assert_eq!(refused.unwrap_err().kind(), ErrorKind::Throttled);
+    /// # }
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub fn throttle(mut self, shared: u32, per_key: u32) -> Self {
         self.rates = Some(Rates { shared: Some(shared), per_key: Some(per_key) });
         self
     }
 
-    /// Lets any number of calls through.
+    /// Removes the rate limits.
+    ///
+    /// ```
+    /// # #[cfg(feature = "kms")] {
+    /// use ncp_envelope::blocking::wait;
+    /// use ncp_envelope::emulator::Emulator;
+    /// # use ncp_envelope::kms::{Client, Credentials, Endpoint};
+    ///
+    /// let emulator = Emulator::builder().throttle(0, 0).unthrottled().start_blocking()?;
+    /// # let account = Credentials::account(emulator.access_key(), emulator.secret_key())?;
+    /// # let endpoint = Endpoint::Custom(emulator.url().to_owned());
+    /// # let client = Client::builder().endpoint(endpoint).credentials(account).build()?;
+    /// wait(client.key(emulator.key_tag())?.encrypt(b"hello"))??;
+    /// assert_eq!(emulator.requests()[0].status, 200);
+    /// # }
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub fn unthrottled(mut self) -> Self {
         self.rates = Some(Rates::UNLIMITED);
         self
     }
 
-    /// Delays every request by this much, as a network would. Default: not at all.
+    /// Delays every request by this much, as a network would. Default: no delay.
+    ///
+    /// ```
+    /// # #[cfg(feature = "kms")] {
+    /// use ncp_envelope::ErrorKind;
+    /// use ncp_envelope::blocking::wait;
+    /// use ncp_envelope::emulator::Emulator;
+    /// # use ncp_envelope::kms::{Client, Credentials, Endpoint};
+    /// use std::time::Duration;
+    ///
+    /// let emulator = Emulator::builder().latency(Duration::from_secs(60)).start_blocking()?;
+    /// # let account = Credentials::account(emulator.access_key(), emulator.secret_key())?;
+    /// # let endpoint = Endpoint::Custom(emulator.url().to_owned());
+    /// # let client = Client::builder().endpoint(endpoint).credentials(account);
+    /// let client = client.call_timeout(Duration::from_millis(50)).build()?;
+    /// let too_late = wait(client.key(emulator.key_tag())?.encrypt(b"hello"))?;
+    /// assert_eq!(too_late.unwrap_err().kind(), ErrorKind::Unavailable);
+    /// # }
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub fn latency(mut self, latency: Duration) -> Self {
         self.latency = latency;
         self
     }
 
-    /// Listens for [faults](crate::emulator::Fault), latency, the clock and a reset on `addr` too,
-    /// as JSON over HTTP; the guide has the calls. Always a loopback address, whatever
-    /// [`allow_remote`](Self::allow_remote) says. Default: not at all.
+    /// Opens the admin port on `addr`, for programs outside this process. It takes
+    /// [faults](crate::emulator::Fault), latency, the clock and a reset as JSON over HTTP; the
+    /// guide has the calls. It must be a loopback address, even with
+    /// [`allow_remote`](Self::allow_remote). Default: no admin port.
+    ///
+    /// ```
+    /// use ncp_envelope::emulator::Emulator;
+    ///
+    /// let emulator = Emulator::builder().admin(([127, 0, 0, 1], 0).into()).start_blocking()?;
+    /// let url = emulator.admin_url().unwrap();
+    /// assert!(url.starts_with("http://127.0.0.1:") && url != emulator.url());
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub fn admin(mut self, addr: SocketAddr) -> Self {
         self.admin = Some(addr);
         self
     }
 
-    /// Answers as the cloud's metadata service too, on a port of its own and in plain HTTP, as on a
-    /// server. Default: not at all.
+    /// Emulates the cloud's metadata service too, on a port of its own and in plain HTTP, as on a
+    /// server. Default: no metadata service.
     ///
-    /// The address has to be a loopback address, or [`allow_remote`](Self::allow_remote) to be
+    /// Its address must be a loopback address unless [`allow_remote`](Self::allow_remote) is
     /// called.
+    ///
+    /// ```
+    /// use ncp_envelope::emulator::{Emulator, Metadata};
+    ///
+    /// let emulator = Emulator::builder().metadata(Metadata::new()).start_blocking()?;
+    /// assert!(emulator.metadata_url().unwrap().starts_with("http://127.0.0.1:"));
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub fn metadata(mut self, metadata: Metadata) -> Self {
         self.metadata = Some(metadata);
         self
     }
 
-    /// Speaks TLS 1.2 and 1.3 with a key and a certificate made at the start, for `localhost`,
-    /// `127.0.0.1`, `::1` and the address that is listened on. Default: plain HTTP.
+    /// Speaks TLS 1.2 and 1.3. Each start creates a key and a certificate for `localhost`,
+    /// `127.0.0.1`, `::1` and the listening address. Default: plain HTTP.
     ///
-    /// Clients have to trust [`Emulator::certificate_pem`], the certificate of an authority that
-    /// has signed this one certificate and lost its key. Keys are kept in memory only, so the next
+    /// Clients must trust [`Emulator::certificate_pem`], the certificate of an authority that
+    /// signed this one certificate and whose key is gone. Keys are kept in memory only, so the next
     /// start has other certificates. The admin port stays plain HTTP.
+    ///
+    /// ```
+    /// # #[cfg(feature = "kms")] {
+    /// use ncp_envelope::blocking::wait;
+    /// use ncp_envelope::emulator::Emulator;
+    /// use ncp_envelope::kms::{Client, Credentials, Endpoint};
+    ///
+    /// let emulator = Emulator::builder().tls().start_blocking()?;
+    /// let client = Client::builder()
+    ///     .endpoint(Endpoint::Custom(emulator.url().to_owned()))
+    ///     .root_certificate(emulator.certificate_pem().unwrap())
+    /// #   .credentials(Credentials::account(emulator.access_key(), emulator.secret_key())?)
+    ///     .build()?;
+    /// wait(client.key(emulator.key_tag())?.encrypt(b"hello"))??;
+    /// # }
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub fn tls(mut self) -> Self {
         self.tls.get_or_insert_default();
         self
     }
 
-    /// Speaks TLS as [`tls`](Self::tls) says, with a certificate that is for this host name or
-    /// address as well: what clients call a container, say. Adds to the names given before.
+    /// Speaks TLS as [`tls`](Self::tls) does, with this host name or address in the certificate as
+    /// well, such as the name of a container. Adds to the names given before.
+    ///
+    /// ```
+    /// use ncp_envelope::ErrorKind;
+    /// use ncp_envelope::emulator::Emulator;
+    ///
+    /// let emulator = Emulator::builder().tls_name("kms.test").start_blocking()?;
+    /// assert!(emulator.url().starts_with("https://127.0.0.1:"));
+    ///
+    /// let refused = Emulator::builder().tls_name("https://kms.test").start_blocking();
+    /// assert_eq!(refused.unwrap_err().kind(), ErrorKind::InvalidInput);
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub fn tls_name(mut self, name: impl Into<String>) -> Self {
         self.tls.get_or_insert_default().push(name.into());
         self
     }
 
-    /// Starts the emulator; when this returns, it answers. Needs no runtime of a particular kind.
+    /// Starts the emulator. It answers requests once this returns. Works on any executor.
+    ///
+    /// ```
+    /// use ncp_envelope::emulator::Emulator;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> ncp_envelope::Result<()> {
+    /// let emulator = Emulator::builder().key_tag("orders").start().await?;
+    /// assert_eq!(emulator.rotate_key("orders").await?, 2);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// * [`ErrorKind::InvalidInput`] if an address is not a loopback address and
     ///   [`allow_remote`](Self::allow_remote) was not called, if a credential, permission, role,
-    ///   name, tag or lifetime is not acceptable, or if the state directory holds others than the
-    ///   builder names;
-    /// * [`ErrorKind::Malformed`] or [`ErrorKind::UnsupportedVersion`] if the state file is damaged
-    ///   or changed, or of another version, in which case it stays as it is;
-    /// * [`ErrorKind::Io`] if an address cannot be listened on, or the state cannot be read or
-    ///   written, or another process keeps its lock for 10 seconds;
-    /// * [`ErrorKind::Internal`] if the certificate cannot be made.
+    ///   name, tag or lifetime is invalid, or if the state directory holds another account or key
+    ///   tag than the builder names;
+    /// * [`ErrorKind::Malformed`] if the state file is damaged or was edited,
+    ///   [`ErrorKind::UnsupportedVersion`] if it is of another version; the file stays as it is;
+    /// * [`ErrorKind::Io`] if the emulator cannot listen on an address, if the state cannot be read
+    ///   or written, or if another process holds its lock for 10 seconds;
+    /// * [`ErrorKind::Internal`] if the certificate cannot be created.
     pub async fn start(self) -> Result<Emulator> {
         let listens = self.metadata.iter().map(|metadata| metadata.listen).chain([self.listen]);
         let public = listens.into_iter().find(|addr| !addr.ip().is_loopback());
         if let Some(addr) = public.filter(|_| !self.allow_remote) {
             let message = format!(
-                "{addr} is not a loopback address; other machines may reach it only if that is \
-                 allowed"
+                "{addr} is not a loopback address: listen on one, or allow other machines to \
+                 reach the emulator"
             );
             return Err(Error::new(ErrorKind::InvalidInput, message));
         }
@@ -296,9 +640,18 @@ impl EmulatorBuilder {
         Ok(Emulator::new(Server::start(config).await?, lifetimes))
     }
 
-    /// As [`start`](Self::start), for a program without a runtime. The emulator has a thread of its
-    /// own either way; its async methods can be waited for with
-    /// [`blocking::wait`](crate::blocking::wait).
+    /// Same as [`start`](Self::start), for a program without an async runtime. The emulator runs on
+    /// a thread of its own either way. [`blocking::wait`](crate::blocking::wait) waits for its
+    /// async methods.
+    ///
+    /// ```
+    /// use ncp_envelope::blocking::wait;
+    /// use ncp_envelope::emulator::Emulator;
+    ///
+    /// let emulator = Emulator::builder().key_tag("orders").start_blocking()?;
+    /// assert_eq!(wait(emulator.rotate_key("orders"))??, 2);
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As there, and [`ErrorKind::InvalidInput`] within an async runtime.

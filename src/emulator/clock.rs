@@ -1,11 +1,11 @@
-//! The time the emulator believes in.
+//! The emulator's time.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// A clock that a test can move. Clones share one time, so a test keeps one and gives the other to
-/// the emulator.
+/// A clock that a test can move. Clones share one time: a test keeps one and gives the other to the
+/// emulator.
 ///
 /// ```
 /// use ncp_envelope::emulator::EmulatorClock;
@@ -21,39 +21,85 @@ pub struct EmulatorClock(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    /// Milliseconds since the Unix epoch; `None` follows the system.
+    /// Milliseconds since the Unix epoch; `None` follows the system clock.
     fixed: Option<i64>,
     offset: AtomicI64,
 }
 
 impl EmulatorClock {
     /// A clock that follows the system's.
+    ///
+    /// ```
+    /// use ncp_envelope::emulator::EmulatorClock;
+    /// use std::time::{Duration, SystemTime};
+    ///
+    /// let clock = EmulatorClock::system();
+    /// clock.advance(Duration::from_secs(3600));
+    /// assert!(clock.now() > SystemTime::now());
+    /// ```
     pub fn system() -> Self {
         Self(Arc::new(Inner { fixed: None, offset: AtomicI64::new(0) }))
     }
 
     /// A clock that stands still at `at`, to the millisecond, until it is moved.
+    ///
+    /// ```
+    /// # use ncp_envelope::emulator::EmulatorClock;
+    /// # use std::time::{Duration, UNIX_EPOCH};
+    /// let at = UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+    /// assert_eq!(EmulatorClock::fixed(at).now(), at);
+    /// ```
     pub fn fixed(at: SystemTime) -> Self {
         Self(Arc::new(Inner { fixed: Some(millis(at)), offset: AtomicI64::new(0) }))
     }
 
     /// Moves the clock forward, to the millisecond.
+    ///
+    /// ```
+    /// # use ncp_envelope::emulator::EmulatorClock;
+    /// # use std::time::{Duration, UNIX_EPOCH};
+    /// let clock = EmulatorClock::fixed(UNIX_EPOCH);
+    /// clock.advance(Duration::from_secs(90));
+    /// assert_eq!(clock.now(), UNIX_EPOCH + Duration::from_secs(90));
+    /// ```
     pub fn advance(&self, by: Duration) {
         self.shift(by_millis(by));
     }
 
     /// Moves the clock back, to the millisecond.
+    ///
+    /// ```
+    /// # use ncp_envelope::emulator::EmulatorClock;
+    /// # use std::time::{Duration, UNIX_EPOCH};
+    /// let clock = EmulatorClock::fixed(UNIX_EPOCH + Duration::from_secs(90));
+    /// clock.rewind(Duration::from_secs(60));
+    /// assert_eq!(clock.now(), UNIX_EPOCH + Duration::from_secs(30));
+    /// ```
     pub fn rewind(&self, by: Duration) {
         self.shift(-by_millis(by));
     }
 
-    /// Sets the clock to `at`, to the millisecond: a fixed one stands there, one that follows the
-    /// system goes on from there.
+    /// Sets the clock to `at`, to the millisecond. A fixed clock stands there; one that follows the
+    /// system keeps running from there.
+    ///
+    /// ```
+    /// # use ncp_envelope::emulator::EmulatorClock;
+    /// # use std::time::{Duration, UNIX_EPOCH};
+    /// let (clock, at) = (EmulatorClock::fixed(UNIX_EPOCH), UNIX_EPOCH + Duration::from_secs(7));
+    /// clock.set(at);
+    /// assert_eq!(clock.now(), at);
+    /// ```
     pub fn set(&self, at: SystemTime) {
         self.set_millis(millis(at));
     }
 
-    /// The time it shows.
+    /// The clock's time.
+    ///
+    /// ```
+    /// # use ncp_envelope::emulator::EmulatorClock;
+    /// # use std::time::UNIX_EPOCH;
+    /// assert_eq!(EmulatorClock::fixed(UNIX_EPOCH).now(), UNIX_EPOCH);
+    /// ```
     pub fn now(&self) -> SystemTime {
         let now = self.unix_millis();
         let distance = Duration::from_millis(now.unsigned_abs());
@@ -79,7 +125,8 @@ impl EmulatorClock {
         self.0.offset.store(at.saturating_sub(self.base()), Ordering::Relaxed);
     }
 
-    /// How far it is from the time at which it was made, or from the system's, in milliseconds.
+    /// The distance from the time at which it was created, or from the system clock, in
+    /// milliseconds.
     pub(crate) fn offset(&self) -> i64 {
         self.0.offset.load(Ordering::Relaxed)
     }
@@ -93,7 +140,7 @@ impl EmulatorClock {
     }
 
     fn shift(&self, by: i64) {
-        // The closure always gives a value, so there is no failure to look at.
+        // The closure always returns a value, so this cannot fail.
         let _ = self.0.offset.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |offset| {
             Some(offset.saturating_add(by))
         });

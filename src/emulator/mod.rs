@@ -1,20 +1,19 @@
-//! An HTTP server that behaves as the Key Management Service does, for tests and for work without a
-//! network.
+//! An HTTP server that behaves like the Key Management Service, for tests and offline work.
 //!
 //! It checks what the service checks: signatures over the request line as received, timestamps,
-//! token signatures, types, expiry and keys, sizes and formats. A client that it accepts has read
-//! the service's documentation as it does, and it shares no code with this crate's client, so that
-//! neither hides the other's mistakes. Where the documentation is silent it had to choose; its
-//! guide lists which behaviour is documented, which is inferred and which is invented.
+//! token signatures, types, expiry and keys, sizes and formats. It is written from the service's
+//! documentation and shares no code with this crate's client, so that neither hides the other's
+//! mistakes. Where the documentation is silent it had to choose; its guide (`docs/emulator.md`)
+//! lists which behaviour is documented, which is inferred and which is invented.
 //!
-//! It can be the cloud's [metadata service](Metadata) as well, which gives servers the keys of
+//! It emulates the cloud's [metadata service](Metadata) as well, which gives servers the keys of
 //! their role.
 //!
 //! Beyond what the service does, it fails on demand ([`Fault`]), lets a test move its clock
-//! ([`EmulatorClock`]) and tells what it was asked ([`Emulator::requests`]).
+//! ([`EmulatorClock`]) and records requests ([`Emulator::requests`]).
 //!
-//! It is **not** a key management service. Keys lie in memory or in a plain file, and requests
-//! travel unencrypted unless [TLS is asked for](EmulatorBuilder::tls).
+//! It is **not** a key management service. Keys are in memory or in a plain file, and requests
+//! travel unencrypted unless [TLS](EmulatorBuilder::tls) is on.
 //!
 //! ```
 //! use ncp_envelope::emulator::Emulator;
@@ -38,12 +37,12 @@
 //! # }
 //! ```
 //!
-//! # Rooms
+//! # Modules
 //!
-//! Each knows those before it only: `keys` is one key, its material and its tokens; `state` what
-//! is kept of all keys and calls; `auth` who calls and what of it is permitted; `metadata` the
-//! temporary keys of roles; `faults` what is done wrong on demand; `calls` what calls do once they
-//! are permitted; `http` the server and a request's way through all of it.
+//! Each depends only on those before it: `keys` is one key, its material and its tokens; `state`
+//! stores all keys and records calls; `auth` authenticates callers and checks their permissions;
+//! `metadata` issues the temporary keys of roles; `faults` injects failures; `calls` carries out
+//! permitted calls; `http` is the server and takes a request through all of it.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 

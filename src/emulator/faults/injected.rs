@@ -1,4 +1,4 @@
-//! The faults that are injected, and which of them a request meets.
+//! The active faults, and which of them a request meets.
 
 use crate::emulator::action;
 use crate::emulator::faults::fault::{Fault, FaultId, FaultKind};
@@ -8,44 +8,44 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 pub(crate) struct Faults {
-    /// At the start.
+    /// The latency at the start.
     latency: Duration,
     injected: Mutex<Injected>,
-    /// Whether the port is to be open.
+    /// Whether the port should be open.
     gate: watch::Sender<bool>,
-    /// Whether it is.
+    /// Whether the port is open.
     open: watch::Receiver<bool>,
 }
 
 struct Injected {
-    faults: Vec<(FaultId, Fault, Dice)>,
+    faults: Vec<(FaultId, Fault, Sequence)>,
     next: u64,
     latency: Duration,
 }
 
-/// What a request asks for, as far as it matters to faults.
+/// The part of a request that decides which faults it meets.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Asked<'a> {
-    /// The name of the call; none if it is none.
+    /// The name of the call; none if the request is not a call.
     pub(crate) action: Option<&'static str>,
-    /// The tag of the key that the call is about.
+    /// The tag of the call's key.
     pub(crate) key: Option<&'a str>,
 }
 
-/// What is to happen to one request.
+/// What happens to one request.
 #[derive(Default)]
 pub(crate) struct Plan {
     pub(crate) latency: Duration,
     /// Milliseconds.
     pub(crate) shift: i64,
     pub(crate) kind: Option<FaultKind>,
-    /// What the record says.
+    /// The fault's name in the record.
     pub(crate) name: Option<&'static str>,
 }
 
 impl Faults {
-    /// With the two ends of the port's gate, see
-    /// [`IdleListener`](crate::emulator::http::idle::IdleListener).
+    /// `gate` and `open` are the other ends of those that
+    /// [`IdleListener`](crate::emulator::http::idle::IdleListener) has.
     pub(crate) fn new(
         latency: Duration,
         gate: watch::Sender<bool>,
@@ -55,18 +55,18 @@ impl Faults {
         Self { latency, injected, gate, open }
     }
 
-    /// What a request meets: of the faults that fit it, all that only delay it or shift its clock,
-    /// and the first other one.
+    /// What a request meets, of the faults that match: every latency and clock shift, and the first
+    /// of the others.
     pub(crate) fn plan(&self, asked: Asked<'_>) -> Plan {
         let mut injected = self.lock();
         let latency = if asked.is_metadata() { Duration::ZERO } else { injected.latency };
         let mut plan = Plan { latency, ..Plan::default() };
-        for (_, fault, dice) in &mut injected.faults {
+        for (_, fault, sequence) in &mut injected.faults {
             let modifies = matches!(fault.kind, FaultKind::Latency(_) | FaultKind::ClockShift(_));
             if (!modifies && plan.kind.is_some())
                 || fault.times == Some(0)
-                || !fits(fault, asked)
-                || !dice.roll(fault.probability)
+                || !matches(fault, asked)
+                || !sequence.hits(fault.probability)
             {
                 continue;
             }
@@ -85,21 +85,21 @@ impl Faults {
         plan
     }
 
-    /// Adds a fault. When this returns, it is in force.
+    /// Adds a fault. It is active once this returns.
     pub(crate) async fn inject(&self, fault: Fault) -> Result<FaultId> {
         fault.check()?;
         let id = {
             let mut injected = self.lock();
             let id = FaultId(injected.next);
             injected.next += 1;
-            injected.faults.push((id, fault, Dice(0)));
+            injected.faults.push((id, fault, Sequence(0)));
             id
         };
         self.settle().await;
         Ok(id)
     }
 
-    /// Takes back one fault, or all; says whether there was any.
+    /// Removes one fault, or all. Returns whether there was any.
     pub(crate) async fn clear(&self, id: Option<FaultId>) -> bool {
         let cleared = {
             let mut injected = self.lock();
@@ -111,7 +111,7 @@ impl Faults {
         cleared
     }
 
-    /// The faults that are in force, the oldest first.
+    /// The active faults, oldest first.
     pub(crate) fn list(&self) -> Vec<(FaultId, Fault)> {
         self.lock().faults.iter().map(|(id, fault, _)| (*id, fault.clone())).collect()
     }
@@ -121,17 +121,17 @@ impl Faults {
         self.lock().latency = latency;
     }
 
-    /// Takes everything back, and the latency to what it was at the start.
+    /// Removes all faults and restores the latency of the start.
     pub(crate) async fn reset(&self) {
         self.set_latency(self.latency);
         self.clear(None).await;
     }
 
-    /// Opens or closes the port, and waits until it is.
+    /// Opens or closes the port, and waits for it.
     async fn settle(&self) {
         let open = !self.lock().faults.iter().any(|(_, fault, _)| fault.kind == FaultKind::Refused);
         self.gate.send_replace(open);
-        // Fails once the server has ended, and then nothing is open.
+        // Fails once the server has ended; the port is closed then.
         let _ = self.open.clone().wait_for(|now| *now == open).await;
     }
 
@@ -146,9 +146,9 @@ impl Asked<'_> {
     }
 }
 
-/// The metadata service meets only faults that name a call of its own: it has no part in what goes
-/// wrong with the key service.
-fn fits(fault: &Fault, asked: Asked<'_>) -> bool {
+/// The metadata service meets only faults that name one of its calls: a test of the key service
+/// must not lose its credentials.
+fn matches(fault: &Fault, asked: Asked<'_>) -> bool {
     let action = match fault.action.as_deref() {
         Some(name) => asked.action == Some(name),
         None => !asked.is_metadata(),
@@ -156,12 +156,12 @@ fn fits(fault: &Fault, asked: Asked<'_>) -> bool {
     action && fault.key.as_deref().is_none_or(|key| asked.key == Some(key))
 }
 
-/// A sequence that looks like chance and is the same each time.
-struct Dice(u64);
+/// A pseudo-random sequence, the same in every run.
+struct Sequence(u64);
 
-impl Dice {
-    /// Sebastiano Vigna's SplitMix64, and of its result the 53 bits that a float holds.
-    fn roll(&mut self, probability: f64) -> bool {
+impl Sequence {
+    /// Sebastiano Vigna's SplitMix64, reduced to the 53 bits that a float holds.
+    fn hits(&mut self, probability: f64) -> bool {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

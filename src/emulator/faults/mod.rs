@@ -1,5 +1,4 @@
-//! What the emulator does wrong on demand: a fault as its owner asks for it, and which of them a
-//! request meets.
+//! Fault injection: what a fault is, and which faults a request meets.
 
 pub(crate) mod fault;
 pub(crate) mod injected;

@@ -1,4 +1,4 @@
-//! The record of requests: what a test asserts on. Nothing in it is secret.
+//! The record of requests, for tests to assert on. It holds no secret.
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -6,11 +6,27 @@ use std::sync::{Mutex, PoisonError};
 
 /// How many requests are kept; older ones are only counted.
 const KEPT: usize = 10_000;
-/// How many bytes they may have together: anyone can ask for a path of any length, as often as
-/// they like, without being let in.
+/// The most bytes of all kept requests: an unauthenticated caller can send long paths as often as
+/// it likes.
 const MAX_BYTES: usize = 8 << 20;
 
-/// How a request was authenticated, or tried to be.
+/// How a request was authenticated, or attempted to be.
+///
+/// ```
+/// # #[cfg(feature = "kms")] {
+/// use ncp_envelope::blocking::wait;
+/// use ncp_envelope::emulator::{AuthRow, Emulator};
+/// # use ncp_envelope::kms::{Client, Credentials, Endpoint};
+///
+/// let emulator = Emulator::builder().start_blocking()?;
+/// # let endpoint = Endpoint::Custom(emulator.url().to_owned());
+/// let account = Credentials::account(emulator.access_key(), emulator.secret_key())?;
+/// # let client = Client::builder().endpoint(endpoint).credentials(account).build()?;
+/// wait(client.key(emulator.key_tag())?.encrypt(b"hello"))??;
+/// assert_eq!(emulator.requests()[0].auth, AuthRow::AccountV2);
+/// # }
+/// # Ok::<(), ncp_envelope::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum AuthRow {
@@ -29,6 +45,25 @@ pub enum AuthRow {
 }
 
 /// A request that the emulator answered.
+///
+/// ```
+/// # #[cfg(feature = "kms")] {
+/// use ncp_envelope::blocking::wait;
+/// use ncp_envelope::emulator::Emulator;
+/// # use ncp_envelope::kms::{Client, Credentials, Endpoint};
+///
+/// let emulator = Emulator::builder().start_blocking()?;
+/// # let endpoint = Endpoint::Custom(emulator.url().to_owned());
+/// let wrong = Credentials::account(emulator.access_key(), "not-its-secret-key")?;
+/// # let client = Client::builder().endpoint(endpoint).credentials(wrong).build()?;
+/// assert!(wait(client.key(emulator.key_tag())?.encrypt(b"hello"))?.is_err());
+///
+/// let request = &emulator.requests()[0];
+/// assert_eq!((request.action, request.status), (Some("encrypt"), 401));
+/// assert_eq!(request.refusal, Some("signature does not match"));
+/// # }
+/// # Ok::<(), ncp_envelope::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RecordedRequest {
@@ -36,20 +71,20 @@ pub struct RecordedRequest {
     pub method: String,
     /// The path as received, without the query.
     pub path: String,
-    /// Where it came from.
+    /// The caller's address.
     pub peer: IpAddr,
-    /// Which call it is, by the name that the guide lists; none if it is none of the service's.
+    /// The name of the call, as the guide lists it; none if the service has no such call.
     pub action: Option<&'static str>,
-    /// Which row of authentication the request came under.
+    /// How the request was authenticated.
     pub auth: AuthRow,
     /// The HTTP status of the answer; 0 if a fault kept it from having one.
     pub status: u16,
-    /// How many plaintexts or ciphertexts it carried: 1 for the single form; 0 if it carries none
-    /// or was refused before that.
+    /// Number of plaintexts or ciphertexts: 1 for the single form; 0 if the call carries none or
+    /// was refused before they were read.
     pub items: usize,
-    /// Why it was refused, for people. The answer does not say it.
+    /// Why it was refused, for people. The answer does not contain it.
     pub refusal: Option<&'static str>,
-    /// The kind of fault it met, by the name that the guide lists.
+    /// The name of the fault it met, as the guide lists it.
     pub fault: Option<&'static str>,
 }
 
@@ -88,7 +123,7 @@ impl Record {
     }
 }
 
-/// Bytes of memory, about.
+/// Approximate bytes of memory.
 fn weight(request: &RecordedRequest) -> usize {
     size_of::<RecordedRequest>() + request.method.len() + request.path.len()
 }
