@@ -8,6 +8,15 @@
 //! Within an async runtime every call here is an error of kind
 //! [`InvalidInput`](crate::ErrorKind::InvalidInput), and none is made: a thread that blocks stops
 //! the runtime that it belongs to.
+//!
+//! ```
+//! use ncp_envelope::{DataKey, Envelope, LocalKeyWrapper};
+//! let wrapper = LocalKeyWrapper::new("offline", &DataKey::generate()?)?;
+//! let envelope = Envelope::builder(wrapper).build()?.blocking();
+//! let message = envelope.encrypt("hello", [("kind", "note")])?;
+//! assert_eq!(envelope.decrypt(&message, [("kind", "note")])?, "hello");
+//! # Ok::<(), ncp_envelope::Error>(())
+//! ```
 
 use crate::context::{EncryptionContext, Scope};
 use crate::datakey::EnvelopeStats;
@@ -58,7 +67,7 @@ impl Envelope {
     /// let wrapper = LocalKeyWrapper::new("offline", &DataKey::generate()?)?;
     /// let envelope = Envelope::builder(wrapper).build()?.blocking();
     /// let message = envelope.encrypt(b"hello", EncryptionContext::new())?;
-    /// assert_eq!(*envelope.decrypt(&message, &DecryptPolicy::new())?, b"hello");
+    /// assert_eq!(envelope.decrypt(&message, &DecryptPolicy::new())?, b"hello");
     /// # Ok::<(), ncp_envelope::Error>(())
     /// ```
     pub fn blocking(&self) -> BlockingEnvelope {
@@ -70,11 +79,29 @@ impl Envelope {
 ///
 /// Each call is the one of the same name there, and fails as that does; within an async runtime it
 /// fails with [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput).
+///
+/// ```
+/// use ncp_envelope::{BlockingEnvelope, DataKey, Envelope, LocalKeyWrapper};
+/// let wrapper = LocalKeyWrapper::new("offline", &DataKey::generate()?)?;
+/// let envelope: BlockingEnvelope = Envelope::builder(wrapper).build()?.blocking();
+/// let message = envelope.encrypt("hello", [("kind", "note")])?;
+/// assert_eq!(envelope.decrypt(&message, [("kind", "note")])?, "hello");
+/// # Ok::<(), ncp_envelope::Error>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct BlockingEnvelope(Envelope);
 
 impl BlockingEnvelope {
     /// As [`Envelope::for_scope`].
+    ///
+    /// ```
+    /// # use ncp_envelope::{DataKey, DecryptPolicy, EncryptionContext, Envelope, LocalKeyWrapper};
+    /// # let wrapper = LocalKeyWrapper::new("offline", &DataKey::generate()?)?;
+    /// let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// let message = envelope.for_scope("tenant-42")?.encrypt("hello", EncryptionContext::new())?;
+    /// assert!(envelope.decrypt(&message, DecryptPolicy::new()).is_err());
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As there.
@@ -84,6 +111,15 @@ impl BlockingEnvelope {
 
     /// As [`Envelope::encryptor`].
     ///
+    /// ```
+    /// # use ncp_envelope::{DataKey, Envelope, LocalKeyWrapper};
+    /// # let wrapper = LocalKeyWrapper::new("offline", &DataKey::generate()?)?;
+    /// let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// let encryptor = envelope.encryptor([("kind", "note")])?;
+    /// assert!(encryptor.front().len() > 100);
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As there, and within an async runtime.
     pub fn encryptor(&self, options: impl ToEncryptOptions) -> Result<Encryptor> {
@@ -91,6 +127,15 @@ impl BlockingEnvelope {
     }
 
     /// As [`Envelope::encryptors`].
+    ///
+    /// ```
+    /// # use ncp_envelope::{DataKey, Envelope, LocalKeyWrapper};
+    /// # let wrapper = LocalKeyWrapper::new("offline", &DataKey::generate()?)?;
+    /// let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// let encryptors = envelope.encryptors([[("part", "1")], [("part", "2")]])?;
+    /// assert_eq!(envelope.stats().wrap.calls, 1);
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As there, and within an async runtime.
@@ -102,6 +147,19 @@ impl BlockingEnvelope {
     }
 
     /// As [`Envelope::decryptor`].
+    ///
+    /// ```
+    /// # use ncp_envelope::{DataKey, DecryptPolicy, EncryptionContext, Envelope, LocalKeyWrapper};
+    /// # let wrapper = LocalKeyWrapper::new("offline", &DataKey::generate()?)?;
+    /// let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// # use ncp_envelope::format::Header;
+    /// let message = envelope.encrypt("hello", EncryptionContext::new())?;
+    /// let header = Header::decode(&message)?;
+    /// let preamble = message[header.bound().body_offset()..].first_chunk().unwrap();
+    /// let decryptor = envelope.decryptor(&header, preamble, DecryptPolicy::new())?;
+    /// assert_eq!(decryptor.finish_len(), 0);
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As there, and within an async runtime.
@@ -116,6 +174,16 @@ impl BlockingEnvelope {
 
     /// As [`Envelope::admit`].
     ///
+    /// ```
+    /// # use ncp_envelope::{DataKey, Envelope, LocalKeyWrapper};
+    /// # let wrapper = LocalKeyWrapper::new("offline", &DataKey::generate()?)?;
+    /// let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// # use ncp_envelope::format::Header;
+    /// let header = Header::decode(&envelope.encrypt("hello", [("kind", "note")])?)?;
+    /// assert!(envelope.admit(&header, [("kind", "invoice")]).is_err());
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As there.
     pub fn admit(&self, header: &Header, policy: impl ToDecryptPolicy) -> Result<()> {
@@ -123,6 +191,15 @@ impl BlockingEnvelope {
     }
 
     /// As [`Envelope::encrypt`].
+    ///
+    /// ```
+    /// # use ncp_envelope::{DataKey, Envelope, LocalKeyWrapper};
+    /// # let wrapper = LocalKeyWrapper::new("offline", &DataKey::generate()?)?;
+    /// let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// let message = envelope.encrypt("hello", [("kind", "note")])?;
+    /// assert_eq!(envelope.decrypt(&message, [("kind", "note")])?, "hello");
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As there, and within an async runtime.
@@ -135,6 +212,16 @@ impl BlockingEnvelope {
     }
 
     /// As [`Envelope::encrypt_into`].
+    ///
+    /// ```
+    /// # use ncp_envelope::{DataKey, DecryptPolicy, EncryptionContext, Envelope, LocalKeyWrapper};
+    /// # let wrapper = LocalKeyWrapper::new("offline", &DataKey::generate()?)?;
+    /// let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// let mut message = Vec::new();
+    /// envelope.encrypt_into("hello", EncryptionContext::new(), &mut message)?;
+    /// assert_eq!(envelope.decrypt(&message, DecryptPolicy::new())?, "hello");
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As there, and within an async runtime.
@@ -149,6 +236,15 @@ impl BlockingEnvelope {
 
     /// As [`Envelope::encrypt_many`].
     ///
+    /// ```
+    /// # use ncp_envelope::{DataKey, DecryptPolicy, EncryptionContext, Envelope, LocalKeyWrapper};
+    /// # let wrapper = LocalKeyWrapper::new("offline", &DataKey::generate()?)?;
+    /// let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// let messages = envelope.encrypt_many(["one", "two"], EncryptionContext::new())?;
+    /// assert_eq!(envelope.decrypt(&messages[0], DecryptPolicy::new())?, "one");
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As there, and within an async runtime.
     pub fn encrypt_many<P: AsRef<[u8]>>(
@@ -161,6 +257,15 @@ impl BlockingEnvelope {
 
     /// As [`Envelope::encrypt_many_with`].
     ///
+    /// ```
+    /// # use ncp_envelope::{DataKey, Envelope, LocalKeyWrapper};
+    /// # let wrapper = LocalKeyWrapper::new("offline", &DataKey::generate()?)?;
+    /// let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// let messages = envelope.encrypt_many_with([("one", [("row", "1")])])?;
+    /// assert_eq!(envelope.decrypt(&messages[0], [("row", "1")])?, "one");
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As there, and within an async runtime.
     pub fn encrypt_many_with<P: AsRef<[u8]>, O: ToEncryptOptions>(
@@ -171,6 +276,16 @@ impl BlockingEnvelope {
     }
 
     /// As [`Envelope::decrypt`].
+    ///
+    /// ```
+    /// # use ncp_envelope::{DataKey, DecryptPolicy, EncryptionContext, Envelope, LocalKeyWrapper};
+    /// # let wrapper = LocalKeyWrapper::new("offline", &DataKey::generate()?)?;
+    /// let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// let message = envelope.encrypt("hello", EncryptionContext::new())?;
+    /// let text = envelope.decrypt(&message, DecryptPolicy::new())?.into_string()?;
+    /// assert_eq!(*text, "hello");
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As there, and within an async runtime.
@@ -184,6 +299,17 @@ impl BlockingEnvelope {
 
     /// As [`Envelope::decrypt_into`].
     ///
+    /// ```
+    /// # use ncp_envelope::{DataKey, DecryptPolicy, EncryptionContext, Envelope, LocalKeyWrapper};
+    /// # let wrapper = LocalKeyWrapper::new("offline", &DataKey::generate()?)?;
+    /// let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// let message = envelope.encrypt("hello", EncryptionContext::new())?;
+    /// let mut plaintext = zeroize::Zeroizing::new(Vec::new());
+    /// envelope.decrypt_into(&message, DecryptPolicy::new(), &mut plaintext)?;
+    /// assert_eq!(*plaintext, b"hello");
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As there, and within an async runtime, where the buffer stays as it is.
     pub fn decrypt_into(
@@ -196,6 +322,16 @@ impl BlockingEnvelope {
     }
 
     /// As [`Envelope::decrypt_many`].
+    ///
+    /// ```
+    /// # use ncp_envelope::{DataKey, DecryptPolicy, EncryptionContext, Envelope, LocalKeyWrapper};
+    /// # let wrapper = LocalKeyWrapper::new("offline", &DataKey::generate()?)?;
+    /// let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// let messages = envelope.encrypt_many(["one", "two"], EncryptionContext::new())?;
+    /// let opened = envelope.decrypt_many(&messages, DecryptPolicy::new());
+    /// assert_eq!(*opened[1].as_ref().unwrap(), "two");
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     ///
     /// # Errors
     /// Each message has its own, as there; all of them within an async runtime.
@@ -211,6 +347,17 @@ impl BlockingEnvelope {
 
     /// As [`Envelope::decrypt_many_with`].
     ///
+    /// ```
+    /// # use ncp_envelope::{DataKey, Envelope, LocalKeyWrapper};
+    /// # let wrapper = LocalKeyWrapper::new("offline", &DataKey::generate()?)?;
+    /// let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// let message = envelope.encrypt("one", [("row", "1")])?;
+    /// let asked = [(&message, [("row", "1")]), (&message, [("row", "2")])];
+    /// let opened = envelope.decrypt_many_with(asked);
+    /// assert!(opened[0].is_ok() && opened[1].is_err());
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// Each message has its own, as there; all of them within an async runtime.
     pub fn decrypt_many_with<M: AsRef<[u8]>, P: ToDecryptPolicy>(
@@ -224,6 +371,19 @@ impl BlockingEnvelope {
 
     /// As [`Envelope::rewrap_keys`].
     ///
+    /// ```
+    /// # use ncp_envelope::{DataKey, EncryptionContext, Envelope, LocalKeyWrapper};
+    /// # let wrapper = LocalKeyWrapper::new("offline", &DataKey::generate()?)?;
+    /// let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// # use ncp_envelope::format::Header;
+    /// let message = envelope.encrypt("hello", EncryptionContext::new())?;
+    /// let header = Header::decode(&message)?;
+    /// for key in envelope.rewrap_keys(header.slots().slots()) {
+    ///     assert_eq!(key?.key_id(), envelope.key_id());
+    /// }
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// Each key has its own, as there; all of them within an async runtime.
     pub fn rewrap_keys(&self, keys: &[WrappedKey]) -> Vec<Result<WrappedKey>> {
@@ -232,6 +392,18 @@ impl BlockingEnvelope {
     }
 
     /// As [`Envelope::writer`].
+    ///
+    /// ```
+    /// # use ncp_envelope::{DataKey, DecryptPolicy, EncryptionContext, Envelope, LocalKeyWrapper};
+    /// # let wrapper = LocalKeyWrapper::new("offline", &DataKey::generate()?)?;
+    /// let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// # use std::io::Write;
+    /// let mut writer = envelope.writer(Vec::new(), EncryptionContext::new())?;
+    /// writeln!(writer, "hello")?;
+    /// let message = writer.finish()?;
+    /// assert_eq!(envelope.decrypt(&message, DecryptPolicy::new())?, "hello\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// As there, and within an async runtime.
@@ -245,6 +417,18 @@ impl BlockingEnvelope {
 
     /// As [`Envelope::reader`].
     ///
+    /// ```
+    /// # use ncp_envelope::{DataKey, DecryptPolicy, EncryptionContext, Envelope, LocalKeyWrapper};
+    /// # let wrapper = LocalKeyWrapper::new("offline", &DataKey::generate()?)?;
+    /// let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// # use std::io::Read;
+    /// let message = envelope.encrypt("hello", EncryptionContext::new())?;
+    /// let mut text = String::new();
+    /// envelope.reader(&message[..], DecryptPolicy::new())?.read_to_string(&mut text)?;
+    /// assert_eq!(text, "hello");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// As there, and within an async runtime.
     pub fn reader<R: BufRead>(
@@ -257,6 +441,16 @@ impl BlockingEnvelope {
 
     /// As [`Envelope::range_reader`].
     ///
+    /// ```
+    /// # use ncp_envelope::{DataKey, DecryptPolicy, EncryptionContext, Envelope, LocalKeyWrapper};
+    /// # let wrapper = LocalKeyWrapper::new("offline", &DataKey::generate()?)?;
+    /// let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// let message = envelope.encrypt("hello, world", EncryptionContext::new())?;
+    /// let reader = envelope.range_reader(&message[..], DecryptPolicy::new())?;
+    /// assert_eq!(*reader.read_last(5)?, b"world");
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As there, and within an async runtime.
     pub fn range_reader<S: ReadAt>(
@@ -268,6 +462,16 @@ impl BlockingEnvelope {
     }
 
     /// As [`Envelope::encrypt_stream`].
+    ///
+    /// ```
+    /// # use ncp_envelope::{DataKey, DecryptPolicy, EncryptionContext, Envelope, LocalKeyWrapper};
+    /// # let wrapper = LocalKeyWrapper::new("offline", &DataKey::generate()?)?;
+    /// let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// let source = std::io::Cursor::new("hello");
+    /// let report = envelope.encrypt_stream(source, Vec::new(), EncryptionContext::new())?;
+    /// assert_eq!(envelope.decrypt(&report.sink, DecryptPolicy::new())?, "hello");
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As there, and within an async runtime.
@@ -286,6 +490,17 @@ impl BlockingEnvelope {
 
     /// As [`Envelope::decrypt_stream`].
     ///
+    /// ```
+    /// # use ncp_envelope::{DataKey, DecryptPolicy, EncryptionContext, Envelope, LocalKeyWrapper};
+    /// # let wrapper = LocalKeyWrapper::new("offline", &DataKey::generate()?)?;
+    /// let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// let message = envelope.encrypt("hello", EncryptionContext::new())?;
+    /// let source = std::io::Cursor::new(message);
+    /// let report = envelope.decrypt_stream(source, Vec::new(), DecryptPolicy::new())?;
+    /// assert_eq!(report.sink, b"hello");
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As there, and within an async runtime.
     pub fn decrypt_stream<R, W>(
@@ -303,6 +518,19 @@ impl BlockingEnvelope {
 
     /// As [`Envelope::encrypt_file`].
     ///
+    /// ```
+    /// # use ncp_envelope::{DataKey, EncryptionContext, Envelope, LocalKeyWrapper};
+    /// # let wrapper = LocalKeyWrapper::new("offline", &DataKey::generate()?)?;
+    /// let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = |name: &str| directory.path().join(name);
+    /// std::fs::write(path("a.txt"), "hello")?;
+    /// let none = EncryptionContext::new();
+    /// let report = envelope.encrypt_file(path("a.txt"), path("a.ncpe"), none)?;
+    /// assert_eq!(report.bytes_read, 5);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// As there, and within an async runtime.
     pub fn encrypt_file(
@@ -315,6 +543,20 @@ impl BlockingEnvelope {
     }
 
     /// As [`Envelope::encrypt_file_with`].
+    ///
+    /// ```
+    /// # use ncp_envelope::{DataKey, EncryptionContext, Envelope, LocalKeyWrapper};
+    /// # let wrapper = LocalKeyWrapper::new("offline", &DataKey::generate()?)?;
+    /// let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// # use ncp_envelope::io::FileOptions;
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = |name: &str| directory.path().join(name);
+    /// std::fs::write(path("a.txt"), "hello")?;
+    /// let (options, none) = (FileOptions::new().threads(1), EncryptionContext::new());
+    /// envelope.encrypt_file_with(path("a.txt"), path("a.ncpe"), none, &options)?;
+    /// assert!(path("a.ncpe").exists());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// As there, and within an async runtime.
@@ -330,6 +572,18 @@ impl BlockingEnvelope {
 
     /// As [`Envelope::decrypt_file`].
     ///
+    /// ```
+    /// # use ncp_envelope::{DataKey, DecryptPolicy, EncryptionContext, Envelope, LocalKeyWrapper};
+    /// # let wrapper = LocalKeyWrapper::new("offline", &DataKey::generate()?)?;
+    /// let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = |name: &str| directory.path().join(name);
+    /// std::fs::write(path("a.ncpe"), envelope.encrypt("hello", EncryptionContext::new())?)?;
+    /// envelope.decrypt_file(path("a.ncpe"), path("a.txt"), DecryptPolicy::new())?;
+    /// assert_eq!(std::fs::read(path("a.txt"))?, b"hello");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// As there, and within an async runtime.
     pub fn decrypt_file(
@@ -342,6 +596,21 @@ impl BlockingEnvelope {
     }
 
     /// As [`Envelope::decrypt_file_with`].
+    ///
+    /// ```
+    /// # use ncp_envelope::{DataKey, DecryptPolicy, EncryptionContext, Envelope, LocalKeyWrapper};
+    /// # let wrapper = LocalKeyWrapper::new("offline", &DataKey::generate()?)?;
+    /// let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// # use ncp_envelope::io::FileOptions;
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = |name: &str| directory.path().join(name);
+    /// std::fs::write(path("a.ncpe"), envelope.encrypt("new", EncryptionContext::new())?)?;
+    /// std::fs::write(path("a.txt"), "old")?;
+    /// let (options, policy) = (FileOptions::new().overwrite(true), DecryptPolicy::new());
+    /// envelope.decrypt_file_with(path("a.ncpe"), path("a.txt"), policy, &options)?;
+    /// assert_eq!(std::fs::read(path("a.txt"))?, b"new");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// As there, and within an async runtime.
@@ -357,6 +626,19 @@ impl BlockingEnvelope {
 
     /// As [`Envelope::rewrap_files`].
     ///
+    /// ```
+    /// # use ncp_envelope::{DataKey, EncryptionContext, Envelope, LocalKeyWrapper};
+    /// # let wrapper = LocalKeyWrapper::new("offline", &DataKey::generate()?)?;
+    /// let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// # use ncp_envelope::stored::RewrapOptions;
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = |name: &str| directory.path().join(name);
+    /// std::fs::write(path("a.ncpe"), envelope.encrypt("hello", EncryptionContext::new())?)?;
+    /// let report = envelope.rewrap_files([path("a.ncpe")], &RewrapOptions::new())?;
+    /// assert_eq!(report.rewrapped, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// As there, and within an async runtime.
     pub fn rewrap_files<I>(&self, paths: I, options: &RewrapOptions) -> Result<RewrapReport>
@@ -369,6 +651,19 @@ impl BlockingEnvelope {
 
     /// As [`Envelope::rewrap_file`].
     ///
+    /// ```
+    /// # use ncp_envelope::{DataKey, EncryptionContext, Envelope, LocalKeyWrapper};
+    /// # let wrapper = LocalKeyWrapper::new("offline", &DataKey::generate()?)?;
+    /// let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// # use ncp_envelope::stored::{Outcome, RewrapOptions};
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = |name: &str| directory.path().join(name);
+    /// std::fs::write(path("a.ncpe"), envelope.encrypt("hello", EncryptionContext::new())?)?;
+    /// let outcome = envelope.rewrap_file(path("a.ncpe"), &RewrapOptions::new())?;
+    /// assert!(matches!(outcome, Outcome::Rewrapped { .. }));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// As there, and within an async runtime.
     pub fn rewrap_file(
@@ -380,6 +675,21 @@ impl BlockingEnvelope {
     }
 
     /// As [`Envelope::change_slots`].
+    ///
+    /// ```
+    /// # use ncp_envelope::{DataKey, DecryptPolicy, EncryptionContext, Envelope, LocalKeyWrapper};
+    /// # let wrapper = LocalKeyWrapper::new("offline", &DataKey::generate()?)?;
+    /// let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// # use ncp_envelope::stored::{SlotChange, SlotsChanged};
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = |name: &str| directory.path().join(name);
+    /// std::fs::write(path("a.ncpe"), envelope.encrypt("hello", EncryptionContext::new())?)?;
+    /// let policy = DecryptPolicy::new();
+    /// // It has a slot for every key of the envelope.
+    /// let changed = envelope.change_slots(path("a.ncpe"), &policy, &SlotChange::new())?;
+    /// assert_eq!(changed, SlotsChanged::Already);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// As there, and within an async runtime.
@@ -394,6 +704,20 @@ impl BlockingEnvelope {
 
     /// As [`Envelope::rekey_file`].
     ///
+    /// ```
+    /// # use ncp_envelope::{DataKey, DecryptPolicy, EncryptionContext, Envelope, LocalKeyWrapper};
+    /// # let wrapper = LocalKeyWrapper::new("offline", &DataKey::generate()?)?;
+    /// let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// # use ncp_envelope::stored::RekeyOptions;
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = |name: &str| directory.path().join(name);
+    /// std::fs::write(path("a.ncpe"), envelope.encrypt("hello", EncryptionContext::new())?)?;
+    /// envelope.rekey_file(path("a.ncpe"), DecryptPolicy::new(), &RekeyOptions::new())?;
+    /// let message = std::fs::read(path("a.ncpe"))?;
+    /// assert_eq!(envelope.decrypt(&message, DecryptPolicy::new())?, "hello");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// As there, and within an async runtime.
     pub fn rekey_file(
@@ -407,6 +731,18 @@ impl BlockingEnvelope {
 
     /// As [`Envelope::verify_file`].
     ///
+    /// ```
+    /// # use ncp_envelope::{DataKey, DecryptPolicy, EncryptionContext, Envelope, LocalKeyWrapper};
+    /// # let wrapper = LocalKeyWrapper::new("offline", &DataKey::generate()?)?;
+    /// let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = |name: &str| directory.path().join(name);
+    /// std::fs::write(path("a.ncpe"), envelope.encrypt("hello", EncryptionContext::new())?)?;
+    /// let report = envelope.verify_file(path("a.ncpe"), DecryptPolicy::new())?;
+    /// assert_eq!(report.bytes_written, 5);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// As there, and within an async runtime.
     pub fn verify_file(
@@ -418,6 +754,19 @@ impl BlockingEnvelope {
     }
 
     /// As [`Envelope::verify_file_with`].
+    ///
+    /// ```
+    /// # use ncp_envelope::{DataKey, DecryptPolicy, EncryptionContext, Envelope, LocalKeyWrapper};
+    /// # let wrapper = LocalKeyWrapper::new("offline", &DataKey::generate()?)?;
+    /// let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// # use ncp_envelope::io::FileOptions;
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = |name: &str| directory.path().join(name);
+    /// std::fs::write(path("a.ncpe"), envelope.encrypt("hello", EncryptionContext::new())?)?;
+    /// let options = FileOptions::new().progress(|done, of| println!("{done} of {of:?}"));
+    /// envelope.verify_file_with(path("a.ncpe"), DecryptPolicy::new(), &options)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// As there, and within an async runtime.
@@ -431,31 +780,84 @@ impl BlockingEnvelope {
     }
 
     /// As [`Envelope::key_id`].
+    ///
+    /// ```
+    /// # use ncp_envelope::{DataKey, Envelope, LocalKeyWrapper};
+    /// # let wrapper = LocalKeyWrapper::new("offline", &DataKey::generate()?)?;
+    /// let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// assert_eq!(envelope.key_id().to_string(), "offline");
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub fn key_id(&self) -> &KeyId {
         self.0.key_id()
     }
 
     /// As [`Envelope::key_ids`].
+    ///
+    /// ```
+    /// # use ncp_envelope::{DataKey, Envelope, LocalKeyWrapper};
+    /// # let wrapper = LocalKeyWrapper::new("offline", &DataKey::generate()?)?;
+    /// let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// assert_eq!(envelope.key_ids(), [envelope.key_id().clone()]);
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub fn key_ids(&self) -> &[KeyId] {
         self.0.key_ids()
     }
 
     /// As [`Envelope::forget_keys`].
+    ///
+    /// ```
+    /// # use ncp_envelope::{DataKey, Envelope, LocalKeyWrapper};
+    /// # let wrapper = LocalKeyWrapper::new("offline", &DataKey::generate()?)?;
+    /// let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// envelope.forget_keys();
+    /// assert_eq!(envelope.stats().cache.keys, 0);
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub fn forget_keys(&self) {
         self.0.forget_keys();
     }
 
     /// As [`Envelope::invalidate`].
+    ///
+    /// ```
+    /// # use ncp_envelope::{DataKey, Envelope, LocalKeyWrapper};
+    /// # let wrapper = LocalKeyWrapper::new("offline", &DataKey::generate()?)?;
+    /// let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// envelope.invalidate("offline");
+    /// assert_eq!(envelope.stats().cache.keys, 0);
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub fn invalidate(&self, tag: &str) {
         self.0.invalidate(tag);
     }
 
     /// As [`Envelope::retire_below`].
+    ///
+    /// ```
+    /// # use ncp_envelope::{DataKey, Envelope, LocalKeyWrapper};
+    /// # let wrapper = LocalKeyWrapper::new("offline", &DataKey::generate()?)?;
+    /// let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// // No key wrapped under versions 1 to 6 is used from now on.
+    /// envelope.retire_below("offline", 7);
+    /// assert_eq!(envelope.stats().cache.keys, 0);
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub fn retire_below(&self, tag: &str, version: u32) {
         self.0.retire_below(tag, version);
     }
 
     /// As [`Envelope::stats`].
+    ///
+    /// ```
+    /// # use ncp_envelope::{DataKey, EncryptionContext, Envelope, LocalKeyWrapper};
+    /// # let wrapper = LocalKeyWrapper::new("offline", &DataKey::generate()?)?;
+    /// let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// envelope.encrypt("hello", EncryptionContext::new())?;
+    /// assert_eq!(envelope.stats().wrap.keys, 1);
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub fn stats(&self) -> EnvelopeStats {
         self.0.stats()
     }

@@ -5,13 +5,14 @@
 //! # #[cfg(feature = "kms")]
 //! # async fn example() -> ncp_envelope::Result<()> {
 //! use ncp_envelope::kms::{Client, Credentials, Endpoint};
-//! use ncp_envelope::{DecryptPolicy, EncryptionContext, Envelope};
+//! use ncp_envelope::Envelope;
 //!
 //! let credentials = Credentials::from_env()?;
 //! let client = Client::builder().endpoint(Endpoint::Global).credentials(credentials).build()?;
 //! let envelope = Envelope::builder(client.key("key-tag")?).scope("tenant-42").build()?;
-//! let message = envelope.encrypt(b"hello", EncryptionContext::new()).await?;
-//! let plaintext = envelope.decrypt(&message, &DecryptPolicy::new()).await?;
+//! let message = envelope.encrypt("hello", [("purpose", "greeting")]).await?;
+//! let opened = envelope.decrypt(&message, [("purpose", "greeting")]).await?;
+//! assert_eq!(opened, "hello");
 //! # Ok(())
 //! # }
 //! ```
@@ -38,6 +39,7 @@
 //! | encrypt small data | [`Envelope::encrypt`], [`Envelope::decrypt`] |
 //! | use a buffer again | [`Envelope::encrypt_into`], [`Envelope::decrypt_into`] |
 //! | encrypt many small data | [`Envelope::encrypt_many`], [`Envelope::decrypt_many`] |
+//! | the same, each in its own context | [`Envelope::encrypt_many_with`] |
 //! | encrypt files, all or nothing | [`Envelope::encrypt_file`], [`Envelope::decrypt_file`] |
 //! | encrypt a stream into another | [`Envelope::encrypt_stream`], [`Envelope::decrypt_stream`] |
 //! | write and read as you go | [`Envelope::writer`], [`Envelope::reader`] |

@@ -16,7 +16,15 @@ const HEDGE_DELAY: Duration = Duration::from_millis(100);
 
 impl Envelope {
     /// Starts from a key wrapper: [`LocalKeyWrapper`](crate::LocalKeyWrapper), a key of the KMS
-    /// client, or an own one. [`and`](EnvelopeBuilder::and) adds others.
+    /// client, or one of your own. [`and`](EnvelopeBuilder::and) adds others.
+    ///
+    /// ```
+    /// use ncp_envelope::{DataKey, Envelope, LocalKeyWrapper};
+    /// let wrapper = LocalKeyWrapper::new("offline", &DataKey::generate()?)?;
+    /// let envelope = Envelope::builder(wrapper).build()?;
+    /// assert_eq!(envelope.key_id().to_string(), "offline");
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub fn builder(wrapper: impl KeyWrapper + 'static) -> EnvelopeBuilder {
         EnvelopeBuilder {
             wrappers: vec![Arc::new(wrapper)],
@@ -31,6 +39,18 @@ impl Envelope {
 }
 
 /// Builds an [`Envelope`].
+///
+/// ```
+/// use ncp_envelope::{CacheLimits, DataKey, Envelope, LocalKeyWrapper, PoolLimits};
+/// use std::time::Duration;
+/// let wrapper = LocalKeyWrapper::new("offline", &DataKey::generate()?)?;
+/// let envelope = Envelope::builder(wrapper)
+///     .scope("tenant-42")
+///     .cache(CacheLimits::new(Duration::from_secs(300)))
+///     .pool(PoolLimits::new(Duration::from_secs(60)))
+///     .build()?;
+/// # Ok::<(), ncp_envelope::Error>(())
+/// ```
 #[derive(Debug)]
 #[must_use]
 pub struct EnvelopeBuilder {
@@ -82,7 +102,7 @@ impl EnvelopeBuilder {
     ///     .build()?;
     /// let message = both.encrypt(b"hello", EncryptOptions::new()).await?;
     /// let later = Envelope::builder(wrapper("recovery", &recovery)?).build()?;
-    /// assert_eq!(*later.decrypt(&message, &DecryptPolicy::new()).await?, b"hello");
+    /// assert_eq!(later.decrypt(&message, &DecryptPolicy::new()).await?, b"hello");
     /// # Ok::<(), ncp_envelope::Error>(()) }).unwrap();
     /// ```
     pub fn and(mut self, wrapper: impl KeyWrapper + 'static) -> Self {
@@ -97,12 +117,34 @@ impl EnvelopeBuilder {
     /// Longer makes fewer calls, shorter makes a slow service felt less; with zero all recipients
     /// are asked at once. [`decrypt_many`](Envelope::decrypt_many) waits that long once for many
     /// messages, and not for each.
+    ///
+    /// ```
+    /// use ncp_envelope::{DataKey, Envelope, LocalKeyWrapper};
+    /// use std::time::Duration;
+    /// let wrapper = |id: &str| LocalKeyWrapper::new(id, &DataKey::generate()?);
+    /// let envelope = Envelope::builder(wrapper("korea")?)
+    ///     .and(wrapper("japan")?)
+    ///     .hedge_delay(Duration::from_millis(250))
+    ///     .build()?;
+    /// assert_eq!(envelope.key_ids().len(), 2);
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub fn hedge_delay(mut self, delay: Duration) -> Self {
         self.hedge = delay;
         self
     }
 
     /// What the data keys are for; see [`Scope`]. Without it the empty scope is used.
+    ///
+    /// ```
+    /// use ncp_envelope::{DataKey, DecryptPolicy, EncryptionContext, Envelope, LocalKeyWrapper};
+    /// let wrapper = LocalKeyWrapper::new("offline", &DataKey::generate()?)?;
+    /// let notes = Envelope::builder(wrapper.clone()).scope("notes").build()?.blocking();
+    /// let mails = Envelope::builder(wrapper).scope("mails").build()?.blocking();
+    /// let message = notes.encrypt("hello", EncryptionContext::new())?;
+    /// assert!(mails.decrypt(&message, DecryptPolicy::new()).is_err());
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub fn scope(mut self, scope: impl Into<Scope>) -> Self {
         self.scope = scope.into();
         self
@@ -111,6 +153,22 @@ impl EnvelopeBuilder {
     /// Keeps unwrapped data keys in memory within these limits, so that reading many messages under
     /// one data key, or one message many times, makes one call. Without it no key is kept; those
     /// who need the same key at the same time share a call nevertheless.
+    ///
+    /// ```
+    /// use ncp_envelope::{CacheLimits, DataKey, DecryptPolicy, EncryptionContext, Envelope};
+    /// # use ncp_envelope::LocalKeyWrapper;
+    /// use std::time::Duration;
+    /// # let wrapper = LocalKeyWrapper::new("offline", &DataKey::generate()?)?;
+    /// let limits = CacheLimits::new(Duration::from_secs(300));
+    /// let envelope = Envelope::builder(wrapper).cache(limits).build()?.blocking();
+    /// let message = envelope.encrypt("hello", EncryptionContext::new())?;
+    /// for _ in 0..3 {
+    ///     envelope.decrypt(&message, DecryptPolicy::new())?;
+    /// }
+    /// let stats = envelope.stats();
+    /// assert_eq!((stats.cache.hits, stats.unwrap.calls), (2, 1));
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub fn cache(mut self, limits: CacheLimits) -> Self {
         self.cache = Cache::Own(limits);
         self
@@ -118,6 +176,18 @@ impl EnvelopeBuilder {
 
     /// Keeps unwrapped data keys in a cache that others use too. Keys are shared with those of the
     /// same `partition`, scope and endpoint zone; see [`KeyCache`] for what that means.
+    ///
+    /// ```
+    /// use ncp_envelope::{CacheLimits, DataKey, Envelope, KeyCache, LocalKeyWrapper};
+    /// use std::time::Duration;
+    /// let cache = KeyCache::new(CacheLimits::new(Duration::from_secs(300)))?;
+    /// let wrapper = LocalKeyWrapper::new("offline", &DataKey::generate()?)?;
+    /// let web = Envelope::builder(wrapper.clone()).shared_cache(&cache, "web").build()?;
+    /// let jobs = Envelope::builder(wrapper).shared_cache(&cache, "jobs").build()?;
+    /// // Wipes the keys of both.
+    /// web.forget_keys();
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub fn shared_cache(mut self, cache: &KeyCache, partition: impl Into<String>) -> Self {
         self.cache = Cache::Shared(cache.clone(), partition.into());
         self
@@ -125,12 +195,38 @@ impl EnvelopeBuilder {
 
     /// Keeps data keys for writing ready, made and wrapped ahead of need. Without it each is made
     /// when it is needed.
+    ///
+    /// ```
+    /// use ncp_envelope::{DataKey, EncryptionContext, Envelope, LocalKeyWrapper, PoolLimits};
+    /// use std::time::Duration;
+    /// # let wrapper = LocalKeyWrapper::new("offline", &DataKey::generate()?)?;
+    /// let limits = PoolLimits::new(Duration::from_secs(60));
+    /// let envelope = Envelope::builder(wrapper).pool(limits).build()?.blocking();
+    /// envelope.encrypt("hello", EncryptionContext::new())?;
+    /// let pool = envelope.stats().pool;
+    /// assert_eq!(pool.taken, 1);
+    /// assert!(pool.ready + pool.coming > 0, "the next ones are ready, or on their way");
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub fn pool(mut self, limits: PoolLimits) -> Self {
         self.pool = Some(limits);
         self
     }
 
     /// Uses one data key for many small messages. Without it each message has its own.
+    ///
+    /// ```
+    /// use ncp_envelope::{DataKey, EncryptionContext, Envelope, LocalKeyWrapper, ReuseLimits};
+    /// use std::time::Duration;
+    /// # let wrapper = LocalKeyWrapper::new("offline", &DataKey::generate()?)?;
+    /// let limits = ReuseLimits::new(Duration::from_secs(60));
+    /// let envelope = Envelope::builder(wrapper).reuse(limits).build()?.blocking();
+    /// for note in ["one", "two", "three"] {
+    ///     envelope.encrypt(note, EncryptionContext::new())?;
+    /// }
+    /// assert_eq!(envelope.stats().wrap.keys, 1);
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub fn reuse(mut self, limits: ReuseLimits) -> Self {
         self.reuse = Some(limits);
         self
@@ -139,12 +235,30 @@ impl EnvelopeBuilder {
     /// Has every batch of wrapped keys unwrapped again and compared before one of them is used: one
     /// more call for each batch, and no message that turns out to be unreadable because the key
     /// service wrapped something else. Off unless set.
+    ///
+    /// ```
+    /// use ncp_envelope::{DataKey, Envelope, LocalKeyWrapper};
+    /// # let wrapper = LocalKeyWrapper::new("offline", &DataKey::generate()?)?;
+    /// let envelope = Envelope::builder(wrapper).verify_wrapped(true).build()?.blocking();
+    /// // The data key was unwrapped again before the message was encrypted.
+    /// let message = envelope.encrypt("hello", [("kind", "note")])?;
+    /// assert_eq!(envelope.decrypt(&message, [("kind", "note")])?, "hello");
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub fn verify_wrapped(mut self, verify: bool) -> Self {
         self.verify = verify;
         self
     }
 
     /// The envelope.
+    ///
+    /// ```
+    /// use ncp_envelope::{DataKey, Envelope, ErrorKind, LocalKeyWrapper};
+    /// let wrapper = LocalKeyWrapper::new("offline", &DataKey::generate()?)?;
+    /// let twice = Envelope::builder(wrapper.clone()).and(wrapper);
+    /// assert_eq!(twice.build().unwrap_err().kind(), ErrorKind::InvalidInput);
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) if there are more than 16

@@ -21,6 +21,23 @@ impl Envelope {
     /// verifies the commitment in `preamble`, the 56 bytes behind the header. Push everything after
     /// those into the decryptor.
     ///
+    /// ```
+    /// use ncp_envelope::format::Header;
+    /// use ncp_envelope::{DataKey, Envelope, LocalKeyWrapper};
+    /// # let wrapper = LocalKeyWrapper::new("offline", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// let message = envelope.encrypt("hello", [("kind", "note")])?;
+    /// let header = Header::decode(&message)?;
+    /// let body = &message[header.bound().body_offset()..];
+    /// let (preamble, chunks) = body.split_first_chunk().unwrap();
+    /// let mut decryptor = envelope.decryptor(&header, preamble, [("kind", "note")])?;
+    /// let mut plaintext = vec![0; chunks.len()];
+    /// let taken = decryptor.update(chunks, &mut plaintext)?;
+    /// let len = taken.written + decryptor.finish(&mut plaintext[taken.written..])?;
+    /// assert_eq!(&plaintext[..len], b"hello");
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// Before any call to the key service: what [`DecryptPolicy`] refuses. After it: those of the
     /// wrapper, and [`ErrorKind::Authentication`](crate::ErrorKind::Authentication).
@@ -57,7 +74,19 @@ impl Envelope {
         policy.admit(header, &self.0.recipients)
     }
 
-    /// Whether `policy` lets this reader go on to ask for a key; asks nobody.
+    /// Whether `policy` accepts the message with this header. Calls no key service.
+    ///
+    /// ```
+    /// use ncp_envelope::format::Header;
+    /// use ncp_envelope::{DataKey, Envelope, LocalKeyWrapper};
+    /// # let wrapper = LocalKeyWrapper::new("offline", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// let message = envelope.encrypt("hello", [("kind", "note")])?;
+    /// let header = Header::decode(&message)?;
+    /// assert!(envelope.admit(&header, [("kind", "note")]).is_ok());
+    /// assert!(envelope.admit(&header, [("kind", "invoice")]).is_err());
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     ///
     /// # Errors
     /// What [`DecryptPolicy`] refuses.

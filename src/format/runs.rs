@@ -32,7 +32,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 ///     claim.seal(&plaintext[from.start as usize..from.end as usize], out)?;
 /// }
 /// runs.finish()?;
-/// assert_eq!(*envelope.decrypt(&message, &DecryptPolicy::new()).await?, plaintext);
+/// assert_eq!(envelope.decrypt(&message, &DecryptPolicy::new()).await?, plaintext);
 /// # Ok::<(), ncp_envelope::Error>(()) }).unwrap();
 /// ```
 pub struct RunEncryptor {

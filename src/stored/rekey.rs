@@ -102,7 +102,7 @@ impl Envelope {
     /// # std::fs::write(&path, envelope.encrypt(b"hello", EncryptionContext::new()).await?)?;
     /// let policy = DecryptPolicy::new();
     /// envelope.rekey_file(&path, &policy, &RekeyOptions::new()).await?;
-    /// assert_eq!(*envelope.decrypt(&std::fs::read(&path)?, &policy).await?, b"hello");
+    /// assert_eq!(envelope.decrypt(&std::fs::read(&path)?, &policy).await?, b"hello");
     /// # Ok::<(), Box<dyn std::error::Error>>(()) })?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```

@@ -125,7 +125,7 @@ impl Envelope {
     /// assert_eq!(changed, SlotsChanged::Written { generation: 2 });
     /// let after = Envelope::builder(new).build()?;
     /// let message = std::fs::read(&path)?;
-    /// assert_eq!(*after.decrypt(&message, &DecryptPolicy::new()).await?, b"hello");
+    /// assert_eq!(after.decrypt(&message, &DecryptPolicy::new()).await?, b"hello");
     /// # Ok::<(), Box<dyn std::error::Error>>(()) })?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```

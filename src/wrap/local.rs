@@ -6,6 +6,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::secret::random;
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use std::fmt;
+use std::sync::Arc;
 use zeroize::Zeroizing;
 
 const FORMAT: u8 = 1;
@@ -16,16 +17,17 @@ const LABEL: &[u8] = b"ncp-envelope local v1\0";
 ///
 /// Nothing in the crate falls back to it: a message wrapped locally opens only with a wrapper made
 /// from the same key, and a reader that expects a KMS key refuses it. At most 2^32 keys may be
-/// wrapped under one key, as the nonces are random.
+/// wrapped under one key, as the nonces are random. Clones share the key.
 ///
 /// ```
 /// use ncp_envelope::{DataKey, LocalKeyWrapper};
 /// let wrapper = LocalKeyWrapper::new("my-offline-key", &DataKey::generate()?)?;
 /// # Ok::<(), ncp_envelope::Error>(())
 /// ```
+#[derive(Clone)]
 pub struct LocalKeyWrapper {
     id: KeyId,
-    key: LessSafeKey,
+    key: Arc<LessSafeKey>,
 }
 
 impl LocalKeyWrapper {
@@ -37,7 +39,7 @@ impl LocalKeyWrapper {
         let id = KeyId::new(Provider::Local, ZoneHint::None, id)?;
         let key = UnboundKey::new(&AES_256_GCM, key.expose_secret())
             .map_err(|_| Error::new(ErrorKind::Internal, "the local key could not be set up"))?;
-        Ok(Self { id, key: LessSafeKey::new(key) })
+        Ok(Self { id, key: Arc::new(LessSafeKey::new(key)) })
     }
 
     // The key id is bound so that a wrapped key cannot be passed off as one of another local key
