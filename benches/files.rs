@@ -1,19 +1,19 @@
-//! Whole files next to `cp` of the same file, pipes through the program next to pipes through
-//! `cat`, and tokio's writer next to the plain one.
+//! Compares whole files with `cp`, pipes through the program with pipes through `cat`, and tokio's
+//! writer with the plain one.
 //!
 //! Run with
-//! `cargo bench --all-features --bench files -- [--size MIB] [--dir DIR] [--rounds N] [PART..]`;
-//! parts are memory, cached, program, synced, pipes and tokio, and all when none is named. Without
-//! all features there is no program, and no pipes. The files lie in DIR, the package's own target
-//! directory unless told otherwise, and are in the page cache. Every contestant takes turns with
-//! `cp`, or with who else is the measure of its part, so that a machine that changes its speed
-//! changes it for both; the figures are medians over the rounds, the first ratio is the median of
-//! each round's ratio, and the second that of the least times, which others on the machine disturb
-//! less. Nobody's target exists when it starts.
+//! `cargo bench --all-features --bench files -- [--size MIB] [--dir DIR] [--rounds N] [PART..]`.
+//! Parts are memory, cached, program, synced, pipes and tokio; default: all. Without all features
+//! there is no program, and no pipes. The files are in DIR (default: the package's target
+//! directory), and in the page cache. Every contestant takes turns with `cp`, or with the baseline
+//! of its part, so that a change of the machine's speed affects both. The figures are medians over
+//! the rounds. The first ratio is the median of the rounds' ratios; the second is the ratio of the
+//! least times, which other load on the machine disturbs less. No target exists when a contestant
+//! starts.
 //!
-//! A virtual machine that gives freed memory back to its host gets it again at a price higher than
-//! that of the copy: there, files that are larger than what it keeps measure the host, for `cp` and
-//! for everyone else. Where that can be turned off, turn it off for the measurement.
+//! If a virtual machine returns freed memory to its host, getting it back costs more than the copy.
+//! Files larger than the memory that it keeps then measure the host, for `cp` and for all others.
+//! If that can be turned off, turn it off for the measurement.
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 
@@ -25,7 +25,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
-/// Who runs, to write to the given file.
+/// A contestant, which writes to the given file.
 type Contestant<'a> = (&'static str, Box<dyn FnMut(&Path) + 'a>);
 
 fn main() {
@@ -85,7 +85,7 @@ fn main() {
     let program = option_env!("CARGO_BIN_EXE_ncp-envelope");
     let message = dir.path().join("by-the-program");
     if let Some(program) = program.filter(|_| wanted("program") || wanted("pipes")) {
-        // Its key is its own embedded service's.
+        // Its key is that of its embedded service.
         shell(
             &format!(
                 "{program} encrypt --local --no-sync -o {} {}",
@@ -161,7 +161,7 @@ fn main() {
     }
 }
 
-/// The library at work on two files, with a key in the process.
+/// The library on two files, with a key in the process.
 struct Work<'a> {
     envelope: Envelope,
     runtime: tokio::runtime::Runtime,
@@ -201,8 +201,8 @@ impl<'a> Work<'a> {
     }
 }
 
-/// In a process of its own, which nothing has made large before: encrypts, decrypts, and prints how
-/// much more memory than at the start that took.
+/// In a fresh process, whose memory has not grown yet: encrypts, decrypts, and prints how much more
+/// memory than at the start that took.
 fn peak_of_own(threads: usize, plain: &Path, out: &Path) {
     let field = |name: &str| -> f64 {
         let status = fs::read_to_string("/proc/self/status").unwrap();
@@ -233,7 +233,7 @@ fn shell(command: &str, home: &Path) {
     assert!(shell.status().unwrap().success());
 }
 
-/// Runs the first and each of the others in turn, and prints medians.
+/// Runs the first contestant and each of the others in turn, and prints medians.
 fn measure(out: &Path, rounds: usize, mib: u64, contestants: &mut [Contestant<'_>]) {
     let (first, others) = contestants.split_first_mut().unwrap();
     let timed = |(_, run): &mut Contestant<'_>| {
@@ -301,8 +301,8 @@ mod tokio_part {
     const PIECE: usize = 64 << 20;
     const TICK: Duration = Duration::from_millis(1);
 
-    /// Both writers over the same memory into nothing, and how late a task on the same thread comes
-    /// to its turn meanwhile.
+    /// Both writers over the same memory into a sink, and by how much a task on the same thread is
+    /// delayed.
     pub(super) fn measure_tokio(envelope: &Envelope, mib: u64, rounds: usize) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         let plaintext = vec![7; PIECE];
@@ -350,8 +350,8 @@ mod tokio_part {
             least(&latest)
         );
 
-        // How long the task keeps the thread for a run, next to what a blocking thread would cost
-        // beside the copy.
+        // How long the task holds the thread for a run, compared with the cost of a blocking
+        // thread, its copy not included.
         let hand_over = (0..1_000).map(|_| {
             let start = Instant::now();
             runtime.block_on(async { tokio::task::spawn_blocking(|| ()).await.unwrap() });

@@ -1,4 +1,4 @@
-//! How far one process gets against a key service that limits calls.
+//! How many messages one process can write and read against a key service with a rate limit.
 //!
 //! ```sh
 //! cargo run --release --features emulator --example call_wall             # a table
@@ -6,8 +6,8 @@
 //! cargo run --release --features emulator --example call_wall -- --seconds 10
 //! ```
 //!
-//! Starts the emulator with answers that take 20 ms and the service's limit of 300 calls a second
-//! for a key, then writes messages of 1 KiB and reads them again from an empty cache, each message
+//! Starts the emulator with answers that take 20 ms and the service's rate limit of 300 calls a
+//! second for a key. Writes messages of 1 KiB and reads them with an empty cache, each message
 //! under a data key of its own: first with a call for each message, then with the pool and batches
 //! of an [`Envelope`]. Emulator and caller share the machine.
 
@@ -29,10 +29,10 @@ const PLAINTEXT: [u8; 1_024] = [0x5A; 1_024];
 const WRITERS: usize = 64;
 /// Callers that read at the same time, each waiting for its own key.
 const READERS: usize = 4_096;
-/// Enough callers for a call each to be on its way at all times, and few enough to wait for their
-/// turn without being sent away.
+/// Enough callers to have calls in flight at all times, and few enough to wait for the rate limit
+/// without being refused.
 const SINGLE_CALLERS: usize = 32;
-/// How long the pool is given to find out how much is asked of it.
+/// How long the pool gets to learn the demand.
 const WARM_UP: Duration = Duration::from_millis(1_500);
 
 type Fallible<T> = Result<T, Box<dyn Error + Send + Sync>>;
@@ -94,11 +94,11 @@ async fn main() -> Fallible<()> {
     Ok(())
 }
 
-/// What a program gets that asks the service for each message.
+/// A program that calls the service for each message.
 async fn single_calls(key: &Key, time: Duration) -> Fallible<Measured> {
     let key = key.clone();
     let written = repeat(SINGLE_CALLERS, time, move || {
-        // An envelope of its own has nobody to share calls with.
+        // An envelope of its own shares no calls.
         let envelope = Envelope::builder(key.clone()).build();
         async move { Ok(envelope?.encrypt(&PLAINTEXT, EncryptOptions::new()).await?) }
     });
@@ -106,7 +106,7 @@ async fn single_calls(key: &Key, time: Duration) -> Fallible<Measured> {
     Ok(Measured { per_s: messages.len() as f64 / spent.as_secs_f64(), keys_per_call: 1.0 })
 }
 
-/// Writes for `time`, once the pool has come to know the demand.
+/// Writes for `time`, once the pool has learned the demand.
 async fn write(envelope: &Envelope, time: Duration) -> Fallible<(Measured, Vec<Vec<u8>>)> {
     let run = |time| {
         let envelope = envelope.clone();
@@ -122,7 +122,7 @@ async fn write(envelope: &Envelope, time: Duration) -> Fallible<(Measured, Vec<V
     Ok((Measured { per_s: messages.len() as f64 / spent.as_secs_f64(), keys_per_call }, messages))
 }
 
-/// Reads every message once; no key is in memory before.
+/// Reads every message once, with an empty cache.
 async fn read(envelope: &Envelope, messages: Vec<Vec<u8>>) -> Fallible<Measured> {
     let (messages, next) = (Arc::new(messages), Arc::new(AtomicUsize::new(0)));
     let begun = Instant::now();
@@ -146,7 +146,7 @@ async fn read(envelope: &Envelope, messages: Vec<Vec<u8>>) -> Fallible<Measured>
     Ok(Measured { per_s, keys_per_call: envelope.stats().unwrap.keys_per_call() })
 }
 
-/// Has `callers` do `work` again and again for `time`.
+/// Runs `work` in a loop for `time`, with `callers` callers.
 async fn repeat<F, Fut>(
     callers: usize,
     time: Duration,

@@ -29,11 +29,11 @@ use std::fmt;
 use std::time::Duration;
 use zeroize::Zeroizing;
 
-/// The code that this example's messages name Vault by. Any from 128 to 254 does, as long as those
-/// who write and those who read agree.
+/// This example's provider code for Vault. Any code from 128 to 254 works if writers and readers
+/// agree on it.
 const VAULT: Provider = Provider::Other(200);
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// Far more than 256 answers take.
+/// Far more than 256 answers need.
 const MAX_ANSWER: usize = 1 << 20;
 
 /// One key of a Transit engine.
@@ -58,7 +58,7 @@ enum Input<'a> {
     Ciphertext(&'a str),
 }
 
-// Borrowed from the answer, so that no copy of a plaintext stays behind.
+// Borrowed from the answer, so that no copy of a plaintext is left.
 #[derive(Deserialize)]
 struct Answer<'a> {
     #[serde(borrow)]
@@ -84,7 +84,7 @@ impl Transit {
     /// The key `key` of the engine mounted at `mount`.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidInput`] if one of them cannot be what it is said to be.
+    /// [`ErrorKind::InvalidInput`] if one of them is not valid.
     pub fn new(address: &str, token: &str, mount: &str, key: &str) -> Result<Self> {
         let invalid = |what: &'static str| Error::new(ErrorKind::InvalidInput, what);
         let word = |name: &str| {
@@ -102,7 +102,7 @@ impl Transit {
             .map_err(|_| invalid("the address is no URL"))?;
         let http = reqwest::Client::builder()
             .timeout(TIMEOUT)
-            // A standby node may point to another host, which would be sent the token.
+            // A standby node may redirect to another host, which would then get the token.
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .map_err(|error| Error::with_source(ErrorKind::Internal, "no HTTP client", error))?;
@@ -110,7 +110,7 @@ impl Transit {
         Ok(Self { id, http, mount: mount_url, key: key.to_owned(), token })
     }
 
-    /// One call with an array; `take` makes a result of each answer.
+    /// One call with an array; `take` turns each answer into a result.
     async fn call<T>(
         &self,
         operation: &'static str,
@@ -130,7 +130,7 @@ impl Transit {
             .join(&format!("{operation}/{}", self.key))
             .map_err(|_| failed(ErrorKind::InvalidInput, "the key has no URL".to_owned()))?;
 
-        // Large enough from the start: a vector that grows leaves its old memory as it is.
+        // Large enough from the start: a vector that grows leaves its old memory unwiped.
         let mut body = Zeroizing::new(Vec::with_capacity(64 + 2_048 * batch.len()));
         serde_json::to_writer(&mut *body, &Request { batch_input: batch })
             .map_err(|error| failed(ErrorKind::Internal, error.to_string()))?;
@@ -158,7 +158,7 @@ impl Transit {
         {
             return taken.into_iter().collect();
         }
-        // Errors of single items come beside the good ones; none of those is used.
+        // Errors of single items come beside good results, none of which are used.
         let said = results
             .and_then(|data| data.batch_results.iter().find_map(|item| item.error.clone()))
             .or_else(|| answer.as_ref().and_then(|answer| answer.errors.first().cloned()))
@@ -208,13 +208,13 @@ impl Transit {
     }
 }
 
-/// What the answer means to cache, pool and batches.
+/// The meaning of the answer for cache, pool and batches.
 fn kind_of(status: StatusCode, operation: &str, said: &str) -> ErrorKind {
     match status {
         StatusCode::FORBIDDEN => ErrorKind::AccessDenied,
         StatusCode::NOT_FOUND => ErrorKind::KeyUnusable,
         StatusCode::TOO_MANY_REQUESTS => ErrorKind::Throttled,
-        // Vault has one status for all of these, and says which in words.
+        // Vault has one status for all of these; only the text distinguishes them.
         StatusCode::BAD_REQUEST if said.contains("key not found") || said.contains("too old") => {
             ErrorKind::KeyUnusable
         }

@@ -42,7 +42,7 @@ fn blocking(emulator: &Emulator) -> BlockingEnvelope {
     Envelope::builder(key(emulator)).scope("s").build().unwrap().blocking()
 }
 
-/// Fails if `work` does not come to an end: far more time than anything here takes.
+/// Fails if `work` does not end within far more time than anything here takes.
 fn ends<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     let (done, over) = mpsc::channel();
     thread::spawn(move || done.send(work()));
@@ -153,7 +153,7 @@ fn errors_and_faults_come_through() {
     wait(emulator.disable_key(emulator.key_tag())).unwrap().unwrap();
     let error = envelope.decrypt(&message, &DecryptPolicy::new()).map(drop).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::KeyUnusable);
-    // Another one, which has not heard of that.
+    // Another envelope, which has not seen that.
     let envelope = blocking(&emulator);
     wait(emulator.shutdown()).unwrap();
     let error = envelope.decrypt(&message, &DecryptPolicy::new()).map(drop).unwrap_err();
@@ -203,7 +203,7 @@ fn within_a_runtime_it_is_an_error_and_no_deadlock() {
             tokio::spawn(async move { refused(&theirs, &sealed) }).await.unwrap();
         });
         assert_eq!(emulator.request_count(), before, "no call was made");
-        // What was refused is possible again outside.
+        // The refused call works outside the runtime.
         assert_eq!(envelope.decrypt(&message, &DecryptPolicy::new()).unwrap(), b"x");
     });
 }

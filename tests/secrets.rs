@@ -1,6 +1,6 @@
-//! Marked secrets are planted everywhere a secret can be, every path and every failure is run, and
-//! nothing that a person or a log could see holds one of them. A program of its own, because it
-//! listens to everything the process says.
+//! Marked secrets are planted everywhere a secret can be, every path and every failure runs, and no
+//! output or log holds one of them. A program of its own, because it records all output of the
+//! process.
 
 #![cfg(all(feature = "cli", feature = "tracing"))]
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
@@ -37,7 +37,7 @@ const APIGW_KEY: &str = "CANARYapigwkey0003abcdefghijklmnopqrstu";
 const METADATA_TOKEN: &str = "CANARYmetadata0005abcdefghijklmnopqrstu";
 const PLAINTEXT: &[u8] = b"CANARYplaintextdatakey0004------";
 
-/// Everything that was said, from wherever; and what caches said, once more.
+/// All output and events; and the events of caches separately.
 #[derive(Clone, Default)]
 struct Heard(Arc<Mutex<String>>, Arc<Mutex<String>>);
 
@@ -46,7 +46,7 @@ impl Heard {
         writeln!(self.0.lock().unwrap(), "{what:?}").unwrap();
     }
 
-    /// An error with everything that can be asked of it.
+    /// An error with all its accessors.
     fn result<T>(&self, result: Result<T, ncp_envelope::Error>) -> Option<T> {
         let error = match result {
             Ok(value) => return Some(value),
@@ -102,19 +102,19 @@ impl Subscriber for Heard {
     fn exit(&self, _: &Id) {}
 }
 
-/// The ways in which a secret can be written down.
+/// The encodings of a secret.
 fn spellings(secret: &[u8]) -> Vec<String> {
     let list = |bytes: &[u8]| bytes.iter().map(u8::to_string).collect::<Vec<_>>().join(", ");
     let hex: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
     let mut all = vec![hex.to_uppercase(), hex, list(&secret[..8])];
     if let Ok(text) = std::str::from_utf8(secret) {
         all.push(text.to_owned());
-        // Half of it is too much, too.
+        // Half of it counts, too.
         all.push(text[..text.len() / 2].to_owned());
         all.push(text[text.len() / 2..].to_owned());
     }
-    // In base64 at each of the three ways it can fall on the six-bit grid, less the letters that
-    // neighbours have a part in.
+    // In base64 at each of its three alignments, without the letters that also encode neighbouring
+    // bytes.
     for shift in 0..3 {
         let mut padded = vec![0; shift];
         padded.extend_from_slice(secret);
@@ -205,8 +205,8 @@ async fn every_call(heard: &Heard, key: &Key, message: &[u8], ciphertext: &str) 
     heard.result(key.decrypt("ncpkms:v1:Q0FOQVJZ").await.map(drop));
 }
 
-/// Everything that is counted or said of keys, through everything that can happen to them. What
-/// comes back must not be said by a cache at all: the key's tag, wrapped keys, and data keys.
+/// All counters and events about keys, through everything that can happen to them. A cache must not
+/// reveal the key's tag, wrapped keys, or data keys.
 async fn kept_keys(heard: &Heard, emulator: &Emulator, key: &Key) -> Vec<Vec<u8>> {
     let second = Duration::from_secs(1);
     let cache = KeyCache::new(
@@ -262,7 +262,7 @@ async fn kept_keys(heard: &Heard, emulator: &Emulator, key: &Key) -> Vec<Vec<u8>
             .await
             .map(drop),
     );
-    // Out of reach, until something past its time was used.
+    // Unreachable, until an expired key was used.
     let fault = emulator.inject(Fault::new(FaultKind::ResetBefore)).await.unwrap();
     while reader.stats().cache.stale_hits == 0 {
         read().await;
@@ -272,7 +272,7 @@ async fn kept_keys(heard: &Heard, emulator: &Emulator, key: &Key) -> Vec<Vec<u8>
     reader.invalidate(emulator.key_tag());
     read().await;
     reader.retire_below(emulator.key_tag(), 1);
-    // Denied, once what is held does not answer for it any more.
+    // Denied, once no cached key is left to answer.
     emulator.disable_key(emulator.key_tag()).await.unwrap();
     while reader.stats().cache.denied == 0 {
         read().await;
@@ -323,7 +323,7 @@ async fn token_calls(heard: &Heard, account: &Key, refresh: &str) -> Vec<String>
 }
 
 /// Keys of a role, and tokens that the account issues in place of refused ones and that a file
-/// keeps. What is issued comes back.
+/// keeps. Returns the issued secrets.
 async fn sources(
     heard: &Heard,
     emulator: &Emulator,
@@ -366,8 +366,8 @@ async fn sources(
     issued
 }
 
-/// Runs the program with every secret in its environment; what it says is heard, what it is told to
-/// put out is not.
+/// Runs the program with every secret in its environment. Its messages are recorded, its requested
+/// output is not.
 fn program(heard: &Heard, emulator: &Emulator, tokens: Option<(&str, &str)>) {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("f"), PLAINTEXT).unwrap();
@@ -489,7 +489,7 @@ fn no_secret_is_said_on_any_path() {
         let mut kinds: Vec<Option<FaultKind>> = faults().into_iter().map(Some).collect();
         kinds.push(None);
         for kind in kinds {
-            // The rest is told to these calls as to all others.
+            // These calls get the other options as all calls do.
             let for_sources = matches!(
                 kind,
                 None | Some(FaultKind::NotJson | FaultKind::Status { status: 401 | 403, .. })
@@ -533,12 +533,12 @@ fn no_secret_is_said_on_any_path() {
         heard.say(emulator.requests());
         (issued, unsaid, tag)
     });
-    // The signature is what makes a token one; its other parts are known to anyone who knows the
-    // key.
+    // Only the signature of a token is secret; anyone who knows the key knows its other parts.
     secrets
         .extend(tokens.iter().map(|token| token.rsplit('.').next().unwrap().as_bytes().to_vec()));
 
-    // Data keys and wrapped keys are said nowhere; a key's tag is, in errors, but not by a cache.
+    // Data keys and wrapped keys appear nowhere. A key's tag appears in errors, but not in a
+    // cache's events.
     let caches = heard.1.lock().unwrap().clone();
     for message in [
         "handed to the key service",

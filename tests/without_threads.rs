@@ -1,7 +1,8 @@
-//! Where the system gives no thread: what can be done without one is, and the rest is an error.
+//! If the system gives no thread, everything that works without one still works, and the rest is an
+//! error.
 //!
-//! The tests run in children of their own, in which no thread can be started: the standard library
-//! asks for stacks that no machine has.
+//! The tests run in child processes in which no thread can be started, because the standard library
+//! asks for larger stacks than any machine has.
 
 #![cfg(all(feature = "kms", feature = "tokio"))]
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
@@ -18,7 +19,7 @@ use std::time::Duration;
 const CHILD: &str = "NCP_ENVELOPE_TEST_WITHOUT_THREADS";
 const HOUR: Duration = Duration::from_secs(3_600);
 
-/// Runs `test` in a child, as the one of this name.
+/// Runs `test` in a child process, under this name.
 fn without_threads(name: &str, test: impl FnOnce()) {
     in_a_child(name, &[("RUST_MIN_STACK", "4503599627370496")], || {
         assert!(std::thread::Builder::new().spawn(|| ()).is_err(), "there are threads");
@@ -39,7 +40,7 @@ fn in_a_child(name: &str, variables: &[(&str, &str)], test: impl FnOnce()) {
     let said = [output.stdout, output.stderr].concat();
     let said = String::from_utf8_lossy(&said);
     assert!(output.status.success() && said.contains("1 passed"), "{said}");
-    // One that was caught is one too many.
+    // A caught panic is one too many.
     assert!(!said.contains("panicked"), "{said}");
 }
 
@@ -88,7 +89,7 @@ fn messages_and_files_are_done_on_the_calling_thread() {
 #[test]
 fn what_needs_a_thread_says_so() {
     without_threads("what_needs_a_thread_says_so", || {
-        // Nothing would wipe keys at their time.
+        // Nothing would wipe expired keys.
         let builder = || Envelope::builder(wrapper());
         internal(builder().cache(CacheLimits::new(HOUR)).build());
         internal(builder().pool(PoolLimits::new(HOUR)).build());
@@ -105,7 +106,7 @@ fn what_needs_a_thread_says_so() {
     });
 }
 
-/// The client's own thread was had while there were some; a name needs another one.
+/// The client's own thread started while there were threads; resolving a name needs another one.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_host_is_found_though_there_are_no_more_threads() {
@@ -124,7 +125,7 @@ fn a_host_is_found_though_there_are_no_more_threads() {
         let (address, name) = (client("http://127.0.0.1:9"), client("https://host.invalid"));
         let error = block_on(address.encrypt(b"x")).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unavailable);
-        // No room for another stack.
+        // No memory for another stack.
         let status = std::fs::read_to_string("/proc/self/status").unwrap();
         let size = status.lines().find_map(|line| line.strip_prefix("VmSize:")).unwrap();
         let size: u64 = size.trim().trim_end_matches(" kB").parse().unwrap();

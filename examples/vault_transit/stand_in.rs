@@ -1,5 +1,6 @@
-//! A small server that speaks the part of Transit's HTTP interface that the example uses, as its
-//! documentation describes it: arrays of items, one error an item, versions in the ciphertext.
+//! A small server for the part of Transit's HTTP interface that the example uses, as its
+//! documentation describes it: arrays of items, one error for each item, versions in the
+//! ciphertext.
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use axum::Router;
@@ -51,7 +52,7 @@ impl Vault {
             .route("/v1/transit/{operation}/{key}", post(serve))
             .with_state(keys.clone());
         let server = tokio::spawn(async move {
-            // It has no end but that of the task.
+            // It ends with its task.
             let _ = axum::serve(listener, app).await;
         });
         Ok(Self { address, keys, server })

@@ -48,7 +48,7 @@ async fn versions_are_rewrapped_and_retired() {
     let new = envelope.rewrap_keys(std::slice::from_ref(&old)).await.remove(0).unwrap();
     assert_eq!((key.key_version(&old), key.key_version(&new)), (Some(1), Some(2)));
 
-    // From the cache until the version is retired; then asked for each time.
+    // From the cache until the version is retired; then unwrapped each time.
     assert_eq!(read().await.unwrap(), 0);
     envelope.retire_below("transit/orders", 2);
     assert_eq!((read().await.unwrap(), read().await.unwrap()), (1, 1));

@@ -32,8 +32,8 @@ fuzz_target!(|message: &[u8]| {
                 }
                 (Err(one), Err(other)) => {
                     assert_ne!(one.kind(), ErrorKind::Internal, "{one}");
-                    // The one exception: knowing the length, the call for whole messages sees a
-                    // body too short before any chunk is opened.
+                    // The one exception: the call for whole messages knows the length, and detects
+                    // a body that is too short before it opens any chunk.
                     let early = one.kind() == ErrorKind::Truncated
                         && other.kind() == ErrorKind::Authentication;
                     assert!(early || one.kind() == other.kind(), "{one:?} and {other:?}");

@@ -1,6 +1,6 @@
-//! A message of three chunks, changed and pushed in pieces as the input says: what comes out is a
-//! verified prefix that ends with a chunk (F-27), only the unchanged message comes out whole, and
-//! nothing comes out after an error.
+//! A message of three chunks, changed and pushed in pieces as the input says: the output is a
+//! verified prefix that ends with a chunk (F-27), only the unchanged message is complete, and there
+//! is no output after an error.
 
 #![no_main]
 
@@ -64,7 +64,7 @@ fuzz_target!(|input: &[u8]| {
                 released.extend_from_slice(&out[..progress.written]);
                 rest = &rest[progress.consumed..];
                 if progress.consumed == 0 {
-                    // No room for a chunk. Give it some, so that every script ends.
+                    // The buffer has no space for a chunk. Enlarge it, so that every script ends.
                     let mut out = vec![0; CHUNK_LEN];
                     match decryptor.update(rest, &mut out) {
                         Ok(progress) => {

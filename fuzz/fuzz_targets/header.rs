@@ -11,8 +11,8 @@ use ncp_envelope::format::{BoundHeader, Header, MAX_REGION_LEN};
 
 fuzz_target!(|message: &[u8]| {
     look(message);
-    // Nearly every mutation of the slots dies at their checksum; with the right one their content
-    // is reached.
+    // Nearly every mutation of the slots fails at their checksum; with a correct one it reaches
+    // their content.
     let mut repaired = message.to_vec();
     canonical::repair_checksums(&mut repaired);
     if repaired != message {
@@ -34,7 +34,7 @@ fn look(message: &[u8]) {
             "two opinions about where the body starts"
         );
         canonical::check(message, header);
-        // What follows the zones does not matter, and the sealed header alone is one.
+        // Bytes after the regions do not matter, and the bound header alone is one.
         assert!(
             Header::decode(&message[..header.bound().body_offset()])
                 .is_ok_and(|again| again == *header)

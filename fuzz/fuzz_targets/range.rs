@@ -1,6 +1,6 @@
-//! Ranges of a message, changed as the input says: each is the plaintext's or an error, the length
-//! is told only if it is right, both readers agree, and what nobody changed is all there. And the
-//! arithmetic of lengths and ranges, for any numbers.
+//! Ranges of a message that is changed as the input says: each is part of the plaintext or an
+//! error, a length is reported only if it is right, both readers agree, and an unchanged message
+//! can be read completely. And the arithmetic of lengths and ranges, for any numbers.
 
 #![no_main]
 
@@ -76,7 +76,7 @@ fuzz_target!(|input: &[u8]| {
     cursor(&reader, sample, &mut script, same);
 });
 
-/// An error, which only damage is a reason for.
+/// An error, which only damage may cause.
 fn refused(error: &Error, same: bool) {
     assert!(!same, "refused: {error}");
     assert!(matches!(error.kind(), ErrorKind::Authentication | ErrorKind::Truncated), "{error:?}");
@@ -146,7 +146,7 @@ fn cursor(reader: &RangeReader<&[u8]>, sample: &Sample, script: &mut Script<'_>,
     }
 }
 
-/// Any numbers, those around the ends of chunks and of numbers often.
+/// Any numbers, often those around the ends of chunks and of the type's range.
 fn number(script: &mut Script<'_>) -> u64 {
     let by = script.next(40) as u64;
     match script.next(4) {

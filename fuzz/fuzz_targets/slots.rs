@@ -1,6 +1,6 @@
-//! Any header whose slots are replaced again and again, and what a stopped write leaves of that:
-//! what comes out is a header with the slots that were asked for, in the next generation, and
-//! nothing else of the bytes is another one (F-18, F-34).
+//! Any header whose slots are replaced repeatedly, also by writes that stop halfway: the result is
+//! a header with the requested slots, in the next generation, and no other bytes change (F-18,
+//! F-34).
 
 #![no_main]
 
@@ -12,7 +12,7 @@ use ncp_envelope::WrappedKey;
 use ncp_envelope::format::{Header, Profile};
 
 fuzz_target!(|input: &[u8]| {
-    // The last bytes say what to replace with, the others are the message.
+    // The last bytes choose the replacement, the others are the message.
     let Some((script, message)) = input.split_last_chunk::<8>().map(|(a, b)| (b, a)) else {
         return;
     };
@@ -37,8 +37,7 @@ fn replace(mut message: Vec<u8>, script: &[u8]) {
         assert!(a <= new.offset && end <= header.bound().body_offset(), "outside of region B");
         assert_eq!(new.bytes.len(), header.bound().copy_len());
         if header.bound().profile() == Profile::Durable {
-            // A write that was stopped anywhere leaves a header, with the old slots or the new
-            // ones.
+            // A write that stops anywhere leaves a header, with the old slots or the new ones.
             let mut torn = message.clone();
             let cut = new.bytes.len() * usize::from(*step) / 256;
             torn[new.offset..][..cut].copy_from_slice(&new.bytes[..cut]);
@@ -58,7 +57,7 @@ fn replace(mut message: Vec<u8>, script: &[u8]) {
     }
 }
 
-/// Other slots than these: fewer, more, in another order, longer, or the same.
+/// A variation of these slots: fewer, more, in another order, longer, or the same.
 fn changed(slots: &[WrappedKey], step: u8) -> Vec<WrappedKey> {
     let mut slots = slots.to_vec();
     match step % 6 {

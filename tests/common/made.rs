@@ -1,5 +1,6 @@
-//! Messages of any length that take no room: their bytes are made when they are read. Sealed by the
-//! rules of docs/format.md and not by the crate, so that what reads them is held to the page.
+//! Messages of any length that take no memory: their bytes are generated when they are read. Sealed
+//! by the rules of docs/format.md and not by the crate, so that readers are tested against the
+//! page.
 
 #![allow(dead_code, unreachable_pub)]
 
@@ -15,7 +16,7 @@ use std::ops::Range;
 const CHUNK: u64 = CHUNK_LEN as u64;
 const SEALED: u64 = SEALED_CHUNK_LEN as u64;
 
-/// The plaintext of all of them: what its `len` bytes at `offset` are.
+/// The `len` bytes at `offset` of the plaintext of all of them.
 pub fn content(offset: u64, len: u64) -> Vec<u8> {
     let word = |number: u64| {
         let mut x = number.wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_add(0x4E43_5045);
@@ -90,7 +91,7 @@ impl Made {
         }
     }
 
-    /// How many bytes the message has.
+    /// The length of the message.
     pub fn message_len(&self) -> u64 {
         self.front.len() as u64 + self.len + (self.len / CHUNK + 1) * 16
     }
@@ -112,7 +113,7 @@ impl Made {
         bytes
     }
 
-    /// All of a short one.
+    /// All bytes of a short message.
     pub fn message(&self) -> Vec<u8> {
         let chunks = (0..=self.len / CHUNK).map(|number| self.chunk(number));
         [self.front.clone()].into_iter().chain(chunks).flatten().collect()

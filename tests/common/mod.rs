@@ -1,4 +1,4 @@
-//! What several tests share.
+//! Helpers that several tests share.
 
 #![allow(dead_code, unreachable_pub)]
 
@@ -66,7 +66,7 @@ impl KeyWrapper for Counting {
 pub const KEK: [u8; 32] = [0x4B; 32];
 pub const KEY_ID: &str = "test-key";
 
-/// Every way to lay out a header.
+/// Every layout of a header.
 pub const PROFILES: [Profile; 3] = [Profile::Compact, Profile::Durable, Profile::Page];
 
 pub fn counting_envelope() -> (Envelope, Counting) {

@@ -1,4 +1,4 @@
-//! What the service's documentation shows of itself: an answer, ciphertexts, two tokens.
+//! Examples from the service's documentation: an answer, ciphertexts, two tokens.
 
 /// The example of an answer of API 1.0, with its spaces.
 pub(crate) const ANSWER: &str = r#"{
@@ -15,9 +15,9 @@ pub(crate) const ODD_CIPHERTEXT: &str = "ncpkms:v1:XjsPWPjqPrBi1N2DupSiSbX/ATkGm
 
 /// The key tag in the tokens.
 pub(crate) const KEY_TAG: &str = "a6876c471a8bebc56dc0d664d3c64d453ee178205a4abad1849651de3fa6405d";
-/// Whose the tokens are.
+/// The subject of the tokens.
 pub(crate) const SUBJECT: &str = "5b126890-c081-11ec-ba6e-246e96591594";
-/// When they were issued, and how long each is good for, in seconds.
+/// When they were issued, and their lifetimes in seconds.
 pub(crate) const ISSUED: u64 = 1_729_052_876;
 pub(crate) const REFRESH_LIFETIME: u64 = 43_200;
 pub(crate) const ACCESS_LIFETIME: u64 = 10_800;

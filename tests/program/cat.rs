@@ -59,7 +59,7 @@ fn ranges_are_those_of_http() {
         let output = place.run(&["cat", "--local", &arg, "f.ncpe"]).output().unwrap();
         assert!(output.status.success() && output.stdout == plaintext[part], "{range}");
     }
-    // Its own word, and a regular file that somebody else has opened.
+    // Its own name for standard output, and a regular file that another program has opened.
     let part = by_shell(&place, "\"$0\" cat --local --range -7 - <f.ncpe", &[]).output().unwrap();
     assert!(part.status.success() && part.stdout == plaintext[LEN - 7..]);
     let suffix = place.run(&["cat", "--local", "--range", "-7", "empty.ncpe"]).output().unwrap();
@@ -86,12 +86,12 @@ fn a_range_that_cannot_be_had_is_refused() {
     assert!(said.contains("standard input is no regular file"), "{said}");
     assert!(said.contains("leave out --range, or save it to a file first"), "{said}");
 
-    // Damage counts where it is touched, and a lost end wherever that is needed.
+    // Damage matters where it is read, and a missing end wherever the end is needed.
     let message = place.read("f.ncpe");
     let damaged = |bytes: &[u8]| place.write("f.ncpe", bytes);
     let runs = |range: &str| {
         let output = place.run(&["cat", "--local", "--range", range, "f.ncpe"]).output().unwrap();
-        // What was verified before the damage comes out, and nothing else.
+        // Everything verified before the damage is written, and nothing else.
         let from = range.split('-').next().unwrap().parse().unwrap_or(LEN - 9);
         assert!(plaintext[from..].starts_with(&output.stdout), "{range}");
         output.status.code()
@@ -180,7 +180,7 @@ fn a_body_is_read_with_its_header() {
     refuses(&["cat", "--local", "--header", "header", "body"], 3, "header: ");
 }
 
-/// A file of 4 GiB in which nothing is but what the range needs.
+/// A file of 4 GiB that holds only the bytes that the range needs.
 #[test]
 fn a_range_of_1_mib_in_4_gib_reads_little_more_than_itself() {
     let (place, _) = place();
@@ -191,7 +191,7 @@ fn a_range_of_1_mib_in_4_gib_reads_little_more_than_itself() {
     let file = File::create(place.path("large")).unwrap();
     file.set_len(made.message_len()).unwrap();
     file.write_all_at(made.front(), 0).unwrap();
-    // Behind the middle of a chunk, to behind the middle of another.
+    // From behind the middle of one chunk to behind the middle of another.
     let from = (2_u64 << 30) + 7_000;
     let to = from + (1 << 20);
     for chunk in from / 16_384..to.div_ceil(16_384) {
@@ -200,7 +200,7 @@ fn a_range_of_1_mib_in_4_gib_reads_little_more_than_itself() {
     let last = made.len / 16_384;
     file.write_all_at(&made.chunk(last), made.chunk_at(last).start).unwrap();
 
-    // A shell takes over what its children have read.
+    // A shell's counters include its children's reads.
     let shell = "\"$0\" \"$@\" >out || exit 9; while read -r line; do echo \"$line\"; done \
                  </proc/$$/io";
     let range = format!("{from}-{}", to - 1);
@@ -214,13 +214,13 @@ fn a_range_of_1_mib_in_4_gib_reads_little_more_than_itself() {
     if let Some(read) = read {
         assert!((1 << 20..(12 << 20) / 10).contains(&read), "{read} bytes were read");
     }
-    // The end, too, and nowhere else is anything.
+    // The end, too; the rest is empty.
     let args = ["cat", "--local", "--range", "-5", "large"];
     assert!(place.run(&args).output().unwrap().stdout == content(made.len - 5, 5));
     place.refuses(&["cat", "--local", "--range", "0-0", "large"], 3, "not authentic");
 }
 
-/// A terminal shows what is in a message: `cat` is asked for that.
+/// `cat` may write a message to a terminal, because that is its purpose.
 #[test]
 fn a_terminal_is_written_to() {
     const SHOWN: &str = r#"

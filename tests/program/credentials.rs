@@ -1,4 +1,4 @@
-//! Where the program finds credentials, one place after the other.
+//! The places where the program finds credentials, in their order.
 
 use crate::server::{Reply, Server, success};
 use serde_json::json;
@@ -6,12 +6,12 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// Runs `cipher encrypt` and gives its exit code and what it says.
+/// Runs `cipher encrypt` and returns its exit code and output.
 async fn run(server: &Server, home: &Path, variables: &[(&str, &str)]) -> (i32, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ncp-envelope"));
     command.env_clear().env("HOME", home).stdin(Stdio::null());
     command.env("NCP_KMS_ENDPOINT", server.url()).env("NCP_KMS_KEY_TAG", "tag");
-    // Never what the machine that tests has.
+    // Never the test machine's own credentials.
     command.env("NCLOUD_METADATA_API_ENDPOINT", "http://127.0.0.1:1");
     command.envs(variables.iter().copied());
     command.args(["cipher", "encrypt", "-"]);
@@ -84,7 +84,7 @@ async fn off_the_cloud_it_is_known_soon_that_there_are_none_and_where_was_looked
     for variables in [&[][..], &[("NCLOUD_METADATA_API_ENDPOINT", url.as_str())]] {
         let begun = Instant::now();
         let (code, said) = run(&server, home.path(), variables).await;
-        // A second, and what it takes to start a program on a busy machine.
+        // A second, plus the time to start a program on a busy machine.
         assert!(begun.elapsed() < Duration::from_secs(5));
         assert_eq!(code, 4, "{said}");
         for place in ["NCP_ACCESS_KEY", "NCLOUD_ACCESS_KEY_ID", &places, "the metadata service at"]

@@ -1,4 +1,4 @@
-//! The command `emulator`: how it is set up, how it is reached, how it ends.
+//! The command `emulator`: its options, its addresses, and how it ends.
 
 use serde_json::{Value, json};
 use std::fs;
@@ -8,10 +8,10 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// Generous: nothing here takes as long.
+/// Generous: nothing here takes that long.
 const SOON: Duration = Duration::from_secs(30);
 
-/// The program in `dir`, with none of the caller's settings.
+/// The program in `dir`, without the caller's settings.
 fn program(dir: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ncp-envelope"));
     command.current_dir(dir).env_clear().arg("emulator").stdout(Stdio::piped());
@@ -48,7 +48,7 @@ impl Drop for Served {
     }
 }
 
-/// Waits until nobody listens there, and says whether that came.
+/// Waits until nothing listens there, and returns whether that happened.
 fn gone(address: SocketAddr) -> bool {
     let start = Instant::now();
     while TcpStream::connect(address).is_ok() {
@@ -128,7 +128,7 @@ async fn tls_comes_with_a_certificate_to_trust() {
     let health = client.get(format!("{}/health", served.get("url"))).send().await.unwrap();
     assert_eq!(health.status(), 200);
 
-    // By the name that it has in a container.
+    // By its name in a container.
     let named = ["--tls", "--tls-name", "kms.test", "--listen", "0.0.0.0:0", "--allow-remote"];
     let served = Served::start(program(dir.path()).args(named));
     let trusted = reqwest::Certificate::from_pem(served.get("certificate_pem").as_bytes()).unwrap();
@@ -172,7 +172,7 @@ fn it_ends_when_its_parent_is_killed() {
     served.child.wait().unwrap();
     let gone = gone(served.address());
     if !gone {
-        // Nobody else will.
+        // Nothing else will.
         let pid = fs::read_to_string(dir.path().join("pid")).unwrap();
         Command::new("kill").arg(pid.trim()).status().unwrap();
     }
@@ -205,7 +205,7 @@ fn the_guides_configuration_is_taken() {
     let expected: Value = serde_json::from_str(example).unwrap();
     assert_eq!(served.connection["access_key"], expected["account"]["accessKey"]);
     assert_eq!(served.connection["key_tag"], expected["keyTag"]);
-    // A field that is misspelt is not passed over.
+    // A misspelt field is not ignored.
     fs::write(dir.path().join("config"), example.replace("keyTag", "keyTags")).unwrap();
     let refused = program(dir.path()).args(["--config", "config"]).output().unwrap();
     assert_eq!(refused.status.code(), Some(2));

@@ -1,6 +1,6 @@
-//! Exit codes follow where a fault comes from: what is wrong with a file of the program's own, or
-//! with the credentials, is not said of the message; and whoever keeps a service's state is told
-//! why it cannot be kept.
+//! Exit codes follow the cause of a fault: a fault of the program's own files, or of the
+//! credentials, is not reported as one of the message; and the owner of a service's state learns
+//! why it cannot be saved.
 
 use crate::emulator::Served;
 use crate::kit::{Place, by_shell, fifo};
@@ -49,7 +49,7 @@ fn a_damaged_key_store_is_not_a_refused_message() {
     }
 }
 
-/// A limit on the size of files stands in for a disk that is full.
+/// A limit on the size of files simulates a full disk.
 #[test]
 fn a_state_that_cannot_be_kept_is_said_with_its_place() {
     let place = place();
@@ -70,7 +70,7 @@ fn a_state_that_cannot_be_kept_is_said_with_its_place() {
         assert!(!said.contains("http 500") && output.stdout.is_empty(), "{args}: {said}");
     }
     assert_eq!(place.run(&["keys", "list", "--local"]).output().unwrap().stdout, before);
-    // What changes nothing needs no room.
+    // A call that changes nothing needs no space.
     let shell = "ulimit -f 1; exec \"$0\" encrypt --local -o out f";
     assert!(by_shell(&place, shell, &[]).output().unwrap().status.success());
 }
@@ -86,7 +86,7 @@ fn the_standalone_emulator_says_why_it_answers_that_it_failed() {
     create.env("NCP_KMS_ENDPOINT", served.get("url"));
     create.env("NCP_ACCESS_KEY", served.get("access_key"));
     create.env("NCP_SECRET_KEY", served.get("secret_key"));
-    // Of a service, that is all there is to know.
+    // A service reports no more than that.
     create.assert().code(5);
     let mut errors = served.child.stderr.take().unwrap();
     drop(served);
@@ -107,7 +107,7 @@ fn credentials_that_are_no_files_are_not_a_refused_message() {
     let view: serde_json::Value = serde_json::from_slice(&view).unwrap();
     let key = view["slots"][0]["key_tag"].as_str().unwrap().to_owned();
     let account = [("NCP_ACCESS_KEY", "a"), ("NCP_SECRET_KEY", "s")];
-    /// Variables, options, the exit code and words.
+    /// Variables, options, the exit code and the text.
     type Row<'a> = (&'a [(&'a str, &'a str)], &'a str, i32, &'a str);
     let rows: &[Row<'_>] = &[
         (&account, "--token-store garbage", 4, "garbage is not a token file"),

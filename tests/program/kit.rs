@@ -1,4 +1,4 @@
-//! A place of its own for each run, and what is looked at of a running program.
+//! A directory for each run, and functions that observe a running program.
 
 use assert_cmd::Command;
 use std::fs;
@@ -19,7 +19,7 @@ impl Place {
         self.dir.path().join("files").join(name)
     }
 
-    /// A run in the place's own directory, with none of the caller's settings.
+    /// A run in this directory, without the caller's settings.
     pub(crate) fn std_command(&self) -> std::process::Command {
         let files = self.dir.path().join("files");
         fs::create_dir_all(&files).unwrap();
@@ -51,8 +51,8 @@ impl Place {
         names(&self.dir.path().join("files"))
     }
 
-    /// The run fails with `code`, says `text` on standard error and nothing on standard output, and
-    /// leaves the files as they were.
+    /// The run fails with `code`, prints `text` on standard error and nothing on standard output,
+    /// and leaves the files as they were.
     pub(crate) fn refuses(&self, args: &[&str], code: i32, text: &str) {
         let before = self.names();
         let output = self.run(args).output().unwrap();
@@ -73,10 +73,10 @@ fn names(dir: &Path) -> Vec<String> {
     names
 }
 
-/// What nothing here comes near to, and what a fault would reach.
+/// A time that nothing here comes near to, and that a fault would reach.
 pub(crate) const LONG: Duration = Duration::from_secs(60);
 
-/// Looks until `there` gives something.
+/// Polls until `there` returns something.
 pub(crate) fn until<T>(what: &str, mut there: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
     loop {
@@ -94,7 +94,7 @@ pub(crate) fn fifo(path: &Path) {
     assert!(std::process::Command::new("mkfifo").arg(path).status().unwrap().success());
 }
 
-/// Waits until `child` does nothing any more but wait: all its threads sleep and take no time.
+/// Waits until `child` only waits: all its threads sleep and use no processor time.
 #[cfg(target_os = "linux")]
 pub(crate) fn until_it_waits(child: &Child, signal: i32) {
     let (mut last, mut same) = (String::new(), 0);
@@ -133,8 +133,8 @@ fn hears(id: u32, signal: i32) -> bool {
     })
 }
 
-/// Runs the program as `shell` says, in which `"$0" "$@"` stands for it and `args`; ended if it
-/// takes far too long.
+/// Runs the program by the shell command `shell`, in which `"$0" "$@"` stands for it and `args`;
+/// killed if it takes far too long.
 #[cfg(unix)]
 pub(crate) fn by_shell(place: &Place, shell: &str, args: &[&str]) -> std::process::Command {
     let mut command = std::process::Command::new("timeout");

@@ -55,7 +55,8 @@ fn files_and_pipes_round_trip_on_the_local_service() {
     place.run(&["encrypt", "--local", "-o", "-", "f"]).assert().success();
     assert_eq!(place.names(), ["f", "f.ncpe", "g", "h"]);
 
-    // A pipe that ends early: what was verified came out, the run failed, and no file has the name.
+    // A pipe that ends early: everything verified was written, the run failed, and no file has the
+    // name.
     let cut = message.stdout[..message.stdout.len() - 1].to_vec();
     place.run(&["decrypt", "--local", "-o", "i", "-"]).write_stdin(cut).assert().code(3);
     assert_eq!(place.names(), ["f", "f.ncpe", "g", "h"]);
@@ -255,8 +256,8 @@ fn an_interrupted_emulator_stops() {
     assert_eq!(rest, "", "one line and no more");
 }
 
-/// Kills the program at 50 points of its way: the target is the old file or the whole new one,
-/// never something else.
+/// Kills the program at 50 moments: the target is the old file or the complete new one, never
+/// anything else.
 #[test]
 fn a_killed_run_leaves_the_old_target_or_none() {
     let place = Place::new();
@@ -264,7 +265,7 @@ fn a_killed_run_leaves_the_old_target_or_none() {
     place.write("f", &plaintext);
     let start = std::time::Instant::now();
     place.run(&["encrypt", "--local", "f"]).assert().success();
-    // Where the kills fall follows the machine: from the start of a run to a little past its end.
+    // The moments adapt to the machine: from the start of a run to a little past its end.
     let span = start.elapsed().as_micros() as u64 * 11 / 10 + 1;
     let message_len = place.read("f.ncpe").len();
     let (mut killed, mut finished) = (0, 0);
@@ -345,7 +346,7 @@ fn interrupt(mut child: std::process::Child, mut feed: impl std::io::Write + Sen
         let mut fed = 0;
         while feed.write_all(&[0; 65_536]).is_ok() {
             fed += 1;
-            // Much more than fits all buffers on the way: some of it is in the output.
+            // Much more than all buffers hold, so that some of it is in the output.
             if fed == 256 {
                 taken.send(()).unwrap();
             }
@@ -368,7 +369,7 @@ fn interrupt(mut child: std::process::Child, mut feed: impl std::io::Write + Sen
 fn an_interrupted_run_cleans_up() {
     let place = Place::new();
     place.write("f", b"x");
-    // A pipe that never ends keeps the run busy for as long as it takes.
+    // A pipe that never ends keeps the run busy as long as needed.
     let fifo = place.path("fifo");
     assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
     let child = place
@@ -382,7 +383,7 @@ fn an_interrupted_run_cleans_up() {
     assert_eq!(place.names(), ["f", "fifo"]);
 }
 
-/// The same with standard input, whose temporary file is the program's own business.
+/// The same with standard input, where the program itself has the temporary file.
 #[test]
 fn an_interrupted_pipe_cleans_up() {
     let place = Place::new();
@@ -428,11 +429,11 @@ fn an_output_without_room_is_refused_and_leaves_nothing() {
     place.write("f", &sample(4 << 20));
     place.run(&["encrypt", "--local", "f"]).assert().success();
     let before = place.names();
-    // A limit on the size of files stands in for a full disk: 1 MiB, in units of 512 bytes, and an
+    // A limit on the size of files simulates a full disk: 1 MiB, in units of 512 bytes, and an
     // error in place of the signal.
     for (args, text) in [
         (["encrypt", "f"], "cannot reserve 419"),
-        // How long a message really is shows only when it was opened.
+        // The real length of a message is known only after it was opened.
         (["decrypt", "f.ncpe"], "cannot write g"),
     ] {
         for threads in ["1", "2"] {
@@ -453,8 +454,7 @@ fn an_output_without_room_is_refused_and_leaves_nothing() {
     }
 }
 
-/// More than a pipe and all buffers hold, in both directions, and what a reader that goes away
-/// does.
+/// More than a pipe and all buffers hold, in both directions, and a reader that goes away.
 #[test]
 fn long_pipes_are_taken_and_given_in_pieces() {
     let place = Place::new();
@@ -474,8 +474,7 @@ fn long_pipes_are_taken_and_given_in_pieces() {
             plaintext
         );
     }
-    // From the fourth of 5 MiB on, something is wrong: what comes out is verified, and there is
-    // nothing behind it.
+    // Damaged from the fourth of 5 MiB on: the output is verified, and nothing follows it.
     let mut bad = place.read("m");
     bad[4 << 20] ^= 1;
     let output = place.run(&["decrypt", "--local", "-"]).write_stdin(bad).output().unwrap();

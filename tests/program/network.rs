@@ -1,4 +1,4 @@
-//! The program and the way to the service: the environment's proxy, and the system's certificates.
+//! The program's connection to the service: the environment's proxy, and the system's certificates.
 
 use crate::connect_proxy::{ConnectProxy, Rule};
 use ncp_envelope::emulator::Emulator;
@@ -7,8 +7,7 @@ use std::process::{Command, Output};
 
 const USER: &str = "someone:CANARYpass";
 
-/// Makes one call with what `emulator` tells about itself, in an environment that has nothing else
-/// than `env`.
+/// Makes one call to `emulator`, in an environment that has only `env`.
 async fn call(emulator: &Emulator, args: &[&str], env: &[(&str, &str)]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ncp-envelope"));
     command.env_clear().args(["cipher", "custom-key", "--endpoint", emulator.url()]);
@@ -140,7 +139,7 @@ async fn a_machine_without_certificates_is_a_fault_where_they_are_needed() {
     assert!(call(&emulator, &["--ca-cert", &ca], &none).await.status.success());
     assert!(call(&plain, &[], &none).await.status.success());
 
-    // What is named and is not there, or is something else, is named.
+    // The error names a file that is missing, or is something else.
     let (absent, text) = (place.path("absent.pem"), place.path("text.pem"));
     std::fs::write(&text, "CANARY").unwrap();
     for (file, said) in [
@@ -161,7 +160,7 @@ async fn a_machine_without_certificates_is_a_fault_where_they_are_needed() {
     let output = call(&plain, &["--ca-cert", &ca], &[]).await;
     assert!(error(&output, 2).contains("endpoint url is plain http"), "{output:?}");
 
-    // The embedded service is reached without TLS, and needs none of this.
+    // The embedded service does not use TLS, and needs none of this.
     let mut local = Command::new(env!("CARGO_BIN_EXE_ncp-envelope"));
     local.env_clear().env("HOME", place.path("home")).envs(none);
     local.env("SSL_CERT_FILE", &absent).env("HTTPS_PROXY", "http://127.0.0.1:1");

@@ -1,4 +1,4 @@
-//! Files that commands write: one way for all, their rights, several at once, and sources that
+//! Files that commands write: the same way for all, their rights, several at once, and sources that
 //! change.
 
 use crate::common::sample;
@@ -29,7 +29,7 @@ fn an_output_has_the_rights_of_its_source_or_those_that_are_asked_for() {
     place.write("f", &sample(100));
     run(&place, "\"$0\" encrypt --local -o m f");
     run(&place, "\"$0\" cipher encrypt --local -o c f");
-    // What is read with its rights, what is run, and the rights of its output `out`.
+    // The input and its rights, the command, and the rights of its output `out`.
     for (source, rights, shell, expected) in [
         ("f", 0o600, "encrypt --local -o out f", 0o600),
         ("f", 0o644, "encrypt --local -o out f", 0o644),
@@ -62,7 +62,7 @@ fn an_output_has_the_rights_of_its_source_or_those_that_are_asked_for() {
         fs::remove_file(place.path("out")).unwrap();
         set_mode(&place, source, 0o644);
     }
-    // One that is replaced is not opened to more.
+    // A file that is replaced does not get wider rights.
     for (shell, expected) in [
         ("encrypt --local --force -o old f", 0o600),
         ("decrypt --local --force -o old m", 0o600),
@@ -80,7 +80,7 @@ fn an_output_has_the_rights_of_its_source_or_those_that_are_asked_for() {
     }
 }
 
-/// Nothing is replaced before all that belongs to it is written, whatever it is that fails.
+/// Nothing is replaced before all outputs are written, whatever fails.
 #[test]
 fn a_custom_key_destroys_none_when_one_of_its_outputs_fails() {
     let place = Place::new();
@@ -91,7 +91,7 @@ fn a_custom_key_destroys_none_when_one_of_its_outputs_fails() {
     symlink("new", place.path("dangling")).unwrap();
     fs::hard_link(place.path("wrapped"), place.path("again")).unwrap();
     let before = place.names();
-    // A shell's words, and the exit code.
+    // A shell command, and the exit code.
     for (shell, code) in [
         // The second output cannot be written.
         ("-o wrapped --plaintext no/dir/plain", 1),
@@ -104,7 +104,7 @@ fn a_custom_key_destroys_none_when_one_of_its_outputs_fails() {
         ("-o - --plaintext plain >&-", 1),
         ("-o /dev/full --plaintext plain", 1),
         ("-o wrapped --plaintext plain --endpoint http://127.0.0.1:1", 2),
-        // Both are one, whatever they are called.
+        // Both are the same file under different names.
         ("-o wrapped --plaintext wrapped", 2),
         ("-o wrapped --plaintext ./wrapped", 2),
         ("-o wrapped --plaintext dir/../wrapped", 2),
@@ -138,7 +138,7 @@ fn a_custom_key_destroys_none_when_one_of_its_outputs_fails() {
     assert!(fs::symlink_metadata(place.path("link")).unwrap().is_symlink());
 }
 
-/// As root, a file took the place of `/dev/stdout`, with a key in it.
+/// As root, a file with a key in it replaced `/dev/stdout`.
 #[test]
 fn cipher_replaces_no_device_fifo_or_link() {
     let place = Place::new();
@@ -161,8 +161,8 @@ fn cipher_replaces_no_device_fifo_or_link() {
     }
 }
 
-/// A source that is changed while it is read, with its length kept: the message would be of what
-/// the file never was.
+/// A source that changes while it is read, without a change of length: the message would hold
+/// content that the file never had.
 #[test]
 fn a_source_that_changes_is_refused_unless_that_is_allowed() {
     let place = Place::new();
@@ -178,12 +178,12 @@ fn a_source_that_changes_is_refused_unless_that_is_allowed() {
         let mut command = place.std_command();
         command.args(args.split(' ')).stdin(File::open(place.path(stdin)).unwrap());
         let child = command.stderr(Stdio::piped()).spawn().unwrap();
-        // Opened without waiting for who may never open it.
+        // Opened without waiting for a process that may never open it.
         let reader = OFlags::NONBLOCK.bits().cast_signed();
         let reader =
             File::options().read(true).custom_flags(reader).open(place.path("out")).unwrap();
         fcntl_setfl(&reader, OFlags::empty()).unwrap();
-        // Its pipe is full, so that it is in the middle.
+        // Its pipe is full, so it is in the middle of its work.
         until_it_waits(&child, 15);
         let mut source = File::options().write(true).open(place.path("f")).unwrap();
         source.write_all(b"something else").unwrap();

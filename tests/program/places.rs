@@ -1,5 +1,5 @@
-//! Where outputs may go and inputs come from: directories, FIFOs, devices, open files, links; and
-//! how names are said that a terminal would obey.
+//! Kinds of outputs and inputs: directories, FIFOs, devices, open files, links; and how names with
+//! control characters are printed.
 
 use crate::common::sample;
 use crate::kit::{Place, by_shell, fifo};
@@ -38,7 +38,7 @@ fn a_directory_takes_the_file_under_its_usual_name() {
     assert!(output.status.success());
 }
 
-/// At once: no service is asked, and no byte is written.
+/// At once: no call is made, and no byte is written.
 #[test]
 fn a_directory_is_no_input() {
     let place = place();
@@ -67,7 +67,7 @@ fn a_directory_is_no_input() {
     }
 }
 
-/// What is there and is no regular file is written to, and stays what it is.
+/// An existing file that is not regular is written to, and stays what it is.
 #[test]
 fn devices_fifos_and_open_files_are_written_to() {
     let place = place();
@@ -76,7 +76,7 @@ fn devices_fifos_and_open_files_are_written_to() {
     symlink("fifo", place.path("to-fifo")).unwrap();
     symlink("/dev/stdout", place.path("to-stdout")).unwrap();
     symlink("/dev/null", place.path("to-null")).unwrap();
-    // A shell's words, and whether they take a message or a plaintext.
+    // A shell command, and whether it takes a message or a plaintext.
     for (shell, message) in [
         ("\"$0\" encrypt --local -o fifo f & cat fifo; wait $!", true),
         ("\"$0\" decrypt --local -o fifo f.ncpe & cat fifo; wait $!", false),
@@ -123,7 +123,7 @@ fn the_file_behind_a_link_is_written_also_if_it_is_not_there_yet() {
     assert_eq!(place.read("dir/absent"), place.read("f"));
 }
 
-/// The length of a regular file is known: nobody reads gigabytes to learn it.
+/// The length of a regular file is known without reading gigabytes.
 #[test]
 fn inspect_reads_the_front_of_a_file() {
     let place = place();
@@ -135,7 +135,7 @@ fn inspect_reads_the_front_of_a_file() {
         let view: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
         assert_eq!(view["message_len"], len, "{shell}");
     }
-    // From where others have read it to.
+    // From the offset that others have reached.
     let read_on = "{ head -c 7 >/dev/null; \"$0\" inspect --json -; } <m";
     let message = place.run(&["encrypt", "--local", "-o", "-", "f"]).output().unwrap().stdout;
     place.write("m", &[b"1234567", &message[..]].concat());
@@ -147,7 +147,7 @@ fn inspect_reads_the_front_of_a_file() {
     );
 }
 
-/// Names are others' words: a terminal gets none of those that it obeys, and no line is forged.
+/// Others choose names: no control character reaches a terminal, and no line is forged.
 #[test]
 fn names_that_a_terminal_would_obey_are_escaped() {
     const BAD: &str = "a\u{1b}[31m\u{9b}1m\u{202e}\u{7}b\nncp-envelope: done";
@@ -191,7 +191,7 @@ fn names_that_a_terminal_would_obey_are_escaped() {
     }
 }
 
-/// `/proc` says that its files are empty.
+/// `/proc` claims that its files are empty.
 #[test]
 fn files_that_do_not_know_their_length_are_read() {
     let place = place();

@@ -48,7 +48,8 @@ fn what_is_written_for_several_keys_is_read_with_any_of_them() {
     for (args, code, text) in refused {
         place.refuses(args, code, text);
     }
-    // With one of them disabled nothing is written for both, and what was is read all the same.
+    // With one of them disabled nothing can be written for both, and earlier messages can still be
+    // read.
     place.run(&["keys", "disable", "--local", "--yes", "--key", first]).assert().success();
     let both = ["--local", "--key", first, "--also-key", second];
     let encrypt = [&["encrypt"], &both[..], &["-o", "h", "f"]].concat();

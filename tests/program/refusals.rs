@@ -1,7 +1,7 @@
-//! What the program refuses without a key service: one file a case, with the whole of what it says.
+//! Refusals that need no key service: one file for each case, with the complete output.
 //!
-//! `TRYCMD=overwrite cargo test --all-features --test program refusals` writes what it says now;
-//! look at the difference before it is committed.
+//! `TRYCMD=overwrite cargo test --all-features --test program refusals` writes the current output;
+//! check the difference before you commit it.
 
 use std::fs;
 use std::path::Path;
@@ -30,7 +30,7 @@ fn no_case_leaves_anything_or_repeats_a_secret() {
         let mut run = Command::new(env!("CARGO_BIN_EXE_ncp-envelope"));
         run.current_dir(&place).env_clear().env("HOME", home.path());
         for (name, value) in case.lines().filter_map(|line| line.split_once(" = ")) {
-            // What stands in these cases is the same in TOML and JSON.
+            // The strings in these cases are the same in TOML and JSON.
             if name == "args" {
                 run.args(serde_json::from_str::<Vec<String>>(value).unwrap());
             } else if let Some(variable) = name.strip_prefix("env.add.") {

@@ -1,4 +1,4 @@
-//! The commands `keys`, `tokens` and `cipher` against a server that answers as it is told.
+//! The commands `keys`, `tokens` and `cipher` against a scripted server.
 
 use crate::server::{Reply, Request, Server, success};
 #[allow(dead_code)]

@@ -1,5 +1,5 @@
-//! What a signal does to the program: it ends because of it, soon, and leaves nothing; also where
-//! it waits for something that never comes.
+//! Signals end the program soon, and it leaves nothing behind, even if it waits for something that
+//! never comes.
 
 use crate::common::sample;
 use crate::kit::{Place, by_shell, fifo, send, until, until_it_waits};
@@ -14,14 +14,14 @@ const HUP: i32 = 1;
 const INT: i32 = 2;
 const QUIT: i32 = 3;
 const TERM: i32 = 15;
-/// Those that people and systems send.
+/// Signals that people and systems send.
 const SENT: [i32; 4] = [HUP, INT, QUIT, TERM];
-/// The program takes half a second at most; a busy machine is given ten times that.
+/// The program takes half a second at most; a busy machine gets ten times that.
 const SOON: Duration = Duration::from_secs(5);
 
-/// Every wait of every command: its arguments, and whether standard input says nothing. `fifo` has
-/// nobody at its other end, `held` has somebody who is silent, `silent` is a service that does not
-/// answer, and `full` a pipe that nobody reads from.
+/// Every wait of every command: its arguments, and whether standard input is silent. `fifo` has no
+/// other end, `held` has a silent writer, `silent` is a service that does not answer, and `full` is
+/// a pipe without a reader.
 const WAITS: &[(&str, &str)] = &[
     ("standard input", "encrypt --local -"),
     ("standard input", "encrypt --local -o out -"),
@@ -85,7 +85,7 @@ const WAITS: &[(&str, &str)] = &[
     ("callers or its parent", "emulator --exit-with-parent"),
 ];
 
-/// A place with what the waits want, and the names that are there.
+/// A directory with everything that the waits need, and the names in it.
 fn place() -> (Place, Vec<String>) {
     let place = Place::new();
     place.write("f", &sample(100));
@@ -107,7 +107,7 @@ fn key_tag(place: &Place) -> String {
     view["slots"][0]["key_tag"].as_str().unwrap().to_owned()
 }
 
-/// How a program ended that was sent a signal.
+/// How a program ended after a signal.
 fn end(child: &mut Child) -> Option<i32> {
     let start = Instant::now();
     while start.elapsed() < SOON {
@@ -179,7 +179,7 @@ fn a_request_to_terminate_ends_every_wait() {
     every_wait_ends_with(TERM);
 }
 
-/// All that would end a program which does not handle it: an alarm, the user's own, limits, power.
+/// All signals that end a program by default: an alarm, the user's own, limits, power.
 #[test]
 fn what_ends_a_program_leaves_no_file() {
     let place = Place::new();
@@ -188,7 +188,7 @@ fn what_ends_a_program_leaves_no_file() {
         let mut command = place.std_command();
         command.args(["encrypt", "--local", "-o", "out", "-"]).stdin(Stdio::piped());
         let mut child = command.stderr(Stdio::null()).spawn().unwrap();
-        // Some bytes, so that the output is begun.
+        // Some bytes, so that the output is started.
         child.stdin.as_mut().unwrap().write_all(&[7; 100_000]).unwrap();
         until_it_waits(&child, signal);
         send(&child, signal);
@@ -197,7 +197,7 @@ fn what_ends_a_program_leaves_no_file() {
     }
 }
 
-/// Runs `args` whole, and then breaks it off at random moments of the time that it took, or of
+/// Runs `args` to its end, and then interrupts it at random moments within that time, or within
 /// `span` if it ends late or never.
 fn breaks_off(args: &str, output: Option<&str>, span: Option<Duration>) -> usize {
     let (place, names) = place();
@@ -223,7 +223,7 @@ fn breaks_off(args: &str, output: Option<&str>, span: Option<Duration>) -> usize
         let start = Instant::now();
         let status = until("the end", || child.try_wait().unwrap());
         assert!(start.elapsed() < SOON, "{args} took {:?}", start.elapsed());
-        // Before the program's first step the system ends it, and after its last it is done.
+        // Before the program's first step the system ends it, and after its last step it is done.
         let ended = status.code() == Some(128 + signal);
         let early = status.signal() == Some(signal);
         assert!(ended || early || status.success(), "{args}, {signal}, {round}: {status}");
@@ -231,7 +231,7 @@ fn breaks_off(args: &str, output: Option<&str>, span: Option<Duration>) -> usize
         let left: Vec<_> = place.names().into_iter().filter(|name| !names.contains(name)).collect();
         match (output, &left[..]) {
             (_, []) => assert!(output.is_none() || !status.success()),
-            // Only the last steps were left, and it has taken them.
+            // Only the last steps were left, and it took them.
             (Some(name), [left]) if left == name => {
                 assert!(status.success(), "{args}, {signal}, {round}: {status}");
                 assert_eq!(Some(place.read(name).len()), whole, "{args}");
@@ -319,7 +319,7 @@ fn a_limit_on_the_size_of_files_is_an_error_of_writing() {
     }
 }
 
-/// What cannot be handled leaves the old file, or none, and no other name.
+/// A signal that cannot be handled leaves the old file, or none, and no other name.
 #[test]
 fn a_killed_run_leaves_no_name() {
     let (place, names) = place();
@@ -349,7 +349,7 @@ fn a_killed_run_leaves_no_name() {
     assert!(killed > 5, "{killed} of 40 runs were killed on the way");
 }
 
-/// A terminal that asks, and what is typed or sent there.
+/// A prompt on a terminal, and what is typed or sent there.
 #[test]
 fn a_question_is_ended_by_a_signal() {
     const ASKED: &str = r#"

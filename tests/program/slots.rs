@@ -17,7 +17,7 @@ fn new_key(place: &Place, name: &str) -> String {
     key["key_tag"].as_str().unwrap().to_owned()
 }
 
-/// The command's exit code, its counts, and how often it failed.
+/// The command's exit code, its counts, and the number of failures.
 fn run(place: &Place, args: &[&str]) -> (i32, Value) {
     let output = place.run(args).output().unwrap();
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -29,7 +29,7 @@ fn counts(value: &Value, names: &[&str]) -> Vec<u64> {
     names.iter().map(|name| value[*name].as_u64().unwrap_or_else(|| panic!("{value}"))).collect()
 }
 
-/// A tree with a message of each layout, something else, and a link.
+/// A tree with a message of each layout, another file, and a link.
 #[cfg(unix)]
 fn tree() -> (Place, String) {
     let place = Place::new();
@@ -85,7 +85,7 @@ fn a_tree_gets_another_key_and_loses_the_first() {
     assert_eq!((code, counts(&done, &names)), (0, vec![0, 3, 1, 1, 0]));
     let (code, done) = remove(&second);
     assert_eq!((code, counts(&done, &names)), (1, vec![0, 0, 1, 1, 3]));
-    // What was named is meant.
+    // A named file must be one.
     place.refuses(&["slots", "list", "tree/foreign"], 3, "not an ncp-envelope message");
     let (code, done) =
         run(&place, &["slots", "remove", "--key", &first, "--json", "tree/foreign", "tree/b.ncpe"]);
@@ -105,7 +105,7 @@ fn a_tree_is_written_anew_under_other_data_keys() {
     let after = fs::read(place.path("tree/deep/c.ncpe")).unwrap();
     assert_eq!(before.len(), after.len());
     assert!(before[4_096..] != after[4_096..]);
-    // Back to one key, where the other would be lost unasked.
+    // Back to one key, which would drop the other one unasked.
     let (code, done) = run(&place, &common);
     assert_eq!((code, counts(&done, &names)), (3, vec![0, 1, 1, 3]));
     let (code, done) = run(&place, &[&common[..], &["--drop-other-keys"]].concat());
@@ -166,7 +166,7 @@ fn a_message_for_many_keys_is_read_and_changed_with_any_of_them() {
     assert_eq!(keys(&place, "f.ncpe"), [last.as_str()]);
 }
 
-/// A name that stands in every text by accident is said all the same.
+/// A file name that happens to occur in every text is still printed.
 #[test]
 fn a_failure_names_its_file_whatever_that_is_called() {
     let place = Place::new();

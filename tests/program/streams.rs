@@ -1,5 +1,5 @@
-//! Standard input, output and error as others may hand them over: closed, full, broken,
-//! non-blocking. Exit codes hold, and what is lost is not called done.
+//! Standard input, output and error in every state: closed, full, broken, non-blocking. Exit codes
+//! hold, and lost output is no success.
 
 use crate::common::sample;
 use crate::kit::{Place, by_shell, until_it_waits};
@@ -17,14 +17,14 @@ fn place() -> Place {
     place
 }
 
-/// Runs the program with `redirection` as a shell writes it.
+/// Runs the program with a shell's `redirection`.
 fn redirected(place: &Place, redirection: &str, args: &str) -> Output {
     let args: Vec<_> = args.split(' ').collect();
     let shell = format!("exec \"$0\" \"$@\" {redirection}");
     by_shell(place, &shell, &args).output().unwrap()
 }
 
-/// A writing end of a pipe that nobody reads from.
+/// The writing end of a pipe without a reader.
 fn broken() -> Stdio {
     pipe().unwrap().1.into()
 }
@@ -82,7 +82,7 @@ fn output_that_cannot_be_written_is_no_success() {
             assert_eq!(output.status.code(), Some(1), "{args} {redirection}: {said}");
             assert!(said.contains(words), "{args} {redirection}: {said}");
             assert!(said.contains("output"), "{args} {redirection}: {said}");
-            // A certificate is written before what goes to standard output.
+            // A certificate is written before standard output.
             let _ = fs::remove_file(place.path("key")).is_ok_and(|()| args.starts_with("emul"));
             assert_eq!(place.names(), before, "{args} {redirection}");
         }
@@ -94,7 +94,7 @@ fn output_that_cannot_be_written_is_no_success() {
         assert!(said.contains("Broken pipe"), "{args}: {said}");
         let _ = fs::remove_file(place.path("key"));
     }
-    // Nothing is done whose result nobody would see.
+    // No work is done whose result would be lost.
     for args in ["keys create abc --local", "bench --size 1MiB --dir ."] {
         assert_eq!(redirected(&place, ">&-", args).status.code(), Some(1), "{args}");
     }
@@ -130,12 +130,12 @@ fn standard_input_that_is_closed_is_not_empty() {
         assert!(output.stdout.is_empty());
         assert_eq!(place.names(), before, "{args}");
     }
-    // What is `/dev/null`, however it was opened, is empty and not closed.
+    // `/dev/null`, however it was opened, is empty and not closed.
     for redirection in ["</dev/null", "<>/dev/null", "0<>/dev/null 1<>/dev/null"] {
         let output = redirected(&place, redirection, "encrypt --local -");
         assert_eq!(output.status.code(), Some(0), "{redirection}");
     }
-    // And nobody reads it twice.
+    // And it is not read twice.
     for args in [
         "encrypt --local --aad-file - -",
         "decrypt --local --aad-file - -o out /dev/stdin",
@@ -144,12 +144,12 @@ fn standard_input_that_is_closed_is_not_empty() {
         place.refuses(&args.split(' ').collect::<Vec<_>>(), 2, "standard input cannot be both");
     }
     place.run(&["encrypt", "--local", "--force", "--aad-file", "-", "f"]).write_stdin("a").unwrap();
-    // Who does not need it does not ask for it.
+    // Commands that do not need it ignore it.
     assert_eq!(redirected(&place, "<&-", "inspect f.ncpe").status.code(), Some(0));
     assert_eq!(redirected(&place, "<&- >&-", "encrypt --local -o out f").status.code(), Some(0));
 }
 
-/// Nobody reads what is said, and the work is done and the code is right all the same.
+/// Messages cannot be written, but the work is done and the exit code is right.
 #[test]
 fn exit_codes_hold_without_standard_error() {
     let place = place();
@@ -194,7 +194,7 @@ fn exit_codes_hold_without_standard_error() {
         command.args(args.split(' ')).stderr(broken());
         assert_eq!(command.output().unwrap().status.code(), Some(code), "{args}");
     }
-    // A terminal that has gone, on which there was a bar.
+    // A terminal that is gone, which showed a progress bar.
     const GONE: &str = r#"
 import os, pty, subprocess, sys
 ours, theirs = pty.openpty()
@@ -215,7 +215,7 @@ assert child.returncode == 0 and len(out) > 20000, (child.returncode, len(out))
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// Reads in small pieces and late, so that the pipe is full in between.
+/// Reads in small pieces and slowly, so that the pipe is full in between.
 fn slowly(mut reader: PipeReader) -> Vec<u8> {
     let (mut all, mut piece) = (Vec::new(), [0; 30_011]);
     loop {
@@ -250,7 +250,7 @@ fn pipes_that_do_not_block_are_waited_for() {
         drop(command);
         let input = input.clone();
         let feed = std::thread::spawn(move || {
-            // Nothing is there when it first reads, and it must not take that for the end.
+            // The first read finds no data, and must not take that for the end.
             let (first, rest) = input.split_at(1_000);
             let _ = input_writer.write_all(first);
             let _ = rest.chunks(70_001).try_for_each(|piece| input_writer.write_all(piece));
@@ -261,7 +261,7 @@ fn pipes_that_do_not_block_are_waited_for() {
         assert_eq!(out.len(), output_len, "{args}");
         assert!(same.is_none_or(|same| *same == out), "{args}");
     }
-    // Its parent is there as long as the pipe is, and not as long as something is in it.
+    // The parent counts as running as long as the pipe is open, not as long as it has data.
     let (reader, writer) = pipe().unwrap();
     non_blocking(&reader);
     let mut emulator = place.std_command();
@@ -329,7 +329,7 @@ fn output_that_is_the_file_which_is_read_is_refused() {
         let said = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(2), "{args} {redirection}: {said}");
         assert!(said.contains("same file"), "{args} {redirection}: {said}");
-        // Nothing is asked before.
+        // No call is made before.
         assert!(!said.contains("--local is for"), "{args} {redirection}: {said}");
         for (name, bytes) in &before {
             assert_eq!(place.read(name), *bytes, "{args} {redirection}: {name}");

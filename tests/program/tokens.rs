@@ -25,7 +25,7 @@ fn program(server: &Server, args: &[&str]) -> Command {
     command
 }
 
-/// Exit code, standard output and standard error of a program that has begun.
+/// Exit code, standard output and standard error of a running program.
 async fn done(child: Child) -> (i32, String, String) {
     let output = tokio::task::spawn_blocking(move || child.wait_with_output().unwrap());
     let output = output.await.unwrap();

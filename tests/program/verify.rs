@@ -1,4 +1,4 @@
-//! Messages that are verified and written nowhere.
+//! Messages that are verified, without plaintext output.
 
 use crate::common::sample;
 use crate::kit::{Place, by_shell, fifo};
@@ -71,7 +71,7 @@ fn exit_codes_are_those_of_the_faults() {
     assert!(code == Some(4) && lines[0].starts_with("f.ncpe: "), "{lines:?}");
     let mut unreachable = place.run(&["verify", "--key", "k", "f.ncpe"]);
     unreachable.env("NCP_KMS_ENDPOINT", "http://127.0.0.1:1").env("NCP_ACCESS_KEY", "a");
-    // Another key's message is refused before anybody is asked.
+    // Another key's message is refused before any call.
     unreachable.env("NCP_SECRET_KEY", "s").assert().code(3);
     let view = place.run(&["inspect", "--json", "f.ncpe"]).output().unwrap().stdout;
     let view: Value = serde_json::from_slice(&view).unwrap();
@@ -117,7 +117,7 @@ fn standard_input_and_fifos_are_verified_too() {
     assert_eq!((code, &text[..]), (Some(0), "fifo: ok, 2097157 bytes\n"));
 }
 
-/// Whoever chose the name of a file does not steer a terminal.
+/// The name of a file cannot control a terminal.
 #[test]
 fn names_are_escaped() {
     let place = place();

@@ -219,7 +219,7 @@ fn what_fails_is_named_and_decides_the_exit_code() {
     }
     assert_eq!(census(&paths), BTreeMap::from([((2, 2), 9)]));
     for (args, text) in [
-        (&["tree"][..], "tree is a directory: give -r to look into it"),
+        (&["tree"][..], "tree is a directory: give -r for the files in it"),
         (&["-", "tree/text"], "give - alone"),
         (&["-0", "tree/text"], "-0 is for names on standard input"),
         (&["--checkpoint", "tree/text", "damaged"], "is no checkpoint of a rewrap"),

@@ -1,4 +1,4 @@
-//! The commands that there are.
+//! The commands.
 
 use crate::command::audit::AuditArgs;
 use crate::command::bench::BenchArgs;
@@ -36,26 +36,24 @@ pub(crate) enum Command {
     Decrypt(DecryptArgs),
     /// Decrypt a message, or a part of one, to standard output.
     Cat(CatArgs),
-    /// Decrypt messages to nowhere, to know that they are whole.
+    /// Check that messages are complete and authentic, without writing plaintext.
     Verify(VerifyArgs),
-    /// Show what a message says about itself, without a key and without any network.
+    /// Show what a message says about itself; needs no key and no network.
     Inspect(InspectArgs),
-    /// Move the key slots of messages in files to the newest version of their key, without seeing a
+    /// Move the key slots of stored messages to the newest version of their key, without exposing a
     /// data key.
     Rewrap(RewrapArgs),
-    /// Show and change which keys open messages in files; their bodies stay as they are.
+    /// Show and change which keys open stored messages; their bodies stay as they are.
     Slots(SlotsArgs),
-    /// Write messages in files anew, each under another data key.
+    /// Write stored messages anew, each under a new data key.
     Rekey(RekeyArgs),
-    /// Count which versions of which keys messages in files depend on, without a key and without
-    /// any network.
+    /// Count which key versions stored messages depend on; needs no key and no network.
     Audit(AuditArgs),
     /// Create, list and manage keys.
     Keys(KeysArgs),
     /// Issue and check a key's tokens.
     Tokens(TokensArgs),
-    /// Make single calls with a key, whose results are the service's own: no message format, no
-    /// data key.
+    /// Make single calls of the service with a key: no message format, no data key.
     Cipher(CipherArgs),
     /// Measure how fast this machine encrypts; takes about a minute and needs no key service.
     Bench(BenchArgs),
@@ -64,10 +62,10 @@ pub(crate) enum Command {
     Emulator(EmulatorArgs),
 }
 
-/// What the command line says; nothing if it asked for help or the version, which is printed here.
+/// The command line; none if it asked for help or the version, which is printed here.
 ///
 /// # Errors
-/// Wrong usage, with the reason told; and help that cannot be printed.
+/// Wrong usage, with the reason; and help that cannot be printed.
 pub(crate) fn parse() -> Result<Option<Arguments>, Failure> {
     let error = match Arguments::try_parse() {
         Ok(arguments) => return Ok(Some(arguments)),
@@ -85,13 +83,14 @@ pub(crate) fn parse() -> Result<Option<Arguments>, Failure> {
     output::print(text.as_bytes()).map(|()| None)
 }
 
-/// As other programs decide it.
+/// As other programs decide.
 fn wants_styles() -> bool {
     let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     !set("NO_COLOR") && std::env::var_os("TERM").is_some_and(|term| term != "dumb")
 }
 
-/// `error` with the user's words in it escaped, line breaks too, which are the message's otherwise.
+/// `error` with the user's words in it escaped, line breaks included, so that they cannot pass for
+/// the message's own.
 fn in_plain_words(mut error: clap::Error) -> clap::Error {
     let words: Vec<_> = error.context().map(|(kind, value)| (kind, value.clone())).collect();
     for (kind, value) in words {
@@ -100,7 +99,7 @@ fn in_plain_words(mut error: clap::Error) -> clap::Error {
             ContextValue::Strings(texts) => {
                 ContextValue::Strings(texts.iter().map(|text| shown::plain(text)).collect())
             }
-            // They repeat what was typed, in a form that cannot be taken apart.
+            // They repeat what was typed, mixed with the message's own text.
             ContextValue::StyledStrs(texts) if kind == ContextKind::Suggested => {
                 let plain = |text: &&clap::builder::StyledStr| {
                     let text = text.to_string();

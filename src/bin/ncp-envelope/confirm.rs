@@ -1,22 +1,22 @@
-//! Asking before what cannot be undone, or what makes data unreadable.
+//! Confirmation of actions that cannot be undone, or that make data unreadable.
 
 use crate::status::Failure;
 use crate::{shown, streams};
 use clap::Args;
 use std::io::{self, Read};
 
-/// More than anybody types.
+/// Longer than any answer.
 const MAX_ANSWER: usize = 100;
 
 #[derive(Args)]
 pub(crate) struct Confirm {
-    /// Do not ask. Needed when there is no terminal to ask on.
+    /// Do not ask for confirmation. Needed if there is no terminal to ask on.
     #[arg(long)]
     yes: bool,
 }
 
 impl Confirm {
-    /// Asks whether to do `what`, which goes on with "Do you want to".
+    /// Asks for confirmation of `what`, which completes "Do you want to".
     pub(crate) async fn ask(&self, what: &str) -> Result<(), Failure> {
         if self.yes {
             return Ok(());
@@ -30,12 +30,12 @@ impl Confirm {
         streams::tell(&format!("Do you want to {what}? Type \"yes\": "));
         match tokio::task::spawn_blocking(answer).await {
             Ok(Ok(answer)) if answer.trim_ascii() == b"yes" => Ok(()),
-            _ => Err(Failure::other("not done")),
+            _ => Err(Failure::other("not confirmed: nothing was changed")),
         }
     }
 }
 
-/// The first line of standard input. A terminal gives it at once, and no more than that.
+/// The first line of standard input. A terminal delivers exactly one line at a time.
 fn answer() -> io::Result<Vec<u8>> {
     let (mut input, mut line) = (streams::input()?, Vec::new());
     let mut byte = [0];

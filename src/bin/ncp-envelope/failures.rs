@@ -1,4 +1,4 @@
-//! Files that failed, among many.
+//! Failures of single files among many.
 
 use crate::progress::Progress;
 use crate::status::Failure;
@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-/// Failures that JSON names; more are counted only, and told on standard error.
+/// Failures that JSON lists; more are only counted, and printed on standard error.
 const MAX_NAMED: usize = 10_000;
 
-/// What failed so far: each is told as it comes.
+/// Failures so far; each is printed when it happens.
 pub(crate) struct Failures {
     pub(crate) progress: Progress,
     /// Files that the command line names.
@@ -31,12 +31,13 @@ impl Failures {
         }
     }
 
-    /// Whether `path` was named: then it matters if it is something else than what was meant.
+    /// Whether `path` was named on the command line: only then is a file without a suitable message
+    /// a failure.
     pub(crate) fn is_named(&self, path: &Path) -> bool {
         self.named.contains(path)
     }
 
-    /// `error` speaks of the file by its name.
+    /// `error` names the file.
     pub(crate) fn add(&self, path: &Path, error: Error) {
         let text = error.to_string();
         self.progress.say(&text);
@@ -57,8 +58,8 @@ impl Failures {
         Value::Array(self.list.lock().unwrap_or_else(PoisonError::into_inner).0.clone())
     }
 
-    /// How the command ends: with the code of what failed, if that is of one kind. `stopped` is why
-    /// it did not come to the end.
+    /// The result of the command: the exit code of the failures, if they are of one kind. `stopped`
+    /// is why it ended before the last file.
     pub(crate) fn end(&self, stopped: Option<(Failure, String)>) -> Result<(), Failure> {
         let mut codes = self.list.lock().unwrap_or_else(PoisonError::into_inner).1.clone();
         let text = match stopped {

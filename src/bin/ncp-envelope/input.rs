@@ -1,8 +1,7 @@
 //! What a command reads: a file, or standard input.
 //!
-//! It is looked at before anything is asked or written, and opened later, as to open a FIFO waits
-//! for somebody who writes to it. Promises: a directory is refused at the look, and so is standard
-//! input that is closed.
+//! It is inspected before any call or write, and opened later, because opening a FIFO blocks until
+//! it has a writer. Promises: inspection refuses a directory, and standard input that is closed.
 
 use crate::status::Failure;
 use crate::{names, streams};
@@ -12,7 +11,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
-/// An input that was looked at.
+/// An input that was inspected.
 pub(crate) struct Input {
     place: Place,
     metadata: Option<Metadata>,
@@ -25,18 +24,18 @@ enum Place {
 
 /// An input that was opened.
 pub(crate) enum Source {
-    /// With what is behind it, where the system tells.
+    /// With the file behind it, if the system reports one.
     Standard(streams::Input, Option<SourceFile>),
     File(SourceFile),
 }
 
-/// All of a short input, in memory that is wiped, and where it came from.
+/// All of a short input, in memory that is wiped, and its source.
 pub(crate) struct Content {
     pub(crate) bytes: Zeroizing<Vec<u8>>,
     pub(crate) source: Source,
 }
 
-/// Which regular file it is, under whatever names.
+/// The identity of the regular file, independent of its names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Identity(u64, u64);
 
@@ -55,7 +54,7 @@ impl Input {
         Ok(this)
     }
 
-    /// Refuses to read standard input twice: the second would find nothing.
+    /// Refuses to read standard input twice: the second read would find nothing.
     pub(crate) fn refuse_twice(&self, other: Option<&Self>) -> Result<(), Failure> {
         match (self.path(), other.map(Self::path)) {
             (None, Some(None)) => Err(Failure::usage(
@@ -80,7 +79,7 @@ impl Input {
         }
     }
 
-    /// Whether it is a regular file, whoever opened it.
+    /// Whether it is a regular file, even if another program opened it.
     pub(crate) fn is_regular(&self) -> bool {
         self.metadata.as_ref().is_some_and(Metadata::is_file)
     }
@@ -94,7 +93,7 @@ impl Input {
         self.metadata.as_ref().and_then(Identity::of)
     }
 
-    /// Opens it, which may wait.
+    /// Opens it, which may block.
     pub(crate) async fn open(&self) -> Result<Source, Failure> {
         let Some(path) = self.path() else {
             let input = streams::input().map_err(cannot_read_standard)?;
@@ -124,7 +123,7 @@ impl Input {
     ) -> Result<Content, Failure> {
         let mut source = self.open().await?;
         let read = blocking(move || {
-            // As long as it can get, so that it never moves and leaves a copy behind.
+            // Allocated for the longest content, so that it never moves and leaves a copy behind.
             let mut bytes = Zeroizing::new(vec![0; limit + 1]);
             let mut len = 0;
             while len < bytes.len() {
@@ -152,7 +151,7 @@ impl Input {
 }
 
 impl Source {
-    /// The file that is read, for what has to know more of it.
+    /// The file that is read, for callers that need its metadata.
     pub(crate) fn file(&self) -> Option<&SourceFile> {
         match self {
             Self::Standard(_, file) => file.as_ref(),
@@ -160,12 +159,12 @@ impl Source {
         }
     }
 
-    /// How many bytes there were when it was opened, where that is known without reading them.
+    /// Its length when it was opened, if that is known without reading it.
     pub(crate) fn len(&self) -> Option<u64> {
         self.file().and_then(SourceFile::len)
     }
 
-    /// Refuses one that was changed since it was opened, unless that is allowed.
+    /// Refuses an input that changed since it was opened, unless that is allowed.
     pub(crate) fn check_unchanged(&self, allow_changing: bool) -> Result<(), Failure> {
         match self.file().filter(|_| !allow_changing) {
             Some(file) => file.check_unchanged().map_err(Failure::writing),
@@ -196,7 +195,7 @@ impl Identity {
     }
 }
 
-/// Does `work`, which may wait for long, beside the command, so that a signal can end that.
+/// Runs `work`, which may block, on another thread, so that a signal can end the command.
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Failure> {

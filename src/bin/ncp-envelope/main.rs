@@ -1,5 +1,4 @@
-//! The command-line program: files and pipes through the library, and nothing that the library's
-//! public interface does not offer.
+//! The command-line program: files and pipes, through the library's public interface only.
 
 mod args;
 mod command;
@@ -36,7 +35,7 @@ fn main() -> ExitCode {
     let done = signals::run(|| async {
         let done = match args::parse() {
             Ok(Some(arguments)) => run(arguments.command).await,
-            // All that was asked for is printed.
+            // The requested text is printed.
             Ok(None) => Ok(()),
             Err(failure) => Err(failure),
         };

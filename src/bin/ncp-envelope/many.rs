@@ -1,7 +1,8 @@
-//! The same work on many files, several of them at the same time.
+//! The same work on many files, several at a time.
 //!
-//! Promises: names are looked for beside the work, so that a signal ends either; a file that fails
-//! is told and stops no other; what is no message is a failure only where it was named.
+//! Promises: names are searched in parallel with the work, so that a signal ends either; a file
+//! that fails is reported and stops no other; a file that is no message is a failure only if it was
+//! named.
 
 use crate::failures::Failures;
 use crate::output::{self, Record};
@@ -17,18 +18,18 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-/// What came of files.
+/// Results for files.
 pub(crate) struct Done<T> {
-    /// Of those that did not fail.
+    /// Results of files that did not fail.
     pub(crate) results: Vec<T>,
-    /// How many were passed over that are no messages.
+    /// How many files were skipped because they are no messages.
     pub(crate) not_messages: u64,
-    /// How many links were passed over.
+    /// How many links were skipped.
     pub(crate) links: u64,
 }
 
 impl<T> Done<T> {
-    /// Prints `counts` and what was passed over and failed, and ends the command.
+    /// Prints `counts` and the numbers of skipped and failed files, and ends the command.
     pub(crate) fn report(
         &self,
         json: bool,
@@ -49,7 +50,7 @@ impl<T> Done<T> {
     }
 }
 
-/// Does `work` on all files of `walk`, `at_once` at the same time.
+/// Runs `work` on all files of `walk`, `at_once` at a time.
 pub(crate) async fn each<T, F>(
     walk: Walk,
     at_once: usize,
@@ -70,7 +71,7 @@ where
                 failed.progress.step();
                 foreign.fetch_add(1, Ordering::Relaxed);
             } else if send.blocking_send(path).is_err() {
-                // Nobody works on it any more.
+                // The work has ended.
                 break;
             }
         }

@@ -1,4 +1,4 @@
-//! What both `encrypt` and `decrypt` are told about a message.
+//! Options about a message that `encrypt` and `decrypt` share.
 
 use crate::input::Input;
 use crate::status::Failure;
@@ -7,7 +7,7 @@ use ncp_envelope::DecryptPolicy;
 use ncp_envelope::format::{MAX_SLOTS, Profile};
 use std::path::PathBuf;
 
-/// What the name of a message's file ends in.
+/// The extension of a message's file name.
 pub(crate) const EXTENSION: &str = "ncpe";
 const MAX_AAD_LEN: usize = 16 << 20;
 
@@ -17,7 +17,7 @@ pub(crate) struct MessageArgs {
     /// standard input.
     #[arg(long, value_name = "FILE")]
     aad_file: Option<PathBuf>,
-    /// What the data key is for, such as a tenant; decryption needs the same. Not stored.
+    /// Purpose of the data key, such as a tenant; decryption needs the same. Not stored.
     #[arg(long, default_value = "", hide_default_value = true)]
     pub(crate) scope: String,
 }
@@ -43,7 +43,7 @@ pub(crate) async fn aad(input: Option<&Input>, allow_changing: bool) -> Result<V
     }
 }
 
-/// How a header is laid out.
+/// The layout of a header.
 #[derive(Clone, Copy, ValueEnum)]
 pub(crate) enum LayoutArg {
     Compact,
@@ -61,9 +61,9 @@ impl LayoutArg {
     }
 }
 
-/// What is accepted of messages: with `context` in them, and as many slots as there can be. Who
-/// names files has written them for as many keys as these say; how many unwraps one of them costs
-/// at most is the library's default.
+/// The policy for messages: they must contain `context`, and may have the maximum number of slots,
+/// because a user who names files knows for how many keys they were written. The limit of unwraps
+/// is the library's default.
 pub(crate) fn policy(aad: Vec<u8>, context: &[(String, String)]) -> DecryptPolicy {
     let policy = DecryptPolicy::new().aad(aad).max_slots(MAX_SLOTS);
     context.iter().fold(policy, |policy, (name, value)| policy.require(name, value))

@@ -1,13 +1,13 @@
-//! What the name of an output or input leads to.
+//! Where the name of an output or input leads.
 //!
-//! Some stand for a file which is open already: `/dev/stdout`, `/dev/fd/3`, what a shell passes for
-//! `>(…)`, and links to them. What they lead to must not be replaced: somebody has opened it and
-//! waits for the bytes, and as root one would put a file where `/dev/stdout` was.
+//! Some names stand for an open file: `/dev/stdout`, `/dev/fd/3`, what a shell passes for `>(…)`,
+//! and links to them. These must not be replaced: another program has opened the file and waits for
+//! the bytes, and root would replace `/dev/stdout` itself by a file.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-/// As many as the system follows.
+/// As many links as the system follows.
 const MAX_LINKS: usize = 40;
 
 /// The number of the open file that `path` stands for.
@@ -29,14 +29,14 @@ pub(crate) fn descriptor(_: &Path) -> Option<u32> {
     None
 }
 
-/// Where the file is or would be that `path` names, behind all links: two names of one place are
-/// the same here.
+/// Where the file that `path` names is or would be, with all links resolved: two names of one place
+/// give the same result.
 pub(crate) fn settled(path: &Path) -> PathBuf {
     steps(path).last().map_or_else(|| path.to_owned(), |(folder, name)| folder.join(name))
 }
 
-/// `path`, and what each link leads to: a folder, of whose many names this is the one without links
-/// if it is there, and a name in it.
+/// `path`, and the target of each link: a folder (its name without links, if it exists) and a name
+/// in it.
 fn steps(path: &Path) -> impl Iterator<Item = (PathBuf, OsString)> {
     let split = |path: &Path| {
         let name = path.file_name()?.to_owned();

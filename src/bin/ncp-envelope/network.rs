@@ -1,4 +1,4 @@
-//! The way to the key service: the proxy, and whose certificates are trusted.
+//! The connection to the key service: the proxy, and the trusted certificates.
 
 use crate::status::Failure;
 use clap::Args;
@@ -6,7 +6,7 @@ use ncp_envelope::kms::{Client, ClientBuilder, Proxy};
 use std::path::PathBuf;
 use zeroize::Zeroizing;
 
-/// What the command line says, or else the environment.
+/// From the command line, or else from the environment.
 type Setting = fn(Option<String>, &str) -> Result<Option<String>, Failure>;
 
 #[derive(Args)]
@@ -15,7 +15,7 @@ pub(crate) struct NetworkArgs {
     /// [default: none].
     #[arg(long, value_name = "PROXY", conflicts_with = "local")]
     proxy: Option<String>,
-    /// File of certificates (PEM) of authorities to trust beside the system's.
+    /// File of certificates (PEM) of authorities to trust in addition to the system's.
     #[arg(long, value_name = "FILE", conflicts_with = "local")]
     ca_cert: Vec<PathBuf>,
     /// Trust the authorities of --ca-cert only, and none of the system's.
@@ -24,7 +24,7 @@ pub(crate) struct NetworkArgs {
 }
 
 impl NetworkArgs {
-    /// A client's builder that goes this way.
+    /// Applies these options to a client's builder.
     pub(crate) fn builder(&self, setting: Setting) -> Result<ClientBuilder, Failure> {
         let mut builder = Client::builder().proxy(self.proxy(setting)?);
         let mut files = self.ca_cert.clone();
@@ -40,8 +40,8 @@ impl NetworkArgs {
     fn proxy(&self, setting: Setting) -> Result<Proxy, Failure> {
         if self.proxy.as_ref().is_some_and(|url| url.contains('@')) {
             return Err(Failure::usage(
-                "--proxy: a user name and a password are seen by everybody on the command line: \
-                 set NCP_KMS_PROXY instead",
+                "--proxy: everybody can see a user name and a password on the command line: set \
+                 NCP_KMS_PROXY instead",
             ));
         }
         let text = setting(self.proxy.clone(), "NCP_KMS_PROXY")?.map(Zeroizing::new);

@@ -1,4 +1,4 @@
-//! What several commands are told in the same way. Secrets are not: they come from the environment.
+//! Options that several commands share. Secrets are not among them: they come from the environment.
 
 use crate::confirm::Confirm;
 use crate::network::NetworkArgs;
@@ -9,15 +9,15 @@ pub(crate) const ENVIRONMENT: &str = "\
 Environment:
   NCP_KMS_ENDPOINT, NCP_KMS_API, NCP_KMS_SIGNATURE, NCP_KMS_KEY_TAG, NCP_KMS_TOKEN_STORE
                        the same as --endpoint, --api, --signature, --key and --token-store, which \
-win over them
+override them
   NCP_KMS_PROXY, NCP_KMS_CA_CERT
-                       the same as --proxy and --ca-cert, which win over them; a proxy's user name \
+                       the same as --proxy and --ca-cert, which override them; a proxy's user name \
 and password
                        belong here
   HTTPS_PROXY, ALL_PROXY, NO_PROXY
                        the proxy, with --proxy system
   SSL_CERT_FILE, SSL_CERT_DIR
-                       the system's certificates of authorities, if they are not in the usual place
+                       the system's root certificates, if they are not in the usual place
   NCP_ACCESS_KEY, NCP_SECRET_KEY
                        account credentials; keys, tokens create and tokens generator need them
   NCP_APIGW_API_KEY    API Gateway key, for --signature v1
@@ -25,24 +25,24 @@ and password
                        a key's token; encrypt, decrypt and cipher use it instead of account \
 credentials with --api 2,
                        and the account, if there is one, when it is refused
-  NAME_FILE            for each of these five, a file that holds the value, in place of NAME
+  NAME_FILE            for each of these five, a file that holds the value, instead of NAME
   NCLOUD_ACCESS_KEY_ID or NCLOUD_ACCESS_KEY, NCLOUD_SECRET_ACCESS_KEY or NCLOUD_SECRET_KEY
                        account credentials, if the first two are not set; then those in \
 ~/.ncloud/configure,
                        and then those of the Server Role
   NCLOUD_METADATA_API_ENDPOINT
-                       where the Server Role is asked for [default: http://169.254.169.254]
+                       address of the metadata service for the Server Role
+                       [default: http://169.254.169.254]
 
 Exit codes:
   0  done
-  1  reading or writing failed, or something else
+  1  reading or writing failed, or any other failure
   2  wrong usage
-  3  message refused: tampered with, truncated, malformed, or of another context, associated data, \
-scope or key;
-     or a signature that is not valid
+  3  message refused: tampered with, truncated, malformed, or for another context, associated data,
+     scope or key; or a signature that is not valid
   4  credentials or access
   5  service unavailable or throttled
-  128 and the signal's number, after a signal";
+  128 plus the signal's number, after a signal";
 
 #[derive(Args)]
 #[command(next_help_heading = "KMS options")]
@@ -59,25 +59,25 @@ pub(crate) struct ServiceArgs {
     /// Version of the account signature; v1 is for API 1 only [default: v2].
     #[arg(long)]
     pub(crate) signature: Option<SignatureArg>,
-    /// Tag of the key; with --local, of another key than the one that is always there.
+    /// Tag of the key; with --local, of a key other than the built-in one.
     #[arg(long, value_name = "TAG")]
     pub(crate) key: Option<String>,
-    /// File that the key's tokens are kept in between runs: calls use those it holds, and new ones
-    /// go there.
+    /// File that keeps the key's tokens between runs: calls use the tokens in it, and new ones are
+    /// stored there.
     #[arg(long, value_name = "FILE", conflicts_with = "local")]
     pub(crate) token_store: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) network: NetworkArgs,
 }
 
-/// The same for what writes and reads messages, which may be for several keys.
+/// The same for commands that write and read messages, which may be for several keys.
 #[derive(Args)]
 #[command(next_help_heading = "KMS options")]
 pub(crate) struct KmsArgs {
     #[command(flatten)]
     pub(crate) service: ServiceArgs,
     /// Tag of another key of the same service; can be given many times. A message is written for
-    /// all keys, any one of them opens it, and what is under any of them is rewrapped.
+    /// all keys and any one of them opens it; slots under any of them are rewrapped.
     #[arg(long, value_name = "TAG")]
     pub(crate) also_key: Vec<String>,
 }
@@ -96,8 +96,8 @@ pub(crate) enum SignatureArg {
     V1,
 }
 
-/// What every command has. Last in each of them: the heading of the KMS options holds for all that
-/// follows.
+/// Options of every command. Last in each of them, because the heading of the KMS options applies
+/// to everything after it.
 #[derive(Args)]
 pub(crate) struct Common {
     /// Print JSON.

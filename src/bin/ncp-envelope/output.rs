@@ -6,10 +6,10 @@ use comfy_table::{Table, presets};
 use serde_json::{Map, Value};
 use std::io;
 
-/// Names and values in the order in which they are shown; null is what is not known.
+/// Names and values in display order; null means unknown.
 pub(crate) type Record = Vec<(&'static str, Value)>;
 
-/// Prints one thing: a line for each value that is known.
+/// Prints one record: a line for each known value.
 pub(crate) fn one(json: bool, record: Record) -> Result<(), Failure> {
     if json {
         return json_line(&object(record));
@@ -24,7 +24,7 @@ pub(crate) fn one(json: bool, record: Record) -> Result<(), Failure> {
     print(text(table).as_bytes())
 }
 
-/// Prints a list: a table with these columns, or a JSON array with all that is known.
+/// Prints a list: a table with these columns, or a JSON array with all known values.
 pub(crate) fn list(json: bool, columns: &[&str], records: Vec<Record>) -> Result<(), Failure> {
     if json {
         return json_line(&Value::Array(records.into_iter().map(object).collect()));
@@ -42,14 +42,14 @@ pub(crate) fn list(json: bool, columns: &[&str], records: Vec<Record>) -> Result
     print(text(table).as_bytes())
 }
 
-/// Columns two blanks apart, and nothing else around them.
+/// Columns two spaces apart, without borders.
 fn text(mut table: Table) -> String {
     table.load_style(presets::NOTHING);
     table.column_iter_mut().for_each(|column| {
         column.set_padding((0, 2));
     });
     let lines: String = table.lines().map(|line| format!("{}\n", line.trim_end())).collect();
-    // A table without rows has a line without text.
+    // A table without rows has an empty line.
     if lines.trim().is_empty() { String::new() } else { lines }
 }
 
@@ -63,17 +63,17 @@ pub(crate) fn json_line(value: &Value) -> Result<(), Failure> {
     line(&shown::json(&value.to_string()))
 }
 
-/// Writes to standard output and makes sure that it arrives.
+/// Writes to standard output and flushes it.
 pub(crate) fn print(bytes: &[u8]) -> Result<(), Failure> {
     streams::print(bytes).map_err(cannot_write)
 }
 
-/// Refuses standard output that is closed, before anything is done whose result would be lost.
+/// Refuses closed standard output, before any work whose result would be lost.
 pub(crate) fn check() -> Result<(), Failure> {
     streams::output().map(drop).map_err(cannot_write)
 }
 
-/// What there is to say where standard output fails.
+/// The error for a failed standard output.
 pub(crate) fn cannot_write(error: io::Error) -> Failure {
     Failure::other(format!("cannot write to standard output: {error}"))
 }
@@ -84,7 +84,7 @@ pub(crate) fn object(record: Record) -> Value {
     )
 }
 
-/// A value as people read it. Escaped: others chose these texts, and a terminal obeys some.
+/// A value for people. Escaped: others chose these texts, and a terminal obeys some characters.
 fn shown(value: &Value) -> String {
     let text = match value {
         Value::String(text) => text.clone(),

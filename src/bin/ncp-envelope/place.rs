@@ -1,9 +1,9 @@
 //! Where a message, a plaintext or any other result goes.
 //!
-//! Promises: a regular file gets its name complete or not at all. Whatever else there may be under
-//! a name, a FIFO, a device, what a shell passes for `>(…)`, is written to and never replaced. What
-//! is refused is before anything is asked or written: a file that is there, without `--force`, and
-//! an output that is the file which is read.
+//! Promises: a regular file gets its name when it is complete, or not at all. Anything else under a
+//! name (a FIFO, a device, what a shell passes for `>(…)`) is written to and never replaced.
+//! Refusals come before any call or write: an existing file without `--force`, and an output that
+//! is the input.
 
 use crate::input::{Identity, Input, blocking};
 use crate::status::Failure;
@@ -15,7 +15,7 @@ use std::fs::{File, FileType, Metadata};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-/// More than the library uses.
+/// More threads than the library uses.
 const MAX_THREADS: i64 = 1_024;
 
 #[derive(Args)]
@@ -33,13 +33,13 @@ pub(crate) struct OutputArgs {
     /// where they are narrower].
     #[arg(long, value_name = "OCTAL", value_parser = mode)]
     pub(crate) mode: Option<u32>,
-    /// Threads that work on a file; 0 for as many as there are cores. Standard input and output do
-    /// not use them.
+    /// Threads that work on a file; 0 means as many as there are cores. Standard input and output
+    /// do not use them.
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true,
         value_parser = value_parser!(u16).range(..=MAX_THREADS))]
     pub(crate) threads: u16,
-    /// Do not wait until the output file is on the disk: faster, and a power cut may leave it with
-    /// missing content.
+    /// Do not wait until the output file is on the disk: faster, but after a power cut its content
+    /// may be missing.
     #[arg(long)]
     pub(crate) no_sync: bool,
 }
@@ -52,7 +52,7 @@ impl OutputArgs {
             .sync(!self.no_sync)
     }
 
-    /// Where the output for `input` goes; `default` is what the file is called unless it is said.
+    /// Where the output for `input` goes; `default` is the file's name if none was given.
     pub(crate) fn target(
         &self,
         input: &Input,
@@ -77,7 +77,7 @@ pub(crate) fn mode(text: &str) -> Result<u32, String> {
     }
 }
 
-/// `options` with the rights that were asked for, if any were.
+/// `options` with the requested rights, if any.
 pub(crate) fn with_mode(options: FileOptions, mode: Option<u32>) -> FileOptions {
     match mode {
         Some(mode) => options.mode(mode),
@@ -90,14 +90,14 @@ pub(crate) fn with_mode(options: FileOptions, mode: Option<u32>) -> FileOptions 
 pub(crate) enum Target {
     /// Standard output.
     Standard,
-    /// Something that is there and is written to.
+    /// An existing FIFO, device or open file, which is written to.
     Stream(PathBuf),
-    /// A regular file, there or not.
+    /// A regular file, existing or not.
     File(PathBuf),
 }
 
 impl Target {
-    /// What `output` is; in a directory, it is the file with the name that `default` has.
+    /// The kind of `output`; for a directory, the file in it with the name of `default`.
     pub(crate) fn of(
         output: &Path,
         force: bool,
@@ -146,7 +146,7 @@ impl Target {
         if path.as_os_str().as_encoded_bytes().last().is_some_and(|end| is_separator(*end)) {
             return Err(Failure::usage(format!("there is no directory {shown}")));
         }
-        // The library refuses this too; here it can be said which option helps.
+        // The library refuses this too; here the error can name the option that helps.
         if !force && path.symlink_metadata().is_ok() {
             return Err(Failure::usage(format!(
                 "{shown} exists: choose another output with -o, or replace it with --force"
@@ -155,7 +155,7 @@ impl Target {
         Ok(Self::File(path.to_owned()))
     }
 
-    /// Refuses to read what would be written to meanwhile.
+    /// Refuses an input that would be written to while it is read.
     pub(crate) fn refuse<'a>(
         &self,
         inputs: impl IntoIterator<Item = &'a Input>,
@@ -171,7 +171,7 @@ impl Target {
         }
     }
 
-    /// Whether both are one place, whatever they are called.
+    /// Whether both are the same place, whatever their names.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         let place = |target: &Self| match target {
             Self::Standard => None,
@@ -181,7 +181,7 @@ impl Target {
             || self.identity().is_some_and(|id| other.identity() == Some(id))
     }
 
-    /// Which regular file it is.
+    /// The identity of the regular file.
     fn identity(&self) -> Option<Identity> {
         let metadata = match self {
             Self::Standard => streams::output().ok()?.metadata(),
@@ -197,8 +197,8 @@ impl Target {
         }
     }
 
-    /// Opens it for what is made from `source`, whose rights a file takes over. May wait for
-    /// somebody who reads from a FIFO.
+    /// Opens it for an output made from `source`, whose rights a file takes over. May block until a
+    /// FIFO has a reader.
     pub(crate) async fn open(
         &self,
         options: &FileOptions,
@@ -225,19 +225,19 @@ impl Target {
 }
 
 fn open_stream(path: &Path, sync: bool) -> io::Result<Sink> {
-    // As it is and not opened again, which a socket cannot be.
+    // As it is and not opened again: a socket cannot be reopened.
     #[cfg(unix)]
     if names::descriptor(path) == Some(2) {
         return streams::error().map(Sink::Standard);
     }
     let regular = std::fs::metadata(path)?.is_file();
     let mut options = File::options();
-    // A regular file, which somebody else has opened for us, goes on where it ends.
+    // A regular file that another program opened for us is appended to.
     options.write(true).append(regular);
     #[cfg(unix)]
     {
         use rustix::fs::OFlags;
-        // A terminal does not become the one that controls the program.
+        // A terminal must not become the controlling terminal.
         let flags = OFlags::NOCTTY.bits().cast_signed();
         std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, flags);
     }
@@ -271,7 +271,7 @@ pub(crate) enum Sink {
 impl Sink {
     /// Gives a file its name.
     pub(crate) async fn commit(self) -> Result<(), Failure> {
-        // Both wait for the disk, which the command's thread must not.
+        // Both wait for the disk, and the command's thread must not.
         let done = match self {
             Self::Standard(_) | Self::Stream { sync: false, .. } => return Ok(()),
             Self::Stream { file, .. } => {
@@ -302,7 +302,7 @@ impl Write for Sink {
     }
 }
 
-/// A short result, where it goes, and what it was made from.
+/// A short result, its output, and its source.
 pub(crate) struct Delivery<'a> {
     pub(crate) target: Target,
     pub(crate) options: FileOptions,
@@ -310,8 +310,8 @@ pub(crate) struct Delivery<'a> {
     pub(crate) bytes: &'a [u8],
 }
 
-/// Writes results that belong together. Files get their names last, in the order given, all or
-/// none, and only after all else was written.
+/// Writes results that belong together. Files get their names last, in the given order, all or
+/// none, and only after everything else was written.
 pub(crate) async fn deliver<'a>(
     deliveries: impl IntoIterator<Item = Delivery<'a>>,
 ) -> Result<(), Failure> {

@@ -1,4 +1,4 @@
-//! A bar on standard error while a terminal is there to show it.
+//! A progress bar on standard error, if that is a terminal.
 
 use crate::status::say;
 use crate::{signals, streams};
@@ -18,7 +18,7 @@ impl Progress {
         Self(bar)
     }
 
-    /// A bar for so many steps of like kind.
+    /// A bar for this many equal steps.
     pub(crate) fn steps(count: usize) -> Self {
         let this = Self::start();
         this.0.set_length(count as u64);
@@ -26,7 +26,7 @@ impl Progress {
         this
     }
 
-    /// A bar for files, whose number may become known.
+    /// A bar for files, whose number may become known later.
     pub(crate) fn files() -> Self {
         let this = Self::start();
         this.0.set_style(style("{spinner} {pos} files {per_sec}"));
@@ -42,7 +42,7 @@ impl Progress {
         self.0.is_hidden()
     }
 
-    /// Says something to the user, and goes on below it.
+    /// Prints a message to the user above the bar.
     pub(crate) fn say(&self, text: &str) {
         self.0.suspend(|| say(text));
     }
@@ -51,7 +51,7 @@ impl Progress {
         self.0.inc(1);
     }
 
-    /// What to call with the bytes done and, where it is known, how many there are.
+    /// A callback for the bytes done and, if known, their total.
     pub(crate) fn reporter(&self) -> impl Fn(u64, Option<u64>) + Send + Sync + 'static {
         let bar = self.0.clone();
         move |done, total| {
@@ -70,13 +70,13 @@ impl Progress {
         }
     }
 
-    /// `source`, of `len` bytes if that is known, whose reading the bar shows.
+    /// A reader of `source`, of `len` bytes if that is known, that moves the bar.
     pub(crate) fn watch<R: Read>(&self, source: R, len: Option<u64>) -> Watched<R> {
         Watched { source, done: 0, len, report: Box::new(self.reporter()) }
     }
 }
 
-/// A reader that tells a bar how far it is.
+/// A reader that moves a bar.
 pub(crate) struct Watched<R> {
     source: R,
     done: u64,

@@ -1,4 +1,4 @@
-//! What the commands that read messages are told of them, and what is read beside a message.
+//! Options of the commands that read messages, and what is read beside a message.
 
 use crate::input::Input;
 use crate::message::{MessageArgs, aad, pair, policy};
@@ -10,7 +10,7 @@ use ncp_envelope::format::Header;
 use ncp_envelope::{DecryptPolicy, Error, ErrorKind};
 use std::path::PathBuf;
 
-/// The most that a header takes.
+/// The maximum length of a header.
 const MAX_HEADER_LEN: usize = 192 << 10;
 
 #[derive(Args)]
@@ -25,7 +25,7 @@ pub(crate) struct ReadArgs {
     header: Option<PathBuf>,
 }
 
-/// What a message is read with, before any of it was read: associated data, and a header.
+/// What is needed before a message is read: associated data, and a header.
 pub(crate) struct Beside {
     aad: Option<Input>,
     header: Option<Input>,
@@ -34,7 +34,7 @@ pub(crate) struct Beside {
 /// How a message is read.
 pub(crate) struct Terms {
     pub(crate) policy: DecryptPolicy,
-    /// What stands in front of the input, which is a body then.
+    /// The header object, if the input is a detached body.
     pub(crate) header: Option<Vec<u8>>,
 }
 
@@ -64,8 +64,7 @@ impl ReadArgs {
 }
 
 impl Beside {
-    /// Refuses to read standard input for the message and for what is beside it, and to write to
-    /// what is read.
+    /// Refuses to read standard input both for the message and beside it, and to write to an input.
     pub(crate) fn refuse(&self, input: &Input, target: &Target) -> Result<(), Failure> {
         input.refuse_twice(self.aad.as_ref())?;
         input.refuse_twice(self.header.as_ref())?;
@@ -74,7 +73,7 @@ impl Beside {
     }
 }
 
-/// `error` from reading the message `name`, which is put in front of what is wrong with it.
+/// `error` from reading the message `name`, prefixed with that name.
 pub(crate) fn refused(name: &str, error: Error) -> Failure {
     let text = error.to_string();
     let of_message = matches!(

@@ -1,4 +1,4 @@
-//! What the service tells, as names and values to be printed. The names are part of the program's
+//! Answers of the service as names and values to print. The names are part of the program's
 //! interface.
 
 use crate::output::Record;

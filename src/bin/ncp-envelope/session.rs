@@ -12,16 +12,16 @@ use secrecy::{ExposeSecret, SecretString};
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
-/// Why the embedded service could not keep its state: it answers that it failed, and no more, as
-/// the real one would.
+/// Why the embedded service could not save its state. Its answer only says that it failed, as the
+/// real service's would.
 static LOCAL_FAULT: OnceLock<Error> = OnceLock::new();
 
-/// `failure`, or what is behind it.
+/// `failure`, or its cause in the embedded service.
 pub(crate) fn explained(failure: Failure) -> Failure {
     LOCAL_FAULT.get().cloned().map_or(failure, Failure::writing)
 }
 
-/// An envelope, and what has to stay alive for it to work.
+/// An envelope, and what must stay alive for it to work.
 pub(crate) struct Session {
     pub(crate) envelope: Envelope,
     _local: Option<Emulator>,
@@ -32,8 +32,8 @@ impl Session {
         Self::open_for(&kms.service, scope, &kms.also_key).await
     }
 
-    /// An envelope of several recipients: the keys with these tags beside the one that `service`
-    /// names.
+    /// An envelope with several recipients: the keys with these tags in addition to the one that
+    /// `service` names.
     pub(crate) async fn open_for(
         service: &ServiceArgs,
         scope: &str,
@@ -49,17 +49,17 @@ impl Session {
     }
 }
 
-/// What a client is for, which decides what it authenticates with.
+/// The purpose of a client, which decides how it authenticates.
 pub(crate) enum Purpose {
     /// Calls with a key: its token if there is one, the account otherwise.
     Cipher,
-    /// Management: the account, whatever else there is.
+    /// Management: the account, even if there are tokens.
     Account,
     /// Calls that carry this token.
     Token(SecretString),
 }
 
-/// A client, and what has to stay alive for it to work.
+/// A client, and what must stay alive for it to work.
 pub(crate) struct Connection {
     pub(crate) client: Client,
     tag: Option<String>,
@@ -131,7 +131,7 @@ impl Connection {
     async fn local(kms: &ServiceArgs) -> Result<Self, Failure> {
         let directory = data_directory()?.join("local-kms");
         say(&format!(
-            "--local is for development: whoever can read {} can decrypt what it encrypts",
+            "--local is for development: anyone who can read {} can decrypt what it encrypts",
             directory.display()
         ));
         let builder = Emulator::builder().state_dir(directory);
@@ -165,7 +165,7 @@ pub(crate) fn token_store(kms: &ServiceArgs) -> Result<Option<FileTokenStore>, F
     Ok(path.map(FileTokenStore::new))
 }
 
-/// Tokens in the store have to be those of the key `tag`.
+/// Tokens in the store must belong to the key `tag`.
 fn check_key(store: &FileTokenStore, tag: Option<&str>) -> Result<(), Failure> {
     let Some(tokens) = store.load().map_err(Failure::writing)? else { return Ok(()) };
     let claims = TokenClaims::peek(tokens.access_token.expose_secret());
@@ -188,7 +188,7 @@ fn data_directory() -> Result<PathBuf, Failure> {
         .ok_or_else(|| Failure::other("cannot find your data directory: set HOME or XDG_DATA_HOME"))
 }
 
-/// What the command line says, or else the environment. An empty variable is one that is not set.
+/// From the command line, or else from the environment. An empty variable counts as not set.
 pub(crate) fn setting(argument: Option<String>, variable: &str) -> Result<Option<String>, Failure> {
     if argument.is_some() {
         return Ok(argument);

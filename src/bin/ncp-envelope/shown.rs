@@ -1,11 +1,11 @@
-//! Text of others, as a terminal may be given it.
+//! Text of others, made safe for a terminal.
 //!
-//! Names of files, arguments, answers of the service and what a message carries were chosen by
-//! others, and a terminal obeys some characters and hides or turns around others. Promises: what
-//! leaves here has none of these, and says which they were.
+//! Others chose the names of files, arguments, answers of the service and the content of a message.
+//! A terminal obeys some characters, and hides or reorders others. Promises: the result has none of
+//! these characters, and shows which ones they were.
 
-/// `text` with whatever is no plain character escaped: control characters, line breaks among them,
-/// and those that are invisible or change the direction of writing.
+/// `text` with special characters escaped: control characters, line breaks included, and those that
+/// are invisible or change the direction of writing.
 pub(crate) fn plain(text: &str) -> String {
     escaped(text, is_plain)
 }
@@ -15,7 +15,7 @@ pub(crate) fn lines(text: &str) -> String {
     escaped(text, |c| c == '\n' || is_plain(c))
 }
 
-/// JSON with these characters escaped as JSON has it. Nowhere but in its strings can they be.
+/// JSON with these characters escaped in JSON's way. They can only be in its strings.
 pub(crate) fn json(text: &str) -> String {
     let mut units = [0; 2];
     text.chars().fold(String::with_capacity(text.len()), |mut out, c| {
@@ -34,7 +34,7 @@ fn escaped(text: &str, keep: impl Fn(char) -> bool) -> String {
     text.chars().fold(String::with_capacity(text.len()), |mut out, c| {
         match keep(c) {
             true => out.push(c),
-            // As the library's errors do it.
+            // As in the library's errors.
             false => out.extend(c.escape_debug()),
         }
         out

@@ -1,15 +1,15 @@
-//! What ends the program from outside.
+//! Signals that end the program.
 //!
-//! The command works on a thread of its own, with a runtime of its own; this one does nothing but
-//! listen. So whatever blocks in a command, a read of a silent pipe or the opening of one that has
-//! no other end, a signal is heard.
+//! The command runs on a thread of its own, with a runtime of its own; the main thread only
+//! listens. So a signal is heard even if the command blocks, in a read of a silent pipe or the
+//! opening of one without a writer.
 //!
-//! Promises: after a signal the program ends within a second, with 128 and the signal's number as
-//! its exit code, and leaves no file; or, where all was read and only the last steps are left, it
-//! takes these if they are short, and ends as it would have. Whatever ends a program unless it is
-//! handled is handled, apart from what a fault of the program raises, which should leave a core.
-//! What was ignored when the program was started (`nohup`, `trap '' HUP`) stays so. A file that
-//! would grow over the limit on its size is an error of the write that would do it, and no signal.
+//! Promises: after a signal the program exits within a second, with 128 plus the signal's number as
+//! its exit code, and leaves no file. If all input was read and only short last steps are left, it
+//! takes these and exits as it would have without the signal. Every signal that ends a program by
+//! default is handled, except those that a fault of the program raises, which should leave a core.
+//! A signal that was ignored when the program started (`nohup`, `trap '' HUP`) stays ignored. A
+//! file that would exceed the limit on its size is an error of that write, and no signal.
 
 use ncp_envelope::io::discard_unfinished;
 use std::future::Future;
@@ -22,24 +22,23 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-/// How long the last steps may take, and how long work that is given up may take to remove what it
-/// has begun.
+/// How long the last steps may take, and how long cancelled work may take to remove its output.
 const PATIENCE: Duration = Duration::from_millis(400);
-/// The same for what a command leaves behind that ended by itself.
+/// The same for work that is left when a command has ended by itself.
 const AFTERWARDS: Duration = Duration::from_secs(2);
-/// What a program's main thread has. A command's future lies on the stack.
+/// The size of a main thread's stack: a command's future is on the stack.
 const STACK: usize = 8 << 20;
 
 /// Whether only the last steps are left.
 static FINISHING: AtomicBool = AtomicBool::new(false);
 
-/// Says that only the last steps are left, such as giving the output its name. To break these off
-/// would leave open whether they were done.
+/// Marks that only the last steps are left, such as giving the output its name. Breaking these off
+/// would leave it unclear whether they were done.
 pub(crate) fn finishing() {
     FINISHING.store(true, Ordering::Relaxed);
 }
 
-/// Does `work`, and gives its exit code, or that of the signal which ended it.
+/// Runs `work`, and returns its exit code, or that of the signal which ended it.
 ///
 /// # Errors
 /// If the system gives neither thread nor runtime.
@@ -49,7 +48,7 @@ where
 {
     let failed = |error| io::Error::other(format!("cannot start: {error}"));
     let listening = runtime().map_err(failed)?;
-    // From here on nothing ends the program but what is heard below.
+    // From here on only the signals handled below end the program.
     let mut signals = listening.block_on(async { Signals::listen() });
     let (give_up, given_up) = oneshot::channel::<()>();
     let (tell, mut told) = oneshot::channel();
@@ -63,12 +62,12 @@ where
     let thread = started.map_err(failed)?;
     let code = listening.block_on(async {
         let told = tokio::select! {
-            // What is done counts, also if a signal came with it.
+            // Completed work counts, even if a signal arrived at the same time.
             biased;
             done = &mut told => done.ok().flatten(),
             code = signals.next() => {
                 drop(give_up);
-                // The last steps, and then what it takes to give up.
+                // The time for the last steps, and then the time to cancel.
                 let done = timeout(2 * PATIENCE, told).await;
                 return Some(done.ok().and_then(Result::ok).flatten().unwrap_or(code));
             }
@@ -79,18 +78,18 @@ where
         }
         told
     });
-    // What still holds a file is blocked, and will not remove it any more.
+    // A thread that still holds a file is blocked and will not remove it.
     discard_unfinished();
     match code {
         Some(code) => Ok(code),
-        // It ended without a word.
+        // It ended without a result.
         None => thread.join().unwrap_or(Ok(())).and_then(|()| {
             Err(io::Error::other("this is a fault of the program: the command panicked"))
         }),
     }
 }
 
-/// On the command's thread. Tells the exit code when there is one, and returns when nothing of the
+/// On the command's thread. Sends the exit code when there is one, and returns when none of the
 /// work is left, or soon after.
 fn work_on<F: Future<Output = ExitCode>>(
     work: impl FnOnce() -> F,
@@ -102,7 +101,7 @@ fn work_on<F: Future<Output = ExitCode>>(
         let mut work = pin!(work());
         tokio::select! {
             code = &mut work => Some(code),
-            // Nothing is ever sent: the other end goes.
+            // Nothing is ever sent: the other end is dropped.
             _ = given_up => match FINISHING.load(Ordering::Relaxed) {
                 true => timeout(PATIENCE, work).await.ok(),
                 false => None,
@@ -133,7 +132,8 @@ struct Signals(Vec<(i32, tokio::signal::unix::Signal)>);
 
 #[cfg(unix)]
 impl Signals {
-    /// Takes over every signal that would end the program. One that cannot be taken does as it did.
+    /// Handles every signal that would end the program. One that cannot be handled keeps its
+    /// default.
     fn listen() -> Self {
         use tokio::signal::unix::{SignalKind, signal};
         let ignored = ignored();
@@ -143,7 +143,7 @@ impl Signals {
         Self(ending.filter_map(listen).collect())
     }
 
-    /// Waits for one, and gives the customary exit code for it.
+    /// Waits for a signal, and returns the customary exit code for it.
     async fn next(&mut self) -> ExitCode {
         std::future::poll_fn(|context| {
             for (number, signal) in &mut self.0 {
@@ -159,7 +159,7 @@ impl Signals {
     }
 }
 
-/// The signals that end a program, and do not stand for a fault of its own.
+/// The signals that end a program and do not mean a fault of its own.
 #[cfg(unix)]
 const ENDING: &[i32] = {
     use rustix::process::Signal;
@@ -174,9 +174,9 @@ const ENDING: &[i32] = {
         Signal::VTALARM.as_raw(),
         Signal::PROF.as_raw(),
         Signal::XCPU.as_raw(),
-        // Heard and not obeyed: the write that raised it fails.
+        // Handled but not obeyed: the write that raised it fails.
         Signal::XFSZ.as_raw(),
-        // Elsewhere it does nothing unless it is handled.
+        // On other systems its default is to do nothing.
         #[cfg(target_os = "linux")]
         Signal::IO.as_raw(),
         #[cfg(target_os = "linux")]
@@ -186,14 +186,14 @@ const ENDING: &[i32] = {
     ]
 };
 
-/// Their first ones belong to the C library, which does not give them away.
+/// The first ones are reserved by the C library.
 #[cfg(target_os = "linux")]
 const REAL_TIME: std::ops::RangeInclusive<i32> = 34..=64;
 #[cfg(all(unix, not(target_os = "linux")))]
 const REAL_TIME: [i32; 0] = [];
 
-/// A bit for each signal that is ignored now: before any is taken over, that is how the program was
-/// started. Only Linux tells it in a way that needs no more than reading.
+/// A bit for each signal that is ignored now. Before any signal is handled, that is how the program
+/// was started. Only Linux has a file with this; other systems need a call that is `unsafe`.
 #[cfg(unix)]
 fn ignored() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();

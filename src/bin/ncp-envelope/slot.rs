@@ -1,4 +1,4 @@
-//! A key slot, as people and programs are shown it.
+//! A key slot, as shown to people and programs.
 
 use crate::output::Record;
 use ncp_envelope::WrappedKey;
@@ -19,7 +19,7 @@ pub(crate) fn record(slot: &WrappedKey) -> Record {
     ]
 }
 
-/// Other services' wrapped keys are nothing that this program can read.
+/// This program cannot read other services' wrapped keys.
 pub(crate) fn version(slot: &WrappedKey) -> Option<u32> {
     let ncp = slot.key_id().provider() == Provider::NcpKms;
     ncp.then(|| key_version(std::str::from_utf8(slot.as_bytes()).ok()?))?

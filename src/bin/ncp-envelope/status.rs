@@ -1,4 +1,4 @@
-//! How the program ends: exit codes, and one line that says why.
+//! The program's exit codes, and one line that gives the reason.
 
 use crate::{shown, streams};
 use ncp_envelope::{Error, ErrorKind};
@@ -8,16 +8,16 @@ use std::process::ExitCode;
 /// The exit code for a message that is refused.
 const REFUSED: u8 = 3;
 
-/// Why a command failed, and what a script is told.
+/// Why a command failed, and its exit code for scripts.
 pub(crate) struct Failure {
     code: u8,
     text: Text,
 }
 
 enum Text {
-    /// Said in one line, whatever is in it.
+    /// Printed on one line, whatever it contains.
     Line(String),
-    /// Said as it is: it has lines of its own.
+    /// Printed as it is: it has several lines.
     Told(String),
 }
 
@@ -26,7 +26,7 @@ impl Failure {
         Self::line(2, text)
     }
 
-    /// Wrong usage, in words that are ready to be said.
+    /// Wrong usage, with a text that is ready to print.
     pub(crate) fn told(text: String) -> Self {
         Self { code: 2, text: Text::Told(text) }
     }
@@ -35,7 +35,7 @@ impl Failure {
         Self { code, text: Text::Line(text.into()) }
     }
 
-    /// What a script is told with this code.
+    /// The name of this exit code for scripts.
     pub(crate) fn coded(code: u8, text: impl Into<String>) -> Self {
         Self::line(code, text)
     }
@@ -44,8 +44,8 @@ impl Failure {
         self.code
     }
 
-    /// The code of one file among several: wrong usage is what the command line says, and this is a
-    /// file that does not allow it.
+    /// The exit code of one file among several. Wrong usage is about the command line; here a file
+    /// does not allow what was asked for.
     pub(crate) fn code_of_file(&self) -> u8 {
         if self.code == 2 { 1 } else { self.code }
     }
@@ -54,19 +54,19 @@ impl Failure {
         Self::line(1, text)
     }
 
-    /// `error` from anything but reading a message: limits are those of what the user asked for,
-    /// and bytes that are wrong are in a file of the program's own.
+    /// `error` from anything but reading a message: limits concern the user's request, and
+    /// malformed bytes are in a file of the program's own.
     pub(crate) fn writing(error: Error) -> Self {
         Self::from_error(error, 2, 1)
     }
 
-    /// `error` from reading a message: limits are broken by the message.
+    /// `error` from reading a message: the message exceeds a limit.
     pub(crate) fn reading(error: Error) -> Self {
         Self::from_error(error, REFUSED, REFUSED)
     }
 
-    /// The exit code after several failures with these codes: that of a message which is refused if
-    /// there is one, or else theirs if they are of one kind.
+    /// The exit code after several failures with these codes: that of a refused message if there is
+    /// one, or else theirs if they are of one kind.
     pub(crate) fn code_of(codes: &BTreeSet<u8>) -> u8 {
         match (codes.contains(&REFUSED), codes.len(), codes.first()) {
             (true, ..) => REFUSED,
@@ -99,7 +99,7 @@ impl Failure {
     }
 }
 
-/// Says why on standard error.
+/// Prints the reason on standard error.
 pub(crate) fn report(failure: &Failure) -> ExitCode {
     match &failure.text {
         Text::Line(text) => say(text),
@@ -108,7 +108,7 @@ pub(crate) fn report(failure: &Failure) -> ExitCode {
     ExitCode::from(failure.code)
 }
 
-/// Says something to the user, in one line.
+/// Prints a message to the user, on one line.
 pub(crate) fn say(text: &str) {
     streams::tell(&format!("ncp-envelope: {}\n", shown::plain(text)));
 }

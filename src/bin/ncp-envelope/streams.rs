@@ -1,13 +1,13 @@
 //! Standard input, output and error. Nothing else in the program touches them.
 //!
 //! Promises:
-//! * A stream that was closed when the program was started is known to be: reading or writing it is
-//!   an error. Rust's start-up puts `/dev/null` in its place, where output would be lost and input
-//!   be empty, and that looks like any `/dev/null` which a user gave.
-//! * One that was inherited non-blocking is waited for.
-//! * What goes to standard output has been taken by the system when a write returns, or the write
-//!   fails: there is no buffer whose end could be forgotten.
-//! * Messages are best effort. Nothing fails because nobody can read them.
+//! * Reading or writing a stream that was closed when the program started is an error. Rust's
+//!   start-up puts `/dev/null` in its place, where output would be lost and input be empty, and
+//!   that looks like a `/dev/null` from the user.
+//! * A stream that was inherited non-blocking is waited for.
+//! * When a write to standard output returns, the system has taken the bytes, or the write fails:
+//!   there is no buffer that could be left unflushed.
+//! * Messages on standard error are best effort. Nothing fails if they cannot be written.
 
 use std::fs::Metadata;
 use std::io::{self, IsTerminal, Read, Write};
@@ -20,13 +20,13 @@ use std::sync::atomic::{AtomicU8, Ordering};
 #[cfg(target_os = "linux")]
 const PIPE_LEN: usize = 256 << 10;
 
-/// Which of them were closed at the start, one bit each.
+/// Which streams were closed at the start, one bit each.
 static CLOSED: AtomicU8 = AtomicU8::new(0);
 const INPUT: u8 = 1;
 const OUTPUT: u8 = 2;
 const ERROR: u8 = 4;
 
-/// Looks before Rust's start-up does. It allocates nothing and calls only the system, as what runs
+/// Runs before Rust's start-up code. It allocates nothing and makes only system calls, as code
 /// before `main` must.
 #[cfg(unix)]
 #[ctor::ctor]
@@ -75,7 +75,7 @@ pub(crate) fn output() -> io::Result<Output> {
     Ok(Output(io::stdout()))
 }
 
-/// Standard error, for who names it as an output.
+/// Standard error, if it is named as an output.
 ///
 /// # Errors
 /// If it is closed.
@@ -92,7 +92,7 @@ pub(crate) fn print(bytes: &[u8]) -> io::Result<()> {
     out.flush()
 }
 
-/// Writes to standard error what a person should read, if there is one.
+/// Writes a message for people to standard error, best effort.
 pub(crate) fn tell(text: &str) {
     #[cfg(unix)]
     let error = error();
@@ -114,7 +114,7 @@ pub(crate) fn error_is_terminal() -> bool {
 }
 
 impl Input {
-    /// What is behind it, where the system tells.
+    /// The file behind it, if the system reports one.
     pub(crate) fn metadata(&self) -> Option<Metadata> {
         #[cfg(unix)]
         return self.0.metadata().ok();
@@ -129,7 +129,7 @@ impl Input {
 }
 
 impl Output {
-    /// What is behind it, where the system tells.
+    /// The file behind it, if the system reports one.
     pub(crate) fn metadata(&self) -> Option<Metadata> {
         #[cfg(unix)]
         return self.0.metadata().ok();
@@ -160,8 +160,8 @@ impl Write for Output {
     }
 }
 
-/// Waits for what is not ready. Whoever started the program may have made the stream so for itself,
-/// and both share the setting.
+/// Waits for a stream that is not ready. The program that started this one may have made it
+/// non-blocking for itself, and both share the setting.
 #[cfg(unix)]
 fn patiently(
     stream: &std::fs::File,
@@ -185,7 +185,7 @@ fn patiently(
 #[cfg(unix)]
 fn duplicate(stream: BorrowedFd<'_>) -> io::Result<std::fs::File> {
     let file = std::fs::File::from(stream.try_clone_to_owned()?);
-    // Makes room in a pipe. What is none, or may not be larger, stays as it is.
+    // Makes a pipe larger. Anything else, and a pipe that may not grow, stays as it is.
     #[cfg(target_os = "linux")]
     if rustix::pipe::fcntl_getpipe_size(&file).is_ok_and(|len| len < PIPE_LEN) {
         let _ = rustix::pipe::fcntl_setpipe_size(&file, PIPE_LEN);

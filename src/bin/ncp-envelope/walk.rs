@@ -1,9 +1,8 @@
-//! Which files a command is about: those that are named, those in directories, those in a list.
+//! The files of a command: named ones, those in directories, those in a list.
 //!
-//! Promises: names are handed out as they are found, so that a tree or a list may be of any size;
-//! links in a tree are passed over, since what they lead to is somewhere else or comes up by
-//! itself, and so are outputs that are not finished; what cannot be looked into is a failure and
-//! stops nothing.
+//! Promises: names are delivered as they are found, so a tree or a list may be of any size. Links
+//! in a tree are skipped, because their targets are outside the tree or come up by themselves, and
+//! so are unfinished outputs. A directory that cannot be read is a failure and stops nothing.
 
 use crate::failures::Failures;
 use crate::status::Failure;
@@ -18,12 +17,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use walkdir::{IntoIter, WalkDir};
 
-/// Longer names are none.
+/// Longer names are refused.
 const MAX_NAME: u64 = 64 << 10;
 
 #[derive(Args)]
 pub(crate) struct PathsArgs {
-    /// Look into directories, and into those in them. Links in them are not followed.
+    /// Process the files in directories, at any depth. Links in them are not followed.
     #[arg(short = 'r', long)]
     recursive: bool,
     /// Names on standard input end with a NUL byte instead of a line break, as `find -print0` and
@@ -40,7 +39,7 @@ impl PathsArgs {
         self.paths.iter().any(|path| path.as_os_str() == "-")
     }
 
-    /// Refuses what makes no sense, and gives the files that are named.
+    /// Refuses contradictory arguments, and returns the files that are named.
     ///
     /// # Errors
     /// Wrong usage.
@@ -62,14 +61,14 @@ impl PathsArgs {
         let is_dir = |path: &&PathBuf| path.is_dir();
         if let Some(dir) = self.paths.iter().find(is_dir).filter(|_| !self.recursive) {
             return Err(Failure::usage(format!(
-                "{} is a directory: give -r to look into it",
+                "{} is a directory: give -r for the files in it",
                 dir.display()
             )));
         }
         Ok(self.paths.iter().filter(|path| !is_dir(path)).cloned().collect())
     }
 
-    /// The files. How many they are is told to `failures` once it is known.
+    /// The files. `failures` gets their number once it is known.
     pub(crate) fn walk(&self, failures: &Arc<Failures>) -> Walk {
         let roots = match (self.is_list(), streams::input()) {
             (true, Ok(input)) => {
@@ -85,13 +84,13 @@ impl PathsArgs {
         Walk { roots, recursive: self.recursive, tree: None, links, failures: failures.clone() }
     }
 
-    /// Counts beside the walk, for whoever watches.
+    /// Counts in parallel with the walk, for the progress bar.
     fn count(&self, failures: &Arc<Failures>) {
         if failures.progress.is_hidden() {
             return;
         }
         let (failures, paths) = (Arc::downgrade(failures), self.paths.clone());
-        // Without a thread the number is not known.
+        // Without a thread the number stays unknown.
         let _ = std::thread::Builder::new().spawn(move || {
             let mut count = 0;
             for entry in paths.iter().flat_map(WalkDir::new) {
@@ -128,7 +127,7 @@ struct Listed {
 }
 
 impl Walk {
-    /// How many links were passed over.
+    /// How many links were skipped.
     pub(crate) fn links(&self) -> Arc<AtomicU64> {
         self.links.clone()
     }
@@ -177,7 +176,7 @@ impl Iterator for Walk {
                 Some(Ok(entry)) => return Some(entry.into_path()),
                 Some(Err(error)) => {
                     let path = error.path().unwrap_or(Path::new("")).to_owned();
-                    let text = format!("cannot look into {}: {error}", path.display());
+                    let text = format!("cannot read the directory {}: {error}", path.display());
                     let error = Error::with_source(ErrorKind::Io, text, error);
                     self.failures.add(&path, error);
                 }

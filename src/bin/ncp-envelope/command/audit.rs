@@ -12,13 +12,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// What the columns say is in the help text.
+/// The help text explains the columns.
 const COLUMNS: [&str; 8] =
     ["key_tag", "version", "provider", "files", "bytes", "only", "only_bytes", "oldest"];
 
-/// "only" and "only_bytes" are the messages that nothing but this version of this key opens, and
-/// that are unreadable once it is disabled; "oldest" is when the one that was not changed for the
-/// longest time was changed last.
+/// "only" and "only_bytes" count the messages that only this version of this key opens, and that
+/// become unreadable once it is disabled; "oldest" is the oldest time of last change among the
+/// files.
 #[derive(Args)]
 pub(crate) struct AuditArgs {
     #[command(flatten)]
@@ -76,7 +76,7 @@ fn row(of: &KeyUse) -> output::Record {
     COLUMNS.into_iter().zip(values).collect()
 }
 
-/// A file may claim any time; what is written with four digits of a year is enough.
+/// A file may claim any time; years of four digits are enough.
 fn date(time: SystemTime) -> String {
     const LAST: Duration = Duration::from_secs(253_402_300_799);
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default().min(LAST);
@@ -94,7 +94,7 @@ fn totals(audit: &Audit, links: u64) -> output::Record {
     ]
 }
 
-/// As RFC 4180 has it.
+/// As in RFC 4180.
 fn csv(audit: &Audit) -> String {
     let line = |values: Vec<String>| format!("{}\r\n", values.join(","));
     let field = |value: Value| match value {

@@ -16,7 +16,7 @@ use std::ops::Range;
 use std::path::PathBuf;
 use zeroize::Zeroizing;
 
-/// What is opened and written at once; a cursor gives no more.
+/// How much is opened and written at once; a cursor returns no more.
 const PIECE: usize = 1 << 20;
 
 #[derive(Args)]
@@ -24,8 +24,8 @@ const PIECE: usize = 1 << 20;
 pub(crate) struct CatArgs {
     #[command(flatten)]
     read: ReadArgs,
-    /// Only these bytes, counted from 0, as HTTP has them: A-B from A to B, both included, A- from
-    /// A on, -N the last N. Reads no more of the message than they need.
+    /// Only these bytes, counted from 0, as in HTTP: A-B is A to B, both included; A- is from A on;
+    /// -N is the last N. Reads only the parts of the message that they need.
     #[arg(long, value_name = "RANGE", allow_hyphen_values = true, value_parser = part)]
     range: Option<Part>,
     /// Message to read; "-" is standard input.
@@ -37,7 +37,7 @@ pub(crate) struct CatArgs {
 /// A part of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Part {
-    /// From the first number on, up to the second, which is included.
+    /// From the first number to the second, both included.
     From(u64, Option<u64>),
     Last(u64),
 }
@@ -68,8 +68,8 @@ pub(crate) async fn run(args: CatArgs) -> Result<(), Failure> {
     beside.refuse(&input, &target)?;
     if args.range.is_some() && !input.is_regular() {
         return Err(Failure::usage(format!(
-            "{} is no regular file, and only of one can a part be read: leave out --range, or save \
-             it to a file first",
+            "{} is not a regular file, and --range needs one: leave out --range, or save it to a \
+             file first",
             input.name()
         )));
     }
@@ -86,7 +86,8 @@ pub(crate) async fn run(args: CatArgs) -> Result<(), Failure> {
         let report = session.envelope.decrypt_stream(source, sink, &terms.policy).await;
         return report.map(drop).map_err(|error| refused(&name, error));
     };
-    let file = source.file().cloned().ok_or_else(|| Failure::usage("ranges are of files only"))?;
+    let file =
+        source.file().cloned().ok_or_else(|| Failure::usage("--range needs a regular file"))?;
     let source: Box<dyn ReadAt> = match terms.header {
         None => Box::new(file),
         Some(header) => {

@@ -16,10 +16,10 @@ use ncp_envelope::{Error, ErrorKind};
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
-/// Longest ciphertext or signature that is read, with space around it.
+/// Longest ciphertext or signature that is read, white space around it included.
 const MAX_CIPHERTEXT: usize = 70_000;
 
-/// The most rights that a file with a plaintext gets.
+/// The maximum rights of a file with a plaintext.
 const SECRET_MODE: u32 = 0o600;
 
 #[derive(Args)]
@@ -39,7 +39,7 @@ enum CipherCommand {
     ReEncrypt(EncryptArgs),
     /// Sign up to 8192 bytes.
     Sign(SignArgs),
-    /// Say whether a signature is valid; exit code 3 if not.
+    /// Check a signature; exit code 3 if it is not valid.
     Verify(VerifyArgs),
     /// Make a random key and print it encrypted.
     CustomKey(CustomKeyArgs),
@@ -97,7 +97,7 @@ struct CustomKeyArgs {
     /// Length of the key in bits.
     #[arg(long, value_enum, default_value_t = BitsArg::Bits256)]
     bits: BitsArg,
-    /// Write the key itself to this file; "-" is standard output, and -o is needed then.
+    /// Write the key itself to this file; "-" is standard output and needs -o.
     #[arg(long, value_name = "OUT")]
     plaintext: Option<PathBuf>,
     /// Write the key itself in base64 with a line break.
@@ -127,7 +127,7 @@ struct PublicKeyArgs {
 struct Files {
     #[command(flatten)]
     output: Output,
-    /// Accept that the input is changed while it is read.
+    /// Accept an input that changes while it is read.
     #[arg(long)]
     allow_changing: bool,
     /// File to read; "-" is standard input.
@@ -242,12 +242,12 @@ async fn custom_key(args: CustomKeyArgs) -> Result<(), Failure> {
     let plaintext = encoded(plaintext.expose_secret(), args.base64)?;
     let ciphertext = format!("{}\n", made.ciphertext);
     let delivery = |target, options, bytes| Delivery { target, options, source: None, bytes };
-    // Rights that are asked for are those of the encrypted key: the other is still a secret.
+    // Requested rights apply to the encrypted key: the other output is still a secret.
     let options = args.output.options();
     let mode = args.output.mode.map(|mode| mode & SECRET_MODE);
     let secret = Output { mode, ..args.output }.secret();
-    // The encrypted key last: where one is replaced, the key that it held is lost, and the new one
-    // has to be in both places by then.
+    // The encrypted key last: replacing an old one loses the key in it, and by then the new key
+    // must be in both places.
     place::deliver([
         delivery(plaintext_target, secret, &plaintext[..]),
         delivery(target, options, ciphertext.as_bytes()),
@@ -255,7 +255,7 @@ async fn custom_key(args: CustomKeyArgs) -> Result<(), Failure> {
     .await
 }
 
-/// The key, and the connection that has to stay alive for it to work.
+/// The key, and the connection that must stay alive for it to work.
 async fn open(kms: &ServiceArgs, context: &Option<String>) -> Result<(Connection, Key), Failure> {
     let connection = Connection::open(kms, Purpose::Cipher).await?;
     let key = connection.key()?;
@@ -266,8 +266,7 @@ async fn open(kms: &ServiceArgs, context: &Option<String>) -> Result<(Connection
     Ok((connection, key))
 }
 
-/// The service has no code of its own for a ciphertext that it cannot open: it calls the request
-/// invalid.
+/// The service has no code for a ciphertext that it cannot open: it calls the request invalid.
 fn refused(error: Error) -> Failure {
     match error.kind() {
         ErrorKind::InvalidInput => Failure::reading(Error::with_source(
@@ -292,7 +291,7 @@ fn encoded(bytes: &[u8], base64: bool) -> Result<Zeroizing<Vec<u8>>, Failure> {
 }
 
 impl Files {
-    /// Looks at both, before anything is asked.
+    /// Inspects both before any call.
     fn look(&self) -> Result<(Input, Target), Failure> {
         let (input, target) = (Input::look(&self.input)?, self.output.target()?);
         target.refuse([&input])?;
@@ -321,7 +320,7 @@ impl Output {
         place::with_mode(FileOptions::new(), self.mode).overwrite(self.force)
     }
 
-    /// For what only the user may read.
+    /// For outputs that only the user may read.
     fn secret(&self) -> FileOptions {
         self.options().max_mode(SECRET_MODE)
     }
@@ -342,7 +341,7 @@ async fn read(input: &Input, limit: usize, allow_changing: bool) -> Result<Conte
     input.content(limit, &format!("{limit} bytes"), allow_changing).await
 }
 
-/// The text in an input, without the line break at its end, and where it came from.
+/// The text in an input, without the line break at its end, and its source.
 async fn read_text(input: &Input, allow_changing: bool) -> Result<(Source, String), Failure> {
     let Content { bytes, source } = read(input, MAX_CIPHERTEXT, allow_changing).await?;
     match std::str::from_utf8(&bytes) {

@@ -53,7 +53,7 @@ pub(crate) async fn run(args: DecryptArgs) -> Result<(), Failure> {
     } else {
         let source = input.open().await?;
         let file = source.file().cloned();
-        // Nobody knows who may read what comes from a pipe.
+        // A pipe does not tell who may read its content.
         let file_options = match source.len() {
             Some(_) => file_options,
             None => file_options.max_mode(0o600),

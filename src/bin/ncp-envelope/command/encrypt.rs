@@ -21,12 +21,12 @@ pub(crate) struct EncryptArgs {
     context: Vec<(String, String)>,
     #[command(flatten)]
     message: MessageArgs,
-    /// How the header is laid out. "durable" keeps two copies of the key slots in disk blocks of
-    /// their own, "page" has every body begin at byte 4,096.
+    /// Layout of the header: "durable" keeps two copies of the key slots in disk blocks of their
+    /// own, "page" starts the body at byte 4,096.
     #[arg(long, value_enum, default_value_t = LayoutArg::Compact)]
     layout: LayoutArg,
-    /// Accept that the input is changed while it is read, as a log is. The message may then be of a
-    /// content that the file never had.
+    /// Accept an input that changes while it is read, such as a log. The message may then hold
+    /// content that the file never had at one time.
     #[arg(long)]
     allow_changing: bool,
     #[command(flatten)]

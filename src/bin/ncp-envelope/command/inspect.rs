@@ -16,7 +16,7 @@ pub(crate) struct InspectArgs {
     /// Print JSON.
     #[arg(long)]
     pub(crate) json: bool,
-    /// Message to look at; "-" is standard input.
+    /// Message to inspect; "-" is standard input.
     pub(crate) input: PathBuf,
 }
 
@@ -50,7 +50,7 @@ async fn read(input: Input) -> Result<View, Failure> {
         let header = Header::decode(&bytes).map_err(refused)?;
         let body_len = match source.len().and_then(|len| len.checked_sub(bytes.len() as u64)) {
             Some(len) => len,
-            // A pipe has no length before its end, and files in /proc say that they are empty.
+            // A pipe has no length before its end, and files in /proc claim to be empty.
             None => io::copy(&mut source, &mut io::sink()).map_err(io)?,
         };
         Ok(View {
@@ -97,7 +97,7 @@ impl View {
     fn text(&self) -> String {
         let bound = self.header.bound();
         let mut out = String::new();
-        // Escaped: whoever wrote the message chose some of these words.
+        // Escaped: the writer of the message chose some of these words.
         let mut line = |name: &str, value: String| {
             out.push_str(&format!("{name:<16}{}\n", shown::plain(&value)));
         };

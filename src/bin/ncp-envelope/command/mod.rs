@@ -1,4 +1,4 @@
-//! One file a command: what it is told, and what it does.
+//! One file for each command: its arguments, and its `run()`.
 
 pub(crate) mod audit;
 pub(crate) mod bench;

@@ -13,7 +13,7 @@ use serde_json::json;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// Each has two threads at work.
+/// Each uses two threads.
 const AT_ONCE: usize = 4;
 
 #[derive(Args)]
@@ -24,13 +24,13 @@ pub(crate) struct RekeyArgs {
     context: Vec<(String, String)>,
     #[command(flatten)]
     message: MessageArgs,
-    /// Let messages lose slots of keys that are not named here.
+    /// Accept that messages lose slots of keys that are not named here.
     #[arg(long)]
     drop_other_keys: bool,
     /// Give messages this layout instead of the one they have; "page" has room for more keys.
     #[arg(long, value_enum)]
     layout: Option<LayoutArg>,
-    /// Do not wait until a message is on the disk before it takes the place of the old one.
+    /// Do not wait until a message is on the disk before it replaces the old one.
     #[arg(long)]
     no_sync: bool,
     #[command(flatten)]

@@ -1,4 +1,4 @@
-//! `ncp-envelope rewrap`: the newest version of the key, for messages in many files.
+//! `ncp-envelope rewrap`: moves messages in many files to the newest version of their key.
 
 use crate::command::slots::WriteArgs;
 use crate::failures::Failures;
@@ -20,14 +20,13 @@ use std::sync::atomic::Ordering;
 pub(crate) struct RewrapArgs {
     #[command(flatten)]
     paths: PathsArgs,
-    /// Only what is under a version lower than this.
+    /// Only slots under a version lower than this.
     #[arg(long, value_name = "N")]
     below: Option<u32>,
-    /// Note in this file what is done, so that a run that was ended goes on where it was.
+    /// Record progress in this file, so that an interrupted run continues where it stopped.
     #[arg(long, value_name = "FILE")]
     checkpoint: Option<PathBuf>,
-    /// Change nothing, and say what would be done. Asks the key service once, which version is the
-    /// newest.
+    /// Change nothing, and report what would be done. Makes one call, to learn the newest version.
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]

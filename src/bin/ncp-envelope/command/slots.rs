@@ -1,4 +1,4 @@
-//! `ncp-envelope slots`: which keys open stored messages, and others for them.
+//! `ncp-envelope slots`: shows and changes which keys open stored messages.
 
 use crate::failures::Failures;
 use crate::input::blocking;
@@ -16,7 +16,7 @@ use serde_json::json;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// Files whose keys go through the key service together.
+/// Files whose keys share calls to the key service.
 const AT_ONCE: usize = 256;
 
 #[derive(Args)]
@@ -27,21 +27,21 @@ pub(crate) struct SlotsArgs {
 
 #[derive(Subcommand)]
 enum SlotsCommand {
-    /// Show the key slots of a message: any of these keys opens it. Needs no key.
+    /// Show the key slots of a message; any of these keys opens it. Needs no key.
     List(ListArgs),
-    /// Give messages a slot for another key as well. Their bodies stay as they are; a compact
-    /// header has no room for it, and `rekey` makes some.
+    /// Add a slot for another key. Bodies stay as they are; a compact header has no room for a
+    /// second slot, and `rekey` makes room.
     Add(AddArgs),
-    /// Give messages a slot for another key in place of that of the key that opens them.
+    /// Replace the slot of the key that opens a message by a slot for another key.
     Move(AddArgs),
-    /// Take the slots of a key away. Needs no key. Who has read a message can still read it, and so
-    /// can who has an old copy of its header: `rekey` is what locks them out.
+    /// Remove the slots of a key. Needs no key. Anyone who has read a message, or has an old copy
+    /// of its header, can still read it; `rekey` ends that.
     Remove(RemoveArgs),
 }
 
 #[derive(Args)]
 struct ListArgs {
-    /// Message to look at.
+    /// Message to inspect.
     file: PathBuf,
     /// Print JSON.
     #[arg(long)]
@@ -69,7 +69,7 @@ struct AddArgs {
 
 #[derive(Args)]
 struct RemoveArgs {
-    /// Tag of the key whose slots go.
+    /// Tag of the key whose slots are removed.
     #[arg(long, value_name = "TAG")]
     key: String,
     #[command(flatten)]
@@ -84,11 +84,11 @@ struct RemoveArgs {
 /// How slots are written into files.
 #[derive(Args)]
 pub(crate) struct WriteArgs {
-    /// Never write into a file: replace it by a new one, also where writing in place is safe.
+    /// Never write into a file: replace it by a new one, even where writing in place is safe.
     #[arg(long)]
     replace: bool,
-    /// Do not wait until new key slots are on the disk, but for those of the durable layout:
-    /// faster, and a power cut may undo what was said to be done.
+    /// Do not wait until new key slots are on the disk, except those of the durable layout: faster,
+    /// but a power cut may undo reported changes.
     #[arg(long)]
     no_sync: bool,
 }
@@ -148,7 +148,7 @@ async fn remove(args: RemoveArgs) -> Result<(), Failure> {
     report(args.json, &done, &failures)
 }
 
-/// Takes away the slots under the key `tag`, whoever holds that.
+/// Removes the slots under the key `tag`, of any key service.
 fn without(path: PathBuf, tag: &str, options: &WriteOptions) -> Result<SlotsChanged, Error> {
     let mut message = StoredMessage::open(path)?;
     let slots = message.header().slots().slots().iter();

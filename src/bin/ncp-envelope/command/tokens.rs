@@ -1,5 +1,5 @@
-//! `ncp-envelope tokens`: a key's tokens. They are printed by the commands that issue them, unless
-//! they are stored, and by no other.
+//! `ncp-envelope tokens`: a key's tokens. Only the commands that issue tokens print them, and only
+//! if they are not stored.
 
 use crate::options::ENVIRONMENT;
 use crate::options::{Asking, Common};
@@ -19,7 +19,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 use zeroize::Zeroizing;
 
-/// How long and how often a store's lock is waited for: as long as a client may hold it.
+/// How long and how often to try a store's lock: as long as a client may hold it.
 const LOCK_WAIT: Duration = Duration::from_millis(50);
 const LOCK_WAITS: u32 = 600;
 
@@ -52,10 +52,10 @@ enum TokensCommand {
 
 #[derive(Args)]
 struct LifetimeArgs {
-    /// Hours that the access token lives, 1 to 17520, or UL for no limit [default: 72].
+    /// Lifetime of the access token in hours, 1 to 17520, or UL for no limit [default: 72].
     #[arg(long, value_name = "HOURS")]
     access_hours: Option<TokenHours>,
-    /// Hours that the refresh token lives, 1 to 17520, or UL for no limit [default: 2160].
+    /// Lifetime of the refresh token in hours, 1 to 17520, or UL for no limit [default: 2160].
     #[arg(long, value_name = "HOURS")]
     refresh_hours: Option<TokenHours>,
     #[command(flatten)]
@@ -66,7 +66,7 @@ struct LifetimeArgs {
 
 #[derive(Args)]
 struct AccessArgs {
-    /// Hours that the access token lives, 1 to 17520, or UL for no limit [default: 72].
+    /// Lifetime of the access token in hours, 1 to 17520, or UL for no limit [default: 72].
     #[arg(long, value_name = "HOURS")]
     access_hours: Option<TokenHours>,
     #[command(flatten)]
@@ -77,15 +77,15 @@ struct AccessArgs {
 
 #[derive(Args)]
 struct Keeping {
-    /// Print nothing, and put the tokens into FILE, or where --token-store says, in place of those
-    /// that are there.
+    /// Print nothing; store the tokens in FILE, or in that of --token-store, and replace those in
+    /// it.
     #[arg(long, value_name = "FILE", num_args = 0..=1)]
     store: Option<Option<PathBuf>>,
 }
 
 #[derive(Args)]
 struct ValidateArgs {
-    /// Ask about the refresh token instead.
+    /// Check the refresh token instead.
     #[arg(long)]
     refresh: bool,
     #[command(flatten)]
@@ -161,7 +161,7 @@ impl LifetimeArgs {
 }
 
 impl Keeping {
-    /// Where new tokens go, if they are not printed.
+    /// Where new tokens are stored, if they are not printed.
     fn target(&self, common: &Common) -> Result<Option<FileTokenStore>, Failure> {
         let store = match &self.store {
             None => return output::check().map(|()| None),
@@ -173,18 +173,19 @@ impl Keeping {
                 )
             })?,
         };
-        // Before tokens are issued that would then be lost; and a store replaces what is there.
+        // Checked before tokens are issued, which would then be lost; and because a store replaces
+        // existing content.
         match Target::of(store.path(), true, || Ok(None))? {
             Target::File(_) => Ok(Some(store)),
             _ => Err(Failure::usage(format!(
-                "--store: {} is no regular file, which tokens are kept in",
+                "--store: {} is not a regular file, and tokens are stored in one",
                 store.path().display()
             ))),
         }
     }
 }
 
-/// Which token of a set a command is about.
+/// The token of a set that a command uses.
 #[derive(Clone, Copy, PartialEq)]
 enum Which {
     Access,
@@ -218,14 +219,14 @@ async fn with_token(common: &Common, which: Which) -> Result<(Connection, Secret
     Ok((Connection::open(&common.kms, Purpose::Token(token.clone())).await?, token))
 }
 
-/// Prints a new set, or puts it into a store in place of what is there.
+/// Prints a new set, or stores it in place of the old one.
 async fn hand_over(
     common: &Common,
     target: Option<FileTokenStore>,
     set: TokenSet,
 ) -> Result<(), Failure> {
     let Some(store) = target else { return print_set(common.json, &set) };
-    // A client that is about to store what it was issued finds this set, or is overwritten by it.
+    // A client that is about to store a set of its own finds this one, or is overwritten by it.
     let mut waits = LOCK_WAITS;
     let _lock = loop {
         match store.try_lock() {
@@ -247,7 +248,10 @@ async fn generator(command: GeneratorCommand) -> Result<(), Failure> {
     let key = connection.key()?;
     let tokens = key.tokens();
     let void = |verb: &str| {
-        format!("{verb} the token generator of key {} and void all its tokens for good", key.id())
+        format!(
+            "{verb} the token generator of key {} and void all its tokens permanently",
+            key.id()
+        )
     };
     let (done, status) = match &command {
         GeneratorCommand::Show(_) => {
@@ -275,7 +279,7 @@ fn print_set(json: bool, set: &TokenSet) -> Result<(), Failure> {
     )
 }
 
-/// Prints tokens through a buffer that is wiped: one alone as it is, several with their names.
+/// Prints tokens through a buffer that is wiped: a single token bare, several with their names.
 fn print_tokens(json: bool, tokens: &[(&str, &SecretString)]) -> Result<(), Failure> {
     let len: usize =
         tokens.iter().map(|(name, token)| name.len() + 2 * token.expose_secret().len() + 16).sum();
@@ -284,7 +288,7 @@ fn print_tokens(json: bool, tokens: &[(&str, &SecretString)]) -> Result<(), Fail
         let token = token.expose_secret();
         match (json, tokens.len()) {
             (true, count) => {
-                // Tokens are visible ASCII, so these two are all that JSON wants escaped.
+                // Tokens are visible ASCII, so JSON requires only these two to be escaped.
                 let escaped = Zeroizing::new(token.replace('\\', "\\\\").replace('"', "\\\""));
                 let (start, end) = (
                     if index == 0 { "{" } else { "," },

@@ -1,4 +1,5 @@
-//! `ncp-envelope verify`: whether messages are whole and open, without writing what is in them.
+//! `ncp-envelope verify`: checks that messages are complete and authentic, without writing
+//! plaintext.
 
 use crate::input::Input;
 use crate::options::{ENVIRONMENT, KmsArgs};
@@ -30,7 +31,7 @@ pub(crate) struct VerifyArgs {
     kms: KmsArgs,
 }
 
-/// What became of one message: the bytes of its plaintext, or why there are none.
+/// The result for one message: the length of its plaintext, or why it failed.
 type Outcome = Result<u64, Failure>;
 
 pub(crate) async fn run(args: VerifyArgs) -> Result<(), Failure> {
@@ -38,7 +39,7 @@ pub(crate) async fn run(args: VerifyArgs) -> Result<(), Failure> {
         return Err(Failure::usage("--header is the header of one message: give one INPUT"));
     }
     let beside = args.read.look()?;
-    // One that is not there does not keep the others from being verified.
+    // A missing file does not prevent the verification of the others.
     let inputs: Vec<_> = args.inputs.iter().map(|path| (path, Input::look(path))).collect();
     refuse(&inputs, &beside)?;
     let terms = args.read.terms(&beside).await?;
@@ -71,7 +72,7 @@ pub(crate) async fn run(args: VerifyArgs) -> Result<(), Failure> {
     Err(Failure::coded(Failure::code_of(&codes), text))
 }
 
-/// What is wrong usage whatever is in the files.
+/// Wrong usage, whatever the files contain.
 fn refuse(inputs: &[(&PathBuf, Result<Input, Failure>)], beside: &Beside) -> Result<(), Failure> {
     let target = Target::standard()?;
     let there: Vec<_> = inputs.iter().filter_map(|(_, input)| input.as_ref().ok()).collect();
@@ -123,7 +124,7 @@ fn record(name: &str, outcome: &Outcome) -> Value {
     }
 }
 
-/// What is wrong, without the name in front, which stands there already.
+/// The error without its leading name, which is printed already.
 fn why<'a>(name: &str, failure: &'a Failure) -> &'a str {
     let text = failure.text();
     let behind = |name: &str| text.strip_prefix(name)?.strip_prefix(": ");

@@ -40,7 +40,7 @@ impl Files {
     }
 
     pub(crate) async fn run(&self, row: &Row) -> Result<f64, Failure> {
-        // Nobody has to replace a file.
+        // No run has to replace a file.
         if self.out.exists() {
             std::fs::remove_file(&self.out).map_err(failed(&self.out))?;
         }
@@ -80,11 +80,11 @@ fn write_sample(path: &Path, size: u64) -> Result<(), Failure> {
         file.write_all(&piece[..len as usize]).map_err(failed(path))?;
         left -= len;
     }
-    // Or the disk would be busy with it while others are measured.
+    // Otherwise the disk would be busy with it during other measurements.
     file.sync_all().map_err(failed(path))
 }
 
-/// The plain loop, with pieces as large as the library's, and on a page as those are.
+/// The plain loop, with buffers as large and as aligned as the library's.
 fn copy(from: &Path, to: &Path) -> Result<(), Failure> {
     let mut source = File::open(from).map_err(failed(from))?;
     let mut out = File::create(to).map_err(failed(to))?;
@@ -105,14 +105,13 @@ fn failed(path: &Path) -> impl FnOnce(std::io::Error) -> Failure {
     move |error| Failure::other(format!("cannot use {path}: {error}"))
 }
 
-/// The input, its message and one output are there at the same time.
+/// The input, its message and one output exist at the same time.
 pub(crate) fn check_space(dir: &Path, size: u64) -> Result<(), Failure> {
     #[cfg(unix)]
     {
         let need = size.saturating_mul(3).saturating_add(size / 100);
-        let stat = rustix::fs::statvfs(dir).map_err(|error| {
-            Failure::other(format!("cannot look at {}: {error}", dir.display()))
-        })?;
+        let stat = rustix::fs::statvfs(dir)
+            .map_err(|error| Failure::other(format!("cannot access {}: {error}", dir.display())))?;
         let free = stat.f_bavail.saturating_mul(stat.f_frsize);
         if free < need {
             let (need, free) = (need >> 20, free >> 20);

@@ -11,7 +11,7 @@ use ncp_envelope::{DataKey, DecryptPolicy, EncryptionContext, Envelope, Error, E
 
 const RUN_CHUNKS: usize = 16;
 
-/// Buffers that every round uses again.
+/// Buffers that every round reuses.
 pub(crate) struct Memory {
     envelope: Envelope,
     raw: LessSafeKey,
@@ -27,7 +27,7 @@ impl Memory {
         beside(async move { Self::made(&envelope).await }).await
     }
 
-    /// Measures one row, and hands back what it measured with.
+    /// Measures one row, and returns its buffers.
     pub(crate) async fn run(mut self, what: What, threads: usize) -> Result<(Self, f64), Failure> {
         beside(async move {
             let seconds = self.measure(what, threads).await?;
@@ -140,7 +140,7 @@ impl Memory {
     }
 }
 
-/// Does `work`, which takes long, beside the command, so that a signal can end that.
+/// Runs `work`, which takes long, on another thread, so that a signal can end the command.
 async fn beside<T: Send + 'static>(
     work: impl Future<Output = Result<T, Error>> + Send + 'static,
 ) -> Result<T, Failure> {
@@ -148,7 +148,7 @@ async fn beside<T: Send + 'static>(
     blocking(move || runtime.block_on(work)).await?.map_err(Failure::writing)
 }
 
-/// Does every job, on so many threads.
+/// Runs every job, on this many threads.
 fn on_threads<J: Send>(
     jobs: Vec<J>,
     threads: usize,

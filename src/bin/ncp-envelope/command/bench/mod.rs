@@ -1,7 +1,7 @@
-//! `ncp-envelope bench`: how fast this machine encrypts, next to what it could do at most.
+//! `ncp-envelope bench`: how fast this machine encrypts, compared with its limits.
 //!
-//! Every figure is a median over rounds, and every ratio the median of the ratios within the
-//! rounds, as a machine changes its speed.
+//! Every figure is a median over rounds. Every ratio is the median of the ratios within the rounds,
+//! because a machine changes its speed.
 
 mod files;
 mod memory;
@@ -22,7 +22,7 @@ use tempfile::TempDir;
 
 #[derive(Args)]
 pub(crate) struct BenchArgs {
-    /// Size of the file, such as 512MiB or 4GiB; three of them have to fit.
+    /// Size of the file, such as 512MiB or 4GiB; there must be space for three.
     #[arg(long, default_value = "1GiB", value_parser = size)]
     size: u64,
     /// Directory for the files, which are removed at the end [default: that for temporary files].
@@ -47,7 +47,7 @@ fn size(text: &str) -> Result<u64, String> {
     }
 }
 
-/// A directory that is removed, also while somebody still puts a file into it.
+/// A directory that is removed, even while a thread still creates a file in it.
 struct Removed(TempDir);
 
 impl Drop for Removed {
@@ -59,7 +59,7 @@ impl Drop for Removed {
 const TRIES: usize = 10;
 
 const ROUNDS: usize = 7;
-/// On a slow machine fewer rounds have to do, but not fewer than three.
+/// A slow machine gets fewer rounds, but at least three.
 const ENOUGH: Duration = Duration::from_secs(60);
 
 pub(crate) async fn run(args: BenchArgs) -> Result<(), Failure> {
@@ -94,7 +94,7 @@ pub(crate) async fn run(args: BenchArgs) -> Result<(), Failure> {
                 seconds
             };
             progress.step();
-            // The first round touches memory and page cache for the others, and is not counted.
+            // The first round warms memory and page cache, and is not counted.
             if round > 0 {
                 row.seconds.push(seconds);
             }

@@ -1,13 +1,13 @@
-//! What is measured, how long it took, and what that comes to.
+//! The measurements, their times, and figures from them.
 
 use std::time::Instant;
 
-/// How much is worked on in memory.
+/// How many bytes a measurement in memory processes.
 pub(crate) const MEMORY_LEN: usize = 64 << 20;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum What {
-    /// The cipher alone, in memory: what the others are compared with.
+    /// The cipher alone, in memory: the baseline.
     Sealing,
     Copy,
     Encrypt,
@@ -31,12 +31,12 @@ pub(crate) struct Row {
     pub(crate) what: What,
     pub(crate) threads: usize,
     bytes: u64,
-    /// Of each round.
+    /// Seconds of each round.
     pub(crate) seconds: Vec<f64>,
 }
 
 impl Row {
-    /// Bytes a second, in GB.
+    /// Speed in GB/s.
     pub(crate) fn speed(&self) -> f64 {
         self.bytes as f64 / median(self.seconds.clone()) / 1e9
     }
@@ -57,7 +57,7 @@ impl Row {
 pub(crate) struct Rows(pub(crate) Vec<Row>);
 
 impl Rows {
-    /// With files of so many bytes, on a machine with so many cores.
+    /// For files of this size and a machine with this many cores.
     pub(crate) fn new(size: u64, cores: usize) -> Self {
         let mut all = vec![(false, What::Sealing, 1), (false, What::Copy, 1)];
         let threads: &[usize] = if cores > 1 { &[1, cores] } else { &[1] };
@@ -91,7 +91,7 @@ impl Rows {
     }
 }
 
-/// How many seconds `work` takes.
+/// The seconds that `work` takes.
 pub(crate) fn timed<E>(work: impl FnOnce() -> Result<(), E>) -> Result<f64, E> {
     let start = Instant::now();
     work()?;

@@ -1,7 +1,7 @@
-//! What is fixed of an emulator, in place of what it would draw at random: a file, and what
-//! options and the environment put over it.
+//! Fixed values of an emulator, in place of random ones: from a file, overridden by options and the
+//! environment.
 //!
-//! The file holds secrets, so nothing of what stands in it is repeated when it is refused.
+//! The file holds secrets, so errors repeat nothing of its content.
 
 use crate::status::Failure;
 use ncp_envelope::emulator::{EmulatorBuilder, EmulatorClock};
@@ -13,7 +13,7 @@ use std::path::Path;
 use std::time::SystemTime;
 use zeroize::Zeroizing;
 
-/// A longer file is not one of these: it would hold thousands of sub accounts.
+/// A longer file is not a configuration: it would hold thousands of sub accounts.
 const MAX_FILE: u64 = 1 << 20;
 
 #[derive(Default, Deserialize)]
@@ -51,12 +51,12 @@ impl Config {
     pub(crate) fn read(path: &Path) -> Result<Self, Failure> {
         let failed = |error| Failure::other(format!("cannot read {}: {error}", path.display()));
         let meta = std::fs::metadata(path).map_err(failed)?;
-        // A pipe may have nobody who writes to it, ever.
+        // A pipe may never get a writer.
         if !meta.is_file() || meta.len() > MAX_FILE {
             let what = "is not a regular file of at most 1 MiB, which --config takes";
             return Err(Failure::usage(format!("{} {what}", path.display())));
         }
-        // Room for the whole file at once: a buffer that grows leaves copies behind.
+        // Capacity for the whole file: a buffer that grows leaves copies behind.
         let room = usize::try_from(meta.len()).unwrap_or(0) + 1;
         let mut text = Zeroizing::new(Vec::with_capacity(room));
         File::open(path)
@@ -64,8 +64,8 @@ impl Config {
             .map_err(failed)?;
         serde_json::from_slice(&text).map_err(|error| {
             Failure::usage(format!(
-                "{} is not what --config takes, at line {}, column {}: docs/emulator.md has its \
-                 fields",
+                "{} is not a valid --config file, at line {}, column {}: docs/emulator.md lists \
+                 its fields",
                 path.display(),
                 error.line(),
                 error.column()

@@ -33,57 +33,55 @@ pub(crate) struct EmulatorArgs {
     /// Permit an address that other machines may reach, as in a container.
     #[arg(long)]
     pub(crate) allow_remote: bool,
-    /// Speak TLS; the certificate to trust is printed as "certificate_pem".
+    /// Serve TLS; the certificate to trust is printed as "certificate_pem".
     #[arg(long)]
     pub(crate) tls: bool,
-    /// Host name or address that the certificate is for besides this machine's own, such as what
-    /// clients call a container; may be given several times.
+    /// Host name or address that the certificate is for in addition to this machine's own, such as
+    /// a container's name; may be given several times.
     #[arg(long, value_name = "NAME", requires = "tls")]
     pub(crate) tls_name: Vec<String>,
     /// Write the certificate to trust to this file too, before anything is printed.
     #[arg(long, value_name = "FILE", requires = "tls")]
     pub(crate) ca_out: Option<PathBuf>,
-    /// Directory that keeps the keys; created if it is not there [default: in memory].
+    /// Directory that keeps the keys; created if it does not exist [default: in memory].
     #[arg(long, value_name = "DIR")]
     pub(crate) state: Option<PathBuf>,
     /// Account, API Gateway key, key tag, sub accounts and clock, as JSON; docs/emulator.md has the
-    /// fields. Options and the environment win over it.
+    /// fields. Options and the environment override it.
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
-    /// Tag of the key that is there from the start, letters and digits.
+    /// Tag of the key that exists from the start, letters and digits.
     #[arg(long, value_name = "TAG")]
     pub(crate) key_tag: Option<String>,
-    /// Time at which the clock stands still, such as 2026-01-31T12:00:00Z [default: the system's
-    /// clock].
+    /// Fixed time of the clock, such as 2026-01-31T12:00:00Z [default: the system's clock].
     #[arg(long, value_name = "TIME", value_parser = config::time)]
     pub(crate) clock: Option<SystemTime>,
-    /// Address and port to take faults on, which has to be of this machine alone; its URL is
-    /// printed as "admin_url".
+    /// Loopback address and port of the admin port, which injects faults; its URL is printed as
+    /// "admin_url".
     #[arg(long, value_name = "ADDR")]
     pub(crate) admin: Option<String>,
-    /// Address and port to answer on as the cloud's metadata service, which gives out a role's
-    /// temporary keys; its URL is printed as "metadata_url".
+    /// Address and port of the cloud's metadata service, which gives out a role's temporary keys;
+    /// its URL is printed as "metadata_url".
     #[arg(long, value_name = "ADDR")]
     pub(crate) metadata: Option<String>,
     /// Accept signature v1 as the vendor's SDKs make it, without the API Gateway key, on all paths.
     #[arg(long)]
     pub(crate) accept_sdk_signatures: bool,
-    /// End when the program that started this one ends, or closes the pipe that is this one's
-    /// standard input.
+    /// Exit when the program that started this one exits or closes the pipe on standard input.
     #[arg(long)]
     pub(crate) exit_with_parent: bool,
-    /// Delay every answer by this many milliseconds, as a network would; at most 60,000.
+    /// Delay every answer by this many milliseconds; at most 60,000.
     #[arg(long, value_name = "MS", default_value_t = 0, hide_default_value = true,
         value_parser = value_parser!(u64).range(..=60_000))]
     pub(crate) latency: u64,
-    /// Let any number of calls a second through.
+    /// Turn the rate limit off.
     #[arg(long)]
     pub(crate) no_throttle: bool,
 }
 
-/// Serves until the program is interrupted, or its parent ends where that is asked for.
+/// Serves until the program is interrupted, or its parent exits if that is watched.
 pub(crate) async fn run(args: EmulatorArgs) -> Result<(), Failure> {
-    // Before all else: whoever has ended by then is not missed.
+    // Before all else: a parent that has exited earlier would not be noticed.
     let parent = args.exit_with_parent.then(parent::watch).transpose()?;
     let ca_out = args.ca_out.clone();
     let emulator = builder(args).await?.start().await.map_err(Failure::writing)?;
@@ -115,7 +113,7 @@ async fn builder(args: EmulatorArgs) -> Result<EmulatorBuilder, Failure> {
         .latency(Duration::from_millis(args.latency))
         .listen(address("--listen", &args.listen, args.allow_remote).await?);
     if let Some(admin) = &args.admin {
-        // Whatever else is allowed, the library refuses one that is not of this machine alone.
+        // The library refuses an address that is no loopback address, whatever else is allowed.
         builder = builder.admin(address("--admin", admin, true).await?);
     }
     if let Some(metadata) = &args.metadata {
@@ -123,7 +121,7 @@ async fn builder(args: EmulatorArgs) -> Result<EmulatorBuilder, Failure> {
         builder = builder.metadata(Metadata::new().listen(address));
     }
     if let Some(dir) = args.state {
-        // Who makes the request is not told.
+        // The error does not reach the caller of the request.
         builder = builder.state_dir(dir).on_state_fault(|error| say(&error.to_string()));
     }
     if args.allow_remote {
@@ -144,8 +142,8 @@ async fn builder(args: EmulatorArgs) -> Result<EmulatorBuilder, Failure> {
     Ok(builder)
 }
 
-/// The account that the environment names. Not by the names that clients read: whoever has real
-/// credentials set must not find them in an emulator.
+/// The account that the environment names. Not by the variables that clients read: real credentials
+/// must not get into an emulator.
 fn account() -> Result<Option<Account>, Failure> {
     let access_key = setting(None, "NCP_EMULATOR_ACCESS_KEY")?;
     let secret_key = setting(None, "NCP_EMULATOR_SECRET_KEY")?.map(Zeroizing::new);
@@ -167,7 +165,8 @@ async fn address(option: &str, text: &str, remote: bool) -> Result<SocketAddr, F
     let found: Vec<_> = found.collect();
     // A name may be both, and more clients know the older kind.
     let address = found.iter().find(|address| address.is_ipv4()).or(found.first());
-    let address = *address.ok_or_else(|| Failure::usage(format!("{option} {text} is nowhere")))?;
+    let address =
+        *address.ok_or_else(|| Failure::usage(format!("{option} {text} has no address")))?;
     if remote || address.ip().is_loopback() {
         return Ok(address);
     }
@@ -177,7 +176,7 @@ async fn address(option: &str, text: &str, remote: bool) -> Result<SocketAddr, F
     )))
 }
 
-/// Prints how the emulator is reached: one object in one line.
+/// Prints how to reach the emulator: one object on one line.
 async fn announce(emulator: &Emulator) -> Result<(), Failure> {
     let connection = emulator
         .connection()
@@ -187,7 +186,7 @@ async fn announce(emulator: &Emulator) -> Result<(), Failure> {
     let fields = connection
         .strip_suffix('}')
         .ok_or_else(|| Failure::other("the connection is not a JSON object"))?;
-    // The URLs are an address and a port, in which nothing is to be escaped.
+    // The URLs are an address and a port, which need no escaping.
     let more = |name: &str, url: Option<String>| {
         url.map(|url| format!(",\"{name}\":\"{url}\"")).unwrap_or_default()
     };

@@ -1,26 +1,26 @@
-//! Whether the program that started this one is still there.
+//! Whether the program that started this one still runs.
 //!
-//! Two signs, as neither is enough alone. A pipe on standard input ends when all who could write to
-//! it have: also those who left the process that started this one behind. And on Unix, whose parent
-//! ends is given another one, which is seen without any pipe: shells give `/dev/null` to what they
-//! run in the background.
+//! Two signs, because neither is enough alone. A pipe on standard input ends when all its writers
+//! have exited, even those that outlived the process that started this one. And on Unix an orphan
+//! gets another parent, which is visible without a pipe: shells give `/dev/null` to background
+//! jobs.
 
 use crate::status::Failure;
 use crate::streams;
 use std::time::Duration;
 use tokio::sync::oneshot;
 
-/// How often the parent is looked for.
+/// How often the parent is checked.
 const PAUSE: Duration = Duration::from_millis(250);
 
 /// A watch on the program that started this one.
 pub(crate) struct Parent {
     id: Option<u32>,
-    /// Comes when standard input has ended; never if that is no pipe.
+    /// Resolves when standard input has ended; never if that is no pipe.
     input: Option<oneshot::Receiver<()>>,
 }
 
-/// Begins to watch.
+/// Starts to watch.
 pub(crate) fn watch() -> Result<Parent, Failure> {
     let id = id();
     let input = is_pipe().then(|| {
@@ -29,7 +29,7 @@ pub(crate) fn watch() -> Result<Parent, Failure> {
             drain();
             drop(end);
         };
-        // A thread of its own, which the program does not wait for: nothing else ends such a read.
+        // A thread of its own, which the program does not join: nothing can cancel such a read.
         std::thread::Builder::new().name("standard-input".into()).spawn(read).map(|_| ended)
     });
     let input = input.transpose().map_err(|error| {
@@ -39,11 +39,11 @@ pub(crate) fn watch() -> Result<Parent, Failure> {
 }
 
 impl Parent {
-    /// Waits until it has ended.
+    /// Waits until the parent has exited.
     pub(crate) async fn ended(self) {
         let closed = async {
             match self.input {
-                // Nothing is ever sent: the sender goes when the input ends.
+                // Nothing is ever sent: the sender is dropped when the input ends.
                 Some(input) => drop(input.await),
                 None => std::future::pending().await,
             }
@@ -60,7 +60,7 @@ impl Parent {
     }
 }
 
-/// Reads to the end; whatever is read has no meaning.
+/// Reads to the end, and ignores the content.
 fn drain() {
     let Ok(mut input) = streams::input() else { return };
     let _ = std::io::copy(&mut input, &mut std::io::sink());

@@ -12,13 +12,13 @@ pub(crate) struct ActivitiesArgs {
     /// Only entries with this text.
     #[arg(long)]
     keyword: Option<String>,
-    /// Only entries of this time or later, in milliseconds since 1970 [default: a day ago].
+    /// Only entries from this time on, in milliseconds since 1970 [default: a day ago].
     #[arg(long, value_name = "MILLIS")]
     from: Option<u64>,
-    /// Only entries of this time or earlier, in milliseconds since 1970 [default: now].
+    /// Only entries up to this time, in milliseconds since 1970 [default: now].
     #[arg(long, value_name = "MILLIS")]
     to: Option<u64>,
-    /// Show at most so many.
+    /// Show at most this many.
     #[arg(long, default_value_t = 1_000)]
     limit: usize,
     #[command(flatten)]

@@ -12,7 +12,7 @@ pub(crate) enum AutoRotationCommand {
     On(Common),
     /// Do not rotate automatically.
     Off(Common),
-    /// Set the days between rotations; automatic rotation has to be on.
+    /// Set the days between rotations; automatic rotation must be on.
     Period(PeriodArgs),
 }
 

@@ -11,16 +11,16 @@ use ncp_envelope::kms::{CreateKey, KeyType, Protection};
 pub(crate) struct CreateArgs {
     /// 3 to 15 letters, digits, "-" and "_", the first of them a letter.
     name: String,
-    /// What the key can do.
+    /// Type of the key, which decides what it can do.
     #[arg(long = "type", value_enum, default_value_t = TypeArg::Aes256)]
     key_type: TypeArg,
-    /// A text about the key.
+    /// Description of the key.
     #[arg(long)]
     memo: Option<String>,
     /// The same plaintext in the same context gives the same ciphertext; AES256 only.
     #[arg(long)]
     convergent: bool,
-    /// Rotate the key automatically, after DAYS or else 90.
+    /// Rotate the key automatically, every DAYS days or every 90 days.
     #[arg(long, value_name = "DAYS", num_args = 0..=1, require_equals = true)]
     auto_rotation: Option<Option<u16>>,
     /// How the key is stored.

@@ -31,7 +31,7 @@ enum KeysCommand {
     List(Common),
     /// Create a key.
     Create(CreateArgs),
-    /// Show what the service tells about a key.
+    /// Show the service's information about a key.
     Info(Common),
     /// Add a version, which encrypts and signs from now on.
     Rotate(Common),
@@ -41,21 +41,21 @@ enum KeysCommand {
     Disable(Asking),
     /// Give a key another name; its tag stays.
     Rename(RenameArgs),
-    /// Replace the text about a key.
+    /// Replace the description of a key.
     Memo(MemoArgs),
-    /// Rotate a key automatically, or not.
+    /// Turn automatic rotation on or off, or set its period.
     #[command(subcommand)]
     AutoRotation(AutoRotationCommand),
     /// List, enable or disable a key's versions.
     #[command(subcommand)]
     Versions(VersionsCommand),
-    /// Have a key deleted in 72 hours.
+    /// Request the deletion of a key, which happens after 72 hours.
     RequestDeletion(Asking),
-    /// Keep a key whose deletion was requested; it is disabled afterwards.
+    /// Cancel the deletion of a key; it is disabled afterwards.
     CancelDeletion(Common),
-    /// Delete a key whose deletion was requested, at once and for good.
+    /// Delete a key whose deletion was requested, at once and permanently.
     Delete(Asking),
-    /// Say which addresses a key's tokens are accepted from.
+    /// Show or change the addresses from which a key's tokens are accepted.
     #[command(subcommand)]
     Acl(AclCommand),
     /// Show what was done with a key.
@@ -143,7 +143,7 @@ pub(crate) async fn run(args: KeysArgs) -> Result<(), Failure> {
         }
         KeysCommand::Delete(args) => {
             let opened = args
-                .open("delete key", " and lose for good all that is encrypted under it")
+                .open("delete key", " and lose everything encrypted under it permanently")
                 .await?;
             opened.1.admin().delete().await.map_err(Failure::writing)?;
             output::one(args.common.json, vec![("status", "DELETED".into())])

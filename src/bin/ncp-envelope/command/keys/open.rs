@@ -9,16 +9,16 @@ pub(crate) async fn open(common: &Common) -> Result<Connection, Failure> {
     Connection::open(&common.kms, Purpose::Account).await
 }
 
-/// A client for all keys, which the tag of one has no meaning for.
+/// A client for all keys; the tag of one key has no meaning here.
 pub(crate) async fn open_all(common: &Common) -> Result<Connection, Failure> {
     if common.kms.key.is_some() {
-        return Err(Failure::usage("--key has no meaning here"));
+        return Err(Failure::usage("--key does not apply to this command"));
     }
     open(common).await
 }
 
 impl Asking {
-    /// The key, after asking whether to do this to it. The connection has to stay alive meanwhile.
+    /// The key, after confirmation. The connection must stay alive as long as it is used.
     pub(crate) async fn open(&self, verb: &str, rest: &str) -> Result<(Connection, Key), Failure> {
         let connection = open(&self.common).await?;
         let key = connection.key()?;
