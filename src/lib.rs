@@ -75,13 +75,34 @@
 //! | `kms` (default) | the client of the key service |
 //! | `tokio` (default) | asynchronous reader and writer |
 //! | `emulator` | the emulator of the key service |
+//! | `serde` | [serde](#configuration) for configuration files; `kms` turns it on |
 //! | `tracing` | spans and events of the client's calls, without secrets |
 //! | `cli` | the program `ncp-envelope` |
+//!
+//! # Configuration
+//!
+//! What is put into configuration files can be read and written with serde (feature `serde`):
+//! limits, key ids, layouts, contexts, and with `kms` the settings of a client. Durations are text
+//! such as `5m`, or whole seconds. A field that is not known is refused. Credentials are never
+//! among it.
+//!
+//! ```
+//! # #[cfg(feature = "serde")] {
+//! use ncp_envelope::{CacheLimits, EncryptionContext};
+//! let cache: CacheLimits = serde_json::from_str(r#"{ "ttl": "10m", "stale_window": "1h" }"#)?;
+//! let context: EncryptionContext = serde_json::from_str(r#"{ "tenant": "42" }"#)?;
+//! assert_eq!(context.get("tenant"), Some("42"));
+//! assert!(serde_json::from_str::<CacheLimits>(r#"{ "tll": "10m" }"#).is_err());
+//! # }
+//! # Ok::<(), serde_json::Error>(())
+//! ```
 //!
 //! Features add calls and never change what a call does. Without any, nothing in the dependency
 //! tree knows HTTP, TLS, serde or async, and futures run on any executor.
 
 pub mod blocking;
+#[cfg(feature = "serde")]
+mod config;
 mod context;
 mod datakey;
 mod envelope;

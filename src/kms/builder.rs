@@ -18,7 +18,7 @@ use crate::kms::call::retry::Policy;
 use crate::kms::call::stats::Counters;
 use crate::kms::call::transport::Transport;
 use crate::kms::call::trust::Trust;
-use crate::kms::endpoint::{Api, Endpoint, SignatureVersion};
+use crate::kms::endpoint::{Api, Base, Endpoint, SignatureVersion};
 use crate::kms::source::chain::{Beginning, CredentialChain};
 use crate::kms::{Credentials, wire};
 use crate::process::PerProcess;
@@ -59,6 +59,13 @@ pub struct ClientBuilder {
     re_encrypt: Option<String>,
     proxy: Proxy,
     trust: Trust,
+}
+
+/// Settings that are in their ranges and fit each other.
+pub(crate) struct Settings {
+    base: Base,
+    rate: Rate,
+    re_encrypt: String,
 }
 
 impl Default for ClientBuilder {
@@ -261,7 +268,19 @@ impl ClientBuilder {
     /// built.
     #[must_use]
     pub fn root_certificate_file(mut self, path: impl AsRef<Path>) -> Self {
-        self.trust.add_file(path.as_ref());
+        self.trust.add_file(path.as_ref(), None);
+        self
+    }
+
+    /// As [`root_certificate_file`](Self::root_certificate_file), for a file that the environment
+    /// variable `variable` names.
+    #[must_use]
+    pub(crate) fn root_certificate_file_named_by(
+        mut self,
+        path: &Path,
+        variable: &'static str,
+    ) -> Self {
+        self.trust.add_file(path, Some(variable));
         self
     }
 
@@ -285,7 +304,7 @@ impl ClientBuilder {
     /// [`TokenStore::load`] and [`Credentials::from_env`]; [`ErrorKind::Unavailable`] if the
     /// system has no trusted certificates and none is given.
     pub fn build(self) -> Result<Client> {
-        let base = self.endpoint.base(self.api)?;
+        let Settings { base, rate, re_encrypt } = self.settings()?;
         let stored = self.token_store.as_ref().map(|store| store.load()).transpose()?.flatten();
         let (given, source) = match (self.credentials, self.source, self.chain) {
             (None, None, Some(chain)) => {
@@ -296,31 +315,6 @@ impl ClientBuilder {
         };
         let form = Form { api: self.api, signature: self.signature };
         let auth = Auth::choose(form, given, stored, source)?;
-        for timeout in [self.connect_timeout, self.attempt_timeout, self.call_timeout] {
-            if timeout.is_zero() || timeout > MAX_TIMEOUT {
-                return Err(Error::new(
-                    ErrorKind::InvalidInput,
-                    "a timeout of the client is zero or longer than an hour",
-                ));
-            }
-        }
-        if !(1..=MAX_ATTEMPTS).contains(&self.max_attempts) {
-            return Err(Error::new(
-                ErrorKind::InvalidInput,
-                format!("a call has 1 to {MAX_ATTEMPTS} attempts"),
-            ));
-        }
-        let rate = Rate::of(self.api, self.rate_limit)?;
-        let re_encrypt =
-            self.re_encrypt.unwrap_or_else(|| wire::re_encrypt_action(self.api).to_owned());
-        if re_encrypt.is_empty()
-            || !re_encrypt.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'-')
-        {
-            return Err(Error::new(
-                ErrorKind::InvalidInput,
-                "the action of re-encrypt calls has letters and hyphens only",
-            ));
-        }
         let transport = {
             let (base, timeout) = (base.clone(), self.connect_timeout);
             let (trust, proxy) = (self.trust, self.proxy);
@@ -345,6 +339,37 @@ impl ClientBuilder {
             signature: self.signature,
             re_encrypt,
         })))
+    }
+
+    /// What can be said of the settings before credentials and files are looked at.
+    pub(crate) fn settings(&self) -> Result<Settings> {
+        let base = self.endpoint.base(self.api)?;
+        for timeout in [self.connect_timeout, self.attempt_timeout, self.call_timeout] {
+            if timeout.is_zero() || timeout > MAX_TIMEOUT {
+                return Err(Error::new(
+                    ErrorKind::InvalidInput,
+                    "a timeout of the client is zero or longer than an hour",
+                ));
+            }
+        }
+        if !(1..=MAX_ATTEMPTS).contains(&self.max_attempts) {
+            return Err(Error::new(
+                ErrorKind::InvalidInput,
+                format!("a call has 1 to {MAX_ATTEMPTS} attempts"),
+            ));
+        }
+        let rate = Rate::of(self.api, self.rate_limit)?;
+        let re_encrypt =
+            self.re_encrypt.as_deref().unwrap_or_else(|| wire::re_encrypt_action(self.api));
+        if re_encrypt.is_empty()
+            || !re_encrypt.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'-')
+        {
+            return Err(Error::new(
+                ErrorKind::InvalidInput,
+                "the action of re-encrypt calls has letters and hyphens only",
+            ));
+        }
+        Ok(Settings { base, rate, re_encrypt: re_encrypt.to_owned() })
     }
 }
 

@@ -69,6 +69,58 @@ pub enum Endpoint {
     Custom(String),
 }
 
+impl FromStr for Api {
+    type Err = Error;
+
+    /// Reads `1` or `2`, also with `.0` after it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`] for anything else.
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "1" | "1.0" => Ok(Self::V1),
+            "2" | "2.0" => Ok(Self::V2),
+            _ => Err(invalid("the generation of the api is 1 or 2")),
+        }
+    }
+}
+
+/// `1.0` or `2.0`.
+impl fmt::Display for Api {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::V1 => "1.0",
+            Self::V2 => "2.0",
+        })
+    }
+}
+
+impl FromStr for SignatureVersion {
+    type Err = Error;
+
+    /// Reads `v1` or `v2`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`] for anything else.
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "v1" => Ok(Self::V1),
+            "v2" => Ok(Self::V2),
+            _ => Err(invalid("the version of the signature is v1 or v2")),
+        }
+    }
+}
+
+/// `v1` or `v2`.
+impl fmt::Display for SignatureVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::V1 => "v1",
+            Self::V2 => "v2",
+        })
+    }
+}
+
 impl Endpoint {
     /// The base URL for `api`, without a slash at its end.
     pub(crate) fn base(&self, api: Api) -> Result<Base> {
@@ -81,9 +133,16 @@ impl Endpoint {
             (Self::Gov, Api::V2) => "https://ocapi.gov-ncloud.com",
             (Self::Fin, Api::V1) => "https://kms.apigw.fin-ntruss.com",
             (Self::Kr | Self::Jp, Api::V1) => {
-                return Err(invalid(format!("endpoint {self} has API 2.0 only")));
+                return Err(invalid(format!(
+                    "endpoint {self} has api 2.0 only: choose it (NCP_KMS_API=2), or another \
+                     endpoint"
+                )));
             }
-            (Self::Fin, Api::V2) => return Err(invalid("endpoint fin has API 1.0 only")),
+            (Self::Fin, Api::V2) => {
+                return Err(invalid(
+                    "endpoint fin has api 1.0 only: choose it (NCP_KMS_API=1), or another endpoint",
+                ));
+            }
             (Self::Custom(url), _) => return custom(url),
         };
         Ok(Base { url: url.to_owned(), plain: false })

@@ -111,7 +111,9 @@
 mod auth;
 mod builder;
 mod call;
+mod config;
 mod endpoint;
+mod environment;
 mod key;
 mod manage;
 mod source;

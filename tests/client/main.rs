@@ -9,6 +9,8 @@ mod calls;
 #[cfg(all(feature = "emulator", feature = "tokio"))]
 mod connect_proxy;
 mod faults;
+#[cfg(feature = "emulator")]
+mod from_env;
 #[cfg(all(feature = "emulator", feature = "tokio"))]
 mod proxy;
 #[path = "../common/published.rs"]

@@ -4,10 +4,6 @@ use crate::status::Failure;
 use clap::Args;
 use ncp_envelope::kms::{Client, ClientBuilder, Proxy};
 use std::path::PathBuf;
-use zeroize::Zeroizing;
-
-/// From the command line, or else from the environment.
-type Setting = fn(Option<String>, &str) -> Result<Option<String>, Failure>;
 
 #[derive(Args)]
 pub(crate) struct NetworkArgs {
@@ -24,28 +20,31 @@ pub(crate) struct NetworkArgs {
 }
 
 impl NetworkArgs {
-    /// Applies these options to a client's builder.
-    pub(crate) fn builder(&self, setting: Setting) -> Result<ClientBuilder, Failure> {
-        let mut builder = Client::builder().proxy(self.proxy(setting)?);
-        let mut files = self.ca_cert.clone();
-        if files.is_empty() {
-            files.extend(setting(None, "NCP_KMS_CA_CERT")?.map(PathBuf::from));
+    /// A client's builder with these options.
+    pub(crate) fn builder(&self) -> Result<ClientBuilder, Failure> {
+        let mut builder = Client::builder().proxy(self.proxy()?);
+        if self.ca_cert.is_empty() {
+            builder = builder.root_certificate_from_env();
         }
-        for file in files {
+        for file in &self.ca_cert {
             builder = builder.root_certificate_file(file);
         }
         Ok(if self.ca_cert_only { builder.root_certificates_only() } else { builder })
     }
 
-    fn proxy(&self, setting: Setting) -> Result<Proxy, Failure> {
+    fn proxy(&self) -> Result<Proxy, Failure> {
         if self.proxy.as_ref().is_some_and(|url| url.contains('@')) {
             return Err(Failure::usage(
                 "--proxy: everybody can see a user name and a password on the command line: set \
                  NCP_KMS_PROXY instead",
             ));
         }
-        let text = setting(self.proxy.clone(), "NCP_KMS_PROXY")?.map(Zeroizing::new);
-        let Ok(proxy) = text.as_ref().map_or("none", |text| text.as_str()).parse();
-        Ok(proxy)
+        match &self.proxy {
+            Some(text) => {
+                let Ok(proxy) = text.parse();
+                Ok(proxy)
+            }
+            None => Proxy::from_env().map_err(Failure::writing),
+        }
     }
 }

@@ -83,32 +83,33 @@ impl Connection {
         if tag.is_none() && matches!(purpose, Purpose::Cipher) {
             return Err(no_key());
         }
-        let endpoint = match setting(kms.endpoint.clone(), "NCP_KMS_ENDPOINT")? {
-            Some(text) => text.parse().map_err(Failure::writing)?,
-            None => Endpoint::Global,
+        let endpoint = match &kms.endpoint {
+            Some(text) => text.parse(),
+            None => Endpoint::from_env(),
         };
-        let api = match (kms.api, setting(None, "NCP_KMS_API")?.as_deref()) {
-            (Some(ApiArg::V1), _) | (None, Some("1")) => Api::V1,
-            (Some(ApiArg::V2), _) | (None, None | Some("2")) => Api::V2,
-            (None, Some(_)) => return Err(Failure::usage("NCP_KMS_API is neither 1 nor 2")),
+        let api = match kms.api {
+            Some(ApiArg::V1) => Ok(Api::V1),
+            Some(ApiArg::V2) => Ok(Api::V2),
+            None => Api::from_env(),
         };
-        let signature = match (kms.signature, setting(None, "NCP_KMS_SIGNATURE")?.as_deref()) {
-            (Some(SignatureArg::V1), _) | (None, Some("v1")) => SignatureVersion::V1,
-            (Some(SignatureArg::V2), _) | (None, None | Some("v2")) => SignatureVersion::V2,
-            (None, Some(_)) => {
-                return Err(Failure::usage("NCP_KMS_SIGNATURE is neither v1 nor v2"));
-            }
+        let signature = match kms.signature {
+            Some(SignatureArg::V1) => Ok(SignatureVersion::V1),
+            Some(SignatureArg::V2) => Ok(SignatureVersion::V2),
+            None => SignatureVersion::from_env(),
         };
+        let endpoint = endpoint.map_err(Failure::writing)?;
+        let (api, signature) =
+            (api.map_err(Failure::writing)?, signature.map_err(Failure::writing)?);
         if api == Api::V1 && !matches!(purpose, Purpose::Cipher) {
             return Err(Failure::usage("keys and tokens are managed with API 2 only"));
         }
-        let builder = kms.network.builder(setting)?;
+        let builder = kms.network.builder()?;
         let builder = builder.endpoint(endpoint).api(api).signature(signature);
         let builder = match purpose {
             Purpose::Cipher => {
                 let chain = CredentialChain::from_env().map_err(Failure::writing)?;
                 let builder = builder.credential_chain(chain);
-                match token_store(kms)? {
+                match token_store(kms) {
                     Some(store) => {
                         check_key(&store, tag.as_deref())?;
                         builder.token_store(store)
@@ -157,12 +158,11 @@ fn no_key() -> Failure {
 }
 
 /// The store that the command line or the environment names.
-pub(crate) fn token_store(kms: &ServiceArgs) -> Result<Option<FileTokenStore>, Failure> {
-    let path = match &kms.token_store {
-        Some(path) => Some(path.clone()),
-        None => setting(None, "NCP_KMS_TOKEN_STORE")?.map(PathBuf::from),
-    };
-    Ok(path.map(FileTokenStore::new))
+pub(crate) fn token_store(kms: &ServiceArgs) -> Option<FileTokenStore> {
+    match &kms.token_store {
+        Some(path) => Some(FileTokenStore::new(path)),
+        None => FileTokenStore::from_env(),
+    }
 }
 
 /// Tokens in the store must belong to the key `tag`.

@@ -22,6 +22,19 @@ pub enum RateLimit {
     Off,
 }
 
+impl RateLimit {
+    /// Refuses a number that is out of its range.
+    pub(crate) fn check(self) -> Result<()> {
+        match self {
+            Self::PerSecond(calls) if !(1..=MAX_RATE).contains(&calls) => Err(Error::new(
+                ErrorKind::InvalidInput,
+                format!("a rate limit is 1 to {MAX_RATE} calls in a second"),
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
 /// How many calls may be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Rate {
@@ -35,15 +48,10 @@ pub(crate) enum Rate {
 impl Rate {
     /// What `limit` means to a client of `api`, which the service counts in its own way.
     pub(crate) fn of(api: Api, limit: RateLimit) -> Result<Self> {
+        limit.check()?;
         let calls = match (limit, api) {
             (RateLimit::Off, _) => return Ok(Self::Off),
-            (RateLimit::PerSecond(calls), _) if (1..=MAX_RATE).contains(&calls) => calls,
-            (RateLimit::PerSecond(_), _) => {
-                return Err(Error::new(
-                    ErrorKind::InvalidInput,
-                    format!("a rate limit is 1 to {MAX_RATE} calls in a second"),
-                ));
-            }
+            (RateLimit::PerSecond(calls), _) => calls,
             (RateLimit::Service, Api::V1) => 200,
             (RateLimit::Service, Api::V2) => 300,
         };

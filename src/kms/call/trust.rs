@@ -26,7 +26,8 @@ pub(crate) struct Trust {
 #[derive(Clone)]
 enum Given {
     Pem(Vec<u8>),
-    File(PathBuf),
+    /// With the environment variable that names it, if one does.
+    File(PathBuf, Option<&'static str>),
 }
 
 impl Trust {
@@ -34,8 +35,8 @@ impl Trust {
         self.given.push(Given::Pem(pem.to_vec()));
     }
 
-    pub(crate) fn add_file(&mut self, path: &Path) {
-        self.given.push(Given::File(path.to_owned()));
+    pub(crate) fn add_file(&mut self, path: &Path, named_by: Option<&'static str>) {
+        self.given.push(Given::File(path.to_owned(), named_by));
     }
 
     /// Leaves the system's out.
@@ -80,10 +81,12 @@ impl Given {
         let read;
         let pem: &[u8] = match self {
             Self::Pem(pem) => pem,
-            Self::File(path) => {
+            Self::File(path, named_by) => {
                 read = contents(path).map_err(|error| {
-                    let message = format!("cannot read root certificates: {}", path.display());
-                    Error::with_source(ErrorKind::Io, format!("{message}: {error}"), error)
+                    let path = path.display();
+                    let message =
+                        format!("{}cannot read root certificates: {path}: {error}", by(*named_by));
+                    Error::with_source(ErrorKind::Io, message, error)
                 })?;
                 &read
             }
@@ -102,13 +105,19 @@ impl Given {
     fn unreadable(&self, error: Option<reqwest::Error>) -> Error {
         let message = match self {
             Self::Pem(_) => "a root certificate is not a certificate in pem".to_owned(),
-            Self::File(path) => format!("{} is not a certificate in pem", path.display()),
+            Self::File(path, named_by) => {
+                format!("{}{} is not a certificate in pem", by(*named_by), path.display())
+            }
         };
         match error {
             Some(error) => Error::with_source(ErrorKind::InvalidInput, message, error),
             None => invalid(message),
         }
     }
+}
+
+fn by(variable: Option<&str>) -> String {
+    variable.map(|name| format!("{name}: ")).unwrap_or_default()
 }
 
 /// Certificates that are to be trusted.

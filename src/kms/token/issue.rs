@@ -16,6 +16,7 @@ use crate::kms::wire::fields::Answer;
 use crate::kms::wire::{request, response};
 use reqwest::Method;
 use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 use zeroize::Zeroizing;
@@ -63,7 +64,7 @@ impl fmt::Display for TokenHours {
 }
 
 impl TokenHours {
-    fn check(self) -> Result<()> {
+    pub(crate) fn check(self) -> Result<()> {
         match self {
             Self::Hours(1..=MAX_TOKEN_HOURS) | Self::Unlimited => Ok(()),
             Self::Hours(_) => Err(Error::new(
@@ -82,7 +83,8 @@ impl TokenHours {
 }
 
 /// How long the tokens of a new set live; what is `None` is the service's choice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct TokenLifetimes {
     /// Of the access token; the service's choice is 72 hours.
     pub access: Option<TokenHours>,
@@ -282,7 +284,8 @@ impl crate::kms::Client {
         self.needs_api_2(call)?;
         if !self.has_account() {
             let message = format!(
-                "{call}: this call needs account credentials, and this client has a token only"
+                "{call}: this call needs account credentials, and this client has a token only: \
+                 give it an access key and a secret key"
             );
             return Err(Error::new(ErrorKind::Credentials, message));
         }
