@@ -109,6 +109,13 @@ words! {
     }
 }
 
+/// Whether the service would accept `text` as the name of a key.
+pub(crate) fn is_key_name(text: &str) -> bool {
+    (3..=15).contains(&text.len())
+        && text.starts_with(|c: char| c.is_ascii_alphabetic())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

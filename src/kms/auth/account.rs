@@ -186,11 +186,14 @@ impl Keys {
         let gateway = match (form.signature, form.api) {
             (SignatureVersion::V2, _) => None,
             (SignatureVersion::V1, Api::V2) => {
-                let message = "API 2.0 has signature version 2 only";
+                let message = "api 2.0 has signature version v2 only: choose it, or api 1.0";
                 return Err(Error::new(ErrorKind::InvalidInput, message));
             }
             (SignatureVersion::V1, Api::V1) => {
-                let missing = || bad("signature version 1 needs an api gateway key");
+                let missing = || {
+                    bad("signature version v1 needs an api gateway key: set NCP_APIGW_API_KEY \
+                         (Credentials::with_api_gateway_key), or choose version v2")
+                };
                 Some(api_gateway_key.ok_or_else(missing)?)
             }
         };

@@ -48,13 +48,16 @@ impl Auth {
                 Ok(Self::Token(Box::new(tokens), account))
             }
             (Api::V1, Some(_)) if !has_account => {
-                invalid("tokens are accepted by API 2.0 only; API 1.0 needs account credentials")
+                invalid("api 1.0 takes no tokens: choose api 2.0, or give account credentials")
             }
             (Api::V2, None) if form.signature == SignatureVersion::V1 => {
-                invalid("API 2.0 has signature version 2 only")
+                invalid("api 2.0 has signature version v2 only: choose it, or api 1.0")
             }
             _ if has_account => Account::new(form, keys, source).map(Self::Account),
-            _ => Err(bad("the client has no credentials")),
+            _ => Err(bad(
+                "the client has no credentials: give it some, a credential chain or source, or a \
+                 token store that holds tokens",
+            )),
         }
     }
 

@@ -5,12 +5,14 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::kms::auth::{signature, token};
+use crate::kms::call::advice::Refused;
 use crate::kms::call::client::Shared;
 use crate::kms::call::connect;
 use crate::kms::call::outage::Outage;
 use crate::kms::call::request::{Call, Pass};
 use crate::kms::call::retry::{self, Class, Failure};
 use crate::kms::call::transport::Connection;
+use crate::kms::time::Timestamp;
 use crate::kms::wire::MAX_RESPONSE_LEN;
 use crate::kms::wire::buffer::Buffer;
 use crate::kms::wire::refusal::Refusal;
@@ -51,15 +53,16 @@ impl Attempt<'_> {
             request = request.body(call.body.clone());
         }
         let (response, reused) = connect::watched(request.send()).await;
-        let response = response.map_err(|error| transport(call, error, reused))?;
+        let response = response.map_err(|error| self.transport(error, reused))?;
         let status = response.status();
         if !status.is_success() {
             let date = date(response.headers());
             let wait = self.wait(response.headers(), date);
             // A refusal whose text is too long or breaks off is still a refusal.
-            let body = read(call, response).await.unwrap_or_default();
+            let body = self.read(response).await.unwrap_or_default();
             let refusal = Refusal::read(&body);
-            let mut failure = self.refused(status.as_u16(), &refusal, wait);
+            let skew = date.zip(signed_at).map(|(date, signed_at)| apart(date, signed_at));
+            let mut failure = self.refused(status.as_u16(), &refusal, wait, skew);
             if refusal.may_be_the_timestamp(status.as_u16())
                 && let (Some(signed_at), Some(date)) = (signed_at, date)
                 && shared.clock.learn(signed_at, date)
@@ -68,10 +71,12 @@ impl Attempt<'_> {
             }
             return Err(failure);
         }
-        let body = read(call, response).await?;
+        let body = self.read(response).await?;
         match response::verdict(&body, call.options.due) {
             Verdict::Success => Ok(body),
-            Verdict::Refused => Err(self.refused(status.as_u16(), &Refusal::read(&body), None)),
+            Verdict::Refused => {
+                Err(self.refused(status.as_u16(), &Refusal::read(&body), None, None))
+            }
             Verdict::Foreign => Err(Failure::lasting(Error::new(
                 ErrorKind::Unavailable,
                 format!(
@@ -92,23 +97,29 @@ impl Attempt<'_> {
         retry::retry_after(asked, date.or_else(now)?)
     }
 
-    fn refused(&self, status: u16, refusal: &Refusal, wait: Option<Duration>) -> Failure {
+    fn refused(
+        &self,
+        status: u16,
+        refusal: &Refusal,
+        wait: Option<Duration>,
+        skew: Option<Duration>,
+    ) -> Failure {
         let (call, auth) = (self.call, &self.shared.auth);
         let meaning = refusal.meaning(status);
-        let advice = match (status, meaning.kind) {
-            (300..=399, _) => "; redirects are not followed, check the endpoint",
-            // The service refuses a signature whose timestamp is 5 minutes off, and may call it
-            // either.
-            (_, ErrorKind::Credentials) if matches!(self.pass, Pass::Account(_)) => {
-                "; check the keys and this machine's clock"
-            }
-            (_, ErrorKind::InvalidInput)
-                if matches!(&*call.action, "decrypt" | "reencrypt" | "re-encrypt") =>
-            {
-                "; the ciphertext may be changed, or not be one of this key"
-            }
-            _ => "",
-        };
+        let advice = Refused {
+            call,
+            pass: self.pass,
+            endpoint: &self.shared.endpoint,
+            url: &self.shared.base.url,
+            signature: self.shared.signature,
+            status,
+            kind: meaning.kind,
+            code: refusal.code.as_deref(),
+            of_gateway: refusal.of_gateway,
+            skew,
+            now: self.shared.clock.now().ok().map(Timestamp::from_millis),
+        }
+        .advice();
         let sent = if call.options.open { &[][..] } else { &call.body };
         let redact = |text: &str| match &call.options.token {
             Some(token) => auth.redact(text).replace(token.expose_secret(), "[redacted]"),
@@ -132,6 +143,53 @@ impl Attempt<'_> {
             status: Some(status),
         }
     }
+
+    /// Reads an answer to its end or to the limit.
+    async fn read(
+        &self,
+        mut response: Response,
+    ) -> std::result::Result<Zeroizing<Vec<u8>>, Failure> {
+        let call = self.call;
+        let mut body = Buffer::new(response.content_length(), MAX_RESPONSE_LEN);
+        while let Some(chunk) =
+            response.chunk().await.map_err(|error| self.transport(error, false))?
+        {
+            if !body.push(&chunk) {
+                return Err(Failure::lasting(Error::new(
+                    ErrorKind::Unavailable,
+                    format!("{call}: the answer is longer than {MAX_RESPONSE_LEN} bytes"),
+                )));
+            }
+        }
+        Ok(body.into_bytes())
+    }
+
+    /// A failure below HTTP. A connection that could not be made has shown the service nothing, and
+    /// one that was `reused` most likely neither if it was closed instead of answered.
+    fn transport(&self, error: reqwest::Error, reused: bool) -> Failure {
+        let call = self.call;
+        let error = error.without_url();
+        let (class, outage, what) = match () {
+            () if error.is_connect() => {
+                (Class::Unseen, Outage::Host, "cannot connect to the key service")
+            }
+            () if error.is_builder() => {
+                (Class::Lasting, Outage::Unknown, "the request cannot be made")
+            }
+            () if reused && connect::is_closed(&error) => {
+                (Class::Dropped, Outage::Unknown, "the key service closed an idle connection")
+            }
+            () => (Class::Transient, Outage::Host, "the connection to the key service failed"),
+        };
+        let message = format!("{call}: {what}{}", connect::cause(&error, &self.shared.base.url));
+        Failure {
+            error: Error::with_source(ErrorKind::Unavailable, message, error),
+            class,
+            outage,
+            wait: None,
+            status: None,
+        }
+    }
 }
 
 fn headers(shared: &Shared, method: &str, target: &str, pass: &Pass) -> Result<HeaderMap> {
@@ -148,49 +206,14 @@ fn headers(shared: &Shared, method: &str, target: &str, pass: &Pass) -> Result<H
     Ok(headers)
 }
 
-/// Reads an answer to its end or to the limit.
-async fn read(
-    call: &Call<'_>,
-    mut response: Response,
-) -> std::result::Result<Zeroizing<Vec<u8>>, Failure> {
-    let mut body = Buffer::new(response.content_length(), MAX_RESPONSE_LEN);
-    while let Some(chunk) = response.chunk().await.map_err(|error| transport(call, error, false))? {
-        if !body.push(&chunk) {
-            return Err(Failure::lasting(Error::new(
-                ErrorKind::Unavailable,
-                format!("{call}: the answer is longer than {MAX_RESPONSE_LEN} bytes"),
-            )));
-        }
-    }
-    Ok(body.into_bytes())
+/// How far the time that a call was signed with, in milliseconds, is from `date`.
+fn apart(date: SystemTime, signed_at: u64) -> Duration {
+    let date = Timestamp::from(date).millis();
+    Duration::from_millis(date.abs_diff(signed_at))
 }
 
 fn date(headers: &HeaderMap) -> Option<SystemTime> {
     httpdate::parse_http_date(headers.get(DATE)?.to_str().ok()?).ok()
-}
-
-/// A failure below HTTP. A connection that could not be made has shown the service nothing, and one
-/// that was `reused` most likely neither if it was closed instead of answered.
-fn transport(call: &Call<'_>, error: reqwest::Error, reused: bool) -> Failure {
-    let error = error.without_url();
-    let (class, outage, what) = match () {
-        () if error.is_connect() => {
-            (Class::Unseen, Outage::Host, "cannot connect to the key service")
-        }
-        () if error.is_builder() => (Class::Lasting, Outage::Unknown, "the request cannot be made"),
-        () if reused && connect::is_closed(&error) => {
-            (Class::Dropped, Outage::Unknown, "the key service closed an idle connection")
-        }
-        () => (Class::Transient, Outage::Host, "the connection to the key service failed"),
-    };
-    let message = format!("{call}: {what}{}", connect::cause(&error));
-    Failure {
-        error: Error::with_source(ErrorKind::Unavailable, message, error),
-        class,
-        outage,
-        wait: None,
-        status: None,
-    }
 }
 
 #[cfg(test)]

@@ -58,9 +58,9 @@ pub(crate) fn is_closed(error: &(dyn Error + 'static)) -> bool {
     false
 }
 
-/// The cause of a failure that says the most, as the end of an error's one line, and what to do
-/// about it. The outer ones are "error sending request" and the like.
-pub(crate) fn cause(error: &(dyn Error + 'static)) -> String {
+/// The cause of a failure to reach `url` that says the most, as the end of an error's one line, and
+/// what to do about it. The outer ones are "error sending request" and the like.
+pub(crate) fn cause(error: &(dyn Error + 'static), url: &str) -> String {
     let chain: Vec<String> = std::iter::successors(Some(error), |outer| (*outer).source())
         .map(ToString::to_string)
         .collect();
@@ -73,7 +73,7 @@ pub(crate) fn cause(error: &(dyn Error + 'static)) -> String {
         None => format!(": {innermost}"),
     };
     let advice = ADVICE.iter().find(|(said, _)| text.contains(said)).map_or("", |(_, what)| what);
-    let text = text + advice;
+    let text = text + &advice.replace("{url}", url);
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
@@ -90,6 +90,17 @@ const ADVICE: &[(&str, &str)] = &[
     ("certificate not valid yet", "; it begins later, or this machine's clock is wrong"),
     ("certificate not valid for name", "; it is another host's: check the endpoint and the proxy"),
     ("proxy authorization required", "; give the proxy's url with user name and password"),
+    (
+        "failed to lookup address information",
+        "; check the endpoint, {url}, this machine's dns, and whether calls need a proxy",
+    ),
+    (
+        "onnection refused",
+        "; nothing listens there: check the endpoint, {url}, and the proxy, if there is one",
+    ),
+    ("unreachable", "; check the network, and whether calls to {url} need a proxy"),
+    ("timed out", "; check the network, and whether calls to {url} need a proxy"),
+    ("deadline has elapsed", "; check the network, and whether calls to {url} need a proxy"),
 ];
 
 /// Tells the task that waits for a connection when it was made.

@@ -10,6 +10,7 @@
 //! their tokens or their management.
 
 pub(crate) mod account;
+pub(crate) mod advice;
 pub(crate) mod attempt;
 pub(crate) mod attempts;
 pub(crate) mod breaker;

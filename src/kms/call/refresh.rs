@@ -273,7 +273,8 @@ impl Client {
 }
 
 fn no_refresh_token() -> Error {
-    bad("the access token was refused, and there is no refresh token to get a new one with")
+    bad("the access token was refused, and there is no refresh token to get a new one with: issue \
+         a new set with tokens create (KeyTokens::create_set)")
 }
 
 /// New tokens live as long as the old ones did; what is not known is the service's choice.

@@ -143,7 +143,7 @@ impl crate::kms::Client {
         match self.api() {
             Api::V1 => Err(Error::new(
                 ErrorKind::InvalidInput,
-                format!("{call}: API 1.0 does not have this call, API 2.0 does"),
+                format!("{call}: api 1.0 does not have this call: choose api 2.0"),
             )),
             Api::V2 => Ok(()),
         }

@@ -8,7 +8,7 @@ use crate::kms::endpoint::Endpoint;
 use crate::kms::manage::describe::KeyInfo;
 use crate::kms::manage::pages;
 use crate::kms::manage::pages::{Cursor, Page};
-use crate::kms::vocabulary::{KeyType, Protection};
+use crate::kms::vocabulary::{KeyType, Protection, is_key_name};
 use crate::kms::wire::contract::contract;
 use crate::kms::wire::fields::{Answer, Fields};
 use crate::kms::wire::request;
@@ -220,10 +220,7 @@ impl CreateKey {
 
 /// Refuses a name that the service does not accept.
 pub(crate) fn check_name(name: &str) -> Result<()> {
-    let ok = (3..=15).contains(&name.len())
-        && name.starts_with(|c: char| c.is_ascii_alphabetic())
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
-    if !ok {
+    if !is_key_name(name) {
         let message =
             "a key's name has 3 to 15 letters, digits, - and _, the first of them a letter";
         return Err(Error::new(ErrorKind::InvalidInput, message));

@@ -6,6 +6,8 @@ mod cipher;
 mod keys;
 mod published;
 mod success;
+#[cfg(all(feature = "emulator", feature = "tokio"))]
+mod texts;
 #[allow(dead_code)]
 mod tokens;
 pub(crate) mod tolerance;
