@@ -100,6 +100,9 @@
 //! Features add calls and never change what a call does. Without any, nothing in the dependency
 //! tree knows HTTP, TLS, serde or async, and futures run on any executor.
 
+// Which feature an item needs is shown with it, for as long as only a nightly rustdoc does so.
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 pub mod blocking;
 #[cfg(feature = "serde")]
 mod config;

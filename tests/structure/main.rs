@@ -1,5 +1,6 @@
 //! The shape of the crate: who may know whom and no circles, what the core depends on, how its
-//! files look, and that every rule of the format has code and a test.
+//! files look, that every rule of the format has code and a test, that every public item has an
+//! example, and that the package is one for strangers.
 //!
 //! Each check is a function over sources and is shown a planted violation.
 
@@ -9,6 +10,7 @@ mod circles;
 mod dependencies;
 mod examples;
 mod layers;
+mod package;
 mod rules;
 mod source;
 mod style;

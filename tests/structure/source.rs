@@ -11,6 +11,11 @@ pub(crate) fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
+/// Whether this is the package as the registry has it, which lacks what no test needs.
+pub(crate) fn is_packaged() -> bool {
+    root().join("Cargo.toml.orig").is_file()
+}
+
 /// One source file.
 #[derive(Clone)]
 pub(crate) struct Source {

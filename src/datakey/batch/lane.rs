@@ -88,8 +88,8 @@ impl<O: Operation> Lane<O> {
 
     /// The next batch, if one may leave now.
     pub(crate) fn leave(&mut self, now: Instant, unwanted: &mut Vec<Queued<O>>) -> Option<Part<O>> {
-        while let Some(first) = self.queue.pop_front_if(|first| !first.ticket.is_wanted()) {
-            unwanted.push(first);
+        while self.queue.front().is_some_and(|first| !first.ticket.is_wanted()) {
+            unwanted.extend(self.queue.pop_front());
         }
         let waited = now.saturating_duration_since(self.queue.front()?.since);
         let alone = self.under_way == 0 || waited >= self.patience();

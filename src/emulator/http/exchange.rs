@@ -85,12 +85,14 @@ impl<'a> Exchange<'a> {
                 // Until the peer or the server has enough of it.
                 std::future::pending().await
             }
-            Some(kind) if let Some(response) = disturb::instead(kind) => {
-                self.entry.status = response.status().as_u16();
-                self.note();
-                Err(dated(response, &time))
-            }
-            _ => Ok((body, time)),
+            fault => match fault.and_then(disturb::instead) {
+                Some(response) => {
+                    self.entry.status = response.status().as_u16();
+                    self.note();
+                    Err(dated(response, &time))
+                }
+                None => Ok((body, time)),
+            },
         }
     }
 
