@@ -23,8 +23,8 @@ async fn it_decides_on_the_kind() {
 
 #[test]
 fn it_tries_again() {
-    let error = Error::new(ErrorKind::Throttled, "too many calls")
-        .with_retry_after(Duration::from_secs(2));
+    let error =
+        Error::new(ErrorKind::Throttled, "too many calls").with_retry_after(Duration::from_secs(2));
     assert!(error.is_retryable());
     assert_eq!(error.retry_after().unwrap_or(Duration::from_secs(1)), Duration::from_secs(2));
 }

@@ -18,7 +18,10 @@ fn a_context_from_an_array() -> Anything {
 fn a_context_from_maps() -> Anything {
     let labels = HashMap::from([("tenant".to_string(), "42".to_string())]);
     let sorted: BTreeMap<_, _> = labels.iter().collect();
-    assert_eq!(EncryptionContext::from_pairs(&labels)?, EncryptionContext::try_from(labels.clone())?);
+    assert_eq!(
+        EncryptionContext::from_pairs(&labels)?,
+        EncryptionContext::try_from(labels.clone())?
+    );
     assert_eq!(EncryptionContext::from_pairs(sorted)?, labels.try_into()?);
     Ok(())
 }
@@ -129,7 +132,8 @@ async fn buffers() -> Anything {
     let (mut message, mut plaintext) = (Vec::new(), Zeroizing::new(Vec::new()));
     for row in ["first", "second"] {
         envelope.encrypt_into(row, [("table", "people")], &mut message).await?;
-        let context = envelope.decrypt_into(&message, [("table", "people")], &mut plaintext).await?;
+        let context =
+            envelope.decrypt_into(&message, [("table", "people")], &mut plaintext).await?;
         assert_eq!((&plaintext[..], context.len()), (row.as_bytes(), 1));
     }
     let error = envelope.encrypt_into("x", [("", "")], &mut message).await.unwrap_err();
@@ -144,7 +148,9 @@ async fn many_texts() -> Anything {
     let envelope = envelope()?;
     let lines: Vec<String> = (0..300).map(|n| format!("line {n}")).collect();
     let messages = envelope.encrypt_many(&lines, [("file", "log")]).await?;
-    for (opened, line) in envelope.decrypt_many(&messages, [("file", "log")]).await.iter().zip(&lines) {
+    for (opened, line) in
+        envelope.decrypt_many(&messages, [("file", "log")]).await.iter().zip(&lines)
+    {
         assert_eq!(opened.as_ref().unwrap(), line);
     }
     assert_eq!(envelope.stats().wrap.calls, 2, "256 keys go through one call");
