@@ -1,4 +1,4 @@
-//! What can be asked of the service, and the names of it.
+//! The calls of the service and their names.
 
 /// A call of the service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,9 +44,9 @@ pub(crate) enum Action {
     ShowLastUse,
 }
 
-/// Every call, its name here, and the permission a sub account needs for it. Of the permissions,
-/// `Change/encrypt`, `Change/decrypt`, `View/getKeyInfo` and `View/getKeyList` are the service's;
-/// the others are made up after them. Calls with a refresh token need none.
+/// Every call, its name here, and the permission a sub account needs for it. `Change/encrypt`,
+/// `Change/decrypt`, `View/getKeyInfo` and `View/getKeyList` are the service's own; the other
+/// permissions are invented in their style. Calls with a refresh token need none.
 const TERMS: [(Action, &str, &str); 39] = [
     (Action::Encrypt, "encrypt", "Change/encrypt"),
     (Action::Decrypt, "decrypt", "Change/decrypt"),
@@ -89,7 +89,7 @@ const TERMS: [(Action, &str, &str); 39] = [
     (Action::ShowLastUse, "get-last-use", "View/getLastUseInfo"),
 ];
 
-/// The calls of the cloud's metadata service, which is not the key service but shares its faults.
+/// The calls of the cloud's metadata service, which takes the same faults.
 const METADATA: [&str; 3] = [METADATA_TOKEN, METADATA_ROLES, METADATA_KEYS];
 pub(crate) const METADATA_TOKEN: &str = "metadata-token";
 pub(crate) const METADATA_ROLES: &str = "metadata-roles";
@@ -101,19 +101,19 @@ impl Action {
         self.terms().1
     }
 
-    /// What a sub account must be allowed to make this call.
+    /// The permission that a sub account needs for this call.
     pub(crate) fn permission(self) -> &'static str {
         self.terms().2
     }
 
-    /// Whether this is a use of the key, and not only of its particulars.
+    /// Whether this uses the key itself rather than its metadata.
     pub(crate) fn is_cipher(self) -> bool {
         use Action::{CreateCustomKey, Decrypt, Encrypt, PublicKey, Reencrypt, Sign, Verify};
         matches!(self, Encrypt | Decrypt | CreateCustomKey | Reencrypt | Sign | Verify | PublicKey)
     }
 
     fn terms(self) -> &'static (Self, &'static str, &'static str) {
-        // A test holds the table to the order of the variants.
+        // A test checks that the table is in the order of the variants.
         &TERMS[self as usize]
     }
 }

@@ -1,9 +1,8 @@
-//! What the emulator answers: every status, code and shape, in this one file.
+//! Every status, code and shape that the emulator answers with.
 //!
-//! The documentation leaves much of this open, so whoever learns what the service really says
-//! changes it here and nowhere else. An answer says what kind of thing is wrong and never which
-//! check failed; the reason goes to the record of requests, which only the owner of the emulator
-//! reads.
+//! The documentation leaves much of this open. It is all in this file, so that a correction is a
+//! change in one place. An answer says what kind of thing is wrong and never which check failed.
+//! The reason goes to the record of requests, which only the emulator's owner reads.
 
 use crate::error::{Error, ErrorKind};
 use serde_json::{Value, json};
@@ -11,7 +10,7 @@ use serde_json::{Value, json};
 /// The type of every answer's body.
 pub(crate) const CONTENT_TYPE: &str = "application/json;charset=UTF-8";
 
-/// Which of the service's two interfaces a call used. They answer in different envelopes.
+/// Which generation of the API a call used. They wrap answers differently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Generation {
     /// API 1.0: `code`, `msg`, `data`.
@@ -24,7 +23,7 @@ pub(crate) enum Generation {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Refusal {
     pub(crate) kind: Kind,
-    /// For the record of requests; holds nothing that the caller sent.
+    /// For the record of requests; contains nothing that the caller sent.
     pub(crate) reason: &'static str,
 }
 
@@ -37,23 +36,23 @@ pub(crate) enum Kind {
     NoSuchRoute,
     /// Gateway: the body is too large.
     EntityTooLarge,
-    /// Service: the request is not understood or breaks a limit.
+    /// Service: the request is malformed or exceeds a limit.
     InvalidRequest,
     /// Service: the token is missing, not valid, expired, of the wrong type or for another key.
     Unauthorized,
-    /// Gateway: the account may do nothing here.
+    /// Gateway: the account has no permission at all.
     PermissionDenied,
     /// Gateway: too many calls.
     Throttled,
-    /// Service: the caller may not do this, or its token not from there.
+    /// Service: the caller lacks the permission, or its token may not be used from its address.
     Forbidden,
     /// Service: no such key or key version.
     NotFound,
-    /// Service: the caller's sub account may not call from its address.
+    /// Service: the sub account may not call from this address.
     AddressDenied,
-    /// Service: the key is in a state in which it cannot do this.
+    /// Service: the key's state does not permit this.
     InvalidStatus,
-    /// Service: the key version is in a state in which it cannot do this.
+    /// Service: the key version's state does not permit this.
     InvalidVersion,
     /// Service: the emulator itself failed.
     Internal,
@@ -84,7 +83,7 @@ impl Refusal {
         Self::new(Kind::Internal, reason)
     }
 
-    /// The code by which the answer goes; those of the gateway are numbers.
+    /// The answer's code; the gateway's codes are numbers.
     pub(crate) fn code(self, generation: Generation) -> String {
         let body = self.answer(generation).body;
         let code = body.get("code").or_else(|| body.get("error")?.get("errorCode"));
@@ -115,8 +114,8 @@ impl Refusal {
             }
             Kind::InvalidRequest => (400, "INVALID_REQUEST", "Invalid request"),
             Kind::Unauthorized => (401, "UNAUTHORIZED", "Unauthorized"),
-            // The older interface's table has two codes each for who may not and for what cannot
-            // be, and it has no tokens.
+            // API 1.0 has two codes each for missing permission and for an invalid state, and it
+            // has no tokens.
             Kind::AddressDenied if older => (401, "UNAUTHORIZED", "Unauthorized"),
             Kind::InvalidVersion if older => (422, "UNPROCESSABLE_ENTITY", "Invalid status"),
             Kind::PermissionDenied => {
@@ -134,7 +133,7 @@ impl Refusal {
     }
 }
 
-/// What the emulator's owner is told when a rule of the service stands against a change.
+/// The error that the emulator's owner gets when a rule of the service forbids a change.
 impl From<Refusal> for Error {
     fn from(refusal: Refusal) -> Self {
         let kind = match refusal.kind {
@@ -146,7 +145,7 @@ impl From<Refusal> for Error {
     }
 }
 
-/// What a caller is told when the emulator cannot keep its state.
+/// The refusal that a caller gets when the emulator cannot save its state.
 impl From<Error> for Refusal {
     fn from(_: Error) -> Self {
         Self::internal("the emulator's state cannot be changed")
@@ -171,8 +170,7 @@ impl Answer {
         Self { status: 200, body: Value::Object(body) }
     }
 
-    /// What a fault's status looks like when it comes from the service. For 429 no code is
-    /// documented.
+    /// The service's answer with a fault's status. For 429 no code is documented.
     pub(crate) fn service_fault(status: u16) -> Self {
         let (code, message) = match status {
             400 => ("INVALID_REQUEST", "Invalid request"),
@@ -187,7 +185,7 @@ impl Answer {
         Self { status, body: json!({ "code": code, "msg": message, "data": null }) }
     }
 
-    /// What a fault's status looks like when it comes from the gateway.
+    /// The gateway's answer with a fault's status.
     pub(crate) fn gateway_fault(status: u16) -> Self {
         let (code, message) = match status {
             400 => ("100", "Bad Request Exception"),

@@ -1,11 +1,11 @@
-//! What the server's requests and the emulator's owner share.
+//! The state shared by the server's requests and the emulator's owner.
 
 use crate::emulator::answer::Refusal;
 use crate::emulator::auth::account::Accounts;
 use crate::emulator::clock::EmulatorClock;
 use crate::emulator::faults::injected::Faults;
 use crate::emulator::keys::token::{Generator, Lifetime, TokenType};
-use crate::emulator::metadata::Desk;
+use crate::emulator::metadata::Issuer;
 use crate::emulator::state::content::{State, UNKNOWN_KEY};
 use crate::emulator::state::record::Record;
 use crate::emulator::state::storage::Store;
@@ -18,16 +18,16 @@ pub(crate) struct App {
     pub(crate) store: Store,
     pub(crate) accounts: Accounts,
     pub(crate) clock: EmulatorClock,
-    /// The clock's at the start.
+    /// The clock's offset at the start.
     pub(crate) clock_offset: i64,
-    pub(crate) metadata: Option<Desk>,
+    pub(crate) metadata: Option<Issuer>,
     pub(crate) record: Record,
-    /// Of the metadata service's requests.
+    /// The metadata service's requests.
     pub(crate) metadata_record: Record,
     pub(crate) usage: Usage,
     pub(crate) throttle: Throttle,
     pub(crate) faults: Faults,
-    /// What callers reach this emulator under.
+    /// The URL at which callers reach this emulator.
     pub(crate) base_url: String,
 }
 
@@ -41,25 +41,25 @@ impl App {
         self.store.change(now, |state| change(state, now))
     }
 
-    /// Does what time has brought about, if it has. Blocks.
+    /// Applies the changes that are due. Blocks.
     pub(crate) fn settle(&self) -> Result<(), Refusal> {
         self.change(|_, _| Ok(()))
     }
 
-    /// Whether there is anything to settle.
+    /// Whether changes are due.
     pub(crate) fn is_due(&self) -> bool {
         self.store.view().due.is_some_and(|due| due <= self.clock.unix_millis())
     }
 
-    /// Puts everything back to what it was at the start, except for keys in a state directory; says
-    /// whether the keys are among it.
+    /// Restores everything that the emulator started with, except for keys in a state directory.
+    /// Returns whether the keys were restored.
     pub(crate) async fn reset(&self) -> Result<bool, Error> {
         self.faults.reset().await;
         self.clock.set_offset(self.clock_offset);
         let keys = self.store.reset()?;
         self.accounts.forget_temporary();
-        if let Some(desk) = &self.metadata {
-            desk.reset();
+        if let Some(issuer) = &self.metadata {
+            issuer.reset();
         }
         self.usage.reset();
         self.throttle.reset();
@@ -76,8 +76,8 @@ impl App {
         Ok(self.change(|state, now| state.key(tag)?.install_generator(now))?)
     }
 
-    /// Mints a token of the key `tag` for `subject`, at `now`. The first of a token generator makes
-    /// its signing key, which takes a tenth of a second or more. Blocks.
+    /// Mints a token of the key `tag` for `subject`, at `now`. A token generator's first token
+    /// creates its signing key, which takes a tenth of a second or more. Blocks.
     pub(crate) fn mint(
         &self,
         tag: &str,

@@ -7,7 +7,7 @@ use crate::emulator::handle::Emulator;
 use crate::emulator::http::server::{Config, Server};
 use crate::emulator::keys::token::lifetime;
 use crate::emulator::metadata::Metadata;
-use crate::emulator::state::content::Wishes;
+use crate::emulator::state::content::Preset;
 use crate::emulator::state::storage::OnFault;
 use crate::emulator::throttle::Rates;
 use crate::error::{Error, ErrorKind, Result};
@@ -75,7 +75,7 @@ pub struct EmulatorBuilder {
     listen: SocketAddr,
     allow_remote: bool,
     clock: EmulatorClock,
-    wishes: Wishes,
+    preset: Preset,
     access: Duration,
     refresh: Duration,
     sub_accounts: Vec<SubAccount>,
@@ -96,7 +96,7 @@ impl EmulatorBuilder {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             allow_remote: false,
             clock: EmulatorClock::system(),
-            wishes: Wishes::default(),
+            preset: Preset::default(),
             access: Duration::from_secs(72 * 3600),
             refresh: Duration::from_secs(2160 * 3600),
             sub_accounts: Vec::new(),
@@ -265,7 +265,7 @@ impl EmulatorBuilder {
     /// # Ok::<(), ncp_envelope::Error>(())
     /// ```
     pub fn account(mut self, access_key: impl Into<String>, secret_key: impl Into<String>) -> Self {
-        self.wishes.account = Some((access_key.into(), Zeroizing::new(secret_key.into())));
+        self.preset.account = Some((access_key.into(), Zeroizing::new(secret_key.into())));
         self
     }
 
@@ -279,7 +279,7 @@ impl EmulatorBuilder {
     /// # Ok::<(), ncp_envelope::Error>(())
     /// ```
     pub fn apigw_api_key(mut self, key: impl Into<String>) -> Self {
-        self.wishes.apigw_api_key = Some(Zeroizing::new(key.into()));
+        self.preset.apigw_api_key = Some(Zeroizing::new(key.into()));
         self
     }
 
@@ -296,7 +296,7 @@ impl EmulatorBuilder {
     /// # Ok::<(), ncp_envelope::Error>(())
     /// ```
     pub fn key_tag(mut self, tag: impl Into<String>) -> Self {
-        self.wishes.key_tag = Some(tag.into());
+        self.preset.key_tag = Some(tag.into());
         self
     }
 
@@ -627,7 +627,7 @@ impl EmulatorBuilder {
             listen: self.listen,
             state_dir: self.state_dir,
             on_state_fault: self.on_state_fault,
-            wishes: self.wishes,
+            preset: self.preset,
             clock: self.clock,
             sub_accounts: self.sub_accounts,
             sdk_signatures: self.sdk_signatures,

@@ -1,4 +1,4 @@
-//! Points in time as text.
+//! Formatting of times.
 
 use axum::http::HeaderValue;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 /// The last millisecond of the year 9999.
 const LAST: u64 = 253_402_300_799_999;
 
-/// Clocks may be moved to where there are no dates; those are dated by the nearest that there is.
+/// A test can move its clock out of the range of dates; the nearest date is used then.
 fn nearest(millis: i64) -> SystemTime {
     UNIX_EPOCH + Duration::from_millis(u64::try_from(millis).unwrap_or(0).min(LAST))
 }

@@ -1,4 +1,4 @@
-//! Randomness, in the forms the state wants it.
+//! Random bytes, texts and UUIDs.
 
 use crate::emulator::answer::Refusal;
 use crate::emulator::text;
@@ -14,7 +14,7 @@ pub(crate) fn bytes(len: usize) -> Result<Zeroizing<Vec<u8>>, Refusal> {
     Ok(bytes)
 }
 
-/// Five bits of chance a character.
+/// Random text with five bits of entropy a character.
 pub(crate) fn text(len: usize) -> Result<Zeroizing<String>, Refusal> {
     const LETTERS: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
     Ok(Zeroizing::new(
@@ -28,7 +28,7 @@ pub(crate) fn uuid() -> Result<String, Refusal> {
     Ok(as_uuid(from))
 }
 
-/// Bytes in the form of a UUID.
+/// Bytes as a UUID of version 4.
 pub(crate) fn as_uuid(mut bytes: [u8; 16]) -> String {
     bytes[6] = bytes[6] & 0x0f | 0x40;
     bytes[8] = bytes[8] & 0x3f | 0x80;

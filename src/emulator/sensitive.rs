@@ -1,4 +1,4 @@
-//! Secrets on their way into the state file and out of it.
+//! Serialisation of secrets in the state file.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -6,7 +6,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::Zeroizing;
 
-/// Secret bytes; base64 in the file.
+/// Secret bytes, base64 in the file.
 #[derive(Clone)]
 pub(crate) struct SecretBytes(pub(crate) Zeroizing<Vec<u8>>);
 
@@ -26,7 +26,7 @@ impl<'de> Deserialize<'de> for SecretBytes {
     }
 }
 
-/// Secret text, as it is.
+/// Secret text, unencoded in the file.
 pub(crate) mod secret_text {
     use super::*;
 

@@ -1,9 +1,10 @@
-//! Strict reading of the small texts that calls are made of.
+//! Strict parsing of headers and numbers.
 
 use axum::http::HeaderMap;
 use std::fmt::Write as _;
 
-/// The one value of a header. A header that is sent twice, or is not plain text, counts as missing.
+/// The single value of a header. A header that is sent twice, or is not plain text, counts as
+/// missing.
 pub(crate) fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let mut values = headers.get_all(name).iter();
     let value = values.next()?.to_str().ok()?;

@@ -1,18 +1,18 @@
-//! How many calls a second are answered.
+//! Rate limits.
 //!
-//! A bucket holds the calls of one second and fills evenly. The service documents the rates and not
-//! how it counts.
+//! Token buckets: each holds the calls of one second and refills evenly. The service documents its
+//! rates, but not how it counts.
 
 use crate::emulator::answer::{Generation, Kind, Refusal};
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-/// Calls a second. `None` is without limit.
+/// Calls a second. `None` means no limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Rates {
     /// API 1.0, all keys together.
     pub(crate) shared: Option<u32>,
-    /// API 2.0, each key for itself.
+    /// API 2.0, each key on its own.
     pub(crate) per_key: Option<u32>,
 }
 
@@ -28,7 +28,7 @@ pub(crate) struct Throttle {
 }
 
 struct Bucket {
-    /// In thousandths of a call, so that it fills by the rate for every millisecond.
+    /// In thousandths of a call, so that each millisecond adds the rate.
     level: i64,
     filled_at: i64,
 }
@@ -43,8 +43,7 @@ impl Throttle {
         self.buckets.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
-    /// Counts a call of `generation` on the key of this number at `now` milliseconds, or refuses
-    /// it.
+    /// Counts a call of `generation` on the key with this id at `now` milliseconds, or refuses it.
     pub(crate) fn take(&self, generation: Generation, key: u64, now: i64) -> Result<(), Refusal> {
         let (rate, bucket) = match generation {
             Generation::One => (self.rates.shared, None),
@@ -53,12 +52,12 @@ impl Throttle {
         let Some(rate) = rate.map(i64::from) else { return Ok(()) };
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         let bucket = buckets.entry(bucket).or_insert(Bucket { level: rate * 1000, filled_at: now });
-        // A clock that is set back fills nothing, and starts from there.
+        // After the clock is set back, nothing is added, and refilling starts from the new time.
         let passed = now.saturating_sub(bucket.filled_at).clamp(0, 1000);
         bucket.level = (bucket.level + passed * rate).min(rate * 1000);
         bucket.filled_at = now;
         if bucket.level < 1000 {
-            return Err(Refusal::new(Kind::Throttled, "more calls than the throttle lets through"));
+            return Err(Refusal::new(Kind::Throttled, "more calls than the rate limit permits"));
         }
         bucket.level -= 1000;
         Ok(())

@@ -142,7 +142,7 @@ async fn keys_are_accepted_until_they_end() {
     signed(encrypt(&emulator), &keys, NOW + 599_999).data(&emulator).await;
     clock.advance(Duration::from_millis(1));
     signed(encrypt(&emulator), &keys, NOW + 600_000).stopped(&emulator, 401, "200").await;
-    assert_eq!(emulator.requests().last().unwrap().refusal, Some("access key has ended"));
+    assert_eq!(emulator.requests().last().unwrap().refusal, Some("access key has expired"));
     encrypt(&emulator).token(&token).data(&emulator).await;
     clock.rewind(Duration::from_millis(1));
     signed(encrypt(&emulator), &keys, NOW + 599_999).data(&emulator).await;

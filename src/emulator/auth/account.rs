@@ -1,8 +1,8 @@
-//! Account authentication: the API gateway's signatures, checked.
+//! Account authentication: verification of the API gateway's signatures.
 //!
-//! The string that is signed starts with the request line's method and target **as received**.
-//! Nothing is decoded, sorted or normalised before the check, so a client that signs another
-//! spelling of the path than it sends is found out.
+//! The signed string starts with the request line's method and target **as received**. Nothing is
+//! decoded, sorted or normalised before the check, so a client that signs another spelling of the
+//! path than it sends is refused.
 
 use crate::emulator::action::Action;
 use crate::emulator::answer::Refusal;
@@ -20,16 +20,16 @@ use zeroize::Zeroizing;
 
 /// A timestamp this many milliseconds away from the clock, in either direction, is refused.
 const SKEW: u64 = 5 * 60 * 1000;
-/// The most keys that end; of more, the oldest are forgotten.
+/// The most temporary keys; beyond that, the oldest are dropped.
 const MAX_TEMPORARY: usize = 10_000;
 
-/// Which header a signature comes in, and what is signed.
+/// Which header a signature comes in, and what it covers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stage {
-    /// With the API gateway's own key; where the vendor's SDKs are accepted, with it exactly if its
-    /// header is sent.
+    /// Covers the API gateway's key; where the SDKs' signatures are accepted, exactly if its header
+    /// is sent.
     V1,
-    /// Without it.
+    /// Does not cover the API gateway's key.
     V2,
 }
 
@@ -37,36 +37,36 @@ const SIGNATURE_V1: &str = "x-ncp-apigw-signature-v1";
 const SIGNATURE_V2: &str = "x-ncp-apigw-signature-v2";
 const API_KEY: &str = "x-ncp-apigw-api-key";
 
-/// Those whose calls are accepted.
+/// The principals whose calls are accepted.
 pub(crate) struct Accounts {
-    /// The account itself, after it its sub accounts, and after those the roles.
+    /// The account itself, then its sub accounts, then the roles.
     all: Vec<Arc<Account>>,
     signers: Vec<Signer>,
-    /// Keys that end, the oldest first.
+    /// Keys that expire, oldest first.
     temporary: Mutex<VecDeque<Signer>>,
     apigw_api_key: Zeroizing<String>,
     /// Whether signature v1 is accepted as the vendor's SDKs make it.
     sdk_signatures: bool,
 }
 
-/// A principal: what tokens name, and what is permitted to it.
+/// A principal: the subject of tokens, and its permissions.
 pub(crate) struct Account {
     pub(crate) id: String,
     rights: Rights,
-    /// From where it may call; from everywhere without.
+    /// The addresses it may call from; `None` is no restriction.
     addresses: Option<Vec<IpAddr>>,
 }
 
-/// An access key and what its signatures are checked with.
+/// An access key and the secret that verifies its signatures.
 struct Signer {
     access_key: String,
     secret: hmac::Key,
     account: Arc<Account>,
-    /// From when on it is not accepted, in milliseconds since the Unix epoch.
-    ends: Option<i64>,
+    /// When it stops being accepted, in milliseconds since the Unix epoch.
+    expires: Option<i64>,
 }
 
-/// A sub account as its owner asks for it.
+/// The settings of a sub account.
 pub(crate) struct SubAccount {
     pub(crate) access_key: String,
     pub(crate) secret_key: Zeroizing<String>,
@@ -105,14 +105,14 @@ impl Accounts {
         Ok(accounts)
     }
 
-    /// Adds the principal of a server's role, which has no key of its own.
+    /// Adds the principal of a server's role, which has no permanent key.
     pub(crate) fn add_role(&mut self, name: &str, rights: Rights) -> Arc<Account> {
-        // No access key has a space in it.
+        // No access key contains a space, so the names cannot collide.
         self.add(&format!("role {name}"), rights, None)
     }
 
     fn add(&mut self, name: &str, rights: Rights, addresses: Option<Vec<IpAddr>>) -> Arc<Account> {
-        // From the name, so that tokens stay good when the emulator starts again.
+        // Derived from the name, so that tokens stay valid across restarts.
         let from = format!("{}\n{name}", self.main_id());
         let digest = digest::digest(&digest::SHA256, from.as_bytes());
         let mut id = [0; 16];
@@ -122,10 +122,10 @@ impl Accounts {
         account
     }
 
-    /// Accepts a key of `account` until the clock shows `ends`.
+    /// Accepts a key of `account` until `expires`.
     pub(crate) fn accept_until(
         &self,
-        ends: i64,
+        expires: i64,
         account: &Arc<Account>,
         access_key: &str,
         secret_key: &str,
@@ -134,7 +134,7 @@ impl Accounts {
         if temporary.len() == MAX_TEMPORARY {
             temporary.pop_front();
         }
-        temporary.push_back(Signer::new(access_key, secret_key, account, Some(ends)));
+        temporary.push_back(Signer::new(access_key, secret_key, account, Some(expires)));
     }
 
     pub(crate) fn forget_temporary(&self) {
@@ -155,14 +155,14 @@ impl Accounts {
         self.temporary.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The stage by which a request is checked on a path that takes signature v2.
+    /// The stage of a request on a path that takes signature v2.
     pub(crate) fn stage(&self, headers: &HeaderMap) -> Stage {
         let v1 = headers.contains_key(SIGNATURE_V1) && !headers.contains_key(SIGNATURE_V2);
         if v1 && self.sdk_signatures { Stage::V1 } else { Stage::V2 }
     }
 
-    /// Checks a request by `method` for `target` (path and query as received) at `now` milliseconds
-    /// since the Unix epoch, and says whose it is.
+    /// Verifies the signature of a request by `method` for `target` (path and query as received) at
+    /// `now` milliseconds since the Unix epoch, and returns its account.
     pub(crate) fn check(
         &self,
         stage: Stage,
@@ -212,15 +212,15 @@ impl Accounts {
         let temporary = self.temporary();
         let signer = temporary.iter().find(known);
         let signer = signer.ok_or(Refusal::account("access key is not known"))?;
-        if signer.ends.is_some_and(|ends| now >= ends) {
-            return Err(Refusal::account("access key has ended"));
+        if signer.expires.is_some_and(|expires| now >= expires) {
+            return Err(Refusal::account("access key has expired"));
         }
         signer.verify(&message, &signature)
     }
 }
 
 impl Account {
-    /// Refuses what this account is not permitted to do.
+    /// Refuses a call that this account is not permitted to make.
     pub(crate) fn may(&self, action: Action) -> Result<(), Refusal> {
         self.rights.check(action)
     }
@@ -232,12 +232,17 @@ impl Account {
 }
 
 impl Signer {
-    fn new(access_key: &str, secret_key: &str, account: &Arc<Account>, ends: Option<i64>) -> Self {
+    fn new(
+        access_key: &str,
+        secret_key: &str,
+        account: &Arc<Account>,
+        expires: Option<i64>,
+    ) -> Self {
         Self {
             access_key: access_key.into(),
             secret: hmac::Key::new(hmac::HMAC_SHA256, secret_key.as_bytes()),
             account: Arc::clone(account),
-            ends,
+            expires,
         }
     }
 

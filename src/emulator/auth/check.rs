@@ -1,4 +1,4 @@
-//! Who makes a call: picks the check that the call's path asks for, and carries it out.
+//! Authentication of a call, by the method that its path requires.
 
 use crate::emulator::answer::{Kind, Refusal};
 use crate::emulator::auth::account::{Account, Accounts, Stage};
@@ -13,17 +13,17 @@ use std::sync::Arc;
 
 const TOKEN: &str = "x-ncp-ocapi-token";
 
-/// Who calls, and about which key.
+/// The authenticated caller and the call's key.
 pub(crate) struct Caller {
     pub(crate) account: Arc<Account>,
-    /// None if the call is not about one, or there is none of the name.
+    /// None if the call has no key, or its key does not exist.
     pub(crate) key: Option<Arc<Key>>,
 }
 
-/// The row of authentication that a call comes under.
+/// How a call is authenticated.
 ///
-/// Where a call takes both kinds, the one that sends a token is held to it: a client that sends a
-/// bad token and a good signature has a mistake worth finding.
+/// Where a call accepts both kinds, a token that is sent must be valid: a client that sends a bad
+/// token and a good signature has a mistake worth finding.
 pub(crate) fn row(accounts: &Accounts, call: &Call<'_>, parts: &Parts) -> AuthRow {
     match call.accepts {
         Accepts::Account(Stage::V1) => AuthRow::AccountV1,
@@ -45,7 +45,7 @@ pub(crate) fn has_token(parts: &Parts) -> bool {
 
 /// Authenticates the call at `now` milliseconds since the Unix epoch.
 ///
-/// Only the account learns that a key is not there; a token cannot be one of a key that is not.
+/// Only a signed call learns that a key does not exist: no token can belong to such a key.
 pub(crate) fn authenticate(
     accounts: &Accounts,
     view: &View,
@@ -69,19 +69,20 @@ pub(crate) fn authenticate(
         AuthRow::None => return Err(Refusal::internal("call has no row of authentication")),
     };
     let token = text::header(&parts.headers, TOKEN).ok_or(Refusal::token("no token"))?;
-    let key = key.ok_or(Refusal::token("token for a key that is not there"))?;
+    let key = key.ok_or(Refusal::token("token for a key that does not exist"))?;
     let generator = key.generator().ok_or(Refusal::token("key has no token generator"))?;
     let (found, subject) = generator.check(token, &key.tag, now)?;
-    let account =
-        accounts.by_id(&subject).ok_or(Refusal::token("token of an account that is not there"))?;
+    let account = accounts
+        .by_id(&subject)
+        .ok_or(Refusal::token("token of an account that does not exist"))?;
     match wanted.is_none_or(|wanted| wanted == found) {
         true => Ok(Caller { account: Arc::clone(account), key: Some(Arc::clone(key)) }),
         false => Err(Refusal::token("token is of the other type")),
     }
 }
 
-/// Refuses a signed call of a sub account from an address that its own list does not allow. Tokens
-/// are subject to their key's list instead.
+/// Refuses a signed call of a sub account from an address that its own list does not allow. The
+/// list of their key restricts tokens instead.
 pub(crate) fn admit_account(account: &Account, row: AuthRow, from: IpAddr) -> Result<(), Refusal> {
     match is_token(row) || account.is_allowed(from) {
         true => Ok(()),
@@ -92,8 +93,8 @@ pub(crate) fn admit_account(account: &Account, row: AuthRow, from: IpAddr) -> Re
     }
 }
 
-/// Refuses a token from an address that its key's list does not allow. Signed calls are not subject
-/// to it.
+/// Refuses a token from an address that its key's list does not allow. Signed calls are not
+/// restricted by it.
 pub(crate) fn admit(key: &Key, row: AuthRow, from: IpAddr) -> Result<(), Refusal> {
     let allowed = match from {
         IpAddr::V4(from) => key.acl.allowed.contains(&from),

@@ -1,4 +1,4 @@
-//! Who calls, which call it is, and whether that caller may make it.
+//! Authentication and permissions: who calls, which call it is, and whether it is permitted.
 
 pub(crate) mod account;
 pub(crate) mod check;

@@ -1,4 +1,4 @@
-//! What an account is permitted to do.
+//! The permissions of an account.
 
 use crate::emulator::action;
 use crate::emulator::action::Action;
@@ -6,7 +6,7 @@ use crate::emulator::answer::{Kind, Refusal};
 
 /// The policy that permits everything.
 const MANAGER: &str = "NCP_KMS_MANAGER";
-/// The policy that permits looking.
+/// The policy that permits reading.
 const VIEWER: &str = "NCP_KMS_VIEWER";
 const VIEW: &str = "View/";
 
@@ -25,12 +25,12 @@ impl Rights {
             .all(|name| [MANAGER, VIEWER].contains(name) || action::is_permission(name))
         {
             true => Ok(Self(names.iter().map(|name| (*name).to_owned()).collect())),
-            false => Err(Refusal::request("a sub account's permission is not one that there is")),
+            false => Err(Refusal::request("a sub account's permission does not exist")),
         }
     }
 
-    /// Who may do nothing at all does not get past the gateway; who may do something else is
-    /// refused by the service.
+    /// The gateway refuses an account without any permission; the service refuses one that lacks
+    /// this permission.
     pub(crate) fn check(&self, action: Action) -> Result<(), Refusal> {
         let wanted = action.permission();
         let permits = |right: &String| {

@@ -1,7 +1,7 @@
-//! Which call a request line is, and by whom it may be made.
+//! Routing: the call of a request line, and the authentication it accepts.
 //!
-//! The path is compared as received. A key tag is letters and digits, so a path in which one is
-//! percent-encoded names no key.
+//! The path is compared as received. A key tag is letters and digits, so a percent-encoded one
+//! names no key.
 
 use crate::emulator::action::Action;
 use crate::emulator::answer::{Generation, Kind, Refusal};
@@ -13,13 +13,13 @@ pub(crate) struct Call<'a> {
     pub(crate) generation: Generation,
     pub(crate) action: Action,
     pub(crate) accepts: Accepts,
-    /// The key that the call is about; the calls on the list of keys have none.
+    /// The tag of the call's key; none for the calls on the list of keys.
     pub(crate) tag: Option<&'a str>,
-    /// What stands where the number of a version belongs, in the calls about one.
+    /// The path segment with the version number, not parsed yet; empty for other calls.
     pub(crate) version: &'a str,
 }
 
-/// Which authentication a call takes.
+/// Which authentication a call accepts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Accepts {
     /// The account, signed this way.

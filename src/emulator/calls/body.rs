@@ -1,4 +1,4 @@
-//! The JSON bodies that calls carry.
+//! The JSON bodies of requests.
 
 use crate::emulator::answer::Refusal;
 use crate::emulator::keys::token::Lifetime;
@@ -12,14 +12,14 @@ use std::fmt;
 
 /// The longest encryption context in bytes, decoded.
 const MAX_CONTEXT: usize = 50;
-/// The most that is signed, in bytes.
+/// The longest data to sign, in bytes.
 const MAX_SIGNED: usize = 8 * 1024;
 /// The longest lifetime of a token in hours: two years.
 const MAX_HOURS: u64 = 17_520;
 const ACCESS_HOURS: u64 = 72;
 const REFRESH_HOURS: u64 = 2_160;
 
-/// Body of encrypt, decrypt and re-encrypt. Fields that are not known are ignored.
+/// Body of encrypt, decrypt and re-encrypt. Unknown fields are ignored.
 #[derive(Deserialize)]
 pub(crate) struct CipherRequest<'a> {
     #[serde(borrow, default)]
@@ -30,7 +30,7 @@ pub(crate) struct CipherRequest<'a> {
     pub(crate) context: Option<Vec<u8>>,
 }
 
-/// Body of create-custom-key. All of it may be left out.
+/// Body of create-custom-key. Optional.
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct CustomKeyRequest {
@@ -51,7 +51,7 @@ pub(crate) struct SignRequest<'a> {
     signature: Option<Cow<'a, str>>,
 }
 
-/// Body of get-pub-key. May be left out.
+/// Body of get-pub-key. Optional.
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct PublicKeyRequest {
@@ -86,7 +86,7 @@ impl CustomKeyRequest {
         object_or_nothing(body)
     }
 
-    /// Length of the key to make, in bytes.
+    /// Length of the new key in bytes.
     pub(crate) fn length(&self) -> Result<usize, Refusal> {
         match self.bits {
             Some(128) => Ok(16),
@@ -145,7 +145,7 @@ pub(crate) fn object_or_nothing<'a, T: Deserialize<'a> + Default>(
 }
 
 pub(crate) fn object<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Refusal> {
-    // The derived code would read an array as the fields in their order.
+    // The derived code would accept an array as the fields in their order.
     let parsed = if body.trim_ascii_start().starts_with(b"{") {
         serde_json::from_slice(body).ok()
     } else {
@@ -154,8 +154,7 @@ pub(crate) fn object<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Refusa
     parsed.ok_or(Refusal::request("body is not the JSON object that this call takes"))
 }
 
-/// An encryption context. Keys that have no use for one are not told of it, but a malformed one is
-/// refused all the same.
+/// An encryption context. A malformed one is refused even for keys that ignore it.
 fn context<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Vec<u8>>, D::Error> {
     let Some(text) = Option::<Cow<'de, str>>::deserialize(from)? else { return Ok(None) };
     let context =
@@ -167,8 +166,7 @@ fn context<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Vec<u8>>, D::Err
     }
 }
 
-/// Hours as a number, or as text the way older pages of the documentation have it; `UL` is without
-/// limit.
+/// Hours as a number, or as text, as in older pages of the documentation; `UL` means no limit.
 fn lifetime(hours: Option<&Value>, default: u64) -> Result<Lifetime, Refusal> {
     let hours = match hours {
         None | Some(Value::Null) => Some(default),
@@ -192,7 +190,7 @@ impl Texts<'_> {
         }
     }
 
-    /// Applies `each` and answers in the form the request had.
+    /// Applies `each` and returns the same form as the request: single or array.
     pub(crate) fn map(
         &self,
         mut each: impl FnMut(&str) -> Result<String, Refusal>,

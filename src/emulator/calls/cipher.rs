@@ -1,4 +1,4 @@
-//! What calls do once they are authenticated.
+//! Cipher calls: encryption, custom keys and signatures.
 
 use crate::emulator::answer::{Generation, Refusal};
 use crate::emulator::calls::body::{
@@ -12,7 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
-/// The most plaintext that one call may carry in bytes, all items together.
+/// The most plaintext of one call in bytes, all items together.
 const MAX_PLAINTEXT: usize = 32 * 1024;
 
 /// Counts the plaintext of a call.
@@ -32,7 +32,7 @@ impl Budget {
     }
 }
 
-/// Encrypts; `items` is told how many items there are.
+/// Encrypts; sets `items` to the number of items.
 pub(crate) fn encrypt(
     current: &VersionKey,
     body: &[u8],
@@ -51,7 +51,7 @@ pub(crate) fn encrypt(
     Ok(object("ciphertext", ciphertext))
 }
 
-/// Decrypts, each item with the version its prefix names.
+/// Decrypts each item with the version that its prefix names.
 pub(crate) fn decrypt(key: &Key, body: &[u8], items: &mut usize) -> Result<Value, Refusal> {
     let request = CipherRequest::parse(body)?;
     let texts = required(request.ciphertext.as_ref(), items)?;
@@ -80,7 +80,7 @@ pub(crate) fn reencrypt(
     Ok(object("newCiphertext", ciphertext))
 }
 
-/// Makes a key and encrypts it; the plaintext comes back where it is asked for.
+/// Creates a key and encrypts it; the answer has its plaintext if the request asks for it.
 pub(crate) fn create_custom_key(
     current: &VersionKey,
     generation: Generation,
@@ -111,8 +111,8 @@ pub(crate) fn sign(current: &VersionKey, body: &[u8], items: &mut usize) -> Resu
     Ok(object("signature", Value::String(current.sign(&request.data()?)?)))
 }
 
-/// Verifies with the version that the signature names. A signature that does not fit is an answer,
-/// one that cannot be read is not.
+/// Verifies with the version that the signature names. A wrong signature is answered; a malformed
+/// one is refused.
 pub(crate) fn verify(key: &Key, body: &[u8], items: &mut usize) -> Result<Value, Refusal> {
     let request = SignRequest::parse(body)?;
     *items = 1;
@@ -120,7 +120,7 @@ pub(crate) fn verify(key: &Key, body: &[u8], items: &mut usize) -> Result<Value,
     Ok(json!({ "valid": key.version(signature.version)?.verify(&data, &signature.payload)? }))
 }
 
-/// The public key of the version named, or of the current one.
+/// The public key of the version in the body, or of the current one.
 pub(crate) fn public_key(key: &Key, body: &[u8]) -> Result<Value, Refusal> {
     let version = match PublicKeyRequest::parse(body)?.key_version {
         Some(version) => key.version(version)?,
@@ -129,7 +129,7 @@ pub(crate) fn public_key(key: &Key, body: &[u8]) -> Result<Value, Refusal> {
     Ok(object("publicKey", Value::String(version.public_key()?)))
 }
 
-/// Moves the value in; the `json!` macro would copy it.
+/// Moves the value into an object; the `json!` macro would copy it.
 fn object(field: &str, value: Value) -> Value {
     Value::Object([(field.to_owned(), value)].into_iter().collect())
 }

@@ -1,4 +1,4 @@
-//! Keys as the answers of API 2.0 show them.
+//! Keys as JSON, in the form of API 2.0's answers.
 
 use crate::emulator::answer::Refusal;
 use crate::emulator::calls::page::{Page, Query};
@@ -6,24 +6,24 @@ use crate::emulator::keys::key::{KeyState, VersionState};
 use crate::emulator::state::usage::Usage;
 use serde_json::{Value, json};
 
-/// The key store that all keys are in. The service has several; an emulator has one.
+/// The key store of all keys. The service has several; an emulator has one.
 const KEYSTORE: u64 = 1;
 const DAY: i64 = 24 * 3_600_000;
 
-/// What the names of keys are made of.
+/// The parts of a key's resource name.
 pub(crate) struct Named<'a> {
     pub(crate) base_url: &'a str,
     pub(crate) account: &'a str,
 }
 
 impl Named<'_> {
-    /// The resource name. Its form is made up.
+    /// The resource name. Its form is invented.
     pub(crate) fn nrn(&self, key: &KeyState) -> String {
         format!("nrn:EMULATOR:KMS::{}:Key/{}", self.account, key.id)
     }
 }
 
-/// Everything there is to say about a key.
+/// All fields of a key.
 pub(crate) fn full(key: &KeyState, named: &Named<'_>) -> Value {
     json!({
         "keyId": key.id,
@@ -46,7 +46,7 @@ pub(crate) fn full(key: &KeyState, named: &Named<'_>) -> Value {
     })
 }
 
-/// A page of keys. The counters stand beside the list, within `data`.
+/// A page of keys. The counters are beside the list, within `data`.
 pub(crate) fn list(page: &Page<'_, KeyState>) -> Result<Value, Refusal> {
     let entry = |key: &KeyState| {
         json!({
@@ -70,13 +70,13 @@ pub(crate) fn status(key: &KeyState) -> Value {
     json!({ "keyTag": key.tag, "status": key.status, "statusDate": key.status_date })
 }
 
-/// The versions of a key, the newest first.
+/// The versions of a key, newest first.
 pub(crate) fn versions(key: &KeyState) -> Value {
     let list: Vec<_> = key.versions.iter().rev().map(|of| version(of, true)).collect();
     json!({ "keyTag": key.tag, "currentVersion": key.current(), "versionList": list })
 }
 
-/// One version, in a list with the date of its rotation.
+/// One version; in a list, with the date of its rotation.
 pub(crate) fn version(version: &VersionState, with_rotation: bool) -> Value {
     let status = if version.enabled { "ENABLE" } else { "DISABLE" };
     let mut shown =
@@ -87,7 +87,7 @@ pub(crate) fn version(version: &VersionState, with_rotation: bool) -> Value {
     shown
 }
 
-/// The access list of a key, on its own with whether it is enabled.
+/// The IP access list of a key; as an answer of its own, with whether it is enabled.
 pub(crate) fn acl(key: &KeyState, with_state: bool) -> Value {
     let mut shown = json!({ "keyTag": key.tag, "allowedIpList": key.acl.allowed });
     if with_state {
@@ -116,7 +116,7 @@ pub(crate) fn generator(key: &KeyState, usage: &Usage) -> Value {
     }
 }
 
-/// A page of what was done with a key, the newest first.
+/// A page of the activity log of a key, newest first.
 pub(crate) fn activities(
     key: &KeyState,
     usage: &Usage,

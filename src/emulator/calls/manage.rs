@@ -1,4 +1,4 @@
-//! Key management: the calls of API 2.0 that look at keys and change them.
+//! Key management: the calls of API 2.0 that read and change keys.
 
 use crate::emulator::action::Action;
 use crate::emulator::answer::Refusal;
@@ -15,8 +15,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use std::net::Ipv4Addr;
 
-/// What is to be done.
-pub(crate) struct Order {
+/// A management call.
+pub(crate) struct Command {
     pub(crate) action: Action,
     pub(crate) tag: String,
     pub(crate) version: String,
@@ -24,7 +24,7 @@ pub(crate) struct Order {
     pub(crate) body: Vec<u8>,
 }
 
-/// Body of create-key. What the documentation's zones disagree on may be left out.
+/// Body of create-key. Fields on which the documentation of the zones disagrees are optional.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct CreateRequest {
@@ -66,25 +66,25 @@ struct IpRequest {
     ip_list: Vec<String>,
 }
 
-/// Whether a call is one of these; the others use a key.
+/// Whether a call is a management call; the others use a key.
 pub(crate) fn is_management(action: Action) -> bool {
     use Action::{IssueAccessToken, IssueTokenSet, RenewTokenSet, ValidateToken};
     !action.is_cipher()
         && !matches!(action, IssueTokenSet | RenewTokenSet | IssueAccessToken | ValidateToken)
 }
 
-/// Carries out an order and gives `data`. Blocks.
-pub(crate) fn carry_out(app: &App, order: &Order) -> Result<Value, Refusal> {
+/// Carries out a call and returns its `data`. Blocks.
+pub(crate) fn carry_out(app: &App, command: &Command) -> Result<Value, Refusal> {
     let named = Named { base_url: &app.base_url, account: app.accounts.main_id() };
     let look = |each: &dyn Fn(&KeyState) -> Result<Value, Refusal>| {
-        app.store.read(|state| each(find(state, &order.tag)?))
+        app.store.read(|state| each(find(state, &command.tag)?))
     };
-    match order.action {
+    match command.action {
         Action::ListKeys => {
-            let query = Query::parse(&order.query);
+            let query = Query::parse(&command.query);
             app.store.read(|state| key_json::list(&Page::of(&state.keys, &query)?))
         }
-        Action::CreateKey => create(app, &named, &order.body),
+        Action::CreateKey => create(app, &named, &command.body),
         Action::ShowKey => look(&|key| Ok(key_json::full(key, &named))),
         Action::ListVersions => look(&|key| Ok(key_json::versions(key))),
         Action::ShowAcl => look(&|key| Ok(key_json::acl(key, true))),
@@ -96,33 +96,35 @@ pub(crate) fn carry_out(app: &App, order: &Order) -> Result<Value, Refusal> {
             }))
         }),
         Action::ShowActivities => {
-            let query = Query::parse(&order.query);
+            let query = Query::parse(&command.query);
             let now = app.clock.unix_millis();
             look(&|key| key_json::activities(key, &app.usage, &query, &named, now))
         }
         Action::DeleteKey => {
-            app.change(|state, _| state.delete_key(&order.tag)).map(|()| Value::Null)
+            app.change(|state, _| state.delete_key(&command.tag)).map(|()| Value::Null)
         }
         Action::RenameKey => {
-            let name = object::<NameRequest>(&order.body)?.key_name;
-            app.change(|state, _| state.rename_key(&order.tag, &name))?;
-            Ok(json!({ "keyTag": order.tag, "keyName": name }))
+            let name = object::<NameRequest>(&command.body)?.key_name;
+            app.change(|state, _| state.rename_key(&command.tag, &name))?;
+            Ok(json!({ "keyTag": command.tag, "keyName": name }))
         }
-        _ => app.change(|state, now| change_key(state.key(&order.tag)?, order, now)),
+        _ => app.change(|state, now| change_key(state.key(&command.tag)?, command, now)),
     }
 }
 
-/// The changes that concern one key alone.
-fn change_key(key: &mut KeyState, order: &Order, now: i64) -> Result<Value, Refusal> {
-    match order.action {
+/// The changes of a single key.
+fn change_key(key: &mut KeyState, command: &Command, now: i64) -> Result<Value, Refusal> {
+    match command.action {
         Action::EnableKey | Action::DisableKey => {
-            key.set_enabled(order.action == Action::EnableKey, now)?;
+            key.set_enabled(command.action == Action::EnableKey, now)?;
             Ok(key_json::status(key))
         }
         Action::RequestDeletion => key.request_deletion(now).map(|()| key_json::status(key)),
         Action::CancelDeletion => key.cancel_deletion(now).map(|()| key_json::status(key)),
         Action::SetMemo => {
-            key.set_memo(&object_or_nothing::<MemoRequest>(&order.body)?.memo.unwrap_or_default())?;
+            key.set_memo(
+                &object_or_nothing::<MemoRequest>(&command.body)?.memo.unwrap_or_default(),
+            )?;
             Ok(json!({ "keyTag": key.tag, "memo": key.memo }))
         }
         Action::RotateKey => {
@@ -142,7 +144,7 @@ fn change_key(key: &mut KeyState, order: &Order, now: i64) -> Result<Value, Refu
             Ok(json!({ "keyTag": key.tag, "isAutoRotation": false }))
         }
         Action::SetRotationPeriod => {
-            let days = object::<PeriodRequest>(&order.body)?.rotation_period;
+            let days = object::<PeriodRequest>(&command.body)?.rotation_period;
             if key.next_rotation.is_none() {
                 return Err(Refusal::status("automatic rotation is off"));
             }
@@ -151,24 +153,24 @@ fn change_key(key: &mut KeyState, order: &Order, now: i64) -> Result<Value, Refu
                     "nextRotationDate": key.next_rotation }))
         }
         Action::EnableVersion | Action::DisableVersion => {
-            let number = version_number(&order.version)
+            let number = version_number(&command.version)
                 .ok_or(Refusal::request("version is not a number"))?;
             let version =
-                key.set_version_enabled(number, order.action == Action::EnableVersion, now)?;
+                key.set_version_enabled(number, command.action == Action::EnableVersion, now)?;
             Ok(key_json::version(version, false))
         }
         Action::EnableAcl | Action::DisableAcl => {
-            key.acl.enabled = order.action == Action::EnableAcl;
+            key.acl.enabled = command.action == Action::EnableAcl;
             Ok(json!({ "keyTag": key.tag, "isAclEnabled": key.acl.enabled }))
         }
         Action::AddToAcl => {
-            let more = addresses(&order.body)?;
+            let more = addresses(&command.body)?;
             key.acl.allowed.retain(|known| !more.contains(known));
             key.acl.allowed.extend(more);
             Ok(key_json::acl(key, false))
         }
         Action::RemoveFromAcl => {
-            let less = addresses(&order.body)?;
+            let less = addresses(&command.body)?;
             key.acl.allowed.retain(|known| !less.contains(known));
             Ok(key_json::acl(key, false))
         }
@@ -209,7 +211,7 @@ fn find<'a>(state: &'a State, tag: &str) -> Result<&'a KeyState, Refusal> {
     state.keys.iter().find(|key| key.tag == tag).ok_or(UNKNOWN_KEY)
 }
 
-/// IPv4 addresses, each once.
+/// IPv4 addresses without duplicates.
 fn addresses(body: &[u8]) -> Result<Vec<Ipv4Addr>, Refusal> {
     let sent: IpRequest = object(body)?;
     let mut addresses = Vec::with_capacity(sent.ip_list.len());

@@ -1,4 +1,4 @@
-//! What calls do once they are permitted: bodies in, bodies out.
+//! Permitted calls, carried out: request bodies in, answer bodies out.
 
 pub(crate) mod body;
 pub(crate) mod cipher;

@@ -1,9 +1,9 @@
-//! Queries, and lists that are given out in pages.
+//! Query parameters, and pages of lists.
 
 use crate::emulator::answer::Refusal;
 use crate::emulator::text;
 
-/// The longest page, and the usual one.
+/// The longest page and the default.
 const MAX_SIZE: i64 = 200;
 const SIZE: i64 = 100;
 
@@ -15,12 +15,12 @@ impl Query {
         Self(form_urlencoded::parse(query.as_bytes()).into_owned().collect())
     }
 
-    /// The first value of this name. Names that are not asked for are ignored.
+    /// The first value of this name. Unknown names are ignored.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    /// A whole number from 0.
+    /// A non-negative integer.
     pub(crate) fn number(&self, name: &str) -> Result<Option<i64>, Refusal> {
         let number = |value| {
             text::number(value).ok_or(Refusal::request("a query parameter is not a number"))
@@ -39,7 +39,7 @@ pub(crate) struct Page<'a, T> {
 }
 
 impl<'a, T> Page<'a, T> {
-    /// The page that `query` asks for. One after the last is empty.
+    /// The page that `query` names. A page after the last is empty.
     pub(crate) fn of(all: &'a [T], query: &Query) -> Result<Self, Refusal> {
         let number = query.number("pageNo")?.unwrap_or(1);
         let size = query.number("pageSize")?.unwrap_or(SIZE);

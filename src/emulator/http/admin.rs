@@ -1,8 +1,8 @@
-//! The admin port: faults, latency, clock, record and reset for owners outside the process. JSON
+//! The admin port: faults, latency, clock, record and reset for programs outside the process. JSON
 //! over plain HTTP, on loopback only.
 //!
-//! It asks for no credential, so it must not listen to web pages: a request that a browser makes
-//! for one carries an `Origin`, or a `Host` that is no loopback address.
+//! It needs no credential, so it must refuse web pages: a request that a browser makes for one
+//! carries an `Origin`, or a `Host` that is not a loopback address.
 
 use crate::emulator::app::App;
 use crate::emulator::faults::fault::{Fault, FaultId, FaultKind, FaultShape};
@@ -201,7 +201,7 @@ fn shown(id: FaultId, fault: &Fault) -> Value {
     })
 }
 
-/// Whether the request was made for this machine, and not by a web page.
+/// Whether the request names this machine and does not come from a web page.
 fn is_local(headers: &HeaderMap) -> bool {
     let host = text::header(headers, "host").is_some_and(|host| {
         let name = host.rsplit_once(':').map_or(host, |(name, _)| name);

@@ -5,9 +5,9 @@ use axum::body::{Body, HttpBody as _};
 use std::future::poll_fn;
 use std::pin::Pin;
 
-/// The longest body that is looked at, in bytes.
+/// The longest accepted body, in bytes.
 pub(crate) const MAX_BODY: usize = 1 << 20;
-/// How much of a body that is too long is still read, in bytes. A peer that is cut off while it
+/// How much of a longer body is still read and discarded, in bytes. A peer that is cut off while it
 /// writes may never see the answer.
 const MAX_DISCARD: usize = 8 << 20;
 

@@ -1,4 +1,4 @@
-//! What faults do to answers.
+//! The effect of faults on answers.
 
 use crate::emulator::answer::{Answer, CONTENT_TYPE};
 use crate::emulator::faults::fault::{FaultKind, FaultShape};
@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use std::io;
 use std::time::Duration;
 
-/// In how many pieces slow answers come.
+/// Number of pieces of a slow answer.
 const PIECES: usize = 8;
 const PAGE: &str =
     "<html><head><title>Oops</title></head><body>Something went wrong.</body></html>";
@@ -40,7 +40,7 @@ impl Reply {
 }
 
 /// The answer of a fault that keeps the request from being carried out.
-pub(crate) fn instead(kind: &FaultKind) -> Option<Response> {
+pub(crate) fn replacement(kind: &FaultKind) -> Option<Response> {
     match kind {
         FaultKind::Status { status, shape, retry_after } => {
             let mut response = match shape {
@@ -62,8 +62,8 @@ pub(crate) fn instead(kind: &FaultKind) -> Option<Response> {
     }
 }
 
-/// Changes what an answer says.
-pub(crate) fn spoil(kind: &FaultKind, answer: &mut Answer) {
+/// Changes the content of an answer.
+pub(crate) fn corrupt(kind: &FaultKind, answer: &mut Answer) {
     let Some(data) = answer.body.get_mut("data") else { return };
     match kind {
         FaultKind::MissingField => *data = Value::Object(Map::new()),
@@ -75,7 +75,7 @@ pub(crate) fn spoil(kind: &FaultKind, answer: &mut Answer) {
             if let Some(plaintext) = data.get_mut("plaintext") {
                 each_text(plaintext, &mut |text| {
                     let len = STANDARD.decode(&*text).map_or(0, |bytes| bytes.len());
-                    // Without randomness there is no other plaintext to be had.
+                    // Without random bytes the text is emptied, which is another plaintext as well.
                     *text = random::bytes(len)
                         .map(|other| STANDARD.encode(&*other))
                         .unwrap_or_default();
@@ -86,8 +86,8 @@ pub(crate) fn spoil(kind: &FaultKind, answer: &mut Answer) {
     }
 }
 
-/// Sends an answer in a way that the HTTP library would not. Gives what is left for the library to
-/// send, if anything.
+/// Sends an answer in a way that the HTTP library would not. Returns the response that the library
+/// should send, if any.
 pub(crate) async fn send(
     kind: &FaultKind,
     peer: &Peer,
@@ -114,13 +114,13 @@ pub(crate) async fn send(
         }
         _ => return Some(reply.into_response()),
     };
-    // Whoever does not wait for a slow answer has no part in the rest of it.
+    // A peer that closed the connection during a slow answer gets no more of it.
     drop(sent);
     peer.end().await;
     None
 }
 
-/// A response that is never sent, because its connection is given up.
+/// A response that is never sent, because its connection is lost.
 pub(crate) fn nothing() -> Response {
     Response::new(Body::empty())
 }

@@ -1,5 +1,4 @@
-//! One request and its answer, with what a fault does to them on the way, whichever service
-//! answers.
+//! One request and its answer, with the effect of faults on both, for either service.
 
 use crate::emulator::answer::Refusal;
 use crate::emulator::clock::EmulatorClock;
@@ -15,7 +14,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderValue, header};
 use axum::response::Response;
 
-/// A request that has come, until it is answered and recorded.
+/// A received request, until it is answered and recorded.
 pub(crate) struct Exchange<'a> {
     record: &'a Record,
     peer: Peer,
@@ -23,11 +22,11 @@ pub(crate) struct Exchange<'a> {
     pub(crate) entry: RecordedRequest,
 }
 
-/// As what time a request is judged, and its answer dated.
+/// The time by which a request is judged and its answer dated.
 pub(crate) struct Time {
     /// Milliseconds since the Unix epoch.
     pub(crate) millis: i64,
-    /// From the emulator's clock, so that clients learn how far off their own is.
+    /// From the emulator's clock, so that clients can measure the skew of their own.
     date: HeaderValue,
 }
 
@@ -53,13 +52,13 @@ impl<'a> Exchange<'a> {
         Self { record, peer, plan, entry }
     }
 
-    /// The fault that this meets, if it is more than one of time.
+    /// The fault that this request meets, other than latency and clock shift.
     pub(crate) fn fault(&self) -> Option<&FaultKind> {
         self.plan.kind.as_ref()
     }
 
-    /// Reads the request's body and says as what time it is judged; or, where a fault keeps it from
-    /// being looked at, gives the whole answer.
+    /// Reads the request's body and determines its time. An `Err` is the whole answer, where a
+    /// fault keeps the request from being judged.
     pub(crate) async fn receive(
         &mut self,
         body: Body,
@@ -70,11 +69,11 @@ impl<'a> Exchange<'a> {
             self.peer.reset();
             return Err(disturb::nothing());
         }
-        // Read before anything is judged, so that a refusal never cuts off a peer that still
-        // writes.
+        // The body is read before the request is judged, so that a refusal never cuts off a peer
+        // that is still writing.
         let body = body::read(body).await;
         if !self.plan.latency.is_zero() {
-            // Not even for no time at all: a timer costs a millisecond.
+            // Skipped for zero: a timer costs a millisecond even then.
             tokio::time::sleep(self.plan.latency).await;
         }
         let millis = clock.unix_millis().saturating_add(self.plan.shift);
@@ -82,10 +81,10 @@ impl<'a> Exchange<'a> {
         match self.fault() {
             Some(FaultKind::Silent) => {
                 self.note();
-                // Until the peer or the server has enough of it.
+                // Until the peer closes the connection or the server stops.
                 std::future::pending().await
             }
-            fault => match fault.and_then(disturb::instead) {
+            fault => match fault.and_then(disturb::replacement) {
                 Some(response) => {
                     self.entry.status = response.status().as_u16();
                     self.note();
@@ -96,7 +95,7 @@ impl<'a> Exchange<'a> {
         }
     }
 
-    /// Records the request and sends the answer, or what a fault makes of it.
+    /// Records the request and sends the answer, as changed by a fault.
     pub(crate) async fn send(mut self, reply: Reply, time: &Time) -> Response {
         self.entry.status = reply.status;
         self.note();

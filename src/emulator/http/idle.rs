@@ -1,7 +1,7 @@
-//! Connections that do not wait for ever for a peer that has gone quiet.
+//! Connections with an idle timeout.
 //!
-//! The timeout covers a peer that never finishes its handshake, its headers or its body as well as
-//! a kept-alive connection without requests.
+//! The timeout covers a peer that never finishes its handshake, its headers or its body, and a
+//! kept-alive connection without requests.
 
 use crate::emulator::http::stream::Stream;
 use axum::serve::Listener;
@@ -20,7 +20,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, Sleep, sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
-/// How long to wait after the system refused a connection, which it does when files run out.
+/// How long to wait after `accept` failed, as it does when the process has no file handles left.
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// A listener whose connections time out, and whose port can be closed for a while.
@@ -28,13 +28,13 @@ pub(crate) struct IdleListener {
     listener: Option<TcpListener>,
     addr: SocketAddr,
     tls: Option<TlsAcceptor>,
-    /// Connections that are on their way to TLS. Apart, so that none of them waits for another.
+    /// TLS handshakes in flight, each in a task, so that a slow one does not delay the others.
     handshakes: JoinSet<io::Result<(Stream, SocketAddr)>>,
-    /// How long a connection may stay silent while something is awaited from it.
-    patience: Duration,
-    /// Whether the port is to be open.
+    /// How long a connection may stay silent while the server waits for bytes from it.
+    timeout: Duration,
+    /// Whether the port should be open.
     gate: watch::Receiver<bool>,
-    /// Whether it is.
+    /// Whether the port is open.
     open: watch::Sender<bool>,
 }
 
@@ -42,7 +42,7 @@ impl IdleListener {
     pub(crate) fn new(
         listener: TcpListener,
         tls: Option<TlsAcceptor>,
-        patience: Duration,
+        timeout: Duration,
         gate: watch::Receiver<bool>,
         open: watch::Sender<bool>,
     ) -> io::Result<Self> {
@@ -52,20 +52,20 @@ impl IdleListener {
             addr,
             tls,
             handshakes: JoinSet::new(),
-            patience,
+            timeout,
             gate,
             open,
         })
     }
 
-    /// Waits until the port is to be open; closed until then.
+    /// Keeps the port closed until it should be open, then opens it.
     async fn listening(&mut self) {
         loop {
             if !*self.gate.borrow_and_update() {
                 self.listener = None;
                 self.handshakes = JoinSet::new();
                 self.open.send_replace(false);
-                // Without anyone to open the port again, it stays closed.
+                // With the sender dropped, the port stays closed.
                 if self.gate.changed().await.is_err() {
                     pending::<()>().await;
                 }
@@ -90,26 +90,27 @@ impl Listener for IdleListener {
 
     async fn accept(&mut self) -> (Self::Io, Self::Addr) {
         loop {
-            let (mut gate, patience) = (self.gate.clone(), self.patience);
+            let (mut gate, timeout) = (self.gate.clone(), self.timeout);
             self.listening().await;
             let accepted = tokio::select! {
                 accepted = accept(self.listener.as_ref()) => accepted,
-                Some(shaken) = self.handshakes.join_next() => match shaken {
-                    Ok(Ok((stream, peer))) => return (IdleStream::new(stream, patience), peer),
-                    // It is closed already, and its peer knows why.
+                Some(done) = self.handshakes.join_next() => match done {
+                    Ok(Ok((stream, peer))) => return (IdleStream::new(stream, timeout), peer),
+                    // The connection is closed, and TLS has told the peer why.
                     _ => continue,
                 },
                 Ok(_) = gate.wait_for(|open| !open) => continue,
             };
             match accepted {
                 Ok((stream, peer)) => {
-                    // Small answers must not wait for more to come; where the option is refused
-                    // they are only slower.
+                    // Small answers must not wait for more bytes. Where the option is refused, they
+                    // are only slower.
                     let _ = stream.set_nodelay(true);
                     match &self.tls {
-                        None => return (IdleStream::new(Stream::Plain(stream), patience), peer),
+                        None => return (IdleStream::new(Stream::Plain(stream), timeout), peer),
                         Some(tls) => {
-                            drop(self.handshakes.spawn(shake(tls.clone(), stream, peer, patience)))
+                            let handshake = handshake(tls.clone(), stream, peer, timeout);
+                            drop(self.handshakes.spawn(handshake));
                         }
                     }
                 }
@@ -130,28 +131,28 @@ async fn accept(listener: Option<&TcpListener>) -> io::Result<(TcpStream, Socket
     }
 }
 
-async fn shake(
+async fn handshake(
     tls: TlsAcceptor,
     stream: TcpStream,
     peer: SocketAddr,
-    patience: Duration,
+    limit: Duration,
 ) -> io::Result<(Stream, SocketAddr)> {
-    Ok((Stream::tls(timeout(patience, tls.accept(stream)).await??), peer))
+    Ok((Stream::tls(timeout(limit, tls.accept(stream)).await??), peer))
 }
 
-/// A connection that fails to read after too long without a byte, and to write once it is given up.
+/// A connection whose reads fail after an idle timeout, and whose writes fail once it is lost.
 pub(crate) struct IdleStream {
     pub(crate) stream: Arc<Stream>,
     pub(crate) lost: Arc<AtomicBool>,
-    patience: Duration,
+    timeout: Duration,
     timer: Pin<Box<Sleep>>,
     waiting: bool,
 }
 
 impl IdleStream {
-    fn new(stream: Stream, patience: Duration) -> Self {
+    fn new(stream: Stream, timeout: Duration) -> Self {
         let (stream, lost) = (Arc::new(stream), Arc::new(AtomicBool::new(false)));
-        Self { stream, lost, patience, timer: Box::pin(sleep(patience)), waiting: false }
+        Self { stream, lost, timeout, timer: Box::pin(sleep(timeout)), waiting: false }
     }
 }
 
@@ -167,7 +168,7 @@ impl AsyncRead for IdleStream {
             return Poll::Ready(read);
         }
         if !this.waiting {
-            this.timer.as_mut().reset(Instant::now() + this.patience);
+            this.timer.as_mut().reset(Instant::now() + this.timeout);
             this.waiting = true;
         }
         this.timer.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
@@ -194,7 +195,7 @@ impl AsyncWrite for IdleStream {
         }
     }
 
-    /// The stream is dropped right after, and that ends the connection.
+    /// Dropping the stream, right after this, closes the connection.
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.lost.load(Ordering::Acquire) {
             Poll::Ready(Ok(()))

@@ -1,7 +1,7 @@
 //! The metadata service's port: plain HTTP, as on a server.
 //!
-//! Documented nowhere that could be seen; this is what the vendor's SDK and public scripts ask for,
-//! and what they read. The rest follows the metadata services of other clouds.
+//! No public documentation was found. The paths and fields are those that the vendor's SDK and
+//! public scripts use; the rest follows the metadata services of other clouds.
 
 use crate::emulator::action::{METADATA_KEYS, METADATA_ROLES, METADATA_TOKEN};
 use crate::emulator::answer::Refusal;
@@ -12,7 +12,7 @@ use crate::emulator::faults::injected::Asked;
 use crate::emulator::http::disturb::Reply;
 use crate::emulator::http::exchange::Exchange;
 use crate::emulator::http::peer::Peer;
-use crate::emulator::metadata::{Desk, Keys, MAX_TTL};
+use crate::emulator::metadata::{Issuer, Keys, MAX_TTL};
 use crate::emulator::text;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::HeaderMap;
@@ -24,10 +24,10 @@ const TOKEN: &str = "x-ncp-metadata-token";
 const TTL: &str = "x-ncp-metadata-token-ttl-seconds";
 const CREDENTIALS: &str = "/latest/meta-data/iam/security-credentials/";
 
-/// A status, and why for the record.
+/// A status, and the reason for the record.
 type Refused = (u16, &'static str);
 
-/// What is asked for.
+/// The call of a request.
 #[derive(Clone, Copy)]
 enum Wanted<'a> {
     Token,
@@ -46,13 +46,13 @@ pub(crate) async fn serve(
     let plan = app.faults.plan(Asked { action, key: None });
     let mut exchange = Exchange::new(&app.metadata_record, peer, plan, &parts, action);
     let time = match exchange.receive(body, &app.clock).await {
-        // No call of it takes a body, so none is looked at.
+        // No call takes a body, so it is ignored.
         Ok((_, time)) => time,
         Err(response) => return response,
     };
     let reply = match (&app.metadata, wanted) {
-        (Some(desk), Ok(wanted)) => {
-            answer(&app, desk, wanted, &parts.headers, time.millis, exchange.fault())
+        (Some(issuer), Ok(wanted)) => {
+            answer(&app, issuer, wanted, &parts.headers, time.millis, exchange.fault())
         }
         (None, _) => Err((404, "there is no metadata service")),
         (_, Err(refused)) => Err(refused),
@@ -86,37 +86,37 @@ impl<'a> Wanted<'a> {
 
 fn answer(
     app: &App,
-    desk: &Desk,
+    issuer: &Issuer,
     wanted: Wanted<'_>,
     headers: &HeaderMap,
     now: i64,
     fault: Option<&FaultKind>,
 ) -> Result<Reply, Refused> {
     if let Wanted::Token = wanted {
-        if !desk.has_tokens() {
+        if !issuer.has_tokens() {
             return Err((405, "version 1 has no tokens"));
         }
         let ttl = text::header(headers, TTL).and_then(text::number);
         let ttl = ttl.filter(|ttl| (1..=MAX_TTL).contains(ttl));
         let ttl = ttl.ok_or((400, "a token's lifetime is 1 to 21600 seconds, in its header"))?;
-        return Ok(plain(200, desk.token(ttl, now).map_err(failed)?.to_string()));
+        return Ok(plain(200, issuer.token(ttl, now).map_err(failed)?.to_string()));
     }
     let token = match headers.contains_key(TOKEN) {
-        // One that cannot be read is none of ours.
+        // A token that is not plain text cannot be valid.
         true => Some(text::header(headers, TOKEN).unwrap_or_default()),
         false => None,
     };
-    if !desk.admits(token, now) {
-        return Err((401, "no token, or one that is not known or has ended"));
+    if !issuer.accepts(token, now) {
+        return Err((401, "the token is missing, unknown or expired"));
     }
     let Wanted::Keys(role) = wanted else {
-        let roles: Vec<_> = desk.roles().collect();
+        let roles: Vec<_> = issuer.roles().collect();
         return match roles.is_empty() {
             true => Err((404, "the server has no role")),
             false => Ok(plain(200, roles.join("\n"))),
         };
     };
-    let keys = desk.keys(role, &app.accounts, now).ok_or((404, "there is no such role"))?;
+    let keys = issuer.keys(role, &app.accounts, now).ok_or((404, "there is no such role"))?;
     Ok(shown(&keys.map_err(failed)?, fault))
 }
 
@@ -129,7 +129,7 @@ fn shown(keys: &Keys, fault: Option<&FaultKind>) -> Reply {
         _ => json!({
             "Code": "Success", "LastUpdated": date::rfc3339(keys.issued), "Type": "NCP-HMAC",
             "AccessKeyId": keys.access_key, "SecretAccessKey": *keys.secret_key, "Token": "",
-            "Expiration": date::rfc3339(keys.ends),
+            "Expiration": date::rfc3339(keys.expires),
         }),
     };
     if let (Some(FaultKind::MissingField), Some(fields)) = (fault, shown.as_object_mut()) {

@@ -1,5 +1,5 @@
-//! The server: connections, TLS, the admin port, and the way of a request from its line to its
-//! answer.
+//! The server: connections, TLS, the admin port, and the handling of a request from its first line
+//! to its answer.
 
 pub(crate) mod admin;
 pub(crate) mod body;

@@ -1,4 +1,4 @@
-//! The other end of a connection, and what can be done to it behind the HTTP library's back.
+//! The other end of a connection, with operations that bypass the HTTP library.
 
 use crate::emulator::http::idle::{IdleListener, IdleStream};
 use crate::emulator::http::stream::Stream;
@@ -10,13 +10,13 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// A handle on a connection, for as long as it lasts.
+/// A handle on a connection.
 #[derive(Clone)]
 pub(crate) struct Peer {
-    /// Where it comes from. An IPv4 address is one even where it arrives in IPv6's clothing.
+    /// The peer's address. An IPv4 address mapped into IPv6 is an IPv4 address here.
     pub(crate) ip: IpAddr,
     stream: Arc<Stream>,
-    /// Once set, the HTTP library can write nothing more, and closes.
+    /// Once set, the HTTP library can write nothing more, and closes the connection.
     lost: Arc<AtomicBool>,
 }
 
@@ -30,16 +30,16 @@ impl Peer {
         poll_fn(|cx| self.stream.poll_flush(cx)).await
     }
 
-    /// Ends the connection in an orderly way as soon as the HTTP library has an answer to write.
+    /// Closes the connection cleanly as soon as the HTTP library has an answer to write.
     pub(crate) async fn end(&self) {
-        // Whoever has gone already needs no farewell.
+        // Fails if the peer has closed the connection already.
         let _ = poll_fn(|cx| self.stream.poll_end(cx)).await;
         self.lose();
     }
 
     /// Resets the connection as soon as the HTTP library has an answer to write.
     pub(crate) fn reset(&self) {
-        // Where the option is refused the connection ends all the same.
+        // Where the option is refused, the connection is closed without a reset.
         let _ = self.stream.set_zero_linger();
         self.lose();
     }

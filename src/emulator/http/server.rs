@@ -1,7 +1,7 @@
-//! The server's thread, from its start to its end.
+//! The server's thread, from start to shutdown.
 //!
-//! The server has a thread and a runtime of its own. So it answers callers that block, does not
-//! mind a paused clock in a test's runtime, and when it ends, everything it started ends with it.
+//! The server has a thread and a runtime of its own. So it answers callers that block their own
+//! runtime, a paused clock in a test's runtime does not affect it, and all its tasks end with it.
 
 use crate::emulator::app::App;
 use crate::emulator::auth::account::{Accounts, SubAccount};
@@ -13,8 +13,8 @@ use crate::emulator::http::metadata;
 use crate::emulator::http::peer::Peer;
 use crate::emulator::http::service;
 use crate::emulator::http::tls::Identity;
-use crate::emulator::metadata::{Desk, Metadata};
-use crate::emulator::state::content::Wishes;
+use crate::emulator::metadata::{Issuer, Metadata};
+use crate::emulator::state::content::Preset;
 use crate::emulator::state::record::Record;
 use crate::emulator::state::storage::{OnFault, Store};
 use crate::emulator::state::usage::Usage;
@@ -31,18 +31,18 @@ use tokio::runtime::{Handle, Runtime};
 use tokio::sync::{oneshot, watch};
 use tokio_rustls::TlsAcceptor;
 
-/// How long requests that are being answered may take to finish after a graceful stop.
-const GRACE: Duration = Duration::from_secs(5);
+/// How long requests in flight may take to finish after a graceful stop.
+const GRACE_PERIOD: Duration = Duration::from_secs(5);
 
-/// How long a connection may stay silent while something is awaited from it.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a connection may stay silent while the server waits for bytes from it.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// What a server needs to start.
 pub(crate) struct Config {
     pub(crate) listen: SocketAddr,
     pub(crate) state_dir: Option<PathBuf>,
     pub(crate) on_state_fault: Option<OnFault>,
-    pub(crate) wishes: Wishes,
+    pub(crate) preset: Preset,
     pub(crate) clock: EmulatorClock,
     pub(crate) sub_accounts: Vec<SubAccount>,
     pub(crate) sdk_signatures: bool,
@@ -50,7 +50,7 @@ pub(crate) struct Config {
     pub(crate) latency: Duration,
     pub(crate) admin: Option<SocketAddr>,
     pub(crate) metadata: Option<Metadata>,
-    /// Names that the certificate is for besides its own; plain HTTP without.
+    /// Additional names for the certificate; `None` is plain HTTP.
     pub(crate) tls: Option<Vec<String>>,
 }
 
@@ -64,7 +64,7 @@ pub(crate) struct Server {
     phase: watch::Sender<Phase>,
     ended: Option<oneshot::Receiver<()>>,
     thread: Option<JoinHandle<()>>,
-    /// The process that the thread is in. One that was forked off has this, and nobody to wait for.
+    /// The process that has the thread: a forked child has this value but not the thread.
     process: u64,
 }
 
@@ -83,7 +83,7 @@ struct Ready {
     runtime: Handle,
 }
 
-/// What is listened on.
+/// The listening sockets.
 struct Ports {
     service: TcpListener,
     admin: Option<TcpListener>,
@@ -120,7 +120,7 @@ impl Server {
         })
     }
 
-    /// Runs `work`, which may block, away from the caller's and the server's thread.
+    /// Runs `work`, which may block, on neither the caller's nor the server's thread.
     pub(crate) async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce(&App) -> Result<T> + Send + 'static,
@@ -129,14 +129,14 @@ impl Server {
         self.runtime.spawn_blocking(move || work(&app)).await.unwrap_or_else(|_| Err(stopped()))
     }
 
-    /// Takes no new connections, lets requests that are being answered finish, and ends.
+    /// Accepts no new connections, lets requests in flight finish, and ends.
     pub(crate) async fn shutdown(mut self) {
         if !self.is_here() {
             return;
         }
         self.phase.send_replace(Phase::Draining);
         if let Some(ended) = self.ended.take() {
-            // Nothing is ever sent: the sender goes when the thread does.
+            // Nothing is ever sent: the sender is dropped when the thread ends.
             let _ = ended.await;
         }
     }
@@ -155,8 +155,8 @@ impl Drop for Server {
         }
         self.phase.send_replace(Phase::Stopped);
         if let Some(thread) = self.thread.take() {
-            // Short: no request runs longer than its arithmetic. A panic in there has been reported
-            // already.
+            // Short: a request runs no longer than its arithmetic. A panic in the thread has been
+            // reported already.
             let _ = thread.join();
         }
     }
@@ -169,10 +169,10 @@ fn run(config: Config, ready: oneshot::Sender<Result<Ready>>, phases: watch::Rec
             if ready.send(Ok(prepared)).is_ok() {
                 runtime.block_on(serve(ports, app, phases));
             }
-            // Not to wait for a token generator that is being made.
+            // Does not wait for a signing key that is being generated.
             runtime.shutdown_background();
         }
-        // Whoever does not wait for the outcome does not want the error either.
+        // A caller that dropped the future does not want the error.
         Err(error) => drop(ready.send(Err(error))),
     }
 }
@@ -188,10 +188,10 @@ fn prepare(config: Config) -> Result<(Runtime, Ports, Ready)> {
     let (tls, certificate_pem) =
         identity.map(|identity| (identity.acceptor, identity.certificate_pem)).unzip();
     let now = config.clock.unix_millis();
-    let store = Store::open(config.state_dir, &config.wishes, now, config.on_state_fault)?;
+    let store = Store::open(config.state_dir, &config.preset, now, config.on_state_fault)?;
     let (subs, sdk_signatures) = (&config.sub_accounts, config.sdk_signatures);
     let mut accounts = store.read(|state| Accounts::new(&state.account, subs, sdk_signatures))?;
-    let desk = config.metadata.map(|metadata| Desk::new(&metadata, &mut accounts));
+    let issuer = config.metadata.map(|metadata| Issuer::new(&metadata, &mut accounts));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .thread_name("ncp-kms-emulator")
@@ -202,7 +202,7 @@ fn prepare(config: Config) -> Result<(Runtime, Ports, Ready)> {
         accounts,
         clock_offset: config.clock.offset(),
         clock: config.clock,
-        metadata: desk,
+        metadata: issuer,
         record: Record::default(),
         metadata_record: Record::default(),
         usage: Usage::default(),
@@ -226,26 +226,26 @@ fn listen(on: SocketAddr) -> Result<(TcpListener, SocketAddr)> {
         .map_err(|error| failed(&format!("cannot listen on {on}"), error))?;
     let addr = listener
         .local_addr()
-        .map_err(|error| failed("cannot tell the emulator's address", error))?;
+        .map_err(|error| failed("cannot read the emulator's address", error))?;
     Ok((listener, addr))
 }
 
 async fn serve(ports: Ports, app: Arc<App>, mut phases: watch::Receiver<Phase>) {
     // Fails only outside a runtime.
     let Ok(listener) = tokio::net::TcpListener::from_std(ports.service) else { return };
-    let Ok(listener) = IdleListener::new(listener, ports.tls, PATIENCE, ports.gate, ports.open)
+    let Ok(listener) = IdleListener::new(listener, ports.tls, IDLE_TIMEOUT, ports.gate, ports.open)
     else {
         return;
     };
     if let Some(Ok(admin)) = ports.admin.map(tokio::net::TcpListener::from_std) {
         let router = Router::new().fallback(admin::serve).with_state(Arc::clone(&app));
-        // Ends with the runtime, without waiting for anyone.
+        // Ends with the runtime, without a graceful shutdown.
         tokio::spawn(axum::serve(admin, router).into_future());
     }
     if let Some(Ok(metadata)) = ports.metadata.map(tokio::net::TcpListener::from_std) {
-        // Nobody closes this one.
+        // This port is never closed.
         let (gate, open) = (watch::channel(true).1, watch::channel(true).0);
-        if let Ok(listener) = IdleListener::new(metadata, None, PATIENCE, gate, open) {
+        if let Ok(listener) = IdleListener::new(metadata, None, IDLE_TIMEOUT, gate, open) {
             let router = Router::new()
                 .fallback(metadata::serve)
                 .with_state(Arc::clone(&app))
@@ -259,7 +259,7 @@ async fn serve(ports: Ports, app: Arc<App>, mut phases: watch::Receiver<Phase>) 
         .into_make_service_with_connect_info::<Peer>();
     let mut draining = phases.clone();
     let mut grace = phases.clone();
-    // A phase that cannot be waited for has lost its sender, which means to stop too.
+    // An error means that the sender is dropped, which means stop as well.
     let drain = async move {
         let _ = draining.wait_for(|phase| *phase != Phase::Serving).await;
     };
@@ -267,7 +267,7 @@ async fn serve(ports: Ports, app: Arc<App>, mut phases: watch::Receiver<Phase>) 
         _ = axum::serve(listener, router).with_graceful_shutdown(drain) => {}
         () = async {
             let _ = grace.wait_for(|phase| *phase != Phase::Serving).await;
-            tokio::time::sleep(GRACE).await;
+            tokio::time::sleep(GRACE_PERIOD).await;
         } => {}
         _ = phases.wait_for(|phase| *phase == Phase::Stopped) => {}
     }

@@ -1,4 +1,5 @@
-//! The way of a request: body, route, authentication, throttle, permission, key, action, record.
+//! A request, step by step: body, route, authentication, rate limit, permission, key, action,
+//! record.
 
 use crate::emulator::action::Action;
 use crate::emulator::answer::{Answer, Generation, Refusal};
@@ -8,7 +9,7 @@ use crate::emulator::auth::route::Call;
 use crate::emulator::calls::body::TokenRequest;
 use crate::emulator::calls::cipher;
 use crate::emulator::calls::manage;
-use crate::emulator::calls::manage::Order;
+use crate::emulator::calls::manage::Command;
 use crate::emulator::faults::fault::FaultKind;
 use crate::emulator::faults::injected::Asked;
 use crate::emulator::http::disturb::{self, Reply};
@@ -25,7 +26,7 @@ use axum::response::Response;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
-/// Answers one request and records it, or does to it what a fault demands.
+/// Answers one request and records it, unless a fault replaces the answer.
 pub(crate) async fn serve(
     State(app): State<Arc<App>>,
     ConnectInfo(peer): ConnectInfo<Peer>,
@@ -33,8 +34,8 @@ pub(crate) async fn serve(
 ) -> Response {
     let (parts, body) = request.into_parts();
     if parts.method == Method::GET && parts.uri.path() == "/health" {
-        // Not the service's: whoever waits for the emulator asks it, again and again, and is
-        // neither recorded nor meets faults.
+        // Not a call of the service. Programs poll it while they wait for the emulator, so it is
+        // not recorded and meets no fault.
         let healthy = Answer { status: 200, body: json!({ "status": "ok" }) };
         return Reply::from(healthy).into_response();
     }
@@ -49,7 +50,7 @@ pub(crate) async fn serve(
         Ok(received) => received,
         Err(response) => return response,
     };
-    // What is no call is answered as by the newer interface; the gateway's shape is the same.
+    // An unknown call is answered as in API 2.0; the gateway's shape is the same in both.
     let generation = call.as_ref().map_or(Generation::Two, |call| call.generation);
     let stale = exchange.fault() == Some(&FaultKind::StaleVersion);
     let now = Now { millis: time.millis, stale };
@@ -62,17 +63,17 @@ pub(crate) async fn serve(
         refusal.answer(generation)
     });
     if let Some(kind) = exchange.fault() {
-        disturb::spoil(kind, &mut answer);
+        disturb::corrupt(kind, &mut answer);
     }
     exchange.send(answer.into(), &time).await
 }
 
-/// As what time a request sees it.
+/// The time of a request, and whether it sees the last rotation.
 #[derive(Clone, Copy)]
 struct Now {
     /// Milliseconds since the Unix epoch.
     millis: i64,
-    /// Whether the last rotation has not been heard of.
+    /// Whether the last rotation is not visible yet.
     stale: bool,
 }
 
@@ -113,7 +114,7 @@ async fn answer(
     Ok(Answer::success(call.generation, result?))
 }
 
-/// Does what a known caller asks for, if it may.
+/// Carries out the call of an authenticated caller, if it is permitted.
 async fn carry_out(
     app: &Arc<App>,
     call: &Call<'_>,
@@ -125,7 +126,7 @@ async fn carry_out(
 ) -> Result<Value, Refusal> {
     check::admit_account(&caller.account, entry.auth, entry.peer)?;
     if let Some(key) = &caller.key {
-        // By the emulator's own clock: a fault that shifts a caller's time does not empty or fill a
+        // By the emulator's own clock: a fault that shifts a request's time must not refill a
         // bucket.
         app.throttle.take(call.generation, key.id, app.clock.unix_millis())?;
         check::admit(key, entry.auth, entry.peer)?;
@@ -137,14 +138,14 @@ async fn carry_out(
         return Err(UNKNOWN_KEY);
     }
     let Some(key) = caller.key.as_ref().filter(|_| !manage::is_management(call.action)) else {
-        let order = Order {
+        let command = Command {
             action: call.action,
             tag: call.tag.unwrap_or_default().to_owned(),
             version: call.version.to_owned(),
             query: query.unwrap_or_default().to_owned(),
             body: body.to_vec(),
         };
-        return blocking(app, move |app| manage::carry_out(app, &order)).await;
+        return blocking(app, move |app| manage::carry_out(app, &command)).await;
     };
     key.usable()?;
     let current = if now.stale { key.previous()? } else { key.current()? };
@@ -175,7 +176,7 @@ async fn carry_out(
     }
 }
 
-/// Mints tokens away from the server's thread, which RSA would hold up.
+/// Mints tokens off the server's thread, which RSA would block.
 async fn mint<const N: usize>(
     app: &Arc<App>,
     tag: &str,
@@ -199,7 +200,7 @@ async fn mint<const N: usize>(
     .await
 }
 
-/// Runs `work`, which may block, away from the server's thread.
+/// Runs `work`, which may block, off the server's thread.
 async fn blocking<T: Send + 'static>(
     app: &Arc<App>,
     work: impl FnOnce(&App) -> Result<T, Refusal> + Send + 'static,

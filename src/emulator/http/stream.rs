@@ -1,4 +1,4 @@
-//! A connection, with or without TLS, that the HTTP library and faults share.
+//! A connection, with or without TLS, shared by the HTTP library and faults.
 
 use std::io;
 use std::pin::Pin;
@@ -10,7 +10,7 @@ use tokio_rustls::server::TlsStream;
 
 pub(crate) enum Stream {
     Plain(TcpStream),
-    /// Never contended: all that use a connection are parts of one task.
+    /// Never contended: one task uses the connection.
     Tls(Box<Mutex<TlsStream<TcpStream>>>),
 }
 
@@ -64,7 +64,7 @@ impl Stream {
         }
     }
 
-    /// Says that nothing more comes, where dropping the stream right after does not say it.
+    /// Announces the end of the stream, where dropping the stream right after does not.
     pub(crate) fn poll_end(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Self::Plain(_) => Poll::Ready(Ok(())),
@@ -72,7 +72,7 @@ impl Stream {
         }
     }
 
-    /// Lets the connection end with a reset once it is dropped.
+    /// Makes dropping the connection reset it.
     pub(crate) fn set_zero_linger(&self) -> io::Result<()> {
         match self {
             Self::Plain(stream) => stream.set_zero_linger(),

@@ -1,10 +1,9 @@
-//! The certificate of an emulator that speaks TLS, and what it takes to speak it.
+//! The certificate and TLS settings of an emulator.
 //!
-//! Each start makes an authority and a certificate under it. Clients trust the authority, which
-//! some of them ask for where they would not trust a certificate alone. Its key is gone once the
-//! certificate is signed, so nobody can have it vouch for anything else. The other key is in memory
-//! only; the copies that can be reached are wiped, and the one that signs belongs to the
-//! cryptographic library.
+//! Each start creates an authority and a certificate under it. Clients trust the authority, since
+//! some do not accept a certificate as its own authority. The authority's key is wiped once the
+//! certificate is signed, so it can sign nothing else. The other key is in memory only; the copies
+//! within reach are wiped, and the one that signs belongs to the cryptographic library.
 
 use crate::emulator::keys::asymmetric::pem;
 use crate::error::{Error, ErrorKind, Result};
@@ -22,15 +21,15 @@ use tokio_rustls::rustls::version::{TLS12, TLS13};
 use tokio_rustls::rustls::{self, ServerConfig};
 use zeroize::Zeroizing;
 
-/// What an emulator proves itself with.
+/// An emulator's TLS identity.
 pub(crate) struct Identity {
     pub(crate) acceptor: TlsAcceptor,
-    /// Of the authority.
+    /// The authority's certificate.
     pub(crate) certificate_pem: String,
 }
 
 impl Identity {
-    /// A new one for this machine's own names, the address that is listened on, and `names`.
+    /// A new identity for this machine's own names, the listening address and `names`.
     pub(crate) fn generate(listen: IpAddr, names: &[String]) -> Result<Self> {
         let key = Zeroizing::new(KeyPair::generate().map_err(failed)?);
         let authority_key = Zeroizing::new(KeyPair::generate().map_err(failed)?);
@@ -40,7 +39,7 @@ impl Identity {
         let issuer = Issuer::from_params(&authority, &*authority_key);
         let certificate = params(listen, names)?.signed_by(&*key, &issuer).map_err(failed)?;
         let certificate = certificate.der().clone();
-        // Borrowed, so that no copy of it stays.
+        // Borrowed, so that no copy remains.
         let der = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialized_der()));
         let signing = aws_lc_rs::sign::any_ecdsa_type(&der).map_err(unfit)?;
         let resolver = SingleCertAndKey::from(CertifiedKey::new(vec![certificate], signing));
@@ -86,7 +85,7 @@ fn params(listen: IpAddr, names: &[String]) -> Result<CertificateParams> {
     Ok(params)
 }
 
-/// Whether a certificate can be for it: an address, or the labels of a host name.
+/// Whether a certificate can contain this name: an address, or the labels of a host name.
 fn is_name(name: &str) -> bool {
     let is_label = |label: &str| {
         (1..=63).contains(&label.len())

@@ -1,7 +1,7 @@
-//! AES-256-GCM, in the two ways the service has it: with a nonce by chance, and convergent.
+//! AES-256-GCM in the service's two modes: with a random nonce, and convergent.
 //!
 //! Key tag and version are authenticated with every ciphertext, so that neither another key's
-//! ciphertext nor an edited prefix opens. Payloads are nonce, ciphertext and tag.
+//! ciphertext nor an edited prefix decrypts. Payloads are nonce, ciphertext and tag.
 
 use crate::emulator::answer::Refusal;
 use crate::emulator::random;
@@ -13,22 +13,21 @@ use zeroize::Zeroizing;
 pub(crate) const KEY_LEN: usize = 32;
 const TAG_LEN: usize = 16;
 
-/// A key that draws a nonce for each ciphertext. It has no use for a context.
+/// A key with a random nonce for each ciphertext. It ignores contexts.
 pub(crate) struct Aes {
     aead: LessSafeKey,
     associated: Vec<u8>,
 }
 
-/// A seed from which each context derives a key and a nonce of its own. Under one context all
-/// plaintexts share a nonce, which is what the service documents and why it advises a context for
-/// each datum.
+/// A seed from which a key and a nonce are derived for each context. All plaintexts of one context
+/// share a nonce, as the service documents; it advises a context for each datum for that reason.
 pub(crate) struct Convergent {
     seed: hkdf::Prk,
     associated: Vec<u8>,
 }
 
 impl Aes {
-    /// `None` if `key` has not the right length.
+    /// `None` if `key` does not have the right length.
     pub(crate) fn new(tag: &str, version: u32, key: &[u8]) -> Option<Self> {
         Some(Self { aead: aead(key)?, associated: associated(tag, version) })
     }
@@ -45,7 +44,7 @@ impl Aes {
 }
 
 impl Convergent {
-    /// `None` if `seed` has not the right length.
+    /// `None` if `seed` does not have the right length.
     pub(crate) fn new(tag: &str, version: u32, seed: &[u8]) -> Option<Self> {
         let seed = (seed.len() == KEY_LEN)
             .then(|| hkdf::Salt::new(hkdf::HKDF_SHA256, &[]).extract(seed))?;
@@ -87,7 +86,7 @@ impl Convergent {
     }
 }
 
-/// How much to derive.
+/// Number of bytes to derive.
 struct Length(usize);
 
 impl hkdf::KeyType for Length {

@@ -1,7 +1,7 @@
-//! RSA and ECDSA keys. The service names the types and no more; paddings, hash and encodings are
-//! this emulator's choice: OAEP with SHA-256 (which the documented limit of 190 bytes suggests),
-//! PKCS #1 v1.5 signatures with SHA-256, ECDSA with SHA-256 in DER, and public keys as
-//! SubjectPublicKeyInfo. All of them are what `openssl` takes as it stands.
+//! RSA and ECDSA keys. The service documents the types only; paddings, hash and encodings are this
+//! emulator's choice: OAEP with SHA-256 (which the documented limit of 190 bytes suggests), PKCS #1
+//! v1.5 signatures with SHA-256, ECDSA with SHA-256 in DER, and public keys as
+//! SubjectPublicKeyInfo. `openssl` accepts all of them as they are.
 
 use crate::emulator::answer::Refusal;
 use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der, PublicKeyX509Der};
@@ -18,11 +18,11 @@ use pem::{EncodeConfig, LineEnding, Pem};
 use std::sync::OnceLock;
 use zeroize::Zeroizing;
 
-/// The most that one RSA encryption takes, in bytes.
+/// The longest plaintext of one RSA encryption, in bytes.
 const MAX_RSA_PLAINTEXT: usize = 190;
 
-/// A key for encryption and signatures. Parsed when first used, because a change of the state makes
-/// every key anew.
+/// A key for encryption and signatures. Parsed on first use, because every change of the state
+/// creates all keys again.
 pub(crate) struct Rsa {
     pkcs8: Zeroizing<Vec<u8>>,
     parsed: OnceLock<Option<ParsedRsa>>,
@@ -37,14 +37,14 @@ struct ParsedRsa {
 /// A key for signatures.
 pub(crate) struct Ecdsa(EcdsaKeyPair);
 
-/// Makes an RSA key, as PKCS#8. Takes a tenth of a second or more.
+/// Generates an RSA key, as PKCS#8. Takes a tenth of a second or more.
 pub(crate) fn generate_rsa() -> Option<Zeroizing<Vec<u8>>> {
     let key = RsaKeyPair::generate(KeySize::Rsa2048).ok()?;
     let der: Pkcs8V1Der<'_> = key.as_der().ok()?;
     Some(Zeroizing::new(der.as_ref().to_vec()))
 }
 
-/// Makes an ECDSA key, as PKCS#8.
+/// Generates an ECDSA key, as PKCS#8.
 pub(crate) fn generate_ecdsa() -> Option<Zeroizing<Vec<u8>>> {
     let key = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).ok()?;
     Some(Zeroizing::new(key.to_pkcs8v1().ok()?.as_ref().to_vec()))
@@ -55,7 +55,7 @@ impl Rsa {
         Self { pkcs8: Zeroizing::new(pkcs8.to_vec()), parsed: OnceLock::new() }
     }
 
-    /// Whether this is a key at all.
+    /// Whether this can be parsed.
     pub(crate) fn is_valid(&self) -> bool {
         self.parsed().is_ok()
     }
@@ -108,7 +108,7 @@ impl Rsa {
         self.parsed
             .get_or_init(|| ParsedRsa::from_pkcs8(&self.pkcs8))
             .as_ref()
-            .ok_or(Refusal::internal("RSA key is not one"))
+            .ok_or(Refusal::internal("RSA key is not valid"))
     }
 }
 
@@ -124,7 +124,7 @@ impl ParsedRsa {
 }
 
 impl Ecdsa {
-    /// `None` if `pkcs8` is no such key.
+    /// `None` if `pkcs8` is not an ECDSA key.
     pub(crate) fn new(pkcs8: &[u8]) -> Option<Self> {
         EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, pkcs8).ok().map(Self)
     }
@@ -150,7 +150,7 @@ fn unwritable() -> Refusal {
     Refusal::internal("public key cannot be written")
 }
 
-/// The armour around something public, such as a key: lines of 64 characters.
+/// PEM encoding, in lines of 64 characters. Not for secrets: buffers are not wiped.
 pub(crate) fn pem(label: &str, der: &[u8]) -> String {
     let lines = EncodeConfig::new().set_line_ending(LineEnding::LF);
     pem::encode_config(&Pem::new(label, der), lines)

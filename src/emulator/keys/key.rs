@@ -1,4 +1,4 @@
-//! What an emulator remembers of one key, and the rules of the service by which that changes.
+//! The state of one key, and the service's rules for its changes.
 
 use crate::emulator::answer::{Kind, Refusal};
 use crate::emulator::keys::kind::KeyType;
@@ -9,12 +9,12 @@ use serde::{Deserialize, Serialize};
 use std::net::Ipv4Addr;
 use zeroize::Zeroizing;
 
-/// The most versions a key may have. The service's pages disagree on whether there is a limit; its
-/// calls take 1 to 100.
+/// The most versions of a key. The service's pages disagree on whether there is a limit; its calls
+/// accept 1 to 100.
 pub(crate) const MAX_VERSIONS: usize = 100;
 /// The longest period of automatic rotation, in days.
 const MAX_PERIOD: u32 = 730;
-/// The period of automatic rotation where none is named, in days.
+/// The default period of automatic rotation, in days.
 pub(crate) const DEFAULT_PERIOD: u32 = 90;
 /// From the request to delete a key to its deletion, in milliseconds.
 const DELETION_WAIT: i64 = 72 * 3_600_000;
@@ -36,31 +36,31 @@ pub(crate) struct KeyState {
     pub(crate) status: Status,
     pub(crate) status_date: i64,
     pub(crate) register_date: i64,
-    /// When a key whose deletion is asked for goes.
+    /// When a key whose deletion is requested is deleted.
     pub(crate) destroy_date: Option<i64>,
     /// In days; kept while automatic rotation is off.
     pub(crate) rotation_period: u32,
-    /// The next automatic rotation, where that is on.
+    /// The next automatic rotation, if it is on.
     pub(crate) next_rotation: Option<i64>,
-    /// The oldest first; the number of each is its place, from 1.
+    /// Oldest first; the number of a version is its position, from 1.
     pub(crate) versions: Vec<VersionState>,
     pub(crate) token_generator: Option<GeneratorState>,
-    /// When the last token generator was taken away.
+    /// When the last token generator was removed.
     pub(crate) generator_disabled: Option<i64>,
     pub(crate) acl: AclState,
 }
 
-/// The service's words for a key's state.
+/// The service's terms for a key's state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub(crate) enum Status {
     Enable,
     Disable,
-    /// Deletion is asked for.
+    /// Deletion is requested.
     Revoke,
 }
 
-/// How a key is kept. Both are the same here.
+/// How a key is stored. The emulator makes no difference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Protection {
     #[serde(rename = "BASIC")]
@@ -84,12 +84,12 @@ pub(crate) struct VersionState {
 pub(crate) struct GeneratorState {
     pub(crate) id: String,
     pub(crate) enabled_date: i64,
-    /// PKCS#8 of the signing key, once a token was asked for: to make it takes a tenth of a second
-    /// or more.
+    /// PKCS#8 of the signing key, generated with the first token: it takes a tenth of a second or
+    /// more.
     pub(crate) pkcs8: Option<SecretBytes>,
 }
 
-/// From where tokens may be used.
+/// The addresses from which tokens may be used.
 #[derive(Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct AclState {
@@ -134,7 +134,8 @@ impl KeyState {
         self.versions.last().map_or(0, |version| version.version)
     }
 
-    /// Adds a version, which becomes the current one. The next automatic rotation stays when it is.
+    /// Adds a version, which becomes the current one. The date of the next automatic rotation does
+    /// not change.
     pub(crate) fn rotate(&mut self, now: i64) -> Result<&VersionState, Refusal> {
         self.must_be_enabled()?;
         if self.versions.len() >= MAX_VERSIONS {
@@ -182,7 +183,7 @@ impl KeyState {
         Ok(())
     }
 
-    /// Turns automatic rotation on, with the period kept, or off.
+    /// Turns automatic rotation on, with the stored period, or off.
     pub(crate) fn set_auto_rotation(&mut self, on: bool, now: i64) {
         self.next_rotation = match (on, self.next_rotation) {
             (false, _) => None,
@@ -191,7 +192,7 @@ impl KeyState {
         };
     }
 
-    /// Sets the period in days. Where automatic rotation is on, a new period starts.
+    /// Sets the period in days. If automatic rotation is on, a new period starts.
     pub(crate) fn set_rotation_period(&mut self, days: u32, now: i64) -> Result<(), Refusal> {
         if !(1..=MAX_PERIOD).contains(&days) {
             return Err(Refusal::request("rotation period is not 1 to 730 days"));
@@ -210,13 +211,13 @@ impl KeyState {
 
     pub(crate) fn cancel_deletion(&mut self, now: i64) -> Result<(), Refusal> {
         if self.status != Status::Revoke {
-            return Err(Refusal::status("deletion of the key is not asked for"));
+            return Err(Refusal::status("deletion of the key is not requested"));
         }
         (self.status, self.status_date, self.destroy_date) = (Status::Disable, now, None);
         Ok(())
     }
 
-    /// Gives the key a token generator; an older one is gone, and its tokens with it.
+    /// Installs a new token generator. It replaces an older one, which voids that one's tokens.
     pub(crate) fn install_generator(&mut self, now: i64) -> Result<(), Refusal> {
         self.token_generator =
             Some(GeneratorState { id: random::uuid()?, enabled_date: now, pkcs8: None });
@@ -224,14 +225,14 @@ impl KeyState {
         Ok(())
     }
 
-    /// Takes the token generator away, and its tokens with it.
+    /// Removes the token generator, which voids its tokens.
     pub(crate) fn remove_generator(&mut self, now: i64) -> Result<(), Refusal> {
         self.token_generator.take().ok_or(Refusal::status("key has no token generator"))?;
         self.generator_disabled = Some(now);
         Ok(())
     }
 
-    /// Gives the generator `id` its signing key, unless it has one or is gone.
+    /// Sets the signing key of the generator `id`. No-op if it has one or is gone.
     pub(crate) fn set_signing_key(&mut self, id: &str, pkcs8: Zeroizing<Vec<u8>>) {
         if let Some(generator) =
             self.token_generator.as_mut().filter(|generator| generator.id == id)
@@ -240,20 +241,20 @@ impl KeyState {
         }
     }
 
-    /// When time changes this key next.
+    /// When the next change of this key is due.
     pub(crate) fn due(&self) -> Option<i64> {
         [self.destroy_date, self.next_rotation].into_iter().flatten().min()
     }
 
-    /// Makes the automatic rotations that are due. One that finds the key disabled, or full, is
-    /// left out.
+    /// Applies the automatic rotations that are due. A rotation is skipped if the key is disabled
+    /// or has no room for a version.
     pub(crate) fn settle(&mut self, now: i64) -> Result<(), Refusal> {
         while let Some(next) = self.next_rotation.filter(|next| *next <= now) {
             if self.status == Status::Enable && self.versions.len() < MAX_VERSIONS {
                 self.add_version(next)?;
                 self.next_rotation = Some(self.next_from(next));
             } else {
-                // All those that are past, at once: a test's clock may be centuries ahead.
+                // Skips all past rotations at once: a test's clock may be centuries ahead.
                 let period = i64::from(self.rotation_period) * DAY;
                 let missed = now.saturating_sub(next) / period + 1;
                 self.next_rotation = next.checked_add(missed.saturating_mul(period));
@@ -285,7 +286,7 @@ impl KeyState {
 
     fn must_not_be_going(&self) -> Result<(), Refusal> {
         if self.status == Status::Revoke {
-            Err(Refusal::status("deletion of the key is asked for"))
+            Err(Refusal::status("deletion of the key is requested"))
         } else {
             Ok(())
         }

@@ -1,4 +1,4 @@
-//! One key: its kind, the rules by which it changes, the material of its versions, and its tokens.
+//! One key: its kind, the rules for its changes, the material of its versions, and its tokens.
 
 pub(crate) mod aes;
 pub(crate) mod asymmetric;

@@ -1,8 +1,8 @@
 //! Key tokens: RS256 JSON web tokens, minted by a key's token generator and checked against the
-//! path they are used on.
+//! path on which they are used.
 //!
-//! The claims are those of the service's published samples. What the numbered ones mean is not
-//! documented; the names here are what the samples suggest.
+//! The claims are those of the service's published samples. The meaning of the numbered claims is
+//! not documented; the names here are what the samples suggest.
 
 use crate::emulator::answer::Refusal;
 use crate::error::{self, Error, ErrorKind};
@@ -35,12 +35,12 @@ pub(crate) enum TokenType {
     Refresh,
 }
 
-/// How long a token is good for.
+/// Lifetime of a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Lifetime {
     /// Seconds from its issue.
     Seconds(u64),
-    /// No end.
+    /// Never expires.
     Unlimited,
 }
 
@@ -60,14 +60,14 @@ struct Claims {
     permissions: Vec<u8>,
 }
 
-/// The RSA key with which a key's tokens are signed.
+/// The RSA key that signs a key's tokens.
 pub(crate) struct Generator {
     signing: KeyPair,
     checking: DecodingKey,
 }
 
 impl Generator {
-    /// Makes a signing key, as PKCS#8. Takes a tenth of a second or more.
+    /// Generates a signing key, as PKCS#8. Takes a tenth of a second or more.
     pub(crate) fn generate() -> Option<Zeroizing<Vec<u8>>> {
         let key = KeyPair::generate(KeySize::Rsa2048).ok()?;
         let der: Pkcs8V1Der<'_> = key.as_der().ok()?;
@@ -75,8 +75,8 @@ impl Generator {
     }
 
     pub(crate) fn from_pkcs8(der: &[u8]) -> Option<Self> {
-        // Were the library built with a second provider, by another package of the program, it
-        // would panic for want of a choice. An error means that the program has chosen already.
+        // If another package of the program enables a second provider, the library panics unless
+        // one is installed. An error means that the program has installed one already.
         let _ = jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER.install_default();
         let signing = KeyPair::from_pkcs8(der).ok()?;
         let checking = DecodingKey::from_rsa_der(signing.public_key().as_ref());
@@ -85,8 +85,8 @@ impl Generator {
 
     /// A token of `subject` for the key `tag`, issued at `now` milliseconds since the Unix epoch.
     ///
-    /// Signed here and not by the library, which takes no PKCS#8 and would parse the private key
-    /// again for each token.
+    /// Signed here and not by the library, which does not accept PKCS#8 and would parse the private
+    /// key for each token.
     pub(crate) fn mint(
         &self,
         token_type: TokenType,
@@ -121,21 +121,21 @@ impl Generator {
         Some(token)
     }
 
-    /// Checks that `token` is one of this generator for the key `tag`, and still good; says which
-    /// type it is, and whose.
+    /// Checks that this generator issued `token` for the key `tag`, and that it has not expired.
+    /// Returns its type and subject.
     pub(crate) fn check(
         &self,
         token: &str,
         tag: &str,
         now: i64,
     ) -> Result<(TokenType, String), Refusal> {
-        // Time is judged below, by the emulator's clock; the library knows only the system's.
+        // Expiry is checked below, by the emulator's clock; the library knows only the system's.
         let mut validation = Validation::new(Algorithm::RS256);
         validation.required_spec_claims.clear();
         validation.validate_exp = false;
         validation.validate_aud = false;
         let claims = jsonwebtoken::decode::<Claims>(token, &self.checking, &validation)
-            .map_err(|_| Refusal::token("token is not one that this key's generator signed"))?
+            .map_err(|_| Refusal::token("token is not signed by this key's generator"))?
             .claims;
         if claims.key != key_claim(tag) {
             return Err(Refusal::token("token is for another key"));
@@ -154,7 +154,7 @@ fn key_claim(tag: &str) -> String {
     format!("keytag__{tag}")
 }
 
-/// Tokens carry whole seconds.
+/// A lifetime in whole seconds, as tokens carry it.
 pub(crate) fn lifetime(duration: Duration) -> error::Result<Lifetime> {
     match duration.as_secs() {
         0 => Err(Error::new(ErrorKind::InvalidInput, "a token lifetime is at least one second")),

@@ -1,6 +1,6 @@
-//! One version of a key, and the texts it makes: `ncpkms:v{N}:` and base64.
+//! One version of a key, and its ciphertexts and signatures: `ncpkms:v{N}:` and base64.
 //!
-//! The service treats what follows the prefix as its own affair, and so must its clients.
+//! The format of what follows the prefix is internal to the service; clients must not parse it.
 
 use crate::emulator::answer::Refusal;
 use crate::emulator::keys::aes::{self, Aes, Convergent};
@@ -26,7 +26,7 @@ enum Material {
     Ecdsa(Ecdsa),
 }
 
-/// Makes what a version of a key of this type consists of.
+/// Generates the material of a version of a key of this type.
 pub(crate) fn generate(key_type: KeyType) -> Result<Zeroizing<Vec<u8>>, Refusal> {
     let made = match key_type {
         KeyType::Aes256 => return random::bytes(aes::KEY_LEN),
@@ -37,7 +37,7 @@ pub(crate) fn generate(key_type: KeyType) -> Result<Zeroizing<Vec<u8>>, Refusal>
 }
 
 impl VersionKey {
-    /// `None` if `key` is not one of this type.
+    /// `None` if `key` is not a key of this type.
     pub(crate) fn new(
         tag: &str,
         number: u32,
@@ -56,7 +56,7 @@ impl VersionKey {
         Some(Self { number, material })
     }
 
-    /// Whether the key works: RSA keys are not looked at before they are used.
+    /// Whether the key can be parsed. RSA keys are parsed on first use only.
     pub(crate) fn is_valid(&self) -> bool {
         if let Material::Rsa(key) = &self.material { key.is_valid() } else { true }
     }
@@ -131,7 +131,7 @@ fn needed(context: Option<&[u8]>) -> Result<&[u8], Refusal> {
         .ok_or(Refusal::request("a convergent key needs a context"))
 }
 
-/// A ciphertext or signature taken apart: the version its prefix names, and the payload.
+/// A parsed ciphertext or signature: the version in its prefix, and the payload.
 pub(crate) struct Prefixed {
     pub(crate) version: u32,
     pub(crate) payload: Vec<u8>,

@@ -1,12 +1,10 @@
-//! The cloud's metadata service: what a server learns of itself, as far as it is its role's
-//! temporary keys.
+//! The cloud's metadata service, reduced to the temporary keys of a server's role.
 //!
-//! It knows roles, the tokens of its own version 2, and the keys it gave out. Whoever has such keys
-//! signs with them as ever, so they are handed to the accounts, which accept them until they end.
-//! Knows nothing of HTTP.
+//! It stores roles, the tokens of its version 2 and the keys it issued. The accounts accept these
+//! keys like any other, until they expire. Knows nothing of HTTP.
 
-mod desk;
+mod issuer;
 mod settings;
 
-pub(crate) use desk::{Desk, Keys, MAX_TTL};
+pub(crate) use issuer::{Issuer, Keys, MAX_TTL};
 pub use settings::Metadata;

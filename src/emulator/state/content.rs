@@ -1,4 +1,4 @@
-//! What an emulator remembers, and the rules by which that changes. Knows no file and no network.
+//! The content of an emulator's state and the rules for its changes. Knows no file and no network.
 
 use crate::emulator::answer::{Kind, Refusal};
 use crate::emulator::keys::key::{KeyState, Status};
@@ -11,11 +11,11 @@ use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use zeroize::Zeroizing;
 
-/// Name of the key that every emulator starts with.
+/// Name of the ready-made key.
 const READY_KEY_NAME: &str = "emulator-key";
 
-/// Everything. Serialised, it is in the state file, so unknown fields are refused: to write the
-/// file again would lose them.
+/// The whole state. It is serialised into the state file, so unknown fields are refused: the next
+/// write would lose them.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct State {
@@ -30,7 +30,7 @@ pub(crate) struct State {
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct AccountState {
-    /// The principal that tokens name, in the form of a UUID.
+    /// The subject of the account's tokens, a UUID.
     pub(crate) id: String,
     pub(crate) access_key: String,
     #[serde(with = "secret_text")]
@@ -39,9 +39,9 @@ pub(crate) struct AccountState {
     pub(crate) apigw_api_key: Zeroizing<String>,
 }
 
-/// What the owner of a new emulator may decide instead of chance.
+/// Values that the owner sets; the others are random.
 #[derive(Clone, Default)]
-pub(crate) struct Wishes {
+pub(crate) struct Preset {
     pub(crate) account: Option<(String, Zeroizing<String>)>,
     pub(crate) apigw_api_key: Option<Zeroizing<String>>,
     pub(crate) key_tag: Option<String>,
@@ -49,12 +49,12 @@ pub(crate) struct Wishes {
 
 impl State {
     /// A new account with one key, whose token generator is on.
-    pub(crate) fn new(wishes: &Wishes, now: i64) -> Result<Self, Refusal> {
-        let (access_key, secret_key) = match &wishes.account {
+    pub(crate) fn new(preset: &Preset, now: i64) -> Result<Self, Refusal> {
+        let (access_key, secret_key) = match &preset.account {
             Some((access_key, secret_key)) => (access_key.clone(), secret_key.clone()),
             None => (random::text(20)?.to_string(), random::text(40)?),
         };
-        let apigw_api_key = match &wishes.apigw_api_key {
+        let apigw_api_key = match &preset.apigw_api_key {
             Some(key) => key.clone(),
             None => random::text(40)?,
         };
@@ -66,7 +66,7 @@ impl State {
             account,
             keys: Vec::new(),
         };
-        let tag = match &wishes.key_tag {
+        let tag = match &preset.key_tag {
             Some(tag) => tag.clone(),
             None => state.tag_for(READY_KEY_NAME),
         };
@@ -77,8 +77,8 @@ impl State {
         Ok(state)
     }
 
-    /// Refuses a state that no emulator can have written. The keys themselves are looked at when a
-    /// view is made of it.
+    /// Refuses a state that no emulator can have written. The keys themselves are checked when a
+    /// view is created.
     pub(crate) fn check(&self) -> Result<(), Refusal> {
         let credentials =
             [&self.account.access_key, &*self.account.secret_key, &*self.account.apigw_api_key];
@@ -99,14 +99,11 @@ impl State {
                 || !tags.insert(&key.tag)
             {
                 return Err(Refusal::request(
-                    "key tags must be ASCII letters and digits, not empty, and each must be there \
-                     once",
+                    "key tags must be ASCII letters and digits, not empty, and unique",
                 ));
             }
             if key.id >= self.next_key_id || !ids.insert(key.id) || key.rotation_period == 0 {
-                return Err(Refusal::request(
-                    "a key's number or period is not one that is given out",
-                ));
+                return Err(Refusal::request("a key's id or rotation period is out of range"));
             }
             if (key.status == Status::Revoke) != key.destroy_date.is_some()
                 || (key.convergent && key.key_type != KeyType::Aes256)
@@ -120,12 +117,12 @@ impl State {
         }
     }
 
-    /// Whether this state is what `wishes` ask for.
-    pub(crate) fn fulfils(&self, wishes: &Wishes) -> bool {
-        wishes.account.as_ref().is_none_or(|(access, secret)| {
+    /// Whether this state has the values of `preset`.
+    pub(crate) fn matches(&self, preset: &Preset) -> bool {
+        preset.account.as_ref().is_none_or(|(access, secret)| {
             *access == self.account.access_key && *secret == self.account.secret_key
-        }) && wishes.apigw_api_key.as_ref().is_none_or(|key| *key == self.account.apigw_api_key)
-            && wishes.key_tag.as_ref().is_none_or(|tag| *tag == self.ready_key)
+        }) && preset.apigw_api_key.as_ref().is_none_or(|key| *key == self.account.apigw_api_key)
+            && preset.key_tag.as_ref().is_none_or(|tag| *tag == self.ready_key)
     }
 
     /// Adds a key.
@@ -147,7 +144,7 @@ impl State {
         self.add_key(name, tag, key_type, convergent, now)
     }
 
-    /// Gives a key another name. Its tag stays.
+    /// Renames a key. Its tag stays the same.
     pub(crate) fn rename_key(&mut self, tag: &str, name: &str) -> Result<(), Refusal> {
         if self.key(tag)?.name != name {
             self.check_name(name)?;
@@ -156,10 +153,10 @@ impl State {
         Ok(())
     }
 
-    /// Deletes a key whose deletion is asked for.
+    /// Deletes a key whose deletion was requested.
     pub(crate) fn delete_key(&mut self, tag: &str) -> Result<(), Refusal> {
         if self.key(tag)?.status != Status::Revoke {
-            return Err(Refusal::status("deletion of the key is not asked for"));
+            return Err(Refusal::status("deletion of the key is not requested"));
         }
         self.remove(tag);
         Ok(())
@@ -170,12 +167,12 @@ impl State {
         self.keys.iter_mut().find(|key| key.tag == tag).ok_or(UNKNOWN_KEY)
     }
 
-    /// When time changes anything next.
+    /// When the next change is due.
     pub(crate) fn due(&self) -> Option<i64> {
         self.keys.iter().filter_map(KeyState::due).min()
     }
 
-    /// Does what time has brought about up to `now`: deletions and automatic rotations.
+    /// Applies the changes due by `now`: deletions and automatic rotations.
     pub(crate) fn settle(&mut self, now: i64) -> Result<(), Refusal> {
         let gone: Vec<_> = self
             .keys
@@ -220,19 +217,19 @@ impl State {
         self.keys.last_mut().ok_or(UNKNOWN_KEY)
     }
 
-    /// The service derives tags from names in a way it does not tell; 64 hexadecimal digits is what
-    /// they look like.
+    /// The service derives tags from names in an undocumented way; they look like 64 hexadecimal
+    /// digits.
     fn tag_for(&self, name: &str) -> String {
         let from = format!("{}\n{name}", self.account.id);
         text::hex(digest::digest(&digest::SHA256, from.as_bytes()).as_ref())
     }
 }
 
-/// What every call about a key that is not there fails with.
+/// The refusal of a call on a key that does not exist.
 pub(crate) const UNKNOWN_KEY: Refusal =
     Refusal::new(Kind::NotFound, "the emulator has no key with this tag");
 
-/// Whether this can be an access key, secret key or API key.
+/// Whether this is valid as an access key, secret key or API key.
 pub(crate) fn is_credential(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
@@ -245,30 +242,30 @@ mod tests {
     const DAY: i64 = 24 * 3_600_000;
 
     fn state() -> State {
-        State::new(&Wishes::default(), NOW).unwrap()
+        State::new(&Preset::default(), NOW).unwrap()
     }
 
     #[test]
-    fn a_new_state_is_consistent_and_fulfils_its_wishes() {
-        let wishes = Wishes {
+    fn a_new_state_is_consistent_and_matches_its_preset() {
+        let preset = Preset {
             account: Some(("access".into(), Zeroizing::new("secret".into()))),
             apigw_api_key: Some(Zeroizing::new("gateway".into())),
             key_tag: Some("tag1".into()),
         };
-        let new = State::new(&wishes, NOW).unwrap();
-        assert!(new.fulfils(&wishes));
-        assert!(new.fulfils(&Wishes::default()));
-        assert!(!state().fulfils(&wishes));
+        let new = State::new(&preset, NOW).unwrap();
+        assert!(new.matches(&preset));
+        assert!(new.matches(&Preset::default()));
+        assert!(!state().matches(&preset));
         for tag in ["", "a/b", "a b", "\u{e9}"] {
             assert!(
-                State::new(&Wishes { key_tag: Some(tag.into()), ..Wishes::default() }, NOW)
+                State::new(&Preset { key_tag: Some(tag.into()), ..Preset::default() }, NOW)
                     .is_err(),
                 "{tag}"
             );
         }
-        let wishes =
-            Wishes { account: Some((String::new(), Zeroizing::default())), ..Wishes::default() };
-        assert!(State::new(&wishes, NOW).is_err());
+        let preset =
+            Preset { account: Some((String::new(), Zeroizing::default())), ..Preset::default() };
+        assert!(State::new(&preset, NOW).is_err());
     }
 
     #[test]

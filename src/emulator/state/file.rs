@@ -1,11 +1,10 @@
-//! The state in a directory: one file, one lock, and what processes that were killed left behind.
+//! The state directory: one file, one lock, and temporary files that killed processes left behind.
 //!
-//! The file is replaced as a whole, so a reader sees the old or the new state and never half of
-//! one, and needs no lock. It carries a checksum of the state: a key that a disk or an editor has
-//! changed is still a key, and would open nothing any more. Whoever writes holds the lock, so what
-//! else lies there while it is held is nobody's.
+//! The file is replaced atomically, so a reader sees the old or the new state and needs no lock. It
+//! contains a checksum of the state: a key that a disk or an editor has changed is still a key, but
+//! decrypts nothing. Writers hold the lock, so a temporary file found under the lock is abandoned.
 
-use crate::emulator::state::content::{State, Wishes};
+use crate::emulator::state::content::{Preset, State};
 use crate::emulator::text;
 use crate::error::{Error, ErrorKind, Result};
 use crate::output;
@@ -20,16 +19,16 @@ use zeroize::Zeroizing;
 
 /// Version of the state file this release writes.
 const VERSION: u32 = 3;
-/// What tells a state file from other JSON.
+/// Distinguishes a state file from other JSON.
 const FORMAT: &str = "ncp-envelope-emulator";
-/// A larger file is not one of ours: thousands of keys with hundreds of versions fit.
+/// No state file is larger: thousands of keys with hundreds of versions fit.
 const MAX_FILE: u64 = 64 << 20;
 
 /// How long to wait for the lock; a change takes milliseconds.
-const PATIENCE: Duration = Duration::from_secs(10);
-const PAUSE: Duration = Duration::from_millis(5);
+const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
+const LOCK_PAUSE: Duration = Duration::from_millis(5);
 
-/// What every version has.
+/// The fields of every version.
 #[derive(Deserialize)]
 struct Head {
     format: String,
@@ -43,27 +42,27 @@ struct Whole<'a> {
     _format: &'a str,
     #[serde(rename = "version")]
     _version: u32,
-    /// Of the state as it stands in the file, in hexadecimal.
+    /// Checksum of the state as written in the file, in hexadecimal.
     sha256: &'a str,
     #[serde(borrow)]
     state: &'a RawValue,
 }
 
-/// The state in `dir`, made as `wishes` say if there is none.
-pub(crate) fn open_or_create(dir: &Path, wishes: &Wishes, now: i64) -> Result<State> {
+/// The state in `dir`, created from `preset` if there is none.
+pub(crate) fn open_or_create(dir: &Path, preset: &Preset, now: i64) -> Result<State> {
     create_dir(dir).map_err(|error| failed("cannot create the state directory", dir, error))?;
     let _lock = lock(dir)?;
     sweep(dir).map_err(|error| failed("cannot remove what a killed process left", dir, error))?;
     if let Some(state) = read(dir)? {
         return Ok(state);
     }
-    let state = State::new(wishes, now)?;
+    let state = State::new(preset, now)?;
     write(dir, &state)?;
     Ok(state)
 }
 
-/// Waits for the lock of the directory; dropping the file gives it back. The lock file stays, for
-/// to remove it would race.
+/// Waits for the lock of the directory; dropping the file releases it. The lock file stays, since
+/// removing it would be a race.
 pub(crate) fn lock(dir: &Path) -> Result<File> {
     let path = dir.join("state.lock");
     let mut options = File::options();
@@ -80,15 +79,15 @@ pub(crate) fn lock(dir: &Path) -> Result<File> {
             Err(TryLockError::Error(error)) => {
                 return Err(failed("cannot lock the state", &path, error));
             }
-            Err(TryLockError::WouldBlock) if start.elapsed() < PATIENCE => {
-                std::thread::sleep(PAUSE);
+            Err(TryLockError::WouldBlock) if start.elapsed() < LOCK_TIMEOUT => {
+                std::thread::sleep(LOCK_PAUSE);
             }
             Err(TryLockError::WouldBlock) => {
                 let message = format!(
                     "another process has held {} for {} seconds: end it, or use another state \
                      directory",
                     path.display(),
-                    PATIENCE.as_secs()
+                    LOCK_TIMEOUT.as_secs()
                 );
                 return Err(Error::new(ErrorKind::Io, message));
             }
@@ -96,13 +95,13 @@ pub(crate) fn lock(dir: &Path) -> Result<File> {
     }
 }
 
-/// What is in the file, if there is one.
+/// The state in the file, if there is one.
 pub(crate) fn read(dir: &Path) -> Result<Option<State>> {
     let path = &path(dir);
     let mut text = Zeroizing::new(Vec::new());
     match File::open(path) {
         Ok(file) => {
-            // Room for the whole file at once: a buffer that grows leaves copies behind.
+            // Reserved at once: a growing buffer would leave copies of secrets behind.
             let len = file.metadata().map_or(0, |metadata| metadata.len().min(MAX_FILE));
             text.reserve_exact(usize::try_from(len).unwrap_or(0).saturating_add(1));
             file.take(MAX_FILE)
@@ -124,13 +123,13 @@ pub(crate) fn read(dir: &Path) -> Result<Option<State>> {
         );
         return Err(Error::new(ErrorKind::UnsupportedVersion, message));
     }
-    // The parser's own errors may quote what they read, so they go no further.
+    // The parser's errors may quote secrets, so they are dropped.
     let whole: Whole<'_> = serde_json::from_slice(&text).map_err(|_| damaged(dir))?;
     let state = whole.state.get();
     if whole.sha256 != checksum(state.as_bytes()) {
         let message = format!(
-            "state file {} was changed or is damaged, as its checksum does not fit; put back a \
-             copy of it, or move it away to start anew",
+            "state file {} was edited or is damaged, as its checksum does not match: restore a \
+             copy of it, or move it away to start with a new state",
             path.display()
         );
         return Err(Error::new(ErrorKind::Malformed, message));
@@ -140,7 +139,7 @@ pub(crate) fn read(dir: &Path) -> Result<Option<State>> {
     Ok(Some(state))
 }
 
-/// Replaces the file. Whoever does that holds the lock.
+/// Replaces the file. The caller must hold the lock.
 pub(crate) fn write(dir: &Path, state: &State) -> Result<()> {
     let state = Zeroizing::new(
         serde_json::to_vec_pretty(state)
@@ -157,15 +156,19 @@ pub(crate) fn write(dir: &Path, state: &State) -> Result<()> {
     })
 }
 
-/// What is wrong with a state that no emulator can have written.
+/// The error for a state that no emulator can have written.
 pub(crate) fn damaged(dir: &Path) -> Error {
     Error::new(
         ErrorKind::Malformed,
-        format!("state file {} is damaged; move it away to start anew", path(dir).display()),
+        format!(
+            "state file {} is damaged: restore a copy of it, or move it away to start with a new \
+             state",
+            path(dir).display()
+        ),
     )
 }
 
-/// What there is to say where the state was and is not any more.
+/// The error for a state file that disappeared.
 pub(crate) fn gone(dir: &Path) -> Error {
     Error::new(ErrorKind::Io, format!("the emulator's state file {} is gone", path(dir).display()))
 }
@@ -182,8 +185,8 @@ fn create_dir(dir: &Path) -> io::Result<()> {
     builder.create(dir)
 }
 
-/// Removes what was never given its name: it has all keys in it. With the lock held, nobody is
-/// writing it.
+/// Removes temporary files: they contain all keys. The caller holds the lock, so nobody is writing
+/// them.
 fn sweep(dir: &Path) -> io::Result<()> {
     for entry in fs::read_dir(dir)? {
         let entry = entry?;

@@ -1,5 +1,5 @@
-//! What is kept: the keys and accounts, in memory or in a file; what a request sees of them; the
-//! record of requests and the log of uses.
+//! The emulator's state: keys and accounts, in memory or in a file, and the view of them that
+//! requests use; the record of requests and the activity log.
 
 pub(crate) mod content;
 pub(crate) mod file;

@@ -1,11 +1,11 @@
-//! Where the state is kept: in memory, or in a file that outlives the process.
+//! Storage of the state: in memory, or in a file that outlives the process.
 //!
-//! Who changes the file holds its lock meanwhile, and reads it again under the lock, so that two
-//! processes that share a directory do not undo each other's changes.
+//! A change reads the file again under the lock, so that two processes that share a directory do
+//! not overwrite each other's changes.
 
 use crate::emulator::answer::Refusal;
 use crate::emulator::keys::key::GeneratorState;
-use crate::emulator::state::content::{State, Wishes};
+use crate::emulator::state::content::{Preset, State};
 use crate::emulator::state::file;
 use crate::emulator::state::view::View;
 use crate::error::{Error, ErrorKind, Result};
@@ -17,35 +17,36 @@ use zeroize::Zeroizing;
 pub(crate) struct Store {
     dir: Option<PathBuf>,
     state: Mutex<State>,
-    /// What a state that is kept nowhere goes back to.
+    /// The state that a reset restores; `None` for a state in a directory.
     first: Mutex<Option<State>>,
     view: RwLock<Arc<View>>,
     on_fault: Option<OnFault>,
 }
 
-/// Who is told why the state cannot be kept.
+/// Gets the reason why the state cannot be saved.
 pub(crate) type OnFault = Arc<dyn Fn(&Error) + Send + Sync>;
 
 impl Store {
-    /// Opens the state in `dir`, and makes it as `wishes` say if there is none; without `dir`, the
-    /// state is not kept.
+    /// Opens the state in `dir`, and creates it from `preset` if there is none. Without `dir`, the
+    /// state is in memory only.
     ///
-    /// Whoever makes a request is told no more than the service would say, so the reason for which
-    /// a change cannot be kept goes to `on_fault`.
+    /// A caller gets no more than the service would answer, so the reason why a change cannot be
+    /// saved goes to `on_fault`.
     pub(crate) fn open(
         dir: Option<PathBuf>,
-        wishes: &Wishes,
+        preset: &Preset,
         now: i64,
         on_fault: Option<OnFault>,
     ) -> Result<Self> {
         let state = match &dir {
-            Some(dir) => file::open_or_create(dir, wishes, now)?,
-            None => State::new(wishes, now).map_err(Error::from)?,
+            Some(dir) => file::open_or_create(dir, preset, now)?,
+            None => State::new(preset, now).map_err(Error::from)?,
         };
-        if !state.fulfils(wishes) {
+        if !state.matches(preset) {
             return Err(Error::new(
                 ErrorKind::InvalidInput,
-                "the state directory holds another account or key tag than the one asked for",
+                "the state directory has another account, API key or key tag than the settings: \
+                 use another directory, or leave them out",
             ));
         }
         let view = View::of(&state).ok().filter(View::is_valid);
@@ -55,18 +56,18 @@ impl Store {
         Ok(Self { dir, state: Mutex::new(state), first, view, on_fault })
     }
 
-    /// What requests look at.
+    /// The view that requests use.
     pub(crate) fn view(&self) -> Arc<View> {
         Arc::clone(&self.view.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The state, for the accessors.
+    /// Reads the state.
     pub(crate) fn read<T>(&self, look: impl FnOnce(&State) -> T) -> T {
         look(&self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Puts a state that is in memory only back to what it was at the start, and says whether it is
-    /// one; what is in a directory stays.
+    /// Restores a state in memory to what it was at the start. Returns false, and does nothing, for
+    /// a state in a directory.
     pub(crate) fn reset(&self) -> Result<bool> {
         let mut current = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(first) = self.first.lock().unwrap_or_else(PoisonError::into_inner).clone() else {
@@ -78,8 +79,8 @@ impl Store {
         Ok(true)
     }
 
-    /// Gives the token generator `id` of the key `tag` its signing key. One that was there from the
-    /// start keeps it when the state is put back, so that its tokens stay good.
+    /// Sets the signing key of the token generator `id` of the key `tag`. A generator that existed
+    /// at the start keeps it after a reset, so that its tokens stay valid.
     pub(crate) fn set_signing_key(
         &self,
         now: i64,
@@ -102,10 +103,10 @@ impl Store {
         Ok(())
     }
 
-    /// Changes the state; it is in the file when this returns. A failure changes nothing. Blocks
+    /// Changes the state; the file is written when this returns. A failure changes nothing. Blocks
     /// while the file is written.
     ///
-    /// What time has brought about by `now` is done first.
+    /// Changes due by `now` are applied first.
     pub(crate) fn change<T, E: From<Error> + From<Refusal>>(
         &self,
         now: i64,

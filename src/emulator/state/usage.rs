@@ -1,8 +1,6 @@
-//! Who used a key, when, from where, and with what result: the activity log, and what is counted of
-//! it.
+//! The activity log: who used a key, when, from which address and with which result; and counters.
 //!
-//! It lies in memory only. A log that outlives the process would mean to write the state file for
-//! every call.
+//! It is in memory only: a persistent log would need a write of the state file for every call.
 
 use crate::emulator::action::Action;
 use crate::emulator::date;
@@ -11,10 +9,10 @@ use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// How many calls are kept of each key.
+/// Number of calls kept for each key.
 const KEPT: usize = 1_000;
 
-/// One call on a key by someone whom the emulator knows.
+/// One call on a key by an authenticated caller.
 #[derive(Clone)]
 pub(crate) struct Activity {
     pub(crate) time: i64,
@@ -30,10 +28,10 @@ pub(crate) struct Usage(Mutex<Counted>);
 
 #[derive(Default)]
 struct Counted {
-    /// By the number of the key, because a tag may be used again after its key is deleted.
+    /// By the id of the key, because a tag can be reused after its key is deleted.
     keys: HashMap<u64, VecDeque<Activity>>,
     last_use: HashMap<u64, Activity>,
-    /// By the number of the token generator.
+    /// By the id of the token generator.
     tokens: HashMap<String, u64>,
 }
 
@@ -50,7 +48,7 @@ impl Usage {
         log.push_back(activity);
     }
 
-    /// The calls on a key, the newest first.
+    /// The calls on a key, newest first.
     pub(crate) fn activities(&self, key: u64) -> Vec<Activity> {
         self.lock()
             .keys
@@ -69,7 +67,7 @@ impl Usage {
         *self.lock().tokens.entry(generator.to_owned()).or_default() += 1;
     }
 
-    /// How many tokens a generator issued since the emulator started.
+    /// Number of tokens a generator issued since the emulator started.
     pub(crate) fn issued_count(&self, generator: &str) -> u64 {
         self.lock().tokens.get(generator).copied().unwrap_or(0)
     }
@@ -84,7 +82,7 @@ impl Usage {
 }
 
 impl Activity {
-    /// Whether the word is found in what there is to say about this call.
+    /// Whether a field of this entry contains the keyword.
     pub(crate) fn mentions(&self, keyword: &str) -> bool {
         let (action_type, action) = self.terms();
         [action_type, action, &self.requestor, &self.result, &self.ip.to_string()]
@@ -92,7 +90,7 @@ impl Activity {
             .any(|text| text.contains(keyword))
     }
 
-    /// In the form of the service's answer about the last use, which its log is taken to share.
+    /// In the form of the service's answer about the last use; its log is assumed to have the same.
     pub(crate) fn json(&self, tag: &str, name: &str, nrn: &str) -> Value {
         let (action_type, action) = self.terms();
         json!({

@@ -1,4 +1,4 @@
-//! The keys, ready for use: what requests look at, made from the state and never changed.
+//! An immutable view of the state with parsed keys, for requests.
 
 use crate::emulator::answer::{Kind, Refusal};
 use crate::emulator::keys::key::{AclState, GeneratorState, KeyState, Status, VersionState};
@@ -10,10 +10,10 @@ use crate::error::{Error, ErrorKind};
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
-/// The state as requests see it. A change makes a new one, so that no request holds a lock while it
-/// works.
+/// The state as requests see it. A change creates a new view, so that no request holds a lock while
+/// it works.
 pub(crate) struct View {
-    /// When time changes the state next.
+    /// When the next change is due.
     pub(crate) due: Option<i64>,
     keys: HashMap<String, Arc<Key>>,
 }
@@ -44,7 +44,7 @@ impl View {
         Ok(Self { due: state.due(), keys })
     }
 
-    /// Whether every key works. [`View::of`] leaves out what takes long.
+    /// Whether every key can be parsed. [`View::of`] leaves out slow checks.
     pub(crate) fn is_valid(&self) -> bool {
         self.keys.values().all(|key| key.versions.iter().all(|version| version.key.is_valid()))
     }
@@ -80,12 +80,12 @@ impl Key {
         })
     }
 
-    /// Refuses if the key is disabled, or its deletion asked for.
+    /// Refuses if the key is disabled or its deletion requested.
     pub(crate) fn usable(&self) -> Result<(), Refusal> {
         match self.status {
             Status::Enable => Ok(()),
             Status::Disable => Err(Refusal::status("key is disabled")),
-            Status::Revoke => Err(Refusal::status("deletion of the key is asked for")),
+            Status::Revoke => Err(Refusal::status("deletion of the key is requested")),
         }
     }
 
@@ -97,12 +97,12 @@ impl Key {
             .ok_or(Refusal::internal("key has no version"))
     }
 
-    /// The version before the current one, if there is one.
+    /// The version before the current one, or the current one if it is the first.
     pub(crate) fn previous(&self) -> Result<&VersionKey, Refusal> {
         self.versions.iter().rev().nth(1).map_or_else(|| self.current(), |version| Ok(&version.key))
     }
 
-    /// The version that a ciphertext names.
+    /// The version with this number.
     pub(crate) fn version(&self, number: u32) -> Result<&VersionKey, Refusal> {
         let place = usize::try_from(number).ok().and_then(|number| number.checked_sub(1));
         let version = place
@@ -115,14 +115,14 @@ impl Key {
         }
     }
 
-    /// The token generator, if there is one that has signed yet. Parsed when first asked for,
-    /// because most emulators never see a token.
+    /// The token generator, if it has signed already. Parsed on first use, because most emulators
+    /// never see a token.
     pub(crate) fn generator(&self) -> Option<&Generator> {
         let pkcs8 = self.generator_state.as_ref()?.pkcs8.as_ref()?;
         self.generator.get_or_init(|| Generator::from_pkcs8(&pkcs8.0)).as_ref()
     }
 
-    /// The number of the token generator, whether it has signed yet or not.
+    /// The id of the token generator, whether it has signed already or not.
     pub(crate) fn generator_id(&self) -> Option<&str> {
         self.generator_state.as_ref().map(|generator| generator.id.as_str())
     }

@@ -1,4 +1,4 @@
-//! What the metadata service gives out, and to whom.
+//! The tokens and keys that the metadata service issues.
 
 use crate::emulator::answer::Refusal;
 use crate::emulator::auth::account::{Account, Accounts};
@@ -8,26 +8,26 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use zeroize::Zeroizing;
 
-/// The most tokens of version 2 that are remembered; of more, the oldest are forgotten. They are
-/// given to everyone who asks.
+/// The most tokens of version 2; beyond that, the oldest are dropped. Anyone can get a token, so
+/// their number must be bounded.
 const MAX_TOKENS: usize = 1_000;
 /// The longest lifetime of such a token in seconds: six hours.
 pub(crate) const MAX_TTL: i64 = 21_600;
 
 /// The metadata service of one emulator.
-pub(crate) struct Desk {
+pub(crate) struct Issuer {
     versions: Versions,
     /// Milliseconds.
     lifetime: i64,
-    /// Keys that end in less than so many milliseconds are replaced; none are given twice without.
+    /// Keys with fewer milliseconds left are replaced; `None` replaces them every time.
     renewed: Option<i64>,
     roles: Vec<(String, Arc<Account>)>,
-    given: Mutex<Given>,
+    issued: Mutex<Issued>,
 }
 
 #[derive(Default)]
-struct Given {
-    /// With the millisecond of their end.
+struct Issued {
+    /// With the time at which they expire.
     tokens: VecDeque<(Zeroizing<String>, i64)>,
     /// By role.
     keys: HashMap<String, Keys>,
@@ -38,12 +38,12 @@ struct Given {
 pub(crate) struct Keys {
     pub(crate) access_key: String,
     pub(crate) secret_key: Zeroizing<String>,
-    /// Milliseconds since the Unix epoch, as are all times; whole seconds, as it is told in those.
+    /// Milliseconds since the Unix epoch, as all times; a whole second, since answers have seconds.
     pub(crate) issued: i64,
-    pub(crate) ends: i64,
+    pub(crate) expires: i64,
 }
 
-impl Desk {
+impl Issuer {
     /// Adds the roles to `accounts`.
     pub(crate) fn new(settings: &Metadata, accounts: &mut Accounts) -> Self {
         let roles = settings.roles.iter().map(|(name, rights)| {
@@ -58,35 +58,36 @@ impl Desk {
             lifetime: seconds.saturating_mul(1000),
             renewed: renewed.map(|left| i64::try_from(left.as_millis()).unwrap_or(i64::MAX)),
             roles,
-            given: Mutex::default(),
+            issued: Mutex::default(),
         }
     }
 
-    /// Whether there are tokens to be had.
+    /// Whether tokens are issued.
     pub(crate) fn has_tokens(&self) -> bool {
         self.versions != Versions::One
     }
 
-    /// A token of version 2 that is good for so many seconds.
+    /// A token of version 2 with a time to live of `ttl` seconds.
     pub(crate) fn token(&self, ttl: i64, now: i64) -> Result<Zeroizing<String>, Refusal> {
         let token = random::text(56)?;
-        let mut given = self.given();
-        given.tokens.retain(|(_, ends)| now < *ends);
-        if given.tokens.len() == MAX_TOKENS {
-            given.tokens.pop_front();
+        let mut issued = self.issued();
+        issued.tokens.retain(|(_, expires)| now < *expires);
+        if issued.tokens.len() == MAX_TOKENS {
+            issued.tokens.pop_front();
         }
-        let ends = now.saturating_add(ttl.saturating_mul(1000));
-        given.tokens.push_back((token.clone(), ends));
+        let expires = now.saturating_add(ttl.saturating_mul(1000));
+        issued.tokens.push_back((token.clone(), expires));
         Ok(token)
     }
 
-    /// Whether a request with this token, or without one, is answered.
-    pub(crate) fn admits(&self, token: Option<&str>, now: i64) -> bool {
+    /// Whether a request with this token, or without one, is accepted.
+    pub(crate) fn accepts(&self, token: Option<&str>, now: i64) -> bool {
         match (self.versions, token) {
             (Versions::One, _) | (Versions::Both, None) => true,
             (Versions::Two, None) => false,
             (Versions::Both | Versions::Two, Some(token)) => {
-                self.given().tokens.iter().any(|(known, ends)| **known == *token && now < *ends)
+                let issued = self.issued();
+                issued.tokens.iter().any(|(known, expires)| **known == *token && now < *expires)
             }
         }
     }
@@ -96,7 +97,7 @@ impl Desk {
         self.roles.iter().map(|(name, _)| name.as_str())
     }
 
-    /// Keys of a role that `accounts` accepts until their end; none if there is no such role.
+    /// Keys of a role, which `accounts` accepts until they expire; none if there is no such role.
     pub(crate) fn keys(
         &self,
         role: &str,
@@ -104,21 +105,21 @@ impl Desk {
         now: i64,
     ) -> Option<Result<Keys, Refusal>> {
         let (_, account) = self.roles.iter().find(|(name, _)| name == role)?;
-        let mut given = self.given();
-        let again = given.keys.get(role).filter(|keys| {
-            self.renewed.is_some_and(|left| keys.ends.saturating_sub(now) >= left.max(1))
+        let mut issued = self.issued();
+        let current = issued.keys.get(role).filter(|keys| {
+            self.renewed.is_some_and(|left| keys.expires.saturating_sub(now) >= left.max(1))
         });
-        if let Some(keys) = again {
+        if let Some(keys) = current {
             return Some(Ok(keys.clone()));
         }
         Some(self.issue(now).inspect(|keys| {
-            accounts.accept_until(keys.ends, account, &keys.access_key, &keys.secret_key);
-            given.keys.insert(role.to_owned(), keys.clone());
+            accounts.accept_until(keys.expires, account, &keys.access_key, &keys.secret_key);
+            issued.keys.insert(role.to_owned(), keys.clone());
         }))
     }
 
     pub(crate) fn reset(&self) {
-        *self.given() = Given::default();
+        *self.issued() = Issued::default();
     }
 
     fn issue(&self, now: i64) -> Result<Keys, Refusal> {
@@ -127,11 +128,11 @@ impl Desk {
             access_key: random::text(20)?.to_string(),
             secret_key: random::text(40)?,
             issued,
-            ends: issued.saturating_add(self.lifetime),
+            expires: issued.saturating_add(self.lifetime),
         })
     }
 
-    fn given(&self) -> MutexGuard<'_, Given> {
-        self.given.lock().unwrap_or_else(PoisonError::into_inner)
+    fn issued(&self) -> MutexGuard<'_, Issued> {
+        self.issued.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
