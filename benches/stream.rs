@@ -131,8 +131,9 @@ fn main() {
         (
             "   reader: from a slice, 256 KiB a read",
             Box::new(|| {
-                let mut reader =
-                    runtime.block_on(envelope.reader(&message[..], &DecryptPolicy::new())).unwrap();
+                let mut reader = runtime
+                    .block_on(envelope.buf_reader(&message[..], &DecryptPolicy::new()))
+                    .unwrap();
                 let mut total = 0;
                 while let len @ 1.. = reader.read(&mut buffer).unwrap() {
                     total += black_box(&buffer[..len]).len();

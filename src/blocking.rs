@@ -24,14 +24,15 @@ use crate::envelope::{Envelope, Opened};
 use crate::error::Result;
 use crate::format::{Decryptor, Encryptor, Header, PREAMBLE_LEN};
 use crate::io::{
-    DecryptReader, EncryptWriter, FileOptions, FileReport, RangeReader, ReadAt, StreamReport,
+    DecryptReader, EncryptReader, EncryptWriter, FileOptions, FileReport, RangeReader, ReadAt,
+    StreamReport,
 };
 use crate::policy::{ToDecryptPolicy, ToEncryptOptions};
 use crate::runtime;
 use crate::stored::{Outcome, RekeyOptions, RewrapOptions, RewrapReport, SlotChange, SlotsChanged};
 use crate::wrap::{KeyId, WrappedKey};
 use std::future::Future;
-use std::io::{BufRead, Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
 /// Waits on this thread for `future`, one of this crate's.
@@ -431,12 +432,60 @@ impl BlockingEnvelope {
     ///
     /// # Errors
     /// As there, and within an async runtime.
-    pub fn reader<R: BufRead>(
+    pub fn reader<R: Read>(
+        &self,
+        inner: R,
+        policy: impl ToDecryptPolicy,
+    ) -> Result<DecryptReader<BufReader<R>>> {
+        wait(self.0.reader(inner, policy))?
+    }
+
+    /// As [`Envelope::buf_reader`].
+    ///
+    /// ```
+    /// # use ncp_envelope::{DataKey, DecryptPolicy, EncryptionContext, Envelope, LocalKeyWrapper};
+    /// # let wrapper = LocalKeyWrapper::new("offline", &DataKey::generate()?)?;
+    /// let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// # use std::io::Read;
+    /// let message = envelope.encrypt("hello", EncryptionContext::new())?;
+    /// let mut reader = envelope.buf_reader(&message[..], DecryptPolicy::new())?;
+    /// reader.read_to_end(&mut Vec::new())?;
+    /// assert!(reader.into_inner().is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As there, and within an async runtime.
+    pub fn buf_reader<R: BufRead>(
         &self,
         inner: R,
         policy: impl ToDecryptPolicy,
     ) -> Result<DecryptReader<R>> {
-        wait(self.0.reader(inner, policy))?
+        wait(self.0.buf_reader(inner, policy))?
+    }
+
+    /// As [`Envelope::encrypt_reader`].
+    ///
+    /// ```
+    /// # use ncp_envelope::{DataKey, DecryptPolicy, EncryptionContext, Envelope, LocalKeyWrapper};
+    /// # let wrapper = LocalKeyWrapper::new("offline", &DataKey::generate()?)?;
+    /// let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// # use std::io::Read;
+    /// let mut message = Vec::new();
+    /// let mut upload = envelope.encrypt_reader(&b"hello"[..], EncryptionContext::new())?;
+    /// upload.read_to_end(&mut message)?;
+    /// assert_eq!(envelope.decrypt(&message, DecryptPolicy::new())?, "hello");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As there, and within an async runtime.
+    pub fn encrypt_reader<R: Read>(
+        &self,
+        inner: R,
+        options: impl ToEncryptOptions,
+    ) -> Result<EncryptReader<R>> {
+        wait(self.0.encrypt_reader(inner, options))?
     }
 
     /// As [`Envelope::range_reader`].

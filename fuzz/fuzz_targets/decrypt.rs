@@ -51,7 +51,7 @@ fn stream(
     buffer: usize,
     released: &mut Vec<u8>,
 ) -> Result<(), Error> {
-    let mut reader = vectors::ready(envelope.reader(message, policy))?;
+    let mut reader = vectors::ready(envelope.buf_reader(message, policy))?;
     let mut part = vec![0; buffer];
     loop {
         match reader.read(&mut part) {

@@ -2,6 +2,7 @@
 
 use super::chunk::{CHUNK_LEN, ChunkCipher, SEALED_CHUNK_LEN, TAG_LEN};
 use super::{BoundHeader, PREAMBLE_LEN, Progress, RangeDecryptor, derive};
+use crate::context::EncryptionContext;
 use crate::error::{Error, ErrorKind, Result};
 use crate::secret::DataKey;
 use std::fmt;
@@ -11,6 +12,7 @@ use std::fmt;
 /// Hands out no byte whose chunk was not verified (`F-27`). The message is complete only when
 /// [`finish`](Self::finish) has returned.
 pub struct Decryptor {
+    context: EncryptionContext,
     cipher: ChunkCipher,
     next: u64,
     // Ciphertext only: nothing here needs wiping.
@@ -35,12 +37,32 @@ impl Decryptor {
         bound.check_aad(aad)?;
         let cipher = derive::resume(key, bound.as_bytes(), aad, preamble)?;
         Ok(Self {
+            context: bound.context().clone(),
             cipher,
             next: 0,
             partial: Box::new([0; SEALED_CHUNK_LEN]),
             held: 0,
             failed: None,
         })
+    }
+
+    /// The encryption context of the message. Authentic: the commitment covers it.
+    ///
+    /// ```
+    /// # use ncp_envelope::{DataKey, DecryptPolicy, EncryptionContext, Envelope, LocalKeyWrapper};
+    /// # use ncp_envelope::format::Header;
+    /// # let envelope = Envelope::builder(LocalKeyWrapper::new("k", &DataKey::generate()?)?);
+    /// # let envelope = envelope.build()?.blocking();
+    /// # let context = EncryptionContext::new().with("kind", "note")?;
+    /// # let message = envelope.encrypt(b"hello", &context)?;
+    /// # let header = Header::decode(&message)?;
+    /// # let preamble = message[header.bound().body_offset()..].first_chunk().unwrap();
+    /// let decryptor = envelope.decryptor(&header, preamble, &DecryptPolicy::new())?;
+    /// assert_eq!(decryptor.context().get("kind"), Some("note"));
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
+    pub fn context(&self) -> &EncryptionContext {
+        &self.context
     }
 
     /// Bytes that [`update`](Self::update) writes for `input_len` more bytes, given room.

@@ -2,6 +2,7 @@
 
 use super::chunk::{CHUNK_LEN, ChunkCipher, SEALED_CHUNK_LEN, TAG_LEN};
 use super::{BoundHeader, Progress, RunEncryptor, SlotTable, derive};
+use crate::context::EncryptionContext;
 use crate::error::{Error, ErrorKind, Result};
 use crate::secret::DataKey;
 use std::fmt;
@@ -15,6 +16,7 @@ use zeroize::Zeroizing;
 /// Full chunks are sealed straight from the input into the output; only the remainder between two
 /// calls is copied.
 pub struct Encryptor {
+    context: EncryptionContext,
     front: Vec<u8>,
     cipher: ChunkCipher,
     next: u64,
@@ -51,12 +53,28 @@ impl Encryptor {
         slots.encode_region(bound.profile().copies(), bound.copy_len(), &mut front)?;
         front.extend_from_slice(&preamble);
         Ok(Self {
+            context: bound.context().clone(),
             front,
             cipher,
             next: 0,
             partial: Box::new(Zeroizing::new([0; CHUNK_LEN])),
             held: 0,
         })
+    }
+
+    /// The encryption context that the message is bound to.
+    ///
+    /// ```
+    /// # use ncp_envelope::{DataKey, EncryptionContext, Envelope, LocalKeyWrapper};
+    /// # let envelope = Envelope::builder(LocalKeyWrapper::new("k", &DataKey::generate()?)?);
+    /// # let envelope = envelope.build()?.blocking();
+    /// let context = EncryptionContext::new().with("kind", "note")?;
+    /// let encryptor = envelope.encryptor(&context)?;
+    /// assert_eq!(encryptor.context(), &context);
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
+    pub fn context(&self) -> &EncryptionContext {
+        &self.context
     }
 
     /// Regions A and B, salt and commitment: everything in front of the first chunk.
@@ -154,7 +172,6 @@ impl fmt::Debug for Encryptor {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::context::EncryptionContext;
     use crate::format::{Profile, range};
     use crate::wrap::{KeyId, Provider, WrappedKey, ZoneHint};
 

@@ -1,13 +1,14 @@
 //! Whole files, from one name to another.
 
 use super::atomic::AtomicFile;
+use super::front::read_front;
 use super::offload::{Cancelled, offload};
 use super::options::{FileOptions, ProgressFn};
 #[cfg(unix)]
 use super::parallel::Files;
-use super::read::read_front;
 use super::source::SourceFile;
 use super::stream::{Names, Stream, StreamReport};
+use crate::context::EncryptionContext;
 use crate::envelope::Envelope;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::{Decryptor, Encryptor, PREAMBLE_LEN, range};
@@ -23,7 +24,7 @@ use std::sync::{Mutex, PoisonError};
 const WORTH_SPLITTING: u64 = 1 << 20;
 
 /// What a file call did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FileReport {
     /// Bytes read from the input.
@@ -31,6 +32,8 @@ pub struct FileReport {
     /// Bytes written to the output; for [`Envelope::verify_file`] those that were verified, which
     /// are written nowhere.
     pub bytes_written: u64,
+    /// The encryption context of the message; of one that was decrypted or verified, authentic.
+    pub context: EncryptionContext,
 }
 
 impl Envelope {
@@ -332,26 +335,28 @@ impl Job {
     }
 
     fn encrypt(mut self, encryptor: Encryptor) -> Result<FileReport> {
+        let context = encryptor.context().clone();
         #[cfg(unix)]
         if let Some(len) = self.worth_splitting() {
             self.written = self.in_runs(len, |files| files.encrypt(encryptor))?;
-            return self.publish();
+            return self.publish(context);
         }
         self.encrypt_in_order(encryptor)?;
-        self.publish()
+        self.publish(context)
     }
 
     /// `body` is where the body begins.
     fn decrypt(mut self, decryptor: Decryptor, body: u64) -> Result<FileReport> {
+        let context = decryptor.context().clone();
         #[cfg(unix)]
         if let Some(len) = self.worth_splitting() {
             self.written = self
                 .in_runs(len, |files| files.decrypt(decryptor, body))
                 .map_err(|error| self.name(error))?;
-            return self.publish();
+            return self.publish(context);
         }
         self.decrypt_in_order(decryptor)?;
-        self.publish()
+        self.publish(context)
     }
 
     /// The length of a source that is read in pieces by several threads.
@@ -427,7 +432,7 @@ impl Job {
         Ok(())
     }
 
-    fn publish(mut self) -> Result<FileReport> {
+    fn publish(mut self, context: EncryptionContext) -> Result<FileReport> {
         self.check_source()?;
         if let Some(output) = &mut self.output {
             output.finish()?;
@@ -436,7 +441,7 @@ impl Job {
         if let Some(output) = self.output {
             output.commit()?;
         }
-        Ok(FileReport { bytes_read: self.done, bytes_written: self.written })
+        Ok(FileReport { bytes_read: self.done, bytes_written: self.written, context })
     }
 
     /// Refuses a source that was changed meanwhile: what was read of it is neither what it was nor

@@ -4,9 +4,12 @@
 //! start one are methods of [`Envelope`](crate::Envelope), next to the adapter they return.
 
 mod atomic;
+mod body;
 mod buffer;
 mod detached;
+mod encrypt_read;
 mod file;
+mod front;
 mod offload;
 mod options;
 #[cfg(unix)]
@@ -14,6 +17,7 @@ mod parallel;
 mod range;
 mod read;
 mod run;
+mod sealing;
 mod source;
 mod stream;
 #[cfg(feature = "tokio")]
@@ -21,9 +25,13 @@ mod tokio;
 mod write;
 
 #[cfg(feature = "tokio")]
-pub use self::tokio::{AsyncDecryptReader, AsyncEncryptWriter};
+pub use self::tokio::{
+    AsyncAtomicFile, AsyncDecryptReader, AsyncEncryptReader, AsyncEncryptWriter, DecryptBytes,
+    EncryptBytes,
+};
 pub use atomic::{AtomicFile, discard_unfinished, is_unfinished};
 pub use detached::DetachedWriter;
+pub use encrypt_read::EncryptReader;
 pub use file::FileReport;
 pub(crate) use offload::{Cancelled, offload};
 pub use options::FileOptions;

@@ -1,19 +1,59 @@
 //! A `std::io::Read` that decrypts.
 
+use super::body::{Body, Spare};
+use super::front::read_front;
+use super::run::SEALED_RUN_LEN;
+use crate::context::EncryptionContext;
 use crate::envelope::Envelope;
-use crate::error::{Error, ErrorKind, Result};
-use crate::format::{CHUNK_LEN, Decryptor, FIXED_LEN, Header, PREAMBLE_LEN, Progress};
+use crate::error::{Error, Result};
+use crate::format::{CHUNK_LEN, Decryptor};
 use crate::policy::ToDecryptPolicy;
 use std::fmt;
-use std::io::{self, BufRead, Read};
-use zeroize::Zeroizing;
+use std::io::{self, BufRead, BufReader, Read};
 
 impl Envelope {
     /// A reader that decrypts from `inner`, from its current position to its end. Reads the header
     /// from `inner` now, and asks for the key if `policy` admits it.
     ///
-    /// `inner` is a [`BufRead`] so that a byte slice is decrypted without a copy; wrap files in
-    /// [`BufReader::with_capacity`](std::io::BufReader::with_capacity) with 256 KiB.
+    /// For files, sockets and anything else that reads: 16 chunks are read at a time. A source that
+    /// has a buffer of its own, or is one, needs [`buf_reader`](Self::buf_reader).
+    ///
+    /// ```
+    /// # use ncp_envelope::{DataKey, DecryptPolicy, EncryptionContext, Envelope, LocalKeyWrapper};
+    /// use std::fs::File;
+    /// use std::io::Read;
+    /// # let rt = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    /// # rt.block_on(async {
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?;
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("note.ncpe");
+    /// # std::fs::write(&path, envelope.encrypt(b"hello", EncryptionContext::new()).await?)?;
+    /// let mut reader = envelope.reader(File::open(&path)?, &DecryptPolicy::new()).await?;
+    /// let mut plaintext = String::new();
+    /// reader.read_to_string(&mut plaintext)?;
+    /// assert_eq!(plaintext, "hello");
+    /// # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    /// As [`decrypt`](Self::decrypt), and [`ErrorKind::Io`](crate::ErrorKind::Io).
+    pub async fn reader<R: Read>(
+        &self,
+        mut inner: R,
+        policy: impl ToDecryptPolicy,
+    ) -> Result<DecryptReader<BufReader<R>>> {
+        let policy = &*policy.to_policy()?;
+        // In front of the buffer, so that what the buffer holds begins with a chunk, and ends with
+        // one: none has to be put together from two buffers.
+        let (header, preamble) = read_front(&mut inner, |header| self.admit(header, policy))?;
+        let decryptor = self.decryptor(&header, &preamble, policy).await?;
+        let inner = BufReader::with_capacity(SEALED_RUN_LEN, inner);
+        Ok(DecryptReader::new(decryptor, inner))
+    }
+
+    /// As [`reader`](Self::reader), for a source that has a buffer: a byte slice is decrypted
+    /// without a copy. A [`BufReader`] around a file should have 256 KiB.
     ///
     /// ```
     /// # use ncp_envelope::{DataKey, DecryptPolicy, EncryptionContext, Envelope, LocalKeyWrapper};
@@ -23,7 +63,7 @@ impl Envelope {
     /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
     /// # let envelope = Envelope::builder(wrapper).build()?;
     /// let message = envelope.encrypt(b"any number of bytes", EncryptionContext::new()).await?;
-    /// let mut reader = envelope.reader(&message[..], &DecryptPolicy::new()).await?;
+    /// let mut reader = envelope.buf_reader(&message[..], &DecryptPolicy::new()).await?;
     /// let mut plaintext = Vec::new();
     /// reader.read_to_end(&mut plaintext)?;
     /// assert_eq!(plaintext, b"any number of bytes");
@@ -31,8 +71,8 @@ impl Envelope {
     /// ```
     ///
     /// # Errors
-    /// As [`decrypt`](Self::decrypt), and [`ErrorKind::Io`].
-    pub async fn reader<R: BufRead>(
+    /// As [`reader`](Self::reader).
+    pub async fn buf_reader<R: BufRead>(
         &self,
         mut inner: R,
         policy: impl ToDecryptPolicy,
@@ -41,148 +81,6 @@ impl Envelope {
         let (header, preamble) = read_front(&mut inner, |header| self.admit(header, policy))?;
         let decryptor = self.decryptor(&header, &preamble, policy).await?;
         Ok(DecryptReader::new(decryptor, inner))
-    }
-}
-
-/// What stands in front of the first chunk, read in three bounded pieces; what the sync and the
-/// async reader have in common.
-///
-/// Read up to [`missing`](Self::missing) bytes into `bytes`, fewer only at the end of the input,
-/// then [`advance`](Self::advance), until that returns true.
-pub(super) struct Front {
-    pub(super) bytes: Vec<u8>,
-    want: usize,
-    header: Option<Header>,
-}
-
-impl Front {
-    pub(super) fn new() -> Self {
-        Self { bytes: Vec::with_capacity(FIXED_LEN), want: FIXED_LEN, header: None }
-    }
-
-    pub(super) fn missing(&self) -> u64 {
-        self.want.saturating_sub(self.bytes.len()) as u64
-    }
-
-    /// `admit` is asked before the preamble is read, so that a refusal by policy comes first.
-    pub(super) fn advance(&mut self, admit: impl FnOnce(&Header) -> Result<()>) -> Result<bool> {
-        if self.header.is_some() {
-            return Ok(true);
-        }
-        if self.want == FIXED_LEN {
-            // Fails on fewer bytes, as precisely as they allow.
-            self.want = Header::len_from(&self.bytes)?;
-        } else {
-            let header = Header::decode(&self.bytes)?;
-            admit(&header)?;
-            self.header = Some(header);
-            self.bytes.clear();
-            self.want = PREAMBLE_LEN;
-        }
-        Ok(false)
-    }
-
-    pub(super) fn finish(self) -> Result<(Header, [u8; PREAMBLE_LEN])> {
-        match (self.header, <[u8; PREAMBLE_LEN]>::try_from(&self.bytes[..])) {
-            (Some(header), Ok(preamble)) => Ok((header, preamble)),
-            _ => Err(Error::new(
-                ErrorKind::Truncated,
-                "message is truncated: it ends before its first chunk",
-            )),
-        }
-    }
-}
-
-pub(super) fn read_front(
-    inner: &mut impl Read,
-    admit: impl Fn(&Header) -> Result<()>,
-) -> Result<(Header, [u8; PREAMBLE_LEN])> {
-    let mut front = Front::new();
-    loop {
-        inner
-            .take(front.missing())
-            .read_to_end(&mut front.bytes)
-            .map_err(|error| Error::io("cannot read the message", error))?;
-        if front.advance(&admit)? {
-            return front.finish();
-        }
-    }
-}
-
-/// The body of a message, opened step by step; what the sync and the async reader have in common.
-pub(super) struct Body(BodyState);
-
-enum BodyState {
-    Chunks(Decryptor),
-    End,
-    Failed(Error),
-}
-
-impl Body {
-    pub(super) fn new(decryptor: Decryptor) -> Self {
-        Self(BodyState::Chunks(decryptor))
-    }
-
-    /// Whether the authentic end was reached.
-    pub(super) fn ended(&self) -> Result<bool> {
-        match &self.0 {
-            BodyState::Chunks(_) => Ok(false),
-            BodyState::End => Ok(true),
-            BodyState::Failed(error) => Err(error.clone()),
-        }
-    }
-
-    /// Takes some of `input` and writes what it opens into `out`, which has room for a chunk. No
-    /// input means that the message ends here.
-    pub(super) fn step(&mut self, input: &[u8], out: &mut [u8]) -> Result<Progress> {
-        let result = match &mut self.0 {
-            BodyState::Chunks(decryptor) if !input.is_empty() => decryptor.update(input, out),
-            BodyState::Chunks(_) => match std::mem::replace(&mut self.0, BodyState::End) {
-                BodyState::Chunks(decryptor) => {
-                    decryptor.finish(out).map(|written| Progress { consumed: 0, written })
-                }
-                _ => Ok(Progress { consumed: 0, written: 0 }),
-            },
-            BodyState::End => Ok(Progress { consumed: 0, written: 0 }),
-            BodyState::Failed(error) => Err(error.clone()),
-        };
-        if let Err(error) = &result {
-            self.0 = BodyState::Failed(error.clone());
-        }
-        result
-    }
-}
-
-/// Plaintext that did not fit the caller's buffer.
-pub(super) struct Spare {
-    bytes: Zeroizing<Box<[u8]>>,
-    at: usize,
-    end: usize,
-}
-
-impl Spare {
-    pub(super) fn new() -> Self {
-        Self { bytes: Zeroizing::new(vec![0; CHUNK_LEN].into_boxed_slice()), at: 0, end: 0 }
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.at == self.end
-    }
-
-    /// The whole room, to open a chunk into; call [`filled`](Self::filled) after that.
-    pub(super) fn room(&mut self) -> &mut [u8] {
-        &mut self.bytes
-    }
-
-    pub(super) fn filled(&mut self, len: usize) {
-        (self.at, self.end) = (0, len);
-    }
-
-    /// At most `len` bytes of what is there.
-    pub(super) fn take(&mut self, len: usize) -> &[u8] {
-        let start = self.at;
-        self.at += len.min(self.end - start);
-        &self.bytes[start..self.at]
     }
 }
 
@@ -203,15 +101,86 @@ pub struct DecryptReader<R> {
 
 impl<R: BufRead> DecryptReader<R> {
     /// Decrypts the chunks in `inner`, which stands right behind the preamble, with `decryptor`.
+    ///
+    /// ```
+    /// # use ncp_envelope::{DataKey, DecryptPolicy, EncryptionContext, Envelope, LocalKeyWrapper};
+    /// use ncp_envelope::format::{Header, PREAMBLE_LEN};
+    /// use ncp_envelope::io::DecryptReader;
+    /// # use std::io::Read;
+    /// # let envelope = Envelope::builder(LocalKeyWrapper::new("k", &DataKey::generate()?)?);
+    /// # let envelope = envelope.build()?.blocking();
+    /// # let message = envelope.encrypt(b"hello", EncryptionContext::new())?;
+    /// let mut inner = &message[..];
+    /// let header = Header::read_from(&mut inner)?;
+    /// let mut preamble = [0; PREAMBLE_LEN];
+    /// inner.read_exact(&mut preamble)?;
+    /// let decryptor = envelope.decryptor(&header, &preamble, &DecryptPolicy::new())?;
+    /// let mut plaintext = String::new();
+    /// DecryptReader::new(decryptor, inner).read_to_string(&mut plaintext)?;
+    /// assert_eq!(plaintext, "hello");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn new(decryptor: Decryptor, inner: R) -> Self {
         Self { inner, body: Body::new(decryptor), spare: Spare::new() }
     }
+}
+
+impl<R> DecryptReader<R> {
+    /// The encryption context of the message: authentic, since the key was checked against it
+    /// before there was a reader.
+    ///
+    /// ```
+    /// # use ncp_envelope::{DataKey, DecryptPolicy, EncryptionContext, Envelope, LocalKeyWrapper};
+    /// # let envelope = Envelope::builder(LocalKeyWrapper::new("k", &DataKey::generate()?)?);
+    /// # let envelope = envelope.build()?.blocking();
+    /// let context = EncryptionContext::new().with("kind", "note")?;
+    /// let message = envelope.encrypt(b"hello", &context)?;
+    /// let reader = envelope.reader(&message[..], &DecryptPolicy::new())?;
+    /// assert_eq!(reader.context().get("kind"), Some("note"));
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
+    pub fn context(&self) -> &EncryptionContext {
+        self.body.context()
+    }
+
+    /// How many bytes the whole plaintext has: `Some` once the authentic end was reached, so a test
+    /// for it tells whether everything was read and is whole.
+    ///
+    /// ```
+    /// # use ncp_envelope::{DataKey, DecryptPolicy, EncryptionContext, Envelope, LocalKeyWrapper};
+    /// # use std::io::Read;
+    /// # let envelope = Envelope::builder(LocalKeyWrapper::new("k", &DataKey::generate()?)?);
+    /// # let envelope = envelope.build()?.blocking();
+    /// let message = envelope.encrypt(b"hello", EncryptionContext::new())?;
+    /// let mut reader = envelope.reader(&message[..], &DecryptPolicy::new())?;
+    /// assert_eq!(reader.plaintext_len(), None);
+    /// reader.read_to_end(&mut Vec::new())?;
+    /// assert_eq!(reader.plaintext_len(), Some(5));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn plaintext_len(&self) -> Option<u64> {
+        self.body.plaintext_len()
+    }
 
     /// The inner reader. It stands at its end if this reader has returned 0, and anywhere before.
+    ///
+    /// ```
+    /// # use ncp_envelope::{DataKey, DecryptPolicy, EncryptionContext, Envelope, LocalKeyWrapper};
+    /// # use std::io::Read;
+    /// # let envelope = Envelope::builder(LocalKeyWrapper::new("k", &DataKey::generate()?)?);
+    /// # let envelope = envelope.build()?.blocking();
+    /// let message = envelope.encrypt(b"hello", EncryptionContext::new())?;
+    /// let mut reader = envelope.buf_reader(&message[..], &DecryptPolicy::new())?;
+    /// reader.read_to_end(&mut Vec::new())?;
+    /// assert!(reader.into_inner().is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn into_inner(self) -> R {
         self.inner
     }
+}
 
+impl<R: BufRead> DecryptReader<R> {
     /// Opens what comes next into `out`, which has room for a chunk. 0 is the authentic end.
     fn open_some(inner: &mut R, body: &mut Body, out: &mut [u8]) -> io::Result<usize> {
         while !body.ended()? {

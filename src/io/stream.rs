@@ -7,9 +7,11 @@
 //! one reported: the source's or the message's before the sink's. Knows readers and writers, and
 //! nothing of names, files or keys.
 
+use super::body::Body;
 use super::buffer::PageBuffer;
+use super::front::read_front;
 use super::offload::{Cancelled, offload};
-use super::read::{Body, read_front};
+use crate::context::EncryptionContext;
 use crate::envelope::Envelope;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::{CHUNK_LEN, Decryptor, Encryptor, SEALED_CHUNK_LEN};
@@ -37,6 +39,8 @@ pub struct StreamReport<W> {
     pub bytes_read: u64,
     /// Bytes written to the sink.
     pub bytes_written: u64,
+    /// The encryption context of the message; of one that was decrypted, authentic.
+    pub context: EncryptionContext,
 }
 
 impl<W> fmt::Debug for StreamReport<W> {
@@ -45,6 +49,7 @@ impl<W> fmt::Debug for StreamReport<W> {
         f.debug_struct("StreamReport")
             .field("bytes_read", &self.bytes_read)
             .field("bytes_written", &self.bytes_written)
+            .field("context", &self.context)
             .finish_non_exhaustive()
     }
 }
@@ -166,7 +171,7 @@ impl<'a> Stream<'a> {
         // Before anything is written: a directory can be opened, and not be read.
         let mut first = Some(self.read(source, &mut input)?);
         sink.write_all(encryptor.front()).map_err(|error| self.cannot_write(error))?;
-        let header_len = encryptor.front().len() as u64;
+        let (context, header_len) = (encryptor.context().clone(), encryptor.front().len() as u64);
         let mut encryptor = Some(encryptor);
         let (sink, written) = self.write_out(sink, |out| {
             let Some(mut running) = encryptor.take() else { return Ok(None) };
@@ -181,7 +186,7 @@ impl<'a> Stream<'a> {
             encryptor = Some(running);
             Ok(Some(progress.written))
         })?;
-        Ok(StreamReport { sink, bytes_read, bytes_written: header_len + written })
+        Ok(StreamReport { sink, bytes_read, bytes_written: header_len + written, context })
     }
 
     /// `source` stands behind the preamble.
@@ -192,6 +197,7 @@ impl<'a> Stream<'a> {
         decryptor: Decryptor,
     ) -> Result<StreamReport<W>> {
         let (mut input, mut at, mut end) = (PageBuffer::new(SEALED_LEN), 0, 0);
+        let context = decryptor.context().clone();
         let (mut body, mut bytes_read) = (Body::new(decryptor), 0);
         let (sink, bytes_written) = self.write_out(sink, |out| {
             while !body.ended()? {
@@ -207,7 +213,7 @@ impl<'a> Stream<'a> {
             }
             Ok(None)
         })?;
-        Ok(StreamReport { sink, bytes_read, bytes_written })
+        Ok(StreamReport { sink, bytes_read, bytes_written, context })
     }
 
     /// Writes to `sink` what `produce` puts into buffer after buffer, until it has no more.

@@ -154,7 +154,11 @@ impl Envelope {
                 return Err(Error::new(ErrorKind::Io, text));
             }
             report.sink.commit()?;
-            Ok(FileReport { bytes_read: len, bytes_written: report.bytes_written })
+            Ok(FileReport {
+                bytes_read: len,
+                bytes_written: report.bytes_written,
+                context: report.context,
+            })
         })
         .await
     }

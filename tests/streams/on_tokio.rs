@@ -45,10 +45,7 @@ fn tokio_readers_and_writers_do_the_same() {
 
                 let (mut near, far) = tokio::io::duplex(10_000);
                 let send = tokio::spawn(async move { near.write_all(&message).await });
-                let mut reader = envelope
-                    .async_reader(tokio::io::BufReader::new(far), &DecryptPolicy::new())
-                    .await
-                    .unwrap();
+                let mut reader = envelope.async_reader(far, &DecryptPolicy::new()).await.unwrap();
                 let mut back = Vec::with_capacity(100);
                 reader.read_to_end(&mut back).await.unwrap();
                 send.await.unwrap().unwrap();

@@ -69,7 +69,7 @@ fn every_length_round_trips_through_pieces_of_any_size() {
             );
 
             let source = BufReader::with_capacity(piece, Awkward::new(&message[..], 40_000));
-            let mut reader = block_on(envelope.reader(source, &DecryptPolicy::new())).unwrap();
+            let mut reader = block_on(envelope.buf_reader(source, &DecryptPolicy::new())).unwrap();
             let (mut back, mut buffer) = (Vec::new(), vec![0; piece]);
             loop {
                 match reader.read(&mut buffer).unwrap() {
@@ -147,7 +147,7 @@ fn a_reader_survives_a_time_out_and_not_a_forgery() {
     let mut message = block_on(envelope.encrypt(&plaintext, EncryptionContext::new())).unwrap();
     let read = |message: &[u8]| {
         let mut reader =
-            block_on(envelope.reader(Stutter(message, false), &DecryptPolicy::new())).unwrap();
+            block_on(envelope.buf_reader(Stutter(message, false), &DecryptPolicy::new())).unwrap();
         let (mut back, mut buffer) = (Vec::new(), [0; 1_000]);
         loop {
             match reader.read(&mut buffer) {

@@ -119,6 +119,8 @@ fn half_a_message_is_no_end_of_records() {
         check(cut, blocking.map_err(io::Error::from).and_then(records), &CUT);
         let broken = block_on(envelope.reader(BreaksOff(part), &policy));
         check(cut, broken.map_err(io::Error::from).and_then(records), &[ErrorKind::Io]);
+        let broken = block_on(envelope.buf_reader(BreaksOff(part), &policy));
+        check(cut, broken.map_err(io::Error::from).and_then(records), &[ErrorKind::Io]);
     }
 }
 
@@ -129,7 +131,7 @@ fn half_a_message_within_another_is_no_end_either() {
     let (envelope, policy) = (envelope(), DecryptPolicy::new());
     for cut in cuts {
         let outer = block_on(envelope.encrypt(&message[..cut], EncryptionContext::new())).unwrap();
-        let outer = BufReader::new(block_on(envelope.reader(&outer[..], &policy)).unwrap());
+        let outer = block_on(envelope.reader(&outer[..], &policy)).unwrap();
         let inner = block_on(envelope.reader(outer, &policy)).map_err(io::Error::from);
         check(cut, inner.and_then(records), &CUT);
     }
@@ -157,6 +159,8 @@ async fn half_a_message_is_no_end_of_records_for_tokio() {
         let part = &message[..cut];
         check(cut, records(envelope.async_reader(part, &policy).await).await, &CUT);
         let broken = envelope.async_reader(BreaksOff(part), &policy).await;
+        check(cut, records(broken).await, &[ErrorKind::Io]);
+        let broken = envelope.async_buf_reader(BreaksOff(part), &policy).await;
         check(cut, records(broken).await, &[ErrorKind::Io]);
     }
 }

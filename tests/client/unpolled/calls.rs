@@ -1,8 +1,9 @@
 //! Every call of the client and of the envelope.
 
 use super::{Begun, World};
+use futures_util::stream;
 use ncp_envelope::format::{Header, PREAMBLE_LEN};
-use ncp_envelope::io::{AsyncRangeReader, FileOptions, GetRange};
+use ncp_envelope::io::{AsyncAtomicFile, AsyncRangeReader, FileOptions, GetRange};
 use ncp_envelope::kms::{ActivityQuery, CreateKey, CustomKeyBits, KeyType, TokenLifetimes};
 use ncp_envelope::stored::{RekeyOptions, RewrapOptions, RewrapReport, SlotChange, SlotsChanged};
 use ncp_envelope::wrap::{BoxFuture, KeyPayload, KeyWrapper, PAYLOAD_LEN};
@@ -171,8 +172,27 @@ calls! {
     "Envelope::rewrap_keys" => |world| first(world.envelope.rewrap_keys(&world.wrapped)),
     "Envelope::writer" => |world| world.envelope.writer(Vec::new(), options()),
     "Envelope::reader" => |world| world.envelope.reader(&world.message[..], &policy()),
+    "Envelope::buf_reader" => |world| world.envelope.buf_reader(&world.message[..], &policy()),
+    "Envelope::encrypt_reader" => |world| world.envelope.encrypt_reader(&[7; 9][..], options()),
+    "Envelope::async_encrypt_reader" =>
+        |world| world.envelope.async_encrypt_reader(&[7; 9][..], options()),
+    "Envelope::encrypt_bytes" =>
+        |world| world.envelope.encrypt_bytes(stream::iter([Ok::<_, Error>("x")]), options()),
+    "Envelope::decrypt_bytes" => |world| {
+        let message = stream::iter([Ok::<_, Error>(world.message.clone())]);
+        let envelope = world.envelope.clone();
+        async move { envelope.decrypt_bytes(message, &policy()).await }
+    },
+    "Header::read_from_async" => |world| Header::read_from_async(&world.message[..]),
+    "AsyncAtomicFile::create" =>
+        |world| AsyncAtomicFile::create(world.new_file(), &FileOptions::new()),
+    "AsyncAtomicFile::commit" => |world| async {
+        AsyncAtomicFile::create(world.new_file(), &FileOptions::new()).await?.commit().await
+    },
     "Envelope::async_writer" => |world| world.envelope.async_writer(Vec::new(), options()),
     "Envelope::async_reader" => |world| world.envelope.async_reader(&world.message[..], &policy()),
+    "Envelope::async_buf_reader" =>
+        |world| world.envelope.async_buf_reader(&world.message[..], &policy()),
     "Envelope::range_reader" => |world| world.envelope.range_reader(&world.message[..], &policy()),
     "Envelope::async_range_reader" => |world| remote(&world),
     "AsyncRangeReader::read_at" => |world| async { remote(&world).await?.read_at(0, 1).await },

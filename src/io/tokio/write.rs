@@ -1,25 +1,37 @@
-//! The reader and writer for tokio.
+//! The writer that encrypts, for tokio.
 
-use super::buffer::PageBuffer;
-use super::read::{Body, Front, Spare};
-use super::run::{RUN_CHUNKS, SEALED_RUN_LEN};
-use super::write::broken;
+use super::turn::poll_turn;
 use crate::envelope::Envelope;
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::{CHUNK_LEN, Decryptor, Encryptor};
-use crate::policy::{ToDecryptPolicy, ToEncryptOptions};
-use ::tokio::io::{AsyncBufRead, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
-use ::tokio::task::coop::{RestoreOnPending, poll_proceed};
+use crate::format::Encryptor;
+use crate::io::buffer::PageBuffer;
+use crate::io::run::SEALED_RUN_LEN;
+use crate::io::write::broken;
+use crate::policy::ToEncryptOptions;
+use ::tokio::io::{AsyncWrite, AsyncWriteExt};
 use std::fmt;
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-const PLAIN_RUN_LEN: usize = RUN_CHUNKS * CHUNK_LEN;
-
 impl Envelope {
     /// As [`writer`](Self::writer), for a tokio writer.
+    ///
+    /// ```
+    /// # use ncp_envelope::{DataKey, DecryptPolicy, EncryptionContext, Envelope, LocalKeyWrapper};
+    /// use tokio::io::AsyncWriteExt;
+    /// # let rt = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    /// # rt.block_on(async {
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?;
+    /// let mut writer = envelope.async_writer(Vec::new(), EncryptionContext::new()).await?;
+    /// writer.write_all(b"any number of bytes").await?;
+    /// let message = writer.finish().await?;
+    /// let opened = envelope.decrypt(&message, &DecryptPolicy::new()).await?;
+    /// assert_eq!(&opened[..], b"any number of bytes");
+    /// # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();
+    /// ```
     ///
     /// # Errors
     /// As [`encryptor`](Self::encryptor).
@@ -29,29 +41,6 @@ impl Envelope {
         options: impl ToEncryptOptions,
     ) -> Result<AsyncEncryptWriter<W>> {
         Ok(AsyncEncryptWriter::new(self.encryptor(options).await?, inner))
-    }
-
-    /// As [`reader`](Self::reader), for a tokio reader.
-    ///
-    /// # Errors
-    /// As [`decrypt`](Self::decrypt), and [`ErrorKind::Io`](crate::ErrorKind::Io).
-    pub async fn async_reader<R: AsyncBufRead + Unpin>(
-        &self,
-        mut inner: R,
-        policy: impl ToDecryptPolicy,
-    ) -> Result<AsyncDecryptReader<R>> {
-        let policy = &*policy.to_policy()?;
-        let mut front = Front::new();
-        loop {
-            let read = (&mut inner).take(front.missing()).read_to_end(&mut front.bytes).await;
-            read.map_err(|error| Error::io("cannot read the message", error))?;
-            if front.advance(|header| self.admit(header, policy))? {
-                break;
-            }
-        }
-        let (header, preamble) = front.finish()?;
-        let decryptor = self.decryptor(&header, &preamble, policy).await?;
-        Ok(AsyncDecryptReader::new(decryptor, inner))
     }
 }
 
@@ -150,20 +139,6 @@ impl<W: AsyncWrite + Unpin> AsyncEncryptWriter<W> {
     }
 }
 
-/// Asks whether the task may work on `len` bytes, at most a run, before it lets others have the
-/// thread. With a peer that is always ready it would otherwise keep the thread for as long as the
-/// data lasts. A run is worked on right here, which takes some 30 us: a poll cannot lend the
-/// caller's bytes to another thread, so that one would have to be given a copy.
-fn poll_turn(cx: &mut Context<'_>, len: usize) -> Poll<RestoreOnPending> {
-    let first = ready!(poll_proceed(cx));
-    // The runtime lets a task make 128 calls in a turn, and takes them for short ones: a chunk
-    // counts as one.
-    for _ in 1..len.min(PLAIN_RUN_LEN).div_ceil(CHUNK_LEN) {
-        ready!(poll_proceed(cx)).made_progress();
-    }
-    Poll::Ready(first)
-}
-
 fn some(written: usize) -> io::Result<usize> {
     if written == 0 { Err(io::ErrorKind::WriteZero.into()) } else { Ok(written) }
 }
@@ -218,91 +193,5 @@ impl<W: AsyncWrite + Unpin> AsyncWrite for AsyncEncryptWriter<W> {
 impl<W: fmt::Debug> fmt::Debug for AsyncEncryptWriter<W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AsyncEncryptWriter").field("inner", &self.inner).finish_non_exhaustive()
-    }
-}
-
-/// Decrypts what it reads from another tokio reader. Hands out verified bytes only; see
-/// [`DecryptReader`](super::DecryptReader).
-pub struct AsyncDecryptReader<R> {
-    inner: R,
-    body: Body,
-    spare: Spare,
-}
-
-impl<R: AsyncBufRead + Unpin> AsyncDecryptReader<R> {
-    /// Decrypts the chunks in `inner`, which stands right behind the preamble, with `decryptor`.
-    pub fn new(decryptor: Decryptor, inner: R) -> Self {
-        Self { inner, body: Body::new(decryptor), spare: Spare::new() }
-    }
-
-    /// The inner reader. It stands at its end if this reader has returned 0, and anywhere before.
-    pub fn into_inner(self) -> R {
-        self.inner
-    }
-
-    fn poll_open_some(
-        inner: &mut R,
-        body: &mut Body,
-        cx: &mut Context<'_>,
-        out: &mut [u8],
-    ) -> Poll<io::Result<usize>> {
-        while !body.ended()? {
-            let input =
-                ready!(Pin::new(&mut *inner).poll_fill_buf(cx)).map_err(Error::from_below)?;
-            let progress = body.step(input, out)?;
-            Pin::new(&mut *inner).consume(progress.consumed);
-            if progress.written > 0 {
-                return Poll::Ready(Ok(progress.written));
-            }
-        }
-        Poll::Ready(Ok(0))
-    }
-}
-
-impl<R: AsyncBufRead + Unpin> AsyncRead for AsyncDecryptReader<R> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let this = &mut *self;
-        if buf.remaining() == 0 {
-            return Poll::Ready(Ok(()));
-        }
-        if this.spare.is_empty() {
-            let turn = ready!(poll_turn(cx, buf.remaining()));
-            if buf.remaining() >= CHUNK_LEN {
-                let room = buf.initialize_unfilled();
-                // A run at a time: a poll must not keep its thread for as long as a huge buffer
-                // takes.
-                let len = room.len().min(PLAIN_RUN_LEN);
-                let written = ready!(Self::poll_open_some(
-                    &mut this.inner,
-                    &mut this.body,
-                    cx,
-                    &mut room[..len]
-                ))?;
-                turn.made_progress();
-                buf.advance(written);
-                return Poll::Ready(Ok(()));
-            }
-            let written = ready!(Self::poll_open_some(
-                &mut this.inner,
-                &mut this.body,
-                cx,
-                this.spare.room()
-            ))?;
-            turn.made_progress();
-            this.spare.filled(written);
-        }
-        let part = this.spare.take(buf.remaining());
-        buf.put_slice(part);
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl<R: fmt::Debug> fmt::Debug for AsyncDecryptReader<R> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AsyncDecryptReader").field("inner", &self.inner).finish_non_exhaustive()
     }
 }
