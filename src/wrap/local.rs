@@ -76,17 +76,28 @@ impl LocalKeyWrapper {
         }
         let bytes = wrapped.as_bytes();
         if bytes.len() < 1 + NONCE_LEN + TAG_LEN || bytes[0] != FORMAT {
-            return Err(Error::authentication());
+            return Err(self.not_ours());
         }
         let (nonce, rest) = bytes[1..].split_at(NONCE_LEN);
         let (sealed, tag) = rest.split_at(rest.len() - TAG_LEN);
         let mut opened = vec![0; sealed.len()].into_boxed_slice();
-        let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| Error::authentication())?;
+        let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| self.not_ours())?;
         let result = self.key.open_separate_gather(nonce, self.aad(), sealed, tag, &mut opened);
         // Taken over before the result is looked at, so that a failure wipes it too.
         let payload = KeyPayload::from_boxed(opened);
-        result.map_err(|_| Error::authentication())?;
+        result.map_err(|_| self.not_ours())?;
         Ok(payload)
+    }
+
+    fn not_ours(&self) -> Error {
+        Error::new(
+            ErrorKind::Authentication,
+            format!(
+                "key {} (local) does not unwrap the message's data key: it was wrapped under \
+                 another key of that name, or changed",
+                self.id
+            ),
+        )
     }
 }
 

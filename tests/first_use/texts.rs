@@ -57,7 +57,11 @@ async fn a_wrong_key() {
     says(&error, ErrorKind::KeyNotAllowed, &["key a (local) or key b (local)"]);
     // The same name, and another key behind it.
     let error = offline("2025").decrypt(&message, DecryptPolicy::new()).await.unwrap_err();
-    says(&error, ErrorKind::Authentication, &["key 2025", "was wrapped under another key"]);
+    says(
+        &error,
+        ErrorKind::Authentication,
+        &["key 2025 (local)", "wrapped under another key of that name"],
+    );
 }
 
 #[tokio::test]
