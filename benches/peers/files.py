@@ -1,4 +1,4 @@
-"""From file to file, in the page cache, without forcing anything to the disk: this crate and other programs and libraries, in turns."""
+"""From file to file, in the page cache, without a sync: this crate and other programs and libraries take turns."""
 
 import argparse
 import filecmp
@@ -117,7 +117,7 @@ def python(name):
     return lambda tools: Script(tools.python, name)
 
 
-# The first is what all are compared with, the second and third are ours.
+# The first is the baseline, the second and third are ours.
 CONTESTANTS = [
     ("cp --reflink=never", copy),
     ("ncp-envelope, encrypt_file", library),
@@ -153,7 +153,7 @@ class Row:
             self.missing = str(reason)
             return
         finally:
-            # Before the kernel thinks of writing them to the disk.
+            # Before the kernel starts to write them to the disk.
             for path in (message, opened):
                 path.unlink(missing_ok=True)
         if counts:
@@ -190,12 +190,12 @@ def main():
     with open("/dev/urandom", "rb") as source, open(plain, "wb") as target:
         for start in range(0, tools.size, 1 << 20):
             target.write(source.read(min(1 << 20, tools.size - start)))
-    # Whatever is written later would be written while somebody is measured.
+    # Later writes would happen during a measurement.
     os.sync()
 
     rows = [Row(name, make, tools) for name, make in CONTESTANTS]
     for number in range(tools.rounds + 1):
-        # In another order each time: what the one before leaves of the machine's memory helps or hinders the next.
+        # In another order each time: the memory that one leaves helps or hinders the next.
         for row in random.Random(number).sample(rows, len(rows)):
             if not row.missing:
                 row.round(plain, tools.work, counts=number > 0)

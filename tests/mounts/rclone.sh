@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# A file system with neither links, nor a rename that spares what is there, nor nameless files: rclone's mount of a directory, with its cache and without, where
-# files can only be written in order. The program writes whole files on it as anywhere. Takes the program's path; needs rclone, fusermount3 and /dev/fuse.
+# A file system without links, exclusive renames and nameless files: rclone's mount of a directory, with its cache and without; without it, files can only be
+# written in order. The program writes whole files there as anywhere else. Takes the program's path; needs rclone, fusermount3 and /dev/fuse.
 set -euo pipefail
 
 program=$(realpath "$1")
@@ -8,7 +8,7 @@ work=$(mktemp -d)
 mount=$work/mount
 
 finish() {
-    # What the program and the mount had to say.
+    # The messages of the program and the mount.
     [ $? -eq 0 ] || cat "$work/log" >&2
     ! mountpoint -q "$mount" || fusermount3 -u -z "$mount"
     rm -rf "$work"
@@ -41,7 +41,7 @@ check() {
         sleep 0.1
     done
     mountpoint -q "$mount" || fail "rclone did not mount"
-    # Or this shows nothing.
+    # Otherwise this test shows nothing.
     touch "$mount/probe"
     ! ln "$mount/probe" "$mount/linked" 2>/dev/null || fail "this file system has links"
     rm "$mount/probe"
@@ -51,12 +51,12 @@ check() {
         run encrypt --local "$file"
         run decrypt --local -o out "$file.ncpe"
         cmp out "$work/$file"
-        # What is there is spared, and replaced when that is asked for.
+        # An existing file is kept, and replaced on request.
         ! run decrypt --local -o out "$file.ncpe" || fail "out was replaced unasked"
         run encrypt --local --force -o out "$file"
         run decrypt --local --force -o "$file" out
         cmp "$file" "$work/$file"
-        # What is refused leaves nothing.
+        # A refusal leaves nothing behind.
         (cat "$file.ncpe" && printf x) >"$work/forged"
         ! run decrypt --local -o refused "$work/forged" || fail "a forgery was accepted"
         [ "$(names)" = "$(printf '%s\n' "$file" "$file.ncpe" out | sort | xargs)" ] || fail "$mode, $file: there is $(names)"

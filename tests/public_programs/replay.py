@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Calls the standalone emulator over TLS in the ways in which public programs call the service.
+"""Calls the standalone emulator over TLS as public programs call the service.
 
 Nothing of this project is on the calling side: what is signed and sent is written down here from
 the service's documentation and from what those programs send. Each way encrypts and decrypts, and
@@ -37,7 +37,7 @@ SECONDS = 30
 
 
 class Account:
-    """What a program signs with."""
+    """The credentials of a program."""
 
     def __init__(self, access_key=ACCESS_KEY, secret_key=SECRET_KEY, api_key=API_KEY):
         self.access_key, self.secret_key, self.api_key = access_key, secret_key, api_key
@@ -100,8 +100,8 @@ class Way:
         return service.send(self.host, "POST", path, headers, json.dumps(body))
 
 
-# What programs were seen to do. Each stands for itself: two that come to the same bytes on the
-# wire are told apart by the host alone, and that is a way too.
+# Observed ways of calling. Each is tested for itself: two that send the same bytes differ in the
+# host, and that is a way too.
 OPENBAO = Way(GLOBAL_2, "/kms/v1/keys", 2, content="application/json;charset=UTF-8")
 WAYS = {
     "openbao since July 2026: API 2.0, signature v2, typed with a character set": OPENBAO,
@@ -158,7 +158,7 @@ def account_ways(service):
         there_and_back(what, lambda action, body: way.call(service, account, action, body))
         body = {"plaintext": base64.b64encode(VALUE).decode()}
         refused(f"{what}, wrong", way.call(service, account.wrong(), "encrypt", body))
-        # Good for another call than the one that it is sent with.
+        # Valid for another call than the one with which it is sent.
         path = f"{way.prefix}/{KEY_TAG}"
         headers = signed(account, "POST", f"{path}/decrypt", way.version, way.with_api_key)
         answer = service.send(way.host, "POST", f"{path}/encrypt", headers, json.dumps(body))
@@ -219,7 +219,7 @@ def role_way(service, url):
         expect(f"{what}: code", (keys["Code"], keys["Type"]), ("Success", "NCP-HMAC"))
         account = Account(keys["AccessKeyId"], keys["SecretAccessKey"])
         seen.add(account.access_key)
-        # No header of a session: they are signed with as any keys are.
+        # No session header: they sign as any keys do.
         there_and_back(what, lambda action, body: OPENBAO.call(service, account, action, body))
         refused(f"{what}, wrong", OPENBAO.call(service, account.wrong(), "encrypt", {}))
         print(f"{what}: ok")
@@ -227,7 +227,7 @@ def role_way(service, url):
 
 
 def token_way(service, token):
-    """A key's access token in place of any signature."""
+    """A key's access token instead of a signature."""
     what = "a key's token: API 2.0, no signature"
 
     def call(action, body, token=token):
@@ -252,7 +252,7 @@ def main():
             [os.path.abspath(sys.argv[1]), "emulator", "--listen", "localhost:0"]
             + ["--tls", "--ca-out", authority, "--key-tag", KEY_TAG, "--accept-sdk-signatures"]
             + ["--metadata", "localhost:0", "--exit-with-parent"],
-            # Nothing of the caller's settings, and no secret among the arguments.
+            # None of the caller's settings, and no secret in the arguments.
             env={
                 "NCP_EMULATOR_ACCESS_KEY": ACCESS_KEY,
                 "NCP_EMULATOR_SECRET_KEY": SECRET_KEY,

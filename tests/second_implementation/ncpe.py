@@ -220,7 +220,7 @@ def encode_slot(slot, wrapped_len=None):
 
 
 def content_length(slots):
-    """What slots take in a copy, with the CRC and without padding."""
+    """The length of slots in a copy, with the CRC and without padding."""
     return 4 + 1 + 3 + sum(len(encode_slot(slot)) for slot in slots) + 4
 
 
@@ -340,7 +340,7 @@ def write(plaintext, keys=None, **named):
 
 
 class Cursor:
-    """Takes bytes from a span and refuses to run over its end."""
+    """Takes bytes from a span and refuses to read past its end."""
 
     def __init__(self, data, what):
         self.data, self.at, self.what = data, 0, what
@@ -362,7 +362,7 @@ MARKS = {b"\xef\xbb\xbf": "utf-8", b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-1
 
 
 def explain_magic(start):
-    """F-4: what a file that does not start with the magic may be."""
+    """F-4: what a file without the magic may be."""
     for mark, encoding in MARKS.items():
         if start.startswith(mark):
             behind = start[len(mark) :]
@@ -484,7 +484,7 @@ def parse_fixed(message):
 
 
 def parse(message):
-    """Regions A and B (F-1 to F-19), without any policy; what is behind them is ignored."""
+    """Regions A and B (F-1 to F-19), without any policy; bytes after them are ignored."""
     fixed = parse_fixed(message)
     region_a = message[: fixed.a_len]
     if len(region_a) < fixed.a_len:
@@ -586,7 +586,7 @@ def accepted_slots(slots, keys):
 
 
 def open_body(dek, context, body):
-    """F-23 to F-27, chunk by chunk, so that a refusal carries what was verified before it."""
+    """F-23 to F-27, chunk by chunk, so that a refusal carries the plaintext verified before it."""
     opener = Cobblestone256Decryptor(dek, context)
     whole = (len(body) - BODY_HEAD) // SEALED * SEALED + BODY_HEAD
     if (whole - BODY_HEAD) // SEALED + 1 > MAX_CHUNKS:  # F-26
@@ -610,7 +610,7 @@ def open_body(dek, context, body):
 
 
 def replace_slots(header, slots):
-    """F-34: what to write over a stored header, and where, to give it these slots."""
+    """F-34: the bytes, and their place, that give a stored header these slots."""
     if content_length(check_slots(slots)) > header.copy_len:
         raise Refused("LimitExceeded", "there is no room for these key slots; write the message anew")
     place = (header.counting + 1) % len(header.copies)
@@ -635,7 +635,7 @@ def rewrap(header, keys):
 
 
 def apply(replacement, message):
-    """The message, or its header, after the replacement was written over it."""
+    """The message, or its header, with the replacement written over it."""
     return message[: replacement.offset] + replacement.raw + message[replacement.offset + len(replacement.raw) :]
 
 

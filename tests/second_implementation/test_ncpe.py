@@ -110,7 +110,7 @@ class RoundTrip(unittest.TestCase):
             self.assertEqual([slot.key_id for slot in ncpe.parse(message).current.slots], [b"key", b"other"])
             for keys in (KEYS, OTHER_KEYS, BOTH_KEYS):
                 self.assertEqual(ncpe.read(message, keys), b"some text")
-            # A slot that does not open is passed over where another one does.
+            # A slot that does not open is skipped if another one does.
             self.assertEqual(ncpe.read(message, {**OTHER_KEYS, b"key": bytes(32)}), b"some text")
 
     def test_a_header_has_one_encoding(self):
@@ -152,7 +152,7 @@ class Apart(Asserting):
             whole = ncpe.write(b"some text", KEYS, profile=profile)
             head, rest = ncpe.cut(whole)
             self.refused("NotAccepted", ncpe.read, rest, KEYS, header=head)
-            # Before anything behind it is looked at.
+            # Before anything after it is read.
             self.refused("NotAccepted", ncpe.read, rest, KEYS, header=whole)
             for more in (b"\x00", body):
                 self.refused("Malformed", ncpe.read, body, KEYS, header=header + more)

@@ -32,7 +32,7 @@ def wrap(dek, kek=KEK, key_id=KEY_ID, scope=b"", payload=None, **faults):
 
 
 def service_slot(key_id=b"0123abcd-service-key"):
-    """A slot that looks like one of the service's; nobody can open it."""
+    """A slot that looks like one of the service's; no key opens it."""
     wrapped = b"ncpkms:v3:" + base64.b64encode(os.urandom(108))
     return Slot(PROVIDER_NCP, 2, key_id, wrapped)
 
@@ -85,7 +85,7 @@ def random_text(length):
 
 
 def rewrapped(message, keys=None, times=1):
-    """The message after its slots were replaced so many times (F-34)."""
+    """The message after this many replacements of its slots (F-34)."""
     for _ in range(times):
         message = ncpe.apply(ncpe.rewrap(ncpe.parse(message), keys or {KEY_ID: KEK}), message)
     return message
@@ -403,7 +403,7 @@ def add_bad_region_a(vectors):
     bad("context-count-more", "one pair less than counted (compact)", "F-8", "Malformed",
         make(short, pairs=PAIRS, region_a={"count": 3}))
 
-    # What the reader brings, and what region A binds.
+    # What the reader supplies, and what region A binds.
     bad("aad-missing", "the reader brings no associated data", "F-12", "NotAccepted", make(short, aad=AAD))
     bad("aad-unexpected", "the reader brings associated data, the message has none", "F-12", "NotAccepted",
         plain_message, aad=AAD)
@@ -545,7 +545,7 @@ def add_page(vectors):
     make_page = functools.partial(make, flags=FLAG_PAGE)
 
     def filling(length):
-        """One pair that makes region A so long."""
+        """One pair that makes region A this long."""
         return [(b"a", random_text(length - 24 - 5))]
 
     message = make_page(short)
@@ -650,7 +650,7 @@ def add_detached(vectors):
          require={"bucket": "archive"})
     good("detached-rewrapped", "a detached body; the slot was replaced", "F-34", rewrapped(message), short)
 
-    # Apart or together, against what the reader expects.
+    # Apart or together, against the reader's expectation.
     vectors.bad("detached-header-alone", "the header of a detached body, read as a whole message", "F-13",
                 "NotAccepted", header)
     vectors.bad("detached-in-one", "the header of a detached body with the body behind it, read as a whole message",
@@ -663,7 +663,7 @@ def add_detached(vectors):
     bad("detached-flag-set", "the flag for a detached body was set afterwards", "F-20", "Authentication",
         flip(make(short), 13, 1), short)
 
-    # Two objects that do not belong together, or not whole.
+    # Two objects that do not belong together, or are incomplete.
     _, other = ncpe.cut(make_apart(short))
     bad("detached-other-body", "the body is that of another message", "F-22", "Authentication", header + other, short)
     bad("detached-byte-before-body", "a byte stands before the salt of the body", "F-13", "Authentication",

@@ -1,11 +1,11 @@
-//! No import circle, between files or between folders, and no arrow against the order that a
-//! room's folders have.
+//! No import cycles, between files or between folders, and no import against the order of a
+//! folder's parts.
 
 use crate::source::{Reached, Source, attributes, is_test, resolve, spread_out};
 use std::collections::{BTreeMap, BTreeSet};
 use syn::Item;
 
-/// The modules of one crate, with what each defines and what it passes on.
+/// The modules of one crate, with the items that each defines and re-exports.
 #[derive(Default)]
 struct Modules(BTreeMap<Vec<String>, Module>);
 
@@ -76,9 +76,9 @@ impl Modules {
         self.0.insert(path, module);
     }
 
-    /// The file that defines what `path` leads to from the crate's root, `None` outside of it.
+    /// The file that defines the target of `path` from the crate's root, `None` outside of it.
     fn definer(&self, path: &[String], steps: usize) -> Option<String> {
-        // Imports may lead in circles, for `use` resolves lazily.
+        // Imports may form cycles, because `use` resolves lazily.
         let steps = steps.checked_sub(1)?;
         let mut at = Vec::new();
         for (depth, part) in path.iter().enumerate() {
@@ -181,7 +181,7 @@ fn circles(arrows: &Arrows) -> Vec<BTreeSet<String>> {
     found
 }
 
-/// The arrows between what stands in each folder; a folder's own door, its `mod.rs`, left out.
+/// The imports between the entries of each folder, its `mod.rs` left out.
 fn between_folders(arrows: &Arrows) -> BTreeMap<String, Arrows> {
     let mut folders: BTreeMap<String, Arrows> = BTreeMap::new();
     let door = |name: &str| ["mod.rs", "lib.rs", "main.rs"].contains(&name);
@@ -229,8 +229,8 @@ fn all_circles(sources: &[Source]) -> Vec<String> {
     faults
 }
 
-/// In each of these folders, what may take from what. The order is the one of the table: a line
-/// may name the lines above it only.
+/// In each of these folders, which entry may import from which. The table has an order: a line may
+/// name only lines above it.
 const ROOMS: &[(&str, &[Room])] = &[
     (
         "src/datakey",
@@ -323,7 +323,7 @@ const ROOMS: &[(&str, &[Room])] = &[
     ),
 ];
 
-/// A file or folder of a room, and those of the same room that it may take from.
+/// A file or folder, and its siblings from which it may import.
 type Room = (&'static str, &'static [&'static str]);
 
 fn against_the_order(sources: &[Source]) -> Vec<String> {
@@ -369,7 +369,7 @@ fn planted_circles_are_found() {
     };
     let lib = ("src/lib.rs", "mod a; mod b; pub use a::A;");
     for (case, expected) in [
-        // Two files, by any spelling: an import, a path in code, what a macro is given.
+        // Two files, by any spelling: an import, a path in code, a macro's arguments.
         (vec![lib, ("src/a.rs", "use crate::b::B; struct A;"), ("src/b.rs", "use crate::A;")], 2),
         (
             vec![
@@ -379,7 +379,7 @@ fn planted_circles_are_found() {
             ],
             2,
         ),
-        // A child that takes what its parent defines, while the parent takes from the child.
+        // A child that imports from its parent, while the parent imports from the child.
         (
             vec![
                 ("src/lib.rs", "mod a;"),
@@ -401,8 +401,8 @@ fn planted_circles_are_found() {
             ],
             1,
         ),
-        // None: what a parent only passes on belongs to the file that defines it, and tests look
-        // wherever they like.
+        // None: a re-exported item belongs to the file that defines it, and tests may import
+        // anything.
         (
             vec![
                 ("src/lib.rs", "mod a;"),

@@ -5,7 +5,7 @@ use crate::{matches, none};
 use std::collections::BTreeSet;
 use std::process::Command;
 
-/// Everything in the core's dependency tree on Linux, build dependencies included. A name more is a
+/// Everything in the core's dependency tree on Linux, build dependencies included. A new name is a
 /// decision: write it down in docs/design.md, then here.
 const CORE: &[&str] = &[
     "aws-lc-rs",
@@ -103,7 +103,7 @@ fn the_core_depends_on_no_http_tls_serde_or_async_crate() {
     assert!(core.contains("ncp-envelope") && core.contains("aws-lc-rs"), "{core:?}");
     none(in_core(&core));
 
-    // The check can fail: the default features bring nearly everything that it is there to find.
+    // The check can fail: the default features bring nearly everything that it looks for.
     let faults = in_core(&core_tree(&[])).join("\n");
     for name in ["reqwest", "hyper", "rustls", "tokio", "serde", "http"] {
         assert!(

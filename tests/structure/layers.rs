@@ -1,4 +1,4 @@
-//! Who may know whom. The check is first shown to find planted violations.
+//! Layers: which module may use which. The check is first tested with planted violations.
 
 use crate::source::{Reached, Source};
 use crate::{matches, none, planted};
@@ -39,7 +39,7 @@ const NO_SERVICE: &[&str] = &[
 const NO_HTTP: &[&str] =
     &["std::net", "reqwest", "axum", "serde", "serde_json", "base64", "secrecy", "jsonwebtoken"];
 
-/// The whole rule. A new module has to be given a line here.
+/// The whole rule. A new module needs a line here.
 const LAYERS: &[Layer] = &[
     Layer { name: "error", knows: &[], never: NO_IO },
     Layer { name: "memory", knows: &[], never: NO_HTTP },
@@ -51,7 +51,7 @@ const LAYERS: &[Layer] = &[
     Layer { name: "runtime", knows: &["error", "process"], never: NO_HTTP },
     Layer { name: "output", knows: &["error", "process"], never: NO_HTTP },
     Layer { name: "wrap", knows: &["error", "secret", "context", "suite"], never: NO_IO },
-    // Never the trait KeyWrapper: the format does not know that keys are wrapped by anyone.
+    // Never the trait KeyWrapper: the format does not know what wraps keys.
     Layer {
         name: "format",
         knows: &[
@@ -101,7 +101,7 @@ const LAYERS: &[Layer] = &[
         ],
         never: NO_HTTP,
     },
-    // Nothing of a key service: which slots are whose, and which version they have, it is told.
+    // No key service: the caller says which slots belong to which key, and which version they have.
     Layer {
         name: "stored",
         knows: &[
@@ -123,8 +123,8 @@ const LAYERS: &[Layer] = &[
         knows: &["config", "error", "output", "process", "random", "runtime", "secret", "wrap"],
         never: &["axum", "jsonwebtoken"],
     },
-    // Nothing of the client: two independent readings of the service's documentation catch each
-    // other's mistakes.
+    // No client code: two independent readings of the service's documentation catch each other's
+    // mistakes.
     Layer {
         name: "emulator",
         knows: &["error", "output", "process", "runtime"],
@@ -156,7 +156,7 @@ fn layering(sources: &[Source], exports: &BTreeMap<String, String>) -> Vec<Strin
         let words = source.words().join(" ");
         for banned in ["# ( path =", "include !", "extern crate"] {
             for (at, _) in words.match_indices(banned) {
-                // A file of tests may have a name of its own beside what it tests.
+                // A file of tests may have a name of its own in the folder of its subject.
                 let beside = banned.starts_with('#') && is_beside(source, &words[..at], banned);
                 if !beside {
                     faults.push(format!("{}: {banned} goes round the layers", source.path));

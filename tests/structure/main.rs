@@ -1,8 +1,8 @@
-//! The shape of the crate: who may know whom and no circles, what the core depends on, how its
-//! files look, that every rule of the format has code and a test, that every public item has an
-//! example, and that the package is one for strangers.
+//! The structure of the crate: layers, no cycles, the core's dependencies, the style of files, code
+//! and a test for every rule of the format, an example for every public item, and a package that is
+//! complete.
 //!
-//! Each check is a function over sources and is shown a planted violation.
+//! Each check is a function over sources, and is tested with a planted violation.
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 

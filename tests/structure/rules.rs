@@ -34,7 +34,7 @@ fn defined(page: &str) -> BTreeSet<u32> {
     rules
 }
 
-/// What lacks a name, for each of the two places that have to give it.
+/// Rules that are not named, for each of the two places that must name them.
 fn faults(
     defined: &BTreeSet<u32>,
     in_code: &BTreeSet<u32>,

@@ -24,7 +24,7 @@ pub(crate) struct Source {
     pub(crate) text: String,
 }
 
-/// A path as code names it, from where it is rooted.
+/// A path as code names it, by its root.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Reached {
     /// Below the crate's root; empty is the root itself.
@@ -33,7 +33,7 @@ pub(crate) enum Reached {
     Other(Vec<String>),
 }
 
-/// A path, and what kind of place names it.
+/// A path, and the kind of code that names it.
 #[derive(Debug, Clone)]
 pub(crate) struct Named {
     pub(crate) reached: Reached,
@@ -52,7 +52,7 @@ impl Source {
         sources
     }
 
-    /// A file that is not there, to show a check something to find.
+    /// A file that does not exist, as a violation for a check to find.
     pub(crate) fn planted(path: &str, text: &str) -> Self {
         Self { path: path.to_owned(), text: text.to_owned() }
     }
@@ -205,7 +205,7 @@ impl Paths {
         self.found.push(Named { reached, module, in_test });
     }
 
-    /// Paths in what a macro is given, which nothing parses before the macro is known.
+    /// Paths in a macro's arguments, which cannot be parsed without knowing the macro.
     fn scan(&mut self, tokens: TokenStream) {
         let mut path: Vec<String> = Vec::new();
         let mut colons = 0;

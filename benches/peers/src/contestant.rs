@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 /// About how long a contestant runs in one round.
 const TURN: Duration = Duration::from_millis(40);
 
-/// Someone who encrypts and decrypts one message at a time, and keeps the last message and the last
-/// plaintext.
+/// A library that encrypts and decrypts one message at a time, and keeps the last message and the
+/// last plaintext.
 pub trait Contestant {
     fn encrypt(&mut self, plaintext: &[u8]);
     fn decrypt(&mut self);
@@ -53,7 +53,7 @@ impl Entry {
         }
     }
 
-    /// One that could not be measured, and why.
+    /// A contestant that could not be measured, and the reason.
     pub fn missing(name: &'static str, reason: impl Into<String>) -> Self {
         Self {
             name,
@@ -64,8 +64,8 @@ impl Entry {
         }
     }
 
-    /// Checks that what goes in comes out, touches the memory, and finds how many calls fill a
-    /// turn.
+    /// Checks that decryption returns the plaintext, touches the memory, and finds how many calls
+    /// fill a turn.
     pub fn prepare(&mut self, plaintext: &[u8]) {
         let Ok(contestant) = &mut self.contestant else { return };
         contestant.encrypt(plaintext);

@@ -1,4 +1,4 @@
-//! What nobody can beat: the bare primitive without any format around it, and copying.
+//! The limits: the bare primitive without a format, and copying.
 
 use crate::contestant::{Contestant, Entry};
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};

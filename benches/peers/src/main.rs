@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use std::path::PathBuf;
 
 const ROUNDS: usize = 9;
-/// Each with a label and whether the small contestants or the large ones meet.
+/// Each with a label, and whether the small or the large contestants run.
 const SIZES: [(usize, &str); 3] = [(1 << 10, "1 KiB"), (1 << 20, "1 MiB"), (64 << 20, "64 MiB")];
 
 fn main() {
@@ -51,7 +51,7 @@ fn main() {
     }
 }
 
-/// Who meets at a size. The first is ours, and the others are compared with it.
+/// The contestants for a size. The first is ours, and the others are compared with it.
 fn entries(len: usize, python: Option<&std::path::Path>) -> Vec<Entry> {
     let mut entries = ours::entries(len);
     entries.extend(limits::entries(len));

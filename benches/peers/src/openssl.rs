@@ -1,4 +1,4 @@
-//! OpenSSL's own measure of its primitive: no format, no library around it, and one buffer that
+//! OpenSSL's own benchmark of its primitive: no format, no library around it, and one buffer that
 //! never leaves the cache.
 
 use crate::contestant::{Contestant, Entry, Operation};
@@ -9,7 +9,7 @@ const LARGE: usize = 1 << 20;
 
 pub fn entries(len: usize) -> Vec<Entry> {
     if len < LARGE {
-        // Its time for such a buffer says nothing of a message.
+        // Its time for such a buffer says nothing about a message.
         return Vec::new();
     }
     match rate(Operation::Encrypt) {
@@ -44,7 +44,7 @@ fn rate(operation: Operation) -> Result<f64, String> {
     figure.ok_or_else(|| "openssl speed gives no figure".to_owned())
 }
 
-/// Keeps the plaintext in place of a message: there is none to look at.
+/// Keeps the plaintext instead of a message: there is none.
 struct Speed {
     bytes: Vec<u8>,
 }

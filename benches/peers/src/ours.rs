@@ -9,7 +9,7 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-/// Where a message begins to be large.
+/// The length from which a message is large.
 const LARGE: usize = 1 << 20;
 
 pub fn entries(len: usize) -> Vec<Entry> {
@@ -56,7 +56,7 @@ fn decrypt_into(ours: &mut Ours) {
     ready(ours.envelope.decrypt_into(&ours.message, &ours.policy, &mut ours.opened)).unwrap();
 }
 
-/// The result of a future that waits for nobody.
+/// The result of a future that is ready at once.
 pub fn ready<F: Future>(future: F) -> F::Output {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(output) => output,

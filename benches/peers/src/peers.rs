@@ -89,7 +89,7 @@ impl Contestant for Envelopers {
     }
 }
 
-/// Its record as bytes, which is what can be stored.
+/// Its record as bytes, in the form that is stored.
 struct EncodedEnvelopers(Envelopers, Vec<u8>);
 
 impl Contestant for EncodedEnvelopers {
@@ -164,7 +164,7 @@ impl TinkStreaming {
 
 impl Contestant for TinkStreaming {
     fn encrypt(&mut self, plaintext: &[u8]) {
-        // The buffer of the message before is used again.
+        // The buffer of the previous message is reused.
         *self.sink.0.borrow_mut() = Rc::try_unwrap(std::mem::take(&mut self.message)).unwrap();
         self.sink.0.borrow_mut().clear();
         let mut writer = self.aead.new_encrypting_writer(Box::new(self.sink.clone()), &[]).unwrap();
@@ -253,8 +253,8 @@ impl Contestant for Age {
     }
 }
 
-/// A body only: one key for all messages, a random nonce in front, and no word of how the key is
-/// kept.
+/// A body only: one key for all messages, a random nonce in front, and nothing about how the key is
+/// stored.
 struct Stream {
     aead: Aes256Gcm,
     segment: Vec<u8>,

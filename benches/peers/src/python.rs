@@ -1,5 +1,5 @@
 //! Libraries for Python. They run and are timed in a Python process of their own, which takes its
-//! turn in each round like everyone else.
+//! turn in each round like the others.
 
 use crate::contestant::{Contestant, Entry, Operation};
 use std::io::{BufRead, BufReader, Write};

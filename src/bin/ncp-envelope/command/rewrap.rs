@@ -67,8 +67,8 @@ pub(crate) async fn run(args: RewrapArgs) -> Result<(), Failure> {
     output::one(args.json, record(&args, &report, links.load(Ordering::Relaxed), &failures))?;
     let stopped = report.stopped.map(|error| {
         let how = match args.checkpoint {
-            Some(_) => "run it again with the same checkpoint to go on",
-            None => "run it again to go on",
+            Some(_) => "run it again with the same checkpoint to continue",
+            None => "run it again to continue",
         };
         let text = format!("stopped before the last file: {error}; {how}");
         (Failure::writing(error), text)
