@@ -83,7 +83,7 @@ fn a_range_that_cannot_be_had_is_refused() {
     refuses("--range 0-5 .", 2, "is a directory");
     let piped = place.run(&["cat", "--local", "--range", "0-5", "-"]).write_stdin("x").output();
     let said = String::from_utf8(piped.unwrap().stderr).unwrap();
-    assert!(said.contains("standard input is no regular file"), "{said}");
+    assert!(said.contains("standard input is not a regular file"), "{said}");
     assert!(said.contains("leave out --range, or save it to a file first"), "{said}");
 
     // Damage matters where it is read, and a missing end wherever the end is needed.

@@ -29,8 +29,8 @@ fn a_directory_takes_the_file_under_its_usual_name() {
         (&["cipher", "custom-key", "--local", "-o", "dir", "--force"], 2, "dir is a directory"),
         (&["emulator", "--tls", "--ca-out", "dir"], 2, "dir is a directory"),
         (&["tokens", "create", "--local", "--store", "dir"], 2, "dir is a directory"),
-        (&["tokens", "create", "--local", "--store", "/dev/null"], 2, "no regular file"),
-        (&["tokens", "renew", "--store", "/dev/stdout"], 2, "no regular file"),
+        (&["tokens", "create", "--local", "--store", "/dev/null"], 2, "is not a regular file"),
+        (&["tokens", "renew", "--store", "/dev/stdout"], 2, "is not a regular file"),
     ] {
         place.refuses(args, code, words);
     }
