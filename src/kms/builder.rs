@@ -1,7 +1,7 @@
-//! The settings of a client, and the checks before there is one.
+//! The settings of a client, and their checks.
 //!
-//! Promises: a [`Client`] that could be built has a host, credentials and a signature that fit each
-//! other. This module makes no call.
+//! Promises: a [`Client`] that was built has an endpoint, credentials and a signature version that
+//! fit each other. This module makes no call.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::kms::auth::Auth;
@@ -33,12 +33,30 @@ const QUEUE_LIMIT: usize = 2_048;
 impl Client {
     /// A builder with [`Endpoint::Global`], [`Api::V2`], [`SignatureVersion::V2`] and no
     /// credentials.
+    ///
+    /// ```
+    /// use ncp_envelope::kms::{Client, Credentials, Endpoint};
+    /// let account = Credentials::account("access-key", "secret-key")?;
+    /// let client = Client::builder().endpoint(Endpoint::Kr).credentials(account).build()?;
+    /// assert_eq!(client.endpoint(), &Endpoint::Kr);
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub fn builder() -> ClientBuilder {
         ClientBuilder::default()
     }
 }
 
 /// Sets up a [`Client`].
+///
+/// ```
+/// use ncp_envelope::kms::{Api, Client, ClientBuilder, Credentials};
+/// // From a configuration file; credentials come from elsewhere.
+/// let settings = r#"{ "endpoint": "gov", "api": "1.0", "call_timeout": "5s" }"#;
+/// let builder: ClientBuilder = serde_json::from_str(settings)?;
+/// let client = builder.credentials(Credentials::account("access-key", "secret-key")?).build()?;
+/// assert_eq!(client.api(), Api::V1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct ClientBuilder {
     endpoint: Endpoint,
@@ -94,170 +112,333 @@ impl Default for ClientBuilder {
 }
 
 impl ClientBuilder {
-    /// Where the service is; [`Endpoint::Global`] unless set.
+    /// The endpoint; [`Endpoint::Global`] by default.
+    ///
+    /// ```
+    /// use ncp_envelope::kms::{Client, Credentials, Endpoint};
+    /// # let account = Credentials::account("access-key", "secret-key")?;
+    /// let client = Client::builder().endpoint(Endpoint::Jp).credentials(account).build()?;
+    /// assert_eq!(client.endpoint(), &Endpoint::Jp);
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     #[must_use]
     pub fn endpoint(mut self, endpoint: Endpoint) -> Self {
         self.endpoint = endpoint;
         self
     }
 
-    /// Which generation of the API is spoken; [`Api::V2`] unless set.
+    /// The generation of the API; [`Api::V2`] by default.
+    ///
+    /// ```
+    /// use ncp_envelope::kms::{Api, Client, Credentials};
+    /// # let account = Credentials::account("access-key", "secret-key")?;
+    /// let client = Client::builder().api(Api::V1).credentials(account).build()?;
+    /// assert_eq!(client.api(), Api::V1);
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     #[must_use]
     pub fn api(mut self, api: Api) -> Self {
         self.api = api;
         self
     }
 
-    /// How account calls are signed; [`SignatureVersion::V2`] unless set. Without meaning for
-    /// tokens.
+    /// How account calls are signed; [`SignatureVersion::V2`] by default. Has no effect on tokens.
+    ///
+    /// ```
+    /// use ncp_envelope::kms::{Client, Credentials, SignatureVersion};
+    /// # let account = Credentials::account("access-key", "secret-key")?;
+    /// // API 2.0 has one version, so this combination is refused.
+    /// let builder = Client::builder().signature(SignatureVersion::V1).credentials(account);
+    /// assert!(builder.build().is_err());
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     #[must_use]
     pub fn signature(mut self, signature: SignatureVersion) -> Self {
         self.signature = signature;
         self
     }
 
-    /// Who calls. This, a [source](Self::credential_source), a [chain](Self::credential_chain) or a
-    /// [store](Self::token_store) that holds tokens has to be set.
+    /// The credentials. These, a [source](Self::credential_source), a
+    /// [chain](Self::credential_chain) or a [store](Self::token_store) that holds tokens must be
+    /// set.
+    ///
+    /// ```
+    /// use ncp_envelope::kms::{Client, Credentials};
+    /// let account = Credentials::account("access-key", "secret-key")?;
+    /// assert!(Client::builder().credentials(account).build().is_ok());
+    /// assert!(Client::builder().build().is_err());
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     #[must_use]
     pub fn credentials(mut self, credentials: Credentials) -> Self {
         self.credentials = Some(credentials);
         self
     }
 
-    /// Where account keys come from, now and when they end or are refused. Keys that are given
-    /// beside it are used until then.
+    /// Where account keys come from: at the first call, before they expire, and when they are
+    /// refused. Keys that are given as well are used until then.
+    ///
+    /// ```
+    /// use ncp_envelope::kms::{Client, Credentials};
+    /// # let account = Credentials::account("access-key", "secret-key")?;
+    /// // Credentials are a source that always gives the same.
+    /// let client = Client::builder().credential_source(account).build()?;
+    /// # let _ = client;
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     #[must_use]
     pub fn credential_source(mut self, source: impl CredentialSource + 'static) -> Self {
         self.source = Some(Arc::new(source));
         self
     }
 
-    /// Looks for credentials where this machine may have them, in the order that
-    /// [`CredentialChain`] says, unless some are given or there is a source.
+    /// Looks for credentials in the places and the order of [`CredentialChain`], unless credentials
+    /// or a source are given.
     ///
-    /// The environment and files are read while the client is built, tokens included; the network
+    /// The environment and files are read while the client is built, tokens included. The network
     /// is asked at the first call, if nothing else is set and no tokens are stored.
+    ///
+    /// ```
+    /// use ncp_envelope::kms::{CredentialChain, Client, Credentials};
+    /// # let account = Credentials::account("access-key", "secret-key")?;
+    /// // What is given comes before the chain.
+    /// let chain = CredentialChain::from_env()?;
+    /// let client = Client::builder().credentials(account).credential_chain(chain).build()?;
+    /// assert!(client.current_access_token().is_none());
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     #[must_use]
     pub fn credential_chain(mut self, chain: CredentialChain) -> Self {
         self.chain = Some(chain);
         self
     }
 
-    /// Where tokens are kept for the next run and for other programs. A client with a store needs
-    /// no other credentials once something is stored; of tokens that were given and tokens that are
-    /// stored it begins with those that live longer, and [`TokenStore`] says how it goes on.
+    /// Where tokens are stored for the next run and for other programs. A client with a store needs
+    /// no other credentials once tokens are stored. Of given and stored tokens it starts with those
+    /// that live longer; see [`TokenStore`].
+    ///
+    /// ```
+    /// use ncp_envelope::kms::{Client, MemoryTokenStore, TokenSet, TokenStore};
+    /// let store = MemoryTokenStore::default();
+    /// store.store(&TokenSet::new("access-token", "refresh-token"))?;
+    /// // No other credentials are needed.
+    /// let client = Client::builder().token_store(store).build()?;
+    /// assert!(client.current_access_token().is_some());
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     #[must_use]
     pub fn token_store(mut self, store: impl TokenStore + 'static) -> Self {
         self.token_store = Some(Arc::new(store));
         self
     }
 
-    /// Whether a client of API 2.0 that has an account beside its tokens issues a new set when both
-    /// tokens are refused or have ended; it does unless set.
+    /// Whether a client of API 2.0 with an account and tokens issues a new set when both tokens are
+    /// refused or have expired. On by default.
     ///
-    /// The new set lives as long as the old one did, goes to the [`TokenStore`], and carries every
-    /// permission on the key that the account has. All callers share one request.
+    /// The new set has the lifetime of the old one, goes to the [`TokenStore`], and carries every
+    /// permission on the key that the account has. Issuing it is single flight.
+    ///
+    /// ```
+    /// use ncp_envelope::kms::{Client, Credentials};
+    /// # let account = Credentials::account("access-key", "secret-key")?;
+    /// let both = account.with_token("access-token", None)?;
+    /// // Refused tokens fail a call, although there is an account.
+    /// let client = Client::builder().credentials(both).issue_tokens(false).build()?;
+    /// # let _ = client;
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     #[must_use]
     pub fn issue_tokens(mut self, on: bool) -> Self {
         self.issue_tokens = on;
         self
     }
 
-    /// How long setting up a connection may take; 3 s unless set, at most 1 h.
+    /// The timeout for a new connection; 3 s by default, at most 1 h.
+    ///
+    /// ```
+    /// use ncp_envelope::kms::{Client, Credentials};
+    /// # let account = Credentials::account("access-key", "secret-key")?;
+    /// use std::time::Duration;
+    /// let builder = Client::builder().credentials(account);
+    /// assert!(builder.clone().connect_timeout(Duration::from_secs(1)).build().is_ok());
+    /// assert!(builder.connect_timeout(Duration::ZERO).build().is_err());
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     #[must_use]
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;
         self
     }
 
-    /// How long one attempt may take, from connecting to the last byte of the answer; 10 s unless
-    /// set, at most 1 h.
+    /// The timeout for one attempt, from connecting to the last byte of the response; 10 s by
+    /// default, at most 1 h.
+    ///
+    /// ```
+    /// use ncp_envelope::kms::{Client, Credentials};
+    /// # let account = Credentials::account("access-key", "secret-key")?;
+    /// use std::time::Duration;
+    /// let builder = Client::builder().credentials(account);
+    /// assert!(builder.clone().attempt_timeout(Duration::from_secs(2)).build().is_ok());
+    /// assert!(builder.attempt_timeout(Duration::ZERO).build().is_err());
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     #[must_use]
     pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
         self.attempt_timeout = timeout;
         self
     }
 
-    /// How long one call may take with all its attempts, the pauses between them and a token's
-    /// refresh; 30 s unless set, at most 1 h.
+    /// The timeout for one call with all its attempts, the backoff between them and a token
+    /// refresh; 30 s by default, at most 1 h.
+    ///
+    /// ```
+    /// use ncp_envelope::kms::{Client, Credentials};
+    /// # let account = Credentials::account("access-key", "secret-key")?;
+    /// use std::time::Duration;
+    /// let builder = Client::builder().credentials(account);
+    /// assert!(builder.clone().call_timeout(Duration::from_secs(5)).build().is_ok());
+    /// assert!(builder.call_timeout(Duration::ZERO).build().is_err());
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     #[must_use]
     pub fn call_timeout(mut self, timeout: Duration) -> Self {
         self.call_timeout = timeout;
         self
     }
 
-    /// How many attempts a call has, the first included: 1 to 10, 3 unless set.
+    /// The most attempts of a call, the first included: 1 to 10, 3 by default.
     ///
-    /// A repetition after a refreshed token or a clock put right does not count, nor does one after
-    /// an idle connection that the service had closed, of which a call may meet 16. All calls of a
-    /// client together repeat no more than half as often as they succeed, plus 20.
+    /// A retry after a token refresh or a clock correction does not count, nor does one after an
+    /// idle connection that the service had closed, of which a call may meet 16. All calls of a
+    /// client share a retry budget: 20, and one more for every two successes.
+    ///
+    /// ```
+    /// use ncp_envelope::kms::{Client, Credentials};
+    /// # let account = Credentials::account("access-key", "secret-key")?;
+    /// let builder = Client::builder().credentials(account);
+    /// assert!(builder.clone().max_attempts(1).build().is_ok());
+    /// assert!(builder.max_attempts(0).build().is_err());
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     #[must_use]
     pub fn max_attempts(mut self, attempts: u32) -> Self {
         self.max_attempts = attempts;
         self
     }
 
-    /// How many calls are made in a second at most, repetitions included; [`RateLimit::Service`]
-    /// unless set.
+    /// The rate limit in calls per second, retries included; [`RateLimit::Service`] by default.
     ///
-    /// Calls beyond that wait for their turn, first come first served, and fail with
-    /// [`ErrorKind::Throttled`] if it does not come within [`call_timeout`](Self::call_timeout).
-    /// The service counts all clients together, so several of them have to share the limit; when it
-    /// refuses calls nevertheless, the client halves its pace and finds back to the limit within
-    /// seconds. A pause that the service asks for (`Retry-After`) is kept for up to 10 s; while it
-    /// asks for longer, one call every 10 s is sent to see whether it still refuses, and those that
-    /// cannot go meanwhile fail at once.
+    /// Calls over the limit wait in a FIFO queue, and fail with [`ErrorKind::Throttled`] if their
+    /// turn does not come within [`call_timeout`](Self::call_timeout). The service counts all
+    /// clients together, so several clients must share the limit. If the service throttles calls
+    /// all the same, the client halves its rate and returns to the limit within seconds. A
+    /// `Retry-After` of the service is respected for up to 10 s. If it asks for longer, one call
+    /// every 10 s probes whether it still throttles, and calls that cannot go meanwhile fail at
+    /// once.
+    ///
+    /// ```
+    /// use ncp_envelope::kms::{Client, Credentials, RateLimit};
+    /// # let account = Credentials::account("access-key", "secret-key")?;
+    /// // Two clients that share the service's 300 calls per second.
+    /// let half = RateLimit::PerSecond(150);
+    /// assert!(Client::builder().credentials(account).rate_limit(half).build().is_ok());
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     #[must_use]
     pub fn rate_limit(mut self, limit: RateLimit) -> Self {
         self.rate_limit = limit;
         self
     }
 
-    /// How many calls may wait for their turn under the rate limit, for each limit; 2,048 unless
-    /// set. Calls beyond that fail at once with [`ErrorKind::Throttled`].
+    /// The most calls in the queue of each rate limit; 2,048 by default. Further calls fail at once
+    /// with [`ErrorKind::Throttled`].
+    ///
+    /// ```
+    /// use ncp_envelope::kms::{Client, Credentials};
+    /// # let account = Credentials::account("access-key", "secret-key")?;
+    /// // A server that would rather refuse work than queue it.
+    /// let client = Client::builder().credentials(account).queue_limit(50).build()?;
+    /// assert_eq!(client.stats().queue_refusals, 0);
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     #[must_use]
     pub fn queue_limit(mut self, calls: usize) -> Self {
         self.queue_limit = calls;
         self
     }
 
-    /// Whether calls fail at once with [`ErrorKind::Unavailable`] while the service does not
-    /// answer; they do unless set.
+    /// Whether a circuit breaker fails calls at once with [`ErrorKind::Unavailable`] while the
+    /// service does not answer. On by default.
     ///
-    /// After 15 failures in a row of the kind that an outage causes - no connection, no answer,
-    /// HTTP 5xx - no call is sent for a jittered pause of 0.25 to 0.5 s, then one as a probe; if
-    /// that fails too the pause doubles, up to 10 s. Failures of one key alone stop the calls with
-    /// that key. Denials never count.
+    /// It opens after 15 consecutive failures of the kind that an outage causes: no connection, no
+    /// response, HTTP 5xx. Then no call is sent for a jittered pause of 0.25 to 0.5 s, and the next
+    /// call is a probe. If the probe fails, the pause doubles, up to 10 s. Failures with one key
+    /// only stop the calls with that key. Denials never count.
+    ///
+    /// ```
+    /// use ncp_envelope::kms::{Client, Credentials};
+    /// # let account = Credentials::account("access-key", "secret-key")?;
+    /// // Every call is sent, also in an outage.
+    /// let client = Client::builder().credentials(account).circuit_breaker(false).build()?;
+    /// assert_eq!(client.stats().breaker_refusals, 0);
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     #[must_use]
     pub fn circuit_breaker(mut self, on: bool) -> Self {
         self.circuit_breaker = on;
         self
     }
 
-    /// The last part of the path of re-encrypt calls: `reencrypt` for API 1.0 and `re-encrypt` for
-    /// API 2.0 unless set.
+    /// The last path segment of re-encrypt calls; by default `reencrypt` for API 1.0 and
+    /// `re-encrypt` for API 2.0.
     ///
-    /// The service's documentation prints both for both.
+    /// The service's documentation prints both spellings for both.
+    ///
+    /// ```
+    /// use ncp_envelope::kms::{Client, Credentials};
+    /// # let account = Credentials::account("access-key", "secret-key")?;
+    /// let builder = Client::builder().credentials(account);
+    /// assert!(builder.clone().re_encrypt_action("reencrypt").build().is_ok());
+    /// assert!(builder.re_encrypt_action("keys/other").build().is_err());
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     #[must_use]
     pub fn re_encrypt_action(mut self, action: impl Into<String>) -> Self {
         self.re_encrypt = Some(action.into());
         self
     }
 
-    /// The proxy that calls go through; [`Proxy::None`] unless set.
+    /// The proxy; [`Proxy::None`] by default.
+    ///
+    /// ```
+    /// use ncp_envelope::kms::{Client, Credentials, Proxy};
+    /// # let account = Credentials::account("access-key", "secret-key")?;
+    /// let proxy = Proxy::Url("http://proxy.example:3128".into());
+    /// assert!(Client::builder().credentials(account).proxy(proxy).build().is_ok());
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     #[must_use]
     pub fn proxy(mut self, proxy: Proxy) -> Self {
         self.proxy = proxy;
         self
     }
 
-    /// A certificate of an authority to trust beside those that the system trusts, in PEM, or
-    /// several in one text; more calls add more. For an emulator, or a host or a proxy with a
-    /// private authority.
+    /// A root certificate to trust in addition to those of the system, in PEM, or several in one
+    /// text. Further calls add more. For an emulator, or for a host or a proxy with a private
+    /// authority.
     ///
-    /// The system's are looked for as OpenSSL does: in the file that `SSL_CERT_FILE` names and the
-    /// folder that `SSL_CERT_DIR` names, or else where the system keeps them. That there are none
-    /// is no fault as long as there is one of these.
+    /// The system's certificates are found as OpenSSL finds them: in the file of `SSL_CERT_FILE`
+    /// and the directory of `SSL_CERT_DIR`, or else in the system's usual place. If there are none,
+    /// that is no error as long as a root certificate is given.
+    ///
+    /// ```
+    /// use ncp_envelope::kms::{Client, Credentials};
+    /// # let account = Credentials::account("access-key", "secret-key")?;
+    /// // Text that holds no certificate is refused.
+    /// let builder = Client::builder().credentials(account).root_certificate("no certificate");
+    /// assert!(builder.build().is_err());
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     #[must_use]
     pub fn root_certificate(mut self, pem: impl AsRef<[u8]>) -> Self {
         self.trust.add_pem(pem.as_ref());
@@ -266,6 +447,15 @@ impl ClientBuilder {
 
     /// As [`root_certificate`](Self::root_certificate), from a file that is read when the client is
     /// built.
+    ///
+    /// ```
+    /// use ncp_envelope::kms::{Client, Credentials};
+    /// # let account = Credentials::account("access-key", "secret-key")?;
+    /// let builder = Client::builder().credentials(account);
+    /// let builder = builder.root_certificate_file("/no/such/ca.pem");
+    /// assert!(builder.build().unwrap_err().to_string().contains("/no/such/ca.pem"));
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     #[must_use]
     pub fn root_certificate_file(mut self, path: impl AsRef<Path>) -> Self {
         self.trust.add_file(path.as_ref(), None);
@@ -284,15 +474,24 @@ impl ClientBuilder {
         self
     }
 
-    /// Trusts the given root certificates only and none of the system's, so that no public
-    /// authority can stand in for the host.
+    /// Trusts only the given root certificates and none of the system, so that no public authority
+    /// can impersonate the host.
+    ///
+    /// ```
+    /// use ncp_envelope::kms::{Client, Credentials};
+    /// # let account = Credentials::account("access-key", "secret-key")?;
+    /// // At least one certificate must be given.
+    /// let builder = Client::builder().credentials(account).root_certificates_only();
+    /// assert!(builder.build().is_err());
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     #[must_use]
     pub fn root_certificates_only(mut self) -> Self {
         self.trust.only();
         self
     }
 
-    /// The client.
+    /// Builds the client.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidInput`] if the endpoint does not have this API, the URL is not
@@ -303,6 +502,16 @@ impl ClientBuilder {
     /// [`ErrorKind::Credentials`] if credentials or the API Gateway key are missing; those of
     /// [`TokenStore::load`] and [`Credentials::from_env`]; [`ErrorKind::Unavailable`] if the
     /// system has no trusted certificates and none is given.
+    ///
+    /// ```
+    /// use ncp_envelope::kms::{Client, Credentials, Endpoint};
+    /// let account = Credentials::account("access-key", "secret-key")?;
+    /// // The financial zone has API 1.0 only, so that nothing is called.
+    /// let builder = Client::builder().endpoint(Endpoint::Fin).credentials(account);
+    /// let error = builder.build().unwrap_err();
+    /// assert_eq!(error.kind(), ncp_envelope::ErrorKind::InvalidInput);
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub fn build(self) -> Result<Client> {
         let Settings { base, rate, re_encrypt } = self.settings()?;
         let stored = self.token_store.as_ref().map(|store| store.load()).transpose()?.flatten();
@@ -341,7 +550,7 @@ impl ClientBuilder {
         })))
     }
 
-    /// What can be said of the settings before credentials and files are looked at.
+    /// Checks what can be checked before credentials and files are read.
     pub(crate) fn settings(&self) -> Result<Settings> {
         let base = self.endpoint.base(self.api)?;
         for timeout in [self.connect_timeout, self.attempt_timeout, self.call_timeout] {

@@ -1,7 +1,7 @@
-//! Where the service is, which generation of its API is spoken there, and the paths of its calls.
+//! The hosts of the service, the generations of its API, and the paths of its calls.
 //!
-//! Promises: a combination that the service does not offer is refused before any call; nothing but
-//! a loopback address is ever called without TLS; a key tag stays one path segment whatever it
+//! Promises: a combination that the service does not offer is refused before any call; only a
+//! loopback address is ever called without TLS; a key tag stays one path segment whatever it
 //! contains. This module knows nothing of credentials or of HTTP clients.
 
 use crate::error::{Error, ErrorKind, Result};
@@ -12,10 +12,17 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
-/// What RFC 3986 calls unreserved stays; everything else in a path segment is escaped.
+/// Characters that RFC 3986 calls unreserved stay; everything else in a path segment is escaped.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// A generation of the service's API.
+///
+/// ```
+/// use ncp_envelope::kms::Api;
+/// assert_eq!("1".parse::<Api>()?, Api::V1);
+/// assert_eq!(Api::default().to_string(), "2.0");
+/// # Ok::<(), ncp_envelope::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Api {
@@ -28,6 +35,13 @@ pub enum Api {
 }
 
 /// How calls with account credentials are signed. API 2.0 knows [`V2`](Self::V2) only.
+///
+/// ```
+/// use ncp_envelope::kms::SignatureVersion;
+/// assert_eq!("v1".parse::<SignatureVersion>()?, SignatureVersion::V1);
+/// assert_eq!(SignatureVersion::default(), SignatureVersion::V2);
+/// # Ok::<(), ncp_envelope::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum SignatureVersion {
@@ -61,7 +75,7 @@ pub enum Endpoint {
     Gov,
     /// Financial zone. API 1.0 only.
     Fin,
-    /// Scheme, host and port of another host, such as `http://127.0.0.1:8080` for an emulator; both
+    /// Scheme, host and port of another host, such as `http://127.0.0.1:8080` for an emulator. Both
     /// API generations.
     ///
     /// `http` is accepted for `127.0.0.0/8`, `::1` and `localhost` only. A path, user name,
@@ -217,7 +231,7 @@ pub(crate) struct Base {
 }
 
 impl Base {
-    /// The URL for `target`, path and query, which has to be sent exactly as it was signed.
+    /// The URL for `target`, path and query, which must be sent exactly as it was signed.
     pub(crate) fn join(&self, target: &str) -> Result<Url> {
         let (path, query) =
             target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
@@ -249,7 +263,7 @@ fn custom(text: &str) -> Result<Base> {
         "http" if url.host_str().is_some_and(is_loopback) => true,
         "http" => {
             return Err(invalid(
-                "the endpoint url has to be https unless its host is a loopback address",
+                "the endpoint url must be https unless its host is a loopback address",
             ));
         }
         _ => return Err(invalid("the endpoint url is neither https nor http")),

@@ -1,7 +1,7 @@
 //! Client of NAVER Cloud Platform Key Management Service, and the key wrapper built on it.
 //!
-//! A [`Client`] knows where the service is and who calls; a [`Key`] is one key-encryption key seen
-//! through a client. A `Key` makes the cipher calls, and it is a [`KeyWrapper`](crate::KeyWrapper).
+//! A [`Client`] has an endpoint and credentials; a [`Key`] is one key-encryption key seen through a
+//! client. A `Key` makes the cipher calls, and it is a [`KeyWrapper`](crate::KeyWrapper).
 //!
 //! | calls | from | API | credentials |
 //! | --- | --- | --- | --- |
@@ -13,16 +13,26 @@
 //! | IP ACL of a key | [`Key::acl`] | 2.0 | account |
 //! | creating and listing keys | [`Client::keys`] | 2.0 | account |
 //!
-//! ```no_run
-//! # async fn example() -> ncp_envelope::Result<()> {
+//! With credentials and settings from the environment: [`Client::from_env`]. In code, here for an
+//! emulator of the service:
+//!
+//! ```
+//! # #[cfg(feature = "emulator")] {
+//! use ncp_envelope::emulator::Emulator;
 //! use ncp_envelope::kms::{Client, Credentials, Endpoint};
-//! let credentials = Credentials::from_env()?;
-//! let client = Client::builder().endpoint(Endpoint::Global).credentials(credentials).build()?;
-//! let key = client.key("my-key-tag")?;
+//! # let emulator = Emulator::builder().start_blocking()?;
+//! # let (access_key, secret_key) = (emulator.access_key(), emulator.secret_key());
+//! # ncp_envelope::blocking::wait(async {
+//! let credentials = Credentials::account(access_key, secret_key)?;
+//! let endpoint = Endpoint::Custom(emulator.url().to_owned());
+//! let client = Client::builder().endpoint(endpoint).credentials(credentials).build()?;
+//! let key = client.key(emulator.key_tag())?;
 //! let ciphertext = key.encrypt(b"hello").await?;
 //! assert_eq!(key.decrypt(&ciphertext).await?.expose_secret(), b"hello");
-//! # Ok(())
+//! # Ok::<(), ncp_envelope::Error>(())
+//! # })??;
 //! # }
+//! # Ok::<(), ncp_envelope::Error>(())
 //! ```
 //!
 //! # Four ways to authenticate
@@ -36,77 +46,82 @@
 //!
 //! # Where credentials come from
 //!
-//! From the caller ([`ClientBuilder::credentials`]), from a [`CredentialSource`] of the caller's,
-//! or from where the machine has them ([`CredentialChain`]): environment, files, and the Server
-//! Role of a server in the cloud ([`ServerRole`]). A client that runs can be given other account
-//! keys and keeps all else: its source is asked ahead of the keys' end and when they are refused,
-//! once for all callers, and [`Client::set_account`] sets them.
+//! From the caller ([`ClientBuilder::credentials`]), from a [`CredentialSource`] of the caller, or
+//! from where the machine has them ([`CredentialChain`]): environment, files, and the Server Role
+//! of a server in the cloud ([`ServerRole`]). The account keys of a running client can be replaced,
+//! and all else stays: it asks its source before the keys expire and when they are refused, in
+//! single flight, and [`Client::set_account`] sets them.
 //!
 //! # Promises
 //!
 //! * No plaintext, credential or signature is in an error, a `Debug` output or a URL. Buffers of
-//!   this module that held plaintext or credentials are wiped; copies in the HTTP and TLS
+//!   this module that held plaintext or credentials are zeroized; copies in the HTTP and TLS
 //!   libraries' own buffers are not.
-//! * Nothing but a loopback address is called without TLS; the metadata service, which has nothing
-//!   else, is asked in plain HTTP for the keys of a [`ServerRole`] only. Redirects are not
-//!   followed. Proxy settings of the environment are not used unless that is chosen
-//!   ([`Proxy::System`]), and plain HTTP never goes through a proxy.
-//! * Every call ends within its time ([`ClientBuilder::call_timeout`]), repetitions included. Every
+//! * Only loopback addresses are called without TLS. The metadata service has nothing else: it is
+//!   asked in plain HTTP, only for the keys of a [`ServerRole`]. Redirects are not followed. Proxy
+//!   settings of the environment are used only if that is chosen ([`Proxy::System`]), and plain
+//!   HTTP never goes through a proxy.
+//! * Every call ends within its timeout ([`ClientBuilder::call_timeout`]), retries included. Every
 //!   attempt is signed anew.
-//! * Whatever the service answers, the result is a value or an error; answers longer than 1 MiB are
-//!   not read to their end.
-//! * What creates, changes, rotates or deletes something, or issues a token, is sent again only if
-//!   the service saw nothing of it, and starts on a connection of its own, as an idle one may be
-//!   dead. The table's "repeated" is for all other calls.
-//! * Dropping a call's future abandons the call and gives back whatever it held; nothing runs on in
-//!   the background.
+//! * Whatever the service answers, the result is a value or an error; a response is read up to 1
+//!   MiB.
+//! * Calls that are not idempotent - they create, change, rotate or delete something, or issue a
+//!   token - are retried only if the service saw nothing of them. They start on a new connection,
+//!   as an idle one may be dead. The column "retried" of the table is for all other calls.
+//! * Dropping a call's future cancels the call and releases what it held; nothing continues in the
+//!   background.
 //!
 //! # Under faults
 //!
-//! * What may be repeated is repeated up to twice after a jittered pause. All calls of a client
-//!   share a quota of repetitions: 20, and one more for every two successes. A request lost with an
-//!   idle connection that the service closed is sent again at once, and for free.
+//! * Idempotent calls are retried up to twice with jittered backoff. All calls of a client share a
+//!   retry budget: 20, and one more for every two successes. A request lost with an idle connection
+//!   that the service closed is sent again at once, and costs nothing.
 //! * A circuit breaker fails calls at once while the host, or the host for one key, does not answer
 //!   ([`ClientBuilder::circuit_breaker`]).
-//! * A queue keeps calls under the service's limit ([`ClientBuilder::rate_limit`]), in the order in
-//!   which they came. No second sees more calls than the limit, whatever the network delays;
-//!   refusals slow the client down. A `Retry-After` stops the calls with a key for 10 s at most;
-//!   while it asks for longer one call at a time finds out whether it still holds.
-//! * A timestamp that the gateway refused is put right from the `Date` of its answer, once, if that
-//!   is 4.5 minutes or more away and at most 48 hours from the system's clock; later calls are
-//!   signed with the right time from the beginning. Answers of anything else on the way, such as a
-//!   proxy's page, do not move the clock.
-//! * A token that says when it expires is replaced in the last tenth of its life, at most an hour
-//!   ahead, by one caller while the others go on with it. A refresh token is replaced too, at most
-//!   7 days ahead, and goes to the [`TokenStore`]. Before the service is asked for tokens, and
-//!   before a call fails for want of them, the store is read again, under a lock that all processes
-//!   share, and what lives longer is used and kept.
-//! * Where an account is given beside tokens, it issues a new set when both are refused
+//! * A rate limiter with a FIFO queue keeps calls under the service's limit
+//!   ([`ClientBuilder::rate_limit`]). In no second does the service see more calls than the limit,
+//!   whatever the network delays; if it throttles, the client slows down. A `Retry-After` stops the
+//!   calls with a key for 10 s at most; if it asks for longer, one call at a time probes whether it
+//!   still holds.
+//! * A timestamp that the gateway refused is corrected by the `Date` of its response, once, if that
+//!   is 4.5 minutes or more away and at most 48 hours from the system clock. Later calls are signed
+//!   with the corrected time. Responses of anything else on the way, such as the page of a proxy,
+//!   do not correct the clock.
+//! * A token with a known expiry is refreshed in the last tenth of its life, at most an hour ahead,
+//!   by one caller while the others continue with it. A refresh token is replaced too, at most 7
+//!   days ahead, and goes to the [`TokenStore`]. Before a refresh, and before a call fails for lack
+//!   of tokens, the store is read again under a lock that all processes share; tokens that live
+//!   longer are used and kept.
+//! * If an account is given with tokens, it issues a new set when both are refused
 //!   ([`ClientBuilder::issue_tokens`]), and makes the calls that tokens cannot make.
 //! * [`Client::stats`] counts all of this. With the feature `tracing` each call has a span
-//!   (`kms_call`), and repetitions, the breaker and refreshes have events, all under the target
+//!   (`kms_call`), and retries, the circuit breaker and refreshes have events, all with the target
 //!   `ncp_envelope::kms`.
 //!
-//! Calls can be waited for on any executor, see [`Client`]. This module knows nothing of caches, of
-//! the message format or of policy; it uses the crate's errors, secrets and [`wrap`](crate::wrap)
-//! only.
+//! Calls can be awaited on any executor, see [`Client`]. This module knows nothing of caches, of
+//! the message format or of policy; it uses only the crate's errors, secrets, configuration forms
+//! and [`wrap`](crate::wrap).
 //!
 //! # Errors of calls
 //!
-//! | kind | when | repeated |
+//! | kind | when | retried |
 //! | --- | --- | --- |
 //! | `Credentials` | HTTP 401, `UNAUTHORIZED`; no new tokens, no keys | with new tokens or keys |
 //! | `AccessDenied` | HTTP 403, `FORBIDDEN`, the gateway's 401 with code 210 | no |
 //! | `KeyUnusable` | HTTP 404 and 422, `NOT_FOUND`, `INVALID_STATUS`, `UNPROCESSABLE_ENTITY` | no |
 //! | `InvalidInput` | `INVALID_REQUEST` and other HTTP 4xx, a broken ciphertext among them | no |
 //! | `LimitExceeded` | HTTP 413, or more than a call may hold | no |
-//! | `Throttled` | HTTP 429; a full queue, a turn that comes too late | the first |
-//! | `Unavailable` | no connection, no answer in time, HTTP 408 and 5xx | yes |
-//! | `Unavailable` | an open circuit breaker, a redirect or an answer of another server | no |
-//! | `Internal` | an answer that breaks the service's contract | no |
+//! | `Throttled` | HTTP 429; a full queue, a turn after the deadline | the first |
+//! | `Unavailable` | no connection, no response in time, HTTP 408 and 5xx | yes |
+//! | `Unavailable` | an open circuit breaker, a redirect, a response of another server | no |
+//! | `Internal` | a response that breaks the service's contract | no |
 //!
-//! The service does not document how it refuses a token that has ended. So any refusal is followed
-//! by one refresh and one repetition if the access token itself says that it ended or is about to.
+//! [`Error::retry_after`](crate::Error::retry_after) says when to call again, where that is known:
+//! from a `Retry-After` of the service, a day at most, from the open circuit breaker, or from the
+//! rate limit, when the turn would come too late.
+//!
+//! The service does not document how it refuses an expired token. So any refusal leads to one
+//! refresh and one retry if the access token itself says that it expired or is about to.
 
 mod auth;
 mod builder;

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// A moment as the service tells it: whole milliseconds since the Unix epoch. `Display` is RFC 3339
-/// in UTC.
+/// A point in time as the service reports it: whole milliseconds since the Unix epoch. `Display` is
+/// RFC 3339 in UTC.
 ///
 /// ```
 /// use ncp_envelope::kms::Timestamp;
@@ -16,10 +16,16 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 pub struct Timestamp(u64);
 
 impl Timestamp {
-    /// The last millisecond of the year 9999, which is the latest time there is.
+    /// The last millisecond of the year 9999, the latest time that can be represented.
     const MAX: u64 = 253_402_300_799_999;
 
     /// The time that many milliseconds after the Unix epoch, but no later than the year 9999.
+    ///
+    /// ```
+    /// use ncp_envelope::kms::Timestamp;
+    /// assert_eq!(Timestamp::from_millis(0).to_string(), "1970-01-01T00:00:00.000Z");
+    /// assert_eq!(Timestamp::from_millis(u64::MAX).to_string(), "9999-12-31T23:59:59.999Z");
+    /// ```
     pub const fn from_millis(millis: u64) -> Self {
         Self(if millis > Self::MAX { Self::MAX } else { millis })
     }
@@ -50,6 +56,11 @@ impl Timestamp {
     }
 
     /// The milliseconds since the Unix epoch.
+    ///
+    /// ```
+    /// use ncp_envelope::kms::Timestamp;
+    /// assert_eq!(Timestamp::from_millis(1_733_462_407_906).millis(), 1_733_462_407_906);
+    /// ```
     pub const fn millis(self) -> u64 {
         self.0
     }

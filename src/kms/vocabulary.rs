@@ -16,6 +16,11 @@ macro_rules! words {
 
         impl $name {
             /// The service's spelling.
+            ///
+            /// ```
+            /// use ncp_envelope::kms::KeyType;
+            /// assert_eq!(KeyType::Rsa2048.as_str(), "RSA2048");
+            /// ```
             pub fn as_str(&self) -> &str {
                 match self {
                     $(Self::$variant => $text,)+
@@ -44,6 +49,11 @@ macro_rules! words {
 
 words! {
     /// What a key can do.
+    ///
+    /// ```
+    /// use ncp_envelope::kms::KeyType;
+    /// assert_eq!(KeyType::from("aes256"), KeyType::Aes256);
+    /// ```
     KeyType {
         /// 256-bit AES-GCM: encrypts up to 32,768 bytes for each call. The only type that can be
         /// convergent.
@@ -56,7 +66,12 @@ words! {
 }
 
 words! {
-    /// What state a key is in. All its versions are unusable unless it is enabled.
+    /// The state of a key. All its versions are unusable unless it is enabled.
+    ///
+    /// ```
+    /// use ncp_envelope::kms::KeyStatus;
+    /// assert_eq!(KeyStatus::from("REVOKE"), KeyStatus::PendingDeletion);
+    /// ```
     KeyStatus {
         /// Usable.
         Enabled = "ENABLE",
@@ -68,7 +83,12 @@ words! {
 }
 
 words! {
-    /// What state a version of a key is in.
+    /// The state of a version of a key.
+    ///
+    /// ```
+    /// use ncp_envelope::kms::VersionStatus;
+    /// assert_eq!(VersionStatus::Enabled.to_string(), "ENABLE");
+    /// ```
     VersionStatus {
         /// Usable.
         Enabled = "ENABLE",
@@ -79,6 +99,12 @@ words! {
 
 words! {
     /// How the service stores a key.
+    ///
+    /// ```
+    /// use ncp_envelope::kms::Protection;
+    /// // A word of a later version of the service is kept.
+    /// assert_eq!(Protection::from("DEDICATED_HSM").as_str(), "DEDICATED_HSM");
+    /// ```
     Protection {
         /// In encrypted storage.
         Basic = "BASIC",
@@ -89,6 +115,11 @@ words! {
 
 words! {
     /// Whether a key has a token generator.
+    ///
+    /// ```
+    /// use ncp_envelope::kms::GeneratorStatus;
+    /// assert_eq!(GeneratorStatus::from("ACTIVE"), GeneratorStatus::Active);
+    /// ```
     GeneratorStatus {
         /// Tokens can be issued and are accepted.
         Active = "ACTIVE",
@@ -99,6 +130,11 @@ words! {
 
 words! {
     /// Where a call on a key came from.
+    ///
+    /// ```
+    /// use ncp_envelope::kms::RequestType;
+    /// assert_eq!(RequestType::from("CONSOLE"), RequestType::Console);
+    /// ```
     RequestType {
         /// The service's web console.
         Console = "CONSOLE",

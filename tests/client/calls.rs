@@ -309,7 +309,7 @@ async fn errors_say_what_the_service_said_but_never_a_secret() {
     let error = key.encrypt(PLAINTEXT).await.unwrap_err();
     assert_eq!(kind(&error), ErrorKind::AccessDenied);
     assert!(
-        error.to_string().ends_with("http 403, code [redacted]: [redacted][redacted]"),
+        error.to_string().contains("http 403, code [redacted]: [redacted][redacted]; "),
         "{error}"
     );
     assert!(!format!("{key:?} {:?}", key.client()).contains("CANARY"));

@@ -179,7 +179,8 @@ async fn faults_below_http_are_the_same_with_tls() {
             let error = key.encrypt(b"x").await.unwrap_err();
             // A reset has several names, depending on what the client was doing.
             let reset = matches!(kind, FaultKind::ResetBefore | FaultKind::ResetAfter);
-            let text = (!reset).then(|| error.to_string().replace(emulator.key_tag(), "TAG"));
+            let text = error.to_string().replace(emulator.key_tag(), "TAG");
+            let text = (!reset).then(|| text.replace(emulator.url(), "URL"));
             ends.push((error.kind(), text, emulator.request_count() - before));
             emulator.clear_faults().await;
             key.encrypt(b"x").await.unwrap_or_else(|error| panic!("after {kind:?}: {error}"));

@@ -107,7 +107,7 @@ async fn what_is_half_set_or_set_twice_is_not_passed_over() {
             "NCP_ACCESS_KEY and NCP_ACCESS_KEY_FILE are both set",
         ),
         (&[("NCLOUD_SECRET_KEY", "CANARY")], "NCLOUD_SECRET_ACCESS_KEY is set and"),
-        (&[("NCLOUD_METADATA_API_ENDPOINT", "https://CANARY:x@y")], "has to begin with http://"),
+        (&[("NCLOUD_METADATA_API_ENDPOINT", "https://CANARY:x@y")], "must begin with http://"),
     ] {
         let (code, said) = run(&server, home.path(), variables).await;
         assert!(code == 4 || code == 2, "{said}");

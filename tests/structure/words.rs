@@ -70,14 +70,6 @@ const REMAINING: &[(&str, usize)] = &[
     // src/io/range
     ("src/io/range/remote.rs", 3),
     ("src/io/range/together.rs", 1),
-    // src/kms/auth
-    ("src/kms/auth/token.rs", 1),
-    ("src/kms/auth/turn.rs", 2),
-    // src/kms/call
-    ("src/kms/call/client.rs", 1),
-    ("src/kms/call/gate.rs", 1),
-    // src/kms/call/limit
-    ("src/kms/call/limit/pace.rs", 1),
     // src
     ("src/runtime.rs", 2),
 ];

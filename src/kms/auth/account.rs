@@ -1,7 +1,7 @@
-//! The keys of an account: those to sign with now, and when others are due.
+//! The keys of an account: those to sign with now, and when they are due for renewal.
 //!
-//! Promises: new keys are fetched by one caller for all; keys that are still good are used until
-//! others are there; what was fetched in vain is not fetched again for a while. This module knows
+//! Promises: fetching new keys is single flight; valid keys stay in use until new ones arrive;
+//! after a fetch that gave nothing new, the source is left alone for a while. This module knows
 //! nothing of where keys come from.
 
 use crate::error::{Error, ErrorKind, Result};
@@ -9,8 +9,8 @@ use crate::kms::auth::credentials::{AccountKeys, Credentials};
 use crate::kms::auth::schedule::Due;
 use crate::kms::auth::secret::bad;
 use crate::kms::auth::signature::Signer;
+use crate::kms::auth::single_flight::SingleFlight;
 use crate::kms::auth::source::CredentialSource;
-use crate::kms::auth::turn::Turn;
 use crate::kms::endpoint::{Api, SignatureVersion};
 use crate::kms::time::Timestamp;
 use crate::process::PerProcess;
@@ -20,11 +20,11 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 
-/// The part of their life before their end at which keys are due, and the most of it. Half of it is
-/// jittered.
+/// Keys are due in the last fifth of their life, and no earlier than ten minutes before they
+/// expire. Half of that is jittered.
 const EARLY: u32 = 5;
 const EARLIEST: Duration = Duration::from_secs(600);
-/// How long nobody asks again for keys that are needed now.
+/// The shortest pause between two fetches of keys that are needed now.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// The account of one client.
@@ -32,7 +32,7 @@ pub(crate) struct Account {
     source: Option<Arc<dyn CredentialSource>>,
     form: Form,
     current: PerProcess<RwLock<Option<Arc<Keys>>>>,
-    turn: Turn,
+    renewal: SingleFlight,
 }
 
 /// How calls are signed.
@@ -47,7 +47,7 @@ pub(crate) struct Keys {
     generation: u64,
     signer: Signer,
     life: Option<Life>,
-    /// When the service refused them first.
+    /// When the service first refused them.
     refused: OnceLock<Instant>,
 }
 
@@ -65,7 +65,12 @@ impl Account {
         source: Option<Arc<dyn CredentialSource>>,
     ) -> Result<Self> {
         let keys = keys.map(|keys| Keys::new(0, form, keys)).transpose()?.map(Arc::new);
-        Ok(Self { source, form, current: PerProcess::replaceable(keys), turn: Turn::default() })
+        Ok(Self {
+            source,
+            form,
+            current: PerProcess::replaceable(keys),
+            renewal: SingleFlight::default(),
+        })
     }
 
     /// The keys to sign with now.
@@ -90,12 +95,12 @@ impl Account {
         };
         let waits = match due {
             Due::Now => self.is_paused(life.end, now),
-            Due::Soon => self.turn.is_postponed(),
+            Due::Soon => self.renewal.is_postponed(),
         };
         (!waits).then_some((due, Some(keys.generation)))
     }
 
-    /// Whether asking the source for others than `refused` may help.
+    /// Whether the source may have other keys than `refused`.
     pub(crate) fn may_have_others(&self, refused: &Keys) -> bool {
         if self.source.is_none() || self.is_past(Some(refused.generation)) {
             return self.source.is_some();
@@ -105,36 +110,36 @@ impl Account {
         if refused.life.is_some_and(|life| now >= life.due) {
             !self.is_paused(first, now)
         } else {
-            self.turn.in_vain().is_none_or(|at| at < first) || !self.turn.is_postponed()
+            self.renewal.in_vain().is_none_or(|at| at < first) || !self.renewal.is_postponed()
         }
     }
 
-    /// Whether the source was asked so shortly ago that asking again is of no use for keys that
-    /// are needed `since` then. What it said before that says nothing of after it: some sources
-    /// give the same keys until their end.
+    /// Whether the source was asked so recently that asking again is of no use for keys that are
+    /// needed `since` then. An answer from before that says nothing: some sources give the same
+    /// keys until they expire.
     fn is_paused(&self, since: Instant, now: Instant) -> bool {
-        self.turn.in_vain().is_some_and(|at| at >= since && now < at + PAUSE)
+        self.renewal.in_vain().is_some_and(|at| at >= since && now < at + PAUSE)
     }
 
-    /// Why the source gave no others when these were due, if they are.
+    /// Why the source gave no other keys when these were due, if they are.
     pub(crate) fn why_still(&self, keys: &Keys) -> Option<Error> {
         let due = keys.life.is_some_and(|life| Instant::now() >= life.due);
-        if due { self.turn.last_failure() } else { None }
+        if due { self.renewal.last_failure() } else { None }
     }
 
-    /// Sees to it that the keys are newer than `old`, unless the source has the same still.
+    /// Renews the keys if they are not newer than `old`, unless the source still has the same.
     pub(crate) async fn renew(&self, old: Option<u64>) -> Result<()> {
-        self.turn.take(|| self.is_past(old), || self.fetch()).await
+        self.renewal.run(|| self.is_past(old), || self.fetch()).await
     }
 
-    /// As [`renew`](Self::renew), unless another caller is at it.
+    /// As [`renew`](Self::renew), unless a renewal is in flight.
     pub(crate) async fn renew_if_idle(&self, old: Option<u64>) -> Result<()> {
-        self.turn.take_if_idle(|| self.is_past(old), || self.fetch()).await
+        self.renewal.run_if_idle(|| self.is_past(old), || self.fetch()).await
     }
 
-    /// Nobody asks for other keys ahead of need for a while.
+    /// Puts off renewals ahead of need for a while.
     pub(crate) fn postpone(&self) {
-        self.turn.postpone();
+        self.renewal.postpone();
     }
 
     fn is_past(&self, old: Option<u64>) -> bool {
@@ -145,21 +150,21 @@ impl Account {
         let Some(source) = &self.source else { return Ok(()) };
         let changed = self.put(source.credentials().await?)?;
         if changed {
-            self.turn.resume()
+            self.renewal.resume()
         } else {
-            self.turn.postpone()
+            self.renewal.postpone()
         }
         Ok(())
     }
 
-    /// Takes these keys, and says whether they are others than before.
+    /// Takes these keys, and returns whether they differ from those before.
     fn put(&self, credentials: Credentials) -> Result<bool> {
         let keys = credentials.into_account().ok_or_else(|| bad("there are no account keys"))?;
         let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
         let generation = current.as_ref().map_or(0, |keys| keys.generation);
         let next = Keys::new(generation + 1, self.form, keys)?;
         match &*current {
-            // The same, perhaps for longer.
+            // The same keys, perhaps with a later expiry.
             Some(keys) if keys.signer.is(&next.signer) => {
                 *current =
                     Some(Arc::new(Keys { generation, refused: keys.refused.clone(), ..next }));
@@ -216,9 +221,9 @@ impl Life {
         let (now, steady) = (Timestamp::from(SystemTime::now()), Instant::now());
         let left = Duration::from_millis(end.millis().saturating_sub(now.millis()));
         let early = (left / EARLY).min(EARLIEST);
-        // Servers that were started together must not ask together.
+        // Servers that were started together must not fetch together.
         let early = early / 2 + fraction(early / 2, number().unwrap_or_default());
-        // A time further off than clocks can tell is never reached.
+        // A time that clocks cannot represent is never reached.
         let end = steady.checked_add(left)?;
         Some(Self { due: end.checked_sub(early).unwrap_or(steady), end })
     }

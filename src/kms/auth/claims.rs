@@ -1,7 +1,7 @@
 //! What a token says about itself, for scheduling only.
 //!
 //! Promises: nothing here is verified, and nothing that a token holds makes this module fail: a
-//! claim that cannot be read is not there.
+//! claim that cannot be read counts as missing.
 
 use crate::kms::time::Timestamp;
 use crate::kms::wire::fields::{Fields, int};
@@ -11,7 +11,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-/// Longest token that is looked at, in bytes. Those seen have about 800.
+/// The longest token that is read, in bytes. Those seen have about 800.
 const MAX_TOKEN_LEN: usize = 8_192;
 /// Before the key tag in a token.
 const KEY_TAG_PREFIX: &str = "keytag__";
@@ -21,6 +21,13 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 );
 
 /// Which of the two tokens of a set a token is.
+///
+/// ```
+/// use ncp_envelope::kms::{TokenClaims, TokenKind};
+/// // The claims of a token: {"1":"REFRESH"}.
+/// let claims = TokenClaims::peek("e30.eyIxIjoiUkVGUkVTSCJ9.c2ln");
+/// assert_eq!(claims.kind, Some(TokenKind::Refresh));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum TokenKind {
@@ -30,11 +37,20 @@ pub enum TokenKind {
     Refresh,
 }
 
-/// What a token says about itself. **Never verified**: of use to decide when to renew a token, and
+/// What a token says about itself. **Never verified**: use it to decide when to renew a token, and
 /// for nothing else.
 ///
 /// The service documents none of this; the claims are those of its published samples. Each may be
-/// missing, as the expiry of a token without limit may be.
+/// missing, such as the expiry of an unlimited token.
+///
+/// ```
+/// use ncp_envelope::kms::TokenClaims;
+/// // The claims of a token: {"exp":1700000000,"2":"keytag__f94b"}.
+/// let claims = TokenClaims::peek("e30.eyJleHAiOjE3MDAwMDAwMDAsIjIiOiJrZXl0YWdfX2Y5NGIifQ.c2ln");
+/// assert_eq!(claims.key_tag.as_deref(), Some("f94b"));
+/// let expires = claims.expires_at.map(|time| time.to_string());
+/// assert_eq!(expires.as_deref(), Some("2023-11-14T22:13:20.000Z"));
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TokenClaims {
@@ -49,7 +65,7 @@ pub struct TokenClaims {
 }
 
 impl TokenClaims {
-    /// Reads the claims of a token; whatever is not a token of at most 8,192 bytes has none.
+    /// Reads the claims of a token. Text that is not a token of at most 8,192 bytes has none.
     ///
     /// ```
     /// use ncp_envelope::kms::{TokenClaims, TokenKind};

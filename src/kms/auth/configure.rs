@@ -1,7 +1,7 @@
 //! The file in which the cloud's own command line and SDKs keep an account's keys.
 //!
-//! Promises: an access key is never joined with the secret of another section. Lines are
-//! `name = value`; what is not known is passed over, as other programs keep other things there.
+//! Promises: an access key is never combined with the secret of another section. Lines are `name =
+//! value`; unknown ones are skipped, as other programs keep other things there.
 
 use crate::error::Result;
 use crate::kms::auth::credentials::Credentials;
@@ -15,11 +15,11 @@ use std::path::Path;
 const MAX_LEN: usize = 65_536;
 const ACCESS: &str = "ncloud_access_key_id";
 const SECRET: &str = "ncloud_secret_access_key";
-/// The section of whoever names none.
+/// The section of lines before any section.
 const DEFAULT: &str = "DEFAULT";
 
-/// The account of the file at `path`: that of the section `[DEFAULT]` or of no section, or else of
-/// the first that has one. `None` if there is no file, or no keys in it.
+/// The account in the file at `path`: that of the section `[DEFAULT]` or of no section, or else of
+/// the first section that has one. `None` if the file does not exist or holds no keys.
 pub(crate) fn read(path: &Path) -> Result<Option<Credentials>> {
     let what = "the configuration";
     let Some(bytes) = secret_file::read(path, what, MAX_LEN, Readers::Anyone)? else {
@@ -41,12 +41,12 @@ pub(crate) fn read(path: &Path) -> Result<Option<Credentials>> {
 /// The two values of the section that counts.
 fn account(text: &str) -> Option<(Option<&str>, Option<&str>)> {
     let mut sections = vec![(DEFAULT, None, None)];
-    // Some editors begin a file with a mark.
+    // Some editors write a byte order mark first.
     for line in text.trim_start_matches('\u{feff}').lines().map(str::trim) {
         if let Some(name) = line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
             let name = name.trim();
             let name = if name.eq_ignore_ascii_case(DEFAULT) { DEFAULT } else { name };
-            // Again the one before: what belongs to it follows.
+            // A section that is continued.
             let known = sections.iter().position(|section| section.0 == name);
             let section = known.map_or((name, None, None), |at| sections.remove(at));
             sections.push(section);

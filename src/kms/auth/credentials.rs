@@ -7,11 +7,18 @@ use crate::kms::time::Timestamp;
 use secrecy::SecretString;
 use std::fmt;
 
-/// What a client proves its identity with: an account's access key, or a token of one key (API
-/// 2.0).
+/// What a client authenticates with: the access key of an account, a token of one key (API 2.0), or
+/// both.
 ///
-/// Each part has to be 1 to 8,192 visible ASCII characters. All parts are wiped when dropped;
-/// `Debug` shows which are there.
+/// Each part must be 1 to 8,192 visible ASCII characters. All parts are zeroized when dropped;
+/// `Debug` shows only which are there.
+///
+/// ```
+/// use ncp_envelope::kms::Credentials;
+/// let account = Credentials::account("access-key", "secret-key")?;
+/// assert!(!format!("{account:?}").contains("secret-key"));
+/// # Ok::<(), ncp_envelope::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct Credentials {
     account: Option<AccountKeys>,
@@ -24,7 +31,7 @@ pub(crate) struct AccountKeys {
     pub(crate) access_key: SecretString,
     pub(crate) secret_key: SecretString,
     pub(crate) api_gateway_key: Option<SecretString>,
-    /// When they end, if they do.
+    /// When they expire, if they do.
     pub(crate) ends: Option<Timestamp>,
 }
 
@@ -40,6 +47,13 @@ impl Credentials {
     /// # Errors
     /// [`Credentials`](crate::ErrorKind::Credentials) if a part is empty, too long or has
     /// characters other than visible ASCII.
+    ///
+    /// ```
+    /// use ncp_envelope::kms::Credentials;
+    /// assert!(Credentials::account("access-key", "secret-key").is_ok());
+    /// // Such as a line break that was copied with it.
+    /// assert!(Credentials::account("access-key", "secret-key\n").is_err());
+    /// ```
     pub fn account(
         access_key: impl Into<SecretString>,
         secret_key: impl Into<SecretString>,
@@ -62,6 +76,15 @@ impl Credentials {
     ///
     /// # Errors
     /// As for [`account`](Self::account).
+    ///
+    /// ```
+    /// use ncp_envelope::kms::{Api, Client, Credentials, SignatureVersion};
+    /// let account = Credentials::account("access-key", "secret-key")?;
+    /// let account = account.with_api_gateway_key("gateway-key")?;
+    /// let older = Client::builder().api(Api::V1).signature(SignatureVersion::V1);
+    /// assert!(older.credentials(account).build().is_ok());
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub fn with_api_gateway_key(mut self, key: impl Into<SecretString>) -> Result<Self> {
         let key = checked("api gateway key", key.into())?;
         if let Some(account) = &mut self.account {
@@ -70,11 +93,19 @@ impl Credentials {
         Ok(self)
     }
 
-    /// A key's access token, and the refresh token to get a new one with when it is refused. A
-    /// token serves one key.
+    /// The access token of a key, and optionally the refresh token, which gets a new access token
+    /// when that is refused. A token serves one key.
     ///
     /// # Errors
     /// As for [`account`](Self::account).
+    ///
+    /// ```
+    /// use ncp_envelope::kms::{Client, Credentials};
+    /// let token = Credentials::token("access-token", Some("refresh-token".into()))?;
+    /// let client = Client::builder().credentials(token).build()?;
+    /// assert!(client.current_access_token().is_some());
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub fn token(
         access_token: impl Into<SecretString>,
         refresh_token: Option<SecretString>,
@@ -89,6 +120,15 @@ impl Credentials {
     ///
     /// # Errors
     /// As for [`account`](Self::account).
+    ///
+    /// ```
+    /// use ncp_envelope::kms::{Client, Credentials};
+    /// let account = Credentials::account("access-key", "secret-key")?;
+    /// let both = account.with_token("access-token", None)?;
+    /// let client = Client::builder().credentials(both).build()?;
+    /// assert!(client.current_access_token().is_some());
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub fn with_token(
         self,
         access_token: impl Into<SecretString>,
@@ -98,9 +138,18 @@ impl Credentials {
         Ok(Self { tokens, ..self })
     }
 
-    /// Says when the account's keys end, as those of a role do. A client asks its
-    /// [`CredentialSource`](crate::kms::CredentialSource) for others ahead of that. Without account
-    /// credentials it has no effect.
+    /// Sets when the account keys expire, as those of a role do. A client asks its
+    /// [`CredentialSource`](crate::kms::CredentialSource) for new keys before that. Has no effect
+    /// without account credentials.
+    ///
+    /// ```
+    /// use ncp_envelope::kms::Credentials;
+    /// use std::time::{Duration, SystemTime};
+    /// let role = Credentials::account("access-key", "secret-key")?;
+    /// let role = role.ending(SystemTime::now() + Duration::from_secs(3_600));
+    /// # let _ = role;
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     #[must_use]
     pub fn ending(mut self, at: impl Into<Timestamp>) -> Self {
         if let Some(account) = &mut self.account {
@@ -111,8 +160,8 @@ impl Credentials {
 }
 
 impl Credentials {
-    /// These, with `stored` in place of tokens, unless those given are known to live longer or the
-    /// stored ones to be another key's; and those given that were passed over.
+    /// These, with `stored` in place of the tokens, unless the given ones are known to live longer
+    /// or the stored ones belong to another key; and the given tokens that were passed over.
     pub(crate) fn with_stored(self, stored: TokenSet) -> Result<(Self, Option<TokenPair>)> {
         let better = |given: &TokenPair| {
             let given = Pair { access: &given.access, refresh: given.refresh.as_ref() };

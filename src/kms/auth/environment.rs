@@ -1,7 +1,7 @@
-//! Credentials in the environment, and in files that it names.
+//! Credentials in environment variables, and in files that these name.
 //!
-//! Promises: a value and a file for the same part are refused, not chosen from; half of an account
-//! is an error and not passed over, as going on would use another account than was meant.
+//! Promises: a value and a file for the same part are refused; half of an account is an error and
+//! is not skipped, because the next place could have another account than was meant.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::kms::auth::credentials::Credentials;
@@ -11,7 +11,7 @@ use secrecy::SecretString;
 use std::ffi::OsString;
 use std::path::Path;
 
-/// What an error says to set.
+/// What an error tells people to set.
 pub(crate) const NAMES: &str = "NCP_ACCESS_KEY and NCP_SECRET_KEY, NCP_KMS_ACCESS_TOKEN, or \
                                 NCLOUD_ACCESS_KEY_ID and NCLOUD_SECRET_ACCESS_KEY";
 
@@ -26,29 +26,39 @@ impl Credentials {
     /// | `NCP_APIGW_API_KEY` | API Gateway key of the account |
     /// | `NCP_KMS_ACCESS_TOKEN`, `NCP_KMS_REFRESH_TOKEN` | token; its refresh token, optional |
     ///
-    /// The names that begin with `NCLOUD_` are those of the cloud's own SDKs. In place of each that
-    /// begins with `NCP_`, one with `_FILE` after it may name a file that holds the value alone, as
-    /// secrets are mounted for containers. The file has to belong to this user or to root, and
-    /// nobody else may be able to write it.
+    /// The names that begin with `NCLOUD_` are those of the cloud's own SDKs. For each name that
+    /// begins with `NCP_`, the name with `_FILE` after it can name a file that holds only the
+    /// value, as secrets are mounted for containers. The file must belong to this user or to root,
+    /// and nobody else may be able to write it.
     ///
-    /// When both an account and an access token are set, a client of API 2.0 makes its calls with
-    /// the token and uses the account where the token does not serve: to manage keys, and to issue
-    /// a new set when the tokens are refused
+    /// If both an account and an access token are set, a client of API 2.0 makes its calls with the
+    /// token. It uses the account where a token does not serve: to manage keys, and to issue a new
+    /// set when the tokens are refused
     /// ([`ClientBuilder::issue_tokens`](crate::kms::ClientBuilder::issue_tokens)). A client of API
-    /// 1.0 uses the account alone.
+    /// 1.0 uses the account only.
     ///
     /// # Errors
     /// [`ErrorKind::Credentials`] if nothing is set, if a part is missing, set twice or not
-    /// acceptable, or if a file is not there, is none, or others may write it; [`ErrorKind::Io`]
-    /// for what cannot be read.
+    /// acceptable, or if a file does not exist, is not a regular file, or can be written by others;
+    /// [`ErrorKind::Io`] if it cannot be read.
+    ///
+    /// ```
+    /// use ncp_envelope::ErrorKind;
+    /// use ncp_envelope::kms::Credentials;
+    /// match Credentials::from_env() {
+    ///     Ok(credentials) => println!("{credentials:?}"),
+    ///     // The text names the variables to set.
+    ///     Err(error) => assert_eq!(error.kind(), ErrorKind::Credentials),
+    /// }
+    /// ```
     pub fn from_env() -> Result<Self> {
         let found = look(|name| std::env::var_os(name))?;
         found.credentials.ok_or_else(|| bad(format!("no credentials: set {NAMES}")))
     }
 }
 
-/// The secret in the environment variable `name`, or in the file that `name` with `_FILE` after it
-/// names, by the rules of [`Credentials::from_env`]; `None` if neither is set.
+/// The secret in the environment variable `name`, or in the file that the variable `name` with
+/// `_FILE` after it names, by the rules of [`Credentials::from_env`]; `None` if neither is set.
 ///
 /// # Errors
 /// As there, for one part.
@@ -64,7 +74,7 @@ pub fn secret_from_env(name: &str) -> Result<Option<SecretString>> {
 /// What the environment holds.
 pub(crate) struct Environment {
     pub(crate) credentials: Option<Credentials>,
-    /// It may belong to an account from elsewhere.
+    /// It may belong to an account from another place.
     pub(crate) api_gateway_key: Option<SecretString>,
 }
 
@@ -105,7 +115,7 @@ impl<L: Fn(&str) -> Option<OsString>> Variables<L> {
         (self.lookup)(name).filter(|value| !value.is_empty())
     }
 
-    /// A secret of a vendor's name, which has no file.
+    /// A secret under one of the vendor's names, for which there are no files.
     fn plain(&self, name: &str) -> Result<Option<SecretString>> {
         let Some(value) = self.text(name) else { return Ok(None) };
         let value = value.into_string().map_err(|_| bad(format!("{name} is not text")))?;
@@ -139,7 +149,7 @@ impl<L: Fn(&str) -> Option<OsString>> Variables<L> {
     }
 }
 
-/// Two parts of an account of which each needs the other.
+/// Two parts of an account, each of which needs the other.
 pub(crate) fn both(
     (access, access_key): (&str, Option<SecretString>),
     (secret, secret_key): (&str, Option<SecretString>),
@@ -154,7 +164,7 @@ pub(crate) fn both(
 
 fn read(variable: &str, path: &Path) -> Result<SecretString> {
     let what = format!("the file of {variable},");
-    // A line break, which editors put at a file's end, is not the secret's.
+    // A line break at the end, which editors add, does not belong to the secret.
     let limit = MAX_CREDENTIAL_LEN + 2;
     let bytes = secret_file::read(path, &what, limit, Readers::Anyone)?
         .ok_or_else(|| bad(format!("{what} {}, does not exist", path.display())))?;

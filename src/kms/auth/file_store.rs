@@ -1,8 +1,8 @@
 //! Tokens in a file.
 //!
-//! Promises: what is stored is whole or was never there; a file is readable by its owner only, and
-//! one that strangers can read or change is refused; no token is in an error or a `Debug` output;
-//! nothing waits. This module knows nothing of when tokens are renewed.
+//! Promises: a set is stored whole or not at all; the file is readable only by its owner, and a
+//! file that strangers can read or change is refused; no token is in an error or a `Debug` output;
+//! no call waits. This module knows nothing of when tokens are renewed.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::kms::auth::secret_file::{self, Readers};
@@ -21,33 +21,57 @@ use zeroize::{Zeroize, Zeroizing};
 /// Longest file that is read, in bytes: two tokens of the longest kind, and then some.
 const MAX_FILE_LEN: usize = 32_768;
 
-/// A store in a file of its own: JSON with `accessToken` and `refreshToken`.
+/// A token store in a file: JSON with `accessToken` and `refreshToken`.
 ///
-/// A new file takes the place of the old one in one step and is on the disk before it does. On Unix
-/// its mode is 0600. What is read may be mounted, as secrets of Kubernetes are: symbolic links are
-/// followed and its group may read it, but a file that belongs neither to this user nor to root,
-/// that others can read, or that its group can change is refused. Elsewhere the directory has to
-/// protect it.
+/// The file is replaced atomically, and is synced to disk before that. On Unix its mode is 0600. A
+/// file that is read may be a mounted secret, as in Kubernetes: symbolic links are followed and its
+/// group may read it. A file is refused if it belongs neither to this user nor to root, if others
+/// can read it, or if its group can change it. On other systems the directory must protect it.
 ///
-/// The lock is that of a file beside it, with `.lock` added to its name, which stays. The system
-/// ends it with the process that holds it. In a directory that cannot be written there is none.
+/// The lock is a lock file beside it, with `.lock` added to the name, which is not removed. The
+/// system releases the lock when the process that holds it ends. In a directory that is not
+/// writable there is no lock.
+///
+/// ```
+/// use ncp_envelope::kms::{FileTokenStore, TokenSet, TokenStore};
+/// let folder = tempfile::tempdir().map_err(std::io::Error::from)?;
+/// let store = FileTokenStore::new(folder.path().join("tokens.json"));
+/// store.store(&TokenSet::new("access-token", "refresh-token"))?;
+/// assert!(store.load()?.is_some());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct FileTokenStore {
     path: PathBuf,
 }
 
 impl FileTokenStore {
-    /// A store in the file at `path`, which need not exist. Its directory has to.
+    /// A store in the file at `path`, which need not exist. Its directory must exist.
+    ///
+    /// ```
+    /// use ncp_envelope::kms::{FileTokenStore, TokenStore};
+    /// let store = FileTokenStore::new("/no/such/folder/tokens.json");
+    /// // Nothing is stored yet, which is no error.
+    /// assert!(store.load()?.is_none());
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self { path: path.into() }
     }
 
     /// The file.
+    ///
+    /// ```
+    /// use ncp_envelope::kms::FileTokenStore;
+    /// use std::path::Path;
+    /// let store = FileTokenStore::new("tokens.json");
+    /// assert_eq!(store.path(), Path::new("tokens.json"));
+    /// ```
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The file itself, where the path is a link to it: what is locked.
+    /// The file behind symbolic links: this is what is locked.
     fn target(&self) -> PathBuf {
         std::fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone())
     }
@@ -113,8 +137,8 @@ impl TokenStore for FileTokenStore {
     }
 }
 
-/// A locked file. Unlocked, not just closed: a child of this process that was forked meanwhile has
-/// it too.
+/// A locked file. It is unlocked, not just closed: a child process that was forked meanwhile has it
+/// too.
 struct Locked(File);
 
 impl Drop for Locked {

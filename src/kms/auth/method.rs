@@ -1,7 +1,7 @@
-//! What calls are made with, of all that a client was given.
+//! Which of its credentials a client makes calls with.
 //!
-//! Promises: combinations that the service does not have are refused before any call; no text that
-//! a secret of the client is part of leaves here with it.
+//! Promises: combinations that the service does not have are refused before any call; no secret of
+//! the client leaves here within a text.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::kms::auth::account::{Account, Form};
@@ -69,7 +69,7 @@ impl Auth {
         }
     }
 
-    /// `text` without any credential that this client holds, whoever put it there.
+    /// `text` with every credential of this client replaced.
     pub(crate) fn redact(&self, text: &str) -> String {
         let mut text = text.to_owned();
         let mut hide =

@@ -1,7 +1,7 @@
 //! Who calls: credentials as the user gives them or the machine has them, and the headers they
 //! become.
 //!
-//! Promises: credentials are wiped when dropped, never printed, and never part of an error. This
+//! Promises: credentials are zeroized when dropped, never printed, and never part of an error. This
 //! module knows nothing of request or response bodies, of retries or of hosts.
 
 pub(crate) mod account;
@@ -15,11 +15,11 @@ pub(crate) mod schedule;
 pub(crate) mod secret;
 pub(crate) mod secret_file;
 pub(crate) mod signature;
+pub(crate) mod single_flight;
 pub(crate) mod source;
 pub(crate) mod store;
 pub(crate) mod token;
 pub(crate) mod token_set;
-pub(crate) mod turn;
 
 pub use credentials::Credentials;
 pub(crate) use method::Auth;

@@ -1,8 +1,8 @@
-//! When tokens are due to be replaced, going by what they say about themselves.
+//! When tokens are due for a refresh, by what they say about themselves.
 //!
-//! Promises: a token that says nothing is never due; a clock that is wrong makes one refresh early,
-//! not many, because tokens issued to this client are timed by the steady clock from their issue.
-//! This module reads tokens and knows nothing of how they are replaced.
+//! Promises: a token without an expiry is never due; a wrong clock causes one early refresh, not
+//! many, because tokens issued to this client are timed by the steady clock from their issue. This
+//! module reads tokens and knows nothing of how they are replaced.
 
 use crate::kms::auth::claims::TokenClaims;
 use crate::kms::time::Timestamp;
@@ -11,19 +11,19 @@ use secrecy::{ExposeSecret, SecretString};
 use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 
-/// The part of its life before its end at which a token is due, and the most of it. Half of it is
-/// jittered.
+/// A token is due in the last tenth of its life, and no earlier than these times before it expires.
+/// Half of that is jittered.
 const EARLY: u32 = 10;
 const EARLIEST_ACCESS: Duration = Duration::from_secs(3_600);
 const EARLIEST_REFRESH: Duration = Duration::from_secs(7 * 24 * 3_600);
 const HOUR: Duration = Duration::from_secs(3_600);
-/// What clocks may differ by, as much as the service lets them for signatures.
+/// How far clocks may differ: as far as the service accepts for signatures.
 const WRONG: Duration = Duration::from_secs(300);
 
-/// How pressing a refresh is.
+/// How urgent a refresh is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Due {
-    /// The token is good for a while yet.
+    /// The token is still valid.
     Soon,
     /// The service is about to refuse it.
     Now,
@@ -62,8 +62,8 @@ impl Schedule {
         Self { access: Life::read(access, None, EARLIEST_ACCESS, steady), refresh }
     }
 
-    /// Whether new tokens are due. If they come from the refresh token alone, one that has expired
-    /// makes nothing due, as that cannot be helped.
+    /// Whether new tokens are due. With the refresh token as their only source (not `helped`),
+    /// nothing is due once that has expired.
     pub(crate) fn due(&self, now: Instant, helped: bool) -> Option<Due> {
         let expired = self.refresh.is_some_and(|life| now >= life.end);
         if expired && !helped {
@@ -76,13 +76,13 @@ impl Schedule {
         (self.access.is_some_and(|life| now >= life.due) || refresh_is_due).then_some(Due::Soon)
     }
 
-    /// Whether the access token says that it ended or is about to, by a clock that may be
-    /// [`WRONG`].
+    /// Whether the access token has expired or is about to, by its own claims and a clock that may
+    /// be [`WRONG`].
     pub(crate) fn may_have_ended(&self, now: Instant) -> bool {
         self.access.is_some_and(|life| now >= life.due || now + WRONG >= life.end)
     }
 
-    /// Whether the refresh token nears its end.
+    /// Whether the refresh token is about to expire.
     pub(crate) fn refresh_is_due(&self, now: Instant) -> bool {
         self.refresh.is_some_and(|life| now >= life.due)
     }
@@ -109,9 +109,9 @@ impl Life {
         let left = Duration::from_millis(left);
         let whole = begin.map_or(left, |begin| Duration::from_millis(end - begin));
         let early = (whole / EARLY).min(earliest);
-        // Clients that were given the same token must not replace it together.
+        // Clients that were given the same token must not refresh it together.
         let early = early / 2 + fraction(early / 2, number().unwrap_or_default());
-        // A time further off than clocks can tell is never reached.
+        // A time that clocks cannot represent is never reached.
         Some(Self {
             whole,
             due: steady.checked_add(left.saturating_sub(early))?,

@@ -1,4 +1,4 @@
-//! What every secret of a caller has to be, and how it becomes a header.
+//! The rules for every secret of a caller, and how it becomes a header.
 
 use crate::error::{Error, ErrorKind, Result};
 use bytes::Bytes;
@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 /// KiB.
 pub(crate) const MAX_CREDENTIAL_LEN: usize = 8_192;
 
-/// A header that is wiped with its last copy and that HTTP libraries know not to print.
+/// A header that is zeroized with its last copy, and that HTTP libraries do not print.
 pub(crate) fn secret_header(secret: &SecretString) -> Result<HeaderValue> {
     let bytes = Bytes::from_owner(Zeroizing::new(secret.expose_secret().as_bytes().to_vec()));
     let mut value = HeaderValue::from_maybe_shared(bytes)

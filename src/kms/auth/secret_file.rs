@@ -1,9 +1,9 @@
 //! Small files that hold secrets.
 //!
-//! Promises: opening one never waits, whatever its name leads to; what is read is a regular file of
-//! bounded length that no stranger could have written; the buffer is wiped, and no error repeats a
-//! byte of it. Symbolic links are followed, as mounted secrets are made of them: the checks are of
-//! the file that was opened. This module knows nothing of what the files mean.
+//! Promises: opening a file never blocks, whatever its name leads to; only a regular file of
+//! bounded length that no stranger could have written is read; the buffer is zeroized, and no error
+//! repeats a byte of it. Symbolic links are followed, because mounted secrets are made of them: the
+//! checks are of the file that was opened. This module knows nothing of what the files mean.
 
 use crate::error::{Error, ErrorKind, Result};
 use std::fs::{File, OpenOptions};
@@ -16,15 +16,15 @@ use zeroize::Zeroizing;
 pub(crate) enum Readers {
     /// Its group: a secret that is mounted for a container has this right, mode 0440 or 0640.
     Group,
-    /// Anyone: for files whose rights are the business of who provides them.
+    /// Anyone: for files whose permissions are up to whoever provides them.
     Anyone,
 }
 
-/// The contents of the file at `path`, which errors call `what`; `None` if there is none.
+/// The contents of the file at `path`, which errors call `what`; `None` if it does not exist.
 ///
 /// # Errors
-/// [`ErrorKind::Credentials`] for another user's file, one that others may write, or read against
-/// `readers`, and what is no file of at most `limit` bytes; [`ErrorKind::Io`].
+/// [`ErrorKind::Credentials`] for another user's file, one that others may write or may read
+/// against `readers`, and anything but a regular file of at most `limit` bytes; [`ErrorKind::Io`].
 pub(crate) fn read(
     path: &Path,
     what: &str,
@@ -44,7 +44,7 @@ pub(crate) fn read(
         return Err(Error::new(ErrorKind::Credentials, message));
     }
     check_rights(&metadata, path, what, readers)?;
-    // Room for all of it, because a buffer that grows leaves copies behind.
+    // Capacity for all of it: a buffer that grows leaves copies behind.
     let mut bytes = Zeroizing::new(Vec::with_capacity(limit + 1));
     (&mut file)
         .take(limit as u64)
@@ -53,7 +53,7 @@ pub(crate) fn read(
     Ok(Some(bytes))
 }
 
-/// Opens what is there for reading, and waits for nobody.
+/// Opens the file for reading, without blocking.
 pub(crate) fn open(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true);
@@ -66,7 +66,7 @@ pub(crate) fn open(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
-/// Opens or makes the file at `path`, for its lock alone.
+/// Opens or creates the file at `path`, only for its lock.
 pub(crate) fn open_lock(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);
@@ -92,10 +92,10 @@ fn check_rights(
         Err(Error::new(ErrorKind::Credentials, format!("{what} {} {why}", path.display())))
     };
     let (owner, own) = (metadata.uid(), rustix::process::geteuid().as_raw());
-    // Who owns a file may change it at any time, whatever its mode is now.
+    // The owner of a file can change it at any time, whatever its mode is now.
     if owner != own && owner != 0 {
         return refused(format!(
-            "belongs to user {owner}: its owner has to be root or this user, {own}"
+            "belongs to user {owner}: its owner must be root or this user, {own}"
         ));
     }
     let mode = metadata.mode() & 0o777;

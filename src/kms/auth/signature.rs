@@ -1,8 +1,8 @@
 //! Account authentication: the API Gateway's signatures, versions 1 and 2.
 //!
-//! What is signed is the method, the path exactly as sent, a timestamp and the keys' names; the
-//! body is not signed, so that only TLS protects it. The service refuses a timestamp that is 5
-//! minutes off, therefore every attempt is signed anew.
+//! The signature covers the method, the path exactly as sent, a timestamp and the names of the
+//! keys. It does not cover the body, so that only TLS protects that. The service refuses a
+//! timestamp that is 5 minutes off, so every attempt is signed anew.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::kms::auth::secret::secret_header;
@@ -23,7 +23,7 @@ const SIGNATURE_V2: HeaderName = HeaderName::from_static("x-ncp-apigw-signature-
 pub(crate) struct Signer {
     access_key: SecretString,
     secret_key: SecretString,
-    /// There exactly when signature version 1 is used.
+    /// Present exactly when signature version 1 is used.
     api_gateway_key: Option<SecretString>,
 }
 

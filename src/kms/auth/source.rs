@@ -1,4 +1,4 @@
-//! Where a client gets its account keys, again and again.
+//! Where a client gets its account keys, repeatedly.
 
 use crate::error::Result;
 use crate::kms::auth::credentials::Credentials;
@@ -6,18 +6,18 @@ use crate::wrap::BoxFuture;
 use std::fmt;
 use std::sync::Arc;
 
-/// Gives a client the keys of its account, so that a client that runs can be given new ones and
-/// keeps its caches, connections and limits.
+/// A source of account keys. With it, a running client gets new keys and keeps its caches,
+/// connections and limits.
 ///
-/// A client asks at its first call, ahead of the end that the keys have
-/// ([`Credentials::ending`]), and when the service refused them. However many calls want the
-/// answer, it asks once. While the keys it has are still good, a failure fails no call; with the
-/// same keys as before, or after a failure, it asks again no sooner than after 30 s, or after 1 s
-/// when they have ended. As long as it has no keys at all, every call asks.
+/// A client asks the source at its first call, before the keys expire ([`Credentials::ending`]),
+/// and when the service refused them. This is single flight: all callers share one request. A
+/// failure fails no call while the current keys are valid. After a failure, or if the source gave
+/// the same keys, the client asks again no sooner than after 30 s, or after 1 s if the keys have
+/// expired. While it has no keys at all, every call asks.
 ///
-/// The future is polled on the crate's own thread, which all calls share: it must not block. Hand
-/// work that does to `tokio::task::spawn_blocking`, which works there. Who asks gives up after the
-/// time that a call has.
+/// The future is polled on the crate's runtime thread, which all calls share, so it must not block.
+/// Run blocking work with `tokio::task::spawn_blocking`, which works there. A call that waits for
+/// the keys gives up after its call timeout.
 ///
 /// ```
 /// use ncp_envelope::kms::{Client, CredentialSource, Credentials};

@@ -1,5 +1,4 @@
-//! Where a client puts the tokens it was issued, so that the next run of the program, and others
-//! that run now, have them.
+//! Where a client stores tokens, for its next run and for other programs that run now.
 //!
 //! Promises: no token is in an error or a `Debug` output. This module knows nothing of when tokens
 //! are renewed, nor of files.
@@ -11,20 +10,20 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Keeps the tokens of one key between runs of a program, and for all programs that use it at the
-/// same time.
+/// Stores the tokens of one key, for the next run of a program and for all programs that use the
+/// key at the same time.
 ///
-/// A client with a store starts with what is stored, unless what it was given lives longer; that
-/// one it tries when what is stored is refused.
-/// Before it asks for new tokens, and before it gives up, it reads the store again and goes on with
-/// what it finds, if that lives longer than what it has or was not refused. What it is issued later
-/// it stores, but never over another set that lives longer. How long a set lives is what its tokens
-/// say about themselves ([`TokenClaims`](crate::kms::TokenClaims)).
+/// A client with a store starts with the stored tokens, unless the given ones live longer; it tries
+/// those when the stored ones are refused. Before it asks the service for new tokens, and before a
+/// call fails, it reads the store again. It uses what it finds if that lives longer than its own
+/// tokens, or was not refused. It stores what it is issued later, but never over a set that lives
+/// longer. How long a set lives is what its tokens say about themselves
+/// ([`TokenClaims`](crate::kms::TokenClaims)).
 ///
-/// While a client does that it holds the store's lock ([`try_lock`](Self::try_lock)), so that
-/// several clients, also in several processes, make one refresh.
+/// Meanwhile a client holds the lock of the store ([`try_lock`](Self::try_lock)), so that several
+/// clients, also in several processes, make one refresh.
 ///
-/// The calls may block: a client makes them away from its tasks, except for the
+/// The calls may block: a client makes them off its runtime thread, except for the
 /// [`load`](Self::load) while it is built.
 ///
 /// ```
@@ -36,29 +35,29 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// # Ok::<(), ncp_envelope::Error>(())
 /// ```
 pub trait TokenStore: fmt::Debug + Send + Sync {
-    /// What was stored last; `None` if nothing was.
+    /// The set that was stored last; `None` if there is none.
     ///
     /// # Errors
-    /// Those of the store. A client cannot be built then; one that runs goes on with the tokens it
-    /// has, and does not store others over what it cannot read.
+    /// Those of the store. They fail the build of a client. A running client keeps its tokens, and
+    /// does not store others over what it cannot read.
     fn load(&self) -> Result<Option<TokenSet>>;
 
-    /// Stores a set in place of the one before.
+    /// Replaces the stored set.
     ///
     /// # Errors
-    /// Those of the store. The client goes on with the new tokens and counts the failure in
+    /// Those of the store. The client uses the new tokens all the same, and counts the failure in
     /// [`Stats`](crate::kms::Stats::failed_stores).
     fn store(&self, tokens: &TokenSet) -> Result<()>;
 
-    /// Keeps others away until the lock is dropped; `None` while another holds it. Does not wait:
-    /// a client that gets none asks again, for half of the time that a call has, and then goes on
-    /// without, since a refresh too many is better than none.
+    /// Takes the lock, which excludes others until it is dropped; `None` while another holds it.
+    /// Must not wait: a client that gets `None` tries again for half of its call timeout and then
+    /// continues without the lock, because one refresh too many is better than none.
     ///
-    /// A lock should end with the process that holds it. Unless written, a store has a lock that
-    /// keeps nobody away.
+    /// The system should release a lock when the process that holds it ends. The default
+    /// implementation excludes nobody.
     ///
     /// # Errors
-    /// The store cannot lock. The client goes on without.
+    /// If the store cannot lock. The client continues without a lock.
     fn try_lock(&self) -> Result<Option<StoreLock>> {
         Ok(Some(StoreLock::none()))
     }
@@ -79,16 +78,42 @@ impl<T: TokenStore + ?Sized> TokenStore for Arc<T> {
 }
 
 /// The lock of a [`TokenStore`], until it is dropped.
+///
+/// ```
+/// use ncp_envelope::kms::{MemoryTokenStore, TokenStore};
+/// let store = MemoryTokenStore::default();
+/// let lock = store.try_lock()?;
+/// assert!(store.try_lock()?.is_none());
+/// drop(lock);
+/// assert!(store.try_lock()?.is_some());
+/// # Ok::<(), ncp_envelope::Error>(())
+/// ```
 #[must_use = "a lock that is dropped locks nothing"]
 pub struct StoreLock(Option<Box<dyn Any + Send>>);
 
 impl StoreLock {
     /// A lock that lasts as long as `guard`.
+    ///
+    /// ```
+    /// use ncp_envelope::kms::StoreLock;
+    /// use std::sync::Arc;
+    /// // The guard of a lock of any kind.
+    /// let guard = Arc::new(());
+    /// let lock = StoreLock::new(Arc::clone(&guard));
+    /// assert_eq!(Arc::strong_count(&guard), 2);
+    /// drop(lock);
+    /// assert_eq!(Arc::strong_count(&guard), 1);
+    /// ```
     pub fn new(guard: impl Any + Send) -> Self {
         Self(Some(Box::new(guard)))
     }
 
-    /// The lock of a store that keeps nobody away.
+    /// The lock of a store that excludes nobody.
+    ///
+    /// ```
+    /// use ncp_envelope::kms::StoreLock;
+    /// assert_eq!(format!("{:?}", StoreLock::none()), "StoreLock(none)");
+    /// ```
     pub fn none() -> Self {
         Self(None)
     }
@@ -100,8 +125,16 @@ impl fmt::Debug for StoreLock {
     }
 }
 
-/// A store in memory, for tests and for programs that hand tokens on themselves. Clones share their
-/// contents and their lock.
+/// A token store in memory, for tests and for programs that pass tokens on themselves. Clones share
+/// their contents and their lock.
+///
+/// ```
+/// use ncp_envelope::kms::{MemoryTokenStore, TokenSet, TokenStore};
+/// let store = MemoryTokenStore::default();
+/// store.clone().store(&TokenSet::new("access-token", "refresh-token"))?;
+/// assert!(store.load()?.is_some());
+/// # Ok::<(), ncp_envelope::Error>(())
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct MemoryTokenStore(Arc<Memory>);
 

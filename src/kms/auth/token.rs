@@ -1,16 +1,16 @@
-//! Token authentication: the tokens that a client holds, and one shared succession when they end.
+//! Token authentication: the tokens that a client holds, and their shared renewal.
 //!
-//! Promises: a succession is single flight, however many calls were refused at once; whoever waited
-//! for it shares its result, a failure included; a caller that gives up waiting never blocks the
-//! others, and one that gives up leaves it to the next. This module says when new tokens are due
-//! and keeps them; where they come from is the caller's business.
+//! Promises: a renewal is single flight, however many calls were refused at once; waiters share its
+//! result, a failure included; a waiter that is cancelled never blocks the others, and a caller
+//! that is cancelled leaves the renewal to the next. This module says when new tokens are due and
+//! holds them; where they come from is up to the caller.
 
 use crate::error::Result;
 use crate::kms::auth::credentials::TokenPair;
 use crate::kms::auth::schedule::{Due, Schedule};
 use crate::kms::auth::secret::{checked, secret_header};
+use crate::kms::auth::single_flight::SingleFlight;
 use crate::kms::auth::token_set::{Pair, TokenSet};
-use crate::kms::auth::turn::Turn;
 use crate::process::PerProcess;
 use reqwest::header::{HeaderName, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
@@ -24,12 +24,12 @@ pub(crate) const TOKEN: HeaderName = HeaderName::from_static("x-ncp-ocapi-token"
 /// The tokens of one client.
 pub(crate) struct Tokens {
     current: PerProcess<RwLock<Arc<Held>>>,
-    /// Those that others were preferred to, should these be refused.
+    /// Tokens that were passed over for the current ones, in case these are refused.
     spare: PerProcess<RwLock<Option<Spare>>>,
-    turn: Turn,
+    renewal: SingleFlight,
 }
 
-/// Tokens that may serve if those held do not.
+/// Tokens to try if the current ones are refused.
 #[derive(Clone)]
 pub(crate) struct Spare {
     pub(crate) held: Arc<Held>,
@@ -49,9 +49,9 @@ pub(crate) struct Held {
 
 /// What to ask the service for.
 pub(crate) struct Ask {
-    /// Whether the refresh token nears its end, so that it has to be replaced as well.
+    /// Whether the refresh token is about to expire, so that it must be replaced as well.
     pub(crate) whole_set: bool,
-    /// The hours that the tokens held now were issued for, where they say so.
+    /// The hours that the current tokens were issued for, where they say so.
     pub(crate) access_hours: Option<u64>,
     pub(crate) refresh_hours: Option<u64>,
 }
@@ -84,7 +84,7 @@ impl Issued {
 }
 
 impl Held {
-    /// Tokens that somebody else was issued, some time ago.
+    /// Tokens that were issued to someone else, some time ago.
     fn given(generation: u64, access: SecretString, refresh: Option<SecretString>) -> Self {
         let schedule = Schedule::of_given(&access, refresh.as_ref());
         Self { generation, access, refresh, schedule, issued: false }
@@ -102,7 +102,7 @@ impl Held {
         self.generation
     }
 
-    /// Whether the service issued them to this client, which tries what it gets once.
+    /// Whether the service issued them to this client, which tries what it was issued once.
     pub(crate) fn is_issued(&self) -> bool {
         self.issued
     }
@@ -166,7 +166,7 @@ impl Tokens {
             held: Arc::new(Held::given(0, access, refresh)),
             untried: true,
         });
-        Self { current, spare: PerProcess::replaceable(spare), turn: Turn::default() }
+        Self { current, spare: PerProcess::replaceable(spare), renewal: SingleFlight::default() }
     }
 
     pub(crate) fn spare(&self) -> Option<Spare> {
@@ -186,31 +186,31 @@ impl Tokens {
             return None;
         }
         let due = held.schedule.due(Instant::now(), helped)?;
-        (!self.turn.is_postponed()).then_some((due, held.generation))
+        (!self.renewal.is_postponed()).then_some((due, held.generation))
     }
 
-    /// Nobody replaces a token ahead of its end for a while.
+    /// Puts off refreshes ahead of need for a while.
     pub(crate) fn postpone(&self) {
-        self.turn.postpone();
+        self.renewal.postpone();
     }
 
-    /// As [`renew`](Self::renew), unless another caller is at it.
+    /// As [`renew`](Self::renew), unless a renewal is in flight.
     pub(crate) async fn renew_if_idle<F, Answer>(&self, old: u64, find: F) -> Result<()>
     where
         F: FnOnce(Arc<Held>) -> Answer,
         Answer: Future<Output = Result<Successor>>,
     {
-        self.turn.take_if_idle(|| self.is_past(old), || self.replace(find)).await
+        self.renewal.run_if_idle(|| self.is_past(old), || self.replace(find)).await
     }
 
-    /// Sees to it that the access token is newer than `old`, by what `find` gives for those held,
-    /// unless another caller did already.
+    /// Replaces the access token if it is not newer than `old`, by what `find` returns for the
+    /// current tokens.
     pub(crate) async fn renew<F, Answer>(&self, old: u64, find: F) -> Result<()>
     where
         F: FnOnce(Arc<Held>) -> Answer,
         Answer: Future<Output = Result<Successor>>,
     {
-        self.turn.take(|| self.is_past(old), || self.replace(find)).await
+        self.renewal.run(|| self.is_past(old), || self.replace(find)).await
     }
 
     fn is_past(&self, old: u64) -> bool {
@@ -242,7 +242,7 @@ impl Tokens {
         };
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(next);
         *self.spare.write().unwrap_or_else(PoisonError::into_inner) = spare;
-        self.turn.resume();
+        self.renewal.resume();
         Ok(())
     }
 

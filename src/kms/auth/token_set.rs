@@ -1,6 +1,6 @@
-//! The tokens of one key, as the service issues them, and which of two sets is worth keeping.
+//! The tokens of one key, as the service issues them, and which of two sets to keep.
 //!
-//! Promises: what tokens say about themselves decides, and what they do not say decides nothing.
+//! Promises: only what tokens say about themselves decides; what they do not say decides nothing.
 
 use crate::error::Result;
 use crate::kms::auth::claims::TokenClaims;
@@ -9,10 +9,18 @@ use crate::kms::time::Timestamp;
 use crate::kms::wire::contract::contract;
 use secrecy::{ExposeSecret, SecretString};
 
-/// Longest life of a token in hours, other than an unlimited one.
+/// The longest lifetime of a token in hours, other than an unlimited one.
 pub const MAX_TOKEN_HOURS: u16 = 17_520;
 
-/// An access token and the refresh token to get its successors with. `Debug` shows neither.
+/// An access token and its refresh token. `Debug` shows neither.
+///
+/// ```
+/// use ncp_envelope::kms::TokenSet;
+/// use secrecy::ExposeSecret;
+/// let set = TokenSet::new("access-token", "refresh-token");
+/// assert_eq!(set.access_token.expose_secret(), "access-token");
+/// assert!(!format!("{set:?}").contains("-token"));
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct TokenSet {
@@ -23,7 +31,14 @@ pub struct TokenSet {
 }
 
 impl TokenSet {
-    /// A set of an access token and its refresh token. They are checked when a client uses them.
+    /// A set of an access token and its refresh token. A client checks them when it uses them.
+    ///
+    /// ```
+    /// use ncp_envelope::kms::TokenSet;
+    /// use secrecy::ExposeSecret;
+    /// let set = TokenSet::new("access-token", "refresh-token");
+    /// assert_eq!(set.refresh_token.expose_secret(), "refresh-token");
+    /// ```
     pub fn new(
         access_token: impl Into<SecretString>,
         refresh_token: impl Into<SecretString>,
@@ -36,7 +51,7 @@ impl TokenSet {
     }
 }
 
-/// Tokens that belong together, borrowed from whoever holds them.
+/// Tokens that belong together, borrowed from their holder.
 #[derive(Clone, Copy)]
 pub(crate) struct Pair<'a> {
     pub(crate) access: &'a SecretString,
@@ -61,9 +76,9 @@ impl Pair<'_> {
         equal(Some(self.access), Some(other.access)) && equal(self.refresh, other.refresh)
     }
 
-    /// Whether these serve for longer than `other`, as far as both say: the refresh tokens' ends
-    /// count first, as new tokens come from them, then the access tokens', then when they were
-    /// issued.
+    /// Whether these serve longer than `other`, as far as both say: by the expiry of the refresh
+    /// tokens first, as new tokens come from them, then by that of the access tokens, then by when
+    /// they were issued.
     pub(crate) fn outlives(&self, other: Pair<'_>) -> bool {
         let (mine, theirs) = (Claims::of(*self), Claims::of(other));
         let later = |a: Option<End>, b: Option<End>| (a? != b?).then(|| a > b);
@@ -93,7 +108,7 @@ impl Claims {
         Self { access: peek(pair.access), refresh: pair.refresh.map(peek) }
     }
 
-    /// Those of the token that the others hang on.
+    /// Those of the token that renewals depend on.
     fn last(&self) -> &TokenClaims {
         self.refresh.as_ref().unwrap_or(&self.access)
     }
@@ -103,7 +118,7 @@ impl Claims {
     }
 }
 
-/// A token that says something and no end has none; one that cannot be read may have any.
+/// A token with claims but no expiry never expires; one that cannot be read may expire at any time.
 fn end(claims: &TokenClaims) -> Option<End> {
     match claims.expires_at {
         Some(at) => Some(End::At(at)),

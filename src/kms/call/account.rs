@@ -1,8 +1,7 @@
-//! Having the account's keys when a call needs them.
+//! Provides the account's keys when a call needs them.
 //!
-//! Promises: whoever needs keys that nobody has yet waits for the one request; keys that near their
-//! end are replaced beside the calls that go on with them. This module knows nothing of what the
-//! calls are.
+//! Promises: callers that need the first keys wait for one request; keys that are about to expire
+//! are renewed while calls continue with them. This module knows nothing of what the calls are.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::kms::auth::account::{Account, Keys};
@@ -16,11 +15,11 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, timeout, timeout_at};
 
-/// How long a call that has its answer waits for the renewal that it happened to make.
+/// How long a call that has its response waits for the renewal that it runs.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 impl Client {
-    /// Makes `call`, which is signed for the account, with keys that are as good as can be had.
+    /// Makes `call`, which is signed for the account, with the best keys available.
     pub(crate) async fn with_account<T>(
         &self,
         deadline: Instant,
@@ -34,8 +33,8 @@ impl Client {
                 call.await
             }
             Some((Due::Now, old)) => {
-                // If that fails the old keys are tried all the same: it may be this machine's clock
-                // that is wrong.
+                // If that fails, the old keys are tried all the same: this machine's clock may be
+                // wrong.
                 let _ = timeout_at(deadline, self.renew_keys(account, old)).await;
                 call.await
             }
@@ -61,7 +60,7 @@ impl Client {
         current.ok_or_else(|| bad("there are no account keys to sign with"))
     }
 
-    /// The account's keys after the service refused `refused` with `error`, if there are others.
+    /// Gets other keys after the service refused `refused` with `error`, if there are any.
     pub(crate) async fn other_keys(
         &self,
         refused: &Keys,
@@ -70,7 +69,7 @@ impl Client {
     ) -> Result<()> {
         let Some(account) = self.0.auth.account() else { return Err(error) };
         if !account.may_have_others(refused) {
-            // The source's own trouble says more than that ended keys were refused.
+            // The failure of the source says more than that expired keys were refused.
             return Err(account.why_still(refused).unwrap_or(error));
         }
         let generation = refused.generation();
@@ -84,7 +83,7 @@ impl Client {
     async fn first_keys(&self, account: &Account, deadline: Instant) -> Result<()> {
         let late = |_| {
             let message = format!(
-                "the credential source gave no keys within {:?}, the time for a call",
+                "the credential source gave no keys within {:?}, the call timeout",
                 self.0.call_timeout
             );
             Error::new(ErrorKind::Unavailable, message)

@@ -1,7 +1,7 @@
-//! One attempt: signed, sent, and its answer judged.
+//! One attempt: signed, sent, and its response judged.
 //!
-//! Promises: every attempt is signed anew; no error holds a secret; a redirect is not followed.
-//! This module knows nothing of gates and repetitions.
+//! Promises: every attempt is signed anew; no error holds a secret; redirects are not followed.
+//! This module knows nothing of gates and retries.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::kms::auth::{signature, token};
@@ -24,6 +24,9 @@ use secrecy::ExposeSecret;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use zeroize::Zeroizing;
 
+/// The longest `Retry-After` that an error carries, so that callers can add it to a time.
+const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3_600);
+
 /// One attempt to make `call`.
 pub(crate) struct Attempt<'a> {
     pub(crate) shared: &'a Shared,
@@ -34,7 +37,7 @@ pub(crate) struct Attempt<'a> {
 }
 
 impl Attempt<'_> {
-    /// The body of an answer that is a success.
+    /// The body of a response that is a success.
     pub(crate) async fn make(&self) -> std::result::Result<Zeroizing<Vec<u8>>, Failure> {
         let Self { shared, call, url, pass, connection } = *self;
         let method = &call.options.method;
@@ -88,8 +91,8 @@ impl Attempt<'_> {
         }
     }
 
-    /// How long the answer asks to wait. Its date, if there is one, is by the clock by which it
-    /// names the time to come back.
+    /// How long the response asks to wait. A time in `Retry-After` is by the clock of its own
+    /// `Date`, if it has one.
     fn wait(&self, headers: &HeaderMap, date: Option<SystemTime>) -> Option<Duration> {
         let asked = headers.get(RETRY_AFTER)?.to_str().ok()?;
         let now =
@@ -134,14 +137,13 @@ impl Attempt<'_> {
         } else {
             Outage::No
         };
-        Failure {
-            error: Error::new(meaning.kind, message)
-                .with_answer(status, refusal.shown_code(sent, redact)),
-            class,
-            outage,
-            wait,
-            status: Some(status),
-        }
+        let error =
+            Error::new(meaning.kind, message).with_answer(status, refusal.shown_code(sent, redact));
+        let error = match wait {
+            Some(wait) if error.is_retryable() => error.with_retry_after(wait.min(LONGEST_WAIT)),
+            _ => error,
+        };
+        Failure { error, class, outage, wait, status: Some(status) }
     }
 
     /// Reads an answer to its end or to the limit.

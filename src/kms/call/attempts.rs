@@ -1,8 +1,8 @@
-//! The attempts of one call: through the gate, to the service, and again after a pause if that is
-//! of use.
+//! The attempts of one call: through the gate, to the service, and again after a backoff where a
+//! retry is allowed.
 //!
-//! Promises: no attempt is made past the circuit breaker or the rate limit; a refused timestamp is
-//! put right once; a repetition is paid for from the quota; whoever may not call is told so at
+//! Promises: no attempt bypasses the circuit breaker or the rate limit; a refused timestamp is
+//! corrected once; a retry is paid for from the retry budget; a call that may not be sent fails at
 //! once. This module knows nothing of what is sent.
 
 use crate::error::{Error, ErrorKind, Result};
@@ -22,13 +22,13 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 use zeroize::Zeroizing;
 
-/// An attempt that had this long without an answer when its call ran out of time says something
-/// about the service.
+/// An attempt that had this long without a response when its call timed out counts as a failure of
+/// the service.
 const TELLING: Duration = Duration::from_secs(1);
 
 impl Client {
-    /// Attempts `call` until it succeeds, must not be repeated or is out of time. With the error
-    /// goes what was refused.
+    /// Attempts `call` until it succeeds, must not be retried or times out. The error comes with
+    /// what was refused.
     pub(crate) async fn attempts(
         &self,
         call: &Call<'_>,
@@ -58,7 +58,7 @@ impl Client {
                     }
                     (admission, place)
                 }
-                // How the last attempt failed says more than why there is no other.
+                // The failure of the last attempt says more than why there is no other.
                 Err(refused) => {
                     let error = not_entered(self, call, refused);
                     return Err(before.unwrap_or((Pass::None, error)));
@@ -119,7 +119,7 @@ impl Client {
             }
             let left = plan.deadline.saturating_duration_since(Instant::now());
             let random = random::number().map_err(no_pass)?;
-            // One that found its connection closed is none of the call's attempts.
+            // An attempt that found its connection closed does not count.
             let made = if failure.class == Class::Dropped {
                 attempts -= 1;
                 dropped += 1;
@@ -163,7 +163,7 @@ fn report(shared: &Shared, admission: Admission<'_>, outage: Outage) {
     }
 }
 
-/// What is said to a call that the gate is closed to.
+/// The error of a call that the gate does not let through.
 pub(crate) fn not_entered(client: &Client, call: &Call<'_>, refused: NotEntered) -> Error {
     let Client(shared) = client;
     match refused {
@@ -173,10 +173,12 @@ pub(crate) fn not_entered(client: &Client, call: &Call<'_>, refused: NotEntered)
                 Duration::ZERO => "one call is on its way to see whether it is back".to_owned(),
                 left => format!("no call is sent for another {} ms", left.as_millis().max(1)),
             };
-            Error::new(
+            let error = Error::new(
                 ErrorKind::Unavailable,
                 format!("{call}: the key service failed many times in a row; {next}"),
-            )
+            );
+            // When the probe in flight is answered is not known.
+            if left.is_zero() { error } else { error.with_retry_after(left) }
         }
         NotEntered::Queue(denied) => {
             shared.counters.queue_refusals.add();
@@ -184,21 +186,27 @@ pub(crate) fn not_entered(client: &Client, call: &Call<'_>, refused: NotEntered)
                 Denied::QueueFull => {
                     "too many calls wait for their turn under the rate limit already".to_owned()
                 }
-                Denied::TooLate => format!(
-                    "its turn under the rate limit does not come within {:?}, the time for a call",
+                Denied::TooLate(_) => format!(
+                    "its turn under the rate limit does not come within {:?}, the call timeout",
                     shared.call_timeout
                 ),
             };
-            Error::new(ErrorKind::Throttled, format!("{call}: not sent: {why}"))
+            let error = Error::new(ErrorKind::Throttled, format!("{call}: not sent: {why}"));
+            match denied {
+                Denied::TooLate(Some(at)) => {
+                    error.with_retry_after(at.saturating_duration_since(Instant::now()))
+                }
+                Denied::TooLate(None) | Denied::QueueFull => error,
+            }
         }
     }
 }
 
-/// The call is out of time.
+/// The call timed out.
 pub(crate) fn late(Client(shared): &Client, call: &Call<'_>) -> Error {
     Error::new(
         ErrorKind::Unavailable,
-        format!("{call}: no success within {:?}, the time for a call", shared.call_timeout),
+        format!("{call}: no success within {:?}, the call timeout", shared.call_timeout),
     )
 }
 

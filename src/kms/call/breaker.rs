@@ -1,16 +1,16 @@
-//! The circuit breaker: after a run of failures nobody is asked, until one probe was answered.
+//! The circuit breaker: after a run of failures no call is sent until a probe succeeds.
 //!
 //! Promises: while open, calls are refused without waiting; after a jittered pause exactly one call
-//! is let through as a probe, and its fate decides for all; a probe that is abandoned gives its
-//! place to the next call. A pure state machine: time and randomness are arguments. It knows
-//! nothing of hosts, keys or HTTP.
+//! is let through as a probe, and its outcome decides for all; if a probe is cancelled, the next
+//! call is the probe. A pure state machine: time and randomness are arguments. It knows nothing of
+//! hosts, keys or HTTP.
 
 use crate::random::fraction;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Failures in a row that open it. A service that fails 30 % of all attempts at random has such a
-/// run once in 100 million attempts.
+/// Consecutive failures that open it. A service that fails 30 % of all attempts at random has such
+/// a run once in 100 million attempts.
 const RUN: u32 = 15;
 /// The pause before the first probe, and what it grows to by doubling. Half of it is jittered.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
@@ -20,8 +20,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(crate) struct Breaker {
     state: BreakerState,
-    /// Changes with every change of state, so that what began before it counts for nothing after
-    /// it.
+    /// Incremented with every change of state, so that the outcome of a call from before the change
+    /// does not count after it.
     epoch: u64,
 }
 
@@ -32,14 +32,14 @@ enum BreakerState {
     Probing { times: u32 },
 }
 
-/// The state's number under which a call was let through; what became of it is reported with this.
+/// The epoch in which a call was let through. Its outcome is reported with this.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Ticket(u64);
 
 /// What a report changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Change {
-    /// Nothing that anybody has to know.
+    /// Nothing to report.
     Nothing,
     /// It opened, or stays open after a failed probe.
     Opened,
@@ -54,7 +54,7 @@ impl Default for Breaker {
 }
 
 impl Breaker {
-    /// How long calls are refused from now on, at the least; `None` if they are not.
+    /// How long calls are refused at least; `None` if they are not.
     pub(crate) fn refuses(&self, now: Instant) -> Option<Duration> {
         match self.state {
             BreakerState::Open { until, .. } if now < until => Some(until - now),
@@ -63,7 +63,7 @@ impl Breaker {
         }
     }
 
-    /// Lets a call through, as the probe if one is due; or says how long calls are refused, at the
+    /// Lets a call through, as the probe if one is due; or returns how long calls are refused at
     /// least.
     pub(crate) fn admit(&mut self, now: Instant) -> Result<Ticket, Duration> {
         if let Some(left) = self.refuses(now) {
@@ -75,7 +75,7 @@ impl Breaker {
         Ok(Ticket(self.epoch))
     }
 
-    /// Whether no failure is on record, so that a new breaker would be the same.
+    /// Whether no failure is recorded, so that a new breaker would be the same.
     pub(crate) fn is_new(&self) -> bool {
         self.state == BreakerState::Closed { run: 0 }
     }
@@ -119,8 +119,8 @@ impl Breaker {
         Change::Opened
     }
 
-    /// The call was abandoned, so that nothing is known. The next call is the probe if this one was
-    /// it.
+    /// The call was cancelled, so its outcome is unknown. If it was the probe, the next call is the
+    /// probe.
     pub(crate) fn abandoned(&mut self, ticket: Ticket, now: Instant) {
         if let (true, BreakerState::Probing { times }) = (ticket.0 == self.epoch, self.state) {
             self.change(BreakerState::Open { until: now, times });
@@ -215,8 +215,8 @@ mod tests {
         assert_eq!(breaker.answered(probe), Change::Closed);
     }
 
-    /// Whatever happens in whatever order, at most one call is out while it is not closed, and it
-    /// never sticks.
+    /// Whatever happens in whatever order, at most one call is in flight while it is not closed,
+    /// and it never sticks.
     #[test]
     fn random_histories_keep_the_promises() {
         let mut random = 88_172_645_463_325_252_u64;

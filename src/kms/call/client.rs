@@ -1,4 +1,4 @@
-//! What a client is made of. Its calls are in [`send`](super::send), its settings in the builder.
+//! The parts of a client. Its calls are in [`send`](super::send), its settings in the builder.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::kms::auth::store::TokenStore;
@@ -16,31 +16,52 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A client of the service. Cheap to clone; clones share connections and the access token.
+/// A client of the key service. Cheap to clone; clones share connections, limits and the access
+/// token.
 ///
-/// Its calls run on a thread of the crate's own, one for the process, started at the first call.
-/// So they can be waited for on any executor, several runtimes can share a client, and a call goes
-/// on, and holds up no other, if whoever waits for it is not polled for a while. Dropping a call's
-/// future stops it.
+/// # Runtime
+///
+/// Calls run on a thread of the crate, one for the process, which starts with the first call. They
+/// can be awaited on any executor, and several runtimes can share a client. A call keeps running,
+/// and blocks no other call, while its future is not polled. Dropping the future cancels the call.
+///
+/// ```
+/// # #[cfg(feature = "emulator")] {
+/// # use ncp_envelope::{blocking::wait, emulator::Emulator};
+/// # use ncp_envelope::kms::{Client, Credentials, Endpoint};
+/// # let emulator = Emulator::builder().start_blocking()?;
+/// # let account = Credentials::account(emulator.access_key(), emulator.secret_key())?;
+/// # let endpoint = Endpoint::Custom(emulator.url().to_owned());
+/// # let client = Client::builder().endpoint(endpoint).credentials(account).build()?;
+/// # wait(async {
+/// let key = client.key(emulator.key_tag())?;
+/// let ciphertext = key.encrypt(b"hello").await?;
+/// assert_eq!(client.stats().calls, 1);
+/// # let _ = ciphertext;
+/// # Ok::<(), ncp_envelope::Error>(())
+/// # })??;
+/// # }
+/// # Ok::<(), ncp_envelope::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct Client(pub(crate) Arc<Shared>);
 
 /// What a client and its clones share.
 pub(crate) struct Shared {
-    /// An error in a process that was forked off and could not set up its own.
+    /// An error in a forked process that could not set up its own.
     pub(crate) transport: PerProcess<Result<Transport>>,
     pub(crate) base: Base,
     pub(crate) auth: Auth,
     pub(crate) attempt_timeout: Duration,
     pub(crate) call_timeout: Duration,
     pub(crate) policy: Policy,
-    /// The time that calls are signed with; another one in tests only.
+    /// The clock that calls are signed with; another one in tests only.
     pub(crate) clock: Clock,
     pub(crate) gate: Gate,
     pub(crate) quota: Quota,
     pub(crate) counters: Counters,
     pub(crate) token_store: Option<Arc<dyn TokenStore>>,
-    /// Whether the account issues new tokens when those that there are were refused.
+    /// Whether the account issues new tokens when the current ones were refused.
     pub(crate) issue_tokens: bool,
     pub(crate) endpoint: Endpoint,
     pub(crate) api: Api,
@@ -49,20 +70,46 @@ pub(crate) struct Shared {
 }
 
 impl Client {
-    /// Where calls go.
+    /// The endpoint that calls go to.
+    ///
+    /// ```
+    /// use ncp_envelope::kms::{Client, Credentials, Endpoint};
+    /// # let account = Credentials::account("access-key", "secret-key")?;
+    /// let client = Client::builder().credentials(account).build()?;
+    /// assert_eq!(client.endpoint(), &Endpoint::Global);
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub fn endpoint(&self) -> &Endpoint {
         &self.0.endpoint
     }
 
-    /// Which generation of the API is spoken.
+    /// The generation of the API.
+    ///
+    /// ```
+    /// use ncp_envelope::kms::{Api, Client, Credentials};
+    /// # let account = Credentials::account("access-key", "secret-key")?;
+    /// let client = Client::builder().credentials(account).build()?;
+    /// assert_eq!(client.api(), Api::V2);
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub fn api(&self) -> Api {
         self.0.api
     }
 
-    /// A copy of the access token in use now, which differs from the one given after a refresh;
-    /// `None` for an account.
+    /// A copy of the current access token, which differs from the given one after a refresh; `None`
+    /// for an account.
     ///
-    /// For programs that keep the token for their next run. Handle it as the secret it is.
+    /// For programs that store the token for their next run. It is a secret: handle it as one.
+    ///
+    /// ```
+    /// use ncp_envelope::kms::{Client, Credentials};
+    /// use secrecy::ExposeSecret;
+    /// let token = Credentials::token("access-token", None)?;
+    /// let client = Client::builder().credentials(token).build()?;
+    /// let token = client.current_access_token();
+    /// assert_eq!(token.as_ref().map(|token| token.expose_secret()), Some("access-token"));
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub fn current_access_token(&self) -> Option<SecretString> {
         match &self.0.auth {
             Auth::Token(tokens, _) => Some(tokens.current().token()),
@@ -70,19 +117,45 @@ impl Client {
         }
     }
 
-    /// Signs calls with other account keys from now on, in this client and its clones; caches,
-    /// connections and limits stay. A [`CredentialSource`](crate::kms::CredentialSource) brings new
-    /// keys by itself.
+    /// Replaces the account keys of this client and its clones. Caches, connections and limits
+    /// stay. A [`CredentialSource`](crate::kms::CredentialSource) does this automatically.
     ///
     /// # Errors
-    /// [`ErrorKind::Credentials`] if this client has tokens only, or `credentials` have no account
-    /// or not the API Gateway key that its signatures need.
+    /// [`ErrorKind::Credentials`] if this client has tokens only, or if `credentials` lack an
+    /// account or the API Gateway key that its signatures need.
+    ///
+    /// ```
+    /// use ncp_envelope::kms::{Client, Credentials};
+    /// # let account = Credentials::account("access-key", "secret-key")?;
+    /// let client = Client::builder().credentials(account).build()?;
+    /// client.set_account(Credentials::account("next-access-key", "next-secret-key")?)?;
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub fn set_account(&self, credentials: Credentials) -> Result<()> {
         let none = || Error::new(ErrorKind::Credentials, "this client has tokens and no account");
         self.0.auth.account().ok_or_else(none)?.replace(credentials)
     }
 
-    /// What this client and its clones did so far.
+    /// Counts of what this client and its clones did so far.
+    ///
+    /// ```
+    /// # #[cfg(feature = "emulator")] {
+    /// # use ncp_envelope::{blocking::wait, emulator::Emulator};
+    /// # use ncp_envelope::kms::{Client, Credentials, Endpoint};
+    /// # let emulator = Emulator::builder().start_blocking()?;
+    /// # let account = Credentials::account(emulator.access_key(), emulator.secret_key())?;
+    /// # let endpoint = Endpoint::Custom(emulator.url().to_owned());
+    /// # let client = Client::builder().endpoint(endpoint).credentials(account).build()?;
+    /// # let key = client.key(emulator.key_tag())?;
+    /// # wait(async {
+    /// key.encrypt(b"hello").await?;
+    /// let stats = client.stats();
+    /// assert_eq!((stats.calls, stats.failed_calls), (1, 0));
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// # })??;
+    /// # }
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub fn stats(&self) -> Stats {
         self.0.counters.stats()
     }

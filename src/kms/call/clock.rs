@@ -1,9 +1,9 @@
-//! The time that calls are signed with: the system's, put right by what the service said after it
-//! refused a timestamp.
+//! The clock that calls are signed with: the system clock, corrected after the service refused a
+//! timestamp.
 //!
-//! Promises: only a date that is far from the timestamp that was sent changes the clock, and it is
-//! never more than two days from the system's. Whose word is good enough to be learnt from is
-//! decided elsewhere. It knows nothing of credentials.
+//! Promises: only a date that is far from the timestamp that was sent changes the clock, and never
+//! by more than two days. Which responses may correct the clock is decided elsewhere. It knows
+//! nothing of credentials.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::process::PerProcess;
@@ -11,15 +11,14 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::time::Instant;
 
-/// A timestamp this far from the service's date is taken for the reason of a refusal. The service
-/// refuses 5 minutes; the rest is for the date's whole seconds and for servers that disagree a
-/// little.
+/// A timestamp this far from the service's date counts as the reason of a refusal. The service
+/// refuses 5 minutes; the rest is for dates in whole seconds and for servers that differ a little.
 const REFUSED: i64 = 270_000;
-/// Largest correction: a day for a wrong date or time zone, and a day to spare. What is further off
-/// is no clock to sign with.
+/// The largest correction: a day for a wrong date or time zone, and a day of margin. A clock that
+/// is further off is not used to sign.
 const LARGEST: i64 = 48 * 3_600_000;
-/// A step of the system's clock that differs less than this from the correction was somebody
-/// putting the clock right.
+/// A step of the system clock that differs less than this from the correction means that the system
+/// clock was corrected.
 const SAME: i64 = 30_000;
 
 /// A clock. All times are milliseconds since the Unix epoch.
@@ -32,7 +31,7 @@ pub(crate) struct Clock {
 #[derive(Debug, Clone, Copy)]
 struct Learned {
     offset: i64,
-    /// The system's clock and the steady one when the offset was learned.
+    /// The system clock and the steady clock when the offset was learned.
     system: i64,
     steady: Instant,
 }
@@ -47,8 +46,8 @@ impl Clock {
         self.at(Instant::now())
     }
 
-    /// Learns from a refusal of the timestamp `sent`, whose answer had the date `date`. Says
-    /// whether signing anew is worth a try.
+    /// Learns from a refusal of the timestamp `sent` whose response had the date `date`. Returns
+    /// whether a retry with a new signature may help.
     pub(crate) fn learn(&self, sent: u64, date: SystemTime) -> bool {
         self.learn_at(sent, date, Instant::now())
     }
@@ -60,7 +59,7 @@ impl Clock {
             None => 0,
             Some(Learned { offset, system: then, steady: since }) => {
                 let step = system - then - millis(steady.saturating_duration_since(since));
-                // Somebody put the system's clock right meanwhile: the correction would now make it
+                // The system clock was corrected meanwhile, so the correction would now make it
                 // wrong.
                 if step.abs_diff(offset) < SAME.unsigned_abs() {
                     *learned = None;

@@ -1,10 +1,9 @@
-//! What became of an attempt's connection: whether it was a new one or one that was used before,
-//! and why it failed.
+//! What happened to the connection of an attempt: whether it was new or reused, and why it failed.
 //!
-//! A server may close an idle connection at the moment at which a request is written to it. The
-//! request then fails although nothing is wrong, and the server has not looked at it. On a new
-//! connection the same failure means something else. The HTTP library does not say which it was, so
-//! connections are watched while they are made.
+//! A server may close an idle connection at the moment when a request is written to it. The request
+//! then fails although nothing is wrong, and the server has not read it. On a new connection the
+//! same failure means something else. The HTTP library does not tell which it was, so the connector
+//! is observed.
 
 use std::error::Error;
 use std::future::Future;
@@ -21,14 +20,14 @@ tokio::task_local! {
     static CONNECTED: Arc<AtomicBool>;
 }
 
-/// Sends a request by `send`. The flag says whether it went over a connection that was used before.
+/// Sends a request by `send`. The flag is true if it went over a reused connection.
 pub(crate) async fn watched<T>(send: impl Future<Output = T>) -> (T, bool) {
     let connected = Arc::new(AtomicBool::new(false));
     let result = CONNECTED.scope(Arc::clone(&connected), send).await;
     (result, !connected.load(Ordering::Relaxed))
 }
 
-/// Whether `error` is what a connection gives that the other side has closed before answering.
+/// Whether `error` is that of a connection that the peer closed before it responded.
 pub(crate) fn is_closed(error: &(dyn Error + 'static)) -> bool {
     use io::ErrorKind::{
         BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected, UnexpectedEof,
@@ -103,11 +102,11 @@ const ADVICE: &[(&str, &str)] = &[
     ("deadline has elapsed", "; check the network, and whether calls to {url} need a proxy"),
 ];
 
-/// Tells the task that waits for a connection when it was made.
+/// Marks the task that waits for a connection when one was made.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Watch;
 
-/// A connector that is watched.
+/// A connector that is observed.
 #[derive(Debug, Clone)]
 pub(crate) struct Watched<S>(S);
 

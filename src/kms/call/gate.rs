@@ -1,9 +1,9 @@
-//! Who may call now: circuit breakers and rate limits, of the host and of each key.
+//! Which calls may be sent now: circuit breakers and rate limits, of the host and of each key.
 //!
 //! Promises: while the host does not answer, or does not answer for one key, calls are refused at
-//! once except for single probes; calls keep under the limit of the service; whoever holds
-//! something here and is dropped gives it back. This module knows that there are keys and what a
-//! failure says about the host, and nothing of HTTP.
+//! once except for single probes; calls stay under the rate limit of the service; dropping a guard
+//! of this module releases what it holds. This module knows that there are keys and what a failure
+//! says about the host, and nothing of HTTP.
 
 use crate::kms::call::breaker::{Breaker, Change, Ticket};
 use crate::kms::call::limit::{Denied, Limiter, Place};
@@ -17,8 +17,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Keys that are looked after one by one. A program that uses more at the same time has others to
-/// share with.
+/// The most keys that are tracked individually. A program that uses more at the same time is
+/// limited elsewhere.
 const MAX_KEYS: usize = 1_024;
 
 /// The gate of one client.
@@ -35,11 +35,11 @@ pub(crate) struct Gate {
 #[derive(Debug, Default)]
 struct Breakers {
     host: Breaker,
-    /// Those of keys with a failure on record.
+    /// Those of keys with a recorded failure.
     keys: HashMap<String, Breaker>,
 }
 
-/// Leave to make one attempt. Dropped without a word it counts as abandoned.
+/// Permission to make one attempt. If dropped without a report, the attempt counts as cancelled.
 #[derive(Debug)]
 pub(crate) struct Admission<'a> {
     breakers: Option<&'a Mutex<Breakers>>,
@@ -53,14 +53,14 @@ pub(crate) struct Admission<'a> {
 pub(crate) struct Entry<'a> {
     pub(crate) admission: Admission<'a>,
     pub(crate) place: Option<Place<'a>>,
-    /// Whether it had to wait for its turn.
+    /// Whether it waited in the queue.
     pub(crate) waited: bool,
 }
 
 /// Why an attempt may not be made.
 #[derive(Debug)]
 pub(crate) enum NotEntered {
-    /// The circuit breaker is open for so long at the least.
+    /// The circuit breaker stays open at least this long.
     Breaker(Duration),
     Queue(Denied),
 }
@@ -82,8 +82,8 @@ impl Gate {
         limiter: Option<&'a Limiter>,
         plan: Plan,
     ) -> Result<Entry<'a>, NotEntered> {
-        // Before the queue, so that nobody waits for nothing, and after it, because the wait may
-        // have been long.
+        // Before the queue, so that no call waits in vain, and after it, because the wait may have
+        // been long.
         if let Some(left) = self.refuses(tag) {
             return Err(NotEntered::Breaker(left));
         }
@@ -100,14 +100,14 @@ impl Gate {
         Ok(Entry { admission, place, waited })
     }
 
-    /// How long calls with this key are refused from now on, at the least; `None` if they are not.
+    /// How long calls with this key are refused at least; `None` if they are not.
     pub(crate) fn refuses(&self, tag: &str) -> Option<Duration> {
         let breakers = lock(self.breakers.as_ref()?);
         let now = Instant::now();
         breakers.host.refuses(now).or_else(|| breakers.keys.get(tag)?.refuses(now))
     }
 
-    /// Leave to make an attempt now, or how long there is none, at the least.
+    /// Permission to make an attempt now, or how long there is none at least.
     pub(crate) fn admit<'a>(&'a self, tag: &'a str) -> Result<Admission<'a>, Duration> {
         let Some(mutex) = &self.breakers else {
             return Ok(Admission {
@@ -141,7 +141,7 @@ impl Gate {
             return Some(Arc::clone(limiter));
         }
         if limiters.len() >= MAX_KEYS {
-            // One that somebody holds is in use even if nothing is under way.
+            // One that a call holds is in use even if nothing is in flight.
             limiters.retain(|_, limiter| Arc::strong_count(limiter) > 1 || !limiter.is_idle());
         }
         let limiter = Arc::new(Limiter::new(limit, self.longest_queue));
@@ -151,7 +151,7 @@ impl Gate {
 }
 
 impl Admission<'_> {
-    /// Reports what became of the attempt.
+    /// Reports the outcome of the attempt.
     pub(crate) fn report(mut self, outage: Outage) -> Change {
         let Some(mutex) = self.breakers.take() else { return Change::Nothing };
         let (now, mut breakers) = (Instant::now(), lock(mutex));

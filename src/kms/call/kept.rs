@@ -1,8 +1,8 @@
-//! The token store, as a client uses it while calls go on.
+//! The token store, as a client uses it while calls continue.
 //!
-//! Promises: nothing of it blocks a task; no wait for a lock is longer than half of the time that a
-//! call has; a set that lives longer is not overwritten, nor one that cannot be read. This module
-//! knows nothing of where tokens come from.
+//! Promises: it blocks no task; no wait for a lock is longer than half of the call timeout; a set
+//! that lives longer is not overwritten, nor one that cannot be read. This module knows nothing of
+//! where tokens come from.
 
 use crate::error::Result;
 use crate::kms::auth::store::{StoreLock, TokenStore};
@@ -21,7 +21,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_millis(200);
 
 impl Client {
-    /// The store's lock, unless it cannot be had: then there is one refresh too many.
+    /// The store's lock; `None` if it is not available, which costs one refresh too many.
     pub(crate) async fn lock_store(&self) -> Option<StoreLock> {
         let store = self.0.token_store.as_ref()?;
         let give_up = Instant::now() + self.0.call_timeout / 2;
@@ -43,21 +43,21 @@ impl Client {
         }
     }
 
-    /// What is stored now, for the key of `held`.
+    /// The stored set, if it is for the key of `held`.
     pub(crate) async fn stored(&self, held: &Held) -> Option<Arc<Held>> {
         let store = self.0.token_store.as_ref()?;
-        // What cannot be read or used is not there, for who looks for tokens.
+        // A set that cannot be read or used counts as missing.
         let set = away(store, |store| store.load()).await.ok()??;
         let found = Held::found(set).ok()?;
         (!found.pair().is_of_another_key(held.pair())).then(|| Arc::new(found))
     }
 
-    /// Stores `set`, unless another lives longer that is none of the `tried` ones.
+    /// Stores `set`, unless the store has one that lives longer and is none of the `tried` ones.
     pub(crate) async fn keep(&self, set: TokenSet, tried: &[Arc<Held>]) {
         let Some(store) = &self.0.token_store else { return };
         let tried = tried.to_vec();
         let kept = away(store, move |store| {
-            // Who does not know of the lock may have written meanwhile.
+            // A program without locks may have written meanwhile.
             if let Some(other) = store.load()?
                 && !tried.iter().any(|tried| tried.pair().is(other.pair()))
                 && (other.pair().outlives(set.pair()) || other.pair().is_of_another_key(set.pair()))
@@ -73,7 +73,7 @@ impl Client {
     }
 }
 
-/// Does `work` where it may block.
+/// Runs `work` where it may block.
 async fn away<T: Send + 'static>(
     store: &Arc<dyn TokenStore>,
     work: impl FnOnce(&dyn TokenStore) -> Result<T> + Send + 'static,

@@ -1,13 +1,13 @@
-//! One call's way to the service and back.
+//! The steps of one call to the service and back.
 //!
-//! [`request`] is what is asked. [`send`] carries it out on the crate's own runtime, with fresh
-//! tokens, and once more after a token was refused; [`attempts`] makes it as often as that is of
-//! use: each goes through the [`gate`] (circuit breaker, queue, circuit breaker again), is made by
-//! [`attempt`] over one of the clients of [`transport`] (through a [`proxy`], with [`trust`] in
-//! authorities), and [`retry`] says whether there is another. [`account`] has the keys that calls
-//! are signed with; [`refresh`] replaces tokens ahead of their end and after a refusal, by those
-//! that are [`kept`] in a store or by new ones. Knows nothing of what a call means, nor of keys,
-//! their tokens or their management.
+//! [`request`] is what is asked. [`send`] carries it out on the crate's runtime, with fresh tokens,
+//! and retries it once after a token was refused. [`attempts`] makes the attempts: each passes the
+//! [`gate`] (circuit breaker, queue, circuit breaker again) and is made by [`attempt`] over a
+//! client of [`transport`] (through a [`proxy`], with [`trust`] in authorities). [`retry`] decides
+//! whether there is another, and [`advice`] is what an error tells people to do. [`account`]
+//! provides the keys that calls are signed with; [`refresh`] replaces tokens before they expire and
+//! after a refusal, by those that are [`kept`] in a store or by new ones. Knows nothing of what a
+//! call means, nor of keys, their tokens or their management.
 
 pub(crate) mod account;
 pub(crate) mod advice;

@@ -1,8 +1,7 @@
-//! What a client tells its observers, with the feature `tracing`; without it all of this is
-//! nothing.
+//! Spans and events of a client, with the feature `tracing`; without it everything here is a no-op.
 //!
-//! Promises: spans and events hold the operation, the key's tag, numbers and kinds. No plaintext,
-//! ciphertext, credential, token, signature or text of the service is among them.
+//! Promises: spans and events hold only the operation, the key tag, numbers and kinds. No
+//! plaintext, ciphertext, credential, token, signature or text of the service is in them.
 
 use crate::error::{ErrorKind, Result};
 use crate::kms::call::request::Call;

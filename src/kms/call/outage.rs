@@ -5,7 +5,7 @@
 pub(crate) enum Outage {
     /// It answered, and the answer is about the call.
     No,
-    /// It answered that it cannot serve this key or anything now.
+    /// It answered that it cannot serve this key, or anything, now.
     Service,
     /// It did not answer.
     Host,

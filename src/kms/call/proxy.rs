@@ -1,7 +1,8 @@
-//! Whether calls go through a proxy, and through which.
+//! The proxy of a client.
 //!
-//! Promises: nothing of a proxy's URL is in an error, since it may hold a password; a setting that
-//! cannot be used is an error, and never a call past the proxy. This module makes no call.
+//! Promises: no part of a proxy's URL is in an error, since it may hold a password; a setting that
+//! cannot be used is an error, and never leads to a call without the proxy. This module makes no
+//! call.
 
 use crate::error::{Error, ErrorKind, Result};
 use reqwest::{NoProxy, Url};
@@ -10,10 +11,10 @@ use std::convert::Infallible;
 use std::env;
 use std::str::FromStr;
 
-/// The variables that name a proxy; the first one that is set and not empty counts.
+/// The variables that name a proxy; the first one that is set and not empty applies.
 const VARIABLES: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
 
-/// The proxy that calls go through. It sees which host is called and when, and none of what is
+/// The proxy that calls go through. It sees which host is called and when, but nothing of what is
 /// sent: TLS is with the host.
 ///
 /// Plain HTTP, which goes to this machine only, never goes through a proxy.
@@ -29,23 +30,23 @@ pub enum Proxy {
     /// None, whatever the environment says.
     #[default]
     None,
-    /// The one that the environment names, as other programs have it: `HTTPS_PROXY`, or else
-    /// `ALL_PROXY`, in capitals or not; none if there is no such variable, or if `NO_PROXY` lists
-    /// the host.
+    /// The proxy that the environment names, as for other programs: `HTTPS_PROXY`, or else
+    /// `ALL_PROXY`, in upper or lower case; none if neither is set, or if `NO_PROXY` lists the
+    /// host.
     ///
-    /// `NO_PROXY` is a list with commas: domains, which stand for their subdomains too, IP
-    /// addresses, ranges of them (`10.0.0.0/8`), or `*` for all.
+    /// `NO_PROXY` is a comma-separated list: domains, which include their subdomains, IP addresses,
+    /// ranges (`10.0.0.0/8`), or `*` for all.
     System,
-    /// This one: the URL of an HTTP proxy, `http://host:port`, or `https://host:port` where the way
-    /// to the proxy itself is TLS. User name and password for it may stand before the host, with
-    /// percent signs where needed. `NO_PROXY` counts for nothing then.
+    /// This proxy: the URL of an HTTP proxy, `http://host:port`, or `https://host:port` if the
+    /// connection to the proxy itself uses TLS. User name and password can stand before the host,
+    /// percent-encoded where needed. `NO_PROXY` does not apply.
     Url(SecretString),
 }
 
 impl FromStr for Proxy {
     type Err = Infallible;
 
-    /// `none`, `system`, or else a URL, which is looked at when a client is built.
+    /// `none`, `system`, or else a URL, which is checked when a client is built.
     fn from_str(text: &str) -> std::result::Result<Self, Infallible> {
         Ok(match text {
             "none" => Self::None,
@@ -84,7 +85,7 @@ fn proxy(what: &str, text: &str) -> Result<reqwest::Proxy> {
         let message = format!("{what} is not the url of a proxy, such as http://host:port");
         Error::new(ErrorKind::InvalidInput, message)
     };
-    // Other programs take a name and a port alone for an HTTP proxy.
+    // Other programs accept a name and a port alone for an HTTP proxy.
     let url = match text.contains("://") {
         true => Url::parse(text),
         false => Url::parse(&format!("http://{text}")),

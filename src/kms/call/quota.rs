@@ -1,21 +1,21 @@
-//! The retry quota that all calls of a client share.
+//! The retry budget that all calls of a client share.
 //!
-//! Promises: in a lasting outage the repetitions of all calls together are bounded by a constant,
-//! however many calls there are; while most attempts succeed, none is denied its repetition. This
-//! module knows nothing of what is repeated, or why.
+//! Promises: in a lasting outage the retries of all calls together are bounded by a constant,
+//! however many calls there are; while most attempts succeed, no call is denied its retry. This
+//! module knows nothing of what is retried, or why.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// What one repetition costs, and what one success gives back, in the same unit: a success pays for
-/// half a repetition. At 30 % random failures a success comes with 0.43 repetitions, so the balance
-/// still grows; at 34 % and more repetitions get scarce.
+/// The cost of one retry, and what one success earns, in the same unit: a success pays for half a
+/// retry. At 30 % random failures a success comes with 0.43 retries, so the balance still grows; at
+/// 34 % and more retries become scarce.
 const RETRY: u32 = 2;
 const SUCCESS: u32 = 1;
-/// Repetitions that are free from the start, and the most that are saved up: few enough that 100
-/// calls in an outage cost at most 1.2 requests each even without a circuit breaker.
+/// The initial retries, which are also the most that are saved up: few enough that 100 calls in an
+/// outage cost at most 1.2 requests each even without a circuit breaker.
 const SAVED: u32 = 20;
 
-/// A balance of repetitions.
+/// A balance of retries.
 #[derive(Debug)]
 pub(crate) struct Quota(AtomicU32);
 
@@ -26,7 +26,7 @@ impl Default for Quota {
 }
 
 impl Quota {
-    /// Takes one repetition, if there is one. It goes back unless it is made.
+    /// Takes one retry, if there is one. It goes back unless it is made.
     pub(crate) fn spend(&self) -> Option<Spent<'_>> {
         let spent = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |balance| {
             balance.checked_sub(RETRY)
@@ -40,20 +40,20 @@ impl Quota {
     }
 
     fn add(&self, amount: u32) {
-        // Almost always full already, and then nothing is written.
+        // Almost always full, and then nothing is written.
         let _ = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |balance| {
             (balance < SAVED * RETRY).then(|| (balance + amount).min(SAVED * RETRY))
         });
     }
 }
 
-/// A repetition that is still to be made; dropped instead, it goes back to the quota.
+/// A retry that is still to be made; if dropped, it goes back to the budget.
 #[derive(Debug)]
 #[must_use]
 pub(crate) struct Spent<'a>(&'a Quota);
 
 impl Spent<'_> {
-    /// The repetition is made now.
+    /// The retry is made now.
     pub(crate) fn used(self) {
         std::mem::forget(self);
     }

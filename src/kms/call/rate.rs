@@ -1,13 +1,21 @@
-//! How many calls a client may make: as its user says it, and as it is counted.
+//! The rate limit of a client: as its user sets it, and as it is counted.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::kms::endpoint::Api;
 
-/// Beyond this a rate is none, and sums of durations lose their meaning.
+/// Beyond this a rate limits nothing, and sums of durations lose their meaning.
 const MAX_RATE: u32 = 100_000;
 
-/// How many calls a client makes in a second at most. See
+/// How many calls per second a client makes at most. See
 /// [`ClientBuilder::rate_limit`](crate::kms::ClientBuilder::rate_limit).
+///
+/// ```
+/// use ncp_envelope::kms::{Client, Credentials, RateLimit};
+/// # let account = Credentials::account("access-key", "secret-key")?;
+/// let limit = RateLimit::PerSecond(100);
+/// assert!(Client::builder().credentials(account).rate_limit(limit).build().is_ok());
+/// # Ok::<(), ncp_envelope::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum RateLimit {
@@ -16,9 +24,9 @@ pub enum RateLimit {
     #[default]
     Service,
     /// Another number, 1 to 100,000, for all keys together with API 1.0 and for each key with API
-    /// 2.0: the share of a client that is not alone, or what was agreed with the provider.
+    /// 2.0: the share of a client that is not the only one, or a limit agreed with the provider.
     PerSecond(u32),
-    /// As many as there are.
+    /// No limit.
     Off,
 }
 

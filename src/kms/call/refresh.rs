@@ -1,9 +1,9 @@
-//! Getting new tokens: ahead of time, and when the service refused the old ones.
+//! Refreshing tokens: before they expire, and when the service refused them.
 //!
-//! Promises: one request at a time, whoever asks, in all processes that share a store; calls go on
-//! with a token that is still good meanwhile; the store is read before the service is asked and
-//! before this gives up; what was issued is stored before it is used. This module knows nothing of
-//! what the calls are.
+//! Promises: a refresh is single flight, across all processes that share a store; calls continue
+//! with a token that is still valid meanwhile; the store is read before the service is asked and
+//! before a refresh fails; issued tokens are stored before they are used. This module knows nothing
+//! of what the calls are.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::kms::auth::schedule::Due;
@@ -25,10 +25,10 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout, timeout_at};
 use zeroize::Zeroizing;
 
-/// How long a call that has its answer waits for the refresh that it happened to make.
+/// How long a call that has its response waits for the refresh that it runs.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Why there have to be new tokens.
+/// Why new tokens are needed.
 #[derive(Clone, Copy, PartialEq)]
 enum Why {
     Due,
@@ -36,8 +36,7 @@ enum Why {
 }
 
 impl Client {
-    /// Makes `call`, an attempt to make a call with key `tag`, with tokens that are as good as can
-    /// be had.
+    /// Makes `call`, an attempt to make a call with key `tag`, with the best tokens available.
     pub(crate) async fn with_fresh_tokens<T>(
         &self,
         tokens: &Tokens,
@@ -49,8 +48,8 @@ impl Client {
             None => call.await,
             Some((Due::Now, old)) => {
                 let renewal = tokens.renew(old, |held| self.successor(tokens, tag, held, Why::Due));
-                // If that fails the old token is tried all the same: it may be this machine's clock
-                // that is wrong.
+                // If that fails, the old token is tried all the same: this machine's clock may be
+                // wrong.
                 let _ = timeout_at(deadline, Box::pin(renewal)).await;
                 call.await
             }
@@ -62,7 +61,7 @@ impl Client {
         }
     }
 
-    /// Sees to it that the access token is newer than `old`, which was refused.
+    /// Replaces the access token if it is not newer than `old`, which was refused.
     pub(crate) async fn refresh(&self, tokens: &Tokens, tag: &str, old: u64) -> Result<()> {
         tokens.renew(old, |held| self.successor(tokens, tag, held, Why::Refused)).await
     }
@@ -101,7 +100,7 @@ impl Client {
         }
     }
 
-    /// What takes the place of `held`: a better set of the store, or one that the service issues.
+    /// The replacement of `held`: a better set of the store, or one that the service issues.
     async fn successor(
         &self,
         tokens: &Tokens,
@@ -110,7 +109,7 @@ impl Client {
         why: Why,
     ) -> Result<Successor> {
         let _others_wait = self.lock_store().await;
-        // Those that may get new ones, the best first.
+        // Those whose refresh tokens are tried, the best first.
         let mut line = vec![Arc::clone(&held)];
         if let Some(stored) = self.stored_besides(&held).await {
             let better = match why {
@@ -130,7 +129,7 @@ impl Client {
             done => return done,
         };
         if why == Why::Refused {
-            // Somebody may have put others there meanwhile, and old ones may still be good.
+            // Others may be stored meanwhile, and old ones may still be valid.
             let stored = self.stored_besides(&held).await.filter(|stored| !stored.has_ended());
             if let Some(stored) = stored {
                 return Ok(self.found(stored));
@@ -144,7 +143,7 @@ impl Client {
         if self.issues_tokens() { self.issue_by_account(tag, &line).await } else { Err(refused) }
     }
 
-    /// Has the account issue a set in place of those in `line`, and stores it.
+    /// Issues a set with the account in place of those in `line`, and stores it.
     async fn issue_by_account(&self, tag: &str, line: &[Arc<Held>]) -> Result<Successor> {
         let Some(held) = line.first() else { return Err(no_refresh_token()) };
         self.0.counters.refreshes.add();
@@ -174,7 +173,8 @@ impl Client {
         self.stored(held).await.filter(|stored| !stored.pair().is(held.pair()))
     }
 
-    /// Asks for new tokens, with those in `line` until some are not refused, and stores them.
+    /// Asks for new tokens with the refresh tokens in `line`, until one is not refused, and stores
+    /// them.
     async fn issue_for(&self, tag: &str, line: &[Arc<Held>]) -> Result<Successor> {
         let mut refused = None;
         for (index, held) in line.iter().enumerate() {
@@ -212,7 +212,7 @@ impl Client {
                 ..CallOptions::default()
             };
             match self.request_set(tag, ask, options, Some(refresh)).await {
-                // A service that does not renew sets may still give an access token; one that does
+                // A service that does not renew sets may still issue an access token; one that does
                 // not answer will not.
                 Err(error)
                     if !matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Throttled) => {}
@@ -256,15 +256,15 @@ impl Client {
         Issued { access, refresh: Some(refresh) }.checked()
     }
 
-    /// Asks with a refresh token, or else for the account. Not repeated once the service may have
-    /// seen it: each request issues tokens.
+    /// Sends the request with a refresh token, or else signed for the account. It is not retried
+    /// once the service may have seen it: each request issues tokens.
     async fn request_with(
         &self,
         call: &Call<'_>,
         refresh: Option<&HeaderValue>,
     ) -> Result<Zeroizing<Vec<u8>>> {
-        // The result is shared, so it has its own time, not what is left of the call that happened
-        // to come first.
+        // The result is shared, so it has a deadline of its own, and not that of the call that
+        // happens to come first.
         let plan = Plan { deadline: Instant::now() + self.0.call_timeout, urgent: true };
         let Some(refresh) = refresh else { return self.signed(call, plan).await };
         let pass = || Ok(Pass::Refresh(refresh.clone()));
@@ -277,7 +277,7 @@ fn no_refresh_token() -> Error {
          a new set with tokens create (KeyTokens::create_set)")
 }
 
-/// New tokens live as long as the old ones did; what is not known is the service's choice.
+/// New tokens get the lifetimes of the old ones; where these are unknown, the service chooses.
 fn hours_body(hours: &[(&str, Option<u64>)]) -> bytes::Bytes {
     let known = hours.iter().filter_map(|(name, hours)| Some(((*name).to_owned(), (*hours)?)));
     let body: Map<String, Value> =
@@ -285,8 +285,8 @@ fn hours_body(hours: &[(&str, Option<u64>)]) -> bytes::Bytes {
     request::json(&body.into())
 }
 
-/// A refresh that was refused means that the client's tokens are of no use, whatever the service
-/// called it.
+/// A refused refresh means that the tokens of the client are useless, whatever the service called
+/// it.
 fn refresh_error(error: Error) -> Error {
     match error.kind() {
         ErrorKind::Unavailable | ErrorKind::Throttled | ErrorKind::Internal => error,

@@ -1,8 +1,7 @@
-//! What a call asks for, and how it is made: method, path, body, what it authenticates with, and
-//! whether it may be made twice.
+//! A call: method, path, body, what it authenticates with, and whether it is idempotent.
 //!
-//! Promises: what changes something is sent again only if the service saw nothing of it. This
-//! module knows nothing of HTTP clients.
+//! Promises: a call that changes something is sent again only if the service saw nothing of it.
+//! This module knows nothing of HTTP clients.
 
 use crate::error::Error;
 use crate::kms::auth::account::Keys;
@@ -17,7 +16,7 @@ use std::fmt;
 use std::sync::Arc;
 use tokio::time::Instant;
 
-/// How one call differs from a cipher call, which is a POST to an action of a key with the client's
+/// How a call differs from a cipher call, which is a POST to an action of a key with the client's
 /// own credentials.
 #[derive(Clone)]
 pub(crate) struct CallOptions {
@@ -25,13 +24,13 @@ pub(crate) struct CallOptions {
     /// Path and query, percent-encoded, in place of the key's path and the action.
     pub(crate) path: Option<String>,
     pub(crate) repeat: Repeat,
-    /// What the answer has to be.
+    /// What the response must hold.
     pub(crate) due: Due,
     /// A token that this call authenticates with in place of the client's credentials.
     pub(crate) token: Option<SecretString>,
-    /// Whether it is signed for the account, also if the client has tokens.
+    /// Whether it is signed for the account even if the client has tokens.
     pub(crate) account: bool,
-    /// Whether the body holds nothing that errors must not show.
+    /// Whether errors may show the body.
     pub(crate) open: bool,
 }
 
@@ -50,19 +49,19 @@ impl Default for CallOptions {
 }
 
 impl CallOptions {
-    /// Reads something: as often as it takes. Its answer has one of these fields, or a code.
+    /// Reads something: retried as needed. The response has one of these fields, or a code.
     pub(crate) fn read(names: &'static [&'static str]) -> Self {
         let due = Due::AnyOf(names);
         Self { method: Method::GET, repeat: Repeat::Transient, due, open: true, ..Self::default() }
     }
 
-    /// Changes something: once.
+    /// Changes something: sent once.
     pub(crate) fn change(method: Method) -> Self {
         let due = Due::Nothing;
         Self { method, repeat: Repeat::Unseen, due, open: true, ..Self::default() }
     }
 
-    /// Same, for a change whose answer is needed: it has one of these fields, or a code.
+    /// Same, for a change whose response is needed: it has one of these fields, or a code.
     pub(crate) fn giving(self, names: &'static [&'static str]) -> Self {
         Self { due: Due::AnyOf(names), ..self }
     }
@@ -83,7 +82,7 @@ impl CallOptions {
     }
 }
 
-/// A call as the service is to see it, whatever the attempt.
+/// A call as the service sees it, whatever the attempt.
 pub(crate) struct Call<'a> {
     /// What errors call it.
     pub(crate) operation: &'static str,
@@ -107,7 +106,7 @@ impl Call<'_> {
         }
     }
 
-    /// `error`, with what failed said first.
+    /// `error`, with the call before it.
     pub(crate) fn failed(&self, error: &Error) -> Error {
         Error::with_source(error.kind(), format!("{self}: {error}"), error.clone())
     }
@@ -131,7 +130,7 @@ pub(crate) enum Pass {
     /// The access token of this generation.
     Access(u64, HeaderValue),
     Refresh(HeaderValue),
-    /// A token that is the caller's business, not the client's.
+    /// A token of the caller, not of the client.
     Given(HeaderValue),
 }
 
@@ -139,6 +138,6 @@ pub(crate) enum Pass {
 #[derive(Clone, Copy)]
 pub(crate) struct Plan {
     pub(crate) deadline: Instant,
-    /// Whether it goes before all calls that wait for their turn.
+    /// Whether it goes before all waiters of the rate limit.
     pub(crate) urgent: bool,
 }

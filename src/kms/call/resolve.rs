@@ -1,13 +1,13 @@
-//! Names of hosts to addresses, by the system.
+//! Name resolution by the system.
 //!
-//! The HTTP library's own way panics where the system gives no thread for it.
+//! The HTTP library's own resolver panics if the system gives it no thread.
 
 use crate::error::Error;
 use crate::runtime;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use std::net::{SocketAddr, ToSocketAddrs};
 
-/// Asks the system, away from the calls, or between them where there is no thread to be had.
+/// Resolves on another thread, or between the calls if there is none.
 pub(crate) struct System;
 
 impl Resolve for System {

@@ -1,24 +1,23 @@
-//! Whether a failed attempt is repeated, and when.
+//! Whether a failed attempt is retried, and when.
 //!
-//! Encrypting, decrypting and re-encrypting twice does no harm, so these calls are repeated after
-//! any failure that may pass. What must not happen twice is repeated only when the first attempt
-//! never reached the service. The decision is a pure function of its arguments; it knows nothing of
-//! HTTP beyond the one header it reads. Whether the client can afford the repetition is decided
-//! elsewhere.
+//! Encrypt, decrypt and re-encrypt calls are idempotent, so they are retried after any transient
+//! failure. Other calls are retried only if the first attempt never reached the service. The
+//! decision is a pure function of its arguments; it knows nothing of HTTP beyond the one header it
+//! reads. Whether the retry budget allows it is decided elsewhere.
 
 use crate::error::Error;
 use crate::kms::call::outage::Outage;
 use crate::random::fraction;
 use std::time::{Duration, SystemTime};
 
-/// How often and how patiently attempts are repeated.
+/// How often attempts are retried, and with which backoff.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Policy {
     /// Attempts in all, the first included.
     pub(crate) max_attempts: u32,
-    /// Upper bound of the first pause; each later bound is twice the one before.
+    /// The upper bound of the first backoff; each later bound is twice the one before.
     pub(crate) base: Duration,
-    /// Upper bound of every pause.
+    /// The upper bound of every backoff.
     pub(crate) cap: Duration,
 }
 
@@ -28,16 +27,16 @@ impl Default for Policy {
     }
 }
 
-/// Which failures of a call permit a repetition.
+/// Which failures of a call permit a retry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Repeat {
     /// Only those in which the service saw nothing.
     Unseen,
-    /// All that may pass.
+    /// All transient ones.
     Transient,
 }
 
-/// What a failure says about a repetition.
+/// What a failure says about a retry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Class {
     /// It would fail again.
@@ -46,10 +45,9 @@ pub(crate) enum Class {
     Transient,
     /// There was no connection, so the service saw nothing.
     Unseen,
-    /// The service closed a connection that had been idle, most likely before it looked at the
-    /// call.
+    /// The service closed an idle connection, most likely before it read the call.
     Dropped,
-    /// The timestamp was refused, and the right time is known now.
+    /// The timestamp was refused, and the correct time is known now.
     Timestamp,
 }
 
@@ -57,9 +55,9 @@ pub(crate) enum Class {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Next {
     Stop,
-    /// Try again; nothing was wrong with the service or the call.
+    /// Retry at once; nothing was wrong with the service or the call.
     AtOnce,
-    /// Try again after a pause, if the client can afford it.
+    /// Retry after a backoff, if the retry budget allows it.
     After(Duration),
 }
 
@@ -82,14 +80,14 @@ impl Failure {
     }
 }
 
-/// Idle connections that one call may find closed. Any number of them can have been closed
-/// together, by a restart or a gateway's time-out, and each attempt takes one away.
+/// The most idle connections that one call may find closed. A restart or a timeout of the gateway
+/// can close any number of them together, and each attempt removes one.
 const MOST_DROPPED: u32 = 16;
 
-/// What to do after `attempts` attempts, the last of which ended with `failure`. Those that ended
-/// with a dropped connection are counted for themselves.
+/// What to do after `attempts` attempts, the last of which ended with `failure`. Attempts that
+/// ended with a dropped connection are counted separately.
 ///
-/// `left` remains of the call's time, and `random` is uniform over all of `u64`.
+/// `left` remains until the call's deadline, and `random` is uniform over all of `u64`.
 pub(crate) fn next(
     policy: &Policy,
     repeat: Repeat,
@@ -99,7 +97,7 @@ pub(crate) fn next(
     random: u64,
 ) -> Next {
     let permitted = match failure.class {
-        // The caller of this function knows whether the call was signed anew already.
+        // The caller knows whether the call was signed anew already.
         Class::Lasting | Class::Timestamp => false,
         Class::Transient | Class::Dropped => repeat == Repeat::Transient,
         Class::Unseen => true,
@@ -114,10 +112,10 @@ pub(crate) fn next(
     }
     let doublings = attempts.saturating_sub(1).min(16);
     let bound = policy.base.saturating_mul(1 << doublings).min(policy.cap);
-    // Full jitter: clients that failed together must not come back together. What the service asked
-    // for is a minimum.
+    // Full jitter: clients that failed together must not retry together. What the service asked for
+    // is a minimum.
     let pause = failure.wait.unwrap_or_default().saturating_add(fraction(bound, random));
-    // An attempt that could not even begin in time is not worth waiting for.
+    // An attempt that could not begin in time is not worth a wait.
     if pause < left { Next::After(pause) } else { Next::Stop }
 }
 

@@ -1,9 +1,8 @@
 //! One call: fresh tokens or keys, attempts, and once more after these were refused.
 //!
-//! Promises: a call is tried once with tokens that were issued for it; all of it ends by the call's
-//! deadline; it runs on the crate's own runtime, so it goes on whether or not the caller polls, and
-//! a caller that goes away stops it and gives back whatever it held. This module knows nothing of
-//! what a call means.
+//! Promises: a call is tried once with tokens that were issued for it; it ends by its deadline; it
+//! runs on the crate's runtime, so it keeps running whether or not the caller polls; a caller that
+//! is dropped cancels it and releases what it held. This module knows nothing of what a call means.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::kms::auth::token::Tokens;
@@ -18,14 +17,14 @@ use std::future::{Future, ready};
 use tokio::time::{Instant, timeout_at};
 use zeroize::Zeroizing;
 
-/// Times that one call's refused token is replaced: by what is found in a store, which may be
+/// How often one call's refused token is replaced: by what is found in a store, which may be
 /// refused as well, and by what is issued.
 const MAX_RENEWALS: u32 = 3;
 
 impl Client {
-    /// The body of the answer to `call`, which is a success.
+    /// The body of a successful response to `call`.
     pub(crate) async fn send(&self, call: &Call<'_>) -> Result<Zeroizing<Vec<u8>>> {
-        // In an outage this is the answer to nearly all calls, and not worth another thread.
+        // In an outage nearly all calls end here, and need no other thread.
         if let Some(left) = self.0.gate.refuses(&call.tag) {
             let refused = not_entered(self, call, NotEntered::Breaker(left));
             return self.counted(call, ready(Err(refused))).await;
@@ -51,7 +50,7 @@ impl Client {
     async fn carry_out(&self, call: &Call<'_>) -> Result<Zeroizing<Vec<u8>>> {
         let plan = Plan { deadline: Instant::now() + self.0.call_timeout, urgent: false };
         match (&call.options, &self.0.auth) {
-            // A token that is the caller's business.
+            // A token of the caller.
             (CallOptions { token: Some(token), .. }, _) => {
                 let pass = || secret_header(token).map(Pass::Given);
                 self.attempts(call, plan, pass).await.map_err(|(_, error)| error)
@@ -64,7 +63,7 @@ impl Client {
         }
     }
 
-    /// The body of the answer to a call that is signed for the account.
+    /// The body of the response to a call that is signed for the account.
     pub(crate) async fn signed(&self, call: &Call<'_>, plan: Plan) -> Result<Zeroizing<Vec<u8>>> {
         let attempts =
             async || self.attempts(call, plan, || self.account_keys().map(Pass::Account)).await;
@@ -81,7 +80,7 @@ impl Client {
         self.with_account(plan.deadline, twice).await
     }
 
-    /// The body of the answer to a call that is made with the client's tokens.
+    /// The body of the response to a call that is made with the client's tokens.
     async fn with_tokens(
         &self,
         tokens: &Tokens,
@@ -104,20 +103,19 @@ impl Client {
             };
             match timeout_at(plan.deadline, self.refresh(tokens, &call.tag, refused)).await {
                 Ok(Ok(())) => {}
-                // What was refused for its credentials needs better ones; for all else the refusal
-                // says more.
+                // A refusal of credentials needs better ones; for all else the refusal says more.
                 Ok(Err(better)) if error.kind() == ErrorKind::Credentials => return Err(better),
                 Ok(Err(_)) => return Err(error),
                 Err(_) => return Err(late(self, call)),
             }
-            // What was issued just now has not expired; what was found may have.
+            // Tokens that were just issued have not expired; those that were found may have.
             renewals = if tokens.current().is_issued() { 0 } else { renewals - 1 };
         }
     }
 
-    /// Whether a call that was refused may have been for its access token's end. The service's code
-    /// for that is not documented: every refusal of the credentials may be one, and whatever it
-    /// refuses when the token itself says that it ended or is about to.
+    /// Whether a refusal may mean that the access token expired. The service's code for that is not
+    /// documented: every refusal of credentials may be one, and so may any refusal when the token
+    /// itself says that it expired or is about to.
     fn may_mean_expiry(&self, tokens: &Tokens, generation: u64, error: &Error) -> bool {
         self.can_refresh(tokens)
             && match error.kind() {

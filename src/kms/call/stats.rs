@@ -4,11 +4,29 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 macro_rules! counters {
     ($($(#[doc = $doc:literal])+ $name:ident,)+) => {
-        /// What a [`Client`](crate::kms::Client) and its clones did since it was built. All fields
-        /// are counts.
+        /// Counts of what a [`Client`](crate::kms::Client) and its clones did since it was built.
         ///
-        /// The numbers are read one after another while calls go on, so they need not fit each
+        /// The counters are read one after another while calls continue, so they may not match each
         /// other exactly.
+        ///
+        /// ```
+        /// # #[cfg(feature = "emulator")] {
+        /// # use ncp_envelope::{blocking::wait, emulator::Emulator};
+        /// # use ncp_envelope::kms::{Client, Credentials, Endpoint};
+        /// # let emulator = Emulator::builder().start_blocking()?;
+        /// # let account = Credentials::account(emulator.access_key(), emulator.secret_key())?;
+        /// # let endpoint = Endpoint::Custom(emulator.url().to_owned());
+        /// # let client = Client::builder().endpoint(endpoint).credentials(account).build()?;
+        /// # let key = client.key(emulator.key_tag())?;
+        /// # wait(async {
+        /// key.encrypt(b"hello").await?;
+        /// let stats = client.stats();
+        /// assert_eq!((stats.calls, stats.attempts, stats.retries), (1, 1, 0));
+        /// # Ok::<(), ncp_envelope::Error>(())
+        /// # })??;
+        /// # }
+        /// # Ok::<(), ncp_envelope::Error>(())
+        /// ```
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
         #[non_exhaustive]
         pub struct Stats {
@@ -30,23 +48,23 @@ macro_rules! counters {
 }
 
 counters! {
-    /// Calls begun, refreshes of tokens not among them.
+    /// Calls started, without token refreshes.
     calls,
-    /// Calls that ended with an error. Those that were dropped are not among them.
+    /// Calls that ended with an error, without cancelled ones.
     failed_calls,
-    /// Requests sent, those for tokens among them.
+    /// Requests sent, with those for tokens.
     attempts,
-    /// Attempts that repeated a failed one after a pause.
+    /// Retries after a backoff.
     retries,
-    /// Repetitions that were not made because the client's quota of them was spent.
+    /// Retries that were not made because the retry budget was spent.
     retries_denied,
-    /// Attempts repeated at once because the server had closed an idle connection.
+    /// Retries at once because the server had closed an idle connection.
     dropped_connections,
-    /// Attempts that the service refused because there were too many.
+    /// Attempts that the service throttled.
     throttled,
-    /// Attempts that waited for their turn under the rate limit.
+    /// Attempts that waited for the rate limit.
     queue_waits,
-    /// Attempts not made because the queue was full or the turn would have come too late.
+    /// Attempts not made because the queue was full or the deadline too close.
     queue_refusals,
     /// Times the circuit breaker opened, or stayed open after a failed probe.
     breaker_opens,
@@ -54,17 +72,17 @@ counters! {
     breaker_closes,
     /// Calls that failed at once because it was open.
     breaker_refusals,
-    /// Times the service's date put the clock right.
+    /// Clock corrections by the service's date.
     clock_corrections,
-    /// Requests for new tokens.
+    /// Token refreshes.
     refreshes,
     /// Those that failed.
     failed_refreshes,
     /// Token sets that the account issued after others were refused; they count as refreshes too.
     issued_sets,
-    /// Times the client went on with tokens that another had put into the token store.
+    /// Times the client used tokens that another program had stored.
     found_tokens,
-    /// Times new tokens could not be written to the token store. They are in use nevertheless.
+    /// Times new tokens could not be stored. They are used all the same.
     failed_stores,
 }
 

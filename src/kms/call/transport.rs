@@ -1,8 +1,8 @@
 //! The HTTP clients that calls go through.
 //!
-//! Promises: nothing but TLS, or plain HTTP to this machine, past any proxy; no redirect is
-//! followed, and nothing is sent twice; a request that must not be made twice starts on a
-//! connection that nobody used before. This module knows nothing of calls.
+//! Promises: nothing but TLS, or plain HTTP to this machine, without a proxy; no redirect is
+//! followed, and nothing is sent twice; a request that must not be sent twice starts on a new
+//! connection. This module knows nothing of calls.
 
 use crate::error::Result;
 use crate::kms::call::connect::Watch;
@@ -24,10 +24,10 @@ pub(crate) struct Transport {
 /// Which connection a request goes over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Connection {
-    /// An idle one, if there is one. It may have been closed, or be dead without a sign of it, and
-    /// then nobody knows whether the request was seen.
+    /// An idle one, if there is one. It may have been closed, or be dead without a sign of it; then
+    /// it is unknown whether the service saw the request.
     Pooled,
-    /// A new one, which is not used again.
+    /// A new one, which is not reused.
     Fresh,
 }
 
@@ -38,7 +38,7 @@ impl Transport {
         trust: &Trust,
         proxy: &Proxy,
     ) -> Result<Self> {
-        // A proxy that cannot be one is refused here too, though it is not used.
+        // An invalid proxy is refused here too, though it is not used.
         let proxy = proxy.for_tls()?.filter(|_| !base.plain);
         let roots = match base.plain {
             true => trust.check_plain().map(|()| Roots::none())?,
@@ -75,14 +75,14 @@ fn builder(base: &Base, connect_timeout: Duration) -> ClientBuilder {
         .connect_timeout(connect_timeout)
         .https_only(!base.plain)
         .tls_version_min(tls::Version::TLS_1_2)
-        // Signed headers and plaintext go to the host that was asked for, and nowhere else.
+        // Signed headers and plaintext go only to the host that was chosen.
         .redirect(redirect::Policy::none())
-        // Not even the environment's, unless it was asked for.
+        // Not even that of the environment, unless it was chosen.
         .no_proxy()
         .referer(false)
         .dns_resolver(System)
         .connector_layer(Watch)
-        // Repetitions are ours, because each needs a new signature.
+        // Retries are made by this crate, because each needs a new signature.
         .retry(retry::never());
     if base.plain {
         // Whatever the resolver thinks: plain HTTP does not leave this machine. The URL's port

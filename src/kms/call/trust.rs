@@ -1,7 +1,7 @@
-//! Which authorities' certificates are trusted: the system's, and those that were given.
+//! The root certificates that are trusted: those of the system, and those that were given.
 //!
-//! Promises: what was given is trusted or an error; nothing of the system's is read where it is not
-//! needed; whatever fails names the file that it is about. This module makes no call.
+//! Promises: a given certificate is trusted or an error; no certificate of the system is read where
+//! it is not needed; every failure names the file. This module makes no call.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::kms::auth::secret_file;
@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 
 /// Longest file of certificates that is read, in bytes. The system's are about 200 KB.
 const LONGEST: u64 = 16 * 1024 * 1024;
-/// Where the TLS library looks for the system's certificates before all else.
+/// The file in which the TLS library looks first.
 const SYSTEM_FILE: &str = "SSL_CERT_FILE";
 
 /// Certificates of authorities as they were given.
@@ -39,12 +39,12 @@ impl Trust {
         self.given.push(Given::File(path.to_owned(), named_by));
     }
 
-    /// Leaves the system's out.
+    /// Excludes those of the system.
     pub(crate) fn only(&mut self) {
         self.only = true;
     }
 
-    /// Refuses what would have no meaning for plain HTTP.
+    /// Refuses certificates for plain HTTP, where they have no meaning.
     pub(crate) fn check_plain(&self) -> Result<()> {
         if self.given.is_empty() && !self.only {
             return Ok(());
@@ -127,7 +127,7 @@ pub(crate) enum Roots {
 }
 
 impl Roots {
-    /// None at all, for plain HTTP: nothing of the system's is read then.
+    /// None, for plain HTTP: nothing of the system is read then.
     pub(crate) fn none() -> Self {
         Self::Only(Vec::new())
     }
@@ -145,8 +145,8 @@ impl Roots {
     }
 }
 
-/// What is said if a client cannot be made, which with given roots that can be read is the case
-/// only where the system has none.
+/// The error if a client cannot be made. With readable root certificates that is only so if the
+/// system has none.
 pub(crate) fn no_system_roots(error: reqwest::Error) -> Error {
     Error::with_source(
         ErrorKind::Unavailable,

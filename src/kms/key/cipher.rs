@@ -1,7 +1,7 @@
 //! A key, and the calls that encrypt, decrypt and re-encrypt, one value or several at a time.
 //!
-//! Promises: what cannot be a valid call is refused before it is made; results are as many as the
-//! arguments and in their order; an empty batch makes no call. This module knows nothing of HTTP.
+//! Promises: an invalid call is refused before it is sent; there are as many results as arguments,
+//! in their order; an empty batch makes no call. This module knows nothing of HTTP.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::kms::call::client::Client;
@@ -31,18 +31,36 @@ const MAX_RSA_PLAINTEXT: usize = 190;
 /// values comes to.
 const MAX_CALL_CIPHERTEXT: usize = 262_144;
 
-/// Longest key tag. Every documented one has 64 characters, and nothing says that others cannot
+/// The longest key tag. Documented ones have 64 characters, but nothing says that others cannot
 /// have more.
 const MAX_TAG_LEN: usize = 128;
 
 /// One key-encryption key, seen through a [`Client`]. Cheap to clone.
 ///
-/// It is a [`KeyWrapper`](crate::KeyWrapper): it wraps under its own tag, and with account
-/// credentials unwraps and rewraps under any tag that its client may use. A token serves one key,
-/// so a client with a token refuses other tags.
+/// It is a [`KeyWrapper`](crate::KeyWrapper): it wraps under its own tag. With account credentials
+/// it unwraps and rewraps under any tag that its client may use. A token serves one key, so a
+/// client with a token refuses other tags.
 ///
 /// Calls fail as the [module's table](crate::kms#errors-of-calls) says. The tag is not checked
 /// before the first call.
+///
+/// ```
+/// # #[cfg(feature = "emulator")] {
+/// # use ncp_envelope::{blocking::wait, emulator::Emulator};
+/// # use ncp_envelope::kms::{Client, Credentials, Endpoint};
+/// # let emulator = Emulator::builder().start_blocking()?;
+/// # let account = Credentials::account(emulator.access_key(), emulator.secret_key())?;
+/// # let endpoint = Endpoint::Custom(emulator.url().to_owned());
+/// # let client = Client::builder().endpoint(endpoint).credentials(account).build()?;
+/// # let key = client.key(emulator.key_tag())?;
+/// # wait(async {
+/// let ciphertext = key.encrypt(b"hello").await?;
+/// assert_eq!(key.decrypt(&ciphertext).await?.expose_secret(), b"hello");
+/// # Ok::<(), ncp_envelope::Error>(())
+/// # })??;
+/// # }
+/// # Ok::<(), ncp_envelope::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct Key {
     pub(crate) client: Client,
@@ -57,6 +75,15 @@ impl Client {
     /// # Errors
     /// [`ErrorKind::InvalidInput`] unless the tag is 1 to 128 printable ASCII characters without
     /// spaces, and neither `.` nor `..`.
+    ///
+    /// ```
+    /// use ncp_envelope::kms::{Client, Credentials};
+    /// let account = Credentials::account("access-key", "secret-key")?;
+    /// let client = Client::builder().credentials(account).build()?;
+    /// assert_eq!(client.key("key-tag")?.id().id(), "key-tag");
+    /// assert!(client.key("two words").is_err());
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub fn key(&self, tag: impl AsRef<str>) -> Result<Key> {
         let tag = tag.as_ref();
         if tag.len() > MAX_TAG_LEN {
@@ -80,9 +107,9 @@ impl Key {
     /// custom key call then carries.
     ///
     /// Convergent keys need one: the same plaintext in the same context gives the same ciphertext,
-    /// and another context cannot decrypt it. What other keys do with a context is not documented.
-    /// The context is not a secret. As a [`KeyWrapper`](crate::KeyWrapper), the key uses it for
-    /// data keys under its own tag only.
+    /// and it cannot be decrypted in another context. What other keys do with a context is not
+    /// documented. The context is not a secret. As a [`KeyWrapper`](crate::KeyWrapper), the key
+    /// uses it only for data keys under its own tag.
     ///
     /// ```
     /// use ncp_envelope::kms::{Client, Credentials};
@@ -107,23 +134,70 @@ impl Key {
         Ok(Self { context: Some(context.into()), ..self.clone() })
     }
 
-    /// The same key, said to be of this type, so that what the type cannot do is refused without a
-    /// call.
+    /// The same key with this type, so that what the type cannot do is refused without a call.
     ///
     /// For [`KeyType::Rsa2048`] that is a plaintext of more than 190 bytes, for [`KeyType::Ecdsa`]
-    /// all encryption, and for [`KeyType::Aes256`] signatures. Nothing asks the service whether the
-    /// type is right.
+    /// all encryption, and for [`KeyType::Aes256`] signatures. The type is not checked with the
+    /// service.
+    ///
+    /// ```
+    /// # #[cfg(feature = "emulator")] {
+    /// # use ncp_envelope::{blocking::wait, emulator::Emulator};
+    /// # use ncp_envelope::kms::{Client, Credentials, Endpoint};
+    /// # let emulator = Emulator::builder().start_blocking()?;
+    /// # let account = Credentials::account(emulator.access_key(), emulator.secret_key())?;
+    /// # let endpoint = Endpoint::Custom(emulator.url().to_owned());
+    /// # let client = Client::builder().endpoint(endpoint).credentials(account).build()?;
+    /// # let key = client.key(emulator.key_tag())?;
+    /// # wait(async {
+    /// use ncp_envelope::kms::KeyType;
+    /// let signs = key.with_type(KeyType::Ecdsa);
+    /// assert!(signs.encrypt(b"hello").await.is_err());
+    /// assert_eq!(emulator.request_count(), 0);
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// # })??;
+    /// # }
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     #[must_use]
     pub fn with_type(&self, key_type: KeyType) -> Self {
         Self { key_type: Some(key_type), ..self.clone() }
     }
 
-    /// The key's name: its tag, and the zone of the client's endpoint as a hint.
+    /// The key id: the tag, and the zone of the client's endpoint as a hint.
+    ///
+    /// ```
+    /// use ncp_envelope::kms::{Client, Credentials, Endpoint};
+    /// use ncp_envelope::wrap::ZoneHint;
+    /// let account = Credentials::account("access-key", "secret-key")?;
+    /// let client = Client::builder().endpoint(Endpoint::Kr).credentials(account).build()?;
+    /// let key = client.key("key-tag")?;
+    /// assert_eq!((key.id().id(), key.id().zone()), ("key-tag", ZoneHint::Kr));
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub fn id(&self) -> &KeyId {
         &self.id
     }
 
     /// The client that makes the calls.
+    ///
+    /// ```
+    /// # #[cfg(feature = "emulator")] {
+    /// # use ncp_envelope::{blocking::wait, emulator::Emulator};
+    /// # use ncp_envelope::kms::{Client, Credentials, Endpoint};
+    /// # let emulator = Emulator::builder().start_blocking()?;
+    /// # let account = Credentials::account(emulator.access_key(), emulator.secret_key())?;
+    /// # let endpoint = Endpoint::Custom(emulator.url().to_owned());
+    /// # let client = Client::builder().endpoint(endpoint).credentials(account).build()?;
+    /// # let key = client.key(emulator.key_tag())?;
+    /// # wait(async {
+    /// key.encrypt(b"hello").await?;
+    /// assert_eq!(key.client().stats().calls, 1);
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// # })??;
+    /// # }
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub fn client(&self) -> &Client {
         &self.client
     }
@@ -132,8 +206,26 @@ impl Key {
     /// as long.
     ///
     /// # Errors
-    /// [`ErrorKind::LimitExceeded`] without a call if `plaintext` is longer (190 bytes count where
-    /// the type was [stated](Self::with_type)); otherwise as the module's table says.
+    /// [`ErrorKind::LimitExceeded`] without a call if `plaintext` is longer (than 190 bytes if the
+    /// type was [set](Self::with_type)); otherwise as the module's table says.
+    ///
+    /// ```
+    /// # #[cfg(feature = "emulator")] {
+    /// # use ncp_envelope::{blocking::wait, emulator::Emulator};
+    /// # use ncp_envelope::kms::{Client, Credentials, Endpoint};
+    /// # let emulator = Emulator::builder().start_blocking()?;
+    /// # let account = Credentials::account(emulator.access_key(), emulator.secret_key())?;
+    /// # let endpoint = Endpoint::Custom(emulator.url().to_owned());
+    /// # let client = Client::builder().endpoint(endpoint).credentials(account).build()?;
+    /// # let key = client.key(emulator.key_tag())?;
+    /// # wait(async {
+    /// let ciphertext = key.encrypt(b"hello").await?;
+    /// assert!(ciphertext.starts_with("ncpkms:v1:"));
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// # })??;
+    /// # }
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub async fn encrypt(&self, plaintext: &[u8]) -> Result<String> {
         only(self.encrypt_slices(&[plaintext]).await?)
     }
@@ -144,29 +236,84 @@ impl Key {
     /// # Errors
     /// [`ErrorKind::LimitExceeded`] without a call if that is too much; otherwise as the module's
     /// table says.
+    ///
+    /// ```
+    /// # #[cfg(feature = "emulator")] {
+    /// # use ncp_envelope::{blocking::wait, emulator::Emulator};
+    /// # use ncp_envelope::kms::{Client, Credentials, Endpoint};
+    /// # let emulator = Emulator::builder().start_blocking()?;
+    /// # let account = Credentials::account(emulator.access_key(), emulator.secret_key())?;
+    /// # let endpoint = Endpoint::Custom(emulator.url().to_owned());
+    /// # let client = Client::builder().endpoint(endpoint).credentials(account).build()?;
+    /// # let key = client.key(emulator.key_tag())?;
+    /// # wait(async {
+    /// let ciphertexts = key.encrypt_many(&["one", "two", "three"]).await?;
+    /// assert_eq!((ciphertexts.len(), emulator.request_count()), (3, 1));
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// # })??;
+    /// # }
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub async fn encrypt_many<T: AsRef<[u8]>>(&self, plaintexts: &[T]) -> Result<Vec<String>> {
         let plaintexts: Vec<&[u8]> = plaintexts.iter().map(AsRef::as_ref).collect();
         self.encrypt_slices(&plaintexts).await
     }
 
     /// Decrypts what [`encrypt`](Self::encrypt) or [`re_encrypt`](Self::re_encrypt) returned, with
-    /// whichever version it names.
+    /// the key version that it names.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidInput`] without a call unless `ciphertext` is 1 to 65,536 printable
     /// ASCII characters; otherwise as the module's table says. The service has no code of its own
     /// for a ciphertext that was changed: expect `InvalidInput` then.
+    ///
+    /// ```
+    /// # #[cfg(feature = "emulator")] {
+    /// # use ncp_envelope::{blocking::wait, emulator::Emulator};
+    /// # use ncp_envelope::kms::{Client, Credentials, Endpoint};
+    /// # let emulator = Emulator::builder().start_blocking()?;
+    /// # let account = Credentials::account(emulator.access_key(), emulator.secret_key())?;
+    /// # let endpoint = Endpoint::Custom(emulator.url().to_owned());
+    /// # let client = Client::builder().endpoint(endpoint).credentials(account).build()?;
+    /// # let key = client.key(emulator.key_tag())?;
+    /// # wait(async {
+    /// let ciphertext = key.encrypt(b"hello").await?;
+    /// assert_eq!(key.decrypt(&ciphertext).await?.expose_secret(), b"hello");
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// # })??;
+    /// # }
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub async fn decrypt(&self, ciphertext: &str) -> Result<SecretBytes> {
         only(self.decrypt_strs(&[ciphertext]).await?)
     }
 
     /// Decrypts several values with one call: at most [`MAX_BATCH_ITEMS`] of them and 262,144
-    /// characters in all. One that cannot be decrypted fails the call. The service's own limit of
-    /// 32 KB counts too; how it counts ciphertexts is not documented.
+    /// characters in all. If one cannot be decrypted, the call fails. The service's own limit of 32
+    /// KB applies too; how it counts ciphertexts is not documented.
     ///
     /// # Errors
     /// [`ErrorKind::LimitExceeded`] without a call if that is too much; otherwise as for
     /// [`decrypt`](Self::decrypt).
+    ///
+    /// ```
+    /// # #[cfg(feature = "emulator")] {
+    /// # use ncp_envelope::{blocking::wait, emulator::Emulator};
+    /// # use ncp_envelope::kms::{Client, Credentials, Endpoint};
+    /// # let emulator = Emulator::builder().start_blocking()?;
+    /// # let account = Credentials::account(emulator.access_key(), emulator.secret_key())?;
+    /// # let endpoint = Endpoint::Custom(emulator.url().to_owned());
+    /// # let client = Client::builder().endpoint(endpoint).credentials(account).build()?;
+    /// # let key = client.key(emulator.key_tag())?;
+    /// # wait(async {
+    /// let ciphertexts = key.encrypt_many(&["one", "two"]).await?;
+    /// let plaintexts = key.decrypt_many(&ciphertexts).await?;
+    /// assert_eq!(plaintexts[1].expose_secret(), b"two");
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// # })??;
+    /// # }
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub async fn decrypt_many<T: AsRef<str>>(&self, ciphertexts: &[T]) -> Result<Vec<SecretBytes>> {
         let ciphertexts: Vec<&str> = ciphertexts.iter().map(AsRef::as_ref).collect();
         self.decrypt_strs(&ciphertexts).await
@@ -177,6 +324,27 @@ impl Key {
     ///
     /// # Errors
     /// As for [`decrypt`](Self::decrypt).
+    ///
+    /// ```
+    /// # #[cfg(feature = "emulator")] {
+    /// # use ncp_envelope::{blocking::wait, emulator::Emulator};
+    /// # use ncp_envelope::kms::{Client, Credentials, Endpoint};
+    /// # let emulator = Emulator::builder().start_blocking()?;
+    /// # let account = Credentials::account(emulator.access_key(), emulator.secret_key())?;
+    /// # let endpoint = Endpoint::Custom(emulator.url().to_owned());
+    /// # let client = Client::builder().endpoint(endpoint).credentials(account).build()?;
+    /// # let key = client.key(emulator.key_tag())?;
+    /// # wait(async {
+    /// use ncp_envelope::kms::key_version;
+    /// let old = key.encrypt(b"hello").await?;
+    /// key.admin().rotate().await?;
+    /// let new = key.re_encrypt(&old).await?;
+    /// assert_eq!((key_version(&old), key_version(&new)), (Some(1), Some(2)));
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// # })??;
+    /// # }
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub async fn re_encrypt(&self, ciphertext: &str) -> Result<String> {
         only(self.re_encrypt_strs(&[ciphertext]).await?)
     }
@@ -186,6 +354,26 @@ impl Key {
     ///
     /// # Errors
     /// As for [`decrypt_many`](Self::decrypt_many).
+    ///
+    /// ```
+    /// # #[cfg(feature = "emulator")] {
+    /// # use ncp_envelope::{blocking::wait, emulator::Emulator};
+    /// # use ncp_envelope::kms::{Client, Credentials, Endpoint};
+    /// # let emulator = Emulator::builder().start_blocking()?;
+    /// # let account = Credentials::account(emulator.access_key(), emulator.secret_key())?;
+    /// # let endpoint = Endpoint::Custom(emulator.url().to_owned());
+    /// # let client = Client::builder().endpoint(endpoint).credentials(account).build()?;
+    /// # let key = client.key(emulator.key_tag())?;
+    /// # wait(async {
+    /// let old = key.encrypt_many(&["one", "two"]).await?;
+    /// key.admin().rotate().await?;
+    /// let new = key.re_encrypt_many(&old).await?;
+    /// assert!(new.iter().all(|ciphertext| ciphertext.starts_with("ncpkms:v2:")));
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// # })??;
+    /// # }
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub async fn re_encrypt_many<T: AsRef<str>>(&self, ciphertexts: &[T]) -> Result<Vec<String>> {
         let ciphertexts: Vec<&str> = ciphertexts.iter().map(AsRef::as_ref).collect();
         self.re_encrypt_strs(&ciphertexts).await
@@ -243,7 +431,7 @@ impl Key {
         self.context.as_deref()
     }
 
-    /// Refuses encryption with a key that was said to sign only.
+    /// Refuses encryption with a key whose type only signs.
     pub(crate) fn check_encrypts(&self, call: &str) -> Result<()> {
         match self.key_type {
             Some(KeyType::Ecdsa) => Err(Error::new(
@@ -254,7 +442,7 @@ impl Key {
         }
     }
 
-    /// Refuses signatures with a key that was said to encrypt only.
+    /// Refuses signatures with a key whose type only encrypts.
     pub(crate) fn check_signs(&self, call: &str) -> Result<()> {
         match self.key_type {
             Some(KeyType::Aes256) => Err(Error::new(
@@ -265,7 +453,7 @@ impl Key {
         }
     }
 
-    /// A cipher call: none of them changes anything in the service, so each may be repeated.
+    /// A cipher call. These are idempotent, so each may be retried.
     pub(crate) async fn call<T>(
         &self,
         operation: &'static str,
@@ -309,7 +497,7 @@ impl fmt::Debug for Key {
 /// ```
 pub fn key_version(ciphertext: &str) -> Option<u32> {
     let digits = ciphertext.strip_prefix("ncpkms:v")?.split_once(':')?.0;
-    // A sign would be accepted by the number's own parser.
+    // The parser of numbers would accept a sign.
     digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())?
 }
 

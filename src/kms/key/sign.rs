@@ -1,7 +1,7 @@
 //! The other cipher calls on one key: custom keys, signatures and public keys.
 //!
-//! Promises: what cannot be a valid call is refused before it is made; signatures are handed over
-//! as the service wrote them.
+//! Promises: an invalid call is refused before it is sent; signatures are returned as the service
+//! wrote them.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::kms::endpoint::Api;
@@ -14,6 +14,11 @@ use bytes::Bytes;
 pub const MAX_SIGN_DATA: usize = 8_192;
 
 /// The length of a custom key.
+///
+/// ```
+/// use ncp_envelope::kms::CustomKeyBits;
+/// assert_eq!(CustomKeyBits::default(), CustomKeyBits::Bits256);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum CustomKeyBits {
@@ -28,6 +33,11 @@ pub enum CustomKeyBits {
 
 impl CustomKeyBits {
     /// The number of bits.
+    ///
+    /// ```
+    /// use ncp_envelope::kms::CustomKeyBits;
+    /// assert_eq!(CustomKeyBits::Bits512.bits(), 512);
+    /// ```
     pub fn bits(self) -> u16 {
         match self {
             Self::Bits128 => 128,
@@ -39,6 +49,27 @@ impl CustomKeyBits {
 
 /// A key that the service made at random and encrypted. The service does not keep it. `Debug` does
 /// not show the key.
+///
+/// ```
+/// # #[cfg(feature = "emulator")] {
+/// # use ncp_envelope::{blocking::wait, emulator::Emulator};
+/// # use ncp_envelope::kms::{Client, Credentials, Endpoint};
+/// # let emulator = Emulator::builder().start_blocking()?;
+/// # let account = Credentials::account(emulator.access_key(), emulator.secret_key())?;
+/// # let endpoint = Endpoint::Custom(emulator.url().to_owned());
+/// # let client = Client::builder().endpoint(endpoint).credentials(account).build()?;
+/// # let key = client.key(emulator.key_tag())?;
+/// # wait(async {
+/// use ncp_envelope::kms::CustomKeyBits;
+/// let custom = key.create_custom_key(CustomKeyBits::Bits128).await?;
+/// // The plaintext was not asked for. The ciphertext gives it, whenever it is needed.
+/// assert!(custom.plaintext.is_none());
+/// assert_eq!(key.decrypt(&custom.ciphertext).await?.expose_secret().len(), 16);
+/// # Ok::<(), ncp_envelope::Error>(())
+/// # })??;
+/// # }
+/// # Ok::<(), ncp_envelope::Error>(())
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct CustomKey {
@@ -51,19 +82,57 @@ pub struct CustomKey {
 }
 
 impl Key {
-    /// Makes a random key of this length, encrypted under this key.
+    /// Creates a random key of this length, encrypted under this key.
     ///
     /// # Errors
     /// As the [module's table](crate::kms#errors-of-calls) says.
+    ///
+    /// ```
+    /// # #[cfg(feature = "emulator")] {
+    /// # use ncp_envelope::{blocking::wait, emulator::Emulator};
+    /// # use ncp_envelope::kms::{Client, Credentials, Endpoint};
+    /// # let emulator = Emulator::builder().start_blocking()?;
+    /// # let account = Credentials::account(emulator.access_key(), emulator.secret_key())?;
+    /// # let endpoint = Endpoint::Custom(emulator.url().to_owned());
+    /// # let client = Client::builder().endpoint(endpoint).credentials(account).build()?;
+    /// # let key = client.key(emulator.key_tag())?;
+    /// # wait(async {
+    /// use ncp_envelope::kms::CustomKeyBits;
+    /// let custom = key.create_custom_key(CustomKeyBits::Bits256).await?;
+    /// assert_eq!((custom.key_version, custom.plaintext.is_none()), (Some(1), true));
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// # })??;
+    /// # }
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub async fn create_custom_key(&self, bits: CustomKeyBits) -> Result<CustomKey> {
         self.custom_key(bits, false).await
     }
 
-    /// Makes a random key of this length and gives it both encrypted under this key and as it is;
-    /// `plaintext` is always there.
+    /// Creates a random key of this length, and returns it both encrypted under this key and in
+    /// plaintext; `plaintext` is always present.
     ///
     /// # Errors
     /// As the [module's table](crate::kms#errors-of-calls) says.
+    ///
+    /// ```
+    /// # #[cfg(feature = "emulator")] {
+    /// # use ncp_envelope::{blocking::wait, emulator::Emulator};
+    /// # use ncp_envelope::kms::{Client, Credentials, Endpoint};
+    /// # let emulator = Emulator::builder().start_blocking()?;
+    /// # let account = Credentials::account(emulator.access_key(), emulator.secret_key())?;
+    /// # let endpoint = Endpoint::Custom(emulator.url().to_owned());
+    /// # let client = Client::builder().endpoint(endpoint).credentials(account).build()?;
+    /// # let key = client.key(emulator.key_tag())?;
+    /// # wait(async {
+    /// use ncp_envelope::kms::CustomKeyBits;
+    /// let custom = key.create_custom_key_with_plaintext(CustomKeyBits::Bits256).await?;
+    /// assert_eq!(custom.plaintext.map(|key| key.expose_secret().len()), Some(32));
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// # })??;
+    /// # }
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub async fn create_custom_key_with_plaintext(&self, bits: CustomKeyBits) -> Result<CustomKey> {
         self.custom_key(bits, true).await
     }
@@ -77,6 +146,26 @@ impl Key {
     /// # Errors
     /// [`ErrorKind::LimitExceeded`] without a call if `data` is longer; otherwise as the [module's
     /// table](crate::kms#errors-of-calls) says.
+    ///
+    /// ```
+    /// # #[cfg(feature = "emulator")] {
+    /// # use ncp_envelope::{blocking::wait, emulator::Emulator};
+    /// # use ncp_envelope::kms::{Client, Credentials, Endpoint};
+    /// # let emulator = Emulator::builder().start_blocking()?;
+    /// # let account = Credentials::account(emulator.access_key(), emulator.secret_key())?;
+    /// # let endpoint = Endpoint::Custom(emulator.url().to_owned());
+    /// # let client = Client::builder().endpoint(endpoint).credentials(account).build()?;
+    /// # use ncp_envelope::kms::{CreateKey, KeyType};
+    /// # let signs = wait(client.keys().create(&CreateKey::new("signs", KeyType::Ecdsa)))??;
+    /// # let key = client.key(signs.tag)?;
+    /// # wait(async {
+    /// let signature = key.sign(b"a hash").await?;
+    /// assert!(signature.starts_with("ncpkms:v1:"));
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// # })??;
+    /// # }
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub async fn sign(&self, data: &[u8]) -> Result<String> {
         let call = "sign";
         self.check_signs(call)?;
@@ -91,6 +180,27 @@ impl Key {
     /// [`ErrorKind::InvalidInput`] without a call unless `signature` is 1 to 65,536 printable ASCII
     /// characters; otherwise as the [module's table](crate::kms#errors-of-calls) says: a version
     /// that is disabled does not verify.
+    ///
+    /// ```
+    /// # #[cfg(feature = "emulator")] {
+    /// # use ncp_envelope::{blocking::wait, emulator::Emulator};
+    /// # use ncp_envelope::kms::{Client, Credentials, Endpoint};
+    /// # let emulator = Emulator::builder().start_blocking()?;
+    /// # let account = Credentials::account(emulator.access_key(), emulator.secret_key())?;
+    /// # let endpoint = Endpoint::Custom(emulator.url().to_owned());
+    /// # let client = Client::builder().endpoint(endpoint).credentials(account).build()?;
+    /// # use ncp_envelope::kms::{CreateKey, KeyType};
+    /// # let signs = wait(client.keys().create(&CreateKey::new("signs", KeyType::Ecdsa)))??;
+    /// # let key = client.key(signs.tag)?;
+    /// # wait(async {
+    /// let signature = key.sign(b"a hash").await?;
+    /// assert!(key.verify(b"a hash", &signature).await?);
+    /// assert!(!key.verify(b"another hash", &signature).await?);
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// # })??;
+    /// # }
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub async fn verify(&self, data: &[u8], signature: &str) -> Result<bool> {
         let call = "verify";
         self.check_signs(call)?;
@@ -107,6 +217,26 @@ impl Key {
     /// # Errors
     /// [`ErrorKind::InvalidInput`] without a call for version 0 and for API 1.0; otherwise as the
     /// [module's table](crate::kms#errors-of-calls) says.
+    ///
+    /// ```
+    /// # #[cfg(feature = "emulator")] {
+    /// # use ncp_envelope::{blocking::wait, emulator::Emulator};
+    /// # use ncp_envelope::kms::{Client, Credentials, Endpoint};
+    /// # let emulator = Emulator::builder().start_blocking()?;
+    /// # let account = Credentials::account(emulator.access_key(), emulator.secret_key())?;
+    /// # let endpoint = Endpoint::Custom(emulator.url().to_owned());
+    /// # let client = Client::builder().endpoint(endpoint).credentials(account).build()?;
+    /// # use ncp_envelope::kms::{CreateKey, KeyType};
+    /// # let signs = wait(client.keys().create(&CreateKey::new("signs", KeyType::Ecdsa)))??;
+    /// # let key = client.key(signs.tag)?;
+    /// # wait(async {
+    /// let pem = key.public_key(None).await?;
+    /// assert!(pem.starts_with("-----BEGIN PUBLIC KEY-----"));
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// # })??;
+    /// # }
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub async fn public_key(&self, version: Option<u32>) -> Result<String> {
         let call = "public key";
         self.client.needs_api_2(call)?;

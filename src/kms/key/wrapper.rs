@@ -1,9 +1,9 @@
-//! A [`Key`] as the crate's [`KeyWrapper`]: batches of any size, cut into calls that the service
+//! A [`Key`] as the crate's [`KeyWrapper`]: batches of any size, split into calls that the service
 //! accepts.
 //!
 //! Promises: the wrapped bytes are the service's ciphertext, unchanged; results keep the order of
-//! the arguments whatever the cuts and tags; keys of another provider, and keys under another tag
-//! when the client has a token, are refused before any call.
+//! the arguments, however a batch is split; keys of another provider, and keys under another tag if
+//! the client has a token, are refused before any call.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::kms::key::cipher::{Key, MAX_CALL_PLAINTEXT, key_version};
@@ -102,7 +102,7 @@ struct Group<'a> {
 }
 
 impl Key {
-    /// Sorts a batch by tag, and refuses what this client cannot or must not send to the service.
+    /// Groups a batch by tag, and refuses what this client cannot or must not send to the service.
     fn groups<'a>(&self, wrapped: &'a [WrappedKey]) -> Result<Vec<Group<'a>>> {
         let mut groups: Vec<Group<'a>> = Vec::new();
         let mut known: HashMap<&KeyId, usize> = HashMap::new();
@@ -143,9 +143,9 @@ impl Key {
     }
 }
 
-/// The service has no code of its own for a ciphertext that it cannot open: it calls the request
-/// invalid. What was sent is well-formed, so that is what it means here: the wrapped key was
-/// changed, or belongs to another key.
+/// The service has no code of its own for a ciphertext that it cannot decrypt: it calls the request
+/// invalid. The request was well-formed, so here it means that the wrapped key was changed, or
+/// belongs to another key.
 fn refused(error: Error) -> Error {
     match error.kind() {
         ErrorKind::InvalidInput => Error::with_source(
@@ -167,12 +167,12 @@ fn ciphertext(key: &WrappedKey) -> Result<&str> {
     }
 }
 
-/// An upper bound of what a ciphertext's base64 stands for.
+/// An upper bound of the length of a ciphertext's decoded base64.
 fn decoded_len(ciphertext: &str) -> usize {
     ciphertext.len().div_ceil(4) * 3
 }
 
-/// Cuts a batch into calls by count and by weight.
+/// Splits a batch into calls by count and by weight.
 fn parts<T>(items: &[T], weight: impl Fn(&T) -> usize) -> impl Iterator<Item = &[T]> {
     let mut rest = items;
     std::iter::from_fn(move || {
@@ -181,7 +181,7 @@ fn parts<T>(items: &[T], weight: impl Fn(&T) -> usize) -> impl Iterator<Item = &
             total = total.saturating_add(weight(item));
             total <= MAX_CALL_PLAINTEXT
         });
-        // One that is too heavy goes alone: whether it is acceptable is not decided here.
+        // An item that is too heavy goes alone: whether it is acceptable is not decided here.
         let count = fitting.count().max(1).min(rest.len());
         let (part, tail) = rest.split_at(count);
         rest = tail;

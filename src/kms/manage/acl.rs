@@ -1,4 +1,4 @@
-//! Which addresses a key's tokens are accepted from (API 2.0).
+//! The IP addresses that a key's tokens are accepted from (API 2.0).
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::kms::key::cipher::Key;
@@ -7,26 +7,55 @@ use reqwest::Method;
 use serde_json::json;
 use std::net::Ipv4Addr;
 
-/// The IP ACL of one key, from [`Key::acl`]. It applies to calls with the key's tokens, those
-/// issued earlier included; changes act at once.
+/// The IP ACL of one key, from [`Key::acl`]. It applies to calls with tokens of the key, also to
+/// tokens that were issued earlier. Changes take effect at once.
 ///
 /// Calls need account credentials and API 2.0, and fail as those of
-/// [`KeyAdmin`](crate::kms::KeyAdmin) do. No change is repeated once the service may have seen it.
+/// [`KeyAdmin`](crate::kms::KeyAdmin) do. No change is retried once the service may have seen it.
 ///
-/// ```no_run
-/// # async fn example(key: ncp_envelope::kms::Key) -> ncp_envelope::Result<()> {
+/// ```
+/// # #[cfg(feature = "emulator")] {
+/// # use ncp_envelope::{blocking::wait, emulator::Emulator};
+/// # use ncp_envelope::kms::{Client, Credentials, Endpoint};
+/// # let emulator = Emulator::builder().start_blocking()?;
+/// # let account = Credentials::account(emulator.access_key(), emulator.secret_key())?;
+/// # let endpoint = Endpoint::Custom(emulator.url().to_owned());
+/// # let client = Client::builder().endpoint(endpoint).credentials(account).build()?;
+/// # let key = client.key(emulator.key_tag())?;
+/// # wait(async {
 /// use std::net::Ipv4Addr;
-/// key.acl().add(&[Ipv4Addr::new(203, 0, 113, 7)]).await?;
-/// key.acl().enable().await?;
-/// # Ok(())
+/// let acl = key.acl();
+/// acl.add(&[Ipv4Addr::new(203, 0, 113, 7)]).await?;
+/// assert_eq!(acl.enable().await?.enabled, Some(true));
+/// # Ok::<(), ncp_envelope::Error>(())
+/// # })??;
 /// # }
+/// # Ok::<(), ncp_envelope::Error>(())
 /// ```
 #[derive(Debug, Clone)]
 pub struct KeyAcl {
     key: Key,
 }
 
-/// What the service tells about an IP ACL. What it does not tell in a call is `None`.
+/// What the service reports about an IP ACL. What a call does not report is `None`.
+///
+/// ```
+/// # #[cfg(feature = "emulator")] {
+/// # use ncp_envelope::{blocking::wait, emulator::Emulator};
+/// # use ncp_envelope::kms::{Client, Credentials, Endpoint};
+/// # let emulator = Emulator::builder().start_blocking()?;
+/// # let account = Credentials::account(emulator.access_key(), emulator.secret_key())?;
+/// # let endpoint = Endpoint::Custom(emulator.url().to_owned());
+/// # let client = Client::builder().endpoint(endpoint).credentials(account).build()?;
+/// # let key = client.key(emulator.key_tag())?;
+/// # wait(async {
+/// let acl = key.acl().list().await?;
+/// assert_eq!((acl.enabled, acl.allowed), (Some(false), Some(Vec::new())));
+/// # Ok::<(), ncp_envelope::Error>(())
+/// # })??;
+/// # }
+/// # Ok::<(), ncp_envelope::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Acl {
@@ -38,6 +67,23 @@ pub struct Acl {
 
 impl Key {
     /// The IP ACL of this key's tokens.
+    ///
+    /// ```
+    /// # #[cfg(feature = "emulator")] {
+    /// # use ncp_envelope::{blocking::wait, emulator::Emulator};
+    /// # use ncp_envelope::kms::{Client, Credentials, Endpoint};
+    /// # let emulator = Emulator::builder().start_blocking()?;
+    /// # let account = Credentials::account(emulator.access_key(), emulator.secret_key())?;
+    /// # let endpoint = Endpoint::Custom(emulator.url().to_owned());
+    /// # let client = Client::builder().endpoint(endpoint).credentials(account).build()?;
+    /// # let key = client.key(emulator.key_tag())?;
+    /// # wait(async {
+    /// assert_eq!(key.acl().list().await?.enabled, Some(false));
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// # })??;
+    /// # }
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub fn acl(&self) -> KeyAcl {
         KeyAcl { key: self.clone() }
     }
@@ -48,6 +94,24 @@ impl KeyAcl {
     ///
     /// # Errors
     /// As [`KeyAcl`] says.
+    ///
+    /// ```
+    /// # #[cfg(feature = "emulator")] {
+    /// # use ncp_envelope::{blocking::wait, emulator::Emulator};
+    /// # use ncp_envelope::kms::{Client, Credentials, Endpoint};
+    /// # let emulator = Emulator::builder().start_blocking()?;
+    /// # let account = Credentials::account(emulator.access_key(), emulator.secret_key())?;
+    /// # let endpoint = Endpoint::Custom(emulator.url().to_owned());
+    /// # let client = Client::builder().endpoint(endpoint).credentials(account).build()?;
+    /// # let key = client.key(emulator.key_tag())?;
+    /// # wait(async {
+    /// let acl = key.acl().list().await?;
+    /// assert_eq!(acl.allowed, Some(Vec::new()));
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// # })??;
+    /// # }
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub async fn list(&self) -> Result<Acl> {
         let names = &["isAclEnabled", "allowedIpList"];
         self.key.read("ip acl", "acl", names, |answer| Ok(Acl::read(answer))).await
@@ -57,6 +121,23 @@ impl KeyAcl {
     ///
     /// # Errors
     /// As [`KeyAcl`] says.
+    ///
+    /// ```
+    /// # #[cfg(feature = "emulator")] {
+    /// # use ncp_envelope::{blocking::wait, emulator::Emulator};
+    /// # use ncp_envelope::kms::{Client, Credentials, Endpoint};
+    /// # let emulator = Emulator::builder().start_blocking()?;
+    /// # let account = Credentials::account(emulator.access_key(), emulator.secret_key())?;
+    /// # let endpoint = Endpoint::Custom(emulator.url().to_owned());
+    /// # let client = Client::builder().endpoint(endpoint).credentials(account).build()?;
+    /// # let key = client.key(emulator.key_tag())?;
+    /// # wait(async {
+    /// assert_eq!(key.acl().enable().await?.enabled, Some(true));
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// # })??;
+    /// # }
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub async fn enable(&self) -> Result<Acl> {
         self.key
             .change("enable ip acl", Method::POST, "acl/enable", None)
@@ -68,6 +149,24 @@ impl KeyAcl {
     ///
     /// # Errors
     /// As [`KeyAcl`] says.
+    ///
+    /// ```
+    /// # #[cfg(feature = "emulator")] {
+    /// # use ncp_envelope::{blocking::wait, emulator::Emulator};
+    /// # use ncp_envelope::kms::{Client, Credentials, Endpoint};
+    /// # let emulator = Emulator::builder().start_blocking()?;
+    /// # let account = Credentials::account(emulator.access_key(), emulator.secret_key())?;
+    /// # let endpoint = Endpoint::Custom(emulator.url().to_owned());
+    /// # let client = Client::builder().endpoint(endpoint).credentials(account).build()?;
+    /// # let key = client.key(emulator.key_tag())?;
+    /// # wait(async {
+    /// key.acl().enable().await?;
+    /// assert_eq!(key.acl().disable().await?.enabled, Some(false));
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// # })??;
+    /// # }
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub async fn disable(&self) -> Result<Acl> {
         self.key
             .change("disable ip acl", Method::POST, "acl/disable", None)
@@ -75,10 +174,28 @@ impl KeyAcl {
             .map(|answer| Acl::read(&answer))
     }
 
-    /// Adds addresses. The service knows single IPv4 addresses only.
+    /// Adds addresses. The service supports single IPv4 addresses only.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidInput`] without a call if there are none; otherwise as [`KeyAcl`] says.
+    ///
+    /// ```
+    /// # #[cfg(feature = "emulator")] {
+    /// # use ncp_envelope::{blocking::wait, emulator::Emulator};
+    /// # use ncp_envelope::kms::{Client, Credentials, Endpoint};
+    /// # let emulator = Emulator::builder().start_blocking()?;
+    /// # let account = Credentials::account(emulator.access_key(), emulator.secret_key())?;
+    /// # let endpoint = Endpoint::Custom(emulator.url().to_owned());
+    /// # let client = Client::builder().endpoint(endpoint).credentials(account).build()?;
+    /// # let key = client.key(emulator.key_tag())?;
+    /// # wait(async {
+    /// let acl = key.acl().add(&["203.0.113.7".parse().unwrap()]).await?;
+    /// assert_eq!(acl.allowed, Some(vec!["203.0.113.7".to_owned()]));
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// # })??;
+    /// # }
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub async fn add(&self, addresses: &[Ipv4Addr]) -> Result<Acl> {
         self.edit("add to ip acl", Method::POST, addresses).await
     }
@@ -87,6 +204,25 @@ impl KeyAcl {
     ///
     /// # Errors
     /// As for [`add`](Self::add).
+    ///
+    /// ```
+    /// # #[cfg(feature = "emulator")] {
+    /// # use ncp_envelope::{blocking::wait, emulator::Emulator};
+    /// # use ncp_envelope::kms::{Client, Credentials, Endpoint};
+    /// # let emulator = Emulator::builder().start_blocking()?;
+    /// # let account = Credentials::account(emulator.access_key(), emulator.secret_key())?;
+    /// # let endpoint = Endpoint::Custom(emulator.url().to_owned());
+    /// # let client = Client::builder().endpoint(endpoint).credentials(account).build()?;
+    /// # let key = client.key(emulator.key_tag())?;
+    /// # wait(async {
+    /// let address = "203.0.113.7".parse().unwrap();
+    /// key.acl().add(&[address]).await?;
+    /// assert_eq!(key.acl().remove(&[address]).await?.allowed, Some(Vec::new()));
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// # })??;
+    /// # }
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub async fn remove(&self, addresses: &[Ipv4Addr]) -> Result<Acl> {
         self.edit("remove from ip acl", Method::DELETE, addresses).await
     }

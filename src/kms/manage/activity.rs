@@ -12,12 +12,31 @@ use crate::kms::wire::fields::{Answer, Fields};
 use serde_json::Value;
 use std::fmt::Write;
 
-/// Longest keyword in bytes. The service documents none; this one keeps requests in the bounds of
-/// servers.
+/// The longest keyword in bytes. The service documents no limit; this one keeps requests within the
+/// limits of servers.
 const MAX_KEYWORD_LEN: usize = 256;
 
-/// A use of a key. What the service does not tell is `None`: the fields are those of its last-use
+/// A use of a key. What the service does not report is `None`: the fields are those of its last-use
 /// call, and of its log entries by analogy only. [`raw`](Self::raw) has the rest.
+///
+/// ```
+/// # #[cfg(feature = "emulator")] {
+/// # use ncp_envelope::{blocking::wait, emulator::Emulator};
+/// # use ncp_envelope::kms::{Client, Credentials, Endpoint};
+/// # let emulator = Emulator::builder().start_blocking()?;
+/// # let account = Credentials::account(emulator.access_key(), emulator.secret_key())?;
+/// # let endpoint = Endpoint::Custom(emulator.url().to_owned());
+/// # let client = Client::builder().endpoint(endpoint).credentials(account).build()?;
+/// # let key = client.key(emulator.key_tag())?;
+/// # wait(async {
+/// key.encrypt(b"hello").await?;
+/// let activity = key.admin().last_use().await?.expect("it was used");
+/// assert_eq!(activity.key_tag.as_deref(), Some(emulator.key_tag()));
+/// # Ok::<(), ncp_envelope::Error>(())
+/// # })??;
+/// # }
+/// # Ok::<(), ncp_envelope::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Activity {
@@ -47,7 +66,29 @@ pub struct Activity {
     pub raw: String,
 }
 
-/// Which entries of a key's log are asked for.
+/// Which entries of a key's log to list.
+///
+/// ```
+/// # #[cfg(feature = "emulator")] {
+/// # use ncp_envelope::{blocking::wait, emulator::Emulator};
+/// # use ncp_envelope::kms::{Client, Credentials, Endpoint};
+/// # let emulator = Emulator::builder().start_blocking()?;
+/// # let account = Credentials::account(emulator.access_key(), emulator.secret_key())?;
+/// # let endpoint = Endpoint::Custom(emulator.url().to_owned());
+/// # let client = Client::builder().endpoint(endpoint).credentials(account).build()?;
+/// # let key = client.key(emulator.key_tag())?;
+/// # wait(async {
+/// use ncp_envelope::kms::ActivityQuery;
+/// use std::time::{Duration, SystemTime};
+/// key.encrypt(b"hello").await?;
+/// let last_hour = ActivityQuery::new().from(SystemTime::now() - Duration::from_secs(3_600));
+/// let page = key.admin().activity_page(&last_hour, 1, 100).await?;
+/// assert!(!page.items.is_empty());
+/// # Ok::<(), ncp_envelope::Error>(())
+/// # })??;
+/// # }
+/// # Ok::<(), ncp_envelope::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct ActivityQuery {
     keyword: Option<String>,
@@ -56,27 +97,90 @@ pub struct ActivityQuery {
 }
 
 impl ActivityQuery {
-    /// Those of the last day, which is the service's choice.
+    /// The entries of the last day, which is the service's default.
+    ///
+    /// ```
+    /// use ncp_envelope::kms::ActivityQuery;
+    /// assert_eq!(ActivityQuery::new(), ActivityQuery::default());
+    /// ```
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Those with this text of 1 to 256 bytes.
+    /// Only entries with this text of 1 to 256 bytes.
+    ///
+    /// ```
+    /// # #[cfg(feature = "emulator")] {
+    /// # use ncp_envelope::{blocking::wait, emulator::Emulator};
+    /// # use ncp_envelope::kms::{Client, Credentials, Endpoint};
+    /// # let emulator = Emulator::builder().start_blocking()?;
+    /// # let account = Credentials::account(emulator.access_key(), emulator.secret_key())?;
+    /// # let endpoint = Endpoint::Custom(emulator.url().to_owned());
+    /// # let client = Client::builder().endpoint(endpoint).credentials(account).build()?;
+    /// # let key = client.key(emulator.key_tag())?;
+    /// # wait(async {
+    /// use ncp_envelope::kms::ActivityQuery;
+    /// let empty = ActivityQuery::new().keyword("");
+    /// assert!(key.admin().activity_page(&empty, 1, 100).await.is_err());
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// # })??;
+    /// # }
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     #[must_use]
     pub fn keyword(mut self, keyword: impl Into<String>) -> Self {
         self.keyword = Some(keyword.into());
         self
     }
 
-    /// Those of this time or later; a day ago unless set.
+    /// Only entries of this time or later; a day ago by default.
+    ///
+    /// ```
+    /// # #[cfg(feature = "emulator")] {
+    /// # use ncp_envelope::{blocking::wait, emulator::Emulator};
+    /// # use ncp_envelope::kms::{Client, Credentials, Endpoint};
+    /// # let emulator = Emulator::builder().start_blocking()?;
+    /// # let account = Credentials::account(emulator.access_key(), emulator.secret_key())?;
+    /// # let endpoint = Endpoint::Custom(emulator.url().to_owned());
+    /// # let client = Client::builder().endpoint(endpoint).credentials(account).build()?;
+    /// # let key = client.key(emulator.key_tag())?;
+    /// # wait(async {
+    /// use ncp_envelope::kms::{ActivityQuery, Timestamp};
+    /// let since = ActivityQuery::new().from(Timestamp::from_millis(1_704_067_200_000));
+    /// assert!(key.admin().activity_page(&since, 1, 100).await.is_ok());
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// # })??;
+    /// # }
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     #[must_use]
     pub fn from(mut self, from: impl Into<Timestamp>) -> Self {
         self.from = Some(from.into());
         self
     }
 
-    /// Those of this time or earlier; now unless set. Setting it keeps pages from shifting while
-    /// they are read.
+    /// Only entries of this time or earlier; now by default. Set it to keep pages from shifting
+    /// while they are read.
+    ///
+    /// ```
+    /// # #[cfg(feature = "emulator")] {
+    /// # use ncp_envelope::{blocking::wait, emulator::Emulator};
+    /// # use ncp_envelope::kms::{Client, Credentials, Endpoint};
+    /// # let emulator = Emulator::builder().start_blocking()?;
+    /// # let account = Credentials::account(emulator.access_key(), emulator.secret_key())?;
+    /// # let endpoint = Endpoint::Custom(emulator.url().to_owned());
+    /// # let client = Client::builder().endpoint(endpoint).credentials(account).build()?;
+    /// # let key = client.key(emulator.key_tag())?;
+    /// # wait(async {
+    /// use ncp_envelope::kms::ActivityQuery;
+    /// use std::time::SystemTime;
+    /// let until_now = ActivityQuery::new().to(SystemTime::now());
+    /// assert!(key.admin().activity_page(&until_now, 1, 100).await.is_ok());
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// # })??;
+    /// # }
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     #[must_use]
     pub fn to(mut self, to: impl Into<Timestamp>) -> Self {
         self.to = Some(to.into());
@@ -116,6 +220,26 @@ impl KeyAdmin {
     /// # Errors
     /// [`ErrorKind::InvalidInput`] without a call if the query or a number is out of range;
     /// otherwise as [`KeyAdmin`] says.
+    ///
+    /// ```
+    /// # #[cfg(feature = "emulator")] {
+    /// # use ncp_envelope::{blocking::wait, emulator::Emulator};
+    /// # use ncp_envelope::kms::{Client, Credentials, Endpoint};
+    /// # let emulator = Emulator::builder().start_blocking()?;
+    /// # let account = Credentials::account(emulator.access_key(), emulator.secret_key())?;
+    /// # let endpoint = Endpoint::Custom(emulator.url().to_owned());
+    /// # let client = Client::builder().endpoint(endpoint).credentials(account).build()?;
+    /// # let key = client.key(emulator.key_tag())?;
+    /// # wait(async {
+    /// use ncp_envelope::kms::ActivityQuery;
+    /// key.encrypt(b"hello").await?;
+    /// let page = key.admin().activity_page(&ActivityQuery::new(), 1, 100).await?;
+    /// assert_eq!(page.number, Some(1));
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// # })??;
+    /// # }
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub async fn activity_page(
         &self,
         query: &ActivityQuery,
@@ -127,14 +251,55 @@ impl KeyAdmin {
     }
 
     /// All pages of the key's log, one after the other, 100 entries each.
+    ///
+    /// ```
+    /// # #[cfg(feature = "emulator")] {
+    /// # use ncp_envelope::{blocking::wait, emulator::Emulator};
+    /// # use ncp_envelope::kms::{Client, Credentials, Endpoint};
+    /// # let emulator = Emulator::builder().start_blocking()?;
+    /// # let account = Credentials::account(emulator.access_key(), emulator.secret_key())?;
+    /// # let endpoint = Endpoint::Custom(emulator.url().to_owned());
+    /// # let client = Client::builder().endpoint(endpoint).credentials(account).build()?;
+    /// # let key = client.key(emulator.key_tag())?;
+    /// # wait(async {
+    /// use ncp_envelope::kms::ActivityQuery;
+    /// key.encrypt(b"hello").await?;
+    /// let mut pages = key.admin().activities(&ActivityQuery::new());
+    /// while let Some(page) = pages.next().await? {
+    ///     assert!(page.items.iter().all(|activity| activity.action.is_some()));
+    /// }
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// # })??;
+    /// # }
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub fn activities(&self, query: &ActivityQuery) -> ActivityPages {
         ActivityPages { admin: self.clone(), query: query.clone(), cursor: Cursor::new() }
     }
 
-    /// When and how the key was used last, or `None` if the service knows of no use.
+    /// When and how the key was last used, or `None` if the service knows of no use.
     ///
     /// # Errors
     /// As [`KeyAdmin`] says.
+    ///
+    /// ```
+    /// # #[cfg(feature = "emulator")] {
+    /// # use ncp_envelope::{blocking::wait, emulator::Emulator};
+    /// # use ncp_envelope::kms::{Client, Credentials, Endpoint};
+    /// # let emulator = Emulator::builder().start_blocking()?;
+    /// # let account = Credentials::account(emulator.access_key(), emulator.secret_key())?;
+    /// # let endpoint = Endpoint::Custom(emulator.url().to_owned());
+    /// # let client = Client::builder().endpoint(endpoint).credentials(account).build()?;
+    /// # let key = client.key(emulator.key_tag())?;
+    /// # wait(async {
+    /// assert!(key.admin().last_use().await?.is_none());
+    /// key.encrypt(b"hello").await?;
+    /// assert!(key.admin().last_use().await?.is_some());
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// # })??;
+    /// # }
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub async fn last_use(&self) -> Result<Option<Activity>> {
         let names = &["timestamp", "kmsKey", "keyTag", "requestor", "api"];
         let read = |answer: &Answer| Ok(last_use(answer));
@@ -142,7 +307,30 @@ impl KeyAdmin {
     }
 }
 
-/// A walk through a key's log, from [`KeyAdmin::activities`].
+/// The pages of a key's log, from [`KeyAdmin::activities`].
+///
+/// ```
+/// # #[cfg(feature = "emulator")] {
+/// # use ncp_envelope::{blocking::wait, emulator::Emulator};
+/// # use ncp_envelope::kms::{Client, Credentials, Endpoint};
+/// # let emulator = Emulator::builder().start_blocking()?;
+/// # let account = Credentials::account(emulator.access_key(), emulator.secret_key())?;
+/// # let endpoint = Endpoint::Custom(emulator.url().to_owned());
+/// # let client = Client::builder().endpoint(endpoint).credentials(account).build()?;
+/// # let key = client.key(emulator.key_tag())?;
+/// # wait(async {
+/// use ncp_envelope::kms::ActivityQuery;
+/// let mut pages = key.admin().activities(&ActivityQuery::new());
+/// let mut entries = 0;
+/// while let Some(page) = pages.next().await? {
+///     entries += page.items.len();
+/// }
+/// # let _ = entries;
+/// # Ok::<(), ncp_envelope::Error>(())
+/// # })??;
+/// # }
+/// # Ok::<(), ncp_envelope::Error>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct ActivityPages {
     admin: KeyAdmin,
@@ -151,12 +339,33 @@ pub struct ActivityPages {
 }
 
 impl ActivityPages {
-    /// The next page that has entries, or `None` after the last. After an error, asks for the same
-    /// page again.
+    /// The next page that has entries, or `None` after the last. After an error, it requests the
+    /// same page again.
     ///
     /// # Errors
     /// As for [`KeyAdmin::activity_page`]; [`ErrorKind::Internal`] if the service answers with
     /// another page, and [`ErrorKind::LimitExceeded`] after 10,000 pages.
+    ///
+    /// ```
+    /// # #[cfg(feature = "emulator")] {
+    /// # use ncp_envelope::{blocking::wait, emulator::Emulator};
+    /// # use ncp_envelope::kms::{Client, Credentials, Endpoint};
+    /// # let emulator = Emulator::builder().start_blocking()?;
+    /// # let account = Credentials::account(emulator.access_key(), emulator.secret_key())?;
+    /// # let endpoint = Endpoint::Custom(emulator.url().to_owned());
+    /// # let client = Client::builder().endpoint(endpoint).credentials(account).build()?;
+    /// # let key = client.key(emulator.key_tag())?;
+    /// # wait(async {
+    /// use ncp_envelope::kms::ActivityQuery;
+    /// key.encrypt(b"hello").await?;
+    /// let mut pages = key.admin().activities(&ActivityQuery::new());
+    /// assert!(pages.next().await?.is_some());
+    /// assert!(pages.next().await?.is_none());
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// # })??;
+    /// # }
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub async fn next(&mut self) -> Result<Option<Page<Activity>>> {
         let Some((number, size)) = self.cursor.next() else { return Ok(None) };
         let page = self.admin.activity_page(&self.query, number, size).await?;

@@ -1,7 +1,7 @@
 //! Managing one key (API 2.0).
 //!
-//! Promises: a change is sent again only if the service saw nothing of it, and is a success if the
-//! answer says so or is empty, whatever else it tells; reads are repeated as cipher calls are.
+//! Promises: a change is retried only if the service saw nothing of it, and is a success if the
+//! response says so or is empty, whatever else it holds; reads are retried as cipher calls are.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::kms::call::request::Call;
@@ -19,27 +19,56 @@ use serde_json::{Value, json};
 
 /// The management calls of one key, from [`Key::admin`].
 ///
-/// A client of API 1.0 has none of them, which is [`ErrorKind::InvalidInput`]; a client with a
-/// token gets [`ErrorKind::Credentials`]. Neither makes a call. Otherwise calls fail as the
-/// [module's table](crate::kms#errors-of-calls) says: what a key's state does not permit is
+/// A client of API 1.0 has none of them, which is [`ErrorKind::InvalidInput`]; a client that only
+/// has a token gets [`ErrorKind::Credentials`]. Neither makes a call. Otherwise calls fail as the
+/// [module's table](crate::kms#errors-of-calls) says: what the state of a key does not permit is
 /// [`ErrorKind::KeyUnusable`].
 ///
-/// No change is repeated once the service may have seen it. After [`ErrorKind::Unavailable`],
-/// [`info`](Self::info) tells what happened.
+/// No change is retried once the service may have seen it. After [`ErrorKind::Unavailable`],
+/// [`info`](Self::info) shows what happened.
 ///
-/// ```no_run
-/// # async fn example(key: ncp_envelope::kms::Key) -> ncp_envelope::Result<()> {
+/// ```
+/// # #[cfg(feature = "emulator")] {
+/// # use ncp_envelope::{blocking::wait, emulator::Emulator};
+/// # use ncp_envelope::kms::{Client, Credentials, Endpoint};
+/// # let emulator = Emulator::builder().start_blocking()?;
+/// # let account = Credentials::account(emulator.access_key(), emulator.secret_key())?;
+/// # let endpoint = Endpoint::Custom(emulator.url().to_owned());
+/// # let client = Client::builder().endpoint(endpoint).credentials(account).build()?;
+/// # let key = client.key(emulator.key_tag())?;
+/// # wait(async {
 /// let rotation = key.admin().rotate().await?;
-/// println!("version {:?} since {:?}", rotation.version, rotation.rotated);
-/// # Ok(())
+/// assert_eq!(rotation.version, Some(2));
+/// # Ok::<(), ncp_envelope::Error>(())
+/// # })??;
 /// # }
+/// # Ok::<(), ncp_envelope::Error>(())
 /// ```
 #[derive(Debug, Clone)]
 pub struct KeyAdmin {
     pub(crate) key: Key,
 }
 
-/// A key's, or a version's, new state. What the service does not tell is `None`.
+/// The new state of a key or of a version. What the service does not report is `None`.
+///
+/// ```
+/// # #[cfg(feature = "emulator")] {
+/// # use ncp_envelope::{blocking::wait, emulator::Emulator};
+/// # use ncp_envelope::kms::{Client, Credentials, Endpoint};
+/// # let emulator = Emulator::builder().start_blocking()?;
+/// # let account = Credentials::account(emulator.access_key(), emulator.secret_key())?;
+/// # let endpoint = Endpoint::Custom(emulator.url().to_owned());
+/// # let client = Client::builder().endpoint(endpoint).credentials(account).build()?;
+/// # let key = client.key(emulator.key_tag())?;
+/// # wait(async {
+/// use ncp_envelope::kms::KeyStatus;
+/// let change = key.admin().disable().await?;
+/// assert_eq!((change.status, change.changed.is_some()), (Some(KeyStatus::Disabled), true));
+/// # Ok::<(), ncp_envelope::Error>(())
+/// # })??;
+/// # }
+/// # Ok::<(), ncp_envelope::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StatusChange {
@@ -49,7 +78,25 @@ pub struct StatusChange {
     pub changed: Option<Timestamp>,
 }
 
-/// A rotation that took place. What the service does not tell is `None`.
+/// A rotation that took place. What the service does not report is `None`.
+///
+/// ```
+/// # #[cfg(feature = "emulator")] {
+/// # use ncp_envelope::{blocking::wait, emulator::Emulator};
+/// # use ncp_envelope::kms::{Client, Credentials, Endpoint};
+/// # let emulator = Emulator::builder().start_blocking()?;
+/// # let account = Credentials::account(emulator.access_key(), emulator.secret_key())?;
+/// # let endpoint = Endpoint::Custom(emulator.url().to_owned());
+/// # let client = Client::builder().endpoint(endpoint).credentials(account).build()?;
+/// # let key = client.key(emulator.key_tag())?;
+/// # wait(async {
+/// let rotation = key.admin().rotate().await?;
+/// assert_eq!((rotation.version, rotation.rotated.is_some()), (Some(2), true));
+/// # Ok::<(), ncp_envelope::Error>(())
+/// # })??;
+/// # }
+/// # Ok::<(), ncp_envelope::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Rotation {
@@ -59,7 +106,25 @@ pub struct Rotation {
     pub rotated: Option<Timestamp>,
 }
 
-/// How a key is rotated automatically. What the service does not tell is `None`.
+/// How a key is rotated automatically. What the service does not report is `None`.
+///
+/// ```
+/// # #[cfg(feature = "emulator")] {
+/// # use ncp_envelope::{blocking::wait, emulator::Emulator};
+/// # use ncp_envelope::kms::{Client, Credentials, Endpoint};
+/// # let emulator = Emulator::builder().start_blocking()?;
+/// # let account = Credentials::account(emulator.access_key(), emulator.secret_key())?;
+/// # let endpoint = Endpoint::Custom(emulator.url().to_owned());
+/// # let client = Client::builder().endpoint(endpoint).credentials(account).build()?;
+/// # let key = client.key(emulator.key_tag())?;
+/// # wait(async {
+/// let auto = key.admin().enable_auto_rotation().await?;
+/// assert_eq!((auto.enabled, auto.period_days), (Some(true), Some(90)));
+/// # Ok::<(), ncp_envelope::Error>(())
+/// # })??;
+/// # }
+/// # Ok::<(), ncp_envelope::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AutoRotation {
@@ -73,26 +138,81 @@ pub struct AutoRotation {
 
 impl Key {
     /// The management calls of this key.
+    ///
+    /// ```
+    /// # #[cfg(feature = "emulator")] {
+    /// # use ncp_envelope::{blocking::wait, emulator::Emulator};
+    /// # use ncp_envelope::kms::{Client, Credentials, Endpoint};
+    /// # let emulator = Emulator::builder().start_blocking()?;
+    /// # let account = Credentials::account(emulator.access_key(), emulator.secret_key())?;
+    /// # let endpoint = Endpoint::Custom(emulator.url().to_owned());
+    /// # let client = Client::builder().endpoint(endpoint).credentials(account).build()?;
+    /// # let key = client.key(emulator.key_tag())?;
+    /// # wait(async {
+    /// assert_eq!(key.admin().info().await?.tag, emulator.key_tag());
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// # })??;
+    /// # }
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub fn admin(&self) -> KeyAdmin {
         KeyAdmin { key: self.clone() }
     }
 }
 
 impl KeyAdmin {
-    /// What the service tells about the key.
+    /// What the service reports about the key.
     ///
     /// # Errors
     /// As [`KeyAdmin`] says.
+    ///
+    /// ```
+    /// # #[cfg(feature = "emulator")] {
+    /// # use ncp_envelope::{blocking::wait, emulator::Emulator};
+    /// # use ncp_envelope::kms::{Client, Credentials, Endpoint};
+    /// # let emulator = Emulator::builder().start_blocking()?;
+    /// # let account = Credentials::account(emulator.access_key(), emulator.secret_key())?;
+    /// # let endpoint = Endpoint::Custom(emulator.url().to_owned());
+    /// # let client = Client::builder().endpoint(endpoint).credentials(account).build()?;
+    /// # let key = client.key(emulator.key_tag())?;
+    /// # wait(async {
+    /// use ncp_envelope::kms::{KeyStatus, KeyType};
+    /// let info = key.admin().info().await?;
+    /// assert_eq!((info.key_type, info.status), (Some(KeyType::Aes256), Some(KeyStatus::Enabled)));
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// # })??;
+    /// # }
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub async fn info(&self) -> Result<KeyInfo> {
         let read = |answer: &Answer| KeyInfo::read(answer.fields());
         self.key.read("key info", "", &["keyTag"], read).await
     }
 
-    /// Makes the key usable, with each version in the state that it had before. Not while deletion
-    /// is pending.
+    /// Enables the key, with each version in the state that it had before. Not while deletion is
+    /// pending.
     ///
     /// # Errors
     /// As [`KeyAdmin`] says.
+    ///
+    /// ```
+    /// # #[cfg(feature = "emulator")] {
+    /// # use ncp_envelope::{blocking::wait, emulator::Emulator};
+    /// # use ncp_envelope::kms::{Client, Credentials, Endpoint};
+    /// # let emulator = Emulator::builder().start_blocking()?;
+    /// # let account = Credentials::account(emulator.access_key(), emulator.secret_key())?;
+    /// # let endpoint = Endpoint::Custom(emulator.url().to_owned());
+    /// # let client = Client::builder().endpoint(endpoint).credentials(account).build()?;
+    /// # let key = client.key(emulator.key_tag())?;
+    /// # wait(async {
+    /// key.admin().disable().await?;
+    /// key.admin().enable().await?;
+    /// assert!(key.encrypt(b"hello").await.is_ok());
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// # })??;
+    /// # }
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub async fn enable(&self) -> Result<StatusChange> {
         self.key
             .change("enable key", Method::POST, "enable", None)
@@ -100,10 +220,29 @@ impl KeyAdmin {
             .map(|answer| StatusChange::read(&answer))
     }
 
-    /// Makes the key with all its versions unusable until it is enabled.
+    /// Disables the key with all its versions until it is enabled.
     ///
     /// # Errors
     /// As [`KeyAdmin`] says.
+    ///
+    /// ```
+    /// # #[cfg(feature = "emulator")] {
+    /// # use ncp_envelope::{blocking::wait, emulator::Emulator};
+    /// # use ncp_envelope::kms::{Client, Credentials, Endpoint};
+    /// # let emulator = Emulator::builder().start_blocking()?;
+    /// # let account = Credentials::account(emulator.access_key(), emulator.secret_key())?;
+    /// # let endpoint = Endpoint::Custom(emulator.url().to_owned());
+    /// # let client = Client::builder().endpoint(endpoint).credentials(account).build()?;
+    /// # let key = client.key(emulator.key_tag())?;
+    /// # wait(async {
+    /// key.admin().disable().await?;
+    /// let error = key.encrypt(b"hello").await.unwrap_err();
+    /// assert_eq!(error.kind(), ncp_envelope::ErrorKind::KeyUnusable);
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// # })??;
+    /// # }
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub async fn disable(&self) -> Result<StatusChange> {
         self.key
             .change("disable key", Method::POST, "disable", None)
@@ -111,11 +250,29 @@ impl KeyAdmin {
             .map(|answer| StatusChange::read(&answer))
     }
 
-    /// Gives the key another name, of 3 to 15 letters, digits, `-` and `_`, the first of them a
-    /// letter. Its tag stays.
+    /// Renames the key: 3 to 15 letters, digits, `-` and `_`, the first of them a letter. The tag
+    /// stays.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidInput`] without a call for other names; otherwise as [`KeyAdmin`] says.
+    ///
+    /// ```
+    /// # #[cfg(feature = "emulator")] {
+    /// # use ncp_envelope::{blocking::wait, emulator::Emulator};
+    /// # use ncp_envelope::kms::{Client, Credentials, Endpoint};
+    /// # let emulator = Emulator::builder().start_blocking()?;
+    /// # let account = Credentials::account(emulator.access_key(), emulator.secret_key())?;
+    /// # let endpoint = Endpoint::Custom(emulator.url().to_owned());
+    /// # let client = Client::builder().endpoint(endpoint).credentials(account).build()?;
+    /// # let key = client.key(emulator.key_tag())?;
+    /// # wait(async {
+    /// key.admin().rename("invoices").await?;
+    /// assert_eq!(key.admin().info().await?.name.as_deref(), Some("invoices"));
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// # })??;
+    /// # }
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub async fn rename(&self, name: &str) -> Result<()> {
         check_name(name)?;
         self.key
@@ -124,10 +281,28 @@ impl KeyAdmin {
             .map(drop)
     }
 
-    /// Replaces the text about the key, of up to 100 characters.
+    /// Sets the memo of the key, up to 100 characters.
     ///
     /// # Errors
     /// As [`KeyAdmin`] says.
+    ///
+    /// ```
+    /// # #[cfg(feature = "emulator")] {
+    /// # use ncp_envelope::{blocking::wait, emulator::Emulator};
+    /// # use ncp_envelope::kms::{Client, Credentials, Endpoint};
+    /// # let emulator = Emulator::builder().start_blocking()?;
+    /// # let account = Credentials::account(emulator.access_key(), emulator.secret_key())?;
+    /// # let endpoint = Endpoint::Custom(emulator.url().to_owned());
+    /// # let client = Client::builder().endpoint(endpoint).credentials(account).build()?;
+    /// # let key = client.key(emulator.key_tag())?;
+    /// # wait(async {
+    /// key.admin().set_memo("of the shop").await?;
+    /// assert_eq!(key.admin().info().await?.memo.as_deref(), Some("of the shop"));
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// # })??;
+    /// # }
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub async fn set_memo(&self, memo: &str) -> Result<()> {
         self.key
             .change("set memo", Method::PUT, "memo", Some(json!({ "memo": memo })))
@@ -135,11 +310,29 @@ impl KeyAdmin {
             .map(drop)
     }
 
-    /// Adds a version, which encrypts and signs from now on. Older ones still decrypt and verify.
-    /// The key has to be enabled.
+    /// Adds a version, which encrypts and signs from now on. Older versions still decrypt and
+    /// verify. The key must be enabled.
     ///
     /// # Errors
     /// As [`KeyAdmin`] says.
+    ///
+    /// ```
+    /// # #[cfg(feature = "emulator")] {
+    /// # use ncp_envelope::{blocking::wait, emulator::Emulator};
+    /// # use ncp_envelope::kms::{Client, Credentials, Endpoint};
+    /// # let emulator = Emulator::builder().start_blocking()?;
+    /// # let account = Credentials::account(emulator.access_key(), emulator.secret_key())?;
+    /// # let endpoint = Endpoint::Custom(emulator.url().to_owned());
+    /// # let client = Client::builder().endpoint(endpoint).credentials(account).build()?;
+    /// # let key = client.key(emulator.key_tag())?;
+    /// # wait(async {
+    /// key.admin().rotate().await?;
+    /// assert!(key.encrypt(b"hello").await?.starts_with("ncpkms:v2:"));
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// # })??;
+    /// # }
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub async fn rotate(&self) -> Result<Rotation> {
         let answer = self.key.change("rotate key", Method::POST, "rotate", None).await?;
         Ok(Rotation {
@@ -148,10 +341,28 @@ impl KeyAdmin {
         })
     }
 
-    /// Rotates the key automatically from now on.
+    /// Enables automatic rotation.
     ///
     /// # Errors
     /// As [`KeyAdmin`] says.
+    ///
+    /// ```
+    /// # #[cfg(feature = "emulator")] {
+    /// # use ncp_envelope::{blocking::wait, emulator::Emulator};
+    /// # use ncp_envelope::kms::{Client, Credentials, Endpoint};
+    /// # let emulator = Emulator::builder().start_blocking()?;
+    /// # let account = Credentials::account(emulator.access_key(), emulator.secret_key())?;
+    /// # let endpoint = Endpoint::Custom(emulator.url().to_owned());
+    /// # let client = Client::builder().endpoint(endpoint).credentials(account).build()?;
+    /// # let key = client.key(emulator.key_tag())?;
+    /// # wait(async {
+    /// let auto = key.admin().enable_auto_rotation().await?;
+    /// assert!(auto.next.is_some());
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// # })??;
+    /// # }
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub async fn enable_auto_rotation(&self) -> Result<AutoRotation> {
         let answer = self
             .key
@@ -160,10 +371,28 @@ impl KeyAdmin {
         Ok(AutoRotation::read(&answer))
     }
 
-    /// Ends automatic rotation.
+    /// Disables automatic rotation.
     ///
     /// # Errors
     /// As [`KeyAdmin`] says.
+    ///
+    /// ```
+    /// # #[cfg(feature = "emulator")] {
+    /// # use ncp_envelope::{blocking::wait, emulator::Emulator};
+    /// # use ncp_envelope::kms::{Client, Credentials, Endpoint};
+    /// # let emulator = Emulator::builder().start_blocking()?;
+    /// # let account = Credentials::account(emulator.access_key(), emulator.secret_key())?;
+    /// # let endpoint = Endpoint::Custom(emulator.url().to_owned());
+    /// # let client = Client::builder().endpoint(endpoint).credentials(account).build()?;
+    /// # let key = client.key(emulator.key_tag())?;
+    /// # wait(async {
+    /// key.admin().enable_auto_rotation().await?;
+    /// assert_eq!(key.admin().disable_auto_rotation().await?.enabled, Some(false));
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// # })??;
+    /// # }
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub async fn disable_auto_rotation(&self) -> Result<AutoRotation> {
         let answer = self
             .key
@@ -172,12 +401,29 @@ impl KeyAdmin {
         Ok(AutoRotation::read(&answer))
     }
 
-    /// Rotates the key automatically after this many days, 1 to 730. Automatic rotation has to be
-    /// on.
+    /// Sets the period of automatic rotation in days, 1 to 730. Automatic rotation must be enabled.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidInput`] without a call for other numbers; otherwise as [`KeyAdmin`]
     /// says.
+    ///
+    /// ```
+    /// # #[cfg(feature = "emulator")] {
+    /// # use ncp_envelope::{blocking::wait, emulator::Emulator};
+    /// # use ncp_envelope::kms::{Client, Credentials, Endpoint};
+    /// # let emulator = Emulator::builder().start_blocking()?;
+    /// # let account = Credentials::account(emulator.access_key(), emulator.secret_key())?;
+    /// # let endpoint = Endpoint::Custom(emulator.url().to_owned());
+    /// # let client = Client::builder().endpoint(endpoint).credentials(account).build()?;
+    /// # let key = client.key(emulator.key_tag())?;
+    /// # wait(async {
+    /// key.admin().enable_auto_rotation().await?;
+    /// assert_eq!(key.admin().set_rotation_period(30).await?.period_days, Some(30));
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// # })??;
+    /// # }
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub async fn set_rotation_period(&self, days: u16) -> Result<AutoRotation> {
         check_rotation_period(days)?;
         let body = json!({ "rotationPeriod": days });
@@ -192,32 +438,110 @@ impl KeyAdmin {
     ///
     /// # Errors
     /// As [`KeyAdmin`] says.
+    ///
+    /// ```
+    /// # #[cfg(feature = "emulator")] {
+    /// # use ncp_envelope::{blocking::wait, emulator::Emulator};
+    /// # use ncp_envelope::kms::{Client, Credentials, Endpoint};
+    /// # let emulator = Emulator::builder().start_blocking()?;
+    /// # let account = Credentials::account(emulator.access_key(), emulator.secret_key())?;
+    /// # let endpoint = Endpoint::Custom(emulator.url().to_owned());
+    /// # let client = Client::builder().endpoint(endpoint).credentials(account).build()?;
+    /// # let key = client.key(emulator.key_tag())?;
+    /// # wait(async {
+    /// key.admin().rotate().await?;
+    /// let versions = key.admin().versions().await?;
+    /// assert_eq!((versions.current, versions.versions.len()), (Some(2), 2));
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// # })??;
+    /// # }
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub async fn versions(&self) -> Result<KeyVersions> {
         self.key.read("key versions", "versions", &["versionList"], KeyVersions::read).await
     }
 
-    /// Makes a version usable. Not while the key is disabled.
+    /// Enables a version. Not while the key is disabled.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidInput`] without a call for version 0; otherwise as [`KeyAdmin`] says.
+    ///
+    /// ```
+    /// # #[cfg(feature = "emulator")] {
+    /// # use ncp_envelope::{blocking::wait, emulator::Emulator};
+    /// # use ncp_envelope::kms::{Client, Credentials, Endpoint};
+    /// # let emulator = Emulator::builder().start_blocking()?;
+    /// # let account = Credentials::account(emulator.access_key(), emulator.secret_key())?;
+    /// # let endpoint = Endpoint::Custom(emulator.url().to_owned());
+    /// # let client = Client::builder().endpoint(endpoint).credentials(account).build()?;
+    /// # let key = client.key(emulator.key_tag())?;
+    /// # wait(async {
+    /// use ncp_envelope::kms::KeyStatus;
+    /// key.admin().rotate().await?;
+    /// key.admin().disable_version(1).await?;
+    /// assert_eq!(key.admin().enable_version(1).await?.status, Some(KeyStatus::Enabled));
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// # })??;
+    /// # }
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub async fn enable_version(&self, version: u32) -> Result<StatusChange> {
         self.change_version("enable version", version, "enable").await
     }
 
-    /// Makes a version unusable: what it encrypted cannot be decrypted until it is enabled. Not the
-    /// newest, and not while the key is disabled.
+    /// Disables a version: what it encrypted cannot be decrypted until it is enabled. Not the
+    /// newest version, and not while the key is disabled.
     ///
     /// # Errors
     /// As for [`enable_version`](Self::enable_version).
+    ///
+    /// ```
+    /// # #[cfg(feature = "emulator")] {
+    /// # use ncp_envelope::{blocking::wait, emulator::Emulator};
+    /// # use ncp_envelope::kms::{Client, Credentials, Endpoint};
+    /// # let emulator = Emulator::builder().start_blocking()?;
+    /// # let account = Credentials::account(emulator.access_key(), emulator.secret_key())?;
+    /// # let endpoint = Endpoint::Custom(emulator.url().to_owned());
+    /// # let client = Client::builder().endpoint(endpoint).credentials(account).build()?;
+    /// # let key = client.key(emulator.key_tag())?;
+    /// # wait(async {
+    /// let old = key.encrypt(b"hello").await?;
+    /// key.admin().rotate().await?;
+    /// key.admin().disable_version(1).await?;
+    /// assert!(key.decrypt(&old).await.is_err());
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// # })??;
+    /// # }
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub async fn disable_version(&self, version: u32) -> Result<StatusChange> {
         self.change_version("disable version", version, "disable").await
     }
 
-    /// Has the key deleted in 72 hours. Until then it is unusable, and
-    /// [`cancel_deletion`](Self::cancel_deletion) is possible.
+    /// Requests deletion of the key, which takes place after 72 hours. Until then it is unusable,
+    /// and [`cancel_deletion`](Self::cancel_deletion) is possible.
     ///
     /// # Errors
     /// As [`KeyAdmin`] says.
+    ///
+    /// ```
+    /// # #[cfg(feature = "emulator")] {
+    /// # use ncp_envelope::{blocking::wait, emulator::Emulator};
+    /// # use ncp_envelope::kms::{Client, Credentials, Endpoint};
+    /// # let emulator = Emulator::builder().start_blocking()?;
+    /// # let account = Credentials::account(emulator.access_key(), emulator.secret_key())?;
+    /// # let endpoint = Endpoint::Custom(emulator.url().to_owned());
+    /// # let client = Client::builder().endpoint(endpoint).credentials(account).build()?;
+    /// # let key = client.key(emulator.key_tag())?;
+    /// # wait(async {
+    /// use ncp_envelope::kms::KeyStatus;
+    /// let change = key.admin().request_deletion().await?;
+    /// assert_eq!(change.status, Some(KeyStatus::PendingDeletion));
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// # })??;
+    /// # }
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub async fn request_deletion(&self) -> Result<StatusChange> {
         self.key
             .change("request deletion", Method::POST, "request-deletion", None)
@@ -225,10 +549,29 @@ impl KeyAdmin {
             .map(|answer| StatusChange::read(&answer))
     }
 
-    /// Keeps a key whose deletion was requested. It is disabled afterwards.
+    /// Cancels a requested deletion. The key is disabled afterwards.
     ///
     /// # Errors
     /// As [`KeyAdmin`] says.
+    ///
+    /// ```
+    /// # #[cfg(feature = "emulator")] {
+    /// # use ncp_envelope::{blocking::wait, emulator::Emulator};
+    /// # use ncp_envelope::kms::{Client, Credentials, Endpoint};
+    /// # let emulator = Emulator::builder().start_blocking()?;
+    /// # let account = Credentials::account(emulator.access_key(), emulator.secret_key())?;
+    /// # let endpoint = Endpoint::Custom(emulator.url().to_owned());
+    /// # let client = Client::builder().endpoint(endpoint).credentials(account).build()?;
+    /// # let key = client.key(emulator.key_tag())?;
+    /// # wait(async {
+    /// use ncp_envelope::kms::KeyStatus;
+    /// key.admin().request_deletion().await?;
+    /// assert_eq!(key.admin().cancel_deletion().await?.status, Some(KeyStatus::Disabled));
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// # })??;
+    /// # }
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub async fn cancel_deletion(&self) -> Result<StatusChange> {
         self.key
             .change("cancel deletion", Method::POST, "cancel-deletion", None)
@@ -236,11 +579,30 @@ impl KeyAdmin {
             .map(|answer| StatusChange::read(&answer))
     }
 
-    /// Deletes a key whose deletion was requested, at once. **What is encrypted under it is lost
-    /// for good.**
+    /// Deletes a key at once whose deletion was requested. **What is encrypted under it is lost for
+    /// good.**
     ///
     /// # Errors
     /// As [`KeyAdmin`] says.
+    ///
+    /// ```
+    /// # #[cfg(feature = "emulator")] {
+    /// # use ncp_envelope::{blocking::wait, emulator::Emulator};
+    /// # use ncp_envelope::kms::{Client, Credentials, Endpoint};
+    /// # let emulator = Emulator::builder().start_blocking()?;
+    /// # let account = Credentials::account(emulator.access_key(), emulator.secret_key())?;
+    /// # let endpoint = Endpoint::Custom(emulator.url().to_owned());
+    /// # let client = Client::builder().endpoint(endpoint).credentials(account).build()?;
+    /// # let key = client.key(emulator.key_tag())?;
+    /// # wait(async {
+    /// key.admin().request_deletion().await?;
+    /// key.admin().delete().await?;
+    /// assert!(key.admin().info().await.is_err());
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// # })??;
+    /// # }
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub async fn delete(&self) -> Result<()> {
         self.key.change("delete key", Method::DELETE, "", None).await.map(drop)
     }

@@ -1,4 +1,4 @@
-//! What the service tells about keys and their versions.
+//! What the service reports about keys and their versions.
 
 use crate::error::Result;
 use crate::kms::time::Timestamp;
@@ -6,14 +6,32 @@ use crate::kms::vocabulary::{KeyStatus, KeyType, Protection, VersionStatus};
 use crate::kms::wire::contract::contract;
 use crate::kms::wire::fields::{Answer, Fields};
 
-/// What the service tells about a key. What it does not tell in a call, or tells in a form that is
-/// not known, is `None`.
+/// What the service reports about a key. What a call does not report, or reports in an unknown
+/// form, is `None`.
 ///
-/// Lists tell the least, [`KeyAdmin::info`](crate::kms::KeyAdmin::info) the most.
+/// Lists report the least, [`KeyAdmin::info`](crate::kms::KeyAdmin::info) the most.
+///
+/// ```
+/// # #[cfg(feature = "emulator")] {
+/// # use ncp_envelope::{blocking::wait, emulator::Emulator};
+/// # use ncp_envelope::kms::{Client, Credentials, Endpoint};
+/// # let emulator = Emulator::builder().start_blocking()?;
+/// # let account = Credentials::account(emulator.access_key(), emulator.secret_key())?;
+/// # let endpoint = Endpoint::Custom(emulator.url().to_owned());
+/// # let client = Client::builder().endpoint(endpoint).credentials(account).build()?;
+/// # let key = client.key(emulator.key_tag())?;
+/// # wait(async {
+/// let info = key.admin().info().await?;
+/// assert_eq!((info.tag.as_str(), info.current_version), (emulator.key_tag(), Some(1)));
+/// # Ok::<(), ncp_envelope::Error>(())
+/// # })??;
+/// # }
+/// # Ok::<(), ncp_envelope::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct KeyInfo {
-    /// The key tag, which calls name the key by.
+    /// The key tag, by which calls name the key.
     pub tag: String,
     /// The service's number of the key.
     pub id: Option<u64>,
@@ -21,9 +39,9 @@ pub struct KeyInfo {
     pub name: Option<String>,
     /// The resource name by which permissions are given.
     pub nrn: Option<String>,
-    /// Where the service wants calls with this key to go, for the caller to judge. **No call
-    /// follows it**: whoever could change an answer would otherwise be sent every secret after it.
-    /// Parsed, it makes an [`Endpoint`](crate::kms::Endpoint).
+    /// Where the service wants calls with this key to go. **No call follows it**: anyone who can
+    /// change a response would otherwise receive every secret after it. Parsed, it is an
+    /// [`Endpoint`](crate::kms::Endpoint).
     pub base_url: Option<String>,
     /// What it can do.
     pub key_type: Option<KeyType>,
@@ -77,16 +95,53 @@ impl KeyInfo {
 }
 
 /// The versions of a key.
+///
+/// ```
+/// # #[cfg(feature = "emulator")] {
+/// # use ncp_envelope::{blocking::wait, emulator::Emulator};
+/// # use ncp_envelope::kms::{Client, Credentials, Endpoint};
+/// # let emulator = Emulator::builder().start_blocking()?;
+/// # let account = Credentials::account(emulator.access_key(), emulator.secret_key())?;
+/// # let endpoint = Endpoint::Custom(emulator.url().to_owned());
+/// # let client = Client::builder().endpoint(endpoint).credentials(account).build()?;
+/// # let key = client.key(emulator.key_tag())?;
+/// # wait(async {
+/// let versions = key.admin().versions().await?;
+/// assert_eq!(versions.current, Some(1));
+/// # Ok::<(), ncp_envelope::Error>(())
+/// # })??;
+/// # }
+/// # Ok::<(), ncp_envelope::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct KeyVersions {
-    /// The version that encrypts and signs, where the service tells it.
+    /// The version that encrypts and signs, if the service reports it.
     pub current: Option<u32>,
     /// All versions, in the service's order.
     pub versions: Vec<KeyVersion>,
 }
 
-/// A version of a key. What the service does not tell is `None`.
+/// A version of a key. What the service does not report is `None`.
+///
+/// ```
+/// # #[cfg(feature = "emulator")] {
+/// # use ncp_envelope::{blocking::wait, emulator::Emulator};
+/// # use ncp_envelope::kms::{Client, Credentials, Endpoint};
+/// # let emulator = Emulator::builder().start_blocking()?;
+/// # let account = Credentials::account(emulator.access_key(), emulator.secret_key())?;
+/// # let endpoint = Endpoint::Custom(emulator.url().to_owned());
+/// # let client = Client::builder().endpoint(endpoint).credentials(account).build()?;
+/// # let key = client.key(emulator.key_tag())?;
+/// # wait(async {
+/// use ncp_envelope::kms::VersionStatus;
+/// let versions = key.admin().versions().await?.versions;
+/// assert_eq!((versions[0].version, &versions[0].status), (1, &Some(VersionStatus::Enabled)));
+/// # Ok::<(), ncp_envelope::Error>(())
+/// # })??;
+/// # }
+/// # Ok::<(), ncp_envelope::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct KeyVersion {

@@ -1,7 +1,7 @@
-//! Lists that the service hands out page by page.
+//! Lists that the service returns page by page.
 //!
-//! Promises: no entry is skipped and no walk goes on for ever; a page that could not be had is
-//! asked for again by the next call.
+//! Promises: no entry is skipped and no list is endless; a page that failed is requested again by
+//! the next call.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::kms::wire::contract::contract;
@@ -9,12 +9,29 @@ use crate::kms::wire::fields::Fields;
 
 /// Most entries of a page.
 pub const MAX_PAGE_SIZE: u16 = 200;
-/// Entries of a page unless said otherwise, which is the service's own choice.
+/// Entries of a page by default, which is the service's default.
 const PAGE_SIZE: u16 = 100;
-/// Most pages of one walk: a bound for a service that never ends its list.
+/// The most pages of one list: a bound for a service that never ends it.
 const MAX_PAGES: u32 = 10_000;
 
-/// One page of a list. What the service does not tell is `None`.
+/// One page of a list. What the service does not report is `None`.
+///
+/// ```
+/// # #[cfg(feature = "emulator")] {
+/// # use ncp_envelope::{blocking::wait, emulator::Emulator};
+/// # use ncp_envelope::kms::{Client, Credentials, Endpoint};
+/// # let emulator = Emulator::builder().start_blocking()?;
+/// # let account = Credentials::account(emulator.access_key(), emulator.secret_key())?;
+/// # let endpoint = Endpoint::Custom(emulator.url().to_owned());
+/// # let client = Client::builder().endpoint(endpoint).credentials(account).build()?;
+/// # wait(async {
+/// let page = client.keys().page(1, 100).await?;
+/// assert_eq!((page.number, page.pages, page.items.len()), (Some(1), Some(1), 1));
+/// # Ok::<(), ncp_envelope::Error>(())
+/// # })??;
+/// # }
+/// # Ok::<(), ncp_envelope::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Page<T> {
@@ -39,7 +56,7 @@ impl<T> Page<T> {
     }
 }
 
-/// Where a walk through a list is.
+/// The position in a list.
 #[derive(Debug, Clone)]
 pub(crate) struct Cursor {
     /// The page to ask for next; `None` after the last.
@@ -63,7 +80,7 @@ impl Cursor {
         self.next.map(|number| (number, self.size))
     }
 
-    /// Goes on behind `page`, and says whether it has entries.
+    /// Advances behind `page`, and returns whether it has entries.
     pub(crate) fn advance<T>(&mut self, page: &Page<T>) -> Result<bool> {
         let Some(number) = self.next else { return Ok(false) };
         if let Some(answered) = page.number

@@ -1,4 +1,4 @@
-//! The places where a machine may have credentials, in their order.
+//! The places where a machine may have credentials, in order.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::kms::Credentials;
@@ -13,25 +13,30 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Looks for credentials where this machine may have them. The first place that has any is the only
-/// one that counts.
+/// Looks for credentials in the places of this machine. Only the first place that has any is used.
 ///
 /// | place | what is found |
 /// | --- | --- |
 /// | environment, as [`Credentials::from_env`] reads it | an account, tokens, or both |
 /// | `~/.ncloud/configure`, of the cloud's own command line | an account |
-/// | the Server Role, as [`ServerRole`] fetches it | account keys that end |
+/// | the Server Role, as [`ServerRole`] fetches it | account keys that expire |
 ///
-/// The home is `HOME`, on Windows `USERPROFILE`. An API Gateway key in the environment goes with an
-/// account from anywhere. A client of API 1.0, which takes no tokens, passes them over.
+/// The home directory is `HOME`, on Windows `USERPROFILE`. An API Gateway key in the environment
+/// belongs to the account, wherever that is from. A client of API 1.0, which takes no tokens, skips
+/// them.
 ///
 /// In [`ClientBuilder::credential_chain`](crate::kms::ClientBuilder::credential_chain) the first
-/// two are read while the client is built. Where they have an account, they are read again when its
-/// keys are refused: a mounted secret or a file may have been replaced.
+/// two are read while the client is built. If they have an account, they are read again when its
+/// keys are refused, because a mounted secret or a file may have been replaced.
 ///
-/// ```no_run
+/// ```
 /// use ncp_envelope::kms::{Client, CredentialChain};
-/// let client = Client::builder().credential_chain(CredentialChain::from_env()?).build()?;
+/// let chain = CredentialChain::from_env()?;
+/// # if std::env::vars_os().all(|(name, _)| !name.to_string_lossy().starts_with("NC")) {
+/// let client = Client::builder().credential_chain(chain).build()?;
+/// // The network is asked at the first call, if nothing else has any.
+/// assert_eq!(client.stats().calls, 0);
+/// # }
 /// # Ok::<(), ncp_envelope::Error>(())
 /// ```
 #[derive(Debug, Clone)]
@@ -49,6 +54,17 @@ impl CredentialChain {
     ///
     /// # Errors
     /// Those of [`ServerRole::from_env`].
+    ///
+    /// ```
+    /// use ncp_envelope::kms::{CredentialChain, CredentialSource};
+    /// # if std::env::var_os("NCLOUD_METADATA_API_ENDPOINT").is_none() {
+    /// let chain = CredentialChain::from_env()?;
+    /// // It is a source of account keys, too.
+    /// let source: &dyn CredentialSource = &chain;
+    /// # let _ = source;
+    /// # }
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub fn from_env() -> Result<Self> {
         Self::of(true)
     }
@@ -57,6 +73,17 @@ impl CredentialChain {
     ///
     /// # Errors
     /// As [`from_env`](Self::from_env).
+    ///
+    /// ```
+    /// use ncp_envelope::kms::{Client, CredentialChain};
+    /// # if std::env::vars_os().all(|(name, _)| !name.to_string_lossy().starts_with("NC")) {
+    /// let chain = CredentialChain::account_from_env()?;
+    /// let client = Client::builder().credential_chain(chain).build()?;
+    /// // Never a token, whatever the environment has.
+    /// assert!(client.current_access_token().is_none());
+    /// # }
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub fn account_from_env() -> Result<Self> {
         Self::of(false)
     }
@@ -69,30 +96,30 @@ impl CredentialChain {
         Ok(Self(Arc::new(places)))
     }
 
-    /// Looks at what needs no network, for a client of this API; `stored` if there are tokens
-    /// already.
+    /// Searches the places that need no network, for a client of this API; `stored` if there are
+    /// tokens already.
     pub(crate) fn begin(self, api: Api, stored: bool) -> Result<Beginning> {
-        // API 1.0 has no use for tokens, so they are not what it was meant to find.
+        // API 1.0 takes no tokens, so they were not meant for it.
         let tokens = self.0.tokens && api == Api::V2;
         let found = self.0.look(tokens, |name| std::env::var_os(name))?;
         let has_account = found.as_ref().is_some_and(Credentials::has_account);
-        // The network is asked for whom nothing else is set. Who has tokens and no account was not
-        // meant to have one.
+        // The network is asked only if nothing else is set. A client with tokens and no account was
+        // not meant to have one.
         let asks = has_account || (found.is_none() && !(stored && tokens));
         let source = asks.then(|| Arc::new(self) as Arc<dyn CredentialSource>);
         Ok(Beginning { credentials: found, source })
     }
 }
 
-/// What a client begins with.
+/// What a client starts with.
 pub(crate) struct Beginning {
     pub(crate) credentials: Option<Credentials>,
-    /// Whom it asks for account keys later.
+    /// The source of account keys later.
     pub(crate) source: Option<Arc<dyn CredentialSource>>,
 }
 
 impl Places {
-    /// What the environment and the file have.
+    /// The credentials of the environment and the file.
     fn look(
         &self,
         tokens: bool,
@@ -127,13 +154,13 @@ impl Places {
 
 impl CredentialSource for CredentialChain {
     /// # Errors
-    /// [`ErrorKind::Credentials`], with all places that were looked at, if none has any; those of
-    /// [`Credentials::from_env`]; [`ErrorKind::Unavailable`] if the server's role was there before
-    /// and its service does not answer now.
+    /// [`ErrorKind::Credentials`] with all searched places if none has any; those of
+    /// [`Credentials::from_env`]; [`ErrorKind::Unavailable`] if the metadata service answered
+    /// before and does not answer now.
     fn credentials(&self) -> BoxFuture<'_, Result<Credentials>> {
         Box::pin(async {
             let places = Arc::clone(&self.0);
-            // A client has its tokens; it is the account that it asks for.
+            // A client has its tokens; it asks only for the account.
             let look = move || places.look(false, |name| std::env::var_os(name));
             if let Some(found) = runtime::offload(look).await? {
                 return Ok(found);

@@ -1,7 +1,7 @@
 //! The cloud's metadata service, in both of its versions.
 //!
-//! Promises: plain HTTP goes to the one address that was given, through no proxy and no redirect;
-//! every answer has a limit of size and time; what holds secrets is wiped. This module knows
+//! Promises: plain HTTP goes only to the given address, through no proxy and no redirect; every
+//! response is limited in size and time; buffers with secrets are zeroized. This module knows
 //! nothing of when it is asked.
 
 use crate::error::{Error, ErrorKind, Result};
@@ -23,11 +23,11 @@ const TOKEN_SECONDS: HeaderName = HeaderName::from_static("x-ncp-metadata-token-
 const SECONDS: HeaderValue = HeaderValue::from_static("300");
 /// Longest answer, in bytes. Those known have less than 1,000.
 const MAX_LEN: usize = 65_536;
-/// How long a connection may take. The service is on the machine's own network.
+/// The timeout for a connection. The service is on the machine's own network.
 const CONNECT: Duration = Duration::from_millis(500);
-/// How long the first answer may take, until there was one: nobody answers off the cloud.
+/// The timeout for the first response, until there was one: off the cloud nothing answers.
 const FIRST: Duration = Duration::from_millis(900);
-/// How long every other answer may take.
+/// The timeout for every other response.
 const ANSWER: Duration = Duration::from_secs(3);
 
 /// The service at one address.
@@ -46,7 +46,7 @@ impl Metadata {
         };
         let Ok(base) = Url::parse(url) else { return refused("is not a url") };
         if base.scheme() != "http" || !base.has_host() {
-            return refused("has to begin with http://, as the service speaks nothing else");
+            return refused("must begin with http://, as the service speaks nothing else");
         }
         if !base.username().is_empty() || base.password().is_some() {
             return refused("has a user name or password");
@@ -61,12 +61,12 @@ impl Metadata {
         self.base.as_str().trim_end_matches('/')
     }
 
-    /// Whether this machine has the service: it answered before.
+    /// Whether this machine has the service: it has answered before.
     pub(crate) fn is_there(&self) -> bool {
         self.answered.load(Ordering::Relaxed)
     }
 
-    /// What the service says of the keys of the machine's role; `None` if it has no role.
+    /// The response with the keys of the machine's role; `None` if it has no role.
     pub(crate) async fn role_keys(&self) -> Result<Option<Zeroizing<Vec<u8>>>> {
         let http = self.http()?;
         let token = self.token(&http).await?;
@@ -79,7 +79,7 @@ impl Metadata {
         };
         let Some(roles) = self.body(get(ROLES_PATH)?, "roles").await? else { return Ok(None) };
         let roles = std::str::from_utf8(&roles).map_err(|_| self.odd("roles"))?;
-        // Of several the first, as the cloud's own programs do.
+        // The first of several, as the cloud's own programs do.
         let Some(role) = roles.lines().map(str::trim).find(|line| !line.is_empty()) else {
             return Ok(None);
         };
@@ -143,7 +143,7 @@ impl Metadata {
         Ok(http.request(method, url))
     }
 
-    /// A client for one visit: no connection outlives whoever drives it.
+    /// A client for one use: no connection outlives the runtime that drives it.
     fn http(&self) -> Result<Client> {
         Client::builder()
             .no_proxy()

@@ -12,34 +12,55 @@ use std::borrow::Cow;
 use std::ffi::OsString;
 use zeroize::{Zeroize, Zeroizing};
 
-/// Where the service is on every server of the cloud: on the link, so that no router passes it on.
+/// The address of the service on every server of the cloud: link-local, so that no router forwards
+/// it.
 const LINK_LOCAL: &str = "http://169.254.169.254";
-/// What names another place.
+/// The variable that names another address.
 const VARIABLE: &str = "NCLOUD_METADATA_API_ENDPOINT";
 /// Longest part of the service's own words that is shown, in characters.
 const SHOWN: usize = 100;
 
-/// Account keys of the Server Role, from the cloud's metadata service: version 2, or version 1
-/// where there is no other. They end, and a client fetches others ahead of that.
+/// Account keys of the Server Role, from the cloud's metadata service: version 2, or version 1 if
+/// there is no other. They expire, and a client fetches new ones before that.
 ///
-/// Off the cloud it fails within a second, each time. Nothing but plain HTTP to that one address is
-/// spoken: no proxy, no redirect.
+/// Off the cloud it fails within a second, each time. It uses only plain HTTP to that one address:
+/// no proxy, no redirect.
 ///
-/// ```no_run
-/// use ncp_envelope::kms::{Client, ServerRole};
-/// let client = Client::builder().credential_source(ServerRole::from_env()?).build()?;
+/// ```
+/// # #[cfg(feature = "emulator")] {
+/// use ncp_envelope::emulator::{Emulator, Metadata};
+/// use ncp_envelope::kms::{Client, Endpoint, ServerRole};
+/// # use ncp_envelope::blocking::wait;
+/// let emulator = Emulator::builder().metadata(Metadata::new()).start_blocking()?;
+/// // In the cloud: ServerRole::from_env()
+/// let role = ServerRole::at(&emulator.metadata_url().unwrap())?;
+/// let endpoint = Endpoint::Custom(emulator.url().to_owned());
+/// let client = Client::builder().endpoint(endpoint).credential_source(role).build()?;
+/// let key = client.key(emulator.key_tag())?;
+/// assert!(wait(key.encrypt(b"hello"))?.is_ok());
+/// # }
 /// # Ok::<(), ncp_envelope::Error>(())
 /// ```
 #[derive(Debug)]
 pub struct ServerRole(Metadata);
 
 impl ServerRole {
-    /// The role of this server: the service at `http://169.254.169.254`, or where
-    /// `NCLOUD_METADATA_API_ENDPOINT` says.
+    /// The role of this server, from the service at `http://169.254.169.254`, or at
+    /// `NCLOUD_METADATA_API_ENDPOINT` if that is set.
     ///
     /// # Errors
     /// [`InvalidInput`](crate::ErrorKind::InvalidInput) if that is not the URL of a host, in plain
     /// HTTP.
+    ///
+    /// ```
+    /// use ncp_envelope::kms::{Client, ServerRole};
+    /// # if std::env::var_os("NCLOUD_METADATA_API_ENDPOINT").is_none() {
+    /// let client = Client::builder().credential_source(ServerRole::from_env()?).build()?;
+    /// // Nothing is fetched before the first call.
+    /// assert_eq!(client.stats().attempts, 0);
+    /// # }
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub fn from_env() -> Result<Self> {
         Self::from_lookup(|name| std::env::var_os(name))
     }
@@ -48,6 +69,13 @@ impl ServerRole {
     ///
     /// # Errors
     /// As for [`from_env`](Self::from_env).
+    ///
+    /// ```
+    /// use ncp_envelope::kms::ServerRole;
+    /// assert!(ServerRole::at("http://127.0.0.1:8080").is_ok());
+    /// // The service speaks plain HTTP only.
+    /// assert!(ServerRole::at("https://127.0.0.1:8080").is_err());
+    /// ```
     pub fn at(url: &str) -> Result<Self> {
         Metadata::at(url).map(Self)
     }
@@ -127,7 +155,7 @@ impl Answer<'_> {
         self.code.as_deref().is_none_or(|code| code.eq_ignore_ascii_case("success"))
     }
 
-    /// What the service says instead, as far as it is fit to be shown.
+    /// What the service says instead, as far as it can be shown.
     fn refusal(&self) -> String {
         let shown = |text: &Option<Cow<'_, str>>| -> String {
             let plain = |c: &char| c.is_ascii_graphic() || *c == ' ';

@@ -1,8 +1,8 @@
 //! Tokens of one key (API 2.0): issuing, renewing and checking them, and the key's token generator.
 //!
-//! Promises: tokens are in wiped memory and in no error; what issues or voids tokens is sent again
-//! only if the service saw nothing of it. A client that makes cipher calls with a token renews it
-//! by itself; the calls here are for programs that hand tokens out.
+//! Promises: tokens are in zeroized memory and in no error; a call that issues or voids tokens is
+//! retried only if the service saw nothing of it. A client that makes cipher calls with a token
+//! refreshes it automatically; these calls are for programs that distribute tokens.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::kms::auth::checked;
@@ -21,7 +21,7 @@ use std::fmt;
 use std::str::FromStr;
 use zeroize::Zeroizing;
 
-/// How long a token lives.
+/// The lifetime of a token.
 ///
 /// ```
 /// use ncp_envelope::kms::TokenHours;
@@ -82,17 +82,45 @@ impl TokenHours {
     }
 }
 
-/// How long the tokens of a new set live; what is `None` is the service's choice.
+/// The lifetimes of a new token set; the service chooses what is `None`.
+///
+/// ```
+/// use ncp_envelope::kms::{TokenHours, TokenLifetimes};
+/// let lifetimes = TokenLifetimes { access: Some(TokenHours::Hours(1)), refresh: None };
+/// // As in a configuration file.
+/// let read: TokenLifetimes = serde_json::from_str(r#"{ "access": 1 }"#)?;
+/// assert_eq!(read, lifetimes);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TokenLifetimes {
-    /// Of the access token; the service's choice is 72 hours.
+    /// Of the access token; the service's default is 72 hours.
     pub access: Option<TokenHours>,
-    /// Of the refresh token; the service's choice is 2,160 hours, which are 90 days.
+    /// Of the refresh token; the service's default is 2,160 hours (90 days).
     pub refresh: Option<TokenHours>,
 }
 
-/// What the service tells about a key's token generator. What it does not tell is `None`.
+/// What the service reports about a key's token generator. What it does not report is `None`.
+///
+/// ```
+/// # #[cfg(feature = "emulator")] {
+/// # use ncp_envelope::{blocking::wait, emulator::Emulator};
+/// # use ncp_envelope::kms::{Client, Credentials, Endpoint};
+/// # let emulator = Emulator::builder().start_blocking()?;
+/// # let account = Credentials::account(emulator.access_key(), emulator.secret_key())?;
+/// # let endpoint = Endpoint::Custom(emulator.url().to_owned());
+/// # let client = Client::builder().endpoint(endpoint).credentials(account).build()?;
+/// # let key = client.key(emulator.key_tag())?;
+/// # wait(async {
+/// use ncp_envelope::kms::GeneratorStatus;
+/// let generator = key.tokens().generator().await?;
+/// assert_eq!(generator.status, Some(GeneratorStatus::Active));
+/// # Ok::<(), ncp_envelope::Error>(())
+/// # })??;
+/// # }
+/// # Ok::<(), ncp_envelope::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TokenGenerator {
@@ -110,9 +138,28 @@ pub struct TokenGenerator {
 
 /// The token calls of one key, from [`Key::tokens`].
 ///
-/// A client of API 1.0 has none of them, which is [`ErrorKind::InvalidInput`]. Where account
-/// credentials are needed, a client that has a token only gets [`ErrorKind::Credentials`]. Neither
+/// A client of API 1.0 has none of them, which is [`ErrorKind::InvalidInput`]. If account
+/// credentials are needed, a client that only has a token gets [`ErrorKind::Credentials`]. Neither
 /// makes a call. Otherwise calls fail as the [module's table](crate::kms#errors-of-calls) says.
+///
+/// ```
+/// # #[cfg(feature = "emulator")] {
+/// # use ncp_envelope::{blocking::wait, emulator::Emulator};
+/// # use ncp_envelope::kms::{Client, Credentials, Endpoint};
+/// # let emulator = Emulator::builder().start_blocking()?;
+/// # let account = Credentials::account(emulator.access_key(), emulator.secret_key())?;
+/// # let endpoint = Endpoint::Custom(emulator.url().to_owned());
+/// # let client = Client::builder().endpoint(endpoint).credentials(account).build()?;
+/// # let key = client.key(emulator.key_tag())?;
+/// # wait(async {
+/// use ncp_envelope::kms::TokenLifetimes;
+/// let set = key.tokens().create_set(&TokenLifetimes::default()).await?;
+/// assert!(key.tokens().validate(&set.access_token).await?);
+/// # Ok::<(), ncp_envelope::Error>(())
+/// # })??;
+/// # }
+/// # Ok::<(), ncp_envelope::Error>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct KeyTokens {
     key: Key,
@@ -120,6 +167,23 @@ pub struct KeyTokens {
 
 impl Key {
     /// The token calls of this key.
+    ///
+    /// ```
+    /// # #[cfg(feature = "emulator")] {
+    /// # use ncp_envelope::{blocking::wait, emulator::Emulator};
+    /// # use ncp_envelope::kms::{Client, Credentials, Endpoint};
+    /// # let emulator = Emulator::builder().start_blocking()?;
+    /// # let account = Credentials::account(emulator.access_key(), emulator.secret_key())?;
+    /// # let endpoint = Endpoint::Custom(emulator.url().to_owned());
+    /// # let client = Client::builder().endpoint(endpoint).credentials(account).build()?;
+    /// # let key = client.key(emulator.key_tag())?;
+    /// # wait(async {
+    /// assert!(key.tokens().generator().await?.id.is_some());
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// # })??;
+    /// # }
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub fn tokens(&self) -> KeyTokens {
         KeyTokens { key: self.clone() }
     }
@@ -128,12 +192,33 @@ impl Key {
 impl KeyTokens {
     /// Issues a new set, with account credentials. The key needs an enabled token generator.
     ///
-    /// A token carries every permission on the key that the caller has, and cannot be revoked by
-    /// itself.
+    /// A token carries every permission on the key that the caller has, and cannot be revoked
+    /// individually.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidInput`] without a call for a lifetime out of range; otherwise as
     /// [`KeyTokens`] says.
+    ///
+    /// ```
+    /// # #[cfg(feature = "emulator")] {
+    /// # use ncp_envelope::{blocking::wait, emulator::Emulator};
+    /// # use ncp_envelope::kms::{Client, Credentials, Endpoint};
+    /// # let emulator = Emulator::builder().start_blocking()?;
+    /// # let account = Credentials::account(emulator.access_key(), emulator.secret_key())?;
+    /// # let endpoint = Endpoint::Custom(emulator.url().to_owned());
+    /// # let client = Client::builder().endpoint(endpoint).credentials(account).build()?;
+    /// # let key = client.key(emulator.key_tag())?;
+    /// # wait(async {
+    /// use ncp_envelope::kms::{TokenHours, TokenLifetimes};
+    /// let lifetimes = TokenLifetimes { access: Some(TokenHours::Hours(1)), refresh: None };
+    /// let set = key.tokens().create_set(&lifetimes).await?;
+    /// let credentials = Credentials::token(set.access_token, Some(set.refresh_token))?;
+    /// # let _ = credentials;
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// # })??;
+    /// # }
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub async fn create_set(&self, lifetimes: &TokenLifetimes) -> Result<TokenSet> {
         let options = CallOptions::change(Method::POST).giving(&["accessToken"]);
         let call = self.account_call("create token set", options, "token-set")?;
@@ -144,6 +229,28 @@ impl KeyTokens {
     ///
     /// # Errors
     /// As for [`create_set`](Self::create_set); [`ErrorKind::Credentials`] if the token is refused.
+    ///
+    /// ```
+    /// # #[cfg(feature = "emulator")] {
+    /// # use ncp_envelope::{blocking::wait, emulator::Emulator};
+    /// # use ncp_envelope::kms::{Client, Credentials, Endpoint};
+    /// # let emulator = Emulator::builder().start_blocking()?;
+    /// # let account = Credentials::account(emulator.access_key(), emulator.secret_key())?;
+    /// # let endpoint = Endpoint::Custom(emulator.url().to_owned());
+    /// # let client = Client::builder().endpoint(endpoint).credentials(account).build()?;
+    /// # let key = client.key(emulator.key_tag())?;
+    /// # wait(async {
+    /// use ncp_envelope::kms::TokenLifetimes;
+    /// let old = key.tokens().create_set(&TokenLifetimes::default()).await?;
+    /// let new = key.tokens().renew_set(&old.refresh_token, &TokenLifetimes::default()).await?;
+    /// // The older set stays valid.
+    /// assert!(key.tokens().validate(&old.access_token).await?);
+    /// # let _ = new;
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// # })??;
+    /// # }
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub async fn renew_set(
         &self,
         refresh_token: &SecretString,
@@ -158,6 +265,27 @@ impl KeyTokens {
     ///
     /// # Errors
     /// As for [`renew_set`](Self::renew_set).
+    ///
+    /// ```
+    /// # #[cfg(feature = "emulator")] {
+    /// # use ncp_envelope::{blocking::wait, emulator::Emulator};
+    /// # use ncp_envelope::kms::{Client, Credentials, Endpoint};
+    /// # let emulator = Emulator::builder().start_blocking()?;
+    /// # let account = Credentials::account(emulator.access_key(), emulator.secret_key())?;
+    /// # let endpoint = Endpoint::Custom(emulator.url().to_owned());
+    /// # let client = Client::builder().endpoint(endpoint).credentials(account).build()?;
+    /// # let key = client.key(emulator.key_tag())?;
+    /// # wait(async {
+    /// use ncp_envelope::kms::{TokenHours, TokenLifetimes};
+    /// let set = key.tokens().create_set(&TokenLifetimes::default()).await?;
+    /// let hour = Some(TokenHours::Hours(1));
+    /// let token = key.tokens().new_access_token(&set.refresh_token, hour).await?;
+    /// assert!(key.tokens().validate(&token).await?);
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// # })??;
+    /// # }
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub async fn new_access_token(
         &self,
         refresh_token: &SecretString,
@@ -173,12 +301,32 @@ impl KeyTokens {
 
     /// Whether the service accepts a token, of either kind.
     ///
-    /// Whether it says of another token that it is not valid or refuses the call is not documented;
-    /// `false` is both. A refusal without a code is not the service's, and tells nothing of the
-    /// token.
+    /// Whether the service reports another token as not valid or refuses the call is not
+    /// documented; both give `false`. A refusal without a code is not from the service, and says
+    /// nothing about the token.
     ///
     /// # Errors
     /// As [`KeyTokens`] says, but for a refused token.
+    ///
+    /// ```
+    /// # #[cfg(feature = "emulator")] {
+    /// # use ncp_envelope::{blocking::wait, emulator::Emulator};
+    /// # use ncp_envelope::kms::{Client, Credentials, Endpoint};
+    /// # let emulator = Emulator::builder().start_blocking()?;
+    /// # let account = Credentials::account(emulator.access_key(), emulator.secret_key())?;
+    /// # let endpoint = Endpoint::Custom(emulator.url().to_owned());
+    /// # let client = Client::builder().endpoint(endpoint).credentials(account).build()?;
+    /// # let key = client.key(emulator.key_tag())?;
+    /// # wait(async {
+    /// use ncp_envelope::kms::TokenLifetimes;
+    /// let set = key.tokens().create_set(&TokenLifetimes::default()).await?;
+    /// assert!(key.tokens().validate(&set.refresh_token).await?);
+    /// assert!(!key.tokens().validate(&"another".into()).await?);
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// # })??;
+    /// # }
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub async fn validate(&self, token: &SecretString) -> Result<bool> {
         let options = CallOptions::read(&["validated", "valid"]);
         let call = self.token_call("validate token", options, "validate-token", token)?;
@@ -197,6 +345,24 @@ impl KeyTokens {
     ///
     /// # Errors
     /// As [`KeyTokens`] says.
+    ///
+    /// ```
+    /// # #[cfg(feature = "emulator")] {
+    /// # use ncp_envelope::{blocking::wait, emulator::Emulator};
+    /// # use ncp_envelope::kms::{Client, Credentials, Endpoint};
+    /// # let emulator = Emulator::builder().start_blocking()?;
+    /// # let account = Credentials::account(emulator.access_key(), emulator.secret_key())?;
+    /// # let endpoint = Endpoint::Custom(emulator.url().to_owned());
+    /// # let client = Client::builder().endpoint(endpoint).credentials(account).build()?;
+    /// # let key = client.key(emulator.key_tag())?;
+    /// # wait(async {
+    /// use ncp_envelope::kms::GeneratorStatus;
+    /// assert_eq!(key.tokens().generator().await?.status, Some(GeneratorStatus::Active));
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// # })??;
+    /// # }
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub async fn generator(&self) -> Result<TokenGenerator> {
         let options = CallOptions::read(&["tokenGeneratorId"]);
         let call = self.account_call("token generator", options, "token-generator")?;
@@ -212,10 +378,31 @@ impl KeyTokens {
         })
     }
 
-    /// Gives the key a token generator, so that tokens can be issued. Needs account credentials.
+    /// Enables the key's token generator, so that tokens can be issued. Needs account credentials.
     ///
     /// # Errors
     /// As [`KeyTokens`] says.
+    ///
+    /// ```
+    /// # #[cfg(feature = "emulator")] {
+    /// # use ncp_envelope::{blocking::wait, emulator::Emulator};
+    /// # use ncp_envelope::kms::{Client, Credentials, Endpoint};
+    /// # let emulator = Emulator::builder().start_blocking()?;
+    /// # let account = Credentials::account(emulator.access_key(), emulator.secret_key())?;
+    /// # let endpoint = Endpoint::Custom(emulator.url().to_owned());
+    /// # let client = Client::builder().endpoint(endpoint).credentials(account).build()?;
+    /// # let key = client.key(emulator.key_tag())?;
+    /// # wait(async {
+    /// use ncp_envelope::kms::TokenLifetimes;
+    /// key.tokens().disable_generator().await?;
+    /// assert!(key.tokens().create_set(&TokenLifetimes::default()).await.is_err());
+    /// key.tokens().enable_generator().await?;
+    /// assert!(key.tokens().create_set(&TokenLifetimes::default()).await.is_ok());
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// # })??;
+    /// # }
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub async fn enable_generator(&self) -> Result<()> {
         self.change_generator("enable token generator", Method::POST).await
     }
@@ -225,15 +412,54 @@ impl KeyTokens {
     ///
     /// # Errors
     /// As [`KeyTokens`] says.
+    ///
+    /// ```
+    /// # #[cfg(feature = "emulator")] {
+    /// # use ncp_envelope::{blocking::wait, emulator::Emulator};
+    /// # use ncp_envelope::kms::{Client, Credentials, Endpoint};
+    /// # let emulator = Emulator::builder().start_blocking()?;
+    /// # let account = Credentials::account(emulator.access_key(), emulator.secret_key())?;
+    /// # let endpoint = Endpoint::Custom(emulator.url().to_owned());
+    /// # let client = Client::builder().endpoint(endpoint).credentials(account).build()?;
+    /// # let key = client.key(emulator.key_tag())?;
+    /// # wait(async {
+    /// use ncp_envelope::kms::TokenLifetimes;
+    /// let set = key.tokens().create_set(&TokenLifetimes::default()).await?;
+    /// key.tokens().replace_generator().await?;
+    /// assert!(!key.tokens().validate(&set.access_token).await?);
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// # })??;
+    /// # }
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub async fn replace_generator(&self) -> Result<()> {
         self.change_generator("replace token generator", Method::PUT).await
     }
 
-    /// Takes the key's token generator away: **every token issued so far is void, for good**. Needs
+    /// Disables the key's token generator: **every token issued so far is void, for good**. Needs
     /// account credentials.
     ///
     /// # Errors
     /// As [`KeyTokens`] says.
+    ///
+    /// ```
+    /// # #[cfg(feature = "emulator")] {
+    /// # use ncp_envelope::{blocking::wait, emulator::Emulator};
+    /// # use ncp_envelope::kms::{Client, Credentials, Endpoint};
+    /// # let emulator = Emulator::builder().start_blocking()?;
+    /// # let account = Credentials::account(emulator.access_key(), emulator.secret_key())?;
+    /// # let endpoint = Endpoint::Custom(emulator.url().to_owned());
+    /// # let client = Client::builder().endpoint(endpoint).credentials(account).build()?;
+    /// # let key = client.key(emulator.key_tag())?;
+    /// # wait(async {
+    /// use ncp_envelope::kms::GeneratorStatus;
+    /// key.tokens().disable_generator().await?;
+    /// assert_eq!(key.tokens().generator().await?.status, Some(GeneratorStatus::Inactive));
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// # })??;
+    /// # }
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub async fn disable_generator(&self) -> Result<()> {
         self.change_generator("disable token generator", Method::DELETE).await
     }

@@ -4,9 +4,9 @@ use zeroize::Zeroizing;
 
 const FIRST: usize = 4_096;
 
-/// Bytes that are wiped when dropped, with a limit.
+/// Bytes that are zeroized when dropped, with a limit.
 ///
-/// A plain `Vec` that grows frees its old memory as it is; this one wipes it first.
+/// A plain `Vec` that grows frees its old memory as it is; this one zeroizes it first.
 pub(crate) struct Buffer {
     bytes: Zeroizing<Vec<u8>>,
     limit: usize,

@@ -1,5 +1,5 @@
-//! What an answer says about itself: its code, whether it is a refusal, and whether it holds a
-//! field that only this service would give.
+//! The head of a response: its code, whether it is a refusal, and whether it holds a field that
+//! only this service would give.
 //!
 //! Promises: no value is copied or kept, since there may be a plaintext among them.
 
@@ -49,7 +49,7 @@ impl<'de> Visitor<'de> for Top<'_> {
         let mut coded = false;
         while let Some(name) = fields.next_key::<String>()? {
             match name.as_str() {
-                // Which of two counts is anybody's guess.
+                // Two codes are ambiguous.
                 "code" if coded => return Err(de::Error::duplicate_field("code")),
                 "code" => {
                     coded = true;

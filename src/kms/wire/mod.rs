@@ -1,12 +1,11 @@
-//! The service's JSON: bodies that are sent, answers, and refusals.
+//! The service's JSON: request bodies, responses, and refusals.
 //!
-//! Promises: plaintext, whether base64 or decoded, is only ever in buffers of this module that are
-//! wiped; nothing that the service answers makes it panic; everything the service's documentation
-//! leaves open is tolerated here and nowhere else. This module knows nothing of hosts, headers or
-//! retries.
+//! Promises: plaintext, whether base64 or decoded, is only in buffers of this module that are
+//! zeroized; no response makes it panic; everything that the service's documentation leaves open is
+//! tolerated here and nowhere else. This module knows nothing of hosts, headers or retries.
 //!
-//! Copies that the HTTP and TLS libraries make on the way to the socket and back are out of its
-//! hands.
+//! It has no control over copies that the HTTP and TLS libraries make on the way to the socket and
+//! back.
 
 pub(crate) mod buffer;
 pub(crate) mod contract;

@@ -1,5 +1,4 @@
-//! What the service, the gateway before it or a proxy on the way says when it refuses a call, and
-//! what that means.
+//! How the service, its gateway or a proxy on the way refuses a call, and what that means.
 
 use crate::error::ErrorKind;
 use serde_json::Value;
@@ -64,12 +63,12 @@ impl Refusal {
         }
     }
 
-    /// Whether this is how a timestamp that is minutes off may be refused.
+    /// Whether this may be the refusal of a timestamp that is minutes off.
     ///
-    /// The service documents that it is, and not in which words. So it is what the gateway, which
-    /// looks at signatures, says about a request or a caller that it does not accept, or the
-    /// service's one code for such callers. Nothing else on the way is asked for the time: a page
-    /// of a proxy has a date too.
+    /// The service documents that such a timestamp is refused, but not how. So it is what the
+    /// gateway, which checks signatures, says about a request or a caller that it does not accept,
+    /// or the service's one code for such callers. Nothing else on the way may correct the clock: a
+    /// page of a proxy has a date too.
     pub(crate) fn may_be_the_timestamp(&self, status: u16) -> bool {
         match self.code.as_deref().unwrap_or_default() {
             "100" => status == 400 && self.of_gateway,

@@ -1,7 +1,7 @@
 //! Bodies of calls, written without a copy of any plaintext.
 //!
 //! A body is one allocation of exactly the right size that base64 is written into directly; base64
-//! needs no JSON escapes. It goes to the HTTP library as shared bytes whose owner wipes them when
+//! needs no JSON escapes. It is passed to the HTTP library as shared bytes that are zeroized when
 //! the last of them is dropped.
 
 use crate::error::{Error, ErrorKind, Result};
@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 /// The body of a call that needs no argument.
 pub(crate) const EMPTY: Bytes = Bytes::from_static(b"{}");
 
-/// The body of a call by `method` that has nothing to say: an empty object where a body is due.
+/// The body of a call by `method` without arguments: an empty object if a body is due.
 pub(crate) fn empty(method: &reqwest::Method) -> Bytes {
     if *method == reqwest::Method::GET || *method == reqwest::Method::DELETE {
         Bytes::new()

@@ -1,9 +1,9 @@
-//! Answers to calls that succeeded, read tolerantly and without a copy of any plaintext.
+//! Successful responses, read tolerantly and without a copy of any plaintext.
 //!
 //! The documentation disagrees with itself in places. What is accepted because of that:
 //!
 //! * results in `data`, or beside nothing at all as the oldest pages of API 1.0 print them: what
-//!   the call asked for is then the only sign that the service answered, so it has to be there;
+//!   the call asked for is then the only sign that the service answered, so it must be there;
 //! * several results under the name of one (`ciphertext`), or under a name of their own
 //!   (`ciphertextList`);
 //! * one result as a string or as an array of one, whichever way it was asked for;
@@ -31,7 +31,7 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// Whether a call that HTTP says went well went well.
+/// Whether a call with a success status succeeded.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     /// The answer says so, or is of the old form that gives results and says nothing.
@@ -42,7 +42,7 @@ pub(crate) enum Verdict {
     Foreign,
 }
 
-/// Which results an answer has to hold.
+/// Which results a response must hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Field {
     Ciphertext,

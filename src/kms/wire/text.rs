@@ -1,4 +1,4 @@
-//! Strings of an answer, taken out of its body without a copy that nobody wipes.
+//! Strings of a response, taken out of its body without a copy that is not zeroized.
 
 use serde::de::{Deserializer, SeqAccess, Visitor};
 use serde::{Deserialize, de};
@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 /// Replaces escapes that JSON writers add without need (`\/`, and `\u003d` for `=`) by what they
 /// stand for, in place.
 ///
-/// The parser copies a string that has escapes into memory that nobody wipes; one without is
+/// The parser copies a string that has escapes into memory that is not zeroized; one without is
 /// borrowed from the body.
 pub(crate) fn simplify_escapes(body: &mut Vec<u8>) {
     let (mut read, mut write) = (0, 0);

@@ -8,6 +8,7 @@ mod idle;
 mod keep_alive;
 mod outage;
 mod pace;
+mod retry_after;
 mod sources;
 mod stores;
 mod tokens;

@@ -187,7 +187,7 @@ pub(crate) fn rows() -> Vec<Row> {
         },
         Row::new("clock a minute ahead", Kind::ClockShift(60_000), harmless()),
         Row::new("clock 49 hours ahead", Kind::ClockShift(49 * HOUR), final_(Credentials)),
-        // How long to wait: within the time for a call, and beyond it.
+        // How long to wait: within the call timeout, and beyond it.
         Row {
             lingers: true,
             ..Row::new(

@@ -1,13 +1,11 @@
-//! The rate limiter: a bounded queue of calls, first come first served, that keeps under what the
-//! service allows.
+//! The rate limiter: a bounded FIFO queue of calls that stays under the limit of the service.
 //!
 //! Promises: the service never sees more calls in a second than the limit, whatever window it
-//! counts in and whatever the network delays; callers go in the order in which they came; one that
-//! cannot go before its deadline is told so; one that gives up leaves no trace. When the service
-//! refuses calls in spite of this, because others share the limit, the pace is halved and grows
-//! back in seconds; a pause that it asks for is kept, and a long one looked into by one call every
-//! few seconds, with everybody told at once whose turn does not come. This module knows nothing of
-//! what a call is.
+//! counts in and whatever the network delays; calls go in FIFO order; a call that cannot go before
+//! its deadline fails at once; a cancelled waiter leaves no trace. If the service throttles all the
+//! same, because others share the limit, the rate is halved and recovers in seconds. A
+//! `Retry-After` is respected; a long one is probed by one call every few seconds, and calls whose
+//! turn does not come fail at once. This module knows nothing of what a call is.
 
 mod pace;
 
@@ -18,7 +16,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-/// The queue before one limit.
+/// The queue of one limit.
 #[derive(Debug)]
 pub(crate) struct Limiter {
     pace: Mutex<Pace>,
@@ -32,13 +30,13 @@ pub(crate) struct Limiter {
 /// Why a call may not go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Denied {
-    /// As many as permitted wait already.
+    /// The queue is full.
     QueueFull,
-    /// The deadline passes before its turn.
-    TooLate,
+    /// The deadline passes before its turn, which comes at this time, if that is known.
+    TooLate(Option<Instant>),
 }
 
-/// A call's place; free again a second after it is dropped.
+/// A call's slot; free again one second after it is dropped.
 #[derive(Debug)]
 pub(crate) struct Place<'a> {
     limiter: &'a Limiter,
@@ -46,7 +44,7 @@ pub(crate) struct Place<'a> {
 }
 
 impl Limiter {
-    /// At most `limit` calls in any second, and `longest_queue` callers that wait.
+    /// At most `limit` calls in any second, and `longest_queue` waiters.
     pub(crate) fn new(limit: u32, longest_queue: usize) -> Self {
         Self {
             pace: Mutex::new(Pace::new(limit, Instant::now())),
@@ -57,17 +55,21 @@ impl Limiter {
         }
     }
 
-    /// Waits for its turn. The flag says whether that took any time.
+    /// Waits for its turn. The flag is true if that took any time.
     pub(crate) async fn enter(&self, deadline: Instant) -> Result<(Place<'_>, bool), Denied> {
         let _queued = Queued::join(self)?;
         let mut waited = false;
         let _head = match self.head.try_lock() {
             Ok(head) => head,
-            // Whoever is there already finds out for all.
-            Err(_) if self.pace().is_asked_beyond(deadline) => return Err(Denied::TooLate),
             Err(_) => {
+                // The caller at the head finds out for all.
+                let asked = self.pace().asked_beyond(deadline);
+                if let Some(asked) = asked {
+                    return Err(Denied::TooLate(Some(asked)));
+                }
                 waited = true;
-                timeout_at(deadline, self.head.lock()).await.map_err(|_| Denied::TooLate)?
+                let late = |_| Denied::TooLate(None);
+                timeout_at(deadline, self.head.lock()).await.map_err(late)?
             }
         };
         loop {
@@ -77,23 +79,23 @@ impl Limiter {
             };
             waited = true;
             match wait {
-                // Known already, so nobody is kept waiting for it.
-                Wait::Until(at) if at >= deadline => return Err(Denied::TooLate),
+                // Known already, so the call need not wait for it.
+                Wait::Until(at) if at >= deadline => return Err(Denied::TooLate(Some(at))),
                 Wait::Until(at) => sleep_until(at).await,
                 Wait::ForAnswer => timeout_at(deadline, self.answered.notified())
                     .await
-                    .map_err(|_| Denied::TooLate)?,
+                    .map_err(|_| Denied::TooLate(None))?,
             }
         }
     }
 
-    /// A place at once, before everybody else: for the rare request on which all others depend.
+    /// A slot at once, before all waiters: for the rare request on which all others depend.
     pub(crate) fn jump(&self) -> Place<'_> {
         self.pace().force(Instant::now());
         Place { limiter: self, went: Go::WithOthers }
     }
 
-    /// Whether a new one would do as well.
+    /// Whether a new limiter would be the same.
     pub(crate) fn is_idle(&self) -> bool {
         self.queued.load(Ordering::Relaxed) == 0 && self.pace().is_idle(Instant::now())
     }
@@ -104,12 +106,12 @@ impl Limiter {
 }
 
 impl Place<'_> {
-    /// The service refused the call because there were too many, and asked for a pause of `wait`.
+    /// The service throttled the call, and asked for a pause of `wait`.
     pub(crate) fn refused(&self, wait: Option<Duration>) {
         self.limiter.pace().refused(Instant::now(), wait);
     }
 
-    /// The service answered, and not that there were too many calls.
+    /// The service answered, and did not throttle.
     pub(crate) fn served(&self) {
         if self.went == Go::AsProbe {
             self.limiter.pace().probe_served(Instant::now());
@@ -124,12 +126,12 @@ impl Drop for Place<'_> {
     }
 }
 
-/// Counts one caller in the queue for as long as it lives.
+/// Counts one caller in the queue while it lives.
 struct Queued<'a>(&'a AtomicUsize);
 
 impl<'a> Queued<'a> {
     fn join(limiter: &'a Limiter) -> Result<Self, Denied> {
-        // The one at the head of an empty queue does not wait for others, so it is not counted.
+        // The caller at the head does not wait for others, so it does not count.
         let joined = limiter.queued.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |queued| {
             (queued <= limiter.longest_queue).then_some(queued + 1)
         });
@@ -199,19 +201,27 @@ mod tests {
     async fn nobody_waits_for_what_comes_after_the_deadline() {
         let limiter = Limiter::new(1, 10);
         drop(limiter.enter(soon()).await.unwrap());
-        assert_eq!(limiter.enter(Instant::now() + SECOND / 2).await.unwrap_err(), Denied::TooLate);
+        let late = |denied| match denied {
+            Denied::TooLate(at) => at,
+            Denied::QueueFull => panic!("the queue is not full"),
+        };
+        let at = late(limiter.enter(Instant::now() + SECOND / 2).await.unwrap_err()).unwrap();
+        assert!(at > Instant::now() + SECOND / 2 && at < Instant::now() + 2 * SECOND);
         limiter.jump().refused(Some(3_600 * SECOND));
-        // Nobody can find out in time; later somebody can, and everybody else is told at once.
+        // No call can probe in time; later one can, and the others fail at once.
         let short = Instant::now() + 5 * SECOND;
-        assert_eq!(limiter.enter(short).await.unwrap_err(), Denied::TooLate);
+        assert!(late(limiter.enter(short).await.unwrap_err()).unwrap() > short);
         let mut first = Box::pin(limiter.enter(soon()));
         assert!(tokio::time::timeout(Duration::from_millis(1), &mut first).await.is_err());
-        assert_eq!(limiter.enter(soon()).await.unwrap_err(), Denied::TooLate);
+        let asked = late(limiter.enter(soon()).await.unwrap_err()).unwrap();
+        assert!(asked > Instant::now() + 3_500 * SECOND);
         drop(first);
         assert!(!limiter.is_idle());
         let limiter = Limiter::new(1, 10);
         let _place = limiter.enter(soon()).await.unwrap();
         tokio::time::sleep(Duration::from_millis(1_100)).await;
-        assert_eq!(limiter.enter(Instant::now() + SECOND / 20).await.unwrap_err(), Denied::TooLate);
+        // When the call in flight is answered is not known.
+        let denied = limiter.enter(Instant::now() + SECOND / 20).await.unwrap_err();
+        assert_eq!(denied, Denied::TooLate(None));
     }
 }

@@ -1,66 +1,66 @@
-//! How many calls may go, and when: the pure part of the limiter. Time is an argument.
+//! How many calls may go, and when: the pure part of the rate limiter. Time is an argument.
 //!
-//! Two rules hold together. Calls keep a distance from each other, with a small burst, so that a
-//! service which counts in short windows has no reason to refuse. And a call holds a place from
-//! before it is sent until a second after its answer, of which there are fewer than the limit.
-//! Whatever the network delayed and bunched up, the service saw each call between those two
-//! moments, so in no second whatsoever did it see more calls than there are places.
+//! Two rules apply together. Calls are spaced, with a small burst, so that a service that counts in
+//! short windows has no reason to throttle. And a call holds a slot from before it is sent until
+//! one second after its response; there are fewer slots than the limit. However the network delays
+//! and bunches calls, the service sees each call between those two moments. So in no second does it
+//! see more calls than there are slots.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// The window in which the service counts, and a little for clocks that run unevenly.
+/// The window in which the service counts, with a margin for clock drift.
 const WINDOW: Duration = Duration::from_millis(1_010);
-/// Shares of the limit: the steady pace, the places, and what may go at once after a pause.
+/// Shares of the limit: the steady rate, the slots, and the burst after a pause.
 const PACE: f64 = 0.95;
 const PLACES: f64 = 0.98;
 const BURST: f64 = 0.03;
-/// What a refusal leaves of the pace, and what a second without one gives back, as a share of the
-/// whole.
+/// The share of the rate that is left after a refusal, and the share of the whole that a second
+/// without one restores.
 const SLOWED: f64 = 0.5;
 const RECOVERY: f64 = 0.1;
 const SLOWEST: f64 = 0.02;
-/// Refusals that come together are one.
+/// Refusals within this time count as one.
 const TOGETHER: Duration = Duration::from_secs(1);
-/// How long all calls stop at most because the service asked for it. While it asks for longer one
-/// call at a time is let through after that, to find out.
+/// The longest stop of all calls for a `Retry-After`. If it is longer, one call at a time probes
+/// after that.
 const LONGEST_STOP: Duration = Duration::from_secs(10);
-/// A longer wish is taken for this one.
+/// A longer `Retry-After` counts as this one.
 const LONGEST_WISH: Duration = Duration::from_secs(3_600);
 
 /// The pace of calls under one limit.
 #[derive(Debug)]
 pub(crate) struct Pace {
     limit: f64,
-    /// Until when the next call would keep its distance from those before.
+    /// When the next call keeps its distance from those before.
     due: Instant,
     out: usize,
-    /// When the places of calls that were answered are free again, in order.
+    /// When the slots of answered calls are free again, in order.
     free_at: VecDeque<Instant>,
     stopped_until: Instant,
-    /// Until when the service asked not to be called; from `stopped_until` on it is probed.
+    /// Until when the service asked not to be called; probed from `stopped_until` on.
     asked_until: Instant,
     probing: bool,
-    /// The share of the pace that was left at a moment; it grows from there.
+    /// The share of the rate at `share_at`; it grows from there.
     share: f64,
     share_at: Instant,
     refused_at: Option<Instant>,
 }
 
-/// Leave for one call to go.
+/// Permission for one call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Go {
     WithOthers,
-    /// Alone, to find out whether the service still means what it asked for.
+    /// As a probe, alone, to find out whether the service still throttles.
     AsProbe,
 }
 
-/// What has to happen before the next call may go.
+/// What the next call waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Wait {
     Until(Instant),
-    /// A call that is under way has to end.
+    /// The end of a call in flight.
     ForAnswer,
 }
 
@@ -81,7 +81,7 @@ impl Pace {
         }
     }
 
-    /// Lets one call go now, or says what it has to wait for.
+    /// Lets one call go now, or returns what it has to wait for.
     pub(crate) fn take(&mut self, now: Instant) -> Result<Go, Wait> {
         if now < self.stopped_until {
             return Err(Wait::Until(self.stopped_until));
@@ -113,23 +113,23 @@ impl Pace {
         Ok(Go::WithOthers)
     }
 
-    /// Lets a call go whatever the pace; others have its place less.
+    /// Lets a call go regardless of the rate; it takes a slot from the others.
     pub(crate) fn force(&mut self, now: Instant) {
         self.due = self.due.max(now) + Duration::from_secs_f64(1.0 / self.limit);
         self.out += 1;
     }
 
-    /// The service answered the probe, and not that there are too many calls.
+    /// The service answered the probe and did not throttle it.
     pub(crate) fn probe_served(&mut self, now: Instant) {
         self.asked_until = now;
     }
 
-    /// Whether the service asked not to be called before `deadline`.
-    pub(crate) fn is_asked_beyond(&self, deadline: Instant) -> bool {
-        self.asked_until >= deadline
+    /// Until when the service asked not to be called, if that is not before `deadline`.
+    pub(crate) fn asked_beyond(&self, deadline: Instant) -> Option<Instant> {
+        (self.asked_until >= deadline).then_some(self.asked_until)
     }
 
-    /// A call ended: answered, failed or abandoned.
+    /// A call ended: answered, failed or cancelled.
     pub(crate) fn ended(&mut self, now: Instant, went: Go) {
         if went == Go::AsProbe {
             self.probing = false;
@@ -138,7 +138,7 @@ impl Pace {
         self.free_at.push_back(now + WINDOW);
     }
 
-    /// The service refused a call because there were too many, and asked for a pause of `wait`.
+    /// The service throttled a call, and asked for a pause of `wait`.
     pub(crate) fn refused(&mut self, now: Instant, wait: Option<Duration>) {
         if let Some(wait) = wait {
             self.stopped_until = self.stopped_until.max(now + wait.min(LONGEST_STOP));
@@ -151,7 +151,7 @@ impl Pace {
         }
     }
 
-    /// Whether a new one would be the same, a little fresher at most.
+    /// Whether a new one would be the same, or only slightly fresher.
     pub(crate) fn is_idle(&mut self, now: Instant) -> bool {
         self.out == 0
             && self.free_at.back().is_none_or(|free| *free <= now)
@@ -299,7 +299,7 @@ mod tests {
         assert!(pace.share(start + MS(119_000)) >= SLOWEST);
     }
 
-    /// Whoever asks for an hour is asked again within seconds, by one call at a time.
+    /// A service that asks for an hour is probed within seconds, by one call at a time.
     #[test]
     fn a_long_stop_is_probed() {
         let start = Instant::now();
@@ -308,7 +308,7 @@ mod tests {
         pace.refused(start, hour);
         assert_eq!(pace.take(start + MS(9_999)), Err(Wait::Until(start + LONGEST_STOP)));
         let now = start + MS(20_000);
-        assert!(pace.is_asked_beyond(now + MS(30_000)) && !pace.is_idle(now));
+        assert!(pace.asked_beyond(now + MS(30_000)).is_some() && !pace.is_idle(now));
         // One goes, and while it is out no other.
         assert_eq!(pace.take(now), Ok(Go::AsProbe));
         assert_eq!(pace.take(now), Err(Wait::ForAnswer));
@@ -323,7 +323,7 @@ mod tests {
         assert_eq!(pace.take(next), Ok(Go::AsProbe));
         pace.probe_served(next);
         pace.ended(next, Go::AsProbe);
-        assert!(!pace.is_asked_beyond(next + MS(1)));
+        assert!(pace.asked_beyond(next + MS(1)).is_none());
         assert_eq!(pace.take(next + MS(100)), Ok(Go::WithOthers));
         assert_eq!(pace.take(next + MS(200)), Ok(Go::WithOthers));
     }

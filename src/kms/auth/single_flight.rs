@@ -1,8 +1,8 @@
-//! Work that one caller does for all who need it done.
+//! Single flight for work that several callers need.
 //!
-//! Promises: it is single flight; whoever waited shares the result, a failure included; a caller
-//! that gives up waiting never blocks the others, and one that gives up working leaves the turn to
-//! the next. This module knows nothing of the work.
+//! Promises: one caller works at a time; waiters share its result, a failure included; a waiter
+//! that is cancelled never blocks the others, and a worker that is cancelled leaves the work to the
+//! next caller. This module knows nothing of the work.
 
 use crate::error::{Error, Result};
 use crate::process::PerProcess;
@@ -13,32 +13,32 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-/// How long nobody tries again ahead of need, after that failed.
+/// The shortest pause between two attempts ahead of need, after one failed.
 const POSTPONED: Duration = Duration::from_secs(30);
 
-/// Whose turn it is, in each process.
-pub(crate) struct Turn(PerProcess<State>);
+/// The single flight of each process.
+pub(crate) struct SingleFlight(PerProcess<State>);
 
 #[derive(Default)]
 struct State {
-    /// Held while the work is under way; holds why it failed last.
+    /// Held while the work is in flight; holds why it failed last.
     failure: Mutex<Option<Error>>,
-    /// Works that ended, well or not. Changed while `failure` is held only.
+    /// How many works ended, successful or not. Changes only while `failure` is held.
     ended: AtomicU64,
-    /// When the work was done last without success.
+    /// When the work last ended without success.
     in_vain: Lock<Option<Instant>>,
 }
 
-impl Default for Turn {
+impl Default for SingleFlight {
     fn default() -> Self {
-        // Nobody is at it in a process that was forked off.
+        // Nothing is in flight in a process that was forked.
         Self(PerProcess::each(State::default))
     }
 }
 
-impl Turn {
-    /// Does `work`, unless it is `done` when this caller's turn comes, or failed meanwhile.
-    pub(crate) async fn take<W>(
+impl SingleFlight {
+    /// Does `work`, unless it is `done` once this caller has the lock, or failed meanwhile.
+    pub(crate) async fn run<W>(
         &self,
         done: impl Fn() -> bool,
         work: impl FnOnce() -> W,
@@ -51,7 +51,7 @@ impl Turn {
         if done() {
             return Ok(());
         }
-        // What failed while this caller waited for its turn would fail for it too.
+        // What failed while this caller waited would fail for it too.
         if self.0.ended.load(Ordering::Acquire) != ended
             && let Some(error) = &*failure
         {
@@ -60,8 +60,8 @@ impl Turn {
         self.work(&mut failure, work).await
     }
 
-    /// As [`take`](Self::take), unless another caller is at it.
-    pub(crate) async fn take_if_idle<W>(
+    /// As [`run`](Self::run), unless the work is in flight.
+    pub(crate) async fn run_if_idle<W>(
         &self,
         done: impl Fn() -> bool,
         work: impl FnOnce() -> W,
@@ -75,27 +75,27 @@ impl Turn {
         }
     }
 
-    /// Nobody works ahead of need for a while.
+    /// Puts off work ahead of need for a while.
     pub(crate) fn postpone(&self) {
         *self.lock_in_vain() = Some(Instant::now());
     }
 
-    /// There is no reason to put it off any more.
+    /// Ends what [`postpone`](Self::postpone) began.
     pub(crate) fn resume(&self) {
         *self.lock_in_vain() = None;
     }
 
-    /// Why the work failed last, if it did and nobody is at it.
+    /// Why the work failed last, if it did and is not in flight.
     pub(crate) fn last_failure(&self) -> Option<Error> {
         self.0.failure.try_lock().ok()?.clone()
     }
 
-    /// Whether nobody should work ahead of need.
+    /// Whether work ahead of need is put off.
     pub(crate) fn is_postponed(&self) -> bool {
         self.in_vain().is_some_and(|at| Instant::now() < at + POSTPONED)
     }
 
-    /// When the work was done last without success, if that was the last time.
+    /// When the work last ended without success, if it did not succeed since.
     pub(crate) fn in_vain(&self) -> Option<Instant> {
         *self.lock_in_vain()
     }
