@@ -10,6 +10,7 @@ mod detached;
 mod encrypt_read;
 mod file;
 mod front;
+mod job;
 mod offload;
 mod options;
 #[cfg(unix)]
@@ -32,7 +33,7 @@ pub use self::tokio::{
 pub use atomic::{AtomicFile, discard_unfinished, is_unfinished};
 pub use detached::DetachedWriter;
 pub use encrypt_read::EncryptReader;
-pub use file::FileReport;
+pub use job::FileReport;
 pub(crate) use offload::{Cancelled, offload};
 pub use options::FileOptions;
 pub use range::{

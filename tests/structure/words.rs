@@ -68,8 +68,6 @@ const REMAINING: &[(&str, usize)] = &[
     ("src/envelope/builder.rs", 2),
     ("src/envelope/handle.rs", 1),
     // src/io/range
-    ("src/io/range/remote.rs", 3),
-    ("src/io/range/together.rs", 1),
     // src
     ("src/runtime.rs", 2),
 ];

@@ -225,6 +225,12 @@ calls! {
     "Envelope::change_slots" => |world| moved(&world),
     "Envelope::rekey_file" => |world|
         world.envelope.rekey_file(world.copied_message(), &policy(), &RekeyOptions::new()),
-    "Envelope::verify_file" =>
-        |world| world.envelope.verify_file_with(world.message_file(), &policy(), &FileOptions::new()),
+    "Envelope::verify_file" => |world|
+        world.envelope.verify_file(world.message_file(), &policy()),
+    "Envelope::encrypt_file_with" => |world| world.envelope.encrypt_file_with(
+        world.message_file(), world.new_file(), options(), &FileOptions::new()),
+    "Envelope::decrypt_file_with" => |world| world.envelope.decrypt_file_with(
+        world.message_file(), world.new_file(), &policy(), &FileOptions::new()),
+    "Envelope::verify_file_with" => |world|
+        world.envelope.verify_file_with(world.message_file(), &policy(), &FileOptions::new()),
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::format::testing::{fixed, fixed_decryptor, fixed_message, sample};
-use crate::format::{CHUNK_LEN, SEALED_CHUNK_LEN, TAG_LEN};
+use crate::format::{CHUNK_LEN, PREAMBLE_LEN, SEALED_CHUNK_LEN, TAG_LEN};
 use crate::io::EncryptWriter;
 use crate::io::run::{RUN_CHUNKS, SEALED_RUN_LEN};
 use std::fs;

@@ -1,0 +1,278 @@
+//! The work on one whole file: in order or by several threads, and its output, which appears when
+//! all of it is right.
+
+use super::atomic::AtomicFile;
+use super::offload::Cancelled;
+use super::options::{FileOptions, ProgressFn};
+#[cfg(unix)]
+use super::parallel::Files;
+use super::source::SourceFile;
+use super::stream::{Names, Stream, StreamReport};
+use crate::context::EncryptionContext;
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::{Decryptor, Encryptor};
+use std::io::{self, Read, Write};
+use std::path::Path;
+use std::sync::Arc;
+#[cfg(unix)]
+use std::sync::{Mutex, PoisonError};
+
+/// Below this a second thread gains nothing: to start it takes as long as to seal some hundred KiB.
+#[cfg(unix)]
+const WORTH_SPLITTING: u64 = 1 << 20;
+
+/// What a file call did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FileReport {
+    /// Bytes read from the input.
+    pub bytes_read: u64,
+    /// Bytes written to the output; for [`Envelope::verify_file`] those that were verified, which
+    /// are written nowhere.
+    pub bytes_written: u64,
+    /// The encryption context of the message; of one that was decrypted or verified, authentic.
+    pub context: EncryptionContext,
+}
+
+/// Which way a file goes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    Encrypt,
+    Decrypt,
+}
+
+/// One file on its way to another. Dropping it leaves nothing of the output.
+pub(super) struct Job {
+    way: Way,
+    pub(super) source: SourceFile,
+    /// None for what is only verified.
+    output: Option<AtomicFile>,
+    threads: usize,
+    progress: Option<Arc<ProgressFn>>,
+    allow_changing: bool,
+    cancelled: Cancelled,
+    pub(super) done: u64,
+    written: u64,
+}
+
+impl Job {
+    pub(super) fn start(
+        way: Way,
+        source: &Path,
+        target: Option<&Path>,
+        options: FileOptions,
+        cancelled: Cancelled,
+    ) -> Result<Self> {
+        let source = SourceFile::open(source)?;
+        let options = match way {
+            // A message is as long as it is.
+            Way::Encrypt => options.sparse(false),
+            // Nobody knows who may read what comes from a pipe.
+            Way::Decrypt if !source.is_regular() => options.max_mode(0o600),
+            Way::Decrypt => options,
+        };
+        let create = |target| AtomicFile::create_from(target, &options, &source);
+        let output = target.map(create).transpose()?;
+        Ok(Self {
+            way,
+            source,
+            output,
+            threads: options.threads,
+            progress: options.progress,
+            allow_changing: options.allow_changing,
+            cancelled,
+            done: 0,
+            written: 0,
+        })
+    }
+
+    pub(super) fn with(mut self, cancelled: Cancelled) -> Self {
+        self.cancelled = cancelled;
+        self
+    }
+
+    /// Puts the file's name in front of what is wrong with its content.
+    pub(super) fn name(&self, error: Error) -> Error {
+        match error.kind() {
+            ErrorKind::Authentication
+            | ErrorKind::Malformed
+            | ErrorKind::Truncated
+            | ErrorKind::UnsupportedVersion
+            | ErrorKind::KeyNotAllowed
+            | ErrorKind::NotAccepted
+            | ErrorKind::LimitExceeded => {
+                let text = format!("{}: {error}", self.source.path().display());
+                Error::with_source(error.kind(), text, error)
+            }
+            _ => error,
+        }
+    }
+
+    pub(super) fn encrypt(mut self, encryptor: Encryptor) -> Result<FileReport> {
+        let context = encryptor.context().clone();
+        #[cfg(unix)]
+        if let Some(len) = self.worth_splitting() {
+            self.written = self.in_runs(len, |files| files.encrypt(encryptor))?;
+            return self.publish(context);
+        }
+        self.encrypt_in_order(encryptor)?;
+        self.publish(context)
+    }
+
+    /// `body` is where the body begins.
+    pub(super) fn decrypt(mut self, decryptor: Decryptor, body: u64) -> Result<FileReport> {
+        let context = decryptor.context().clone();
+        #[cfg(unix)]
+        if let Some(len) = self.worth_splitting() {
+            self.written = self
+                .in_runs(len, |files| files.decrypt(decryptor, body))
+                .map_err(|error| self.name(error))?;
+            return self.publish(context);
+        }
+        self.decrypt_in_order(decryptor)?;
+        self.publish(context)
+    }
+
+    /// The length of a source that is read in pieces by several threads.
+    #[cfg(unix)]
+    fn worth_splitting(&self) -> Option<u64> {
+        let seeks = self.output.as_ref().is_none_or(|file| file.output().seeks());
+        self.source.len().filter(|len| *len >= WORTH_SPLITTING && seeks)
+    }
+
+    #[cfg(unix)]
+    fn in_runs<T>(
+        &mut self,
+        source_len: u64,
+        work: impl FnOnce(&Files<'_>) -> Result<T>,
+    ) -> Result<T> {
+        // Locked during the call: what is reported ascends, whoever reports it.
+        let done = Mutex::new(self.done);
+        let report = |more| {
+            let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
+            *done += more;
+            if let Some(progress) = &self.progress {
+                progress(*done, Some(source_len));
+            }
+        };
+        let files = Files {
+            source: &self.source,
+            source_len,
+            output: self.output.as_ref().map(AtomicFile::output),
+            threads: self.threads,
+            cancelled: &self.cancelled,
+            report: &report,
+        };
+        let result = work(&files)?;
+        self.done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+        Ok(result)
+    }
+
+    fn encrypt_in_order(&mut self, encryptor: Encryptor) -> Result<()> {
+        self.in_order(|stream, source, output| stream.encrypt(source, output, encryptor))
+    }
+
+    fn decrypt_in_order(&mut self, decryptor: Decryptor) -> Result<()> {
+        self.in_order(|stream, source, output| stream.decrypt(source, output, decryptor))
+            .map_err(|error| self.name(error))
+    }
+
+    fn in_order(
+        &mut self,
+        work: impl for<'a> FnOnce(
+            Stream<'_>,
+            &mut Reported<'_>,
+            Sink<'a>,
+        ) -> Result<StreamReport<Sink<'a>>>,
+    ) -> Result<()> {
+        let source_name = self.source.path().display().to_string();
+        let sink = Sink(self.output.as_mut());
+        let sink_name = sink.name();
+        let stream = Stream {
+            names: Names { source: &source_name, sink: &sink_name },
+            cancelled: &self.cancelled,
+            // What has a length and comes here is short, or is on a system without the other way.
+            beside: self.source.len().is_none(),
+        };
+        let mut source = Reported {
+            source: &self.source,
+            done: self.done,
+            len: self.source.len(),
+            progress: self.progress.as_deref(),
+        };
+        let report = work(stream, &mut source, sink)?;
+        self.written += report.bytes_written;
+        self.done = source.done;
+        Ok(())
+    }
+
+    fn publish(mut self, context: EncryptionContext) -> Result<FileReport> {
+        self.check_source()?;
+        if let Some(output) = &mut self.output {
+            output.finish()?;
+        }
+        self.cancelled.check()?;
+        if let Some(output) = self.output {
+            output.commit()?;
+        }
+        Ok(FileReport { bytes_read: self.done, bytes_written: self.written, context })
+    }
+
+    /// Refuses a source that was changed meanwhile: what was read of it is neither what it was nor
+    /// what it is. A message that was verified is one, whatever its file is now, unless that has
+    /// another length.
+    fn check_source(&self) -> Result<()> {
+        match self.way {
+            Way::Encrypt if self.allow_changing => Ok(()),
+            Way::Encrypt => self.source.check_unchanged(),
+            Way::Decrypt => self.source.check_len(),
+        }
+    }
+}
+
+/// The output of a file that is worked on in order, if it has one.
+struct Sink<'a>(Option<&'a mut AtomicFile>);
+
+impl Sink<'_> {
+    fn name(&self) -> String {
+        let target = self.0.as_ref().map(|file| file.output().target().display().to_string());
+        target.unwrap_or_default()
+    }
+}
+
+impl Write for Sink<'_> {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        match &mut self.0 {
+            Some(file) => file.write(buf),
+            None => Ok(buf.len()),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.as_mut().map_or(Ok(()), |file| file.flush())
+    }
+}
+
+/// A file that says how far it was read.
+struct Reported<'a> {
+    source: &'a SourceFile,
+    done: u64,
+    len: Option<u64>,
+    progress: Option<&'a ProgressFn>,
+}
+
+impl Read for Reported<'_> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let len = self.source.read(buf)?;
+        self.done += len as u64;
+        if let Some(progress) = self.progress {
+            progress(self.done, self.len);
+        }
+        Ok(len)
+    }
+}
+
+#[cfg(test)]
+#[cfg(unix)]
+#[path = "job_tests.rs"]
+mod tests;
