@@ -35,9 +35,9 @@ impl Envelope {
     /// ```
     ///
     /// # Errors
-    /// [`ErrorKind::Io`](crate::ErrorKind::Io), also for a source that changes its length meanwhile;
-    /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) if source and target are one file or the target is something
-    /// else than a file; those of [`encryptor`](Self::encryptor).
+    /// [`Io`](crate::ErrorKind::Io), also for a source that changes its length meanwhile;
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) if source and target are one file, or the
+    /// target is something else than a file; those of [`encryptor`](Self::encryptor).
     pub async fn encrypt_file(
         &self,
         source: impl AsRef<Path>,

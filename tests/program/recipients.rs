@@ -37,7 +37,11 @@ fn what_is_written_for_several_keys_is_read_with_any_of_them() {
         assert_eq!(place.read("g"), plaintext);
     }
     let refused: [(&[&str], i32, &str); 3] = [
-        (&["decrypt", "--local", "-o", "h", "--key", third, "f.ncpe"], 3, "and this reader is for key"),
+        (
+            &["decrypt", "--local", "-o", "h", "--key", third, "f.ncpe"],
+            3,
+            "and this reader is for key",
+        ),
         (&["decrypt", "--local", "-o", "h", "f.ncpe"], 3, "and this reader is for key"),
         (
             &["encrypt", "--local", "-o", "h", "--key", first, "--also-key", first, "f"],

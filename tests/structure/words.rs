@@ -62,11 +62,8 @@ const REMAINING: &[(&str, usize)] = &[
     ("src/datakey/tests/reuses.rs", 1),
     // src/datakey/tests/schedules
     ("src/datakey/tests/schedules/ends.rs", 1),
-    // src/emulator/http
-    ("src/emulator/http/service.rs", 1),
     // src/envelope
     ("src/envelope/builder.rs", 2),
-    ("src/envelope/handle.rs", 1),
     // src/io/range
     // src
     ("src/runtime.rs", 2),
