@@ -1,4 +1,4 @@
-//! The client against a server that answers as it is told and writes down what it was asked.
+//! The client against a scripted server that records its requests.
 
 #![cfg(feature = "kms")]
 
@@ -599,7 +599,7 @@ async fn programs_are_told_status_and_code_of_a_refusal() {
         let error = key.encrypt(ECHOED).await.unwrap_err();
         assert_eq!((error.status(), error.service_code()), (Some(status), code), "{tag}");
     }
-    // Also where the refusal means something else to whoever asked.
+    // Also where the refusal means something else to the caller.
     let key = client.key("invalid").unwrap();
     let wrapped = WrappedKey::new(key.id().clone(), "ncpkms:v1:AAAA").unwrap();
     let error = key.unwrap_keys(&[wrapped]).await.unwrap_err();

@@ -5,14 +5,14 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
-/// How it treats who comes.
+/// How it treats clients.
 #[derive(Debug, Clone)]
 pub(crate) enum Rule {
-    /// Connects to whatever is asked for.
+    /// Connects to every address.
     Connects,
-    /// Connects to this address, whatever is asked for.
+    /// Connects to this address instead of the requested one.
     ConnectsTo(String),
-    /// Connects for those who say `Proxy-Authorization:` and this.
+    /// Connects for clients with this `Proxy-Authorization`.
     For(String),
     /// Answers with this status and a page.
     Refuses(u16),
@@ -50,7 +50,7 @@ impl ConnectProxy {
         format!("http://{user}@127.0.0.1:{}", self.port)
     }
 
-    /// The first lines of what it was asked, and nothing that went through a tunnel.
+    /// The request lines, without what went through a tunnel.
     pub(crate) fn asked(&self) -> Vec<String> {
         let heads = self.heads.lock().unwrap();
         heads.iter().map(|head| head.lines().next().unwrap().to_owned()).collect()

@@ -1,4 +1,4 @@
-//! What observers are told: enough to follow a call, and no secret.
+//! What observers see: enough to follow a call, and no secret.
 //!
 //! A program of its own, because what is heard depends on all threads of a program.
 

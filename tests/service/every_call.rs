@@ -207,7 +207,7 @@ async fn convergent_keys_need_their_context_on_every_row() {
         let key = bare.with_context(b"customers.email").unwrap();
         let longest = bare.with_context([0xFF; 50]).unwrap();
         let ciphertext = key.encrypt(b"a@example.com").await.unwrap();
-        // The same plaintext, context and version give the same ciphertext, whoever asks.
+        // The same plaintext, context and version give the same ciphertext to every caller.
         assert_eq!(*seen.get_or_insert_with(|| ciphertext.clone()), ciphertext, "{row:?}");
         assert_ne!(longest.encrypt(b"a@example.com").await.unwrap(), ciphertext);
         assert_eq!(key.decrypt(&ciphertext).await.unwrap().expose_secret(), b"a@example.com");
@@ -848,7 +848,7 @@ async fn default_clients_stay_under_the_default_throttle() {
     ] {
         under_load(row, keys).await;
     }
-    // The throttle is there: whoever does not wait is refused.
+    // The throttle works: a caller that does not wait is refused.
     for row in [Row::Api2Account, Row::Api1SignatureV2] {
         let emulator = Emulator::start().await.unwrap();
         let builder = row

@@ -1,5 +1,5 @@
 //! The client and the emulator, over loopback HTTP: two readings of the service's documentation,
-//! which have to agree.
+//! which must agree.
 
 #![cfg(all(feature = "kms", feature = "emulator", feature = "tokio"))]
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]

@@ -98,7 +98,7 @@ impl Refused<'_> {
     fn about_permission(&self) -> String {
         if !matches!(self.pass, Pass::Account(_)) {
             return "; the issuer of the token has no permission for this call, or the key's ip acl \
-                    does not allow this address (keys acl, Key::acl)"
+                    does not allow this address: see `keys acl` (Key::acl)"
                 .to_owned();
         }
         // Of the others the service documents no names.
@@ -127,25 +127,23 @@ impl Refused<'_> {
                 format!("; check the endpoint, {}, and the generation of its api", self.url)
             }
             () if missing && !tag.is_empty() && is_key_name(tag) => format!(
-                "; {tag} looks like a key's name: give its tag, which keys list (Client::keys) \
+                "; {tag} looks like a key's name: give its tag, which `keys list` (Client::keys) \
                  shows"
             ),
             () if missing && !tag.is_empty() => format!(
-                "; no key has this tag at endpoint {}: keys list (Client::keys) shows those there \
+                "; no key has this tag at endpoint {}: `keys list` (Client::keys) shows those there \
                  are, and a key isolated in a region has another endpoint",
                 self.endpoint
             ),
             () if tag.is_empty() => String::new(),
             () if self.call.options.account => {
-                "; keys info (KeyAdmin::info) shows the state of the key".to_owned()
+                "; `keys info` (KeyAdmin::info) shows the state of the key".to_owned()
             }
-            () => {
-                "; the key, or the version it needs, is disabled or to be deleted: see keys info, \
-                   keys enable (KeyAdmin::enable)"
-                    .to_owned()
-            }
+            () => "; the key, or the version it needs, is disabled or to be deleted: see `keys \
+                   info`, and `keys enable` (KeyAdmin::enable)"
+                .to_owned(),
         }
     }
 }
 
-const NEW_SET: &str = "issue a new set with tokens create (KeyTokens::create_set)";
+const NEW_SET: &str = "issue a new set with `tokens create` (KeyTokens::create_set)";

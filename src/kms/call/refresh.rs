@@ -274,7 +274,7 @@ impl Client {
 
 fn no_refresh_token() -> Error {
     bad("the access token was refused, and there is no refresh token to get a new one with: issue \
-         a new set with tokens create (KeyTokens::create_set)")
+         a new set with `tokens create` (KeyTokens::create_set)")
 }
 
 /// New tokens get the lifetimes of the old ones; where these are unknown, the service chooses.

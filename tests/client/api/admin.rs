@@ -188,7 +188,7 @@ async fn refusals_name_the_call_and_may_name_what_was_sent() {
     assert_eq!(
         error.to_string(),
         "rename key with key tag: the key service refused it with http 422, code INVALID_STATUS: \
-         keyName orders-2024 is taken; keys info (KeyAdmin::info) shows the state of the key"
+         keyName orders-2024 is taken; `keys info` (KeyAdmin::info) shows the state of the key"
     );
 }
 

@@ -48,7 +48,7 @@ fn the_published_tokens_say_what_is_read_of_them() {
     }
 }
 
-/// They ended years ago by the clock of whoever reads them, and are the service's to refuse.
+/// They expired years ago by any clock; refusing them is up to the service.
 #[tokio::test]
 async fn the_published_tokens_are_sent_as_they_are() {
     let server = Server::start(|_, _| success(json!({ "plaintext": "dGVzdA==" }))).await;

@@ -49,20 +49,25 @@ async fn about_keys() {
     says(
         &error,
         ErrorKind::KeyUnusable,
-        &["encrypt with key orders", "looks like a key's name: give its tag, which keys list"],
+        &["encrypt with key orders", "looks like a key's name: give its tag, which `keys list`"],
     );
     let error = refused(&key(builder(), &"0".repeat(64))).await;
-    let parts = ["no key has this tag at endpoint", url, "keys list", "isolated in a region"];
+    let parts = [
+        "no key has this tag at endpoint",
+        url,
+        "`keys list` (Client::keys)",
+        "isolated in a region",
+    ];
     says(&error, ErrorKind::KeyUnusable, &parts);
 
     let orders = key(builder(), &tag);
     let ciphertext = orders.encrypt(b"x").await.unwrap();
     emulator.disable_key(&tag).await.unwrap();
-    let disabled = ["disabled or to be deleted", "keys enable (KeyAdmin::enable)", tag.as_str()];
+    let disabled = ["disabled or to be deleted", "`keys enable` (KeyAdmin::enable)", tag.as_str()];
     says(&refused(&orders).await, ErrorKind::KeyUnusable, &disabled);
     says(&orders.decrypt(&ciphertext).await.unwrap_err(), ErrorKind::KeyUnusable, &disabled);
     let error = orders.admin().rotate().await.unwrap_err();
-    says(&error, ErrorKind::KeyUnusable, &["keys info (KeyAdmin::info)"]);
+    says(&error, ErrorKind::KeyUnusable, &["`keys info` (KeyAdmin::info)"]);
 
     let other = key(builder(), emulator.key_tag()).decrypt(&ciphertext).await.unwrap_err();
     says(&other, ErrorKind::InvalidInput, &["may be changed, or not be one of this key"]);
@@ -139,13 +144,13 @@ async fn about_tokens() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     let error = refused(&key(tokens(brief.access_token()), tag)).await;
-    let parts = ["the access token expired at 20", "issue a new set with tokens create"];
+    let parts = ["the access token expired at 20", "issue a new set with `tokens create`"];
     says(&error, ErrorKind::Credentials, &parts);
     let error = refused(&key(tokens("CANARYtoken"), tag)).await;
     says(&error, ErrorKind::Credentials, &["may have expired, or the key's token generator"]);
     let both = Credentials::token("CANARYtoken", Some("CANARYrefresh".into())).unwrap();
     let error = refused(&key(to(&emulator).credentials(both), tag)).await;
-    says(&error, ErrorKind::Credentials, &["so was the refresh token", "tokens create"]);
+    says(&error, ErrorKind::Credentials, &["so was the refresh token", "`tokens create`"]);
 }
 
 #[tokio::test]

@@ -81,7 +81,7 @@ async fn the_account_issues_one_set_for_a_hundred_callers_whose_tokens_are_refus
 async fn callers_with_the_keys_of_a_role_do_not_notice_their_ends() {
     let life = Duration::from_secs(2);
     let metadata = || Metadata::new().key_lifetime(life);
-    // New keys whenever they are asked for, and the same until the very end.
+    // New keys at each request, and the same keys until they expire.
     for metadata in [
         metadata().version_2_only(),
         metadata().version_1_only(),

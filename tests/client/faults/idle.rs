@@ -13,7 +13,7 @@ use tokio::net::{TcpListener, TcpStream};
 enum Dies {
     /// Closed while it is idle.
     Closed,
-    /// Closed when the next request has come, which nobody looks at.
+    /// Closed when the next request has come, which is not read.
     UnderARequest,
     /// A gateway has forgotten it: nothing comes back, whatever is sent.
     Silent,

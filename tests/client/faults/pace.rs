@@ -128,7 +128,7 @@ async fn what_the_service_asks_to_wait_holds_for_all_calls_with_the_key() {
     );
 }
 
-/// Whoever asks for an hour is asked again within seconds, by one call.
+/// A service that asks for an hour is probed within seconds, by one call.
 #[tokio::test]
 async fn a_key_is_not_stopped_for_as_long_as_one_answer_says() {
     let server = Server::start(move |_, index| match index {
@@ -139,7 +139,7 @@ async fn a_key_is_not_stopped_for_as_long_as_one_answer_says() {
     let key = key_of(account(server.url()));
     let begun = Instant::now();
     assert_eq!(key.encrypt(b"x").await.unwrap_err().kind(), ErrorKind::Throttled);
-    // The first call waits to find out; those that come meanwhile are told at once.
+    // The first call waits to probe; those that come meanwhile fail at once.
     let probe = {
         let key = key.clone();
         tokio::spawn(async move { key.encrypt(b"x").await })

@@ -73,7 +73,7 @@ async fn a_hundred_callers_fetch_the_keys_of_a_role_once_for_each_end() {
         all_succeed(&key, 100).await;
     }
     all_succeed(&key, 100).await;
-    // Each was fetched when the one before neared its end, and by nobody else.
+    // Each was fetched once, when the one before was about to expire.
     for pair in issued.lock().unwrap().windows(2) {
         assert!(pair[1].duration_since(pair[0]).unwrap() > LIFE / 2);
     }
@@ -228,7 +228,7 @@ async fn a_client_that_runs_goes_on_with_other_keys_after_a_refusal() {
     *good.lock().unwrap() = "k2";
     all_succeed(&key, 50).await;
     assert_eq!(source.asked.load(Ordering::Relaxed), 2);
-    // Keys that are refused for good are not asked for by every call.
+    // Not every call fetches keys that are refused for good.
     *good.lock().unwrap() = "none";
     for _ in 0..5 {
         let error = key.encrypt(b"x").await.unwrap_err();

@@ -212,7 +212,7 @@ async fn a_lock_that_is_never_given_back_is_not_waited_for_for_ever() {
     assert_eq!(stored(&store).0, new);
 }
 
-/// A store that can be told what to answer.
+/// A scripted store.
 #[derive(Debug, Default)]
 struct Told {
     tokens: MemoryTokenStore,

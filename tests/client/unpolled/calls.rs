@@ -54,7 +54,7 @@ async fn moved(world: &World) -> Result<SlotsChanged> {
     both.change_slots(world.copied_message(), &policy(), &change).await
 }
 
-/// The message of this world as a source that is asked for ranges.
+/// The message of this world as a source of ranges.
 struct Stored(Arc<World>);
 
 impl GetRange for Stored {

@@ -28,15 +28,15 @@ use tokio::runtime::{Builder, Runtime};
 
 pub(crate) type Begun = Pin<Box<dyn Future<Output = Result<()>> + Send>>;
 
-/// Not a limit of time: far more than anything here takes when nobody is held up.
+/// Not a limit of time: far more than anything here takes when nothing is blocked.
 const PATIENCE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3_600);
 
-/// It lives, and nobody drives it.
+/// It lives, and nothing drives it.
 static PARKED: LazyLock<Runtime> =
     LazyLock::new(|| Builder::new_current_thread().enable_all().build().unwrap());
 
-/// What the kept calls have to wait for.
+/// What the kept calls wait for.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Scene {
     /// Their turn under the rate limit.
@@ -158,7 +158,7 @@ async fn play(scene: Scene, row: &'static Row) -> Result<()> {
             world.key.encrypt(b"x").await.unwrap_err();
         }
         service.come_back();
-        // The longest of the first pauses; who comes then is the probe.
+        // The longest of the first pauses; the next call is the probe.
         tokio::time::sleep(Duration::from_millis(600)).await;
     }
     let kept = keep(&world, row, 6);

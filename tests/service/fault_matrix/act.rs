@@ -24,7 +24,7 @@ pub(crate) enum Product {
 
 pub(crate) type Pending = Pin<Box<dyn Future<Output = Result<Product>> + Send>>;
 
-/// Who calls, and about what.
+/// The caller, and its key.
 pub(crate) struct Caller {
     pub(crate) key: Key,
     /// With a cache, over `key`.
@@ -96,7 +96,7 @@ impl Caller {
         }
         if lingers {
             let under_way = tokio::spawn(leader);
-            // A request that nobody writes down has arrived by then.
+            // A request that is not recorded has arrived by then.
             let seen = async {
                 while emulator.request_count() == before {
                     sleep(Duration::from_millis(5)).await;

@@ -121,7 +121,7 @@ impl Cell {
             match self.callers {
                 Callers::One => Some(vec![caller.begin(self.call).await]),
                 Callers::Hundred => {
-                    // A call goes on by itself, and is not to end before all have joined it.
+                    // A call keeps running by itself, and must not end before all have joined it.
                     emulator.set_latency(if self.call == Call::Decrypt { HELD } else { NONE });
                     let results = caller.together(self.call, 100).await;
                     emulator.set_latency(NONE);
@@ -179,7 +179,7 @@ impl Cell {
             if let Err(error) = caller.begin(self.call).await {
                 wrong.push(format!("the call afterwards gives {error:?}"));
             }
-            // Of a hundred, one has another product, and nobody knows who.
+            // Of a hundred, one has another product, and it is unknown which.
             if self.standing || self.callers != Callers::Hundred {
                 for product in results.into_iter().flatten() {
                     wrong.extend(self.check(product, &bystander, &caller.wrapped).await);
@@ -265,7 +265,7 @@ impl Cell {
                 let requests = self.requests(*attempts.start())..=self.requests(*attempts.end());
                 expected(100, want.crowd_failed.clone(), attempts, requests, later)
             }
-            // The first is dropped, and what it began goes on for the others.
+            // The first is cancelled, and what it started keeps running for the others.
             (Callers::Cancelled, true) => expected(
                 2,
                 2 * one..=2 * one,
@@ -274,7 +274,7 @@ impl Cell {
                 later,
             ),
             (Callers::Cancelled, false) => {
-                // It goes on by itself until it is dropped, so may have come anywhere.
+                // It keeps running until it is dropped, so it may be anywhere.
                 let (attempts, requests) = if self.row.lingers {
                     (1..=1, self.requests(1)..=self.requests(1))
                 } else {

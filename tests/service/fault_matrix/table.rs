@@ -8,7 +8,7 @@ use ncp_envelope::emulator::{FaultKind, FaultShape};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-/// What one caller gets, and what a hundred get who each make a call of their own.
+/// What one caller gets, and what a hundred callers get with a call each.
 #[derive(Clone)]
 pub(crate) struct Want {
     /// `None` is success.
@@ -25,7 +25,7 @@ pub(crate) struct Ends {
     pub(crate) standing: Want,
     /// When it hits one request.
     pub(crate) once: Want,
-    /// What those fail with who do.
+    /// What the failing ones fail with.
     pub(crate) kind: Option<ErrorKind>,
 }
 
