@@ -1,7 +1,7 @@
-//! Time and chance, which tests put others in place of.
+//! Time and randomness, which tests can replace.
 //!
-//! Promises: a key's time goes on while the machine sleeps, where the system has a clock that does
-//! (Linux, Android and Apple's): a laptop that was closed for a day has no key from the day before.
+//! Promises: keys expire even while the machine sleeps, on systems with a clock that keeps running
+//! (Linux, Android and Apple's): a laptop that was closed for a day has no key of the day before.
 
 use crate::random::{fraction, number};
 use std::ops::{Add, Sub};
@@ -10,28 +10,29 @@ use std::time::Duration;
 #[derive(Clone, Copy)]
 pub(crate) struct Source {
     pub(crate) now: fn() -> Instant,
-    /// Uniform over all of `u64`. Spreads expiries, and protects nothing.
+    /// Uniform over all of `u64`. For jitter only, not for secrets.
     pub(crate) random: fn() -> u64,
-    /// Whether `now` is the machine's clock, so that the reaper can be asked to come at a time.
+    /// Whether `now` is the machine's clock, so that the reaper's timers can be used.
     pub(crate) real: bool,
 }
 
 impl Source {
     pub(crate) const REAL: Self = Self { now: Instant::now, random, real: !cfg!(shuttle) };
 
-    /// `span` less up to a tenth, so that keys that came together do not go together.
+    /// `span` less up to 10 % (jitter), so that keys that were loaded together do not expire
+    /// together.
     pub(crate) fn jittered(&self, span: Duration) -> Duration {
         span - fraction(span / 10, (self.random)())
     }
 }
 
 fn random() -> u64 {
-    // Without randomness there is no jitter, and nothing else is lost.
+    // Without randomness there is no jitter, which is all that is lost.
     number().unwrap_or_default()
 }
 
-/// A moment, as the time since one in the past that is the same for the whole process. The standard
-/// library's stands still while the machine sleeps.
+/// A point in time, as the duration since a fixed one in the past. The standard library's clock
+/// stops while the machine sleeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Instant(Duration);
 
@@ -81,7 +82,7 @@ fn since_start() -> Duration {
     use rustix::time::{ClockId, clock_gettime};
     #[cfg(not(target_vendor = "apple"))]
     const CLOCK: ClockId = ClockId::Boottime;
-    // There this one goes on.
+    // On Apple's systems this one keeps running during sleep.
     #[cfg(target_vendor = "apple")]
     const CLOCK: ClockId = ClockId::Monotonic;
     let time = clock_gettime(CLOCK);

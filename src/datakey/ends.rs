@@ -1,12 +1,12 @@
-//! Who holds data keys, and hears when they end.
+//! Invalidation of data keys.
 //!
-//! Envelopes that share a cache share what ends keys too: a key-encryption key that was disabled,
-//! or that the service denies, is as dead for the pool of one scope as for the cache. So each
-//! holder is told of every end, whoever saw it.
+//! A key-encryption key that is disabled, or that the service denies, must end keys in the cache as
+//! well as in the pool of every scope. So every holder of keys registers here, and each gets every
+//! invalidation, whoever caused it.
 //!
-//! Promises: what an end concerns is neither handed out nor kept by any holder once
-//! [`tell`](Ends::tell) has returned, and that holds for what the service was asked for before it,
-//! too. A holder that is dropped leaves nothing behind. Knows no holder.
+//! Promises: once [`tell`](Ends::tell) has returned, no holder uses or keeps a key that the
+//! invalidation concerns, and that includes the results of calls in flight. A holder that is
+//! dropped is unregistered. Knows no holder.
 
 use crate::datakey::sync::{Own, lock, own};
 use crate::error::Error;
@@ -14,30 +14,30 @@ use crate::wrap::KeyId;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Weak};
 
-/// The keys that one denial ends: those under one key-encryption key, in one partition.
+/// The keys that one denial invalidates: those under one key-encryption key, in one partition.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Family {
-    /// The partition's hash: keys in another one are not this reader's to see, keep or drop.
+    /// The partition's hash: a reader has no access to keys of another partition.
     pub(crate) partition: [u8; 32],
     pub(crate) key: KeyId,
 }
 
-/// What comes to an end.
+/// An invalidation of keys.
 #[derive(Clone, Copy)]
 pub(crate) enum End<'a> {
     All,
-    /// What is wrapped under the key-encryption key of this tag.
+    /// Keys wrapped under the key-encryption key with this tag.
     Key(&'a str),
-    /// What is wrapped under a version of it below this one, now and later.
+    /// Keys wrapped under a version of it below this one, now and in future.
     Below(&'a str, u32),
     /// The service denied an unwrap.
     Unwraps(&'a Family),
-    /// The service denied a wrap, in these words, so whoever waits for one waits in vain.
+    /// The service denied a wrap with this error, which all waiters for new keys get.
     Wraps(&'a Family, &'a Error),
 }
 
 impl End<'_> {
-    /// What events call it.
+    /// Its name in events.
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::All => "forgotten",
@@ -47,7 +47,7 @@ impl End<'_> {
         }
     }
 
-    /// Whether it ends a key of `family` that is wrapped under `version`.
+    /// Whether it invalidates a key of `family` that is wrapped under `version`.
     pub(crate) fn concerns(&self, family: &Family, version: Option<u32>) -> bool {
         let retired = |floor| version.is_some_and(|version| version < floor);
         self.touches(family)
@@ -57,7 +57,7 @@ impl End<'_> {
             }
     }
 
-    /// Whether it ends any key of `family`.
+    /// Whether it invalidates any key of `family`.
     pub(crate) fn touches(&self, family: &Family) -> bool {
         match self {
             Self::All => true,
@@ -67,13 +67,14 @@ impl End<'_> {
     }
 }
 
-/// Someone who holds data keys.
+/// A holder of data keys.
 pub(crate) trait Holder: Send + Sync {
-    /// Drops what `end` concerns, and keeps nothing of it that was asked for before.
+    /// Drops the keys that `end` concerns, and keeps none of the results in flight that it
+    /// concerns.
     fn end(self: Arc<Self>, end: End<'_>);
 }
 
-/// All who hold keys of one cache or for one. Clones are the same.
+/// The holders of the keys of one cache, and of the pools beside it. Clones are the same list.
 #[derive(Clone)]
 pub(crate) struct Ends(Arc<Own<Holders>>);
 
@@ -81,12 +82,12 @@ pub(crate) struct Ends(Arc<Own<Holders>>);
 struct Holders {
     all: BTreeMap<u64, Weak<dyn Holder>>,
     joined: u64,
-    /// By key tag, the version below which no key is used any more.
+    /// By key tag, the version below which no key may be used.
     floors: HashMap<String, u32>,
 }
 
-/// A holder's place on the list, for as long as it is held.
-pub(crate) struct Place {
+/// A holder's registration; dropping it ends it.
+pub(crate) struct Registration {
     ends: Ends,
     number: u64,
 }
@@ -97,22 +98,22 @@ impl Ends {
         Self(Arc::new(own(Holders::default(), anew)))
     }
 
-    /// Puts `holder` on the list.
+    /// Registers `holder`.
     #[must_use]
-    pub(crate) fn join(&self, holder: Weak<dyn Holder>) -> Place {
+    pub(crate) fn register(&self, holder: Weak<dyn Holder>) -> Registration {
         let mut holders = lock(&self.0);
         holders.joined += 1;
         let number = holders.joined;
         holders.all.insert(number, holder);
-        Place { ends: self.clone(), number }
+        Registration { ends: self.clone(), number }
     }
 
-    /// The version of the key-encryption key of this tag below which no key is used.
+    /// The version of the key-encryption key with this tag below which no key may be used.
     pub(crate) fn floor(&self, tag: &str) -> Option<u32> {
         lock(&self.0).floors.get(tag).copied()
     }
 
-    /// Has every holder drop what `end` concerns.
+    /// Tells every holder to drop the keys that `end` concerns.
     pub(crate) fn tell(&self, end: End<'_>) {
         let mut end = end;
         let holders: Vec<_> = {
@@ -124,13 +125,13 @@ impl Ends {
             }
             holders.all.values().filter_map(Weak::upgrade).collect()
         };
-        // Outside the lock: a holder asks for others in place of what it drops, and where that
-        // needs no waiting it has them before this returns.
+        // Outside the lock: a holder requests new keys for those that it drops, and without waiting
+        // has them before this returns.
         holders.into_iter().for_each(|holder| holder.end(end));
     }
 }
 
-impl Drop for Place {
+impl Drop for Registration {
     fn drop(&mut self) {
         let _holder = lock(&self.ends.0).all.remove(&self.number);
     }

@@ -1,17 +1,17 @@
-//! What a failed call to the key service says of the keys that were asked for.
+//! What a failed call to the key service says about the requested keys.
 
 use crate::error::ErrorKind;
 
-/// What a failed call says.
+/// What a failed call says about its keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Failure {
-    /// The service cannot be asked now.
+    /// The service is unreachable or too busy.
     Outage,
-    /// Something on this side, which says nothing of the key or the service.
+    /// A local failure, which says nothing about the key or the service.
     Own,
-    /// This wrapped key is not to be used.
+    /// This wrapped key is denied.
     OfKey,
-    /// The key-encryption key is not, or not by this caller; so every key wrapped under it is not.
+    /// The key-encryption key is denied, and with it every key wrapped under it.
     OfFamily,
 }
 

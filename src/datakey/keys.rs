@@ -1,9 +1,9 @@
-//! Everything that one envelope asks of key services, cache and pool, joined.
+//! The keys of one envelope: joins key services, cache and supply.
 
 use crate::context::Scope;
 use crate::datakey::batch::batcher::Batcher;
 use crate::datakey::batch::drive;
-use crate::datakey::batch::drive::Home;
+use crate::datakey::batch::drive::KeepAlive;
 use crate::datakey::batch::flight::{Flight, Wait};
 use crate::datakey::batch::operation::{Rewrap, Unwrap, Wrap};
 use crate::datakey::batch::parts::in_parts;
@@ -15,7 +15,7 @@ use crate::datakey::reading::Readers;
 use crate::datakey::recipient::Recipient;
 use crate::datakey::stats::{BatchStats, EnvelopeStats, PoolCounters};
 use crate::datakey::supply::Supply;
-use crate::datakey::supply::mint::{Mint, Press};
+use crate::datakey::supply::mint::{Mint, WrapTarget};
 use crate::error::{Error, ErrorKind, Result};
 use crate::secret::DataKey;
 use crate::suite::Suite;
@@ -23,16 +23,16 @@ use crate::wrap::{KeyId, KeyWrapper, WrappedKey};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How an envelope's keys are had and kept.
+/// The key settings of an envelope.
 #[derive(Clone)]
 pub(crate) struct KeySettings {
     pub(crate) cache: KeyCache,
     pub(crate) partition: Vec<u8>,
     pub(crate) pool: Option<PoolLimits>,
     pub(crate) reuse: Option<ReuseLimits>,
-    /// Whether to unwrap what was wrapped before it is used.
+    /// Whether to unwrap and compare each new wrapped key before it is used.
     pub(crate) verify: bool,
-    /// How long one service is waited for before the next one is asked too.
+    /// The hedge delay: how long to wait for one service before the next one is called too.
     pub(crate) hedge: Duration,
 }
 
@@ -42,11 +42,11 @@ pub(crate) struct Keys {
     pub(crate) supply: Supply,
     services: Vec<Service>,
     suite: Suite,
-    home: Arc<Home>,
+    keep_alive: Arc<KeepAlive>,
     settings: KeySettings,
 }
 
-/// What the service of one recipient is called for, whatever the scope.
+/// The calls to the service of one recipient, for all scopes.
 #[derive(Clone)]
 struct Service {
     recipient: Arc<Recipient>,
@@ -56,7 +56,7 @@ struct Service {
 }
 
 impl Keys {
-    /// Keys for the recipients whose wrappers these are: at least one, and no two of one name.
+    /// Keys for the recipients with these wrappers: at least one, and no two with the same id.
     pub(crate) fn new(
         wrappers: Vec<Arc<dyn KeyWrapper>>,
         scope: &Scope,
@@ -75,13 +75,13 @@ impl Keys {
             }
         };
         let services = wrappers.into_iter().map(service).collect();
-        Self::join(services, scope, suite, settings, Arc::new(Home::new(driver.clone())))
+        Self::join(services, scope, suite, settings, Arc::new(KeepAlive::new(driver.clone())))
     }
 
     /// Keys for another scope, which share calls and cache with these.
     pub(crate) fn for_scope(&self, scope: &Scope) -> Result<Self> {
         let (services, settings) = (self.services.clone(), self.settings.clone());
-        Self::join(services, scope, self.suite, settings, self.home.clone())
+        Self::join(services, scope, self.suite, settings, self.keep_alive.clone())
     }
 
     fn join(
@@ -89,9 +89,9 @@ impl Keys {
         scope: &Scope,
         suite: Suite,
         settings: KeySettings,
-        home: Arc<Home>,
+        keep_alive: Arc<KeepAlive>,
     ) -> Result<Self> {
-        let driver = &home.0;
+        let driver = &keep_alive.0;
         let loader = |service: &Service| Loader {
             cache: settings.cache.clone(),
             batcher: service.unwrap.clone(),
@@ -101,12 +101,12 @@ impl Keys {
             suite,
         };
         let loaders: Vec<_> = services.iter().map(loader).collect();
-        let press = |(service, loader): (&Service, &Loader)| Press {
+        let target = |(service, loader): (&Service, &Loader)| WrapTarget {
             batcher: service.wrap.clone(),
             family: loader.realm.family(&service.recipient.key),
         };
         let mint = Mint {
-            presses: services.iter().zip(&loaders).map(press).collect(),
+            targets: services.iter().zip(&loaders).map(target).collect(),
             driver: driver.clone(),
             scope: scope.clone(),
             suite,
@@ -116,22 +116,22 @@ impl Keys {
         };
         let supply = Supply::new(mint, settings.pool.clone(), settings.reuse.clone())?;
         let readers = Readers::new(loaders, settings.hedge);
-        Ok(Self { readers, supply, services, suite, home, settings })
+        Ok(Self { readers, supply, services, suite, keep_alive, settings })
     }
 
-    /// Wraps a data key that exists under the keys of these names.
+    /// Wraps an existing data key under the keys with these ids.
     pub(crate) async fn wrap(&self, key: &DataKey, under: &[KeyId]) -> Result<Vec<WrappedKey>> {
         let place = |key| self.place(key).ok_or_else(|| no_recipient(key));
         let which = under.iter().map(place).collect::<Result<Vec<_>>>()?;
         self.supply.wrap(key, &which).await
     }
 
-    /// Wraps each key anew, in as few calls as there can be.
+    /// Rewraps keys, in as few calls as possible.
     pub(crate) async fn rewrap(&self, keys: &[WrappedKey]) -> Vec<Result<WrappedKey>> {
         let mut results = Vec::with_capacity(keys.len());
         for (_, flights) in in_parts(keys, |part| self.ask_to_rewrap(part)) {
             for flight in flights {
-                let result = self.home.0.wait(Wait::new(flight)).await;
+                let result = self.keep_alive.0.wait(Wait::new(flight)).await;
                 results.push(result.unwrap_or_else(|| Err(drive::gone())));
             }
         }
@@ -160,13 +160,13 @@ impl Keys {
         flights
     }
 
-    /// The version that a wrapped key is under, where the wrapper of its recipient tells.
+    /// The version that a wrapped key is under, if the wrapper of its recipient knows it.
     pub(crate) fn key_version(&self, wrapped: &WrappedKey) -> Option<u32> {
         let at = self.place(wrapped.key_id())?;
         self.services[at].recipient.wrapper.key_version(wrapped)
     }
 
-    /// The recipient of that name.
+    /// The index of the recipient with that id.
     fn place(&self, key: &KeyId) -> Option<usize> {
         self.services.iter().position(|service| service.recipient.key == *key)
     }
@@ -175,7 +175,7 @@ impl Keys {
         self.services.iter().map(|service| &*service.recipient.wrapper)
     }
 
-    /// Through which keys are ended, for all who share the cache.
+    /// The cache, which also takes invalidations for all envelopes that share it.
     pub(crate) fn cache(&self) -> &KeyCache {
         &self.settings.cache
     }

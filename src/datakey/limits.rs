@@ -1,7 +1,6 @@
-//! How long, how many, how often.
+//! Limits of the cache, the pool and of reuse.
 //!
-//! Every value means something, so none can be wrong: more than the most counts as the most, and
-//! nothing, of whatever it is, keeps nothing.
+//! Every value is valid: values above a maximum are clamped to it, and zero turns the feature off.
 
 use std::time::Duration;
 
@@ -13,17 +12,21 @@ const MOST_MESSAGES: u64 = 1 << 32;
 const MOST_BYTES: u64 = 1 << 60;
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 3_600);
 
-/// How long unwrapped data keys may be kept for reading, and how many.
+/// Limits of a cache of unwrapped data keys: time to live, refresh, stale window and size.
 ///
 /// ```
-/// use ncp_envelope::CacheLimits;
+/// use ncp_envelope::{CacheLimits, KeyCache};
 /// use std::time::Duration;
+///
 /// let minutes = |n: u64| Duration::from_secs(60 * n);
-/// let limits = CacheLimits::new(minutes(10)) // gone after 10 minutes, whatever happens
+/// let limits = CacheLimits::new(minutes(10)) // expires after 10 minutes
 ///     .with_idle(minutes(2)) //                 or after 2 without use
-///     .with_refresh_after(minutes(5)) // asked for again in the background, while in use
-///     .with_stale_window(minutes(60)) // good for another hour while the service is out of reach
+///     .with_refresh_after(minutes(5)) //        refreshed in the background, while in use
+///     .with_stale_window(minutes(60)) //        served for another hour if unreachable
 ///     .with_max_keys(10_000);
+/// let cache = KeyCache::new(limits)?;
+/// assert_eq!(cache.stats().keys, 0);
+/// # Ok::<(), ncp_envelope::Error>(())
 /// ```
 #[derive(Debug, Clone)]
 pub struct CacheLimits {
@@ -35,13 +38,25 @@ pub struct CacheLimits {
 }
 
 impl CacheLimits {
-    /// Keeps a key for at most `ttl`, counted from before the service was asked for it; and at most
-    /// 1,000 keys. More than a year counts as a year, and zero keeps no key.
+    /// Caches a key for at most `ttl`, counted from before the call that unwrapped it, and at most
+    /// 1,000 keys. At most a year; zero caches nothing.
     ///
-    /// There is no default time: it is how long a key stays usable here after the service would
-    /// refuse it. Each key goes up to a tenth of the time earlier, by chance, so that keys that
-    /// came together are not asked for together. A key with what is derived from it takes about 2
-    /// KiB.
+    /// There is no default: the time to live is how long a key stays usable after the service would
+    /// refuse it. Each key expires up to 10 % early (jitter), so that keys that were loaded
+    /// together are not unwrapped again together. A key takes about 2 KiB.
+    ///
+    /// ```
+    /// # use ncp_envelope::{CacheLimits, DataKey, DecryptPolicy, Envelope, LocalKeyWrapper};
+    /// # use std::time::Duration;
+    /// # let wrapper = LocalKeyWrapper::new("offline", &DataKey::generate()?)?;
+    /// let limits = CacheLimits::new(Duration::from_secs(300));
+    /// let envelope = Envelope::builder(wrapper).cache(limits).build()?.blocking();
+    /// let message = envelope.encrypt("hello", [("kind", "note")])?;
+    /// envelope.decrypt(&message, DecryptPolicy::new())?;
+    /// envelope.decrypt(&message, DecryptPolicy::new())?;
+    /// assert_eq!(envelope.stats().cache.hits, 1);
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub fn new(ttl: Duration) -> Self {
         Self {
             ttl: ttl.min(LONGEST),
@@ -52,56 +67,129 @@ impl CacheLimits {
         }
     }
 
-    /// Keeps at most this many keys, none with 0; the one used least recently goes first.
+    /// Caches at most this many keys, none with 0. The least recently used key is evicted.
+    ///
+    /// ```
+    /// # use ncp_envelope::{CacheLimits, DataKey, DecryptPolicy, Envelope, LocalKeyWrapper};
+    /// # use std::time::Duration;
+    /// # let wrapper = LocalKeyWrapper::new("offline", &DataKey::generate()?)?;
+    /// let limits = CacheLimits::new(Duration::from_secs(300)).with_max_keys(1);
+    /// let envelope = Envelope::builder(wrapper).cache(limits).build()?.blocking();
+    /// for note in ["one", "two"] {
+    ///     let message = envelope.encrypt(note, [("kind", "note")])?;
+    ///     envelope.decrypt(&message, DecryptPolicy::new())?;
+    /// }
+    /// assert_eq!((envelope.stats().cache.keys, envelope.stats().cache.evicted), (1, 1));
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     #[must_use]
     pub fn with_max_keys(mut self, keys: usize) -> Self {
         self.max_keys = keys;
         self
     }
 
-    /// Drops a key that nobody has used for this long; with zero, as soon as it was used.
+    /// Drops a key that was not used for this long; with zero, right after its use.
+    ///
+    /// ```
+    /// # use ncp_envelope::{CacheLimits, DataKey, DecryptPolicy, Envelope, LocalKeyWrapper};
+    /// # use std::time::Duration;
+    /// # let wrapper = LocalKeyWrapper::new("offline", &DataKey::generate()?)?;
+    /// let limits = CacheLimits::new(Duration::from_secs(300)).with_idle(Duration::ZERO);
+    /// let envelope = Envelope::builder(wrapper).cache(limits).build()?.blocking();
+    /// let message = envelope.encrypt("hello", [("kind", "note")])?;
+    /// envelope.decrypt(&message, DecryptPolicy::new())?;
+    /// envelope.decrypt(&message, DecryptPolicy::new())?;
+    /// assert_eq!(envelope.stats().cache.misses, 2);
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     #[must_use]
     pub fn with_idle(mut self, idle: Duration) -> Self {
         self.idle = Some(idle.min(LONGEST));
         self
     }
 
-    /// Asks the service again for a key that is used after this much of its time, in the background
-    /// and once. While the service agrees, a key in use is never waited for; when it denies the
-    /// key, the key is gone at once; when it cannot be reached, the key stays until its time. An
-    /// age of the time to live or more is never reached.
+    /// Refreshes a key that is used at this age or later, in the background and in single flight.
+    /// While the service answers, a key in use never expires. If the service denies the key, it is
+    /// dropped at once; if the service is unreachable, the key stays until it expires. An age of at
+    /// least the time to live has no effect.
+    ///
+    /// ```
+    /// # use ncp_envelope::{CacheLimits, DataKey, DecryptPolicy, Envelope, LocalKeyWrapper};
+    /// # use std::time::Duration;
+    /// # let wrapper = LocalKeyWrapper::new("offline", &DataKey::generate()?)?;
+    /// let limits = CacheLimits::new(Duration::from_secs(300)).with_refresh_after(Duration::ZERO);
+    /// let envelope = Envelope::builder(wrapper).cache(limits).build()?.blocking();
+    /// let message = envelope.encrypt("hello", [("kind", "note")])?;
+    /// envelope.decrypt(&message, DecryptPolicy::new())?;
+    /// envelope.decrypt(&message, DecryptPolicy::new())?;
+    /// assert_eq!((envelope.stats().cache.hits, envelope.stats().cache.refreshes), (1, 1));
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     #[must_use]
     pub fn with_refresh_after(mut self, age: Duration) -> Self {
         self.refresh_after = Some(age);
         self
     }
 
-    /// Keeps a key for this long past its time, a year at most, and hands it out then only if the
-    /// service was asked and could not be reached or was too busy.
+    /// Keeps an expired key for this long, a year at most. Such a stale key is used only if the
+    /// service was called and was unreachable or too busy.
     ///
-    /// Off unless set, as it lengthens what [`new`](Self::new) limits. For decryption only. A
+    /// Off by default, since it extends what [`new`](Self::new) limits. For decryption only. A
     /// denial by the service ends it at once, for all keys under the same key-encryption key.
+    ///
+    /// ```
+    /// # #[cfg(all(feature = "kms", feature = "emulator"))] {
+    /// # use ncp_envelope::emulator::{Emulator, Fault, FaultKind};
+    /// # use ncp_envelope::kms::{Client, Credentials, Endpoint};
+    /// # use ncp_envelope::{CacheLimits, DecryptPolicy, Envelope, blocking::wait};
+    /// # use std::time::Duration;
+    /// # let emulator = Emulator::builder().start_blocking()?;
+    /// # let account = Credentials::account(emulator.access_key(), emulator.secret_key())?;
+    /// # let endpoint = Endpoint::Custom(emulator.url().to_owned());
+    /// # let client = Client::builder().endpoint(endpoint).credentials(account);
+    /// # let key = client.max_attempts(1).build()?.key(emulator.key_tag())?;
+    /// let limits = CacheLimits::new(Duration::from_secs(2));
+    /// let limits = limits.with_stale_window(Duration::from_secs(3600));
+    /// let envelope = Envelope::builder(key).cache(limits).build()?.blocking();
+    /// let message = envelope.encrypt("hello", [("kind", "note")])?;
+    /// envelope.decrypt(&message, DecryptPolicy::new())?;
+    /// wait(emulator.inject(Fault::new(FaultKind::Refused)))??;
+    /// while envelope.stats().cache.stale_hits == 0 {
+    ///     envelope.decrypt(&message, DecryptPolicy::new())?; // never fails
+    /// }
+    /// # }
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     #[must_use]
     pub fn with_stale_window(mut self, window: Duration) -> Self {
         self.stale = window.min(LONGEST);
         self
     }
 
-    /// Whether any key is kept.
+    /// Whether any key is cached.
     pub(crate) fn keeps(&self) -> bool {
         !self.ttl.is_zero() && self.max_keys > 0
     }
 }
 
-/// How many data keys are kept ready for writing, and for how long.
+/// Limits of a pool of data keys that are ready for writing.
 ///
-/// Keys are made and wrapped ahead of need, hundreds in one call to the service, as many as the
-/// demand seen so far asks for. Each is used for one message, then wiped. While the service cannot
-/// be reached, the keys that are ready go on being used within their age.
+/// Keys are generated and wrapped ahead of need, hundreds in one call to the service; their number
+/// follows the demand. Each is used for one message, then wiped. While the service is unreachable,
+/// the ready keys are used until they expire.
 ///
 /// ```
+/// # use ncp_envelope::{DataKey, Envelope, LocalKeyWrapper};
 /// use ncp_envelope::PoolLimits;
+///
+/// # let wrapper = LocalKeyWrapper::new("offline", &DataKey::generate()?)?;
 /// let limits = PoolLimits::new(std::time::Duration::from_secs(60)).with_max_keys(10_000);
+/// let envelope = Envelope::builder(wrapper).pool(limits).build()?.blocking();
+/// for _ in 0..100 {
+///     envelope.encrypt("hello", [("kind", "note")])?;
+/// }
+/// assert!(envelope.stats().wrap.calls < 100);
+/// # Ok::<(), ncp_envelope::Error>(())
 /// ```
 #[derive(Debug, Clone)]
 pub struct PoolLimits {
@@ -110,41 +198,71 @@ pub struct PoolLimits {
 }
 
 impl PoolLimits {
-    /// Uses no key that was made longer than `max_age` ago, and keeps at most 4,096 ready. More
-    /// than a year counts as a year; with zero no key is kept ready.
+    /// Keys expire at `max_age`, at most a year; at most 4,096 are ready. With zero there is no
+    /// pool.
     ///
-    /// There is no default age: it is how long messages go on being written after the service would
-    /// refuse to wrap.
+    /// There is no default: this is how long messages are still written after the service would
+    /// refuse to wrap a key.
+    ///
+    /// ```
+    /// # use ncp_envelope::{DataKey, Envelope, LocalKeyWrapper, PoolLimits};
+    /// # let wrapper = LocalKeyWrapper::new("offline", &DataKey::generate()?)?;
+    /// let limits = PoolLimits::new(std::time::Duration::from_secs(60));
+    /// let envelope = Envelope::builder(wrapper).pool(limits).build()?.blocking();
+    /// envelope.encrypt("hello", [("kind", "note")])?;
+    /// let pool = envelope.stats().pool;
+    /// assert!(pool.ready + pool.coming > 0);
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub fn new(max_age: Duration) -> Self {
         Self { max_age: max_age.min(LONGEST), max_keys: DEFAULT_POOL }
     }
 
-    /// Keeps at most this many keys ready, and never more than 1,048,576; fewer are kept where
-    /// fewer are used, and none with 0. A key takes about 500 bytes.
+    /// Keeps at most this many keys ready, 1,048,576 at most; fewer if fewer are used. With 0 there
+    /// is no pool. A key takes about 500 bytes.
+    ///
+    /// ```
+    /// # use ncp_envelope::{DataKey, Envelope, LocalKeyWrapper, PoolLimits};
+    /// # let wrapper = LocalKeyWrapper::new("offline", &DataKey::generate()?)?;
+    /// let limits = PoolLimits::new(std::time::Duration::from_secs(60)).with_max_keys(8);
+    /// let envelope = Envelope::builder(wrapper).pool(limits).build()?.blocking();
+    /// envelope.encrypt("hello", [("kind", "note")])?;
+    /// assert!(envelope.stats().pool.ready <= 8);
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     #[must_use]
     pub fn with_max_keys(mut self, keys: usize) -> Self {
         self.max_keys = keys.min(MOST_POOLED);
         self
     }
 
-    /// Whether any key is kept ready.
+    /// Whether there is a pool.
     pub(crate) fn keeps(&self) -> bool {
         !self.max_age.is_zero() && self.max_keys > 0
     }
 }
 
-/// How long one data key may be used for many messages when writing.
+/// Limits within which messages may share a data key when writing.
 ///
 /// For [`encrypt`](crate::Envelope::encrypt), `encrypt_into` and `encrypt_many`, whose length is
-/// known beforehand; streams and files have a data key of their own in any case. A message is as
-/// safe under a shared data key as under its own, since its own key is derived from a random salt;
-/// but whoever obtains the data key of one message can read all that share it.
+/// known in advance; streams and files always have a data key of their own. A message is as safe
+/// under a shared data key as under its own, since its message key is derived with a random salt.
+/// But anyone who obtains the data key of one message can read all messages that share it.
 ///
 /// ```
+/// # use ncp_envelope::{DataKey, Envelope, LocalKeyWrapper};
 /// use ncp_envelope::ReuseLimits;
+///
+/// # let wrapper = LocalKeyWrapper::new("offline", &DataKey::generate()?)?;
 /// let limits = ReuseLimits::new(std::time::Duration::from_secs(60))
 ///     .with_max_messages(1_000)
 ///     .with_max_bytes(1 << 30);
+/// let envelope = Envelope::builder(wrapper).reuse(limits).build()?.blocking();
+/// for _ in 0..100 {
+///     envelope.encrypt("hello", [("kind", "note")])?;
+/// }
+/// assert_eq!(envelope.stats().pool.reused, 99);
+/// # Ok::<(), ncp_envelope::Error>(())
 /// ```
 #[derive(Debug, Clone)]
 pub struct ReuseLimits {
@@ -154,22 +272,56 @@ pub struct ReuseLimits {
 }
 
 impl ReuseLimits {
-    /// Uses a data key for at most `max_age`, for 2^20 messages and for 2^40 bytes of plaintext.
-    /// More than a year counts as a year; with zero each message has a key of its own.
+    /// Uses a data key for at most `max_age`, 2^20 messages and 2^40 bytes of plaintext. At most a
+    /// year; with zero each message has a key of its own.
+    ///
+    /// ```
+    /// # use ncp_envelope::{DataKey, Envelope, LocalKeyWrapper, ReuseLimits};
+    /// # let wrapper = LocalKeyWrapper::new("offline", &DataKey::generate()?)?;
+    /// let limits = ReuseLimits::new(std::time::Duration::from_secs(60));
+    /// let envelope = Envelope::builder(wrapper).reuse(limits).build()?.blocking();
+    /// envelope.encrypt("one", [("kind", "note")])?;
+    /// envelope.encrypt("two", [("kind", "note")])?;
+    /// assert_eq!((envelope.stats().pool.taken, envelope.stats().pool.reused), (1, 1));
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub fn new(max_age: Duration) -> Self {
         Self { max_age: max_age.min(LONGEST), max_messages: 1 << 20, max_bytes: 1 << 40 }
     }
 
-    /// Uses it for at most this many messages, and never for more than 2^32. With 0 each message
-    /// has a key of its own.
+    /// Uses a data key for at most this many messages, 2^32 at most. With 0 each message has a key
+    /// of its own.
+    ///
+    /// ```
+    /// # use ncp_envelope::{DataKey, Envelope, LocalKeyWrapper, ReuseLimits};
+    /// # let wrapper = LocalKeyWrapper::new("offline", &DataKey::generate()?)?;
+    /// let limits = ReuseLimits::new(std::time::Duration::from_secs(60)).with_max_messages(2);
+    /// let envelope = Envelope::builder(wrapper).reuse(limits).build()?.blocking();
+    /// for note in ["one", "two", "three"] {
+    ///     envelope.encrypt(note, [("kind", "note")])?;
+    /// }
+    /// assert_eq!((envelope.stats().pool.taken, envelope.stats().pool.reused), (2, 1));
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     #[must_use]
     pub fn with_max_messages(mut self, messages: u64) -> Self {
         self.max_messages = messages.min(MOST_MESSAGES);
         self
     }
 
-    /// Uses it for at most this many bytes of plaintext, and never for more than 2^60. A message
-    /// that is longer has a data key of its own.
+    /// Uses a data key for at most this many bytes of plaintext, 2^60 at most. A longer message has
+    /// a data key of its own.
+    ///
+    /// ```
+    /// # use ncp_envelope::{DataKey, Envelope, LocalKeyWrapper, ReuseLimits};
+    /// # let wrapper = LocalKeyWrapper::new("offline", &DataKey::generate()?)?;
+    /// let limits = ReuseLimits::new(std::time::Duration::from_secs(60)).with_max_bytes(8);
+    /// let envelope = Envelope::builder(wrapper).reuse(limits).build()?.blocking();
+    /// envelope.encrypt("five!", [("kind", "note")])?;
+    /// envelope.encrypt("five!", [("kind", "note")])?; // ten bytes are too many for one key
+    /// assert_eq!(envelope.stats().pool.reused, 0);
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     #[must_use]
     pub fn with_max_bytes(mut self, bytes: u64) -> Self {
         self.max_bytes = bytes.min(MOST_BYTES);

@@ -1,21 +1,21 @@
-//! Every data key between the key service and its use: keeps unwrapped ones for a bounded time,
-//! keeps new ones ready, and lets one call to the key service do what many wait for.
+//! Data keys between the key service and their use: a cache of unwrapped keys for reading, a supply
+//! of new keys for writing, and batching of calls to the key service.
 //!
-//! Promises: a key is never handed out past its limits, and is wiped at its time whether or not
-//! anyone asks for keys; a wrapped key is unwrapped in single flight, whose answer goes to everyone
-//! who waits for it and belongs to none of them; a denial ends a key at once, an outage does not.
-//! Knows wrapped keys and data keys, and nothing of services, HTTP or messages.
+//! Promises: a key is never used past its limits, and is wiped when it expires, even if no more
+//! keys are requested. Unwraps of the same key are coalesced (single flight): all waiters get the
+//! answer, and it does not depend on any of them being polled. A denial drops a key at once, an
+//! outage does not. Knows wrapped keys and data keys, and nothing of services, HTTP or messages.
 //!
-//! From the ground up: time, chance, locks, counters and limits; [`ends`], who hears that keys have
-//! come to an end; [`recipient`], one of those whom keys are wrapped for; [`batch`], the calls that
-//! carry many keys; [`cache`], the unwrapped keys; [`supply`], the keys for writing; [`reading`],
-//! who is asked for the key of a message; [`keys`], what an envelope holds of them. Each knows
-//! those before it only.
+//! From the bottom up, each module depends only on those before it: time, randomness, locks,
+//! counters and limits; [`ends`] invalidates keys; [`recipient`] is one key-encryption key and the
+//! health of its service; [`batch`] coalesces keys into calls; [`cache`] stores unwrapped keys;
+//! [`supply`] has new keys for writing; [`reading`] chooses which service unwraps the key of a
+//! message; [`keys`] joins them for one envelope.
 
-mod alarm;
 mod batch;
 mod cache;
 mod clock;
+mod delay;
 mod ends;
 mod failure;
 mod keys;

@@ -1,9 +1,8 @@
-//! What cache, pool and batches tell observers, with the feature `tracing`; without it all of this
-//! is nothing.
+//! Events of cache, pool and batches, with the feature `tracing`; no-ops without it.
 //!
-//! Promises: events hold numbers, kinds and names of operations. No key, key tag, wrapped key or
-//! text of the service is among them. No lock of the cache is held while one is sent: an observer
-//! may do with the envelope what it likes.
+//! Promises: events contain numbers, kinds and names of operations, and no key, key tag, wrapped
+//! key or text of the service. No lock is held while an event is sent, so a subscriber may call the
+//! envelope.
 
 use crate::error::ErrorKind;
 use std::time::Duration;
@@ -31,30 +30,30 @@ macro_rules! events {
 }
 
 events! {
-    /// A call to the key service came back.
+    /// A call to the key service returned.
     batch(operation: &'static str => operation, keys: usize => keys,
         latency: Duration => tracing::field::debug(latency),
         error: Option<ErrorKind> => tracing::field::debug(error))
-        DEBUG "keys were handed to the key service in one call";
+        DEBUG "a call to the key service returned";
     /// Batches were too large for the service.
     smaller_batches(operation: &'static str => operation, keys: usize => keys) WARN
-        "the key service takes fewer keys in one call";
-    /// Keys left the cache for another reason than their time.
+        "the key service accepts fewer keys in one call";
+    /// Keys were dropped for another reason than expiry.
     dropped(keys: usize => keys, cause: &'static str => cause) INFO
         "keys were dropped from the cache";
-    /// A key is used past its time.
+    /// A stale key is used.
     stale(error: ErrorKind => tracing::field::debug(error)) WARN
-        "a key is used past its time, because the key service is out of reach";
-    /// A caller has to wait for a data key.
+        "a stale key is used, because the key service is unreachable";
+    /// A caller must wait for a data key.
     dry(target: usize => target) DEBUG "no data key is ready";
-    /// Data keys became too old unused.
-    too_old(keys: usize => keys) DEBUG "data keys were wiped unused";
+    /// Data keys expired unused.
+    too_old(keys: usize => keys) DEBUG "data keys expired unused and were wiped";
 }
 
 #[cfg(feature = "tracing")]
 pub(crate) use later::Quiet;
 
-/// Nobody is told anything, whether now or later.
+/// Without `tracing` there is nothing to delay.
 #[cfg(not(feature = "tracing"))]
 pub(crate) struct Quiet;
 
@@ -80,13 +79,12 @@ mod later {
         if LOCKS.get() == 0 {
             event();
         } else {
-            // A thread that ends has nobody to tell any more.
+            // Fails while the thread ends; the event is dropped then.
             let _ = WAITING.try_with(|waiting| waiting.borrow_mut().push(Box::new(event)));
         }
     }
 
-    /// Lives as long as a lock is held. It counts on its own thread, which it cannot leave, as the
-    /// lock cannot.
+    /// Delays events for as long as a lock is held. It cannot leave its thread, as the lock cannot.
     pub(crate) struct Quiet(std::marker::PhantomData<*const ()>);
 
     impl Quiet {
@@ -99,7 +97,7 @@ mod later {
     impl Drop for Quiet {
         fn drop(&mut self) {
             LOCKS.set(LOCKS.get() - 1);
-            // One that panics here, during a panic, would end the process.
+            // A panic here during a panic would abort the process.
             if LOCKS.get() == 0 && !std::thread::panicking() {
                 let waiting = WAITING.try_with(RefCell::take).unwrap_or_default();
                 waiting.into_iter().for_each(|event| event());

@@ -1,7 +1,7 @@
-//! One thread for all caches of the process, which comes when something is due.
+//! The reaper: one thread for all caches of the process, with timers.
 //!
-//! A key has to be gone at its time also when nobody asks for any key, so time has to pass on its
-//! own. A thread does it and not a task, because the core has no runtime and because a runtime may
+//! An expired key must be wiped even if no more keys are requested, so something must run at that
+//! time. It is a thread and not a task, because the core has no runtime, and because a runtime may
 //! be busy or gone while keys are in memory.
 
 use crate::datakey::clock::{Instant, Source};
@@ -13,50 +13,52 @@ use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 #[cfg(all(test, not(shuttle)))]
-pub(crate) use note::{note, noted};
+pub(crate) use record::{record_timers, recorded_timers};
 
-/// Something that has to be done at a time.
+/// The target of a timer.
 pub(crate) trait Due: Send + Sync {
-    /// Does what is due now. `at` is the time it was asked for; who has asked for another one since
-    /// does not ask again, or visits would breed.
+    /// Does what is due now. `at` is the time of the timer. A target that has set another timer
+    /// since must not set one more, or timers would multiply.
     fn due(self: Arc<Self>, at: Instant);
 }
 
-const BREATH: Duration = Duration::from_millis(20);
-/// Threads are woken by a clock that stops while the machine sleeps. When it wakes up, what is over
-/// by then is not to wait for the rest of that clock's time.
-const LONGEST_NAP: Duration = Duration::from_secs(1);
+/// The shortest interval between two timers of one target.
+const MIN_INTERVAL: Duration = Duration::from_millis(20);
+/// A thread sleeps by a clock that stops while the machine sleeps. After that, expired keys must
+/// not wait for the rest of the thread's sleep.
+const MAX_SLEEP: Duration = Duration::from_secs(1);
 
 #[derive(Default)]
 struct Reaper {
-    book: Mutex<Book>,
+    timers: Mutex<Timers>,
     earlier: Condvar,
     started: Mutex<bool>,
 }
 
-/// Appointments, by time and then by number.
+/// By time, then by number.
 #[derive(Default)]
-struct Book {
-    visits: BTreeMap<(Instant, u64), Weak<dyn Due>>,
+struct Timers {
+    set: BTreeMap<(Instant, u64), Weak<dyn Due>>,
     numbers: u64,
 }
 
-/// In a process that was forked off there is another thread to start. What the parent had
-/// appointments with holds copies of its keys, which are due at once.
+/// A forked child starts a thread of its own. The targets of the parent's timers hold copies of its
+/// keys there, so they are due at once.
 static REAPER: LazyLock<PerProcess<Reaper>> = LazyLock::new(|| {
     PerProcess::new(Reaper::default(), |parents| {
-        let visits = parents.book.try_lock().map(|book| book.visits.values().cloned().collect());
-        let visits: Vec<_> = visits.unwrap_or_default();
-        let numbers = visits.len() as u64;
-        let visits = visits.into_iter().zip(0..).map(|(whom, n)| ((Instant::now(), n), whom));
-        Reaper { book: Mutex::new(Book { visits: visits.collect(), numbers }), ..Reaper::default() }
+        let targets =
+            parents.timers.try_lock().map(|timers| timers.set.values().cloned().collect());
+        let targets: Vec<_> = targets.unwrap_or_default();
+        let numbers = targets.len() as u64;
+        let set = targets.into_iter().zip(0..).map(|(target, n)| ((Instant::now(), n), target));
+        Reaper { timers: Mutex::new(Timers { set: set.collect(), numbers }), ..Reaper::default() }
     })
 });
 
 /// Starts the thread, if there is none.
 ///
 /// # Errors
-/// [`ErrorKind::Internal`] if the system does not give one: then no key may be kept.
+/// [`ErrorKind::Internal`] if the thread cannot be started: then no key may be cached.
 pub(crate) fn start() -> Result<()> {
     let reaper: &'static Reaper = &REAPER;
     let mut started = reaper.started.lock().unwrap_or_else(PoisonError::into_inner);
@@ -67,7 +69,7 @@ pub(crate) fn start() -> Result<()> {
         |error| {
             Error::with_source(
                 ErrorKind::Internal,
-                format!("cannot start the thread that wipes keys at their time: {error}"),
+                format!("cannot start the thread that wipes expired keys: {error}"),
                 error,
             )
         },
@@ -76,137 +78,137 @@ pub(crate) fn start() -> Result<()> {
     Ok(())
 }
 
-/// Not long after `now`, however many things end one after the other.
+/// `at`, but at least a short interval after `now`, however many keys expire one after the other.
 pub(crate) fn no_sooner(at: Instant, now: Instant) -> Instant {
-    now.checked_add(BREATH).map_or(at, |soonest| at.max(soonest))
+    now.checked_add(MIN_INTERVAL).map_or(at, |soonest| at.max(soonest))
 }
 
-/// A visit of the reaper's. It is called off when this is dropped, so that who is gone leaves
-/// nothing in the book.
-pub(crate) struct Visit {
+/// A timer. Dropping it cancels it, so that a target that is gone leaves no entry behind.
+pub(crate) struct Timer {
     at: Instant,
     number: u64,
 }
 
-impl Visit {
-    pub(crate) fn book(at: Instant, whom: Weak<dyn Due>) -> Self {
+impl Timer {
+    pub(crate) fn set(at: Instant, target: Weak<dyn Due>) -> Self {
         #[cfg(test)]
-        let Some(whom) = note::take(at, whom) else { return Self { at, number: 0 } };
-        // Without a thread nobody comes, until one can be had for another visit.
+        let Some(target) = record::take(at, target) else { return Self { at, number: 0 } };
+        // Without a thread the timer does not fire until a later one starts the thread.
         let _ = start();
         let reaper: &'static Reaper = &REAPER;
-        let mut book = lock(&reaper.book);
-        book.numbers += 1;
-        let number = book.numbers;
-        book.visits.insert((at, number), whom);
-        if book.visits.first_key_value().is_some_and(|(first, _)| *first == (at, number)) {
+        let mut timers = lock(&reaper.timers);
+        timers.numbers += 1;
+        let number = timers.numbers;
+        timers.set.insert((at, number), target);
+        if timers.set.first_key_value().is_some_and(|(first, _)| *first == (at, number)) {
             reaper.earlier.notify_one();
         }
         Self { at, number }
     }
 }
 
-impl Drop for Visit {
+impl Drop for Timer {
     fn drop(&mut self) {
-        let _whom = lock(&REAPER.book).visits.remove(&(self.at, self.number));
+        let _target = lock(&REAPER.timers).set.remove(&(self.at, self.number));
     }
 }
 
-/// When the reaper comes next to one who may want it sooner.
+/// The next timer of a target, which can be moved to an earlier time.
 #[derive(Default)]
-pub(crate) struct NextVisit(Option<Visit>);
+pub(crate) struct NextTimer(Option<Timer>);
 
-impl NextVisit {
-    /// Has `whom` visited at that time, if nothing comes sooner. Where time is a test's own, nobody
-    /// comes.
-    pub(crate) fn by<T: Due + 'static>(&mut self, at: Instant, source: Source, whom: &Arc<T>) {
+impl NextTimer {
+    /// Sets a timer for `at`, unless an earlier one is set. No-op for the clock of a test.
+    pub(crate) fn by<T: Due + 'static>(&mut self, at: Instant, source: Source, target: &Arc<T>) {
         if source.real && self.0.as_ref().is_none_or(|next| at < next.at) {
-            let whom: Arc<dyn Due> = whom.clone();
-            self.0 = Some(Visit::book(at, Arc::downgrade(&whom)));
+            let target: Arc<dyn Due> = target.clone();
+            self.0 = Some(Timer::set(at, Arc::downgrade(&target)));
         }
     }
 
-    /// Whether the visit of `at` is the one that was waited for; then another one may be.
+    /// Whether the timer that fired at `at` is this one; clears it then, so that another can be
+    /// set.
     pub(crate) fn is(&mut self, at: Instant) -> bool {
         self.0.take_if(|next| next.at == at).is_some()
     }
 }
 
-fn lock(book: &Mutex<Book>) -> MutexGuard<'_, Book> {
-    book.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock(timers: &Mutex<Timers>) -> MutexGuard<'_, Timers> {
+    timers.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Visits at that time, whoever's.
+/// Number of timers set for that time, of all targets.
 #[cfg(all(test, not(shuttle)))]
-pub(crate) fn booked(at: Instant) -> usize {
-    lock(&REAPER.book).visits.range((at, 0)..=(at, u64::MAX)).count()
+pub(crate) fn timers_at(at: Instant) -> usize {
+    lock(&REAPER.timers).set.range((at, 0)..=(at, u64::MAX)).count()
 }
 
 impl Reaper {
     fn run(&self) {
         loop {
-            let (at, whom) = self.next();
-            if let Some(whom) = whom.upgrade() {
-                // It may wake tasks of any executor. Whatever they do there, this thread has keys
-                // to wipe.
-                let _ = catch_unwind(AssertUnwindSafe(|| whom.due(at)));
+            let (at, target) = self.next();
+            if let Some(target) = target.upgrade() {
+                // It may wake tasks of any executor. Even if those panic, this thread has keys to
+                // wipe.
+                let _ = catch_unwind(AssertUnwindSafe(|| target.due(at)));
             }
         }
     }
 
     fn next(&self) -> (Instant, Weak<dyn Due>) {
-        let mut book = lock(&self.book);
+        let mut timers = lock(&self.timers);
         loop {
             let now = Instant::now();
-            let wait = match book.visits.first_entry() {
+            let wait = match timers.set.first_entry() {
                 None => None,
                 Some(next) if next.key().0 > now => Some(next.key().0 - now),
                 Some(next) => {
-                    let ((at, _), whom) = next.remove_entry();
-                    return (at, whom);
+                    let ((at, _), target) = next.remove_entry();
+                    return (at, target);
                 }
             };
-            book = match wait {
-                None => self.earlier.wait(book).unwrap_or_else(PoisonError::into_inner),
+            timers = match wait {
+                None => self.earlier.wait(timers).unwrap_or_else(PoisonError::into_inner),
                 Some(wait) => {
-                    let nap = wait.min(LONGEST_NAP);
-                    self.earlier.wait_timeout(book, nap).unwrap_or_else(PoisonError::into_inner).0
+                    let wait = wait.min(MAX_SLEEP);
+                    let woken = self.earlier.wait_timeout(timers, wait);
+                    woken.unwrap_or_else(PoisonError::into_inner).0
                 }
             };
         }
     }
 }
 
-/// For tests with a clock of their own: visits are written down and not made.
+/// For tests with a clock of their own: timers are recorded and not set.
 #[cfg(test)]
 #[cfg_attr(shuttle, allow(dead_code))]
-mod note {
+mod record {
     use crate::datakey::clock::Instant;
     use crate::datakey::reaper::{Due, Weak};
     use std::cell::RefCell;
 
-    type Visits = Vec<(Instant, Weak<dyn Due>)>;
+    type Timers = Vec<(Instant, Weak<dyn Due>)>;
 
     thread_local! {
-        static NOTED: RefCell<Option<Visits>> = const { RefCell::new(None) };
+        static RECORDED: RefCell<Option<Timers>> = const { RefCell::new(None) };
     }
 
-    /// Begins to write down what this thread asks for.
-    pub(crate) fn note() {
-        NOTED.set(Some(Vec::new()));
+    /// Starts to record the timers of this thread.
+    pub(crate) fn record_timers() {
+        RECORDED.set(Some(Vec::new()));
     }
 
-    pub(crate) fn noted<T>(look: impl FnOnce(&mut Visits) -> T) -> T {
-        NOTED.with_borrow_mut(|visits| look(visits.as_mut().expect("nothing is noted")))
+    pub(crate) fn recorded_timers<T>(look: impl FnOnce(&mut Timers) -> T) -> T {
+        RECORDED.with_borrow_mut(|timers| look(timers.as_mut().expect("nothing is recorded")))
     }
 
-    pub(crate) fn take(at: Instant, whom: Weak<dyn Due>) -> Option<Weak<dyn Due>> {
-        NOTED.with_borrow_mut(|visits| match visits {
-            Some(visits) => {
-                visits.push((at, whom));
+    pub(crate) fn take(at: Instant, target: Weak<dyn Due>) -> Option<Weak<dyn Due>> {
+        RECORDED.with_borrow_mut(|timers| match timers {
+            Some(timers) => {
+                timers.push((at, target));
                 None
             }
-            None => Some(whom),
+            None => Some(target),
         })
     }
 }

@@ -1,4 +1,4 @@
-//! Locks and counters; the schedule explorer puts its own in their place.
+//! Locks and atomics; the schedule explorer replaces them with its own.
 
 #[cfg(not(shuttle))]
 use std::sync::MutexGuard;
@@ -15,11 +15,12 @@ use crate::process::PerProcess;
 use std::ops::{Deref, DerefMut};
 use std::sync::{PoisonError, TryLockError};
 
-/// What is behind a lock, for each process its own.
+/// A locked value, one for each process.
 pub(crate) type Own<T> = PerProcess<Mutex<T>>;
 
-/// `value` behind a lock. A process that is forked off makes its own of what it finds, or of
-/// nothing if a thread of the parent had the lock at that moment, which nobody there gives back.
+/// `value` behind a lock. A forked child creates its own with `anew`, from the parent's value; or
+/// from `None`, if a thread of the parent held the lock during the fork, which never releases it in
+/// the child.
 pub(crate) fn own<T: 'static>(
     value: T,
     anew: impl Fn(Option<&mut T>) -> T + Send + Sync + 'static,
@@ -33,15 +34,15 @@ pub(crate) fn own<T: 'static>(
     })
 }
 
-/// What is behind these locks is never left half changed, so a panic of another thread does not
-/// make it unusable.
+/// Locks a mutex. Values are never left half changed, so a lock that another thread poisoned by a
+/// panic is still usable.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> Guard<'_, T> {
     let quiet = Quiet::begin();
     Guard { inner: mutex.lock().unwrap_or_else(PoisonError::into_inner), _quiet: quiet }
 }
 
-/// A lock that is held. Observers are told what happens meanwhile when it is free again, because
-/// they may ask for numbers, or for keys.
+/// A held lock. Events are delayed until it is released, because a subscriber may call the
+/// envelope.
 pub(crate) struct Guard<'a, T> {
     // Fields are dropped in this order.
     inner: MutexGuard<'a, T>,

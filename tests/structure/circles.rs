@@ -242,7 +242,7 @@ const ROOMS: &[(&str, &[Room])] = &[
             ("limits", &[]),
             ("stats", &["failure", "sync"]),
             ("reaper", &["clock"]),
-            ("alarm", &["clock", "reaper", "sync"]),
+            ("delay", &["clock", "reaper", "sync"]),
             ("ends", &["sync"]),
             ("recipient", &["clock", "failure", "stats", "sync"]),
             ("batch", &["clock", "failure", "observe", "reaper", "recipient", "stats", "sync"]),
@@ -260,7 +260,7 @@ const ROOMS: &[(&str, &[Room])] = &[
                     "sync",
                 ],
             ),
-            ("reading", &["alarm", "cache", "clock", "failure", "recipient"]),
+            ("reading", &["cache", "clock", "delay", "failure", "recipient"]),
             (
                 "keys",
                 &["batch", "cache", "clock", "limits", "reading", "recipient", "stats", "supply"],

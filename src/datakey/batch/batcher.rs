@@ -1,15 +1,19 @@
-//! Many keys in one call to the key service.
+//! Coalesces keys into calls to the key service.
 //!
-//! The service limits calls, and takes arrays. So keys that are asked for while a call is under way
-//! leave together: at once when nothing is under way, when a whole batch has gathered, or when the
-//! last call has come back. Nobody waits for company; under load it comes by itself.
+//! The service limits calls, and a call takes an array of keys. A batch is sent at once if no call
+//! is in flight, when it is full, or when the last call has returned. No key waits for others to
+//! fill a batch; under load, batches fill by themselves.
 //!
-//! Promises: every ticket is answered exactly once, with its own key's result or, if the work was
-//! dropped, with the word that it was; keys under different key-encryption keys never share a call,
-//! so a denial of one says nothing of the other; a batch refused for what may be one bad key in it
-//! is cut in two until the bad one is alone, and one refused for what may be one version of the
-//! key, by versions; a batch that only went through in halves was too large, and the next are
-//! smaller. Knows wrapped keys and payloads, and nothing of caches.
+//! Promises:
+//! * Every ticket is answered exactly once: with its own key's result, or with the fact that the
+//!   call was dropped.
+//! * Keys under different key-encryption keys never share a call, so a denial of one says nothing
+//!   of the other.
+//! * A batch that was refused for what may be one bad key is split in halves until the bad key is
+//!   alone. One refused for what may be one version of the key is split by version.
+//! * If both halves of a refused batch succeed, it was too large, and later batches are smaller.
+//!
+//! Knows wrapped keys and payloads, and nothing of caches.
 
 use crate::datakey::batch::drive::Driver;
 use crate::datakey::batch::lane::{Lane, MAX_QUEUE, Part, Queued, Whole};
@@ -31,7 +35,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 
-/// Key-encryption keys that are remembered while nothing is asked of them.
+/// The most key-encryption keys whose idle lanes are kept.
 const MAX_LANES: usize = 1_024;
 
 pub(crate) struct Batcher<O: Operation>(Arc<Inner<O>>);
@@ -45,12 +49,12 @@ struct Inner<O: Operation> {
     source: Source,
 }
 
-/// A batch on its way out.
-struct Departure<O: Operation> {
+/// A batch to be sent.
+struct Batch<O: Operation> {
     key: KeyId,
     inputs: Vec<O::In>,
     tickets: Vec<Ticket<O::Out>>,
-    /// The batch that this is a half of.
+    /// The refused batch of which this is a half.
     whole: Option<Arc<Whole>>,
 }
 
@@ -71,18 +75,18 @@ impl<O: Operation> Batcher<O> {
             operation,
             recipient,
             driver,
-            // What the parent waits for comes there.
+            // The results of the parent's calls arrive in the parent.
             lanes: own(HashMap::new(), |_| HashMap::new()),
             counters: BatchCounters::default(),
             source,
         }))
     }
 
-    /// Queues all of `items` before any of them leaves, so that they leave together.
+    /// Queues all of `items` before any is sent, so that they share calls.
     pub(crate) fn submit(&self, items: impl IntoIterator<Item = (O::In, Ticket<O::Out>)>) {
         let since = (self.0.source.now)();
         // Answered outside the lock, as an answer may submit again.
-        let (mut departures, mut refused, mut unwanted) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut batches, mut refused, mut unwanted) = (Vec::new(), Vec::new(), Vec::new());
         {
             let mut lanes = lock(&self.0.lanes);
             let mut touched: Vec<KeyId> = Vec::new();
@@ -104,7 +108,7 @@ impl<O: Operation> Batcher<O> {
                 }
             }
             for key in touched {
-                self.0.depart(&mut lanes, &key, since, &mut departures, &mut unwanted);
+                self.0.take_batches(&mut lanes, &key, since, &mut batches, &mut unwanted);
             }
         }
         drop(unwanted);
@@ -114,15 +118,15 @@ impl<O: Operation> Batcher<O> {
                 format!("{MAX_QUEUE} keys wait for the key service already: try again later"),
             )));
         }
-        self.0.start(departures);
+        self.0.start(batches);
     }
 
-    /// The version that a wrapped key is under, where the wrapper can tell it.
+    /// The version of the key-encryption key that `wrapped` is under, if the wrapper knows it.
     pub(crate) fn key_version(&self, wrapped: &WrappedKey) -> Option<u32> {
         self.0.recipient.wrapper.key_version(wrapped)
     }
 
-    /// Whose service is called.
+    /// The recipient whose service is called.
     pub(crate) fn recipient(&self) -> &Arc<Recipient> {
         &self.0.recipient
     }
@@ -148,36 +152,36 @@ impl<O: Operation> Inner<O> {
         }
     }
 
-    /// Takes out what may leave now.
-    fn depart(
+    /// Takes the batches that can be sent now.
+    fn take_batches(
         self: &Arc<Self>,
         lanes: &mut HashMap<KeyId, Lane<O>>,
         key: &KeyId,
         now: Instant,
-        departures: &mut Vec<Departure<O>>,
+        batches: &mut Vec<Batch<O>>,
         unwanted: &mut Vec<Queued<O>>,
     ) {
         let Some(lane) = lanes.get_mut(key) else { return };
-        while let Some((inputs, tickets)) = lane.leave(now, unwanted) {
-            departures.push(Departure { key: key.clone(), inputs, tickets, whole: None });
+        while let Some((inputs, tickets)) = lane.next_batch(now, unwanted) {
+            batches.push(Batch { key: key.clone(), inputs, tickets, whole: None });
         }
-        if let Some(at) = lane.look_again_at() {
-            lane.visit.by(at, self.source, self);
-        }
-    }
-
-    fn start(self: &Arc<Self>, departures: Vec<Departure<O>>) {
-        for departure in departures {
-            self.driver.start(self.landing(&departure).fly(departure));
+        if let Some(at) = lane.check_at() {
+            lane.timer.by(at, self.source, self);
         }
     }
 
-    fn landing(self: &Arc<Self>, departure: &Departure<O>) -> Landing<O> {
-        Landing {
+    fn start(self: &Arc<Self>, batches: Vec<Batch<O>>) {
+        for batch in batches {
+            self.driver.start(self.call(&batch).run(batch));
+        }
+    }
+
+    fn call(self: &Arc<Self>, batch: &Batch<O>) -> Call<O> {
+        Call {
             inner: self.clone(),
-            key: departure.key.clone(),
+            key: batch.key.clone(),
             began: (self.source.now)(),
-            landed: false,
+            returned: false,
         }
     }
 
@@ -190,36 +194,35 @@ impl<O: Operation> Inner<O> {
 
 impl<O: Operation> Due for Inner<O> {
     fn due(self: Arc<Self>, at: Instant) {
-        let (mut departures, mut unwanted) = (Vec::new(), Vec::new());
+        let (mut batches, mut unwanted) = (Vec::new(), Vec::new());
         {
             let (mut lanes, now) = (lock(&self.lanes), (self.source.now)());
             let due: Vec<_> = lanes
                 .iter_mut()
-                .filter_map(|(key, lane)| lane.visit.is(at).then(|| key.clone()))
+                .filter_map(|(key, lane)| lane.timer.is(at).then(|| key.clone()))
                 .collect();
             for key in due {
-                self.depart(&mut lanes, &key, now, &mut departures, &mut unwanted);
+                self.take_batches(&mut lanes, &key, now, &mut batches, &mut unwanted);
             }
         }
         drop(unwanted);
-        for departure in departures {
-            self.driver.spawn(self.landing(&departure).fly(departure));
+        for batch in batches {
+            self.driver.spawn(self.call(&batch).run(batch));
         }
     }
 }
 
-/// A call under way. Whichever way it ends, its place is given back, and the next batch leaves or
-/// is given up.
-struct Landing<O: Operation> {
+/// A call in flight. However it ends, it frees its place, and the next batch is sent or dropped.
+struct Call<O: Operation> {
     inner: Arc<Inner<O>>,
     key: KeyId,
     began: Instant,
-    landed: bool,
+    returned: bool,
 }
 
-impl<O: Operation> Landing<O> {
-    async fn fly(mut self, departure: Departure<O>) {
-        let Departure { key, inputs, tickets, whole } = departure;
+impl<O: Operation> Call<O> {
+    async fn run(mut self, batch: Batch<O>) {
+        let Batch { key, inputs, tickets, whole } = batch;
         let (inner, len) = (&self.inner, inputs.len());
         let call = async { inner.operation.call(&*inner.recipient.wrapper, &inputs).await };
         let result = caught(call).await.and_then(|results| match results.len() == len {
@@ -233,7 +236,7 @@ impl<O: Operation> Landing<O> {
         match result {
             Ok(results) => {
                 inner.learn(&key, len, whole.as_deref());
-                // Payloads are wiped before anyone goes on with what became of them.
+                // Payloads are wiped before any waiter continues with the results.
                 drop(inputs);
                 for (ticket, result) in tickets.into_iter().zip(results) {
                     ticket.answer(Ok(result));
@@ -252,11 +255,10 @@ impl<O: Operation> Landing<O> {
             }
             Err(error) => tickets.into_iter().for_each(|ticket| ticket.answer(Err(error.clone()))),
         }
-        self.landed = true;
+        self.returned = true;
     }
 
-    /// Both halves at once, so that the good keys wait for no more calls than the logarithm of the
-    /// batch.
+    /// Sends both halves at once, so that good keys wait for at most log2(batch) calls.
     fn halve(&self, key: KeyId, mut inputs: Vec<O::In>, mut tickets: Vec<Ticket<O::Out>>) {
         let whole = Arc::new(Whole::new(inputs.len()));
         let half = inputs.len() / 2;
@@ -264,8 +266,8 @@ impl<O: Operation> Landing<O> {
         self.again(key, [(inputs, tickets), other], Some(&whole));
     }
 
-    /// The keys of each version on their own: one version of a key can be disabled while the others
-    /// serve.
+    /// Sends the keys of each version in a call of their own: one version of a key can be disabled
+    /// while the others are not.
     fn sort(&self, key: KeyId, inputs: Vec<O::In>, tickets: Vec<Ticket<O::Out>>) {
         let mut versions: HashMap<Option<u32>, Part<O>> = HashMap::new();
         for (input, ticket) in inputs.into_iter().zip(tickets) {
@@ -283,17 +285,13 @@ impl<O: Operation> Landing<O> {
         whole: Option<&Arc<Whole>>,
     ) {
         self.inner.counters.splits.add();
-        let departure = |(inputs, tickets)| Departure {
-            key: key.clone(),
-            inputs,
-            tickets,
-            whole: whole.cloned(),
-        };
-        let departures: Vec<_> = parts.into_iter().map(departure).collect();
+        let batch =
+            |(inputs, tickets)| Batch { key: key.clone(), inputs, tickets, whole: whole.cloned() };
+        let batches: Vec<_> = parts.into_iter().map(batch).collect();
         if let Some(lane) = lock(&self.inner.lanes).get_mut(&key) {
-            lane.under_way += departures.len();
+            lane.in_flight += batches.len();
         }
-        self.inner.start(departures);
+        self.inner.start(batches);
     }
 
     fn count(&self, len: usize, error: Option<&Error>) {
@@ -315,8 +313,7 @@ impl<O: Operation> Landing<O> {
     }
 }
 
-/// A panic of the wrapper is an answer too. If it were none, those who wait would ask again, and
-/// again.
+/// A panic of the wrapper becomes an error. Otherwise waiters would retry for ever.
 async fn caught<T>(call: impl Future<Output = Result<T>>) -> Result<T> {
     let mut call = pin!(call);
     let poll = poll_fn(|cx| {
@@ -326,35 +323,35 @@ async fn caught<T>(call: impl Future<Output = Result<T>>) -> Result<T> {
     poll.await.unwrap_or_else(|| Err(Error::new(ErrorKind::Internal, "the key wrapper panicked")))
 }
 
-impl<O: Operation> Drop for Landing<O> {
+impl<O: Operation> Drop for Call<O> {
     fn drop(&mut self) {
-        let (mut departures, mut unwanted) = (Vec::new(), Vec::new());
+        let (mut batches, mut unwanted) = (Vec::new(), Vec::new());
         let mut left = VecDeque::new();
         {
             let mut lanes = lock(&self.inner.lanes);
             let Some(lane) = lanes.get_mut(&self.key) else { return };
-            lane.under_way = lane.under_way.saturating_sub(1);
-            if self.landed {
-                self.inner.depart(
+            lane.in_flight = lane.in_flight.saturating_sub(1);
+            if self.returned {
+                self.inner.take_batches(
                     &mut lanes,
                     &self.key,
                     (self.inner.source.now)(),
-                    &mut departures,
+                    &mut batches,
                     &mut unwanted,
                 );
-            } else if lane.under_way == 0 {
-                // The call was dropped, and what left from here would be dropped with it. Those who
-                // wait start anew from where they are.
-                left = lane.give_up();
+            } else if lane.in_flight == 0 {
+                // The call was dropped with its runtime, and batches sent from here would be as
+                // well. Waiters start again from their own runtimes.
+                left = lane.drain();
             }
         }
         drop((left, unwanted));
-        self.inner.start(departures);
+        self.inner.start(batches);
     }
 }
 
-/// Whether a batch may have failed for one of its keys, or for how many there are, and not for what
-/// all of them share.
+/// Whether a batch may have failed because of one of its keys or its size, and not because of
+/// something that all its keys share.
 fn may_be_one_key(kind: ErrorKind) -> bool {
     matches!(
         kind,

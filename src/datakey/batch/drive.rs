@@ -1,10 +1,9 @@
-//! Who polls the calls to the key service.
+//! Polls the calls to the key service, on any executor.
 //!
-//! A call belongs to all who wait for what it brings, so no one of them can own it: a leader that
-//! is dropped, or that is alive and not polled, would stop the others, and so would a runtime of
-//! theirs that stands still. Where the crate has a runtime of its own, calls are tasks there.
-//! Elsewhere everyone who waits polls everything that is under way, and a caller that goes away has
-//! taken nothing with it.
+//! A call is shared by all its waiters, so none of them can own it: a waiter that is dropped, or
+//! not polled, or whose runtime blocks, would stall the others. With one of the features `kms`,
+//! `tokio` and `emulator`, the crate has a runtime of its own and calls are its tasks. Without,
+//! every waiter polls all calls in flight, and dropping a waiter drops no call.
 
 use crate::datakey::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use crate::datakey::sync::{Own, lock, own};
@@ -17,21 +16,21 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 
 pub(crate) struct Driver {
-    /// Calls that no runtime polls.
+    /// Calls that no runtime polls: waiters do.
     orphans: Own<Vec<BoxFuture<'static, ()>>>,
     count: AtomicUsize,
-    crowd: Arc<Crowd>,
+    pollers: Arc<Pollers>,
 }
 
-/// How often one who waits starts anew because a call was dropped with the envelope that made it.
+/// How often a waiter starts again because its call was dropped with the envelope that made it.
 const MOST_LOST: u32 = 16;
 
-/// Counts what was lost.
+/// Counts the dropped calls of one waiter.
 #[derive(Default)]
 pub(crate) struct Lost(u32);
 
 impl Lost {
-    /// Whether to start anew.
+    /// Counts one more; an error if there were too many to start again.
     pub(crate) fn again(&mut self) -> Result<()> {
         self.0 += 1;
         if self.0 < MOST_LOST { Ok(()) } else { Err(gone()) }
@@ -45,117 +44,119 @@ pub(crate) fn gone() -> Error {
     )
 }
 
-/// Everyone who has to look again when a call can go on, or a new one is there.
-struct Crowd {
-    present: Own<Present>,
-    /// Counts the times it was woken.
+/// The waiters that poll the orphans. Waking this wakes all of them: a call can make progress, or
+/// there is a new one.
+struct Pollers {
+    registry: Own<Registry>,
+    /// Counts wake-ups.
     times: AtomicU64,
 }
 
-/// Those for whom calls are made. With the last of them go the calls that nobody polls, which would
-/// otherwise hold each other, and keys with them, for ever.
+/// Waiters and envelopes. When the last is dropped, the orphans are dropped as well: they would
+/// otherwise keep each other, and their keys, alive for ever.
 #[derive(Default)]
-struct Present {
+struct Registry {
     wakers: BTreeMap<u64, Waker>,
-    /// Who waits, with or without a waker.
-    seated: usize,
-    /// Who may wait some time.
-    homes: usize,
-    seats: u64,
+    /// Number of waiters, with or without a waker.
+    waiting: usize,
+    /// Number of envelopes, which may have waiters later.
+    envelopes: usize,
+    /// The number of the last waiter.
+    last: u64,
 }
 
 impl Default for Driver {
     fn default() -> Self {
-        let crowd = Crowd {
-            present: own(Present::default(), |parents| Present {
-                // Without a count there is always someone.
-                homes: parents.map_or(usize::MAX / 2, |parents| parents.homes),
-                ..Present::default()
+        let pollers = Pollers {
+            registry: own(Registry::default(), |parents| Registry {
+                // Without a count, orphans are never dropped.
+                envelopes: parents.map_or(usize::MAX / 2, |parents| parents.envelopes),
+                ..Registry::default()
             }),
             times: AtomicU64::new(0),
         };
         let (orphans, count) = (own(Vec::new(), |_| Vec::new()), AtomicUsize::new(0));
-        Self { orphans, count, crowd: Arc::new(crowd) }
+        Self { orphans, count, pollers: Arc::new(pollers) }
     }
 }
 
-impl Present {
+impl Registry {
     fn is_empty(&self) -> bool {
-        self.seated == 0 && self.homes == 0
+        self.waiting == 0 && self.envelopes == 0
     }
 }
 
-/// The place of one who waits among the others.
-struct Seat<'a> {
+/// A registered waiter.
+struct Registered<'a> {
     driver: &'a Driver,
     number: u64,
 }
 
-impl<'a> Seat<'a> {
-    fn at(driver: &'a Driver) -> Self {
-        let mut present = lock(&driver.crowd.present);
-        present.seated += 1;
-        present.seats += 1;
-        Self { driver, number: present.seats }
+impl<'a> Registered<'a> {
+    fn new(driver: &'a Driver) -> Self {
+        let mut registry = lock(&driver.pollers.registry);
+        registry.waiting += 1;
+        registry.last += 1;
+        Self { driver, number: registry.last }
     }
 
-    fn take(&self, waker: &Waker) {
-        lock(&self.driver.crowd.present).wakers.insert(self.number, waker.clone());
+    fn set_waker(&self, waker: &Waker) {
+        lock(&self.driver.pollers.registry).wakers.insert(self.number, waker.clone());
     }
 }
 
-impl Drop for Seat<'_> {
+impl Drop for Registered<'_> {
     fn drop(&mut self) {
-        // Dropped outside the lock, as it may be the last hold of a task.
+        // Dropped outside the lock: it may hold the last reference to a task.
         let (_waker, empty) = {
-            let mut present = lock(&self.driver.crowd.present);
-            present.seated = present.seated.saturating_sub(1);
-            (present.wakers.remove(&self.number), present.is_empty())
+            let mut registry = lock(&self.driver.pollers.registry);
+            registry.waiting = registry.waiting.saturating_sub(1);
+            (registry.wakers.remove(&self.number), registry.is_empty())
         };
         if empty {
-            self.driver.abandon();
+            self.driver.drop_orphans();
         }
     }
 }
 
-/// An envelope's word that it is there. Whoever waits keeps a call alive all the same, whichever
-/// envelope made it.
-pub(crate) struct Home(pub(crate) Arc<Driver>);
+/// Keeps orphans alive for as long as an envelope exists. A waiter keeps them alive as well,
+/// whichever envelope started them.
+pub(crate) struct KeepAlive(pub(crate) Arc<Driver>);
 
-impl Home {
+impl KeepAlive {
     pub(crate) fn new(driver: Arc<Driver>) -> Self {
-        lock(&driver.crowd.present).homes += 1;
+        lock(&driver.pollers.registry).envelopes += 1;
         Self(driver)
     }
 }
 
-impl Drop for Home {
+impl Drop for KeepAlive {
     fn drop(&mut self) {
         let empty = {
-            let mut present = lock(&self.0.crowd.present);
-            present.homes = present.homes.saturating_sub(1);
-            present.is_empty()
+            let mut registry = lock(&self.0.pollers.registry);
+            registry.envelopes = registry.envelopes.saturating_sub(1);
+            registry.is_empty()
         };
         if empty {
-            self.0.abandon();
+            self.0.drop_orphans();
         }
     }
 }
 
-impl Wake for Crowd {
+impl Wake for Pollers {
     fn wake(self: Arc<Self>) {
         self.wake_by_ref();
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
         self.times.fetch_add(1, Ordering::SeqCst);
-        let wakers = std::mem::take(&mut lock(&self.present).wakers);
+        let wakers = std::mem::take(&mut lock(&self.registry).wakers);
         wakers.into_values().for_each(Waker::wake);
     }
 }
 
 impl Driver {
-    /// Has `work` done, whether or not anyone waits for it: here, until it first has to wait.
+    /// Runs `work` to its end, with or without waiters. Polls it once on this thread.
     pub(crate) fn start(&self, work: impl Future<Output = ()> + Send + 'static) {
         #[cfg(all(
             any(feature = "tokio", feature = "kms", feature = "emulator"),
@@ -174,7 +175,7 @@ impl Driver {
         self.adopt(work);
     }
 
-    /// As [`start`](Self::start), and nothing of it here where that can be helped.
+    /// Same as [`start`](Self::start), but does not poll on this thread if there is a runtime.
     pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
         #[cfg(all(
             any(feature = "tokio", feature = "kms", feature = "emulator"),
@@ -188,21 +189,21 @@ impl Driver {
     fn adopt(&self, work: impl Future<Output = ()> + Send + 'static) {
         self.count.fetch_add(1, Ordering::SeqCst);
         lock(&self.orphans).push(Box::pin(work));
-        Waker::from(self.crowd.clone()).wake();
+        Waker::from(self.pollers.clone()).wake();
     }
 
-    /// Waits for `wanted`, and polls meanwhile what no runtime polls.
+    /// Waits for `wanted`, and polls the orphans meanwhile.
     pub(crate) async fn wait<F: Future>(&self, wanted: F) -> F::Output {
-        let (mut wanted, seat) = (pin!(wanted), Seat::at(self));
+        let (mut wanted, registered) = (pin!(wanted), Registered::new(self));
         poll_fn(|cx| {
             loop {
                 if let Poll::Ready(output) = wanted.as_mut().poll(cx) {
                     return Poll::Ready(output);
                 }
-                // Before the look at what there is to poll: what comes after that look wakes this
-                // one. Where there is nothing, too, as what is wanted may be on its way here in
-                // another thread, which goes away once it has brought it.
-                seat.take(cx.waker());
+                // Before polling the orphans: one that is added after that wakes this waiter. Also
+                // without orphans: another thread may be about to add the call that is waited for,
+                // and may not poll it again.
+                registered.set_waker(cx.waker());
                 if !self.advance() {
                     return Poll::Pending;
                 }
@@ -211,18 +212,18 @@ impl Driver {
         .await
     }
 
-    /// Goes as far as it gets without waiting: for work that nobody waits for, where no runtime
-    /// does it.
+    /// Polls the orphans as far as they get without waiting: for work without waiters, where there
+    /// is no runtime.
     pub(crate) fn nudge(&self) {
         if self.count.load(Ordering::SeqCst) > 0 {
             while self.advance() {}
         }
     }
 
-    /// Drops what no runtime polls.
-    pub(crate) fn abandon(&self) {
+    /// Drops the orphans.
+    pub(crate) fn drop_orphans(&self) {
         loop {
-            // Dropped outside the lock, as it may leave others behind.
+            // Dropped outside the lock: dropping one may add others.
             let Some(work) = lock(&self.orphans).pop() else { break };
             self.count.fetch_sub(1, Ordering::SeqCst);
             drop(work);
@@ -230,8 +231,8 @@ impl Driver {
     }
 
     #[cfg(test)]
-    pub(crate) fn seated(&self) -> usize {
-        lock(&self.crowd.present).seated
+    pub(crate) fn waiting(&self) -> usize {
+        lock(&self.pollers.registry).waiting
     }
 
     #[cfg(shuttle)]
@@ -239,19 +240,19 @@ impl Driver {
         lock(&self.orphans).len()
     }
 
-    /// Polls every orphan once. Whether one of them ended.
+    /// Polls every orphan once. Returns whether one of them completed.
     fn advance(&self) -> bool {
         if self.count.load(Ordering::SeqCst) == 0 {
             return false;
         }
-        let crowd = Waker::from(self.crowd.clone());
+        let wake_all = Waker::from(self.pollers.clone());
         let mut ended = false;
         let mut waiting = Vec::new();
-        let before = self.crowd.times.load(Ordering::SeqCst);
-        // One at a time and out of the lock, so that two threads that poll share the work.
+        let before = self.pollers.times.load(Ordering::SeqCst);
+        // One at a time and outside the lock, so that two polling threads share the work.
         loop {
             let Some(mut work) = lock(&self.orphans).pop() else { break };
-            match work.as_mut().poll(&mut Context::from_waker(&crowd)) {
+            match work.as_mut().poll(&mut Context::from_waker(&wake_all)) {
                 Poll::Ready(()) => {
                     self.count.fetch_sub(1, Ordering::SeqCst);
                     ended = true;
@@ -260,10 +261,9 @@ impl Driver {
             }
         }
         lock(&self.orphans).append(&mut waiting);
-        // Somebody who was woken meanwhile has found these out of the list, so has to look once
-        // more.
-        if self.crowd.times.load(Ordering::SeqCst) != before {
-            self.crowd.wake_by_ref();
+        // A waiter that was woken meanwhile did not find these in the list: wake it again.
+        if self.pollers.times.load(Ordering::SeqCst) != before {
+            self.pollers.wake_by_ref();
         }
         ended
     }
@@ -282,16 +282,16 @@ mod own {
         static BEGINNING: Cell<bool> = const { Cell::new(false) };
     }
 
-    /// Polls `work` once, and gives it back if there is more to it: what needs no waiting, as with
-    /// a local key, is not worth another thread.
+    /// Polls `work` once and returns it if it is pending: work that needs no waiting, as with a
+    /// local key, is not worth a switch to another thread.
     ///
-    /// Not within itself: a queue of thousands, where the end of one call begins the next, would
-    /// take as many frames of the stack.
+    /// Does not nest: a queue of thousands, where the end of one call starts the next, would
+    /// overflow the stack.
     pub(super) fn begin(
         work: impl Future<Output = ()> + Send + 'static,
     ) -> Option<BoxFuture<'static, ()>> {
         let mut work: BoxFuture<'static, ()> = Box::pin(work);
-        // Its timers and sockets are to be those of the runtime that it goes on in.
+        // Its timers and sockets must belong to the runtime that will poll it.
         let (Ok(runtime), Some(_within)) = (runtime::get(), Within::enter()) else {
             return Some(work);
         };

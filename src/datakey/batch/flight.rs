@@ -1,4 +1,4 @@
-//! One result that many wait for, independent of any async runtime.
+//! A result with many waiters, independent of any async runtime.
 
 use crate::datakey::sync::{Mutex, lock};
 use crate::error::Result;
@@ -7,25 +7,25 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-/// `None`: whoever was to bring the result went away without one.
+/// `None`: the call was dropped without a result.
 pub(crate) type Outcome<T> = Option<Result<T>>;
 
 pub(crate) struct Flight<T>(Mutex<FlightState<T>>);
 
 enum FlightState<T> {
-    Flying(Seats),
-    Landed(Outcome<T>),
+    Pending(Wakers),
+    Done(Outcome<T>),
 }
 
-/// The wakers of those who wait, each in its place for as long as it waits.
+/// The wakers of all waiters, each at the same index for as long as it waits.
 #[derive(Default)]
-struct Seats {
+struct Wakers {
     wakers: Vec<Option<Waker>>,
     free: Vec<usize>,
 }
 
-impl Seats {
-    fn take(&mut self, waker: Waker) -> usize {
+impl Wakers {
+    fn add(&mut self, waker: Waker) -> usize {
         match self.free.pop() {
             Some(place) => {
                 self.wakers[place] = Some(waker);
@@ -38,11 +38,11 @@ impl Seats {
         }
     }
 
-    fn leave(&mut self, place: usize) -> Option<Waker> {
+    fn remove(&mut self, place: usize) -> Option<Waker> {
         let waker = self.wakers[place].take();
         self.free.push(place);
         if self.free.len() == self.wakers.len() {
-            // A crowd that has gone leaves no room behind.
+            // The memory for many waiters is freed once all are gone.
             *self = Self::default();
         }
         waker
@@ -51,40 +51,40 @@ impl Seats {
 
 impl<T: Clone> Flight<T> {
     pub(crate) fn new() -> Self {
-        Self(Mutex::new(FlightState::Flying(Seats::default())))
+        Self(Mutex::new(FlightState::Pending(Wakers::default())))
     }
 
-    /// Gives everyone who waits the outcome. Only the first call counts.
+    /// Gives all waiters the outcome. Only the first call has an effect.
     pub(crate) fn finish(&self, outcome: Outcome<T>) {
-        let seats = {
+        let waiters = {
             let mut state = lock(&self.0);
-            let FlightState::Flying(seats) = &mut *state else { return };
-            let seats = std::mem::take(seats);
-            *state = FlightState::Landed(outcome);
-            seats
+            let FlightState::Pending(waiters) = &mut *state else { return };
+            let waiters = std::mem::take(waiters);
+            *state = FlightState::Done(outcome);
+            waiters
         };
         // Outside the lock: a waker may run its task at once.
-        seats.wakers.into_iter().flatten().for_each(Waker::wake);
+        waiters.wakers.into_iter().flatten().for_each(Waker::wake);
     }
 
-    /// Whether it has brought what it was to bring.
-    pub(crate) fn has_brought(&self) -> bool {
-        matches!(&*lock(&self.0), FlightState::Landed(Some(Ok(_))))
+    /// Whether it has succeeded.
+    pub(crate) fn has_succeeded(&self) -> bool {
+        matches!(&*lock(&self.0), FlightState::Done(Some(Ok(_))))
     }
 
     #[cfg(test)]
     pub(crate) fn room(&self) -> usize {
         match &*lock(&self.0) {
-            FlightState::Flying(seats) => seats.wakers.capacity(),
-            FlightState::Landed(_) => 0,
+            FlightState::Pending(waiters) => waiters.wakers.capacity(),
+            FlightState::Done(_) => 0,
         }
     }
 }
 
-/// Waits for a flight. Dropping it is always safe: a flight belongs to nobody who waits for it.
+/// Waits for a flight. Dropping it is always safe: no waiter owns the flight.
 pub(crate) struct Wait<T> {
     flight: Arc<Flight<T>>,
-    /// Where this one's waker is, so that asking again does not make the list longer.
+    /// The index of its waker, so that polling again does not add another.
     place: Option<usize>,
 }
 
@@ -100,11 +100,13 @@ impl<T: Clone> Future for Wait<T> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome<T>> {
         let this = self.get_mut();
         match &mut *lock(&this.flight.0) {
-            FlightState::Landed(outcome) => return Poll::Ready(outcome.clone()),
-            FlightState::Flying(seats) => match this.place.map(|place| &mut seats.wakers[place]) {
-                Some(Some(waker)) => waker.clone_from(cx.waker()),
-                _ => this.place = Some(seats.take(cx.waker().clone())),
-            },
+            FlightState::Done(outcome) => return Poll::Ready(outcome.clone()),
+            FlightState::Pending(waiters) => {
+                match this.place.map(|place| &mut waiters.wakers[place]) {
+                    Some(Some(waker)) => waker.clone_from(cx.waker()),
+                    _ => this.place = Some(waiters.add(cx.waker().clone())),
+                }
+            }
         }
         Poll::Pending
     }
@@ -113,10 +115,10 @@ impl<T: Clone> Future for Wait<T> {
 impl<T> Drop for Wait<T> {
     fn drop(&mut self) {
         let Some(place) = self.place else { return };
-        // Dropped outside the lock, as it may be the last hold of a task.
+        // Dropped outside the lock: it may hold the last reference to a task.
         let _waker = match &mut *lock(&self.flight.0) {
-            FlightState::Flying(seats) => seats.leave(place),
-            FlightState::Landed(_) => None,
+            FlightState::Pending(waiters) => waiters.remove(place),
+            FlightState::Done(_) => None,
         };
     }
 }

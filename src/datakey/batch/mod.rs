@@ -1,7 +1,12 @@
-//! Calls that carry many keys: [`batcher`] gathers them, [`lane`] is what waits under one
-//! key-encryption key, [`ticket`] where a result goes, [`operation`] what is asked, [`flight`] one
-//! result that many wait for, [`drive`] who polls the calls, [`parts`] how more is asked for than
-//! may wait.
+//! Batching: one call to the key service carries many keys.
+//!
+//! The service's rate limit counts calls, not keys. Keys that are requested while a call is in
+//! flight are coalesced into the next one; without load, a key is sent at once. No timer delays a
+//! key in order to fill a batch.
+//!
+//! [`batcher`] coalesces keys into calls, [`lane`] is the queue of one key-encryption key,
+//! [`ticket`] the receiver of one key's result, [`operation`] the kind of call, [`flight`] a result
+//! with many waiters, [`drive`] polls the calls, [`parts`] splits work that exceeds the queue.
 
 pub(crate) mod batcher;
 pub(crate) mod drive;

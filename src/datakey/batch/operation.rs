@@ -1,20 +1,20 @@
-//! What the key service is asked for in batches.
+//! The kinds of calls that are batched.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::secret::equal;
 use crate::wrap::{BoxFuture, KeyId, KeyPayload, KeyWrapper, WrappedKey};
 
-/// What is done in batches.
+/// A kind of call.
 pub(crate) trait Operation: Send + Sync + 'static {
-    /// What events call it.
+    /// Its name in events.
     const NAME: &'static str;
     type In: Send + Sync + 'static;
     type Out: Send + 'static;
 
-    /// The key-encryption key whose limit a call counts towards.
+    /// The key-encryption key whose rate limit a call counts towards.
     fn key<'a>(input: &'a Self::In, wrapper: &'a dyn KeyWrapper) -> &'a KeyId;
 
-    /// The version of that key, where the wrapper can tell it.
+    /// The version of that key, if the wrapper knows it.
     fn version(input: &Self::In, wrapper: &dyn KeyWrapper) -> Option<u32>;
 
     fn call<'a>(
@@ -26,7 +26,7 @@ pub(crate) trait Operation: Send + Sync + 'static {
 
 /// Wraps new data keys.
 pub(crate) struct Wrap {
-    /// Whether to unwrap what came back, and compare, before it is used.
+    /// Whether to unwrap each wrapped key and compare it before it is used.
     pub(crate) verify: bool,
 }
 
@@ -59,7 +59,7 @@ impl Operation for Wrap {
             if again.len() != batch.len() || !again.iter().zip(batch).all(same) {
                 return Err(Error::new(
                     ErrorKind::Internal,
-                    "the key service does not give back what it was asked to wrap: nothing was \
+                    "the key service does not return the keys that it wrapped: nothing was \
                      encrypted",
                 ));
             }
@@ -93,7 +93,7 @@ impl Operation for Unwrap {
     }
 }
 
-/// Wraps data keys anew under the newest version of their key-encryption key.
+/// Rewraps data keys under the newest version of their key-encryption key.
 pub(crate) struct Rewrap;
 
 impl Operation for Rewrap {

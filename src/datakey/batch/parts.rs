@@ -1,11 +1,10 @@
-//! Work on more keys than may wait for the key service at once.
+//! Splits work on more keys than a queue may hold.
 
-/// Keys in a part: enough for all calls that may be under way, twice.
+/// Keys in a part: twice as many as all calls in flight can carry.
 const PART: usize = 64 * super::lane::MAX_BATCH;
 
-/// `items` in parts, each with what `ask` gave for it. A part is asked for while the one before it
-/// is worked on, so the key service is never waited for without being asked, and however many
-/// there are, no more than two parts wait.
+/// `items` in parts, each with the result of `ask` for it. A part is requested while the one before
+/// it is processed, so the key service is never idle, and at most two parts are queued.
 pub(crate) fn in_parts<'i, T, A>(
     items: &'i [T],
     mut ask: impl FnMut(&'i [T]) -> A,

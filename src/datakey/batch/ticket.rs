@@ -1,17 +1,17 @@
-//! Where the result of one key in a batch goes.
+//! The receiver of one key's result.
 
 use crate::error::Result;
 use std::any::Any;
 use std::sync::{Arc, Weak};
 
-/// Where a key's result goes. Dropped unanswered, it says that there will be none.
+/// Receives a key's result. Dropping it unanswered reports that there will be none.
 pub(crate) struct Ticket<T> {
     #[allow(clippy::type_complexity)]
     answer: Option<Box<dyn FnOnce(Option<Result<T>>) + Send>>,
     waiters: Option<Waiters>,
 }
 
-/// Those who wait for a result: each of them holds the same thing, and so do some who do not wait.
+/// Counts the waiters of a result by their references to one object, less those of other holders.
 #[derive(Clone)]
 pub(crate) struct Waiters {
     held: Weak<dyn Any + Send + Sync>,
@@ -19,7 +19,7 @@ pub(crate) struct Waiters {
 }
 
 impl Waiters {
-    /// All who hold `held` but for so many.
+    /// All holders of `held` except for `others`.
     pub(crate) fn of<H: Any + Send + Sync>(held: &Arc<H>, others: usize) -> Self {
         let held: Weak<H> = Arc::downgrade(held);
         Self { held, others }
@@ -32,7 +32,7 @@ impl<T> Ticket<T> {
         Self::for_waiters(None, answer)
     }
 
-    /// One that is wanted for as long as one of `waiters` is there, if it is for such.
+    /// A ticket that is wanted for as long as one of `waiters` exists; always, if `None`.
     pub(crate) fn for_waiters(
         waiters: Option<Waiters>,
         answer: impl FnOnce(Option<Result<T>>) + Send + 'static,
@@ -40,7 +40,7 @@ impl<T> Ticket<T> {
         Self { answer: Some(Box::new(answer)), waiters }
     }
 
-    /// Whether anyone would have something of an answer.
+    /// Whether anyone needs the answer.
     pub(crate) fn is_wanted(&self) -> bool {
         self.waiters.as_ref().is_none_or(|waiters| waiters.held.strong_count() > waiters.others)
     }

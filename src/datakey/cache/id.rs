@@ -1,4 +1,4 @@
-//! What a cached key is found by.
+//! The id of a key in the cache.
 
 use crate::context::Scope;
 use crate::datakey::ends::Family;
@@ -10,9 +10,8 @@ use std::hash::{Hash, Hasher};
 const HASH_LEN: usize = 32;
 const MAX_LEN: usize = HASH_LEN + 1 + 8 + MAX_KEY_ID_LEN + 8 + MAX_WRAPPED_LEN;
 
-/// SHA-256 over everything that decides which data key comes out and for what it may be used: the
-/// realm, then provider, key tag and wrapped bytes, each with its length in front where it has no
-/// fixed one.
+/// SHA-256 over everything that determines the data key and its permitted use: the realm, then
+/// provider, key tag and wrapped bytes, each of variable length with its length in front.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct CacheId([u8; HASH_LEN]);
 
@@ -22,8 +21,8 @@ impl Hash for CacheId {
     }
 }
 
-/// Takes a part of an id as its hash, which it is already. Only for maps of what a key service has
-/// unwrapped: ids of anything else can be made to collide by whoever makes up wrapped keys.
+/// Takes a part of an id as its hash, since it is a hash already. Only for maps of keys that a key
+/// service has unwrapped: an attacker who makes up wrapped keys can make other ids collide.
 #[derive(Default)]
 pub(crate) struct IdHasher(u64);
 
@@ -37,8 +36,8 @@ impl Hasher for IdHasher {
     }
 }
 
-/// What all keys of one reader have in common: partition, endpoint zone, scope and suite, hashed
-/// once because a look-up for each message would feel it.
+/// What all keys of one reader share: partition, endpoint zone, scope and suite. Hashed once, since
+/// lookups are a hot path.
 #[derive(Clone)]
 pub(crate) struct Realm {
     hash: [u8; HASH_LEN],
@@ -47,7 +46,7 @@ pub(crate) struct Realm {
 }
 
 impl Realm {
-    /// `zone` is where the reader's own client calls, not what a message says of itself.
+    /// `zone` is that of the reader's own client, not the one in a message.
     pub(crate) fn new(partition: &[u8], zone: ZoneHint, scope: &Scope, suite: Suite) -> Self {
         let zone: &[u8] = match zone {
             ZoneHint::None => b"none",
@@ -85,8 +84,8 @@ impl Realm {
         CacheId(array(&digest::digest(&digest::SHA256, &input[..len])))
     }
 
-    /// As [`id`](Self::id), where it matters which of several clients opens it: the one whose own
-    /// key is `own`. What one is asked for, another one is not.
+    /// Same as [`id`](Self::id), where several clients may open the slot: this is the id for the
+    /// client whose own key is `own`, so that its unwraps are not shared with the others.
     pub(crate) fn id_through(&self, wrapped: &WrappedKey, own: &KeyId) -> CacheId {
         let mut hash = digest::Context::new(&digest::SHA256);
         hash.update(&self.id(wrapped).0);

@@ -1,5 +1,5 @@
-//! Gets unwrapped keys, in single flight: from the cache, from an unwrap in flight, or by starting
-//! one.
+//! Loads unwrapped keys: from the cache, by joining an unwrap in flight (single flight), or by
+//! starting one.
 
 use crate::context::Scope;
 use crate::datakey::batch::batcher::Batcher;
@@ -17,7 +17,7 @@ use crate::wrap::{KeyPayload, WrappedKey};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// One reader's way to its keys: those of one scope and suite, through one wrapper.
+/// Loads keys of one scope and suite through one wrapper.
 #[derive(Clone)]
 pub(crate) struct Loader {
     pub(crate) cache: KeyCache,
@@ -28,11 +28,11 @@ pub(crate) struct Loader {
     pub(crate) suite: Suite,
 }
 
-/// Unwraps that were not sent yet.
+/// Unwraps that are not submitted yet.
 #[derive(Default)]
 pub(crate) struct Outbox(Vec<(WrappedKey, Ticket<KeyPayload>)>);
 
-/// A key that was asked for.
+/// A requested key.
 pub(crate) struct Asked {
     id: CacheId,
     state: AskedState,
@@ -44,28 +44,28 @@ enum AskedState {
 }
 
 impl Asked {
-    /// Whether a key has come already.
+    /// Whether the key is available without waiting.
     pub(crate) fn is_here(&self) -> bool {
         match &self.state {
             AskedState::Here(answer) => answer.is_ok(),
-            AskedState::Coming(flight) => flight.has_brought(),
+            AskedState::Coming(flight) => flight.has_succeeded(),
         }
     }
 }
 
 impl Loader {
-    /// What the key in `slot` is found by.
+    /// The cache id of the key in `slot`.
     pub(crate) fn id(&self, slot: &WrappedKey) -> CacheId {
         self.realm.id(slot)
     }
 
-    /// As [`id`](Self::id), where others of the same cache may open `slot` too.
+    /// Same as [`id`](Self::id), where other recipients of the same cache may open `slot` too.
     pub(crate) fn id_through(&self, slot: &WrappedKey) -> CacheId {
         self.realm.id_through(slot, &self.batcher.recipient().key)
     }
 
-    /// Looks for the key in `slot`, which is found by `id`. What has to be asked of the service
-    /// goes to `outbox`, which has to be [`send`](Self::send)t.
+    /// Looks up the key in `slot` by `id`. An unwrap that must be started goes to `outbox`, which
+    /// the caller must [`send`](Self::send).
     pub(crate) fn ask(
         &self,
         slot: &WrappedKey,
@@ -84,7 +84,7 @@ impl Loader {
             LookUp::Refused(error) => AskedState::Here(Err(error)),
             LookUp::Join(flight) => AskedState::Coming(flight),
             LookUp::Lead(flight) => {
-                // The cache's list of what is in flight holds it, and so does the ticket.
+                // Besides the waiters, the cache's map and the ticket hold the flight.
                 let waiters = Waiters::of(&flight, 2);
                 outbox.0.push(self.unwrap(id, slot, flight.clone(), Some(waiters)));
                 AskedState::Coming(flight)
@@ -93,12 +93,12 @@ impl Loader {
         Asked { id, state }
     }
 
-    /// Sends what was asked, together.
+    /// Submits all unwraps of `outbox` together, so that they share calls.
     pub(crate) fn send(&self, outbox: Outbox) {
         if !outbox.0.is_empty() {
             self.batcher.submit(outbox.0);
         }
-        // For a refresh that nobody waits for, where there is no runtime.
+        // A refresh has no waiter that would poll it where there is no runtime.
         self.driver.nudge();
     }
 
@@ -115,8 +115,8 @@ impl Loader {
                 AskedState::Here(answer) => answer?,
                 AskedState::Coming(flight) => match self.driver.wait(Wait::new(flight)).await {
                     Some(answer) => answer?,
-                    // Whoever worked on it is gone, with its runtime. Go round: someone who waited
-                    // asks again.
+                    // The call was dropped with its runtime: start again. Of all waiters, one
+                    // starts a new unwrap and the others join it.
                     None => {
                         lost.again()?;
                         let mut outbox = Outbox::default();
@@ -140,7 +140,7 @@ impl Loader {
         }
     }
 
-    /// What became of a key: whether it opened the message it was found for.
+    /// Reports whether a key opened its message.
     pub(crate) fn tried(&self, id: &CacheId, key: &Arc<CachedKey>, opened: bool) {
         if opened { key.prove() } else { self.cache.0.wrong(id, key) }
     }
@@ -153,8 +153,7 @@ impl Loader {
         waiters: Option<Waiters>,
     ) -> (WrappedKey, Ticket<KeyPayload>) {
         let (cache, scope, suite) = (self.cache.0.clone(), self.scope.clone(), self.suite);
-        // The time to live counts from before the call: what the service says is not younger than
-        // that.
+        // The time to live counts from before the call, since the service may decide at its start.
         let loaded = Loaded {
             family: self.realm.family(slot.key_id()),
             version: self.batcher.key_version(slot),
@@ -168,7 +167,7 @@ impl Loader {
             };
             let key = payload.map(|payload| payload.and_then(decode));
             recipient.counters.unwrapped(key.as_ref().map(Result::as_ref));
-            cache.land(id, &flight, loaded, key);
+            cache.finish(id, &flight, loaded, key);
         });
         (slot.clone(), ticket)
     }

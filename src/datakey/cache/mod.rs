@@ -1,6 +1,13 @@
-//! Unwrapped keys: [`store`] is what is kept, [`shared`] the cache that envelopes share and
-//! [`handle`] what its users see of it, [`load`] how a key gets there, [`id`] what it is found by,
-//! [`refusals`] what is not asked again at once.
+//! The cache of unwrapped data keys.
+//!
+//! A lookup is a hit, joins an unwrap in flight (single flight), or starts one. Keys expire after
+//! their time to live, less up to 10 % (jitter), so that keys loaded together are not refreshed
+//! together. A key in use can be refreshed in the background, and served stale while the service is
+//! unreachable.
+//!
+//! [`store`] holds the keys, [`shared`] adds the unwraps in flight and is shared by envelopes,
+//! [`handle`] is its public face, [`load`] looks keys up and unwraps them, [`id`] is the cache key,
+//! [`refusals`] the negative cache.
 
 pub(crate) mod handle;
 pub(crate) mod id;

@@ -1,4 +1,4 @@
-//! What the service refused a moment ago, so that it is not asked again at once.
+//! The negative cache: recent refusals of the service, so that it is not called again at once.
 
 use crate::datakey::CacheId;
 use crate::datakey::clock::Instant;
@@ -15,7 +15,7 @@ pub(crate) struct Refusals(LruCache<CacheId, (Instant, Error)>);
 
 impl Refusals {
     pub(crate) fn new() -> Self {
-        // Unbounded of itself: with a bound it would take memory for that many at once.
+        // Unbounded here: with a bound it would allocate memory for that many at once.
         Self(LruCache::unbounded())
     }
 

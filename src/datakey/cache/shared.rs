@@ -1,14 +1,18 @@
-//! What a cache consists of: the keys that are kept, the unwraps in flight, and what was refused.
+//! The shared state of a cache: its keys, the unwraps in flight and recent refusals.
+//!
+//! Promises: concurrent lookups of a key share one unwrap (single flight), and all waiters get its
+//! result. The result of an unwrap that was in flight during an invalidation goes to its waiters
+//! and is not cached. A denial drops every key of its family; an outage drops none.
 
 use crate::datakey::batch::drive::Driver;
 use crate::datakey::batch::flight::Flight;
 use crate::datakey::cache::refusals::Refusals;
 use crate::datakey::cache::store::{CachedKey, Found, Loaded, Store};
 use crate::datakey::clock::{Instant, Source};
-use crate::datakey::ends::{End, Ends, Family, Holder, Place};
+use crate::datakey::ends::{End, Ends, Family, Holder, Registration};
 use crate::datakey::failure::Failure;
 use crate::datakey::reaper;
-use crate::datakey::reaper::{Due, NextVisit};
+use crate::datakey::reaper::{Due, NextTimer};
 use crate::datakey::stats::{CacheCounters, CacheStats};
 use crate::datakey::sync::{Own, lock, own};
 use crate::datakey::{CacheId, observe};
@@ -22,23 +26,23 @@ pub(crate) struct Shared {
     state: Own<CacheState>,
     pub(crate) counters: CacheCounters,
     pub(crate) source: Source,
-    /// Of all who share the cache: one's unwrap may be what another one waits for, who then has
-    /// to be able to poll it.
+    /// Shared by all envelopes of the cache: a waiter must be able to poll the unwrap that it
+    /// waits for, whichever envelope started it.
     pub(crate) driver: Arc<Driver>,
     pub(crate) ends: Ends,
-    _place: Place,
+    _registration: Registration,
 }
 
 struct CacheState {
-    /// None: nothing is kept, and unwraps in flight are shared all the same.
+    /// None: nothing is cached, but unwraps in flight are still shared.
     store: Option<Store>,
-    flights: HashMap<CacheId, UnderWay>,
+    flights: HashMap<CacheId, InFlight>,
     refusals: Refusals,
-    /// When the reaper comes.
-    visit: NextVisit,
+    /// When the reaper removes expired keys.
+    timer: NextTimer,
 }
 
-struct UnderWay {
+struct InFlight {
     flight: Arc<Flight<Answer>>,
     family: Family,
     version: Option<u32>,
@@ -46,36 +50,35 @@ struct UnderWay {
     standing: Standing,
 }
 
-/// What an unwrap that was asked for some time ago still says.
+/// Whether the result of an unwrap in flight is still valid for the cache.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Standing {
-    /// It is the newest word on its key.
+    /// It is the newest unwrap of its key.
     Current,
-    /// The service denied another key of the family since: a key that this one brings is only for
-    /// those who wait for it already.
+    /// The service denied another key of the family since: the result is for present waiters only.
     Denied,
-    /// As that, and as it was for the caller to end the keys, the service is to be asked anew
-    /// whatever this one brings.
+    /// The caller invalidated the key since: the result is for present waiters only, and does not
+    /// count as a refusal.
     Ended,
-    /// Another one has taken its place.
+    /// A newer unwrap replaced it.
     Replaced,
 }
 
-/// What an unwrap came to.
+/// The result of an unwrap.
 #[derive(Clone)]
 pub(crate) enum Answer {
     Key(Arc<CachedKey>),
-    /// The service was out of reach, and this one, asked for at that time, is still there.
+    /// The service was unreachable, and this stale key, requested at that time, is still cached.
     Old(Arc<CachedKey>, Instant, Error),
 }
 
-/// What a look-up came to.
+/// The result of a lookup.
 pub(crate) enum LookUp {
-    /// The second is set where the service has to be asked again in the background.
+    /// With a flight, the caller must refresh the key in the background.
     Hit(Answer, Option<Arc<Flight<Answer>>>),
     Refused(Error),
     Join(Arc<Flight<Answer>>),
-    /// Nobody has asked the service yet; the caller has to.
+    /// The caller must start the unwrap.
     Lead(Arc<Flight<Answer>>),
 }
 
@@ -86,7 +89,7 @@ impl Shared {
             if let Some(CacheState { store: Some(copies), .. }) = parents {
                 copies.remove_where(|_, _| true);
             }
-            // What others of the parent's hold is to be wiped, too.
+            // The reaper wipes other copies of the parent's keys too.
             let threaded = reaper::start().is_ok();
             CacheState::new(limits.clone().filter(|_| threaded).map(Store::new))
         });
@@ -96,7 +99,7 @@ impl Shared {
             counters: CacheCounters::default(),
             source,
             driver: Arc::default(),
-            _place: ends.join(shared.clone()),
+            _registration: ends.register(shared.clone()),
             ends,
         })
     }
@@ -107,8 +110,8 @@ impl Shared {
         self.counters.stats()
     }
 
-    /// Looks for a key asked for no longer than `max_age` ago. `origin` is what it is wrapped
-    /// under, with the version where that can be told.
+    /// Looks up a key requested at most `max_age` ago. `origin` is the key-encryption key that it
+    /// is wrapped under, with the version if known.
     pub(crate) fn look_up(
         &self,
         id: &CacheId,
@@ -126,7 +129,7 @@ impl Shared {
                 self.counters.hits.add();
                 let refresh = (refresh && !state.flights.contains_key(id)).then(|| {
                     self.counters.refreshes.add();
-                    state.depart(id, origin(), now)
+                    state.start_flight(id, origin(), now)
                 });
                 return LookUp::Hit(Answer::Key(key), refresh);
             }
@@ -139,25 +142,25 @@ impl Shared {
             self.counters.refused_again.add();
             return LookUp::Refused(error);
         }
-        // Where nobody polls it an unwrap can be in flight for long, and what it brings is as old
-        // as its start.
+        // An unwrap that is not polled can be in flight for long, and its result is as old as its
+        // start.
         let over = |asked| state.store.as_ref().is_some_and(|store| store.is_over(asked, now));
         match state.flights.get(id) {
-            Some(under_way)
-                if under_way.standing == Standing::Current && !over(under_way.asked) =>
+            Some(in_flight)
+                if in_flight.standing == Standing::Current && !over(in_flight.asked) =>
             {
                 self.counters.joins.add();
-                LookUp::Join(under_way.flight.clone())
+                LookUp::Join(in_flight.flight.clone())
             }
             _ => {
                 self.counters.misses.add();
-                LookUp::Lead(state.depart(id, origin(), now))
+                LookUp::Lead(state.start_flight(id, origin(), now))
             }
         }
     }
 
-    /// The place of the first of `ids` whose key is here, within its time and asked for no longer
-    /// than `max_age` ago.
+    /// The position of the first of `ids` whose key is cached, not expired, and requested at most
+    /// `max_age` ago.
     pub(crate) fn first_of<'i>(
         &self,
         mut ids: impl Iterator<Item = &'i CacheId>,
@@ -170,8 +173,8 @@ impl Shared {
         ids.position(|id| store.fresh(id, now).is_some_and(young))
     }
 
-    /// The service's answer to the unwrap of `flight`.
-    pub(crate) fn land(
+    /// Handles the service's answer to the unwrap of `flight`.
+    pub(crate) fn finish(
         self: &Arc<Self>,
         id: CacheId,
         flight: &Arc<Flight<Answer>>,
@@ -181,7 +184,7 @@ impl Shared {
         let answer = match outcome {
             None => {
                 let mut state = lock(&self.state);
-                state.landed(&id, flight);
+                state.end_flight(&id, flight);
                 state.unanswered(&id, (self.source.now)());
                 None
             }
@@ -203,13 +206,13 @@ impl Shared {
         let floor = self.ends.floor(loaded.family.key.id());
         let retired =
             floor.is_some_and(|floor| loaded.version.is_some_and(|version| version < floor));
-        let current = state.landed(&id, flight) == Standing::Current;
+        let current = state.end_flight(&id, flight) == Standing::Current;
         let fresh = Arc::new(CachedKey::new(key));
         let Some(store) = state.store.as_mut().filter(|_| current && !retired) else {
             return fresh;
         };
         let kept = store.put(id, fresh, loaded, now, self.source, &self.counters);
-        self.call_reaper(&mut state, now);
+        self.set_timer(&mut state, now);
         kept
     }
 
@@ -223,7 +226,7 @@ impl Shared {
         let mut guard = lock(&self.state);
         let state = &mut *guard;
         let now = (self.source.now)();
-        let landed = state.landed(&id, flight);
+        let standing = state.end_flight(&id, flight);
         match Failure::of(error.kind()) {
             Failure::Outage => {
                 return match state
@@ -245,14 +248,14 @@ impl Shared {
             }
             Failure::OfFamily => {}
         }
-        if matches!(landed, Standing::Current | Standing::Denied) {
+        if matches!(standing, Standing::Current | Standing::Denied) {
             state.refusals.put(id, &error, now);
         }
         drop(guard);
-        // All keys of one batch are denied together, and one of them is enough to tell: what was
-        // asked for before an end says nothing of what was obtained after it.
+        // All keys of one batch are denied together; the first invalidates the family. An unwrap
+        // requested before an invalidation says nothing of keys obtained after it.
         if Failure::of(error.kind()) == Failure::OfFamily
-            && matches!(landed, Standing::Current | Standing::Replaced)
+            && matches!(standing, Standing::Current | Standing::Replaced)
         {
             self.ends.tell(End::Unwraps(&loaded.family));
         }
@@ -266,10 +269,9 @@ impl Shared {
         }
     }
 
-    /// `key` did not open the message it was found for. One that never opened any is dropped: a
-    /// service that once gives another key must not make the message unreadable for as long as keys
-    /// are kept. One that did open a message stays, so that a forged one that names its slot cannot
-    /// drive it out.
+    /// `key` did not open its message. A key that never opened any is dropped: one wrong answer of
+    /// the service must not make the message unreadable for the whole time to live. A key that has
+    /// opened a message stays, so that a forged message with the same slot cannot evict it.
     pub(crate) fn wrong(&self, id: &CacheId, key: &Arc<CachedKey>) {
         let mut state = lock(&self.state);
         if !key.is_proven() && state.store.as_mut().is_some_and(|store| store.remove_same(id, key))
@@ -278,8 +280,8 @@ impl Shared {
         }
     }
 
-    /// What the service gave for `id` is no key for this use. If one is here that has opened a
-    /// message, that one is right and this is one false answer, which says nothing of the key.
+    /// The service's answer for `id` is not a key for this use. If a cached key has opened a
+    /// message, that key is right, and this single wrong answer says nothing of it.
     pub(crate) fn misfit(&self, id: &CacheId, error: Error) -> Error {
         let mut state = lock(&self.state);
         let now = (self.source.now)();
@@ -293,16 +295,16 @@ impl Shared {
         }
     }
 
-    /// An old key was used.
+    /// A stale key was used.
     pub(crate) fn used_old(&self, error: &Error) {
         self.counters.stale_hits.add();
         observe::stale(error.kind());
     }
 
-    fn call_reaper(self: &Arc<Self>, state: &mut CacheState, now: Instant) {
+    fn set_timer(self: &Arc<Self>, state: &mut CacheState, now: Instant) {
         let Some(end) = state.store.as_ref().and_then(Store::next_end) else { return };
         let at = reaper::no_sooner(end, now);
-        state.visit.by(at, self.source, self);
+        state.timer.by(at, self.source, self);
     }
 
     #[cfg(test)]
@@ -331,7 +333,7 @@ impl Holder for Shared {
         if denial {
             self.denied(count);
         } else {
-            // A denial is heard for its second, and no longer than the caller wants to.
+            // The caller wants the service to be called again, so recent refusals go as well.
             state.refusals.clear();
             self.counters.forgotten.by(count);
             observe::dropped(count, end.name());
@@ -346,8 +348,8 @@ impl Due for Shared {
         if let Some(store) = &mut state.store {
             store.sweep(now, &self.counters);
         }
-        if state.visit.is(at) {
-            self.call_reaper(&mut state, now);
+        if state.timer.is(at) {
+            self.set_timer(&mut state, now);
         }
     }
 }
@@ -358,11 +360,11 @@ impl CacheState {
             store,
             flights: HashMap::new(),
             refusals: Refusals::new(),
-            visit: NextVisit::default(),
+            timer: NextTimer::default(),
         }
     }
 
-    fn depart(
+    fn start_flight(
         &mut self,
         id: &CacheId,
         (family, version): (Family, Option<u32>),
@@ -370,8 +372,8 @@ impl CacheState {
     ) -> Arc<Flight<Answer>> {
         let flight = Arc::new(Flight::new());
         let standing = Standing::Current;
-        let under_way = UnderWay { flight: flight.clone(), family, version, asked, standing };
-        self.flights.insert(*id, under_way);
+        let in_flight = InFlight { flight: flight.clone(), family, version, asked, standing };
+        self.flights.insert(*id, in_flight);
         flight
     }
 
@@ -382,10 +384,10 @@ impl CacheState {
     }
 
     /// Takes `flight` off the list of those in flight.
-    fn landed(&mut self, id: &CacheId, flight: &Arc<Flight<Answer>>) -> Standing {
+    fn end_flight(&mut self, id: &CacheId, flight: &Arc<Flight<Answer>>) -> Standing {
         match self.flights.get(id) {
-            Some(under_way) if Arc::ptr_eq(&under_way.flight, flight) => {
-                let standing = under_way.standing;
+            Some(in_flight) if Arc::ptr_eq(&in_flight.flight, flight) => {
+                let standing = in_flight.standing;
                 self.flights.remove(id);
                 standing
             }

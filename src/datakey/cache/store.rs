@@ -1,8 +1,9 @@
-//! The keys themselves: bounded in number, gone at their time. Pure: time and chance are arguments.
+//! The cached keys: bounded in number, each with a time to live. Pure: time and randomness are
+//! arguments.
 //!
-//! Promises: a key is found only before its `expires`, and for those who accept a stale one before
-//! its `gone`; whatever `sweep` has not come to yet is not found all the same; there are never more
-//! keys than the limit.
+//! Promises: a key is found fresh only before `expires`, and stale only before `gone`, even if
+//! `sweep` has not removed it yet. There are never more keys than the limit: the least recently
+//! used is evicted.
 
 use crate::datakey::CacheId;
 use crate::datakey::cache::id::IdHasher;
@@ -19,14 +20,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-/// How long an unwrap that failed for a reason that may pass is not tried again for a key that is
-/// still there.
+/// Backoff of refreshes after a transient failure, for a key that is still cached.
 const QUIET: Duration = Duration::from_secs(1);
 
 /// A key in the cache. It is wiped when its last user drops it, by [`DataKey`] itself.
 pub(crate) struct CachedKey {
     pub(crate) key: DataKey,
-    /// Whether it has opened a message. Until then it is only what the service said.
+    /// Whether it has opened a message. Until then the service may have returned a wrong key.
     proven: AtomicBool,
 }
 
@@ -47,7 +47,7 @@ impl CachedKey {
 }
 
 pub(crate) struct Store {
-    // Unbounded of itself: with a bound it would take memory for that many keys at once.
+    // Unbounded here: with a bound it would allocate memory for that many keys at once.
     keys: LruCache<CacheId, Entry, BuildHasherDefault<IdHasher>>,
     by_end: BTreeSet<(Instant, CacheId)>,
     limits: CacheLimits,
@@ -57,14 +57,14 @@ struct Entry {
     key: Arc<CachedKey>,
     family: Family,
     version: Option<u32>,
-    /// When the service was asked.
+    /// When the unwrap was requested.
     asked: Instant,
     refresh_at: Option<Instant>,
     expires: Instant,
     /// The end of the stale window; the same as `expires` without one.
     gone: Instant,
     used: Instant,
-    /// Until when the service is not asked again, because it was out of reach just now.
+    /// Until when the unwrap is not retried, because the service was unreachable just now.
     quiet: Option<(Instant, Error)>,
 }
 
@@ -76,15 +76,15 @@ impl Entry {
     }
 }
 
-/// What a look-up found.
+/// The result of a lookup.
 pub(crate) enum Found {
     Fresh {
         key: Arc<CachedKey>,
         asked: Instant,
-        /// Whether the caller has to ask the service again in the background.
+        /// Whether the caller must refresh the key in the background.
         refresh: bool,
     },
-    /// Past its time, and the service was out of reach a moment ago.
+    /// Expired, and the service was unreachable a moment ago.
     Stale {
         key: Arc<CachedKey>,
         asked: Instant,
@@ -93,7 +93,7 @@ pub(crate) enum Found {
     Missing,
 }
 
-/// What is to be kept with a key.
+/// What is stored with a key.
 pub(crate) struct Loaded {
     pub(crate) family: Family,
     pub(crate) version: Option<u32>,
@@ -131,7 +131,7 @@ impl Store {
         if now < entry.expires {
             let refresh = entry.refresh_at.is_some_and(|at| at <= now);
             if refresh {
-                // Set again by whatever comes of it.
+                // Set again by the outcome of the refresh.
                 entry.refresh_at = None;
             }
             return Found::Fresh { key, asked: entry.asked, refresh };
@@ -144,7 +144,7 @@ impl Store {
         }
     }
 
-    /// When a key that is here within its time was asked for.
+    /// When the unwrap of a fresh key was requested.
     pub(crate) fn fresh(&self, id: &CacheId, now: Instant) -> Option<Instant> {
         let idle = |since| {
             self.limits.idle.is_some_and(|idle| now.saturating_duration_since(since) >= idle)
@@ -153,11 +153,11 @@ impl Store {
         (now < entry.expires && !idle(entry.used)).then_some(entry.asked)
     }
 
-    /// Keeps `key`, which the service gave when it was asked at `loaded.asked`, unless its time is
-    /// over already. Returns the one to use.
+    /// Stores `key`, whose unwrap was requested at `loaded.asked`, unless it has expired already.
+    /// Returns the key to use.
     ///
-    /// If the same key is here, its time begins anew. If another one is here that has opened a
-    /// message, that one stays as it is: the service contradicts itself, and what opened a message
+    /// If the same key is cached, its time to live starts again. If another key is cached that has
+    /// opened a message, it stays: the service contradicts itself, and a key that opened a message
     /// is right.
     pub(crate) fn put(
         &mut self,
@@ -207,14 +207,14 @@ impl Store {
         while self.keys.len() > self.limits.max_keys {
             if let Some((id, entry)) = self.keys.pop_lru() {
                 self.by_end.remove(&(entry.gone, id));
-                counters.crowded_out.add();
+                counters.evicted.add();
             }
         }
         key
     }
 
-    /// The service was out of reach: it is not asked for this key again for a moment. The key, if
-    /// it may be used past its time.
+    /// The service was unreachable: the unwrap is not retried for a moment. Returns the key if it
+    /// may be used stale.
     pub(crate) fn unreachable(
         &mut self,
         id: &CacheId,
@@ -230,15 +230,15 @@ impl Store {
         Some((entry.key.clone(), entry.asked))
     }
 
-    /// An unwrap came to nothing that says anything of the key or the service: one in use is asked
-    /// for again in a moment.
+    /// An unwrap failed for a reason that says nothing of the key or the service: a key in use is
+    /// refreshed again in a moment.
     pub(crate) fn unanswered(&mut self, id: &CacheId, now: Instant) {
         if let Some(entry) = self.keys.peek_mut(id) {
             entry.put_off(now, &self.limits);
         }
     }
 
-    /// Whether there is a key that has opened a message.
+    /// Whether the cached key has opened a message.
     pub(crate) fn has_proven(&self, id: &CacheId, now: Instant) -> bool {
         self.keys.peek(id).is_some_and(|entry| now < entry.gone && entry.key.is_proven())
     }
@@ -250,12 +250,12 @@ impl Store {
         }
     }
 
-    /// Removes `key` from under `id`, and nothing else that came there since.
+    /// Removes `id` if it still has `key`, and not a newer one.
     pub(crate) fn remove_same(&mut self, id: &CacheId, key: &Arc<CachedKey>) -> bool {
         self.keys.peek(id).is_some_and(|entry| Arc::ptr_eq(&entry.key, key)) && self.remove(id)
     }
 
-    /// Removes the keys of these families and versions, and says how many they were.
+    /// Removes the keys of these families and versions, and returns their number.
     pub(crate) fn remove_where(
         &mut self,
         unwanted: impl Fn(&Family, Option<u32>) -> bool,
@@ -266,7 +266,7 @@ impl Store {
         ids.iter().filter(|id| self.remove(id)).count()
     }
 
-    /// Removes what is over.
+    /// Removes expired and idle keys.
     pub(crate) fn sweep(&mut self, now: Instant, counters: &CacheCounters) {
         while let Some(&(gone, id)) = self.by_end.first()
             && gone <= now
@@ -285,7 +285,7 @@ impl Store {
         }
     }
 
-    /// When the next key is over if none is used meanwhile.
+    /// When the next key is due for removal, if none is used meanwhile.
     pub(crate) fn next_end(&self) -> Option<Instant> {
         let end = self.by_end.first()?.0;
         let idle = self.limits.idle.and_then(|idle| self.keys.peek_lru()?.1.used.checked_add(idle));
@@ -296,12 +296,12 @@ impl Store {
         self.keys.len()
     }
 
-    /// Whether a key asked for at `asked` is too old, whatever chance took off its time.
+    /// Whether a key requested at `asked` is past its time to live, without jitter.
     pub(crate) fn is_over(&self, asked: Instant, now: Instant) -> bool {
         now.saturating_duration_since(asked) >= self.limits.ttl
     }
 
-    /// The end of a key's time and of its stale window. None for a time that the clock cannot hold.
+    /// When a key expires, and when its stale window ends. None if the clock cannot represent it.
     fn ends(&self, asked: Instant, source: Source) -> Option<(Instant, Instant)> {
         let expires = asked.checked_add(source.jittered(self.limits.ttl))?;
         Some((expires, expires.checked_add(self.limits.stale)?))

@@ -1,19 +1,19 @@
-//! Which failure is told when no data key opens a message (`F-33`).
+//! Which failure is returned when no data key opens a message (`F-33`).
 
 use crate::datakey::failure::Failure;
 use crate::error::Error;
 
-/// What went wrong so far.
+/// The failures so far.
 #[derive(Default)]
 pub(crate) struct Faults {
-    /// Of the slots whose service could not be reached, the first in their order.
+    /// The first slot, in their order, whose service was unreachable.
     outage: Option<(usize, Error)>,
-    /// Of all that were asked for, the first.
+    /// The first unwrap that was requested.
     first: Option<(usize, Error)>,
 }
 
 impl Faults {
-    /// The one in that place of the slots' order, and `asked` as that many before it.
+    /// Records the failure of the slot with index `place`, requested after `asked` others.
     pub(crate) fn note(&mut self, place: usize, asked: usize, error: Error) {
         if Failure::of(error.kind()) == Failure::Outage {
             keep_earlier(&mut self.outage, place, &error);
@@ -21,7 +21,7 @@ impl Faults {
         keep_earlier(&mut self.first, asked, &error);
     }
 
-    /// An outage before anything else, as trying again may help then.
+    /// An outage first, since a retry may help.
     pub(crate) fn told(self) -> Error {
         self.outage.or(self.first).map_or_else(Error::authentication, |(_, error)| error)
     }

@@ -1,13 +1,13 @@
-//! Whom a reader asks for the data key of a message that is for several.
+//! Failover: which service unwraps the data key of a message with several recipients.
 //!
-//! Promises: a key that is in the cache is tried before anyone is asked; one service is asked at a
-//! time, and another one only when that failed or takes longer than the hedge delay; the first data
-//! key that opens the message is the one, whoever is still asked then; no service is asked about a
-//! message for two of its slots at the same time, and none for more unwraps than the reader allows;
-//! what fails is told by the rule (`F-33`). Where there is one recipient, it costs nothing.
+//! Promises: a cached key is tried before any service is called. One service is called at a time,
+//! and the next one only if that failed or takes longer than the hedge delay. The first data key
+//! that opens the message wins, even if other calls are in flight. No service is called for two
+//! slots of one message at the same time, and no more unwraps are made than the reader allows. The
+//! failure that is returned follows `F-33`. With a single recipient, none of this costs anything.
 //!
-//! [`services`] is who there is, [`faults`] which failure is told, [`search`] who was asked for one
-//! message and who is next, [`readers`] the asking.
+//! [`services`] lists the recipients, [`faults`] chooses the failure, [`search`] is the state of
+//! one message's search, [`readers`] runs it.
 
 pub(crate) mod faults;
 pub(crate) mod readers;

@@ -1,8 +1,8 @@
-//! The recipients of an envelope as those who open its messages.
+//! Opens messages with the recipients of an envelope.
 
-use crate::datakey::alarm::Alarm;
 use crate::datakey::cache::store::CachedKey;
 use crate::datakey::cache::{Loader, Outbox};
+use crate::datakey::delay::Delay;
 use crate::datakey::failure::Failure;
 use crate::datakey::reading::faults::Faults;
 use crate::datakey::reading::search::{Begun, Search, Terms};
@@ -19,17 +19,17 @@ use std::time::Duration;
 /// The recipients of an envelope, for one scope.
 pub(crate) struct Readers {
     services: Services,
-    /// How long one service is waited for before the next one is asked too.
+    /// How long to wait for one service before the next one is called too.
     hedge: Duration,
 }
 
-/// What is asked for many messages together, for each recipient what was not sent yet.
+/// Requests for many messages, collected for each recipient and then submitted together.
 pub(crate) struct Asking<'r> {
     readers: &'r Readers,
     outboxes: Vec<Outbox>,
 }
 
-/// One who was asked, and is waited for.
+/// A request in flight.
 struct Waiting<'a> {
     route: Route,
     number: usize,
@@ -38,12 +38,12 @@ struct Waiting<'a> {
 
 enum Event {
     Came(usize, Result<Arc<CachedKey>>),
-    /// None of those who were asked has answered within the hedge delay.
+    /// No answer within the hedge delay.
     Late,
 }
 
 impl Readers {
-    /// At least one loader, and all of one cache.
+    /// Needs at least one loader; all must use the same cache.
     pub(crate) fn new(loaders: Vec<Loader>, hedge: Duration) -> Self {
         Self { services: Services(loaders), hedge }
     }
@@ -52,9 +52,9 @@ impl Readers {
         &self.services.0
     }
 
-    /// Who may open which of `slots`, in the order of the recipients: the one that a slot is for. A
-    /// slot that is for none of them may open with another's client: of those with the same
-    /// provider, or of any if there is none.
+    /// The routes to `slots`, in the order of recipients. A slot is opened by the recipient that it
+    /// names. A slot that names none of them may open with another recipient's client: with those
+    /// of the same provider, or with any if there is none.
     pub(crate) fn routes(&self, slots: &[WrappedKey]) -> Vec<Route> {
         let mut routes = Vec::with_capacity(slots.len());
         for (place, slot) in slots.iter().enumerate() {
@@ -77,7 +77,7 @@ impl Readers {
         routes
     }
 
-    /// Looks for the data key that satisfies `open`, by these ways to `slots`.
+    /// Searches for the data key that satisfies `open`, by these routes to `slots`.
     pub(crate) async fn open<T>(
         &self,
         slots: &[WrappedKey],
@@ -91,14 +91,14 @@ impl Readers {
         }
     }
 
-    /// To ask for the keys of many messages together.
+    /// Starts to request the keys of many messages together.
     pub(crate) fn asking(&self) -> Asking<'_> {
         let outboxes = self.loaders().iter().map(|_| Outbox::default()).collect();
         Asking { readers: self, outboxes }
     }
 
-    /// Asks for each of many messages whose key has not come yet one more, together: a message
-    /// before them could not be opened with who was asked first.
+    /// Calls one more recipient for each message whose key is not available yet, together: an
+    /// earlier message could not be opened by the recipient called first.
     pub(crate) fn hurry<'s>(
         &self,
         searches: impl Iterator<Item = (&'s mut Search, &'s [WrappedKey])>,
@@ -112,8 +112,8 @@ impl Readers {
         asking.send();
     }
 
-    /// Goes on with a search until a data key satisfies `open`. Whether someone had to be asked
-    /// because of the service of another: then the same is to be expected of the next message.
+    /// Continues a search until a data key satisfies `open`. Also returns whether it moved on from
+    /// a service that failed or was late: then the next message will probably have to as well.
     pub(crate) async fn finish<T>(
         &self,
         mut search: Search,
@@ -123,7 +123,7 @@ impl Readers {
         let max_age = search.terms.max_age;
         let wait = |begun: Begun| self.waiting(begun, slots, max_age);
         let mut waiting: Vec<_> = search.begun.drain(..).map(wait).collect();
-        let (mut alarm, mut failed, mut moved_on) = (None, false, false);
+        let (mut delay, mut failed, mut moved_on) = (None, false, false);
         loop {
             if waiting.is_empty() {
                 let Some(begun) = self.ask(&mut search, slots, |_| false) else {
@@ -131,15 +131,15 @@ impl Readers {
                 };
                 moved_on |= failed;
                 waiting.push(self.waiting(begun, slots, max_age));
-                alarm = None;
+                delay = None;
             }
             let busy = |reader| waiting.iter().any(|one: &Waiting<'_>| one.route.reader == reader);
-            if alarm.is_none() && search.has_another(busy) {
-                alarm = Some(Alarm::after(self.hedge, self.loaders()[0].cache.0.source));
+            if delay.is_none() && search.has_another(busy) {
+                delay = Some(Delay::new(self.hedge, self.loaders()[0].cache.0.source));
             }
-            match first_of(&mut waiting, &mut alarm).await {
+            match first_of(&mut waiting, &mut delay).await {
                 Event::Late => {
-                    alarm = None;
+                    delay = None;
                     let busy = |reader| waiting.iter().any(|one| one.route.reader == reader);
                     if let Some(begun) = self.ask(&mut search, slots, busy) {
                         moved_on = true;
@@ -173,7 +173,7 @@ impl Readers {
         }
     }
 
-    /// Asks the next one who is not `busy`.
+    /// Calls the next recipient that is not `busy`.
     fn ask(
         &self,
         search: &mut Search,
@@ -200,7 +200,7 @@ impl Readers {
 }
 
 impl Asking<'_> {
-    /// Begins the search for one message's key by these ways to `slots`, and asks the first.
+    /// Begins the search for one message's key by these routes to `slots`, with the first request.
     pub(crate) fn begin(
         &mut self,
         routes: impl Iterator<Item = Route>,
@@ -230,7 +230,7 @@ impl Asking<'_> {
     }
 }
 
-/// Where there is one recipient, nobody else is to be asked: each slot in its turn.
+/// The search with a single recipient: one slot after the other.
 async fn one_by_one<T>(
     loader: &Loader,
     slots: &[WrappedKey],
@@ -266,16 +266,16 @@ fn try_key<T>(
     opened
 }
 
-/// The first of them that has an answer: of several, the one who was asked first.
-async fn first_of(waiting: &mut [Waiting<'_>], alarm: &mut Option<Alarm>) -> Event {
+/// The first answer; of several, that of the earliest request.
+async fn first_of(waiting: &mut [Waiting<'_>], delay: &mut Option<Delay>) -> Event {
     poll_fn(|cx| {
         for (at, one) in waiting.iter_mut().enumerate() {
             if let Poll::Ready(answer) = one.answer.as_mut().poll(cx) {
                 return Poll::Ready(Event::Came(at, answer));
             }
         }
-        match alarm {
-            Some(alarm) => Pin::new(alarm).poll(cx).map(|()| Event::Late),
+        match delay {
+            Some(delay) => Pin::new(delay).poll(cx).map(|()| Event::Late),
             None => Poll::Pending,
         }
     })

@@ -1,4 +1,4 @@
-//! The search for the data key of one message: who was asked, and who is next.
+//! The state of the search for one message's data key: requests made, and routes left.
 
 use crate::datakey::cache::Asked;
 use crate::datakey::clock::Instant;
@@ -7,31 +7,31 @@ use crate::datakey::reading::services::{Route, Services};
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// What a reader allows.
+/// The limits of a reader.
 #[derive(Clone, Copy)]
 pub(crate) struct Terms {
     /// How old a key from the cache may be.
     pub(crate) max_age: Option<Duration>,
-    /// How many unwraps may be asked for, cached ones included.
+    /// The most unwraps, including cached keys.
     pub(crate) max_unwraps: usize,
 }
 
 pub(crate) struct Search {
     pub(super) terms: Terms,
-    /// Who was asked and has not been heard of.
+    /// Requests without an answer yet.
     pub(super) begun: Vec<Begun>,
-    /// Who is left, in the order in which they are asked.
+    /// Routes left, in the order in which they are tried.
     rest: VecDeque<Route>,
-    /// How many were asked.
+    /// Number of requests.
     asked: usize,
-    /// Whether those who are passed over stand behind the others.
+    /// Whether recipients that are passed over were moved behind the others.
     sorted: bool,
     pub(super) faults: Faults,
 }
 
 pub(super) struct Begun {
     pub(super) route: Route,
-    /// How many were asked before it.
+    /// Number of requests before it.
     pub(super) number: usize,
     pub(super) asked: Asked,
 }
@@ -48,13 +48,13 @@ impl Search {
         }
     }
 
-    /// Whether anyone can be asked who is not `busy`.
+    /// Whether a recipient that is not `busy` can be called.
     pub(super) fn has_another(&self, busy: impl Fn(usize) -> bool) -> bool {
         self.asked < self.terms.max_unwraps && self.rest.iter().any(|route| !busy(route.reader))
     }
 
-    /// Whom to ask next, and how many were asked before: where a key is in the cache, then one who
-    /// is not `busy`.
+    /// The next route and the number of requests before it: a route with a cached key, otherwise
+    /// one whose recipient is not `busy`.
     pub(super) fn next(
         &mut self,
         services: &Services,
@@ -82,7 +82,7 @@ impl Search {
         self.rest.remove(at).map(|route| (route, number))
     }
 
-    /// Puts those who are passed over behind the others, if there are others.
+    /// Moves recipients that are passed over behind the others, if there are others.
     fn sort(&mut self, services: &Services, now: Instant) {
         if std::mem::replace(&mut self.sorted, true) {
             return;
@@ -100,7 +100,7 @@ impl Search {
         };
         let (passed, asked): (VecDeque<_>, VecDeque<_>) =
             self.rest.drain(..).partition(|route| is_over(route.reader));
-        // They stand in the order of recipients.
+        // Routes are in the order of recipients.
         if let Some(instead) = asked.front() {
             let before = |reader: &usize| *reader < instead.reader;
             let mut passed: Vec<_> = passed.iter().map(|route| route.reader).collect();

@@ -1,4 +1,4 @@
-//! The services of the recipients, and who of them opens which slot.
+//! The services of the recipients, and routes from slots to them.
 
 use crate::datakey::cache::{CacheId, Loader};
 use crate::datakey::clock::Instant;
@@ -6,14 +6,14 @@ use crate::datakey::recipient::Recipient;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Who opens what: one way to the data key of a message.
+/// One way to the data key of a message: a slot, and the recipient that unwraps it.
 #[derive(Clone, Copy)]
 pub(crate) struct Route {
-    /// The slot's place in the header.
+    /// The slot's index in the header.
     pub(crate) slot: usize,
-    /// The recipient's place in the envelope.
+    /// The recipient's index in the envelope.
     pub(crate) reader: usize,
-    /// What the key is found by.
+    /// The key's id in the cache.
     pub(crate) id: CacheId,
 }
 
@@ -29,7 +29,7 @@ impl Services {
         self.0.len() == 1
     }
 
-    /// The place of the first of these keys that is in the cache.
+    /// The index of the first of these keys that is cached.
     pub(super) fn first_cached<'i>(
         &self,
         ids: impl Iterator<Item = &'i CacheId>,

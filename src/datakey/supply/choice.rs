@@ -1,4 +1,4 @@
-//! Where the data keys of new messages come from.
+//! The data keys of new messages: from the pool, or shared.
 
 use crate::datakey::limits::{PoolLimits, ReuseLimits};
 use crate::datakey::stats::PoolStats;
@@ -10,7 +10,7 @@ use crate::secret::DataKey;
 use crate::wrap::WrappedKey;
 use std::sync::Arc;
 
-/// The keys for writing of one envelope: of one list of recipients and one scope.
+/// The keys for writing of one envelope, which has one list of recipients and one scope.
 pub(crate) struct Supply {
     mint: Mint,
     pool: Pool,
@@ -28,12 +28,12 @@ impl Supply {
         Ok(Self { pool: Pool::new(mint.clone(), pool)?, mint, reuse })
     }
 
-    /// A key that no other message has.
+    /// A key that no other message uses.
     pub(crate) async fn unique(&self) -> Result<Arc<Minted>> {
         self.pool.wait(self.pool.take()).await
     }
 
-    /// A key for a message of `len` bytes, which others may have too if that was asked for.
+    /// A key for a message of `len` bytes, shared with other messages if reuse is on.
     pub(crate) async fn for_message(&self, len: usize) -> Result<Arc<Minted>> {
         if let Some(reuse) = &self.reuse
             && let Some(minted) = reuse.take(len as u64).await?
@@ -43,7 +43,7 @@ impl Supply {
         self.unique().await
     }
 
-    /// Asks for `count` keys that no other message has, in one go.
+    /// Requests `count` keys that no other message uses, together.
     pub(crate) fn ask(&self, count: usize) -> Vec<Taken> {
         self.pool.take_many(count)
     }
@@ -52,7 +52,7 @@ impl Supply {
         self.pool.wait(taken).await
     }
 
-    /// Wraps a data key that exists for the recipients in those places.
+    /// Wraps an existing data key for the recipients with these indices.
     pub(crate) async fn wrap(&self, key: &DataKey, which: &[usize]) -> Result<Vec<WrappedKey>> {
         self.mint.wrap(key, which).await
     }

@@ -1,4 +1,5 @@
-//! One data key's ways back from several services: all of them, or the first failure.
+//! Collects the wrapped keys of one data key from several services: all of them, or the first
+//! failure.
 
 use crate::datakey::sync::{Mutex, lock};
 use crate::error::Error;
@@ -6,7 +7,7 @@ use crate::wrap::WrappedKey;
 
 /// Why there is no key.
 pub(crate) struct Unminted {
-    /// The place of the recipient whose service did not wrap it, if that is the reason.
+    /// The index of the recipient whose service did not wrap it, if that is the reason.
     pub(crate) by: Option<usize>,
     pub(crate) error: Error,
 }
@@ -14,13 +15,13 @@ pub(crate) struct Unminted {
 /// `None`: the order was dropped.
 pub(crate) type Outcome<T> = Option<Result<T, Unminted>>;
 
-/// Gathers what several services wrapped, and hands it on once.
+/// Collects the wrapped keys and calls `arrive` once.
 pub(crate) struct Gather<A>(Mutex<Gathered<A>>);
 
 struct Gathered<A> {
     slots: Vec<Option<WrappedKey>>,
     missing: usize,
-    /// Where it goes, until it went there.
+    /// Receives the result; `None` once it was called.
     arrive: Option<A>,
 }
 
@@ -33,7 +34,7 @@ where
         Self(Mutex::new(Gathered { slots, missing: count, arrive: Some(arrive) }))
     }
 
-    /// What came from the one in that place; nothing, if its call was dropped.
+    /// Records the result of the recipient with index `place`; `None` if its call was dropped.
     pub(crate) fn came(&self, place: usize, wrapped: Outcome<WrappedKey>) {
         let mut gathered = lock(&self.0);
         let all = match wrapped {
@@ -45,12 +46,12 @@ where
                 }
                 Some(Ok(gathered.slots.drain(..).flatten().collect()))
             }
-            // Of no use to anyone without this one: nobody waits for the others.
+            // Without this slot the key is useless, so the others are not waited for.
             Some(Err(unminted)) => Some(Err(unminted)),
             None => None,
         };
         let arrive = gathered.arrive.take();
-        // Outside the lock, as those who get it may order again.
+        // Outside the lock: the receiver may order again.
         drop(gathered);
         if let Some(arrive) = arrive {
             arrive(all);

@@ -1,8 +1,8 @@
-//! Makes data keys and has them wrapped, for all recipients.
+//! Generates data keys and wraps them for all recipients.
 //!
-//! Promises: a data key that is given out is wrapped for every recipient, or there is none: nothing
-//! can be written that only some of them can read. All services are asked at the same time; the
-//! first failure is the failure, and names the recipient.
+//! Promises: a data key is wrapped for every recipient or not returned, so no message can be
+//! written that only some of them can read. All services are called concurrently; the first failure
+//! is returned, and names the recipient.
 
 use crate::context::Scope;
 use crate::datakey::batch::batcher::Batcher;
@@ -11,7 +11,7 @@ use crate::datakey::batch::flight::{Flight, Wait};
 use crate::datakey::batch::operation::Wrap;
 use crate::datakey::batch::ticket::{Ticket, Waiters};
 use crate::datakey::clock::{Instant, Source};
-use crate::datakey::ends::{End, Ends, Family, Holder, Place};
+use crate::datakey::ends::{End, Ends, Family, Holder, Registration};
 use crate::datakey::failure::Failure;
 use crate::datakey::stats::PoolCounters;
 use crate::datakey::supply::gather::{Gather, Outcome, Unminted};
@@ -22,14 +22,14 @@ use crate::wrap::{KeyPayload, WrappedKey};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A new data key in all of its forms.
+/// A new data key with its wrapped forms.
 pub(crate) struct Minted {
     pub(crate) key: DataKey,
-    /// It wrapped for each recipient, in their order.
+    /// The key wrapped for each recipient, in their order.
     pub(crate) slots: Vec<WrappedKey>,
-    /// The versions that it is wrapped under, where the wrappers can tell them.
+    /// The versions that it is wrapped under, if the wrappers know them.
     pub(crate) versions: Vec<Option<u32>>,
-    /// Before it was sent to be wrapped.
+    /// The time before the calls that wrapped it.
     pub(crate) at: Instant,
 }
 
@@ -39,11 +39,11 @@ impl Minted {
     }
 }
 
-/// Makes keys and has them wrapped; what pool and reuse order from.
+/// Generates and wraps keys, for the pool and for reuse.
 #[derive(Clone)]
 pub(crate) struct Mint {
     /// At least one.
-    pub(crate) presses: Arc<[Press]>,
+    pub(crate) targets: Arc<[WrapTarget]>,
     pub(crate) driver: Arc<Driver>,
     pub(crate) scope: Scope,
     pub(crate) suite: Suite,
@@ -52,39 +52,39 @@ pub(crate) struct Mint {
     pub(crate) counters: Arc<PoolCounters>,
 }
 
-/// Has keys wrapped for one recipient.
-pub(crate) struct Press {
+/// Wraps keys for one recipient.
+pub(crate) struct WrapTarget {
     pub(crate) batcher: Batcher<Wrap>,
-    /// Of the key-encryption key that it wraps under.
+    /// The family of its key-encryption key.
     pub(crate) family: Family,
 }
 
-/// What one press is asked for.
+/// The keys to wrap for one recipient.
 type Items = Vec<(KeyPayload, Ticket<WrappedKey>)>;
 
 impl Mint {
-    /// Puts one that holds what is minted here on the list of those who hear of ends.
-    pub(crate) fn join<T: Holder + 'static>(&self, holder: &Arc<T>) -> Place {
+    /// Registers a holder of minted keys for invalidations.
+    pub(crate) fn register<T: Holder + 'static>(&self, holder: &Arc<T>) -> Registration {
         let holder: Arc<dyn Holder> = holder.clone();
-        self.ends.join(Arc::downgrade(&holder))
+        self.ends.register(Arc::downgrade(&holder))
     }
 
-    /// Whether `end` ends what is wrapped for any of the recipients.
-    pub(crate) fn hears(&self, end: &End<'_>) -> bool {
-        self.presses.iter().any(|press| end.touches(&press.family))
+    /// Whether `end` concerns the key of any recipient.
+    pub(crate) fn is_touched(&self, end: &End<'_>) -> bool {
+        self.targets.iter().any(|target| end.touches(&target.family))
     }
 
-    /// Whether `end` ends this one: for one recipient is for all.
+    /// Whether `end` invalidates this key. One recipient is enough.
     pub(crate) fn is_ended(&self, end: &End<'_>, minted: &Minted) -> bool {
-        self.presses
+        self.targets
             .iter()
             .zip(&minted.versions)
-            .any(|(press, version)| end.concerns(&press.family, *version))
+            .any(|(target, version)| end.concerns(&target.family, *version))
     }
 
-    /// The key, unless it was wrapped under a version of a key-encryption key that was retired.
+    /// The key, unless it is wrapped under a retired version of a key-encryption key.
     pub(crate) fn unless_retired(&self, minted: Minted) -> Result<Minted> {
-        self.check_retired(0..self.presses.len(), &minted.versions)?;
+        self.check_retired(0..self.targets.len(), &minted.versions)?;
         Ok(minted)
     }
 
@@ -94,40 +94,40 @@ impl Mint {
         versions: &[Option<u32>],
     ) -> Result<()> {
         for (at, version) in which.zip(versions) {
-            let floor = self.ends.floor(self.presses[at].family.key.id());
+            let floor = self.ends.floor(self.targets[at].family.key.id());
             if let (Some(floor), Some(version)) = (floor, *version)
                 && version < floor
             {
                 let what = format!(
                     "the key service wraps with version {version} of the key, which was retired"
                 );
-                return Err(named(&self.presses, at, Error::new(ErrorKind::KeyUnusable, what)));
+                return Err(named(&self.targets, at, Error::new(ErrorKind::KeyUnusable, what)));
             }
         }
         Ok(())
     }
 
-    /// If this is a service's denial, tells all who hold keys of the same family, whoever ordered
-    /// it among them. Whether it is. Not within a lock of a holder.
+    /// If this is a service's denial, invalidates the keys of the family in all holders, and
+    /// returns true. Must not be called with a holder's lock held.
     pub(crate) fn tell_denial<T>(&self, minted: &Outcome<T>) -> bool {
         match minted {
             Some(Err(Unminted { by: Some(by), error }))
                 if Failure::of(error.kind()) == Failure::OfFamily =>
             {
-                self.ends.tell(End::Wraps(&self.presses[*by].family, error));
+                self.ends.tell(End::Wraps(&self.targets[*by].family, error));
                 true
             }
             _ => false,
         }
     }
 
-    /// Orders a key for each of `orders`: for those who wait for it, if it is for such, and to
-    /// where it goes, or the reason why not, or nothing if the order was dropped.
+    /// Orders a key for each of `orders`: its waiters, if it has any, and the receiver of the key
+    /// or the failure, or of `None` if the order was dropped.
     pub(crate) fn order<A>(&self, orders: impl IntoIterator<Item = (Option<Waiters>, A)>)
     where
         A: FnOnce(Outcome<Minted>) + Send + 'static,
     {
-        let all: Vec<_> = (0..self.presses.len()).collect();
+        let all: Vec<_> = (0..self.targets.len()).collect();
         let orders = orders.into_iter();
         let room = orders.size_hint().0;
         let mut items: Vec<Items> = all.iter().map(|_| Vec::with_capacity(room)).collect();
@@ -139,12 +139,13 @@ impl Mint {
                     continue;
                 }
             };
-            let (at, presses) = ((self.source.now)(), self.presses.clone());
+            let (at, targets) = ((self.source.now)(), self.targets.clone());
             let payloads = self.payloads(&key, all.len());
             let arrive = move |slots: Outcome<Vec<WrappedKey>>| {
                 let minted = |slots: Vec<WrappedKey>| {
-                    let version = |(press, slot): (&Press, _)| press.batcher.key_version(slot);
-                    let versions = presses.iter().zip(&slots).map(version).collect();
+                    let version =
+                        |(target, slot): (&WrapTarget, _)| target.batcher.key_version(slot);
+                    let versions = targets.iter().zip(&slots).map(version).collect();
                     Minted { key, slots, versions, at }
                 };
                 arrive(slots.map(|slots| slots.map(minted)));
@@ -154,17 +155,17 @@ impl Mint {
         self.submit(&all, items);
     }
 
-    /// Wraps a data key that exists for these recipients.
+    /// Wraps an existing data key for these recipients.
     pub(crate) async fn wrap(&self, key: &DataKey, which: &[usize]) -> Result<Vec<WrappedKey>> {
         let mut lost = Lost::default();
         loop {
             let flight = Arc::new(Flight::new());
-            // The order holds it, and so does who waits.
+            // Besides the waiter, the order holds the flight.
             let waiters = Waiters::of(&flight, 1);
-            let (mint, landing) = (self.clone(), flight.clone());
+            let (mint, target) = (self.clone(), flight.clone());
             let arrive = move |slots: Outcome<Vec<WrappedKey>>| {
                 mint.tell_denial(&slots);
-                landing.finish(slots.map(|slots| slots.map_err(|unminted| unminted.error)));
+                target.finish(slots.map(|slots| slots.map_err(|unminted| unminted.error)));
             };
             let mut items = which.iter().map(|_| Items::new()).collect::<Vec<_>>();
             let payloads = self.payloads(key, which.len());
@@ -174,7 +175,7 @@ impl Mint {
                 Some(slots) => {
                     let slots = slots?;
                     let version =
-                        |(at, slot): (&usize, _)| self.presses[*at].batcher.key_version(slot);
+                        |(at, slot): (&usize, _)| self.targets[*at].batcher.key_version(slot);
                     let versions: Vec<_> = which.iter().zip(&slots).map(version).collect();
                     self.check_retired(which.iter().copied(), &versions)?;
                     return Ok(slots);
@@ -188,7 +189,7 @@ impl Mint {
         (0..count).map(|_| KeyPayload::encode(key, self.suite, &self.scope)).collect()
     }
 
-    /// Adds to `items`, one list for each of `which`, what has to be submitted for one key.
+    /// Adds the payloads of one key to `items`, which has one list for each of `which`.
     fn wrap_for(
         &self,
         payloads: Vec<KeyPayload>,
@@ -199,9 +200,9 @@ impl Mint {
     ) {
         let gather = Arc::new(Gather::new(which.len(), arrive));
         for (place, payload) in payloads.into_iter().enumerate() {
-            let (by, gather, presses) = (which[place], gather.clone(), self.presses.clone());
+            let (by, gather, targets) = (which[place], gather.clone(), self.targets.clone());
             let came = move |wrapped: Option<Result<WrappedKey>>| {
-                let unminted = |error| Unminted { by: Some(by), error: named(&presses, by, error) };
+                let unminted = |error| Unminted { by: Some(by), error: named(&targets, by, error) };
                 gather.came(place, wrapped.map(|wrapped| wrapped.map_err(unminted)));
             };
             items[place].push((payload, Ticket::for_waiters(waiters.clone(), came)));
@@ -210,17 +211,17 @@ impl Mint {
 
     fn submit(&self, which: &[usize], items: Vec<Items>) {
         for (at, items) in which.iter().zip(items) {
-            self.presses[*at].batcher.submit(items);
+            self.targets[*at].batcher.submit(items);
         }
     }
 }
 
-/// `error`, with the recipient that it is of where there are several.
-fn named(presses: &[Press], at: usize, error: Error) -> Error {
-    if presses.len() == 1 {
+/// `error`, with the name of its recipient if there are several.
+fn named(targets: &[WrapTarget], at: usize, error: Error) -> Error {
+    if targets.len() == 1 {
         return error;
     }
-    let key = &presses[at].family.key;
+    let key = &targets[at].family.key;
     let what = format!("nothing is written without the key {key} ({}): {error}", key.provider());
     Error::with_source(error.kind(), what, error)
 }

@@ -1,6 +1,8 @@
-//! Data keys for writing: [`mint`] makes them, [`gather`] waits for all who wrap one, [`orders`] is
-//! what is on order, [`pool`] has one for each message ahead of need, [`reuse`] shares one among
-//! messages, [`choice`] is where an envelope takes its keys from.
+//! Data keys for writing.
+//!
+//! [`mint`] generates and wraps them, [`gather`] collects the wrapped key of each recipient,
+//! [`orders`] tracks keys that are requested and not ready, [`pool`] has a key ready for each
+//! message, [`reuse`] shares a key among messages, [`choice`] chooses between the two.
 
 pub(crate) mod choice;
 pub(crate) mod gather;

@@ -1,32 +1,32 @@
-//! What is on order from the mint: how many keys are coming, whether what comes is still wanted,
-//! and what a failure says of the next order. Pool and reuse do this alike.
+//! Orders of new keys: how many keys are in flight, whether they are still valid when they arrive,
+//! and the backoff after a failure. Shared by pool and reuse.
 
 use crate::datakey::clock::Instant;
 use crate::datakey::ends::End;
 use crate::datakey::failure::Failure;
-use crate::datakey::reaper::NextVisit;
+use crate::datakey::reaper::NextTimer;
 use crate::datakey::supply::gather::Unminted;
 use crate::datakey::supply::mint::{Mint, Minted};
 use crate::error::{Error, ErrorKind, Result};
 use std::time::Duration;
 
-/// After a failure no keys are ordered ahead of need for this long, and a refusal is remembered for
-/// as long.
+/// Backoff: after a failure no keys are ordered ahead of need for this long, and a denial is
+/// returned for as long without a call.
 const QUIET: Duration = Duration::from_secs(1);
 
 #[derive(Default)]
 pub(crate) struct Orders {
     coming: usize,
-    /// Raised when what is coming is to be thrown away.
+    /// Incremented to discard the keys in flight.
     epoch: u64,
     quiet: Option<(Instant, Error)>,
-    /// Whether demand was met with a larger order since keys last came: those who wait together
-    /// are one demand.
+    /// Whether the order size was raised since keys last arrived: concurrent waiters count as one
+    /// demand.
     pub(crate) raised: bool,
-    pub(crate) visit: NextVisit,
+    pub(crate) timer: NextTimer,
 }
 
-/// How many keys to order now, and in which epoch.
+/// How many keys to order now, and the epoch of the order.
 #[derive(Clone, Copy)]
 pub(crate) struct Placed {
     pub(crate) count: usize,
@@ -38,13 +38,13 @@ impl Orders {
         self.coming
     }
 
-    /// Counts `count` more keys as coming.
+    /// Counts `count` more keys as in flight.
     pub(crate) fn place(&mut self, count: usize) -> Placed {
         self.coming += count;
         Placed { count, epoch: self.epoch }
     }
 
-    /// A denial that was heard a moment ago. An outage may have ended since.
+    /// An error if the service denied a key a moment ago. An outage may have ended since.
     pub(crate) fn denied(&self, now: Instant) -> Result<()> {
         match &self.quiet {
             Some((until, error))
@@ -61,8 +61,8 @@ impl Orders {
         self.quiet.as_ref().is_some_and(|(until, _)| now < *until)
     }
 
-    /// Counts what was ordered in `epoch` as come, whatever it is. Whether it is still wanted: not
-    /// if it was thrown away while it was under way.
+    /// Counts a key or failure of `epoch` as arrived. Returns whether it is still valid: not if it
+    /// was discarded while in flight.
     pub(crate) fn expects(&mut self, epoch: u64) -> bool {
         let wanted = self.is_of(epoch);
         if wanted {
@@ -71,7 +71,7 @@ impl Orders {
         wanted
     }
 
-    /// The key, if it is good for use, and what its coming or failing means for the next order.
+    /// The key, if it can be used. Records success or failure for the backoff.
     pub(crate) fn judge(
         &mut self,
         minted: std::result::Result<Minted, Unminted>,
@@ -80,12 +80,13 @@ impl Orders {
         now: Instant,
     ) -> Result<Minted> {
         let minted = minted.map_err(|unminted| unminted.error).and_then(|minted| {
-            // One that was long under way may be of no use any more.
+            // A key that was in flight for too long has expired.
             if max_age.is_some_and(|max_age| minted.is_old(max_age, now)) {
                 mint.counters.too_old.add();
                 return Err(Error::new(
                     ErrorKind::Unavailable,
-                    "the key service took longer to wrap a data key than one may be kept or used",
+                    "the key service took longer to wrap a data key than its age limit: raise the \
+                     limit, or check the service",
                 ));
             }
             mint.unless_retired(minted)
@@ -99,12 +100,12 @@ impl Orders {
         minted
     }
 
-    /// Whether what was ordered in `epoch` is still wanted.
+    /// Whether keys of `epoch` are still valid.
     pub(crate) fn is_of(&self, epoch: u64) -> bool {
         self.epoch == epoch
     }
 
-    /// Throws away what is coming, and says how many that is. After a denial nothing is ordered
+    /// Discards the keys in flight and returns their number. After a denial nothing is ordered
     /// ahead for a moment.
     pub(crate) fn end(&mut self, end: End<'_>, now: Instant) -> usize {
         self.epoch += 1;

@@ -1,20 +1,20 @@
-//! Data keys for writing, each for one message, made and wrapped ahead of need.
+//! A pool of data keys for writing, each for one message, generated and wrapped ahead of need.
 //!
-//! Promises: no key is used twice, past its age, or after it was forgotten; a key that is not used
-//! is wiped at its age; whoever finds none ready waits, first come first served, and is never made
-//! to wait for a key that somebody else's refill failed to bring. Without limits nothing is kept:
-//! each key is made for someone who waits, and those who wait together share calls.
+//! Promises: no key is used twice, after it expired, or after it was invalidated. An unused key is
+//! wiped when it expires. A caller that finds no key ready waits; waiters are served in FIFO order,
+//! and the failure of another caller's refill never leaves one waiting. Without limits no key is
+//! kept ready: each is generated for one waiter, and concurrent waiters share calls.
 //!
-//! How many are kept follows the demand: twice as many after each time that somebody had to wait,
-//! fewer after keys became too old. Nothing is ordered but by someone who takes a key, so a pool
-//! that is not used makes no calls.
+//! The number of ready keys follows the demand: it doubles when a caller had to wait, and shrinks
+//! when keys expire unused. Only a caller that takes a key orders more, so an idle pool makes no
+//! calls.
 
 use crate::datakey::batch::drive::Lost;
 use crate::datakey::batch::flight::{Flight, Wait};
 use crate::datakey::batch::lane::MAX_BATCH;
 use crate::datakey::batch::ticket::Waiters;
 use crate::datakey::clock::Instant;
-use crate::datakey::ends::{End, Holder, Place};
+use crate::datakey::ends::{End, Holder, Registration};
 use crate::datakey::limits::PoolLimits;
 use crate::datakey::observe;
 use crate::datakey::reaper;
@@ -28,12 +28,12 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Keys kept ready before any demand was seen.
+/// Keys kept ready before any demand is known.
 const FIRST_TARGET: usize = 32;
 
 pub(crate) struct Pool {
     inner: Arc<Inner>,
-    _place: Place,
+    _registration: Registration,
 }
 
 struct Inner {
@@ -46,16 +46,16 @@ struct Inner {
 struct PoolState {
     /// Oldest first.
     ready: VecDeque<Minted>,
-    /// First come first served. Who goes away leaves the line.
+    /// Waiters in FIFO order. A waiter that is dropped is removed.
     waiting: BTreeMap<u64, Arc<Flight<Arc<Minted>>>>,
-    /// How many have waited.
+    /// The number of the last waiter.
     waited: u64,
-    /// How many are to be ready.
+    /// How many keys should be ready.
     target: usize,
     orders: Orders,
 }
 
-/// A key that was asked for.
+/// A requested key.
 pub(crate) struct Taken(Found);
 
 enum Found {
@@ -63,7 +63,7 @@ enum Found {
     Coming(InLine),
 }
 
-/// One who waits for a key.
+/// A waiter in the queue.
 struct InLine {
     pool: Arc<Inner>,
     number: u64,
@@ -85,7 +85,7 @@ impl Pool {
         let target = limits.as_ref().map_or(0, |limits| FIRST_TARGET.min(limits.max_keys));
         let state = own(PoolState { target, ..PoolState::default() }, move |parents| {
             let _ = reaper::start();
-            // Numbers in line stay those of one waiter each.
+            // Continues the count, so that numbers stay unique.
             let waited = parents.map_or_else(Default::default, |parents| {
                 parents.ready.clear();
                 parents.waited
@@ -93,15 +93,15 @@ impl Pool {
             PoolState { target, waited, ..PoolState::default() }
         });
         let pool = Arc::new(Inner { mint, limits, state });
-        let _place = pool.mint.join(&pool);
-        Ok(Self { inner: pool, _place })
+        let _registration = pool.mint.register(&pool);
+        Ok(Self { inner: pool, _registration })
     }
 
     pub(crate) fn take(&self) -> Taken {
         self.inner.take(Inner::take_one)
     }
 
-    /// Takes a key for each of `count` messages, and orders what is missing in one go.
+    /// Takes a key for each of `count` messages, and orders the missing ones together.
     pub(crate) fn take_many(&self, count: usize) -> Vec<Taken> {
         self.inner
             .take(|inner, state, now| (0..count).map(|_| inner.take_one(state, now)).collect())
@@ -117,7 +117,7 @@ impl Pool {
                     if let Some(result) = self.inner.mint.driver.wait(wait).await {
                         return result;
                     }
-                    // The order went with its runtime.
+                    // The order was dropped with its runtime.
                     lost.again()?;
                     taken = self.take();
                 }
@@ -130,7 +130,7 @@ impl Pool {
         &self.inner.mint.ends
     }
 
-    /// Keys ready and keys coming.
+    /// Keys ready and keys in flight.
     pub(crate) fn depth(&self) -> (usize, usize) {
         let state = lock(&self.inner.state);
         (state.ready.len(), state.orders.coming())
@@ -147,7 +147,7 @@ impl Inner {
             let taken = take(self, &mut state, now);
             let order = match &self.limits {
                 Some(_) => self.missing(&state, now),
-                // Each its own: what was ordered for others goes when they go.
+                // One for each new waiter: an order of another waiter is dropped with that one.
                 None => (state.waited - waited) as usize,
             };
             (taken, self.place(&mut state, order, waited + 1))
@@ -179,7 +179,7 @@ impl Inner {
         Taken(Found::Coming(InLine { pool: self.clone(), number, flight }))
     }
 
-    /// How many keys to order besides those that are coming.
+    /// How many keys to order besides those in flight.
     fn missing(&self, state: &PoolState, now: Instant) -> usize {
         let coming = state.orders.coming();
         let uncovered = state.waiting.len().saturating_sub(coming);
@@ -189,7 +189,7 @@ impl Inner {
         let missing =
             (state.waiting.len() + state.target).saturating_sub(state.ready.len() + coming);
         let ahead = match missing {
-            // Whole batches, so that the calls are full.
+            // Full batches, so that calls are not wasted.
             MAX_BATCH.. => missing / MAX_BATCH * MAX_BATCH,
             _ if missing * 4 >= state.target => missing,
             _ => 0,
@@ -197,13 +197,13 @@ impl Inner {
         ahead.max(uncovered)
     }
 
-    /// Counts `count` keys as coming. Without limits they are for those in line from `first` on,
-    /// one each and in their order: then a key that is still queued is that of one who still waits,
-    /// as only keys that were queued before it can have served anyone.
+    /// Counts `count` keys as in flight. Without limits they are for the waiters from `first` on,
+    /// one each and in order. So a key that is still queued belongs to a waiter that still waits:
+    /// only keys that were queued before it can have served anyone.
     fn place(self: &Arc<Self>, state: &mut PoolState, count: usize, first: u64) -> Order {
         let line = state.waiting.range(first..);
         let waiters = match &self.limits {
-            // The line holds each flight, and so does who stands in it.
+            // Besides its waiter, the queue holds each flight.
             None => line.map(|(_, flight)| Waiters::of(flight, 1)).collect(),
             Some(_) => Vec::new(),
         };
@@ -212,8 +212,8 @@ impl Inner {
     }
 
     fn order(&self, order: Order) {
-        // Making hundreds of keys takes a fraction of a millisecond, which is nothing to let a
-        // caller wait for.
+        // Generating hundreds of keys takes a fraction of a millisecond, which the caller should
+        // not wait for.
         if order.placed.count > FIRST_TARGET {
             self.mint.driver.spawn(async move { order.send() })
         } else {
@@ -251,17 +251,17 @@ impl Inner {
             flight.finish(Some(Ok(Arc::new(minted))));
             return;
         }
-        // One that was ordered for somebody who went away may be one too many.
+        // A key whose waiter is gone may exceed the limit.
         if self.limits.as_ref().is_some_and(|limits| state.ready.len() < limits.max_keys) {
-            // Calls do not come back in the order that they left in.
+            // Calls can return out of order.
             let place = state.ready.partition_point(|other| other.at <= minted.at);
             state.ready.insert(place, minted);
-            self.call_reaper(&mut state, now);
+            self.set_timer(&mut state, now);
         }
     }
 
-    /// One key less than was hoped for: if more wait than are coming, the first of them has waited
-    /// for this one.
+    /// One key failed. If there are more waiters than keys in flight, the first waiter gets the
+    /// failure.
     fn disappoint(mut state: Guard<'_, PoolState>, outcome: Option<Result<Arc<Minted>>>) {
         if state.waiting.len() > state.orders.coming()
             && let Some((_, flight)) = state.waiting.pop_first()
@@ -281,21 +281,21 @@ impl Inner {
         if old > 0 {
             state.target =
                 state.target.saturating_sub(old / 2).max(FIRST_TARGET.min(limits.max_keys));
-            // Who finds none now has met their age, and not a demand for more.
+            // A caller that finds no key now met an expiry, which is no demand for more.
             state.orders.raised = true;
             self.mint.counters.too_old.by(old);
             observe::too_old(old);
         }
     }
 
-    fn call_reaper(self: &Arc<Self>, state: &mut PoolState, now: Instant) {
+    fn set_timer(self: &Arc<Self>, state: &mut PoolState, now: Instant) {
         let (Some(limits), Some(first)) = (&self.limits, state.ready.front()) else { return };
         let at = reaper::no_sooner(first.at.checked_add(limits.max_age).unwrap_or(now), now);
-        state.orders.visit.by(at, self.mint.source, self);
+        state.orders.timer.by(at, self.mint.source, self);
     }
 }
 
-/// Keys that are counted as coming. If it is dropped before it was sent, they are not.
+/// Keys that are counted as in flight. If it is dropped before it is sent, they fail.
 struct Order {
     pool: Arc<Inner>,
     placed: Placed,
@@ -324,7 +324,7 @@ impl Drop for Order {
 
 impl Holder for Inner {
     fn end(self: Arc<Self>, end: End<'_>) {
-        if !self.mint.hears(&end) {
+        if !self.mint.is_touched(&end) {
             return;
         }
         let mut guard = lock(&self.state);
@@ -338,7 +338,7 @@ impl Holder for Inner {
             drop(guard);
             waiting.values().for_each(|flight| flight.finish(Some(Err(error.clone()))));
         } else {
-            // Those who wait now need others.
+            // Present waiters need new keys.
             let count = state.waiting.len();
             let order = self.place(state, count, 0);
             drop(guard);
@@ -352,8 +352,8 @@ impl Due for Inner {
         let mut state = lock(&self.state);
         let now = (self.mint.source.now)();
         self.drop_old(&mut state, now);
-        if state.orders.visit.is(at) {
-            self.call_reaper(&mut state, now);
+        if state.orders.timer.is(at) {
+            self.set_timer(&mut state, now);
         }
     }
 }

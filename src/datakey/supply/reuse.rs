@@ -1,14 +1,13 @@
-//! One data key for many messages, within limits of time, messages and bytes.
+//! Reuse of one data key for many messages, within limits of age, messages and bytes.
 //!
-//! Promises: a key is used within all of its limits or not at all; its successor is ordered before
-//! its end, so that nobody waits for it while the service can be reached; those who do wait share
-//! one order, which belongs to none of them; a key that is used up or too old is dropped, and so
-//! wiped, at once.
+//! Promises: a key is never used past any of its limits. Its successor is ordered before it is used
+//! up, so that no caller waits while the service answers. Waiters share one order (single flight),
+//! which none of them owns. A key that is used up or expired is dropped, and so wiped, at once.
 
 use crate::datakey::batch::drive::Lost;
 use crate::datakey::batch::flight::{Flight, Wait};
 use crate::datakey::clock::Instant;
-use crate::datakey::ends::{End, Holder, Place};
+use crate::datakey::ends::{End, Holder, Registration};
 use crate::datakey::limits::ReuseLimits;
 use crate::datakey::reaper;
 use crate::datakey::reaper::Due;
@@ -20,12 +19,12 @@ use crate::error::Result;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-/// Successors on order at most.
+/// The most successors in flight.
 const MAX_LOT: usize = 256;
 
 pub(crate) struct Reuse {
     inner: Arc<Inner>,
-    _place: Place,
+    _registration: Registration,
 }
 
 struct Inner {
@@ -39,9 +38,9 @@ struct ReuseState {
     current: Option<Current>,
     next: VecDeque<Arc<Minted>>,
     /// How many successors are ordered together: one, unless keys are used up faster than one call
-    /// brings the next.
+    /// provides the next.
     lot: usize,
-    /// Where those wait who found no key.
+    /// The flight of callers that found no key.
     waiting: Option<Arc<Flight<()>>>,
     orders: Orders,
 }
@@ -64,11 +63,11 @@ impl Reuse {
             ReuseState::default()
         });
         let reuse = Arc::new(Inner { mint, limits, state });
-        let _place = reuse.mint.join(&reuse);
-        Ok(Self { inner: reuse, _place })
+        let _registration = reuse.mint.register(&reuse);
+        Ok(Self { inner: reuse, _registration })
     }
 
-    /// A key for a message of `len` bytes; `None` for one that no shared key may be used for.
+    /// A key for a message of `len` bytes; `None` if the message is too long for a shared key.
     pub(crate) async fn take(&self, len: u64) -> Result<Option<Arc<Minted>>> {
         if len > self.inner.limits.max_bytes {
             return Ok(None);
@@ -89,7 +88,8 @@ impl Reuse {
             self.inner.send(order);
             match found {
                 Ok(minted) => return Ok(Some(minted)),
-                // Others may have used up what came, or its runtime is gone: then once more.
+                // Other callers may have used up the new key, or the order was dropped with its
+                // runtime: try again.
                 Err(flight) => self
                     .inner
                     .mint
@@ -107,7 +107,7 @@ impl Inner {
         let max_age = self.limits.max_age;
         if state.current.as_ref().is_some_and(|current| current.minted.is_old(max_age, now)) {
             state.current = None;
-            // Who finds none now has met its age, and not a demand for more.
+            // A caller that finds no key now met an expiry, which is no demand for more.
             state.orders.raised = true;
         }
         let before = state.next.len();
@@ -143,7 +143,7 @@ impl Inner {
         Some(minted)
     }
 
-    /// Waits with the others who found no key; orders if nothing is coming.
+    /// Joins the waiters; orders keys if none are in flight.
     fn join(&self, state: &mut ReuseState, now: Instant) -> Result<(Arc<Flight<()>>, Placed)> {
         state.orders.denied(now)?;
         self.mint.counters.dry.add();
@@ -197,10 +197,10 @@ impl Inner {
         let outcome = minted.map(|minted| {
             let minted = state.orders.judge(minted, max_age, &self.mint, now)?;
             state.next.push_back(Arc::new(minted));
-            self.call_reaper(&mut state);
+            self.set_timer(&mut state);
             Ok(())
         });
-        // Those who wait hear of a failure only when nothing else is coming.
+        // Waiters get a failure only if no other key is in flight.
         let told = matches!(outcome, Some(Ok(()))) || state.orders.coming() == 0;
         let flight = if told { state.waiting.take() } else { None };
         drop(state);
@@ -209,7 +209,7 @@ impl Inner {
         }
     }
 
-    fn call_reaper(self: &Arc<Self>, state: &mut ReuseState) {
+    fn set_timer(self: &Arc<Self>, state: &mut ReuseState) {
         let current = state.current.as_ref().map(|current| &current.minted);
         let Some(at) = current
             .into_iter()
@@ -219,7 +219,7 @@ impl Inner {
         else {
             return;
         };
-        state.orders.visit.by(at, self.mint.source, self);
+        state.orders.timer.by(at, self.mint.source, self);
     }
 }
 
@@ -235,7 +235,7 @@ impl ReuseState {
 
 impl Holder for Inner {
     fn end(self: Arc<Self>, end: End<'_>) {
-        if !self.mint.hears(&end) {
+        if !self.mint.is_touched(&end) {
             return;
         }
         let mut state = lock(&self.state);
@@ -250,7 +250,7 @@ impl Holder for Inner {
             drop(state);
             waiting.iter().for_each(|flight| flight.finish(Some(Err(error.clone()))));
         } else {
-            // Those who wait now need others.
+            // Present waiters need new keys.
             let order = if state.waiting.is_some() { state.order() } else { state.orders.place(0) };
             drop(state);
             self.send(order);
@@ -263,8 +263,8 @@ impl Due for Inner {
         let mut state = lock(&self.state);
         let now = (self.mint.source.now)();
         self.drop_old(&mut state, now);
-        if state.orders.visit.is(at) {
-            self.call_reaper(&mut state);
+        if state.orders.timer.is(at) {
+            self.set_timer(&mut state);
         }
     }
 }

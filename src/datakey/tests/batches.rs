@@ -97,7 +97,7 @@ fn a_key_leaves_at_once_when_nothing_is_under_way_and_with_others_when_something
     for n in 1..=5 {
         rig.submit("tag", [n]);
     }
-    assert_eq!(rig.service.sizes(), [1], "they wait for the call under way");
+    assert_eq!(rig.service.sizes(), [1], "they wait for the call in flight");
     rig.answer(0, Reply::Good);
     assert_eq!(rig.service.sizes(), [1, 5]);
     rig.answer(1, Reply::Good);
@@ -302,25 +302,25 @@ fn a_lane_that_is_idle_gives_way_to_new_ones() {
 
 /// The reaper as it is on a machine whose clock goes from one visit to the next.
 fn next_visit(rig: &Rig) -> Option<usize> {
-    let (at, whom) = reaper::noted(|visits| {
+    let (at, whom) = reaper::recorded_timers(|visits| {
         let first = visits.iter().enumerate().min_by_key(|(_, (at, _))| *at)?.0;
         Some(visits.swap_remove(first))
     })?;
     assert!(
-        at > now() || rig.service.under_way() == 0,
+        at > now() || rig.service.in_flight() == 0,
         "a visit at once would come again and again"
     );
     pass(at.saturating_duration_since(now()));
     whom.upgrade()?.due(at);
     rig.driver.nudge();
-    Some(reaper::noted(|visits| visits.len()))
+    Some(reaper::recorded_timers(|visits| visits.len()))
 }
 
 const WITH_REAPER: Source = Source { real: true, ..SOURCE };
 
 #[test]
 fn what_waits_too_long_is_fetched() {
-    reaper::note();
+    reaper::record_timers();
     let rig = Rig::with_source(WITH_REAPER);
     rig.service.holds();
     rig.submit("tag", 0..1);
@@ -332,7 +332,7 @@ fn what_waits_too_long_is_fetched() {
 
 #[test]
 fn visits_do_not_multiply_with_the_key_encryption_keys() {
-    reaper::note();
+    reaper::record_timers();
     let rig = Rig::with_source(WITH_REAPER);
     rig.service.holds();
     let tags: Vec<_> = (0..12_u32).map(|n| format!("tag{n}")).collect();
@@ -352,7 +352,7 @@ fn visits_do_not_multiply_with_the_key_encryption_keys() {
         }
         if round % 2 == 1 {
             (0..rig.service.count()).for_each(|call| rig.answer(call, Reply::Good));
-            assert_eq!(rig.service.under_way(), 0);
+            assert_eq!(rig.service.in_flight(), 0);
             for tag in &tags {
                 rig.submit(tag, n.next());
             }
@@ -363,7 +363,7 @@ fn visits_do_not_multiply_with_the_key_encryption_keys() {
 
 #[test]
 fn nobody_is_sent_to_look_at_a_queue_that_cannot_move() {
-    reaper::note();
+    reaper::record_timers();
     let rig = Rig::with_source(WITH_REAPER);
     rig.service.holds();
     rig.submit("tag", 0..32 * MAX_BATCH as u32);
@@ -403,8 +403,8 @@ fn a_call_that_is_dropped_says_so_to_all_who_wait_behind_it() {
     rig.submit("tag", 0..300);
     rig.submit("other", [300]);
     assert_eq!(rig.service.sizes(), [256, 1]);
-    rig.driver.abandon();
-    assert_eq!((rig.answered(), rig.service.under_way(), rig.service.count()), (301, 0, 2));
+    rig.driver.drop_orphans();
+    assert_eq!((rig.answered(), rig.service.in_flight(), rig.service.count()), (301, 0, 2));
     assert!((0..301).all(|n| rig.outcome(n).is_none()));
     rig.service.replies(Reply::Good);
     rig.submit("tag", [301]);

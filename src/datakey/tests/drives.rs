@@ -1,4 +1,4 @@
-//! Work that no runtime does, and those who wait for it.
+//! Work that no runtime polls, and its waiters.
 
 use crate::context::Scope;
 use crate::datakey::batch::drive::Driver;
@@ -86,11 +86,11 @@ fn no_wakers_are_left_behind() {
         let mut comes_and_goes = rig.read(1 + n % 3);
         assert!(comes_and_goes.pending());
     }
-    assert_eq!(rig.driver.seated(), 1);
+    assert_eq!(rig.driver.waiting(), 1);
     rig.service.replies(Reply::Good);
     rig.service.call(0).answer(Reply::Good);
     assert!(stays.done().is_ok());
-    assert_eq!(rig.driver.seated(), 0);
+    assert_eq!(rig.driver.waiting(), 0);
 }
 
 #[test]
@@ -114,11 +114,11 @@ fn calls_under_way_and_the_keys_in_them_go_with_their_envelopes() {
     let mut writing = Task::new(async move { writing.supply.unique().await });
     let queued = Task::new(async move { writing_too.supply.unique().await });
     assert!(reading.pending() && writing.pending());
-    assert_eq!(service.under_way(), 2);
+    assert_eq!(service.in_flight(), 2);
     drop((reading, writing, queued, keys));
-    assert_eq!(service.under_way(), 2, "the other scope shares the calls");
+    assert_eq!(service.in_flight(), 2, "the other scope shares the calls");
     drop(others);
-    assert_eq!(service.under_way(), 0);
+    assert_eq!(service.in_flight(), 0);
     assert_eq!(Arc::strong_count(&service), 1, "nothing is left of them");
 }
 

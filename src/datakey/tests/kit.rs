@@ -4,7 +4,7 @@
 
 use crate::context::Scope;
 use crate::datakey::batch::batcher::Batcher;
-use crate::datakey::batch::drive::{Driver, Home};
+use crate::datakey::batch::drive::{Driver, KeepAlive};
 use crate::datakey::batch::operation::{Unwrap, Wrap};
 use crate::datakey::cache::load::{Loader, Outbox};
 use crate::datakey::cache::store::{CachedKey, Store};
@@ -13,7 +13,7 @@ use crate::datakey::clock::{Instant, Source};
 use crate::datakey::limits::{CacheLimits, PoolLimits, ReuseLimits};
 use crate::datakey::recipient::Recipient;
 use crate::datakey::stats::PoolCounters;
-use crate::datakey::supply::mint::{Mint, Press};
+use crate::datakey::supply::mint::{Mint, WrapTarget};
 use crate::datakey::supply::pool::Pool;
 use crate::datakey::supply::reuse::Reuse;
 use crate::datakey::tests::service::{Reply, Service};
@@ -160,7 +160,7 @@ pub(crate) struct Rig {
     pub(crate) driver: Arc<Driver>,
     pub(crate) unwrap: Batcher<Unwrap>,
     pub(crate) source: Source,
-    _home: Home,
+    _home: KeepAlive,
 }
 
 impl Rig {
@@ -172,7 +172,7 @@ impl Rig {
         let (service, driver) = (Arc::new(Service::new("tag")), Arc::new(Driver::default()));
         let unwrap = Batcher::new(Unwrap, Recipient::new(service.clone()), driver.clone(), source);
         let cache = KeyCache::with(limits.map(Store::new), source);
-        Self { service, cache, _home: Home::new(driver.clone()), driver, unwrap, source }
+        Self { service, cache, _home: KeepAlive::new(driver.clone()), driver, unwrap, source }
     }
 
     pub(crate) fn reader(&self, partition: &str, scope: &str) -> Loader {
@@ -211,7 +211,7 @@ impl Rig {
         assert!(self.read(n).done().is_ok());
     }
 
-    /// Answers every call that is under way.
+    /// Answers every call in flight.
     pub(crate) fn settle(&self) {
         for call in 0..self.service.count() {
             if !self.service.call(call).is_over() {
@@ -230,7 +230,7 @@ impl Rig {
         );
         let family = self.reader("p", "s").realm.family(&key_id("tag"));
         Mint {
-            presses: [Press { batcher, family }].into(),
+            targets: [WrapTarget { batcher, family }].into(),
             driver: self.driver.clone(),
             scope: Scope::new("s"),
             suite: SUITE,

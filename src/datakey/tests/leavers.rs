@@ -50,7 +50,7 @@ fn keys_that_nobody_waits_for_any_more_are_not_asked_for() {
         assert_eq!(number(&read.done()), (at as u32 + 1) * 1_000);
     }
     let asked: usize = rig.service.sizes().iter().sum();
-    // The others were under way before their callers went.
+    // The others were in flight before their callers went.
     assert!(asked < 10_000, "{asked} keys were asked for");
     assert_eq!(rig.cache.0.len(), (0, 0));
 }
@@ -108,7 +108,7 @@ fn an_envelope_that_goes_takes_no_call_from_those_who_wait() {
     }
     drop(waits);
     assert!(waiting.pending());
-    assert_eq!((rig.service.count(), rig.service.under_way()), (1, 1), "begun again");
+    assert_eq!((rig.service.count(), rig.service.in_flight()), (1, 1), "begun again");
     rig.service.call(0).answer(Reply::Good);
     assert!(waiting.done().is_ok());
 }

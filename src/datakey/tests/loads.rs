@@ -75,7 +75,7 @@ fn time_counts_from_before_the_call() {
     let slow = rig.read(1);
     pass(TTL);
     rig.service.last().answer(Reply::Good);
-    assert!(slow.done().is_ok(), "whoever waited has the key");
+    assert!(slow.done().is_ok(), "a waiter gets the key");
     assert_eq!(rig.cache.0.len(), (0, 0), "and it is not kept");
 }
 
@@ -106,7 +106,7 @@ fn the_least_recently_used_key_goes_first_and_is_wiped() {
     assert!(rig.read(4).done().is_ok());
     assert!(rig.read(5).done().is_ok());
     assert_eq!(number_of(&held.key), 3, "who uses an evicted key goes on using it");
-    assert_eq!((rig.cache.0.len(), rig.cache.stats().crowded_out), ((2, 0), 3));
+    assert_eq!((rig.cache.0.len(), rig.cache.stats().evicted), ((2, 0), 3));
 }
 
 #[test]
@@ -171,7 +171,7 @@ fn an_unwrap_that_was_never_sent_leaves_nobody_waiting() {
     assert_eq!(
         (rig.service.count(), rig.cache.0.len()),
         (1, (1, 0)),
-        "one of those who waited asked for all"
+        "one waiter requested it for all"
     );
 }
 
@@ -216,7 +216,7 @@ fn readers_of_one_cache_have_own_limits_of_age() {
     // The patient reader has the younger key now too, and its time has begun anew.
     pass(secs(9));
     rig.hit(1);
-    // What is under way already is young enough.
+    // An unwrap in flight is young enough.
     rig.service.holds();
     let mut both = [young(secs(1)), young(Duration::ZERO)];
     rig.hit(1);

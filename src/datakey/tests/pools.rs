@@ -43,7 +43,7 @@ fn without_limits_each_key_is_made_for_one_who_waits() {
     let mut tasks: Vec<_> = (0..10).map(|_| take(&pool)).collect();
     assert_eq!(rig.service.sizes()[3..], [1]);
     rig.settle();
-    assert_eq!(rig.service.sizes()[3..], [1, 9], "those who wait together share a call");
+    assert_eq!(rig.service.sizes()[3..], [1, 9], "concurrent waiters share a call");
     rig.settle();
     assert_eq!((run_all(&mut tasks), pool.depth()), (10, (0, 0)));
     // Nobody waits for what comes now: it is not kept.
@@ -144,7 +144,7 @@ fn what_is_forgotten_is_wiped_and_what_was_coming_too() {
     drop(good(take(&pool)));
     rig.cache.forget_keys();
     assert_eq!(pool.depth(), (0, 0));
-    // During a refill, with and without somebody who waits.
+    // During a refill, with and without a waiter.
     rig.service.holds();
     drop(take(&pool));
     let before = now();
@@ -242,7 +242,7 @@ fn an_outage_is_written_through_with_the_keys_that_are_ready() {
             before + 1,
             "ahead of need once, and then not for a second"
         );
-        // One who waits is worth a call each time.
+        // A waiter is worth a call each time.
         assert_eq!(kind(take(&pool)), outage);
         assert_eq!(kind(take(&pool)), outage);
         assert_eq!(rig.service.count(), before + 3);
@@ -263,7 +263,7 @@ fn a_failed_refill_fails_those_who_waited_for_it_and_no_others() {
     let call = rig.service.count();
     rig.service.call(call - 1).answer(Reply::Fail(ErrorKind::Unavailable));
     rig.driver.nudge();
-    // 65 were coming for three: those who waited have failed once nothing was coming any more.
+    // 65 were coming for three: the waiters fail once no key is in flight.
     rig.service.holds();
     rig.settle();
     rig.settle();
@@ -322,7 +322,7 @@ fn many_are_ordered_in_one_go() {
 
 #[test]
 fn a_key_that_came_later_does_not_hide_an_older_one() {
-    reaper::note();
+    reaper::record_timers();
     let rig = Rig::with_source(None, crate::datakey::clock::Source { real: true, ..SOURCE });
     let pool = rig.pool(Some(PoolLimits::new(AGE).with_max_keys(4)));
     rig.service.holds();
@@ -343,7 +343,7 @@ fn a_key_that_came_later_does_not_hide_an_older_one() {
     let (both, _) = pool.depth();
     assert!(first > 0 && both > first, "{first} {both}");
     // The reaper comes for the older ones at their time.
-    let visits = reaper::noted(std::mem::take);
+    let visits = reaper::recorded_timers(std::mem::take);
     let next = visits.iter().map(|(at, _)| *at).filter(|at| *at > now()).min().unwrap();
     assert_eq!(next, now() + secs(5) - millis(20));
     pass(secs(5) - millis(20));
@@ -395,14 +395,14 @@ fn more_are_kept_when_somebody_had_to_wait_and_fewer_when_they_became_old() {
 
 #[test]
 fn the_reaper_wipes_what_nobody_takes_and_asks_to_come_once() {
-    reaper::note();
+    reaper::record_timers();
     let rig = Rig::with_source(None, crate::datakey::clock::Source { real: true, ..SOURCE });
     let pool = kept(&rig);
     drop(good(take(&pool)));
     pass(secs(1));
     (0..40).for_each(|_| drop(good(take(&pool))));
     let mut visits = 0;
-    while let Some((at, whom)) = reaper::noted(|visits| {
+    while let Some((at, whom)) = reaper::recorded_timers(|visits| {
         let first = visits.iter().enumerate().min_by_key(|(_, (at, _))| *at)?.0;
         Some(visits.swap_remove(first))
     }) {
@@ -412,7 +412,7 @@ fn the_reaper_wipes_what_nobody_takes_and_asks_to_come_once() {
         // One too many, as after an earlier time had been asked for.
         whom.clone().due(at - nanos(1));
         whom.due(at);
-        assert!(reaper::noted(|visits| visits.len()) <= 1);
+        assert!(reaper::recorded_timers(|visits| visits.len()) <= 1);
     }
     assert_eq!(
         (pool.depth().0, visits),

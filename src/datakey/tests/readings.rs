@@ -1,11 +1,11 @@
 //! Who is asked for the key of a message, to the moment; and what a data key waits for that is
 //! wrapped for several.
 
-use crate::datakey::alarm::Alarm;
 use crate::datakey::clock::Source;
+use crate::datakey::delay::Delay;
 use crate::datakey::limits::CacheLimits;
 use crate::datakey::reading::{Readers, Search, Terms};
-use crate::datakey::reaper::{note, noted};
+use crate::datakey::reaper::{record_timers, recorded_timers};
 use crate::datakey::recipient::{PASSED_OVER, Recipient};
 use crate::datakey::tests::kit::*;
 use crate::datakey::tests::service::{Reply, Service};
@@ -59,7 +59,7 @@ impl Pair {
 
 /// Has the reaper come to whoever asked for it at that time.
 fn ring(at: crate::datakey::clock::Instant) {
-    let due = noted(|visits| {
+    let due = recorded_timers(|visits| {
         let due = visits.iter().filter(|(when, _)| *when == at);
         due.filter_map(|(when, whom)| Some((*when, whom.upgrade()?))).collect::<Vec<_>>()
     });
@@ -69,7 +69,7 @@ fn ring(at: crate::datakey::clock::Instant) {
 #[test]
 fn the_next_one_is_asked_when_the_hedge_delay_is_over_and_the_first_answer_counts() {
     for first in [0, 1] {
-        note();
+        record_timers();
         let pair = pair();
         pair.services.iter().for_each(|service| service.holds());
         let mut reading = pair.read();
@@ -78,7 +78,10 @@ fn the_next_one_is_asked_when_the_hedge_delay_is_over_and_the_first_answer_count
         ring(now() + HEDGE);
         assert!(reading.pending());
         assert_eq!(pair.counts(), [1, 1]);
-        assert_eq!(noted(|visits| visits.iter().filter(|(at, _)| *at == now() + HEDGE).count()), 1);
+        assert_eq!(
+            recorded_timers(|visits| visits.iter().filter(|(at, _)| *at == now() + HEDGE).count()),
+            1
+        );
         pair.services[first].call(0).answer(Reply::Good);
         assert_eq!(reading.done().unwrap(), 7);
         assert_eq!(pair.stats(0).overtaken, first as u64);
@@ -89,16 +92,16 @@ fn the_next_one_is_asked_when_the_hedge_delay_is_over_and_the_first_answer_count
 #[test]
 fn an_alarm_that_is_dropped_is_called_off_and_no_time_is_no_wait() {
     let real = Source::REAL;
-    assert!(Task::new(Alarm::after(secs(0), real)).run());
-    note();
-    let mut alarm = Task::new(Alarm::after(HEDGE, SOURCE));
-    assert!(alarm.pending());
+    assert!(Task::new(Delay::new(secs(0), real)).run());
+    record_timers();
+    let mut delay = Task::new(Delay::new(HEDGE, SOURCE));
+    assert!(delay.pending());
     let at = now() + HEDGE;
-    assert!(noted(|visits| visits[0].1.upgrade().is_some()));
+    assert!(recorded_timers(|visits| visits[0].1.upgrade().is_some()));
     ring(at);
-    assert!(alarm.run());
-    drop(alarm);
-    assert!(noted(|visits| visits.iter().all(|(_, whom)| whom.upgrade().is_none())));
+    assert!(delay.run());
+    drop(delay);
+    assert!(recorded_timers(|visits| visits.iter().all(|(_, whom)| whom.upgrade().is_none())));
 }
 
 #[test]
@@ -125,7 +128,7 @@ fn one_who_was_out_of_reach_is_passed_over_for_ten_seconds_and_then_one_finds_ou
 
 #[test]
 fn one_who_answers_late_is_asked_first_again() {
-    note();
+    record_timers();
     let pair = pair();
     pair.services[0].holds();
     let mut reading = pair.read();
@@ -146,7 +149,7 @@ fn one_who_answers_late_is_asked_first_again() {
 
 #[test]
 fn after_the_while_one_read_asks_and_the_others_do_not_wait() {
-    note();
+    record_timers();
     let pair = pair();
     pair.services[0].replies(OUTAGE);
     assert!(pair.read().run());
@@ -167,7 +170,7 @@ fn after_the_while_one_read_asks_and_the_others_do_not_wait() {
 /// Nobody is asked about one message twice at the same time.
 #[test]
 fn two_slots_of_one_recipient_are_asked_one_after_the_other() {
-    note();
+    record_timers();
     let mut pair = pair();
     pair.slots = [slot("tag", 1), slot("tag", 2), slot("other", 7)].into();
     pair.services.iter().for_each(|service| service.holds());
@@ -189,20 +192,20 @@ fn two_slots_of_one_recipient_are_asked_one_after_the_other() {
 
 #[test]
 fn who_gives_up_leaves_no_seat_and_no_visit() {
-    note();
+    record_timers();
     let pair = pair();
     pair.services.iter().for_each(|service| service.holds());
     let mut reading = pair.read();
     ring(now() + HEDGE);
     assert!(reading.pending());
     let driver = pair.readers.loaders()[0].driver.clone();
-    assert_eq!(driver.seated(), 2);
+    assert_eq!(driver.waiting(), 2);
     drop(reading);
-    assert_eq!(driver.seated(), 0);
+    assert_eq!(driver.waiting(), 0);
     let alive = |(at, whom): &(_, std::sync::Weak<dyn crate::datakey::reaper::Due>)| {
         *at == now() + HEDGE && whom.upgrade().is_some()
     };
-    assert!(noted(|visits| !visits.iter().any(alive)));
+    assert!(recorded_timers(|visits| !visits.iter().any(alive)));
 }
 
 #[test]

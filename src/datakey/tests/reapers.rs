@@ -1,9 +1,9 @@
-//! The thread that comes when something is due.
+//! The reaper and its timers.
 
 use crate::datakey::clock::{Instant, Source};
 use crate::datakey::limits::{CacheLimits, PoolLimits, ReuseLimits};
 use crate::datakey::reaper;
-use crate::datakey::reaper::{Due, NextVisit, Visit};
+use crate::datakey::reaper::{Due, NextTimer, Timer};
 use crate::datakey::tests::kit::{Rig, SOURCE, millis, now, pass, secs};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, Weak};
@@ -49,36 +49,36 @@ fn keys_are_wiped_at_their_time_though_nobody_asks_for_any() {
 }
 
 #[test]
-fn visits_are_made_in_the_order_of_their_times_and_a_panic_ends_none() {
-    struct Noted(Mutex<Vec<u32>>);
-    struct Visited(u32, Arc<Noted>);
-    impl Due for Visited {
+fn timers_fire_in_the_order_of_their_times_and_a_panic_stops_none() {
+    struct Log(Mutex<Vec<u32>>);
+    struct Fired(u32, Arc<Log>);
+    impl Due for Fired {
         fn due(self: Arc<Self>, _: Instant) {
             self.1.0.lock().unwrap().push(self.0);
             assert!(self.0 != 2, "planted");
         }
     }
     reaper::start().unwrap();
-    let noted = Arc::new(Noted(Mutex::default()));
+    let log = Arc::new(Log(Mutex::default()));
     let all: Vec<Arc<dyn Due>> =
-        (0..5).map(|n| Arc::new(Visited(n, noted.clone())) as Arc<dyn Due>).collect();
+        (0..5).map(|n| Arc::new(Fired(n, log.clone())) as Arc<dyn Due>).collect();
     let gone = {
-        let gone: Arc<dyn Due> = Arc::new(Visited(9, noted.clone()));
+        let gone: Arc<dyn Due> = Arc::new(Fired(9, log.clone()));
         Arc::downgrade(&gone)
     };
     let start = Instant::now() + millis(50);
-    let called_off = Arc::new(Visited(8, noted.clone()));
-    let visit =
-        |after, whom: &Arc<dyn Due>| Visit::book(start + millis(after), Arc::downgrade(whom));
-    let mut visits = vec![Visit::book(start, gone), visit(1, &(called_off as Arc<dyn Due>))];
-    visits.extend([3, 1, 4, 0, 2].map(|n| visit(n, &all[n as usize])));
-    drop(visits.remove(1));
-    sooner_or_later(|| noted.0.lock().unwrap().len() >= 5);
-    assert_eq!(*noted.0.lock().unwrap(), [0, 1, 2, 3, 4]);
+    let cancelled = Arc::new(Fired(8, log.clone()));
+    let timer =
+        |after, target: &Arc<dyn Due>| Timer::set(start + millis(after), Arc::downgrade(target));
+    let mut timers = vec![Timer::set(start, gone), timer(1, &(cancelled as Arc<dyn Due>))];
+    timers.extend([3, 1, 4, 0, 2].map(|n| timer(n, &all[n as usize])));
+    drop(timers.remove(1));
+    sooner_or_later(|| log.0.lock().unwrap().len() >= 5);
+    assert_eq!(*log.0.lock().unwrap(), [0, 1, 2, 3, 4]);
 }
 
 #[test]
-fn nothing_is_kept_alive_by_a_visit() {
+fn a_timer_keeps_nothing_alive() {
     struct Alive(AtomicBool);
     impl Due for Alive {
         fn due(self: Arc<Self>, _: Instant) {
@@ -88,40 +88,40 @@ fn nothing_is_kept_alive_by_a_visit() {
     reaper::start().unwrap();
     let alive: Arc<dyn Due> = Arc::new(Alive(AtomicBool::new(false)));
     let weak: Weak<dyn Due> = Arc::downgrade(&alive);
-    let _visit = Visit::book(Instant::now() + secs(3_600), weak.clone());
+    let _timer = Timer::set(Instant::now() + secs(3_600), weak.clone());
     drop(alive);
     assert!(weak.upgrade().is_none());
 }
 
 #[test]
-fn who_is_gone_leaves_nothing_in_the_book() {
-    struct Short(Mutex<NextVisit>);
+fn a_dropped_target_leaves_no_timer() {
+    struct Short(Mutex<NextTimer>);
     impl Due for Short {
         fn due(self: Arc<Self>, _: Instant) {}
     }
     reaper::start().unwrap();
     let (early, late) = (Instant::now() + secs(3_600), Instant::now() + secs(7_200));
     let short = Arc::new(Short(Mutex::default()));
-    let book = |at| short.0.lock().unwrap().by(at, Source::REAL, &short);
-    book(late);
-    assert_eq!((reaper::booked(early), reaper::booked(late)), (0, 1));
-    book(early);
-    assert_eq!((reaper::booked(early), reaper::booked(late)), (1, 0));
+    let set = |at| short.0.lock().unwrap().by(at, Source::REAL, &short);
+    set(late);
+    assert_eq!((reaper::timers_at(early), reaper::timers_at(late)), (0, 1));
+    set(early);
+    assert_eq!((reaper::timers_at(early), reaper::timers_at(late)), (1, 0));
     drop(short);
-    assert_eq!((reaper::booked(early), reaper::booked(late)), (0, 0));
+    assert_eq!((reaper::timers_at(early), reaper::timers_at(late)), (0, 0));
 }
 
-/// Lets time pass, and makes the visits of it. How many were made.
+/// Lets time pass and fires the timers that are due. Returns their number.
 fn live(time: Duration) -> usize {
     let (end, mut made) = (now() + time, 0);
     loop {
-        let next = reaper::noted(|visits| {
-            let first = visits.iter().enumerate().min_by_key(|(_, (at, _))| *at)?.0;
-            (visits[first].0 <= end).then(|| visits.swap_remove(first))
+        let next = reaper::recorded_timers(|timers| {
+            let first = timers.iter().enumerate().min_by_key(|(_, (at, _))| *at)?.0;
+            (timers[first].0 <= end).then(|| timers.swap_remove(first))
         });
-        let Some((at, whom)) = next else { break };
+        let Some((at, target)) = next else { break };
         pass(at.saturating_duration_since(now()));
-        whom.upgrade().unwrap().due(at);
+        target.upgrade().unwrap().due(at);
         made += 1;
     }
     pass(end - now());
@@ -129,8 +129,8 @@ fn live(time: Duration) -> usize {
 }
 
 #[test]
-fn a_cache_asks_to_be_visited_once_however_its_keys_end() {
-    reaper::note();
+fn a_cache_sets_one_timer_however_its_keys_expire() {
+    reaper::record_timers();
     let rig = Rig::with_source(Some(CacheLimits::new(secs(100))), Source { real: true, ..SOURCE });
     for n in 0..50 {
         // Each ends before those that came before it.
@@ -143,9 +143,13 @@ fn a_cache_asks_to_be_visited_once_however_its_keys_end() {
         drop(rig.read(100 + n).done());
         made += live(secs(1));
     }
-    assert!(reaper::noted(|visits| visits.len()) <= 1, "{}", reaper::noted(|visits| visits.len()));
-    assert!((300..500).contains(&made), "{made} visits for 351 ends");
+    assert!(
+        reaper::recorded_timers(|timers| timers.len()) <= 1,
+        "{}",
+        reaper::recorded_timers(|timers| timers.len())
+    );
+    assert!((300..500).contains(&made), "{made} timers for 351 ends");
     assert_eq!(rig.cache.stats().expired, 351);
     live(secs(100));
-    assert_eq!((rig.cache.0.len(), reaper::noted(|visits| visits.len())), ((0, 0), 0));
+    assert_eq!((rig.cache.0.len(), reaper::recorded_timers(|timers| timers.len())), ((0, 0), 0));
 }

@@ -165,7 +165,7 @@ fn a_key_that_is_forgotten_is_used_no_more() {
         assert!(!same(&first, &good(take(&reuse, 1))));
     }
     rig.cache.forget_keys();
-    // While it is on its way: those who wait get another one.
+    // While it is in flight: waiters get another one.
     rig.service.holds();
     let waits = take(&reuse, 1);
     let before = now();
@@ -236,18 +236,18 @@ fn a_key_now_and_then_is_ordered_alone() {
 
 #[test]
 fn the_reaper_wipes_what_nobody_uses_and_asks_to_come_once() {
-    reaper::note();
+    reaper::record_timers();
     let rig = Rig::with_source(None, crate::datakey::clock::Source { real: true, ..SOURCE });
     let reuse = rig.reuse(limits(8, 1 << 30));
     let key = Arc::downgrade(&good(take(&reuse, 1)));
     let mut visits = 0;
-    while let Some((at, whom)) = reaper::noted(Vec::pop) {
+    while let Some((at, whom)) = reaper::recorded_timers(Vec::pop) {
         visits += 1;
         pass(at.saturating_duration_since(now()) - nanos(1));
         let whom: Arc<dyn Due> = whom.upgrade().unwrap();
         whom.clone().due(at - nanos(1));
         assert!(
-            reaper::noted(|visits| visits.is_empty()),
+            reaper::recorded_timers(|visits| visits.is_empty()),
             "before its time it has nothing to ask for"
         );
         pass(nanos(1));

@@ -10,7 +10,7 @@ mod recipients;
 use crate::context::Scope;
 use crate::datakey::KeyCache;
 use crate::datakey::batch::batcher::Batcher;
-use crate::datakey::batch::drive::{Driver, Home};
+use crate::datakey::batch::drive::{Driver, KeepAlive};
 use crate::datakey::batch::flight::{Flight, Wait};
 use crate::datakey::batch::operation::{Unwrap, Wrap};
 use crate::datakey::batch::ticket::Ticket;
@@ -22,7 +22,7 @@ use crate::datakey::ends::{End, Ends, Family};
 use crate::datakey::limits::{CacheLimits, PoolLimits};
 use crate::datakey::recipient::Recipient;
 use crate::datakey::stats::PoolCounters;
-use crate::datakey::supply::mint::{Mint, Minted, Press};
+use crate::datakey::supply::mint::{Mint, Minted, WrapTarget};
 use crate::datakey::supply::pool::Pool;
 use crate::datakey::tests::kit::*;
 use crate::datakey::tests::service::{number, payload, wrapped};
@@ -203,13 +203,13 @@ fn plain(slot: &WrappedKey) -> u32 {
 }
 
 /// A reader, and an envelope for it.
-struct Reader(Loader, Home);
+struct Reader(Loader, KeepAlive);
 
 impl Reader {
     fn of(remote: &Arc<Remote>, cache: KeyCache) -> Self {
         let driver = cache.0.driver.clone();
         let batcher = Batcher::new(Unwrap, Recipient::new(remote.clone()), driver.clone(), SOURCE);
-        Self(loader_of(batcher, cache), Home::new(driver))
+        Self(loader_of(batcher, cache), KeepAlive::new(driver))
     }
 }
 
@@ -272,7 +272,7 @@ fn one_call_serves_all_whoever_goes_away() {
         assert!(reads.iter().flatten().all(|read| crate::datakey::tests::kit::number(read) == 1));
         assert_eq!(remote.seen().len(), 1);
         assert_eq!(loader.cache.0.len(), (1, 0));
-        assert_eq!(loader.driver.seated(), 0);
+        assert_eq!(loader.driver.waiting(), 0);
     });
 }
 
@@ -451,13 +451,13 @@ fn a_key_that_is_crowded_out_in_use_stays_whole_and_goes_with_its_last_user() {
     });
 }
 
-fn pool(remote: &Arc<Remote>, limits: Option<PoolLimits>) -> (Arc<Pool>, Home) {
+fn pool(remote: &Arc<Remote>, limits: Option<PoolLimits>) -> (Arc<Pool>, KeepAlive) {
     let driver = Arc::new(Driver::default());
     let recipient = Recipient::new(remote.clone());
     let batcher = Batcher::new(Wrap { verify: false }, recipient, driver.clone(), SOURCE);
     let family = Family { partition: [0; 32], key: key_id("tag") };
     let mint = Mint {
-        presses: [Press { batcher, family }].into(),
+        targets: [WrapTarget { batcher, family }].into(),
         driver: driver.clone(),
         scope: Scope::new("s"),
         suite: SUITE,
@@ -465,7 +465,7 @@ fn pool(remote: &Arc<Remote>, limits: Option<PoolLimits>) -> (Arc<Pool>, Home) {
         source: SOURCE,
         counters: Arc::new(PoolCounters::default()),
     };
-    (Arc::new(Pool::new(mint, limits).unwrap()), Home::new(driver))
+    (Arc::new(Pool::new(mint, limits).unwrap()), KeepAlive::new(driver))
 }
 
 /// The call that a key was wrapped in.
@@ -491,8 +491,8 @@ fn take(pool: &Pool) -> Option<Arc<Minted>> {
 
 fn take_and_forget(limits: Option<PoolLimits>) {
     let remote = Remote::new(|_, _| chance().then_some(ErrorKind::Unavailable), false);
-    let (pool, home) = pool(&remote, limits);
-    let (driver, ends) = (&home.0, pool.ends().clone());
+    let (pool, keep_alive) = pool(&remote, limits);
+    let (driver, ends) = (&keep_alive.0, pool.ends().clone());
     let threads: Vec<_> = (0..2)
         .map(|_| {
             let pool = pool.clone();
@@ -525,7 +525,7 @@ fn take_and_forget(limits: Option<PoolLimits>) {
         driver.nudge();
     }
     assert!(pool.depth().0 <= 2);
-    assert_eq!(driver.seated(), 0);
+    assert_eq!(driver.waiting(), 0);
 }
 
 #[test]
@@ -546,7 +546,7 @@ fn one_bad_key_among_many_spoils_no_other() {
             keys.iter().any(|key| *key == bad.as_bytes()).then_some(ErrorKind::Malformed)
         };
         let (remote, driver) = (Remote::new(bad, false), Arc::new(Driver::default()));
-        let _home = Home::new(driver.clone());
+        let _home = KeepAlive::new(driver.clone());
         let batcher = Batcher::new(Unwrap, Recipient::new(remote.clone()), driver.clone(), SOURCE);
         let answers = Arc::new(Mutex::new([0; 4]));
         let threads = [vec![1], vec![0, 2], vec![3]].map(|numbers| {
@@ -593,7 +593,7 @@ fn one_bad_key_among_many_spoils_no_other() {
 fn work_goes_on_when_the_one_who_polls_it_goes_away() {
     explore(|| {
         let (driver, stop) = (Arc::new(Driver::default()), Arc::new(Flight::new()));
-        let _home = Home::new(driver.clone());
+        let _home = KeepAlive::new(driver.clone());
         let gates = [(); 2].map(|()| Arc::new(Flight::<u32>::new()));
         let results = [(); 2].map(|()| Arc::new(Flight::<u32>::new()));
         let waiting = |n: usize| {
@@ -622,6 +622,6 @@ fn work_goes_on_when_the_one_who_polls_it_goes_away() {
         starting.join().unwrap();
         assert!(found[0] <= 1);
         assert_eq!(found[1..], [1, 2]);
-        assert_eq!(driver.seated(), 0);
+        assert_eq!(driver.waiting(), 0);
     });
 }

@@ -104,7 +104,7 @@ impl Service {
     }
 
     /// Calls that were neither answered nor dropped.
-    pub(crate) fn under_way(&self) -> usize {
+    pub(crate) fn in_flight(&self) -> usize {
         lock(&self.calls).iter().filter(|call| !lock(&call.state).over).count()
     }
 

@@ -3,12 +3,12 @@
 
 use crate::datakey::KeyCache;
 use crate::datakey::batch::batcher::Batcher;
-use crate::datakey::batch::drive::Home;
+use crate::datakey::batch::drive::KeepAlive;
 use crate::datakey::batch::flight::Flight;
 use crate::datakey::batch::operation::{Unwrap, Wrap};
 use crate::datakey::limits::{CacheLimits, PoolLimits};
 use crate::datakey::recipient::Recipient;
-use crate::datakey::supply::mint::{Mint, Press};
+use crate::datakey::supply::mint::{Mint, WrapTarget};
 use crate::datakey::supply::pool::Pool;
 use crate::datakey::tests::kit::*;
 use crate::datakey::tests::schedules::*;
@@ -61,7 +61,7 @@ fn siblings(remote: &Arc<Remote>, reader: &Reader) -> [Arc<Pool>; 2] {
     [(); 2].map(|()| {
         let family = reader.realm.family(&key_id("tag"));
         let mint = Mint {
-            presses: [Press { batcher: batcher.clone(), family }].into(),
+            targets: [WrapTarget { batcher: batcher.clone(), family }].into(),
             driver: reader.driver.clone(),
             scope: reader.scope.clone(),
             suite: SUITE,
@@ -131,9 +131,9 @@ fn who_waits_keeps_a_call_alive_whoever_began_it_goes() {
         join(goes);
         waits.join().unwrap();
         remote.settle();
-        assert_eq!(driver.seated(), 0);
+        assert_eq!(driver.waiting(), 0);
         assert_eq!(driver.orphans(), 0, "a call that nobody waits for is held for ever");
-        // One for those who waited together, and another if the one was given up before the last
+        // One for concurrent waiters, and another if the one was given up before the last
         // of them came.
         assert!(remote.seen().len() <= 3, "{}", remote.seen().len());
     });
@@ -149,7 +149,7 @@ fn a_home_that_goes_while_another_comes_strands_nobody() {
             let (remote, cache) = (remote.clone(), cache.clone());
             thread::spawn(move || {
                 for _ in 0..2 {
-                    let home = Home::new(cache.0.driver.clone());
+                    let keep_alive = KeepAlive::new(cache.0.driver.clone());
                     let batcher = Batcher::new(
                         Unwrap,
                         Recipient::new(remote.clone()),
@@ -158,12 +158,12 @@ fn a_home_that_goes_while_another_comes_strands_nobody() {
                     );
                     let one = read(loader_of(batcher, cache.clone()), slot("tag", n), None);
                     assert_eq!(crate::datakey::tests::kit::number(&block_on(one)), n);
-                    drop(home);
+                    drop(keep_alive);
                 }
             })
         });
         join(threads);
         remote.settle();
-        assert_eq!((driver.seated(), driver.orphans()), (0, 0));
+        assert_eq!((driver.waiting(), driver.orphans()), (0, 0));
     });
 }

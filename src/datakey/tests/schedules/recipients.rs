@@ -3,14 +3,14 @@
 
 use crate::datakey::KeyCache;
 use crate::datakey::batch::batcher::Batcher;
-use crate::datakey::batch::drive::Home;
+use crate::datakey::batch::drive::KeepAlive;
 use crate::datakey::batch::flight::Flight;
 use crate::datakey::batch::operation::{Unwrap, Wrap};
 use crate::datakey::ends::Family;
 use crate::datakey::limits::{CacheLimits, PoolLimits};
 use crate::datakey::reading::{Readers, Terms};
 use crate::datakey::recipient::Recipient;
-use crate::datakey::supply::mint::{Mint, Press};
+use crate::datakey::supply::mint::{Mint, WrapTarget};
 use crate::datakey::supply::pool::Pool;
 use crate::datakey::tests::kit::*;
 use crate::datakey::tests::schedules::*;
@@ -34,10 +34,10 @@ fn pool_of(remotes: &[Arc<Remote>; 2], cache: &KeyCache, limits: Option<PoolLimi
         let recipient = Recipient::new(remote.clone());
         let family = Family { partition: [0; 32], key: recipient.key.clone() };
         let wrap = Wrap { verify: false };
-        Press { batcher: Batcher::new(wrap, recipient, driver.clone(), SOURCE), family }
+        WrapTarget { batcher: Batcher::new(wrap, recipient, driver.clone(), SOURCE), family }
     };
     let mint = Mint {
-        presses: remotes.iter().map(press).collect(),
+        targets: remotes.iter().map(press).collect(),
         driver: driver.clone(),
         scope: crate::context::Scope::new("s"),
         suite: SUITE,
@@ -54,7 +54,7 @@ fn a_key_is_wrapped_for_all_or_there_is_none() {
         let (remotes, cache) = (remotes(fails_by_chance), KeyCache::none());
         let limits = chance().then(|| PoolLimits::new(secs(60)).with_max_keys(2));
         let pool = pool_of(&remotes, &cache, limits);
-        let home = Home::new(cache.0.driver.clone());
+        let keep_alive = KeepAlive::new(cache.0.driver.clone());
         let stop = Arc::new(Flight::new());
         let threads: Vec<_> = (0..3)
             .map(|n| {
@@ -75,8 +75,8 @@ fn a_key_is_wrapped_for_all_or_there_is_none() {
         stop.finish(Some(Ok(())));
         join(threads);
         remotes.iter().for_each(|remote| remote.settle());
-        drop((pool, home));
-        assert_eq!(cache.0.driver.seated(), 0);
+        drop((pool, keep_alive));
+        assert_eq!(cache.0.driver.waiting(), 0);
     });
 }
 
@@ -86,7 +86,7 @@ fn an_end_for_one_recipient_reaches_what_is_wrapped_for_all() {
         let (remotes, cache) = (remotes(|_, _| None), KeyCache::none());
         let limits = PoolLimits::new(secs(60)).with_max_keys(2);
         let pool = pool_of(&remotes, &cache, Some(limits));
-        let _home = Home::new(cache.0.driver.clone());
+        let _home = KeepAlive::new(cache.0.driver.clone());
         let writing = {
             let pool = pool.clone();
             thread::spawn(move || drop(take(&pool)))
@@ -127,7 +127,7 @@ fn one_of_two_is_enough_whoever_answers_first_and_whoever_goes_away() {
             let recipient = Recipient::new(remote.clone());
             loader_of(Batcher::new(Unwrap, recipient, driver.clone(), SOURCE), cache.clone())
         };
-        let home = Home::new(driver.clone());
+        let keep_alive = KeepAlive::new(driver.clone());
         let readers = Arc::new(Readers::new(remotes.iter().map(loader).collect(), secs(1)));
         let stop = Arc::new(Flight::new());
         let threads: Vec<_> = (0..3)
@@ -146,8 +146,8 @@ fn one_of_two_is_enough_whoever_answers_first_and_whoever_goes_away() {
                 None => assert_eq!(n, 0),
             }
         }
-        assert_eq!(driver.seated(), 0);
-        drop((readers, home));
+        assert_eq!(driver.waiting(), 0);
+        drop((readers, keep_alive));
         assert_eq!(driver.orphans(), 0, "a call that nobody waits for is held for ever");
         remotes.iter().for_each(|remote| remote.settle());
     });
