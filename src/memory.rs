@@ -1,16 +1,16 @@
-//! Memory that the system is told something of: room for large outputs, and a word that forks
-//! forget. The one module with `unsafe` code.
+//! Memory advice to the system: huge pages for large outputs, and a word that is zeroed by forks.
+//! The only module with `unsafe` code.
 //!
-//! The system hands new memory out when it is first written, 4 KiB at a time, and for a message of
-//! many MiB that takes longer than the encryption. In huge pages it takes a 512th of the steps, on
-//! systems that leave the choice to the program (`madvise` in
+//! The system maps new memory at its first write, 4 KiB at a time, and for a message of many MiB
+//! that takes longer than the encryption. Huge pages need a 512th of the page faults, on systems
+//! that leave the choice to the program (`madvise` in
 //! `/sys/kernel/mm/transparent_hugepage/enabled`, the usual setting).
 
 use std::collections::TryReserveError;
 #[cfg(target_os = "linux")]
 use std::sync::atomic::AtomicU64;
 
-/// Less does not surely hold a whole huge page.
+/// A smaller buffer may not contain a whole huge page.
 #[cfg(target_os = "linux")]
 const WORTH_ADVISING: usize = 2 * HUGE_PAGE;
 /// That of x86-64, and of AArch64 with pages of 4 KiB. With another size the advice holds for as
@@ -18,7 +18,7 @@ const WORTH_ADVISING: usize = 2 * HUGE_PAGE;
 #[cfg(target_os = "linux")]
 const HUGE_PAGE: usize = 2 << 20;
 
-/// Sees to it that `out` can grow to `len` bytes without moving. What is in it stays.
+/// Reserves memory so that `out` can grow to `len` bytes without moving. Its content stays.
 pub(crate) fn reserve(out: &mut Vec<u8>, len: usize) -> Result<(), TryReserveError> {
     let before = out.capacity();
     out.try_reserve_exact(len.saturating_sub(out.len()))?;
@@ -51,8 +51,8 @@ fn advise_huge_pages(out: &mut Vec<u8>) {
     let _ = unsafe { madvise(start.add(skipped).cast(), len, Advice::LinuxHugepage) };
 }
 
-/// A word that is zero at first, and again in every process that is forked off. None where the
-/// system has no such memory, as Linux before 4.14. Each call takes a page, which stays.
+/// A word that is zero at first, and zero again in every forked child. None if the system has no
+/// such memory, as Linux before 4.14. Each call maps a page for the life of the process.
 #[cfg(target_os = "linux")]
 #[allow(unsafe_code)]
 pub(crate) fn forgotten_by_forks() -> Option<&'static AtomicU64> {

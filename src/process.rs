@@ -1,10 +1,10 @@
-//! Which process this is. `fork` copies memory and not the threads in it: the copy has a thread to
-//! wipe keys, a runtime and locks on paper only, and connections that are its parent's.
+//! Fork safety. `fork` copies memory but not threads: the child has copies of the reaper and the
+//! runtime without their threads, locks that are never released, and its parent's connections.
 //!
-//! Promises: what is [`PerProcess`] begins anew in a process that was forked off, at its first use
-//! there, whatever the parent's threads were at work on at that moment; what was the parent's is
-//! never dropped there, as that could close or disturb what the parent goes on with. Knows nothing
-//! of what it holds.
+//! Promises: a [`PerProcess`] value is created again in a forked child, at its first use there,
+//! whatever the parent's threads were doing at that moment. The parent's value is never dropped in
+//! the child, since that could close or disturb what the parent still uses. Knows nothing of its
+//! values.
 
 use std::fmt;
 use std::ops::Deref;
@@ -12,9 +12,9 @@ use std::sync::OnceLock;
 #[cfg(feature = "kms")]
 use std::sync::{RwLock, TryLockError};
 
-/// A number that is another one in every process that is forked off.
+/// A number that differs in every forked child.
 ///
-/// Not the process id alone, which takes a system call, and ids come again.
+/// Not the process id, which takes a system call and can be reused.
 #[cfg(target_os = "linux")]
 pub(crate) fn generation() -> u64 {
     use crate::memory::forgotten_by_forks;
@@ -39,8 +39,8 @@ pub(crate) fn generation() -> u64 {
     u64::from(std::process::id())
 }
 
-/// A value for each process. One that was forked off makes its own of the parent's, which may be
-/// locked by a thread that is not there: who makes it looks, and does not wait.
+/// A value for each process. A forked child creates its own from the parent's, which may be locked
+/// by a thread that does not exist in the child: `make` must not block on it.
 pub(crate) struct PerProcess<T> {
     here: Slot<T>,
     make: Box<dyn Fn(&T) -> T + Send + Sync>,
@@ -48,15 +48,15 @@ pub(crate) struct PerProcess<T> {
 
 struct Slot<T> {
     generation: u64,
-    /// There until it is dropped.
+    /// `Some` until it is dropped.
     value: Option<T>,
     next: OnceLock<Box<Slot<T>>>,
 }
 
 #[cfg(feature = "kms")]
 impl<T: Clone + Send + Sync + 'static> PerProcess<RwLock<T>> {
-    /// A value that is replaced now and then, and so only locked for a moment. A process that is
-    /// forked off takes its parent's over, or begins with `first` again if that is the moment.
+    /// A value that is replaced from time to time, under a short lock. A forked child takes over
+    /// its parent's, or starts with `first` again if the lock was held during the fork.
     pub(crate) fn replaceable(first: T) -> Self {
         let now = RwLock::new(first.clone());
         Self::new(now, move |parents| {
@@ -70,7 +70,7 @@ impl<T: Clone + Send + Sync + 'static> PerProcess<RwLock<T>> {
 }
 
 impl<T> PerProcess<T> {
-    /// What `make` makes, in each process.
+    /// The result of `make` in each process.
     #[cfg(any(feature = "tokio", feature = "kms", feature = "emulator"))]
     pub(crate) fn each(make: impl Fn() -> T + Send + Sync + 'static) -> Self {
         Self::new(make(), move |_| make())
@@ -80,7 +80,7 @@ impl<T> PerProcess<T> {
         Self { here: Slot::new(value), make: Box::new(make) }
     }
 
-    /// What there is in this process, or else the nearest ancestor's.
+    /// This process's value, or that of the nearest ancestor.
     fn find(&self, generation: u64) -> &Slot<T> {
         let mut slot = &self.here;
         while slot.generation != generation

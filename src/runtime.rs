@@ -1,13 +1,14 @@
-//! The crate's own runtime, one for the process: where calls to key services are made.
+//! The crate's own runtime, one for the process, which polls calls to key services.
 //!
-//! A call is waited for by many, on whatever runtimes and threads they have, and holds what others
-//! need: a place under the rate limit, the turn to refresh a token, a connection. On a caller's
-//! runtime all of that stands still when that runtime does, or when the caller's future is not
-//! polled any more. Here it goes on, whoever waits and however they do.
+//! A call has many waiters, on any runtimes and threads, and holds resources that others need: a
+//! place under the rate limit, the lock of a token refresh, a connection. On a caller's runtime it
+//! would stall when that runtime blocks, or when the caller's future is no longer polled. Here it
+//! keeps running.
 //!
-//! Promises: it starts at the first call and stays; what is [`run`] for a caller who goes away is
-//! stopped; a panic in what it runs is an error to who waits; no thread [`wait`]s within a runtime.
-//! Knows nothing of what it runs. Without the features that bring a runtime there is [`wait`] only.
+//! Promises: it starts at the first call and never stops. Dropping the future of [`run`] cancels
+//! its work. A panic in its work is an error for all waiters. [`wait`] never blocks a runtime's
+//! thread. Knows nothing of the work it runs. Without a feature that brings a runtime there is only
+//! [`wait`].
 
 use crate::error::Result;
 #[cfg(any(feature = "tokio", feature = "kms", feature = "emulator"))]
@@ -24,18 +25,18 @@ pub(crate) use own::*;
 /// Waits for `future` on this thread.
 ///
 /// # Errors
-/// [`ErrorKind::InvalidInput`] within a runtime, which would stand still meanwhile, with whatever
-/// the future waits for.
+/// [`ErrorKind::InvalidInput`] within a runtime: it would block that runtime's thread, and with it
+/// what the future may be waiting for.
 pub(crate) fn wait<F: Future>(future: F) -> Result<F::Output> {
     #[cfg(any(feature = "tokio", feature = "kms", feature = "emulator"))]
     if tokio::runtime::Handle::try_current().is_ok() {
         return Err(Error::new(
             ErrorKind::InvalidInput,
-            "a blocking call within an async runtime would stop the runtime: use the async call",
+            "a blocking call within an async runtime would block the runtime: use the async call",
         ));
     }
-    // For timers and tasks of what is waited for. Where there is no thread for them, what needs
-    // none works all the same.
+    // For timers and tasks of the future. Without a thread for them, a future that needs none still
+    // works.
     #[cfg(any(feature = "tokio", feature = "kms", feature = "emulator"))]
     let _entered = get().ok().map(|runtime| runtime.enter());
     let mut future = pin!(future);
@@ -78,10 +79,10 @@ mod own {
         start: Mutex<()>,
     }
 
-    /// Started, if it is not yet; in a process that was forked off, one of its own.
+    /// The runtime, started if necessary. A forked child has one of its own.
     ///
     /// # Errors
-    /// [`ErrorKind::Internal`] if the system gives no thread.
+    /// [`ErrorKind::Internal`] if the thread cannot be started.
     pub(crate) fn get() -> Result<&'static Handle> {
         let own: &'static Own = &RUNTIME;
         if let Some(runtime) = own.started.get() {
@@ -98,9 +99,8 @@ mod own {
         Ok(own.started.get_or_init(|| started))
     }
 
-    // A runtime of many threads would start them itself, and panic if there are none to be had.
-    // Built over there, because one that is not needed after all could not be dropped within
-    // another.
+    // A multi-thread runtime would start its threads itself, and panic if it cannot. Built on its
+    // own thread, because a runtime cannot be dropped within another.
     fn start() -> io::Result<Handle> {
         let (tell, told) = mpsc::sync_channel(1);
         thread::Builder::new().name("ncp-envelope".to_owned()).spawn(move || {
@@ -117,8 +117,7 @@ mod own {
         told.recv().unwrap_or_else(|_| Err(io::Error::other("the thread has ended")))
     }
 
-    /// Does `work` there, whether or not anyone waits for it, or gives it back if there is no
-    /// runtime.
+    /// Runs `work` to its end, with or without waiters. Returns it if there is no runtime.
     #[cfg(all(not(test), not(shuttle)))]
     pub(crate) fn spawn<W>(work: W) -> std::result::Result<(), W>
     where
@@ -133,24 +132,24 @@ mod own {
         }
     }
 
-    /// Does `work` there and waits for it, on any executor. Stops it if the caller goes away.
+    /// Runs `work` and waits for it, on any executor. Dropping the future cancels it.
     #[cfg(feature = "kms")]
     pub(crate) async fn run<T: Send + 'static>(
         work: impl Future<Output = Result<T>> + Send + 'static,
     ) -> Result<T> {
-        let mut task = Stopped(get()?.spawn(heard(work)));
+        let mut task = AbortOnDrop(get()?.spawn(heard(work)));
         (&mut task.0).await.unwrap_or_else(|error| {
             Err(Error::with_source(ErrorKind::Internal, "the call did not finish", error))
         })
     }
 
-    /// Does `work`, which blocks, beside the tasks of the runtime that this is called in; or here,
-    /// if there is none, or the system gives no thread.
+    /// Runs blocking `work` on a blocking thread of the current runtime; on this thread, if there
+    /// is no runtime or no thread can be started.
     #[cfg(any(feature = "kms", feature = "tokio"))]
     pub(crate) async fn offload<T: Send + 'static>(
         work: impl FnOnce() -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        // tokio panics if it wants a thread and gets none, and has taken the work by then.
+        // tokio panics if it cannot start a thread, and has consumed the work by then.
         let gives_threads =
             || thread::Builder::new().spawn(|| ()).is_ok_and(|thread| thread.join().is_ok());
         if Handle::try_current().is_err() || !gives_threads() {
@@ -162,16 +161,16 @@ mod own {
     }
 
     #[cfg(feature = "kms")]
-    struct Stopped<T>(JoinHandle<T>);
+    struct AbortOnDrop<T>(JoinHandle<T>);
 
     #[cfg(feature = "kms")]
-    impl<T> Drop for Stopped<T> {
+    impl<T> Drop for AbortOnDrop<T> {
         fn drop(&mut self) {
             self.0.abort();
         }
     }
 
-    /// `work`, whose events and spans go where those of the caller go.
+    /// `work` in the span and with the subscriber of the caller.
     #[cfg(feature = "tracing")]
     fn heard<T>(work: impl Future<Output = T> + Send) -> impl Future<Output = T> + Send {
         use tracing::instrument::{Instrument, WithSubscriber};

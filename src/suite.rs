@@ -1,14 +1,20 @@
-//! The suites of cryptography that a message can have.
+//! The cipher suites of messages.
 
 use std::fmt;
 
-/// What a message is encrypted and its keys are derived with.
+/// The algorithms that encrypt a message and derive its keys.
+///
+/// ```
+/// use ncp_envelope::format::Suite;
+///
+/// assert_eq!(Suite::Cobblestone256.to_string(), "Cobblestone-256");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Suite {
     /// Cobblestone-256: AES-256-GCM chunks under keys from HKDF-SHA-512.
     Cobblestone256,
-    /// What another release may write.
+    /// A suite of another release.
     #[cfg(test)]
     Unknown,
 }
@@ -20,6 +26,10 @@ impl Suite {
     }
 
     /// Its code in a header and in a wrapped key (`F-6`, `F-28`).
+    ///
+    /// ```
+    /// assert_eq!(ncp_envelope::format::Suite::Cobblestone256.code(), 1);
+    /// ```
     pub fn code(self) -> u16 {
         match self {
             Self::Cobblestone256 => 1,

@@ -1,11 +1,19 @@
-//! What every [`KeyWrapper`] has to do, as one check to call from the tests of an implementation.
+//! The contract of [`KeyWrapper`] as a check, for the tests of an implementation.
+//!
+//! ```
+//! use ncp_envelope::blocking::wait;
+//! use ncp_envelope::{DataKey, LocalKeyWrapper, wrap::conformance};
+//!
+//! let wrapper = LocalKeyWrapper::new("offline", &DataKey::generate()?)?;
+//! assert!(wait(conformance::check(&wrapper))?.is_ok());
+//! # Ok::<(), ncp_envelope::Error>(())
+//! ```
 
 use super::{KeyPayload, KeyWrapper, MAX_WRAPPED_LEN, PAYLOAD_LEN};
 use crate::error::{Error, ErrorKind, Result};
 
-/// Checks the contract of [`KeyWrapper`] on `wrapper`; the first breach is the error. Makes about
-/// ten calls, the largest with 256 payloads of 80 bytes, which is the batch the crate itself is
-/// built around.
+/// Checks that `wrapper` keeps the contract of [`KeyWrapper`]; the first violation is the error.
+/// Makes about ten calls, the largest with 256 payloads of 80 bytes, the crate's own largest batch.
 ///
 /// ```
 /// # use ncp_envelope::{DataKey, LocalKeyWrapper, wrap::conformance};
@@ -16,7 +24,8 @@ use crate::error::{Error, ErrorKind, Result};
 /// ```
 ///
 /// # Errors
-/// [`ErrorKind::Internal`] with the broken promise, or the error of a call that should have worked.
+/// [`ErrorKind::Internal`] with the violated rule, or the error of a call that should have
+/// succeeded.
 pub async fn check(wrapper: &dyn KeyWrapper) -> Result<()> {
     expect(
         wrapper.wrap_keys(&[]).await?.is_empty(),

@@ -1,4 +1,4 @@
-//! The name of a key-encryption key.
+//! The id of a key-encryption key.
 
 use crate::error::{Error, ErrorKind, Result};
 use std::fmt;
@@ -12,26 +12,34 @@ const FIRST_OTHER: u8 = 128;
 const LAST_OTHER: u8 = 254;
 const LOCAL: u8 = 255;
 
-/// Who wraps a key.
+/// The key service that wraps a key.
 ///
 /// Shown as `ncp-kms`, `local`, or `other-` and the code.
+///
+/// ```
+/// use ncp_envelope::wrap::{KeyId, Provider, ZoneHint};
+///
+/// let vault = KeyId::new(Provider::Other(128), ZoneHint::None, "orders")?;
+/// assert_eq!(vault.provider().to_string(), "other-128");
+/// # Ok::<(), ncp_envelope::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Provider {
     /// NAVER Cloud Platform Key Management Service.
     NcpKms,
-    /// A key in this process's hands; see [`LocalKeyWrapper`](crate::LocalKeyWrapper).
+    /// A key in this process; see [`LocalKeyWrapper`](crate::LocalKeyWrapper).
     Local,
-    /// Another key service, under a code that whoever writes its
-    /// [`KeyWrapper`](crate::KeyWrapper) chooses: 128 to 254. [`KeyId::new`] refuses other codes.
+    /// Another key service, with a code that the author of its [`KeyWrapper`](crate::KeyWrapper)
+    /// chooses: 128 to 254. [`KeyId::new`] refuses other codes.
     ///
-    /// Nobody hands these codes out: two key services that share one among the same messages are
-    /// told apart by their key ids only.
+    /// There is no registry of codes: two key services with the same code are distinguished by
+    /// their key ids only.
     Other(u8),
 }
 
 impl Provider {
-    /// The provider with this code in a slot (`F-16`), if there can be one.
+    /// The provider with this code in a slot (`F-16`), if the code is valid.
     pub(crate) fn from_code(code: u8) -> Option<Self> {
         match code {
             NCP_KMS => Some(Self::NcpKms),
@@ -61,11 +69,20 @@ impl fmt::Display for Provider {
     }
 }
 
-/// Where a key is said to live. A hint for people and tools: it never decides which host is called.
+/// The zone of a key. A hint for people and tools: it never decides which host is called.
+///
+/// ```
+/// use ncp_envelope::wrap::{KeyId, Provider, ZoneHint};
+///
+/// let korea = KeyId::new(Provider::NcpKms, ZoneHint::Kr, "orders")?;
+/// let anywhere = KeyId::new(Provider::NcpKms, ZoneHint::None, "orders")?;
+/// assert_eq!(korea, anywhere, "the hint does not make it another key");
+/// # Ok::<(), ncp_envelope::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 #[non_exhaustive]
 pub enum ZoneHint {
-    /// Nothing is said.
+    /// Unknown.
     #[default]
     None,
     /// Public zone, global key.
@@ -80,9 +97,19 @@ pub enum ZoneHint {
     Fin,
 }
 
-/// Names a key-encryption key: who holds it, a zone hint, and its id (for NCP KMS the *key tag*).
+/// Identifies a key-encryption key: its provider, a zone hint, and its id (for NCP KMS the *key
+/// tag*).
 ///
-/// Two names are the same key when provider and id agree; the hint does not count.
+/// Two values are equal if provider and id are; the hint is ignored.
+///
+/// ```
+/// use ncp_envelope::{DataKey, Envelope, LocalKeyWrapper};
+///
+/// let wrapper = LocalKeyWrapper::new("offline", &DataKey::generate()?)?;
+/// let envelope = Envelope::builder(wrapper).build()?;
+/// assert_eq!(envelope.key_id().to_string(), "offline");
+/// # Ok::<(), ncp_envelope::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct KeyId {
     provider: Provider,
@@ -91,14 +118,24 @@ pub struct KeyId {
 }
 
 impl KeyId {
-    /// A name from its parts.
+    /// An id from its parts.
+    ///
+    /// ```
+    /// use ncp_envelope::wrap::{KeyId, Provider, ZoneHint};
+    ///
+    /// let key = KeyId::new(Provider::NcpKms, ZoneHint::Kr, "orders")?;
+    /// assert_eq!(key.to_string(), "orders");
+    /// assert!(KeyId::new(Provider::NcpKms, ZoneHint::Kr, "a name").is_err());
+    /// assert!(KeyId::new(Provider::Other(1), ZoneHint::None, "orders").is_err());
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`ErrorKind::InvalidInput`] unless `id` is 1 to 255 bytes of printable ASCII without spaces,
     /// and the code of [`Provider::Other`] 128 to 254.
     pub fn new(provider: Provider, zone: ZoneHint, id: impl AsRef<str>) -> Result<Self> {
         let id = id.as_ref();
-        // A code that belongs to another provider would pass this key off as one of its keys.
+        // A code of another provider would pass this key off as one of that provider's.
         if Provider::from_code(provider.code()) != Some(provider) {
             return Err(Error::new(
                 ErrorKind::InvalidInput,
@@ -123,17 +160,38 @@ impl KeyId {
         Ok(Self { provider, zone, id: id.into() })
     }
 
-    /// Who holds the key.
+    /// The key service that holds the key.
+    ///
+    /// ```
+    /// # use ncp_envelope::wrap::{KeyId, Provider, ZoneHint};
+    /// let key = KeyId::new(Provider::NcpKms, ZoneHint::Kr, "orders")?;
+    /// assert_eq!(key.provider(), Provider::NcpKms);
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub fn provider(&self) -> Provider {
         self.provider
     }
 
-    /// Where the key is said to live.
+    /// The zone hint.
+    ///
+    /// ```
+    /// # use ncp_envelope::wrap::{KeyId, Provider, ZoneHint};
+    /// let key = KeyId::new(Provider::NcpKms, ZoneHint::Kr, "orders")?;
+    /// assert_eq!(key.zone(), ZoneHint::Kr);
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub fn zone(&self) -> ZoneHint {
         self.zone
     }
 
     /// The id; for NCP KMS the key tag.
+    ///
+    /// ```
+    /// # use ncp_envelope::wrap::{KeyId, Provider, ZoneHint};
+    /// let key = KeyId::new(Provider::NcpKms, ZoneHint::Kr, "orders")?;
+    /// assert_eq!(key.id(), "orders");
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub fn id(&self) -> &str {
         &self.id
     }

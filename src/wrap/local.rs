@@ -13,15 +13,19 @@ const FORMAT: u8 = 1;
 const TAG_LEN: usize = 16;
 const LABEL: &[u8] = b"ncp-envelope local v1\0";
 
-/// Wraps data keys with AES-256-GCM under a key given by the caller.
+/// Wraps data keys with AES-256-GCM under a key of the caller.
 ///
-/// Nothing in the crate falls back to it: a message wrapped locally opens only with a wrapper made
-/// from the same key, and a reader that expects a KMS key refuses it. At most 2^32 keys may be
-/// wrapped under one key, as the nonces are random. Clones share the key.
+/// Nothing in the crate falls back to it: a locally wrapped message opens only with a wrapper of
+/// the same key, and a reader that expects a KMS key refuses it. At most 2^32 keys may be wrapped
+/// under one key, since nonces are random. Clones share the key.
 ///
 /// ```
-/// use ncp_envelope::{DataKey, LocalKeyWrapper};
-/// let wrapper = LocalKeyWrapper::new("my-offline-key", &DataKey::generate()?)?;
+/// use ncp_envelope::{DataKey, DecryptPolicy, Envelope, LocalKeyWrapper};
+///
+/// let wrapper = LocalKeyWrapper::new("offline", &DataKey::generate()?)?;
+/// let envelope = Envelope::builder(wrapper).build()?.blocking();
+/// let message = envelope.encrypt("hello", [("kind", "note")])?;
+/// assert_eq!(envelope.decrypt(&message, DecryptPolicy::new())?, "hello");
 /// # Ok::<(), ncp_envelope::Error>(())
 /// ```
 #[derive(Clone)]
@@ -31,7 +35,18 @@ pub struct LocalKeyWrapper {
 }
 
 impl LocalKeyWrapper {
-    /// A wrapper that names its key `id` and wraps under `key`.
+    /// A wrapper that wraps under `key` and names it `id`.
+    ///
+    /// ```
+    /// use ncp_envelope::{DataKey, ErrorKind, KeyWrapper, LocalKeyWrapper};
+    ///
+    /// let kek = DataKey::generate()?;
+    /// assert_eq!(LocalKeyWrapper::new("offline", &kek)?.key_id().id(), "offline");
+    ///
+    /// let refused = LocalKeyWrapper::new("my key", &kek);
+    /// assert_eq!(refused.unwrap_err().kind(), ErrorKind::InvalidInput);
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`ErrorKind::InvalidInput`] if `id` is not a valid key id.
@@ -83,7 +98,7 @@ impl LocalKeyWrapper {
         let mut opened = vec![0; sealed.len()].into_boxed_slice();
         let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| self.not_ours())?;
         let result = self.key.open_separate_gather(nonce, self.aad(), sealed, tag, &mut opened);
-        // Taken over before the result is looked at, so that a failure wipes it too.
+        // Moved before the result is checked, so that a failure wipes it too.
         let payload = KeyPayload::from_boxed(opened);
         result.map_err(|_| self.not_ours())?;
         Ok(payload)

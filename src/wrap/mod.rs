@@ -1,9 +1,22 @@
-//! The joint between this crate and a key service: who wraps data keys, and what a wrapped key is.
+//! The interface to key services: wrapping data keys, and wrapped keys.
 //!
-//! [`KeyWrapper`] is the only thing the rest of the crate knows of a key service. Batches are its
-//! primitive because the service takes arrays; a batch succeeds or fails as a whole, and whoever
-//! built the batch decides how to split it. A wrapper knows nothing of the message format, of
-//! caches or of policy. Every implementation has to pass [`conformance::check`].
+//! [`KeyWrapper`] is all that the rest of the crate knows of a key service. Its calls take batches,
+//! since the service takes arrays. A batch succeeds or fails as a whole, and the caller decides how
+//! to split it. A wrapper knows nothing of the message format, of caches or of policy. Every
+//! implementation must pass [`conformance::check`].
+//!
+//! ```
+//! use ncp_envelope::blocking::wait;
+//! use ncp_envelope::wrap::KeyPayload;
+//! use ncp_envelope::{DataKey, KeyWrapper, LocalKeyWrapper};
+//!
+//! let wrapper = LocalKeyWrapper::new("offline", &DataKey::generate()?)?;
+//! let payloads = [KeyPayload::copy_from(b"one"), KeyPayload::copy_from(b"two")];
+//! let wrapped = wait(wrapper.wrap_keys(&payloads))??;
+//! let unwrapped = wait(wrapper.unwrap_keys(&wrapped))??;
+//! assert_eq!(unwrapped[1].expose_secret(), b"two");
+//! # Ok::<(), ncp_envelope::Error>(())
+//! ```
 
 pub mod conformance;
 mod key_id;

@@ -1,5 +1,4 @@
-//! The 80 bytes that a key service is asked to wrap (`F-28`): the data key together with what it is
-//! for.
+//! The 80 bytes that a key service wraps (`F-28`): the data key, bound to its suite and scope.
 
 use crate::context::Scope;
 use crate::error::{Error, Result};
@@ -13,24 +12,51 @@ pub const PAYLOAD_LEN: usize = 80;
 
 const LABEL: &[u8; 8] = b"NCPENVK1";
 
-/// Secret bytes on their way to or from a key service. Boxed, wiped when dropped, not printed.
+/// Secret bytes to be wrapped, or as unwrapped by a key service. Boxed, wiped when dropped, not
+/// printed.
 ///
-/// What a service hands back can have any length; whether it is a payload of ours is decided by the
-/// crate, not by the wrapper.
+/// Unwrapped bytes can have any length. The crate checks whether they are a valid payload; the
+/// wrapper does not.
+///
+/// ```
+/// use ncp_envelope::wrap::KeyPayload;
+///
+/// let payload = KeyPayload::copy_from(b"80 secret bytes");
+/// assert_eq!(format!("{payload:?}"), "KeyPayload(15 bytes)");
+/// ```
 pub struct KeyPayload(SecretBytes);
 
 impl KeyPayload {
-    /// Takes over bytes that a key service unwrapped, without copying them.
+    /// Takes ownership of unwrapped bytes, without copying them.
+    ///
+    /// ```
+    /// # use ncp_envelope::wrap::KeyPayload;
+    /// let unwrapped: Box<[u8]> = Box::new([7; 80]);
+    /// assert_eq!(KeyPayload::from_boxed(unwrapped).expose_secret(), [7; 80]);
+    /// ```
     pub fn from_boxed(bytes: Box<[u8]>) -> Self {
         Self(SecretBytes::from_boxed(bytes))
     }
 
-    /// Copies bytes that the caller owns and has to wipe.
+    /// Copies bytes. The caller must wipe the original.
+    ///
+    /// ```
+    /// use ncp_envelope::wrap::KeyPayload;
+    /// use zeroize::Zeroizing;
+    ///
+    /// let unwrapped = Zeroizing::new([7; 80]);
+    /// assert_eq!(KeyPayload::copy_from(&*unwrapped).expose_secret(), *unwrapped);
+    /// ```
     pub fn copy_from(bytes: &[u8]) -> Self {
         Self(SecretBytes::copy_from(bytes))
     }
 
-    /// The secret bytes. Whoever copies them has to wipe the copy.
+    /// The secret bytes. The caller must wipe any copy.
+    ///
+    /// ```
+    /// # use ncp_envelope::wrap::KeyPayload;
+    /// assert_eq!(KeyPayload::copy_from(b"secret").expose_secret(), b"secret");
+    /// ```
     pub fn expose_secret(&self) -> &[u8] {
         self.0.expose_secret()
     }
@@ -45,9 +71,9 @@ impl KeyPayload {
 
     /// The data key, if this is a payload for `suite` and `scope`.
     ///
-    /// One error for everything that can be wrong, the same as for a message that is not authentic,
-    /// and one comparison, so that nothing tells an attacker who swaps wrapped keys which part did
-    /// not fit (`F-28`).
+    /// One error for all mismatches, the same as for a message that is not authentic, and one
+    /// comparison, so that an attacker who swaps wrapped keys does not learn which part differs
+    /// (`F-28`).
     pub(crate) fn decode(&self, suite: Suite, scope: &Scope) -> Result<DataKey> {
         let mut frame = [0; 48];
         fill_frame(&mut frame, suite, scope);

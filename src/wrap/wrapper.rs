@@ -14,27 +14,27 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// Wraps and unwraps data keys. Object-safe; the one extension point of the crate.
 ///
-/// Contract, checked by [`conformance::check`](super::conformance::check): results are as many as
-/// the inputs and in their order; an empty batch gives an empty result without a call; a batch that
-/// cannot be done whole fails whole; what `unwrap_keys` returns is what was wrapped, to the byte;
-/// no error or `Debug` output shows a payload.
+/// The contract, checked by [`conformance::check`](super::conformance::check): there is one result
+/// for each input, in the same order; an empty batch gives an empty result without a call; a batch
+/// succeeds or fails as a whole; `unwrap_keys` returns exactly the bytes that were wrapped; no
+/// error or `Debug` output shows a payload.
 ///
 /// The kind of an error decides what happens next.
 /// [`Unavailable`](crate::ErrorKind::Unavailable) and [`Throttled`](crate::ErrorKind::Throttled)
-/// are an outage: keys that are cached or ready go on being used.
+/// are an outage: cached and ready keys are still used.
 /// [`AccessDenied`](crate::ErrorKind::AccessDenied), [`KeyUnusable`](crate::ErrorKind::KeyUnusable)
-/// and [`Credentials`](crate::ErrorKind::Credentials) end every cached key under the same
-/// key-encryption key. [`Authentication`](crate::ErrorKind::Authentication) and the other kinds of
-/// bad input may be one key's fault: the batch is tried again in halves, to find it.
+/// and [`Credentials`](crate::ErrorKind::Credentials) are a denial: every cached key under the same
+/// key-encryption key is dropped. [`Authentication`](crate::ErrorKind::Authentication) and other
+/// kinds of bad input may be caused by a single key: the batch is split and retried, to find it.
 ///
-/// With a feature that brings tokio, its futures are polled on a thread of the crate's own, which
-/// all calls share: one that blocks holds up the others, so hand blocking work to
+/// With a feature that brings tokio, the futures are polled on a thread of the crate's own, which
+/// all calls share. A future that blocks delays the others: run blocking work with
 /// `tokio::task::spawn_blocking`, which works there.
 ///
 /// # Examples
-/// A whole wrapper, for a service that keeps what it is given and hands out receipts. The ordinary
-/// `async fn`s do the work; [`Box::pin`] makes of their futures the boxed ones that a trait object
-/// needs. `examples/vault_transit.rs` does the same for a service over HTTP.
+/// A whole wrapper, for a service that stores payloads and returns receipts. Ordinary `async fn`s
+/// do the work; [`Box::pin`] turns their futures into the boxed ones that a trait object needs.
+/// `examples/vault_transit.rs` does the same for a service over HTTP.
 ///
 /// ```
 /// use ncp_envelope::wrap::{BoxFuture, KeyPayload, Provider, ZoneHint, conformance};
@@ -125,20 +125,19 @@ pub trait KeyWrapper: fmt::Debug + Send + Sync {
         wrapped: &'a [WrappedKey],
     ) -> BoxFuture<'a, Result<Vec<KeyPayload>>>;
 
-    /// Wraps each key anew under the newest version of the key it is wrapped under, without showing
-    /// any payload to the caller.
+    /// Rewraps each key under the newest version of its key-encryption key, without showing any
+    /// payload to the caller.
     fn rewrap_keys<'a>(
         &'a self,
         wrapped: &'a [WrappedKey],
     ) -> BoxFuture<'a, Result<Vec<WrappedKey>>>;
 
-    /// The version of the key-encryption key that `wrapped` is under, where it tells; higher is
-    /// newer. Makes no call.
+    /// The version of the key-encryption key that `wrapped` is under, if known; higher is newer.
+    /// Makes no call.
     ///
-    /// [`Envelope::retire_below`](crate::Envelope::retire_below) goes by it, and a batch that the
-    /// service refuses with [`KeyUnusable`](crate::ErrorKind::KeyUnusable) is tried again one
-    /// version at a time. It is read from bytes that nobody vouches for: never the reason to trust
-    /// a key.
+    /// [`Envelope::retire_below`](crate::Envelope::retire_below) uses it, and a batch that the
+    /// service refuses with [`KeyUnusable`](crate::ErrorKind::KeyUnusable) is retried one version
+    /// at a time. It is read from unauthenticated bytes: never trust a key because of it.
     fn key_version(&self, wrapped: &WrappedKey) -> Option<u32> {
         let _ = wrapped;
         None
