@@ -20,6 +20,18 @@ const AAD_REQUIRED: u16 = 4;
 const PAGE: u16 = 8;
 
 /// Region A: what is fixed when a message is written and bound into its key derivation.
+///
+/// ```
+/// # use ncp_envelope::*;
+/// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+/// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+/// # let message = envelope.encrypt("hello", [("kind", "note")])?;
+/// use ncp_envelope::format::{BoundHeader, Header};
+/// let header = Header::decode(&message)?;
+/// let region_a = header.bound().as_bytes();
+/// assert_eq!(BoundHeader::decode(region_a)?, *header.bound());
+/// # Ok::<(), ncp_envelope::Error>(())
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct BoundHeader {
     bytes: Vec<u8>,
@@ -32,6 +44,19 @@ pub struct BoundHeader {
 impl BoundHeader {
     /// The header of a new message with these slots. `aad_required` tells whether the message has
     /// associated data (`F-12`).
+    ///
+    /// ```
+    /// # use ncp_envelope::*;
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// use ncp_envelope::format::{BoundHeader, Header, Profile};
+    /// # let message = envelope.encrypt("", EncryptionContext::new())?;
+    /// # let slots = Header::decode(&message)?.slots().clone();
+    /// let context = EncryptionContext::new().with("kind", "note")?;
+    /// let bound = BoundHeader::new(Profile::Page, &context, false, &slots)?;
+    /// assert_eq!(bound.body_offset(), 4_096);
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`ErrorKind::LimitExceeded`] if the slots do not fit region B.
@@ -49,6 +74,21 @@ impl BoundHeader {
     }
 
     /// Reads exactly one region A.
+    ///
+    /// ```
+    /// # use ncp_envelope::*;
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// # let message = envelope.encrypt("hello", [("kind", "note")])?;
+    /// use ncp_envelope::format::{BoundHeader, Header};
+    /// # let header = Header::decode(&message)?;
+    /// let mut region_a = header.bound().as_bytes().to_vec();
+    /// assert!(BoundHeader::decode(&region_a).is_ok());
+    /// region_a.push(0);
+    /// let error = BoundHeader::decode(&region_a).unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::Malformed);
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`ErrorKind::Malformed`], [`ErrorKind::Truncated`], [`ErrorKind::UnsupportedVersion`] or
@@ -123,48 +163,148 @@ impl BoundHeader {
     }
 
     /// Region A as it is stored.
+    ///
+    /// ```
+    /// # use ncp_envelope::*;
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// # let message = envelope.encrypt("hello", [("kind", "note")])?;
+    /// # use ncp_envelope::format::*;
+    /// let header = Header::decode(&message)?;
+    /// assert!(message.starts_with(header.bound().as_bytes()));
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes
     }
 
     /// How the header is laid out.
+    ///
+    /// ```
+    /// # use ncp_envelope::*;
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// # let message = envelope.encrypt("hello", [("kind", "note")])?;
+    /// # use ncp_envelope::format::*;
+    /// let header = Header::decode(&message)?;
+    /// assert_eq!(header.bound().profile(), Profile::Compact);
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub fn profile(&self) -> Profile {
         self.layout.profile
     }
 
     /// The profile, and where the body is.
+    ///
+    /// ```
+    /// # use ncp_envelope::*;
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// # let message = envelope.encrypt("hello", [("kind", "note")])?;
+    /// # use ncp_envelope::format::*;
+    /// let header = Header::decode(&message)?;
+    /// assert_eq!(header.bound().layout(), Profile::Compact.into());
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub fn layout(&self) -> Layout {
         self.layout
     }
 
     /// The suite.
+    ///
+    /// ```
+    /// # use ncp_envelope::*;
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// # let message = envelope.encrypt("hello", [("kind", "note")])?;
+    /// # use ncp_envelope::format::*;
+    /// let header = Header::decode(&message)?;
+    /// assert_eq!(header.bound().suite().to_string(), "Cobblestone-256");
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub fn suite(&self) -> Suite {
         Suite::Cobblestone256
     }
 
     /// Whether the body is an object of its own (`F-13`).
+    ///
+    /// ```
+    /// # use ncp_envelope::*;
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// # let message = envelope.encrypt("hello", [("kind", "note")])?;
+    /// # use ncp_envelope::format::*;
+    /// let header = Header::decode(&message)?;
+    /// assert!(!header.bound().is_detached());
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub fn is_detached(&self) -> bool {
         self.layout.detached
     }
 
     /// Whether a reader has to bring associated data (`F-12`).
+    ///
+    /// ```
+    /// # use ncp_envelope::*;
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// # use ncp_envelope::format::Header;
+    /// let message = envelope.encrypt("hello", EncryptOptions::new().aad("volume 7"))?;
+    /// assert!(Header::decode(&message)?.bound().requires_aad());
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub fn requires_aad(&self) -> bool {
         self.aad_required
     }
 
     /// The encryption context. Nothing of it is authenticated before a
     /// [`Decryptor`](super::Decryptor) was made for this header.
+    ///
+    /// ```
+    /// # use ncp_envelope::*;
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// # let message = envelope.encrypt("hello", [("kind", "note")])?;
+    /// # use ncp_envelope::format::*;
+    /// let header = Header::decode(&message)?;
+    /// assert_eq!(header.bound().context().get("kind"), Some("note"));
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub fn context(&self) -> &EncryptionContext {
         &self.context
     }
 
     /// Length of one copy of region B in bytes.
+    ///
+    /// ```
+    /// # use ncp_envelope::*;
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// # let message = envelope.encrypt("hello", [("kind", "note")])?;
+    /// # use ncp_envelope::format::*;
+    /// let header = Header::decode(&message)?;
+    /// let region_a = header.bound().as_bytes().len();
+    /// assert_eq!(header.bound().body_offset(), region_a + header.bound().copy_len());
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub fn copy_len(&self) -> usize {
         self.copy_len
     }
 
     /// Length of regions A and B in bytes: where the body starts, unless it is
     /// [detached](Self::is_detached) (`F-3`).
+    ///
+    /// ```
+    /// # use ncp_envelope::*;
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// # let message = envelope.encrypt("hello", [("kind", "note")])?;
+    /// # use ncp_envelope::format::*;
+    /// let header = Header::decode(&message)?;
+    /// let body = &message[header.bound().body_offset()..];
+    /// assert_eq!(body.len() as u64, range::body_len(5)?);
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub fn body_offset(&self) -> usize {
         self.bytes.len() + self.profile().copies() * self.copy_len
     }

@@ -11,6 +11,24 @@ use std::fmt;
 ///
 /// Hands out no byte whose chunk was not verified (`F-27`). The message is complete only when
 /// [`finish`](Self::finish) has returned.
+///
+/// ```
+/// # use ncp_envelope::*;
+/// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+/// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+/// # let message = envelope.encrypt("hello", [("kind", "note")])?;
+/// use ncp_envelope::format::{CHUNK_LEN, Header, PREAMBLE_LEN};
+/// let header = Header::decode(&message)?;
+/// let body = &message[header.bound().body_offset()..];
+/// let (preamble, chunks) = body.split_first_chunk::<PREAMBLE_LEN>().unwrap();
+/// let mut decryptor = envelope.decryptor(&header, preamble, DecryptPolicy::new())?;
+/// let mut out = vec![0; CHUNK_LEN];
+/// let progress = decryptor.update(chunks, &mut out)?;
+/// assert_eq!((progress.consumed, progress.written), (chunks.len(), 0));
+/// let len = decryptor.finish(&mut out)?;
+/// assert_eq!(out[..len], *b"hello");
+/// # Ok::<(), ncp_envelope::Error>(())
+/// ```
 pub struct Decryptor {
     context: EncryptionContext,
     cipher: ChunkCipher,
@@ -24,6 +42,23 @@ pub struct Decryptor {
 impl Decryptor {
     /// Verifies the commitment in `preamble`, the first 56 bytes of the body, against key, header
     /// and associated data.
+    ///
+    /// ```
+    /// # use ncp_envelope::*;
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// use ncp_envelope::format::{BoundHeader, Decryptor, Encryptor, Header, Profile};
+    /// # let message = envelope.encrypt("", EncryptionContext::new())?;
+    /// # let slots = Header::decode(&message)?.slots().clone();
+    /// # let context = EncryptionContext::new().with("kind", "note")?;
+    /// # let key = DataKey::generate()?;
+    /// # let bound = BoundHeader::new(Profile::Compact, &context, false, &slots)?;
+    /// let encryptor = Encryptor::new(&key, &bound, &slots, b"")?;
+    /// let preamble = encryptor.front()[bound.body_offset()..].first_chunk().unwrap();
+    /// assert!(Decryptor::new(&key, &bound, preamble, b"").is_ok());
+    /// assert!(Decryptor::new(&DataKey::generate()?, &bound, preamble, b"").is_err());
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`ErrorKind::Authentication`] if they do not belong together, [`ErrorKind::NotAccepted`]
@@ -66,11 +101,41 @@ impl Decryptor {
     }
 
     /// Bytes that [`update`](Self::update) writes for `input_len` more bytes, given room.
+    ///
+    /// ```
+    /// # use ncp_envelope::*;
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// # let message = envelope.encrypt("hello", [("kind", "note")])?;
+    /// # use ncp_envelope::format::*;
+    /// # let header = Header::decode(&message)?;
+    /// # let body = &message[header.bound().body_offset()..];
+    /// # let (preamble, chunks) = body.split_first_chunk::<PREAMBLE_LEN>().unwrap();
+    /// # let mut decryptor = envelope.decryptor(&header, preamble, DecryptPolicy::new())?;
+    /// assert_eq!(decryptor.update_len(SEALED_CHUNK_LEN - 1), 0);
+    /// assert_eq!(decryptor.update_len(2 * SEALED_CHUNK_LEN), 2 * CHUNK_LEN);
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub fn update_len(&self, input_len: usize) -> usize {
         self.held.saturating_add(input_len) / SEALED_CHUNK_LEN * CHUNK_LEN
     }
 
     /// Bytes that [`finish`](Self::finish) writes.
+    ///
+    /// ```
+    /// # use ncp_envelope::*;
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// # let message = envelope.encrypt("hello", [("kind", "note")])?;
+    /// # use ncp_envelope::format::*;
+    /// # let header = Header::decode(&message)?;
+    /// # let body = &message[header.bound().body_offset()..];
+    /// # let (preamble, chunks) = body.split_first_chunk::<PREAMBLE_LEN>().unwrap();
+    /// # let mut decryptor = envelope.decryptor(&header, preamble, DecryptPolicy::new())?;
+    /// decryptor.update(chunks, &mut [])?;
+    /// assert_eq!(decryptor.finish_len(), "hello".len());
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub fn finish_len(&self) -> usize {
         self.held.saturating_sub(TAG_LEN)
     }
@@ -80,6 +145,23 @@ impl Decryptor {
     ///
     /// When a chunk fails after others were opened in the same call, those are reported and the
     /// next call fails; nothing can be had from a decryptor after it failed.
+    ///
+    /// ```
+    /// # use ncp_envelope::*;
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// # let message = envelope.encrypt("hello", [("kind", "note")])?;
+    /// # use ncp_envelope::format::*;
+    /// # let header = Header::decode(&message)?;
+    /// # let body = &message[header.bound().body_offset()..];
+    /// # let (preamble, chunks) = body.split_first_chunk::<PREAMBLE_LEN>().unwrap();
+    /// # let mut decryptor = envelope.decryptor(&header, preamble, DecryptPolicy::new())?;
+    /// for byte in chunks.chunks(1) {
+    ///     decryptor.update(byte, &mut [])?; // No chunk is full, so nothing is written.
+    /// }
+    /// assert_eq!(decryptor.finish(&mut [0; 5])?, 5);
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`ErrorKind::Authentication`] for a chunk that is not the one written there.
@@ -121,6 +203,22 @@ impl Decryptor {
     /// Opens the last chunk, at most 16,383 bytes of plaintext. Returns how many bytes were
     /// written.
     ///
+    /// ```
+    /// # use ncp_envelope::*;
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// # let message = envelope.encrypt("hello", [("kind", "note")])?;
+    /// # use ncp_envelope::format::*;
+    /// # let header = Header::decode(&message)?;
+    /// # let body = &message[header.bound().body_offset()..];
+    /// # let (preamble, chunks) = body.split_first_chunk::<PREAMBLE_LEN>().unwrap();
+    /// # let mut decryptor = envelope.decryptor(&header, preamble, DecryptPolicy::new())?;
+    /// decryptor.update(&chunks[..chunks.len() - 1], &mut [])?;
+    /// let error = decryptor.finish(&mut [0; 5]).unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::Authentication);
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`ErrorKind::Truncated`] for a length no message has (`F-25`), [`ErrorKind::Authentication`]
     /// if the chunk is not this message's last one, [`ErrorKind::InvalidInput`] if `out` is shorter
@@ -149,6 +247,22 @@ impl Decryptor {
     /// For a body that is opened in any order or from several threads: the same message without any
     /// state of its own. Who uses it has to open every chunk up to the last one before the message
     /// counts as complete.
+    ///
+    /// ```
+    /// # use ncp_envelope::*;
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// # let message = envelope.encrypt("hello", [("kind", "note")])?;
+    /// # use ncp_envelope::format::*;
+    /// # let header = Header::decode(&message)?;
+    /// # let body = &message[header.bound().body_offset()..];
+    /// # let (preamble, chunks) = body.split_first_chunk::<PREAMBLE_LEN>().unwrap();
+    /// # let mut decryptor = envelope.decryptor(&header, preamble, DecryptPolicy::new())?;
+    /// let mut plaintext = [0; 5];
+    /// decryptor.into_range().open(0, chunks, &mut plaintext)?;
+    /// assert_eq!(plaintext, *b"hello");
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub fn into_range(self) -> RangeDecryptor {
         RangeDecryptor::with(self.cipher)
     }

@@ -15,6 +15,21 @@ use zeroize::Zeroizing;
 ///
 /// Full chunks are sealed straight from the input into the output; only the remainder between two
 /// calls is copied.
+///
+/// ```
+/// # use ncp_envelope::*;
+/// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+/// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+/// let mut encryptor = envelope.encryptor(EncryptionContext::new())?;
+/// let mut message = encryptor.front().to_vec();
+/// let mut out = vec![0; 20_000];
+/// let progress = encryptor.update(b"hello", &mut out)?;
+/// message.extend_from_slice(&out[..progress.written]);
+/// let len = encryptor.finish(&mut out)?;
+/// message.extend_from_slice(&out[..len]);
+/// assert_eq!(envelope.decrypt(&message, DecryptPolicy::new())?, "hello");
+/// # Ok::<(), ncp_envelope::Error>(())
+/// ```
 pub struct Encryptor {
     context: EncryptionContext,
     front: Vec<u8>,
@@ -28,6 +43,22 @@ impl Encryptor {
     /// Starts a message under `key`, which has to be the one that the slots wrap.
     ///
     /// `aad` is the associated data; the header has to say whether there is any.
+    ///
+    /// ```
+    /// # use ncp_envelope::*;
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// use ncp_envelope::format::{BoundHeader, Encryptor, Header, Profile};
+    /// # let message = envelope.encrypt("", EncryptionContext::new())?;
+    /// # let slots = Header::decode(&message)?.slots().clone();
+    /// # let context = EncryptionContext::new().with("kind", "note")?;
+    /// # let key = DataKey::generate()?;
+    /// # let bound = BoundHeader::new(Profile::Compact, &context, false, &slots)?;
+    /// let encryptor = Encryptor::new(&key, &bound, &slots, b"")?;
+    /// assert!(encryptor.front().starts_with(bound.as_bytes()));
+    /// assert!(Encryptor::new(&key, &bound, &slots, b"not in the header").is_err());
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`ErrorKind::InvalidInput`] if header and `aad` disagree, [`ErrorKind::LimitExceeded`] if
@@ -78,17 +109,50 @@ impl Encryptor {
     }
 
     /// Regions A and B, salt and commitment: everything in front of the first chunk.
+    ///
+    /// ```
+    /// # use ncp_envelope::*;
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// # use ncp_envelope::format::*;
+    /// # let mut encryptor = envelope.encryptor(EncryptionContext::new())?;
+    /// let header = Header::decode(encryptor.front())?;
+    /// assert_eq!(encryptor.front().len(), header.bound().body_offset() + PREAMBLE_LEN);
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub fn front(&self) -> &[u8] {
         &self.front
     }
 
     /// Bytes of chunks that [`update`](Self::update) writes for `input_len` more bytes, given room.
     /// No more than fits a `usize`.
+    ///
+    /// ```
+    /// # use ncp_envelope::*;
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// # use ncp_envelope::format::*;
+    /// # let mut encryptor = envelope.encryptor(EncryptionContext::new())?;
+    /// assert_eq!(encryptor.update_len(CHUNK_LEN - 1), 0);
+    /// assert_eq!(encryptor.update_len(2 * CHUNK_LEN), 2 * SEALED_CHUNK_LEN);
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub fn update_len(&self, input_len: usize) -> usize {
         (self.held.saturating_add(input_len) / CHUNK_LEN).saturating_mul(SEALED_CHUNK_LEN)
     }
 
     /// Bytes that [`finish`](Self::finish) writes.
+    ///
+    /// ```
+    /// # use ncp_envelope::*;
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// # use ncp_envelope::format::*;
+    /// # let mut encryptor = envelope.encryptor(EncryptionContext::new())?;
+    /// encryptor.update(b"hello", &mut [])?;
+    /// assert_eq!(encryptor.finish_len(), "hello".len() + TAG_LEN);
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub fn finish_len(&self) -> usize {
         self.held + TAG_LEN
     }
@@ -97,6 +161,19 @@ impl Encryptor {
     /// chunk does not fit `out`.
     ///
     /// With room for [`update_len`](Self::update_len) bytes the whole input is taken.
+    ///
+    /// ```
+    /// # use ncp_envelope::*;
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// # use ncp_envelope::format::*;
+    /// # let mut encryptor = envelope.encryptor(EncryptionContext::new())?;
+    /// let plaintext = vec![7; CHUNK_LEN + 1];
+    /// let mut out = vec![0; encryptor.update_len(plaintext.len())];
+    /// let progress = encryptor.update(&plaintext, &mut out)?;
+    /// assert_eq!((progress.consumed, progress.written), (CHUNK_LEN + 1, SEALED_CHUNK_LEN));
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`ErrorKind::LimitExceeded`] past 2^32 chunks.
@@ -131,6 +208,20 @@ impl Encryptor {
     /// Writes the last chunk, at most 16,399 bytes, and ends the message. Returns how many bytes
     /// were written.
     ///
+    /// ```
+    /// # use ncp_envelope::*;
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// # use ncp_envelope::format::*;
+    /// # let mut encryptor = envelope.encryptor(EncryptionContext::new())?;
+    /// let mut message = encryptor.front().to_vec();
+    /// let mut last = vec![0; encryptor.finish_len()];
+    /// encryptor.finish(&mut last)?;
+    /// message.extend_from_slice(&last);
+    /// assert!(envelope.decrypt(&message, DecryptPolicy::new())?.is_empty());
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`ErrorKind::InvalidInput`] if `out` is shorter than [`finish_len`](Self::finish_len);
     /// [`ErrorKind::LimitExceeded`] past 2^32 chunks.
@@ -148,6 +239,19 @@ impl Encryptor {
 
     /// For a plaintext of known length whose chunks are sealed in any order or from several
     /// threads: the [`front`](Self::front), and what seals.
+    ///
+    /// ```
+    /// # use ncp_envelope::*;
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// # use ncp_envelope::format::*;
+    /// # let mut encryptor = envelope.encryptor(EncryptionContext::new())?;
+    /// let (front, runs) = encryptor.into_runs(100_000)?;
+    /// let chunks = range::chunk_count(100_000);
+    /// assert_eq!(runs.chunks_len(), 100_000 + chunks * TAG_LEN as u64);
+    /// assert!(Header::decode(&front).is_ok());
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`ErrorKind::InvalidInput`] if plaintext was pushed already: its chunks must not be sealed

@@ -7,6 +7,18 @@ use crate::error::Result;
 use crate::wrap::WrappedKey;
 
 /// Regions A and B of a message, as read.
+///
+/// ```
+/// # use ncp_envelope::*;
+/// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+/// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+/// # let message = envelope.encrypt("hello", [("kind", "note")])?;
+/// use ncp_envelope::format::Header;
+/// let header = Header::decode(&message)?;
+/// assert_eq!(header.bound().context().get("kind"), Some("note"));
+/// assert_eq!(header.slots().slots()[0].key_id().id(), "k");
+/// # Ok::<(), ncp_envelope::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Header {
     bound: BoundHeader,
@@ -24,6 +36,17 @@ impl Header {
     /// Give it what there is when a message is shorter: what is wrong with it is then told as
     /// precisely as the bytes allow.
     ///
+    /// ```
+    /// # use ncp_envelope::*;
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// # let message = envelope.encrypt("hello", [("kind", "note")])?;
+    /// use ncp_envelope::format::{FIXED_LEN, Header};
+    /// let len = Header::len_from(&message[..FIXED_LEN])?;
+    /// assert_eq!(Header::decode(&message[..len])?.bound().body_offset(), len);
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`decode`](Self::decode).
     pub fn len_from(prefix: &[u8]) -> Result<usize> {
@@ -32,6 +55,18 @@ impl Header {
     }
 
     /// Reads regions A and B from the start of a message; what follows them is ignored.
+    ///
+    /// ```
+    /// # use ncp_envelope::*;
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// # let message = envelope.encrypt("hello", [("kind", "note")])?;
+    /// use ncp_envelope::format::Header;
+    /// assert_eq!(Header::decode(&message)?.slots().slots().len(), 1);
+    /// let error = Header::decode(&message[..100]).unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::Truncated);
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`BoundHeader::decode`], each saying what is wrong.
@@ -46,6 +81,18 @@ impl Header {
 
     /// Reads the header of a message whose body is an object of its own (`F-13`): regions A and B,
     /// and nothing behind them.
+    ///
+    /// ```
+    /// # use ncp_envelope::*;
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// use ncp_envelope::format::{Header, Layout, Profile};
+    /// let options = EncryptOptions::new().layout(Layout::from(Profile::Compact).detached(true));
+    /// let message = envelope.encrypt("hello", options)?;
+    /// let (header, _body) = message.split_at(Header::len_from(&message)?);
+    /// assert!(Header::decode_detached(header)?.bound().is_detached());
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`decode`](Self::decode); [`NotAccepted`](crate::ErrorKind::NotAccepted) for the header
@@ -94,22 +141,67 @@ impl Header {
     }
 
     /// Region A.
+    ///
+    /// ```
+    /// # use ncp_envelope::*;
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// # let message = envelope.encrypt("hello", [("kind", "note")])?;
+    /// use ncp_envelope::format::Header;
+    /// let header = Header::decode(&message)?;
+    /// assert!(message.starts_with(header.bound().as_bytes()));
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub fn bound(&self) -> &BoundHeader {
         &self.bound
     }
 
     /// The key slots that count (`F-18`). Not authenticated by anything: a slot can make a message
     /// unreadable, never readable as another.
+    ///
+    /// ```
+    /// # use ncp_envelope::*;
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// # let message = envelope.encrypt("hello", [("kind", "note")])?;
+    /// use ncp_envelope::format::Header;
+    /// let header = Header::decode(&message)?;
+    /// assert_eq!(header.slots().slots()[0].key_id(), envelope.key_id());
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub fn slots(&self) -> &SlotTable {
         &self.slots
     }
 
     /// The state of each stored copy of the slots, in order.
+    ///
+    /// ```
+    /// # use ncp_envelope::*;
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// use ncp_envelope::format::{CopyState, Header, Profile};
+    /// let message = envelope.encrypt("hello", EncryptOptions::new().layout(Profile::Durable))?;
+    /// let header = Header::decode(&message)?;
+    /// assert_eq!(header.copies().len(), 2);
+    /// assert!(matches!(header.copies()[0], CopyState::Valid { generation: 1, .. }));
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub fn copies(&self) -> &[CopyState] {
         &self.copies
     }
 
     /// Bytes of a message that are not plaintext, given that there are `chunks` of them.
+    ///
+    /// ```
+    /// # use ncp_envelope::*;
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// # let message = envelope.encrypt("hello", [("kind", "note")])?;
+    /// use ncp_envelope::format::Header;
+    /// let header = Header::decode(&message)?;
+    /// assert_eq!(message.len() as u64, "hello".len() as u64 + header.overhead(1));
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub fn overhead(&self, chunks: u64) -> u64 {
         chunks
             .saturating_mul(super::TAG_LEN as u64)

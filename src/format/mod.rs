@@ -10,6 +10,19 @@
 //! * [`Encryptor`] and [`Decryptor`] are pushed with bytes and hand back bytes.
 //! * [`range`] is the arithmetic of where a plaintext byte is; [`RunEncryptor`] seals and
 //!   [`RangeDecryptor`] opens runs of chunks in any order.
+//!
+//! ```
+//! # use ncp_envelope::*;
+//! # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+//! # let envelope = Envelope::builder(wrapper).build()?.blocking();
+//! use ncp_envelope::format::Header;
+//!
+//! let message = envelope.encrypt("hello", [("kind", "note")])?;
+//! let header = Header::decode(&message)?;
+//! assert_eq!(header.bound().context().get("kind"), Some("note"));
+//! assert_eq!(message.len() as u64, 5 + header.overhead(1));
+//! # Ok::<(), ncp_envelope::Error>(())
+//! ```
 
 mod bound;
 mod chunk;

@@ -9,6 +9,16 @@ pub(super) const BLOCK_LEN: usize = 4_096;
 const LINE_LEN: usize = 64;
 
 /// How the header is laid out.
+///
+/// ```
+/// # use ncp_envelope::*;
+/// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+/// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+/// use ncp_envelope::format::{Header, Profile};
+/// let message = envelope.encrypt("hello", EncryptOptions::new().layout(Profile::Durable))?;
+/// assert_eq!(Header::len_from(&message)?, 12_288);
+/// # Ok::<(), ncp_envelope::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Profile {
@@ -26,6 +36,12 @@ pub enum Profile {
 
 impl Profile {
     /// How many copies of region B there are (`F-14`).
+    ///
+    /// ```
+    /// use ncp_envelope::format::Profile;
+    /// assert_eq!(Profile::Compact.copies(), 1);
+    /// assert_eq!(Profile::Durable.copies(), 2);
+    /// ```
     pub fn copies(self) -> usize {
         match self {
             Self::Compact | Self::Page => 1,
@@ -74,6 +90,12 @@ pub struct Layout {
 impl Layout {
     /// Whether the body is an object of its own (`F-13`), so that the header can be replaced where
     /// nothing can be written in place. Off unless set.
+    ///
+    /// ```
+    /// use ncp_envelope::format::{Layout, Profile};
+    /// let layout = Layout::from(Profile::Page).detached(true);
+    /// assert!(layout.is_detached());
+    /// ```
     #[must_use]
     pub fn detached(mut self, detached: bool) -> Self {
         self.detached = detached;
@@ -81,11 +103,21 @@ impl Layout {
     }
 
     /// How the header is laid out.
+    ///
+    /// ```
+    /// use ncp_envelope::format::{Layout, Profile};
+    /// assert_eq!(Layout::from(Profile::Page).profile(), Profile::Page);
+    /// ```
     pub fn profile(self) -> Profile {
         self.profile
     }
 
     /// Whether the body is an object of its own.
+    ///
+    /// ```
+    /// use ncp_envelope::format::{Layout, Profile};
+    /// assert!(!Layout::from(Profile::Page).is_detached());
+    /// ```
     pub fn is_detached(self) -> bool {
         self.detached
     }

@@ -23,11 +23,23 @@ const TAG: u64 = TAG_LEN as u64;
 const PREAMBLE: u64 = PREAMBLE_LEN as u64;
 
 /// Number of chunks of a plaintext of this many bytes.
+///
+/// ```
+/// use ncp_envelope::format::range;
+/// assert_eq!(range::chunk_count(16_383), 1);
+/// assert_eq!(range::chunk_count(16_384), 2, "the last chunk is empty");
+/// ```
 pub fn chunk_count(plaintext_len: u64) -> u64 {
     plaintext_len / CHUNK + 1
 }
 
 /// Length of the body of a plaintext of this many bytes.
+///
+/// ```
+/// use ncp_envelope::format::range;
+/// assert_eq!(range::body_len(5)?, 56 + 5 + 16);
+/// # Ok::<(), ncp_envelope::Error>(())
+/// ```
 ///
 /// # Errors
 /// [`ErrorKind::LimitExceeded`] for more than 2^32 chunks (`F-26`).
@@ -41,6 +53,13 @@ pub fn body_len(plaintext_len: u64) -> Result<u64> {
 
 /// Length of the plaintext in a body of this many bytes. Not authenticated until the last chunk was
 /// opened.
+///
+/// ```
+/// use ncp_envelope::format::range;
+/// assert_eq!(range::plaintext_len(56 + 5 + 16)?, 5);
+/// assert!(range::plaintext_len(56).is_err(), "there is always a last chunk");
+/// # Ok::<(), ncp_envelope::Error>(())
+/// ```
 ///
 /// # Errors
 /// [`ErrorKind::Truncated`] for a length no body has (`F-25`), [`ErrorKind::LimitExceeded`] for
@@ -68,11 +87,26 @@ pub fn plaintext_len(body_len: u64) -> Result<u64> {
 
 /// Offset of a chunk in the body; for a number that no message reaches, no less than any body is
 /// long.
+///
+/// ```
+/// use ncp_envelope::format::range;
+/// assert_eq!(range::chunk_offset(0), 56);
+/// assert_eq!(range::chunk_offset(2), 56 + 2 * 16_400);
+/// ```
 pub fn chunk_offset(index: u64) -> u64 {
     index.saturating_mul(SEALED).saturating_add(PREAMBLE)
 }
 
 /// A run of whole chunks.
+///
+/// ```
+/// use ncp_envelope::format::range;
+/// let run = range::covering(20_000, 10, 40_000)?;
+/// assert_eq!(run.skip, 20_000 - 16_384);
+/// let bytes = run.offset..run.offset + run.len;
+/// assert_eq!(bytes, 56 + 16_400..56 + 2 * 16_400);
+/// # Ok::<(), ncp_envelope::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Run {
     /// Number of the first chunk.
@@ -89,6 +123,14 @@ pub struct Run {
 
 /// The chunks that hold `len` bytes at `offset` of a plaintext of `plaintext_len` bytes. An empty
 /// range is the one chunk at `offset`.
+///
+/// ```
+/// use ncp_envelope::format::range;
+/// let run = range::covering(16_383, 2, 40_000)?;
+/// assert_eq!((run.first, run.count), (0, 2));
+/// assert!(range::covering(39_999, 2, 40_000).is_err());
+/// # Ok::<(), ncp_envelope::Error>(())
+/// ```
 ///
 /// # Errors
 /// [`ErrorKind::InvalidInput`] if the range goes past the end.
@@ -117,12 +159,46 @@ pub fn covering(offset: u64, len: u64, plaintext_len: u64) -> Result<Run> {
 ///
 /// A run says nothing about the length of the message: only opening the last chunk, the one
 /// [`plaintext_len`] finds from the body's length, authenticates where the message ends.
+///
+/// ```
+/// # use ncp_envelope::*;
+/// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+/// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+/// # use ncp_envelope::format::*;
+/// # let message = envelope.encrypt(vec![7; 40_000], EncryptionContext::new())?;
+/// # let header = Header::decode(&message)?;
+/// let body = &message[header.bound().body_offset()..];
+/// # let preamble = body.first_chunk().unwrap();
+/// let decryptor = envelope.decryptor(&header, preamble, DecryptPolicy::new())?.into_range();
+/// let run = range::covering(20_000, 10, 40_000)?;
+/// let sealed = &body[run.offset as usize..][..run.len as usize];
+/// let mut out = vec![0; CHUNK_LEN];
+/// let len = decryptor.open(run.first, sealed, &mut out)?;
+/// assert_eq!(out[run.skip as usize..len][..10], [7; 10]);
+/// # Ok::<(), ncp_envelope::Error>(())
+/// ```
 pub struct RangeDecryptor {
     cipher: ChunkCipher,
 }
 
 impl RangeDecryptor {
     /// As [`Decryptor::new`](super::Decryptor::new).
+    ///
+    /// ```
+    /// # use ncp_envelope::*;
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// use ncp_envelope::format::{BoundHeader, Encryptor, Header, Profile, RangeDecryptor};
+    /// # let message = envelope.encrypt("", EncryptionContext::new())?;
+    /// # let slots = Header::decode(&message)?.slots().clone();
+    /// # let context = EncryptionContext::new().with("kind", "note")?;
+    /// # let key = DataKey::generate()?;
+    /// # let bound = BoundHeader::new(Profile::Compact, &context, false, &slots)?;
+    /// let encryptor = Encryptor::new(&key, &bound, &slots, b"")?;
+    /// let preamble = encryptor.front()[bound.body_offset()..].first_chunk().unwrap();
+    /// assert!(RangeDecryptor::new(&key, &bound, preamble, b"").is_ok());
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`Decryptor::new`](super::Decryptor::new).
@@ -143,6 +219,23 @@ impl RangeDecryptor {
     /// Opens the consecutive chunks in `sealed`, of which `first` is the number of the first, into
     /// the start of `out`. Only the message's last chunk may be shorter than the others. Returns
     /// the number of plaintext bytes; on failure `out` holds zeros.
+    ///
+    /// ```
+    /// # use ncp_envelope::*;
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// # use ncp_envelope::format::*;
+    /// # let message = envelope.encrypt(vec![7; 40_000], EncryptionContext::new())?;
+    /// # let header = Header::decode(&message)?;
+    /// let body = &message[header.bound().body_offset()..];
+    /// # let preamble = body.first_chunk().unwrap();
+    /// # let decryptor = envelope.decryptor(&header, preamble, DecryptPolicy::new())?.into_range();
+    /// let last = &body[range::chunk_offset(2) as usize..];
+    /// let mut out = vec![0; 16_384];
+    /// assert_eq!(decryptor.open(2, last, &mut out)?, 40_000 - 2 * 16_384);
+    /// assert!(decryptor.open(1, last, &mut out).is_err(), "a chunk opens at its own place only");
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`ErrorKind::Authentication`], [`ErrorKind::Truncated`], or [`ErrorKind::InvalidInput`] if

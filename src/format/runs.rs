@@ -57,12 +57,36 @@ impl RunEncryptor {
     }
 
     /// Bytes of all chunks together: what follows the header.
+    ///
+    /// ```
+    /// # use ncp_envelope::*;
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// # use ncp_envelope::format::*;
+    /// # let encryptor = envelope.encryptor(EncryptionContext::new())?;
+    /// let (front, runs) = encryptor.into_runs(40_000)?;
+    /// assert_eq!(runs.chunks_len(), 40_000 + 3 * 16);
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub fn chunks_len(&self) -> u64 {
         self.plaintext_len + self.chunks * TAG_LEN as u64
     }
 
     /// The next `count` chunks that nobody has claimed, fewer at the end of the message; nothing
     /// when all are claimed, or for a count of 0.
+    ///
+    /// ```
+    /// # use ncp_envelope::*;
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// # use ncp_envelope::format::*;
+    /// # let encryptor = envelope.encryptor(EncryptionContext::new())?;
+    /// let (front, runs) = encryptor.into_runs(40_000)?;
+    /// assert_eq!(runs.claim(2).unwrap().plaintext_range(), 0..32_768);
+    /// assert_eq!(runs.claim(2).unwrap().plaintext_range(), 32_768..40_000);
+    /// assert!(runs.claim(2).is_none());
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub fn claim(&self, count: u64) -> Option<RunClaim<'_>> {
         let claimed = self.next.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |next| {
             // Stops at the end instead of counting on, so that no number can come twice.
@@ -74,6 +98,18 @@ impl RunEncryptor {
     }
 
     /// Confirms that every chunk was sealed.
+    ///
+    /// ```
+    /// # use ncp_envelope::*;
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// # use ncp_envelope::format::*;
+    /// # let encryptor = envelope.encryptor(EncryptionContext::new())?;
+    /// let (front, runs) = encryptor.into_runs(40_000)?;
+    /// runs.claim(3).unwrap().seal(&[7; 40_000], &mut [0; 40_048])?;
+    /// runs.finish()?;
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`ErrorKind::InvalidInput`] if one was not; what was written is then not a message.
@@ -99,6 +135,20 @@ impl fmt::Debug for RunEncryptor {
 }
 
 /// The right to seal a run of chunks, once. Not to be copied, and gone when it was used.
+///
+/// ```
+/// # use ncp_envelope::*;
+/// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+/// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+/// # use ncp_envelope::format::*;
+/// # let encryptor = envelope.encryptor(EncryptionContext::new())?;
+/// let (front, runs) = encryptor.into_runs(40_000)?;
+/// let claim = runs.claim(1).unwrap();
+/// let mut sealed = vec![0; SEALED_CHUNK_LEN];
+/// claim.seal(&[7; CHUNK_LEN], &mut sealed)?;
+/// assert!(runs.finish().is_err(), "two chunks were not sealed");
+/// # Ok::<(), ncp_envelope::Error>(())
+/// ```
 pub struct RunClaim<'a> {
     message: &'a RunEncryptor,
     first: u64,
@@ -107,11 +157,33 @@ pub struct RunClaim<'a> {
 
 impl RunClaim<'_> {
     /// Which bytes of the plaintext the run holds. Empty for a last chunk without any.
+    ///
+    /// ```
+    /// # use ncp_envelope::*;
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// # use ncp_envelope::format::*;
+    /// # let encryptor = envelope.encryptor(EncryptionContext::new())?;
+    /// let (front, runs) = encryptor.into_runs(40_000)?;
+    /// assert_eq!(runs.claim(3).unwrap().plaintext_range(), 0..40_000);
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub fn plaintext_range(&self) -> Range<u64> {
         self.first * CHUNK_LEN as u64..(self.end * CHUNK_LEN as u64).min(self.message.plaintext_len)
     }
 
     /// Where the sealed run goes, in bytes behind the header.
+    ///
+    /// ```
+    /// # use ncp_envelope::*;
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// # use ncp_envelope::format::*;
+    /// # let encryptor = envelope.encryptor(EncryptionContext::new())?;
+    /// let (front, runs) = encryptor.into_runs(40_000)?;
+    /// assert_eq!(runs.claim(3).unwrap().sealed_range(), 0..runs.chunks_len());
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub fn sealed_range(&self) -> Range<u64> {
         let plaintext = self.plaintext_range();
         self.first * SEALED_CHUNK_LEN as u64..plaintext.end + self.end * TAG_LEN as u64
@@ -119,6 +191,24 @@ impl RunClaim<'_> {
 
     /// Seals the run into `out`. Both have to be exactly as long as
     /// [`plaintext_range`](Self::plaintext_range) and [`sealed_range`](Self::sealed_range) say.
+    ///
+    /// ```
+    /// # use ncp_envelope::*;
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// # use ncp_envelope::format::*;
+    /// # let encryptor = envelope.encryptor(EncryptionContext::new())?;
+    /// let (front, runs) = encryptor.into_runs(40_000)?;
+    /// let claim = runs.claim(3).unwrap();
+    /// let (from, to) = (claim.plaintext_range(), claim.sealed_range());
+    /// let mut message = front;
+    /// let start = message.len();
+    /// message.resize(start + to.end as usize, 0);
+    /// claim.seal(&vec![7; from.end as usize], &mut message[start..])?;
+    /// runs.finish()?;
+    /// assert_eq!(envelope.decrypt(&message, DecryptPolicy::new())?.len(), 40_000);
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`ErrorKind::InvalidInput`] for other lengths. The run is used up and the message cannot be

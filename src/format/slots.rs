@@ -16,6 +16,17 @@ const SLOT_HEAD_LEN: usize = 5;
 const SPARE_LEN: usize = 16;
 
 /// The wrapped data key of a message, once for each key it can be opened with.
+///
+/// ```
+/// # use ncp_envelope::*;
+/// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+/// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+/// # let message = envelope.encrypt("hello", [("kind", "note")])?;
+/// use ncp_envelope::format::Header;
+/// let slots = Header::decode(&message)?.slots().clone();
+/// assert_eq!((slots.generation(), slots.slots().len()), (1, 1));
+/// # Ok::<(), ncp_envelope::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SlotTable {
     generation: u32,
@@ -24,6 +35,20 @@ pub struct SlotTable {
 
 /// New slots for a stored message, and where they go; see
 /// [`Header::replace_slots`](super::Header::replace_slots).
+///
+/// ```
+/// # use ncp_envelope::*;
+/// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+/// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+/// # let message = envelope.encrypt("hello", [("kind", "note")])?;
+/// use ncp_envelope::format::Header;
+/// let header = Header::decode(&message)?;
+/// let again = header.replace_slots(header.slots().slots().to_vec())?;
+/// assert_eq!(again.generation, 2);
+/// assert_eq!(again.offset, header.bound().as_bytes().len());
+/// assert_eq!(again.bytes.len(), header.bound().copy_len());
+/// # Ok::<(), ncp_envelope::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Replacement {
@@ -36,6 +61,21 @@ pub struct Replacement {
 }
 
 /// What was found of one stored copy of the slots.
+///
+/// ```
+/// # use ncp_envelope::*;
+/// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+/// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+/// use ncp_envelope::format::{CopyState, Header, Profile};
+/// let durable = EncryptOptions::new().layout(Profile::Durable);
+/// let mut message = envelope.encrypt("hello", durable)?;
+/// message[4_100] ^= 1; // As a torn write leaves the first copy.
+/// let header = Header::decode(&message)?;
+/// assert!(matches!(header.copies()[0], CopyState::Invalid { .. }));
+/// assert!(matches!(header.copies()[1], CopyState::Valid { .. }));
+/// assert_eq!(envelope.decrypt(&message, DecryptPolicy::new())?, "hello");
+/// # Ok::<(), ncp_envelope::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CopyState {
@@ -54,6 +94,18 @@ pub enum CopyState {
 impl SlotTable {
     /// The first generation of slots.
     ///
+    /// ```
+    /// # use ncp_envelope::*;
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// # let message = envelope.encrypt("hello", [("kind", "note")])?;
+    /// use ncp_envelope::format::{Header, SlotTable};
+    /// let slots = Header::decode(&message)?.slots().slots().to_vec();
+    /// assert_eq!(SlotTable::new(slots)?.generation(), 1);
+    /// assert!(SlotTable::new(Vec::new()).is_err(), "nobody could read it");
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`ErrorKind::LimitExceeded`] unless there are 1 to 16.
     pub fn new(slots: Vec<WrappedKey>) -> Result<Self> {
@@ -67,11 +119,32 @@ impl SlotTable {
     }
 
     /// Counts the replacements of the slots, from 1.
+    ///
+    /// ```
+    /// # use ncp_envelope::*;
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// # let message = envelope.encrypt("hello", [("kind", "note")])?;
+    /// use ncp_envelope::format::Header;
+    /// assert_eq!(Header::decode(&message)?.slots().generation(), 1);
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub fn generation(&self) -> u32 {
         self.generation
     }
 
     /// The slots in their order.
+    ///
+    /// ```
+    /// # use ncp_envelope::*;
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// # let message = envelope.encrypt("hello", [("kind", "note")])?;
+    /// use ncp_envelope::format::Header;
+    /// let header = Header::decode(&message)?;
+    /// assert_eq!(header.slots().slots()[0].key_id(), envelope.key_id());
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub fn slots(&self) -> &[WrappedKey] {
         &self.slots
     }

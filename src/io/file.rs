@@ -36,8 +36,8 @@ impl Envelope {
     ///
     /// # Errors
     /// [`Io`](crate::ErrorKind::Io), also for a source that changes its length meanwhile;
-    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) if source and target are one file, or the
-    /// target is something else than a file; those of [`encryptor`](Self::encryptor).
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) if source and target are the same file or
+    /// the target is not a regular file; those of [`encryptor`](Self::encryptor).
     pub async fn encrypt_file(
         &self,
         source: impl AsRef<Path>,
