@@ -316,8 +316,8 @@ impl Error {
 
     /// What a reader of this crate passes on when the one below it failed with `source`.
     ///
-    /// Whoever reads records to their end with `read_exact` takes `UnexpectedEof` for that end, and
-    /// a source that broke off, such as a compressed stream that was cut, is none.
+    /// Code that reads records with `read_exact` takes `UnexpectedEof` for the regular end, which a
+    /// source that broke off, such as a truncated compressed stream, is not.
     pub(crate) fn from_below(source: std::io::Error) -> std::io::Error {
         if source.kind() != std::io::ErrorKind::UnexpectedEof {
             return source;

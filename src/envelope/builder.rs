@@ -10,8 +10,8 @@ use crate::wrap::{KeyId, KeyWrapper};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long one service is waited for before the next one is asked too: longer than a service that
-/// is well takes for nearly all calls, and short for one who waits.
+/// The hedge delay unless set: longer than a healthy service takes for nearly all calls, and short
+/// for a caller.
 const HEDGE_DELAY: Duration = Duration::from_millis(100);
 
 impl Envelope {
@@ -71,22 +71,24 @@ enum Cache {
 }
 
 impl EnvelopeBuilder {
-    /// Adds a recipient: every message is written for this key too, and any of the keys alone opens
-    /// it. 16 at most, and no two with the same [`KeyId`](crate::KeyId).
+    /// Adds a recipient: every message is also encrypted for this key, and each key alone opens it.
+    /// At most 16, and no two with the same [`KeyId`](crate::KeyId).
     ///
-    /// For a key in another zone, so that messages can be read through an outage of one; for a
-    /// recovery key that lies offline; for the time in which one key takes the place of another.
+    /// Use it for a key in another region, to read through an outage; for an offline recovery key;
+    /// or while one key replaces another.
     ///
-    /// **Writing** asks all key services at the same time, and needs all of them: a message is
-    /// written for every recipient or not at all, and the error names the one that is missing.
-    /// **Reading** needs one. It takes a key from the cache if there is one, whichever recipient it
-    /// is of; otherwise it asks the recipients in this builder's order, each when the one before
-    /// it failed or took longer than the [hedge delay](Self::hedge_delay). A recipient
-    /// whose service was out of reach, or was overtaken, is asked last for the next 10 seconds, or
-    /// until it answers. What is denied ends the cached keys under that key, as ever, and is
-    /// counted in [`RecipientStats`](crate::RecipientStats) also where another recipient served the
-    /// read. Who holds one of the keys can read everything: a recovery key is as strong as the
-    /// place where it lies.
+    /// **Writing** calls all key services at the same time and needs all of them: a message is
+    /// written for every recipient or not at all, and the error names the recipient that failed.
+    ///
+    /// **Reading** needs one. A cached key of any recipient is used first. Otherwise the recipients
+    /// are tried in this builder's order, each one when the one before it failed or took longer
+    /// than the [hedge delay](Self::hedge_delay). A recipient whose service was unreachable, or
+    /// was overtaken, is tried last for the next 10 seconds, or until it answers. A denial evicts
+    /// the cached keys under that key, and [`RecipientStats`](crate::RecipientStats) counts it even
+    /// if another recipient served the read.
+    ///
+    /// Anyone who holds one of the keys can read everything: protect a recovery key as well as the
+    /// others.
     ///
     /// A reader whose envelope has fewer recipients than messages have slots may have to raise
     /// [`DecryptPolicy::max_slots`](crate::DecryptPolicy::max_slots).
@@ -110,13 +112,13 @@ impl EnvelopeBuilder {
         self
     }
 
-    /// How long a read waits for one recipient's service before it asks the next one too; 100 ms
-    /// unless set. The first data key that opens the message is used, whoever gave it, and nobody
-    /// waits for the other any longer.
+    /// How long a read waits for one recipient's service before it also calls the next one's; 100
+    /// ms unless set. The first data key that opens the message is used, and the other calls are no
+    /// longer waited for.
     ///
-    /// Longer makes fewer calls, shorter makes a slow service felt less; with zero all recipients
-    /// are asked at once. [`decrypt_many`](Envelope::decrypt_many) waits that long once for many
-    /// messages, and not for each.
+    /// A longer delay makes fewer calls; a shorter one hides a slow service better. With zero, all
+    /// recipients are called at once. [`decrypt_many`](Envelope::decrypt_many) waits once for many
+    /// messages, not for each.
     ///
     /// ```
     /// use ncp_envelope::{DataKey, Envelope, LocalKeyWrapper};
@@ -151,8 +153,8 @@ impl EnvelopeBuilder {
     }
 
     /// Keeps unwrapped data keys in memory within these limits, so that reading many messages under
-    /// one data key, or one message many times, makes one call. Without it no key is kept; those
-    /// who need the same key at the same time share a call nevertheless.
+    /// one data key, or one message many times, makes one call. Without it no key is kept, but
+    /// concurrent readers of one key still share a call (single flight).
     ///
     /// ```
     /// use ncp_envelope::{CacheLimits, DataKey, DecryptPolicy, EncryptionContext, Envelope};
@@ -263,8 +265,8 @@ impl EnvelopeBuilder {
     /// # Errors
     /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) if there are more than 16
     /// recipients, or two with the same key.
-    /// [`ErrorKind::Internal`](crate::ErrorKind::Internal) if the system gives no thread to wipe
-    /// keys at their time.
+    /// [`ErrorKind::Internal`](crate::ErrorKind::Internal) if the system has no thread for wiping
+    /// expired keys.
     pub fn build(self) -> Result<Envelope> {
         let recipients = recipients(&self.wrappers)?;
         let (cache, partition) = match self.cache {
@@ -285,7 +287,7 @@ impl EnvelopeBuilder {
     }
 }
 
-/// The names of those who can read, if they may be together.
+/// The recipients' keys, if these can be together.
 fn recipients(wrappers: &[Arc<dyn KeyWrapper>]) -> Result<Arc<[KeyId]>> {
     let refused = |what: String| Err(Error::new(ErrorKind::InvalidInput, what));
     if wrappers.len() > MAX_SLOTS {

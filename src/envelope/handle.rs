@@ -296,8 +296,8 @@ impl Envelope {
         Ok(messages)
     }
 
-    /// Wraps keys anew under the newest version of the key-encryption key that each is wrapped
-    /// under, by the recipient who has that key. Nobody on this side sees a data key; up to 256 go
+    /// Rewraps keys under the newest version of the key-encryption key that each is wrapped under,
+    /// through the recipient that has that key. No data key is visible here; up to 256 go
     /// through one call. One that is refused does not stop the others.
     ///
     /// ```
@@ -359,7 +359,7 @@ impl Envelope {
     }
 
     /// Wipes every data key wrapped under the key-encryption key `tag`, as after it was disabled,
-    /// for all envelopes that share the cache. Whoever needs one next asks the key service.
+    /// for all envelopes that share the cache. The next use of one calls the key service.
     ///
     /// ```
     /// use ncp_envelope::{CacheLimits, DataKey, DecryptPolicy, EncryptionContext, Envelope};

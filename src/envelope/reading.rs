@@ -17,9 +17,9 @@ use zeroize::{Zeroize, Zeroizing};
 type Ask = (Arc<Read>, Search);
 
 impl Envelope {
-    /// Opens the door to a message: checks `header` against `policy`, obtains the data key and
-    /// verifies the commitment in `preamble`, the 56 bytes behind the header. Push everything after
-    /// those into the decryptor.
+    /// Starts to decrypt a message: checks `header` against `policy`, obtains the data key and
+    /// verifies the commitment in `preamble`, the 56 bytes after the header. Push everything after
+    /// the preamble into the decryptor.
     ///
     /// ```
     /// use ncp_envelope::format::Header;
@@ -287,7 +287,7 @@ impl Envelope {
         asked
     }
 
-    /// Opens a message, and says whether another recipient had to be asked than was asked first.
+    /// Opens a message, and says whether a recipient other than the first had to be tried.
     async fn open_asked(
         &self,
         message: &[u8],

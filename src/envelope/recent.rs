@@ -1,17 +1,17 @@
-//! Headers that were read a moment ago.
+//! A small cache of parsed headers.
 //!
 //! Messages under one data key with one context have the same header, byte for byte, and reading it
 //! anew would be a third of what a small message costs. What is kept is what the bytes say and
 //! nothing that was decided on them: no key, no verdict of a policy, nothing authentic. Equal bytes
-//! are read equally, so a message can do nothing here but make the next one take longer.
+//! parse equally, so an attacker's message can only evict an entry and slow the next reader.
 
 use crate::datakey::{Readers, Route};
 use crate::error::Result;
 use crate::format::Header;
 use std::sync::{Arc, Mutex};
 
-/// Places, each for one header: little enough to be of no weight, and enough for a few writers
-/// whose messages come mixed.
+/// Entries: few enough to cost little memory, and enough for a few writers whose messages come
+/// interleaved.
 const PLACES: usize = 64;
 /// Longer headers cost more memory than they save time.
 const MAX_LEN: usize = 2_048;
@@ -22,7 +22,7 @@ pub(super) struct Recent([Mutex<Option<Arc<Read>>>; PLACES]);
 pub(super) struct Read {
     bytes: Box<[u8]>,
     pub(super) header: Header,
-    /// Who of the envelope's recipients may open its slots.
+    /// Which of the envelope's recipients can open its slots.
     pub(super) routes: Vec<Route>,
 }
 
@@ -31,9 +31,9 @@ impl Recent {
         Self(std::array::from_fn(|_| Mutex::default()))
     }
 
-    /// The header at the start of `message`. A place that is in use by another thread is passed
-    /// over: reading anew takes no longer than waiting might, and in a process that was forked off
-    /// the other thread may not be there.
+    /// The header at the start of `message`. An entry locked by another thread is skipped: parsing
+    /// again takes no longer than waiting might, and in a forked child the other thread may not
+    /// exist.
     ///
     /// # Errors
     /// As [`Header::decode`].

@@ -112,7 +112,8 @@ impl DecryptPolicy {
     /// the default, which are the keys of the envelope's recipients.
     ///
     /// A slot under the key of a recipient goes to that one's wrapper; one under another key to the
-    /// wrappers of the same provider, or to all if there is none, and they say what they refuse.
+    /// wrappers of the same provider, or to all if there is none, and these refuse what is not
+    /// theirs.
     ///
     /// ```
     /// use ncp_envelope::{
@@ -157,7 +158,7 @@ impl DecryptPolicy {
         self
     }
 
-    /// Asks for at most this many unwraps for one message, cached ones included.
+    /// Allows at most this many unwraps for one message, cached ones included.
     ///
     /// ```
     /// # use ncp_envelope::{DataKey, DecryptPolicy, EncryptOptions, Envelope, LocalKeyWrapper};
@@ -174,9 +175,9 @@ impl DecryptPolicy {
         self
     }
 
-    /// Accepts no key from a cache that was asked for longer ago than this, whatever the cache's
-    /// own limits are; zero accepts none. An answer that others are waiting for already is
-    /// accepted.
+    /// Accepts no cached key that is older than this, whatever the cache's own limits are; the age
+    /// counts from before the call that fetched it. Zero accepts none. The result of a call that is
+    /// already in flight is accepted.
     ///
     /// ```
     /// use ncp_envelope::{CacheLimits, DataKey, DecryptPolicy, EncryptionContext, Envelope};
@@ -231,7 +232,7 @@ impl DecryptPolicy {
     }
 
     /// Which slots an envelope whose recipients have the keys `own` may try, or why it refuses the
-    /// message (`F-32`, `F-33`). Asks nobody.
+    /// message (`F-32`, `F-33`). Makes no call.
     pub(crate) fn admit<'a>(
         &'a self,
         header: &'a Header,
@@ -254,7 +255,7 @@ impl DecryptPolicy {
         }
         bound.check_aad(&self.aad)?;
         let slots = header.slots().slots();
-        // What an envelope writes it reads.
+        // An envelope can read what it writes.
         let most = |limit: Option<usize>| limit.unwrap_or(DEFAULT_MAX_SLOTS.max(own.len()));
         let (max_slots, max_unwraps) = (most(self.max_slots), most(self.max_unwraps));
         if slots.len() > max_slots {

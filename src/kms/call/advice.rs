@@ -131,8 +131,8 @@ impl Refused<'_> {
                  shows"
             ),
             () if missing && !tag.is_empty() => format!(
-                "; no key has this tag at endpoint {}: `keys list` (Client::keys) shows those there \
-                 are, and a key isolated in a region has another endpoint",
+                "; no key has this tag at endpoint {}: `keys list` (Client::keys) shows which \
+                 there are, and a key isolated in a region has another endpoint",
                 self.endpoint
             ),
             () if tag.is_empty() => String::new(),
