@@ -99,7 +99,7 @@ FACTS = [
     ("Tink, envelope AEAD", "yes", "yes", "no", "no", "AES-256-GCM, the data key wrapped by a key in the process; the Rust crates are a port, the Python package has Google's C++ core"),
     ("Tink, streaming AEAD", "derived", "yes", "no", "yes", "AES-256-GCM with HKDF, one key for all messages; wrapping that key is left to the caller"),
     ("AWS Encryption SDK, default suite", "yes", "yes, and signed", "yes", "in Python", "AES-256-GCM and ECDSA P-384, frames of 4 KiB, raw AES keyring; in Rust only one keyring has a cache, and that one needs AWS"),
-    ("AWS Encryption SDK, unsigned suite", "yes", "yes", "yes", "in Python", "the same without the signature; in Python with a raw master key, which is faster than the raw AES keyring (measured for small messages). "
+    ("AWS Encryption SDK, unsigned suite", "yes", "yes", "yes", "in Python", "the same without the signature; in Python with a raw master key, which is faster than the raw AES keyring (which has a row for small messages). "
      "*Data key cached* reuses one data key"),
     ("age for Rust, age, rage", "yes", "yes", "by a MAC over the header", "yes", "ChaCha20-Poly1305 in chunks of 64 KiB, one X25519 recipient"),
     ("aead-stream", "no", "yes", "no", "yes", "a body without a header: AES-256-GCM of RustCrypto, one key, a random nonce for each message"),
