@@ -39,6 +39,18 @@ impl AtomicFile {
     /// Starts a file that will be named `target`. A target that is a link stands for the file
     /// behind it, also where there is none yet.
     ///
+    /// ```
+    /// use ncp_envelope::io::{AtomicFile, FileOptions};
+    /// # use std::io::Write;
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("report.ncpe");
+    /// let mut file = AtomicFile::create(&path, &FileOptions::new())?;
+    /// file.write_all(b"half of it")?;
+    /// drop(file);
+    /// assert!(!path.exists());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) if the target is there and
     /// `options` do not allow to replace it, or if it is something else than a file;
@@ -50,6 +62,18 @@ impl AtomicFile {
     /// As [`create`](Self::create), for what is made from `source`: refuses a target that is the
     /// same file, under whatever names, and gives the new file the source's rights, less the umask,
     /// if that is a regular file.
+    ///
+    /// ```
+    /// use ncp_envelope::io::{AtomicFile, FileOptions, SourceFile};
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("report.ncpe");
+    /// std::fs::write(&path, "text")?;
+    /// let source = SourceFile::open(&path)?;
+    /// let options = FileOptions::new().overwrite(true);
+    /// let error = AtomicFile::create_from(&path, &options, &source).unwrap_err();
+    /// assert_eq!(error.kind(), ncp_envelope::ErrorKind::InvalidInput, "it would replace itself");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// As [`create`](Self::create), and
@@ -65,6 +89,18 @@ impl AtomicFile {
 
     /// Syncs, unless the options say not to, and gives the file its name.
     ///
+    /// ```
+    /// use ncp_envelope::io::{AtomicFile, FileOptions};
+    /// # use std::io::Write;
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("report.ncpe");
+    /// let mut file = AtomicFile::create(&path, &FileOptions::new())?;
+    /// file.write_all(b"all of it")?;
+    /// file.commit()?;
+    /// assert_eq!(std::fs::read(&path)?, b"all of it");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`ErrorKind::Io`](crate::ErrorKind::Io), also if a write failed before. The target is then
     /// what it was before, but for one case, in which the error says that the file is in place:
@@ -77,6 +113,21 @@ impl AtomicFile {
     /// use without each other, such as a key and its wrapped form.
     ///
     /// A crash of the machine right in between leaves those in front named and the others not.
+    ///
+    /// ```
+    /// use ncp_envelope::io::{AtomicFile, FileOptions};
+    /// # use std::io::Write;
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("report.ncpe");
+    /// # let other = directory.path().join("key.wrapped");
+    /// let mut key = AtomicFile::create(&path, &FileOptions::new())?;
+    /// let mut wrapped = AtomicFile::create(&other, &FileOptions::new())?;
+    /// key.write_all(b"key")?;
+    /// wrapped.write_all(b"wrapped key")?;
+    /// AtomicFile::commit_all([key, wrapped])?;
+    /// assert!(path.exists() && other.exists());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// As [`commit`](Self::commit), and
@@ -101,12 +152,23 @@ impl AtomicFile {
 /// would need such a file.
 ///
 /// On Linux there are none on most file systems: see [`AtomicFile`].
+///
+/// ```
+/// // In what a program does before it ends on a signal:
+/// ncp_envelope::io::discard_unfinished();
+/// ```
 pub fn discard_unfinished() {
     discard();
 }
 
 /// Whether `name` is one of those that [`discard_unfinished`] removes: of an output that is still
 /// being written, or whose process was killed. A program that walks a tree passes these over.
+///
+/// ```
+/// use ncp_envelope::io::is_unfinished;
+/// assert!(is_unfinished(".ncp-envelope-0123456789.tmp"));
+/// assert!(!is_unfinished("report.ncpe"));
+/// ```
 pub fn is_unfinished(name: impl AsRef<OsStr>) -> bool {
     is_temporary(name.as_ref())
 }

@@ -50,12 +50,40 @@ pub struct DetachedWriter<H, B> {
 
 impl<H: Write, B: Write> DetachedWriter<H, B> {
     /// The header will go to `header`, everything behind it to `body`.
+    ///
+    /// ```
+    /// # use ncp_envelope::*;
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// # use ncp_envelope::format::{Layout, Profile};
+    /// # use ncp_envelope::io::DetachedWriter;
+    /// # let options = EncryptOptions::new().layout(Layout::from(Profile::Compact).detached(true));
+    /// let sink = DetachedWriter::new(Vec::new(), Vec::new());
+    /// let report = envelope.encrypt_stream(&b"hello"[..], sink, options)?;
+    /// assert_eq!(report.bytes_read, 5);
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub fn new(header: H, body: B) -> Self {
         let fixed = Vec::with_capacity(FIXED_LEN);
         Self { header, body, fixed, written: 0, len: None, flushed: false }
     }
 
     /// Both sinks.
+    ///
+    /// ```
+    /// # use ncp_envelope::*;
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// # use ncp_envelope::format::{Layout, Profile};
+    /// # use ncp_envelope::io::DetachedWriter;
+    /// # let options = EncryptOptions::new().layout(Layout::from(Profile::Compact).detached(true));
+    /// # let sink = DetachedWriter::new(Vec::new(), Vec::new());
+    /// let report = envelope.encrypt_stream(&b"hello"[..], sink, options)?;
+    /// let (header, body) = report.sink.into_parts();
+    /// assert_eq!(body.len(), 56 + 5 + 16);
+    /// assert_eq!(header.len() + body.len(), report.bytes_written as usize);
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub fn into_parts(self) -> (H, B) {
         (self.header, self.body)
     }

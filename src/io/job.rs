@@ -22,6 +22,21 @@ use std::sync::{Mutex, PoisonError};
 const WORTH_SPLITTING: u64 = 1 << 20;
 
 /// What a file call did.
+///
+/// ```
+/// # use ncp_envelope::*;
+/// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+/// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("report.ncpe");
+/// # let sealed = directory.path().join("report.sealed");
+/// # std::fs::write(&path, "hello")?;
+/// let report = envelope.encrypt_file(&path, &sealed, [("kind", "report")])?;
+/// assert_eq!(report.bytes_read, 5);
+/// assert_eq!(report.bytes_written, std::fs::metadata(&sealed)?.len());
+/// assert_eq!(report.context.get("kind"), Some("report"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FileReport {

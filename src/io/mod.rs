@@ -2,6 +2,21 @@
 //!
 //! They add reading and writing to [`format`](crate::format), and no rule of their own. Calls that
 //! start one are methods of [`Envelope`](crate::Envelope), next to the adapter they return.
+//!
+//! ```
+//! # use ncp_envelope::*;
+//! # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+//! # let envelope = Envelope::builder(wrapper).build()?.blocking();
+//! # use std::io::{Read, Write};
+//! let mut writer = envelope.writer(Vec::new(), EncryptionContext::new())?;
+//! writer.write_all(b"hello")?;
+//! let message = writer.finish()?;
+//!
+//! let mut text = String::new();
+//! envelope.reader(&message[..], DecryptPolicy::new())?.read_to_string(&mut text)?;
+//! assert_eq!(text, "hello");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod atomic;
 mod body;

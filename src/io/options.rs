@@ -8,6 +8,20 @@ use std::sync::Arc;
 pub(super) type ProgressFn = dyn Fn(u64, Option<u64>) + Send + Sync;
 
 /// How to write the output file.
+///
+/// ```
+/// # use ncp_envelope::io::FileOptions;
+/// # use ncp_envelope::*;
+/// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+/// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("report.ncpe");
+/// # let sealed = directory.path().join("report.sealed");
+/// # std::fs::write(&path, "hello")?;
+/// let options = FileOptions::new().overwrite(true).mode(0o600).threads(2);
+/// envelope.encrypt_file_with(&path, &sealed, EncryptionContext::new(), &options)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Default)]
 pub struct FileOptions {
     overwrite: bool,
@@ -22,11 +36,30 @@ pub struct FileOptions {
 
 impl FileOptions {
     /// Refuses a target that exists, and syncs.
+    ///
+    /// ```
+    /// # use ncp_envelope::io::{AtomicFile, FileOptions};
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("report.ncpe");
+    /// std::fs::write(&path, "there already")?;
+    /// assert!(AtomicFile::create(&path, &FileOptions::new()).is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn new() -> Self {
         Self::default()
     }
 
     /// Replaces a target that exists, at once and only when the output is complete.
+    ///
+    /// ```
+    /// # use ncp_envelope::io::{AtomicFile, FileOptions};
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("report.ncpe");
+    /// std::fs::write(&path, "old")?;
+    /// AtomicFile::create(&path, &FileOptions::new().overwrite(true))?.commit()?;
+    /// assert_eq!(std::fs::read(&path)?, b"");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn overwrite(mut self, overwrite: bool) -> Self {
         self.overwrite = overwrite;
@@ -35,6 +68,12 @@ impl FileOptions {
 
     /// Whether to force the output to the disk before it gets its name (the default). Without it a
     /// power cut may leave a file of the right name with missing content, as it may after any copy.
+    ///
+    /// ```
+    /// use ncp_envelope::io::FileOptions;
+    /// let fast = FileOptions::new().sync(false);
+    /// assert!(format!("{fast:?}").contains("sync: false"));
+    /// ```
     #[must_use]
     pub fn sync(mut self, sync: bool) -> Self {
         self.no_sync = !sync;
@@ -47,6 +86,18 @@ impl FileOptions {
     /// Without it the output of a call on files has the rights of its source, less the umask; one
     /// that is decrypted from a pipe has 0600. A replaced file keeps its own where they are
     /// narrower, and its owner where that is permitted.
+    ///
+    /// ```
+    /// # use ncp_envelope::io::{AtomicFile, FileOptions};
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("report.ncpe");
+    /// # #[cfg(unix)] {
+    /// # use std::os::unix::fs::PermissionsExt;
+    /// AtomicFile::create(&path, &FileOptions::new().mode(0o640))?.commit()?;
+    /// assert_eq!(std::fs::metadata(&path)?.permissions().mode() & 0o777, 0o640);
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn mode(mut self, mode: u32) -> Self {
         self.mode = Some(mode);
@@ -54,6 +105,18 @@ impl FileOptions {
     }
 
     /// Gives the output these rights at most on Unix.
+    ///
+    /// ```
+    /// # use ncp_envelope::io::{AtomicFile, FileOptions};
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("report.ncpe");
+    /// # #[cfg(unix)] {
+    /// # use std::os::unix::fs::PermissionsExt;
+    /// AtomicFile::create(&path, &FileOptions::new().max_mode(0o600))?.commit()?;
+    /// assert_eq!(std::fs::metadata(&path)?.permissions().mode() & 0o077, 0);
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn max_mode(mut self, mode: u32) -> Self {
         self.max_mode = Some(self.max_mode.unwrap_or(0o777) & mode);
@@ -65,6 +128,22 @@ impl FileOptions {
     /// know.
     ///
     /// A source that becomes shorter is always refused.
+    ///
+    /// ```
+    /// # use ncp_envelope::io::FileOptions;
+    /// # use ncp_envelope::*;
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("report.ncpe");
+    /// # let sealed = directory.path().join("report.sealed");
+    /// # std::fs::write(&path, "hello")?;
+    /// # let none = EncryptionContext::new();
+    /// // The log is written to meanwhile.
+    /// let options = FileOptions::new().allow_changing(true);
+    /// envelope.encrypt_file_with(&path, &sealed, none, &options)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn allow_changing(mut self, allow: bool) -> Self {
         self.allow_changing = allow;
@@ -73,6 +152,12 @@ impl FileOptions {
 
     /// Whether runs of zeros of 16 KiB and more become holes (the default), so that a sparse file
     /// that is decrypted takes no more space than it did before.
+    ///
+    /// ```
+    /// use ncp_envelope::io::FileOptions;
+    /// let filled = FileOptions::new().sparse(false);
+    /// assert!(format!("{filled:?}").contains("sparse: false"));
+    /// ```
     #[must_use]
     pub fn sparse(mut self, sparse: bool) -> Self {
         self.no_holes = !sparse;
@@ -94,6 +179,21 @@ impl FileOptions {
 
     /// How many threads work on one file, at most 16; 0, the default, stands for as many as there
     /// are cores. Short files and input that is no regular file are always read by one.
+    ///
+    /// ```
+    /// # use ncp_envelope::io::FileOptions;
+    /// # use ncp_envelope::*;
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("report.ncpe");
+    /// # let sealed = directory.path().join("report.sealed");
+    /// # std::fs::write(&path, "hello")?;
+    /// # let none = EncryptionContext::new();
+    /// let one_core = FileOptions::new().threads(1);
+    /// envelope.encrypt_file_with(&path, &sealed, none, &one_core)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn threads(mut self, threads: usize) -> Self {
         self.threads = threads;
@@ -103,6 +203,27 @@ impl FileOptions {
     /// Calls `progress` at least once for each MiB with the bytes read so far and the length of the
     /// input where it has one. The calls come from any of the threads, one at a time and in
     /// ascending order.
+    ///
+    /// ```
+    /// # use ncp_envelope::io::FileOptions;
+    /// # use ncp_envelope::*;
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("report.ncpe");
+    /// # let sealed = directory.path().join("report.sealed");
+    /// # std::fs::write(&path, "hello")?;
+    /// # let none = EncryptionContext::new();
+    /// use std::sync::atomic::{AtomicU64, Ordering};
+    /// use std::sync::Arc;
+    /// let seen = Arc::new(AtomicU64::new(0));
+    /// let bar = seen.clone();
+    /// let progress = move |done, _of| bar.store(done, Ordering::Relaxed);
+    /// let options = FileOptions::new().progress(progress);
+    /// envelope.encrypt_file_with(&path, &sealed, none, &options)?;
+    /// assert_eq!(seen.load(Ordering::Relaxed), 5);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn progress(mut self, progress: impl Fn(u64, Option<u64>) + Send + Sync + 'static) -> Self {
         self.progress = Some(Arc::new(progress));

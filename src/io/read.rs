@@ -93,6 +93,20 @@ impl Envelope {
 ///
 /// A message or an inner reader that breaks off gives [`InvalidData`](io::ErrorKind::InvalidData):
 /// code that reads records takes [`UnexpectedEof`](io::ErrorKind::UnexpectedEof) for their end.
+///
+/// ```
+/// # use ncp_envelope::*;
+/// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+/// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+/// # use std::io::Read;
+/// let mut message = envelope.encrypt(vec![7; 20_000], EncryptionContext::new())?;
+/// message.pop();
+/// let mut reader = envelope.reader(&message[..], DecryptPolicy::new())?;
+/// let mut plaintext = Vec::new();
+/// assert!(reader.read_to_end(&mut plaintext).is_err(), "its end was cut off");
+/// assert_eq!(plaintext.len(), 16_384);
+/// # Ok::<(), ncp_envelope::Error>(())
+/// ```
 pub struct DecryptReader<R> {
     inner: R,
     body: Body,

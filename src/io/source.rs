@@ -38,6 +38,16 @@ struct Inner {
 impl SourceFile {
     /// Opens the file `path`. Waits for a writer if that is a named pipe.
     ///
+    /// ```
+    /// # use ncp_envelope::io::SourceFile;
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("report.ncpe");
+    /// # std::fs::write(&path, "hello")?;
+    /// let source = SourceFile::open(&path)?;
+    /// assert!(SourceFile::open(directory.path()).is_err(), "a directory");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`ErrorKind::Io`]; [`ErrorKind::InvalidInput`] for a directory.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
@@ -49,6 +59,17 @@ impl SourceFile {
 
     /// A file that is open already, such as standard input, from its current position on. Errors
     /// call it `name`.
+    ///
+    /// ```
+    /// # use ncp_envelope::io::SourceFile;
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("report.ncpe");
+    /// # std::fs::write(&path, "hello")?;
+    /// let file = std::fs::File::open(&path)?;
+    /// let source = SourceFile::from_file(file, "the report")?;
+    /// assert_eq!(source.path().to_str(), Some("the report"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`ErrorKind::Io`]; [`ErrorKind::InvalidInput`] for a directory.
@@ -68,11 +89,29 @@ impl SourceFile {
 
     /// How many bytes a regular file has, from the position that it was taken over at. Files that
     /// are made up as they are read, such as those in /proc, say 0.
+    ///
+    /// ```
+    /// # use ncp_envelope::io::SourceFile;
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("report.ncpe");
+    /// # std::fs::write(&path, "hello")?;
+    /// assert_eq!(SourceFile::open(&path)?.len(), Some(5));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn len(&self) -> Option<u64> {
         self.0.state.map(|state| state.len.saturating_sub(self.0.start))
     }
 
     /// Whether it is a regular file that says it has no bytes left.
+    ///
+    /// ```
+    /// # use ncp_envelope::io::SourceFile;
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("report.ncpe");
+    /// # std::fs::write(&path, "hello")?;
+    /// assert!(!SourceFile::open(&path)?.is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn is_empty(&self) -> bool {
         self.len() == Some(0)
     }
@@ -82,6 +121,17 @@ impl SourceFile {
     ///
     /// Systems note the time of a change in steps of some milliseconds, and of changes through a
     /// memory map later or not at all: who has to be sure reads from a snapshot.
+    ///
+    /// ```
+    /// # use ncp_envelope::io::SourceFile;
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("report.ncpe");
+    /// # std::fs::write(&path, "hello")?;
+    /// let source = SourceFile::open(&path)?;
+    /// std::fs::write(&path, "something longer")?;
+    /// assert!(source.check_unchanged().is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`ErrorKind::Io`] if it was changed.
@@ -119,6 +169,15 @@ impl SourceFile {
     }
 
     /// Its name, as it was given.
+    ///
+    /// ```
+    /// # use ncp_envelope::io::SourceFile;
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("report.ncpe");
+    /// # std::fs::write(&path, "hello")?;
+    /// assert_eq!(SourceFile::open(&path)?.path(), path);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn path(&self) -> &Path {
         &self.0.path
     }

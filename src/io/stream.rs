@@ -30,6 +30,17 @@ const SEALED_LEN: usize = STREAM_CHUNKS * SEALED_CHUNK_LEN;
 const BUFFERS: usize = 3;
 
 /// What a stream call did, and the sink that it wrote to.
+///
+/// ```
+/// # use ncp_envelope::*;
+/// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+/// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+/// let report = envelope.encrypt_stream(&b"hello"[..], Vec::new(), [("kind", "note")])?;
+/// assert_eq!(report.bytes_read, 5);
+/// assert_eq!(report.bytes_written as usize, report.sink.len());
+/// assert_eq!(report.context.get("kind"), Some("note"));
+/// # Ok::<(), ncp_envelope::Error>(())
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StreamReport<W> {
@@ -106,6 +117,19 @@ impl Envelope {
     ///
     /// The sink is given bytes as they are verified. That the message is whole is known only when
     /// this succeeds: after an error, throw away what the sink was given.
+    ///
+    /// ```
+    /// # use ncp_envelope::*;
+    /// # let rt = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    /// # rt.block_on(async {
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?;
+    /// let message = envelope.encrypt("hello", [("kind", "note")]).await?;
+    /// let source = std::io::Cursor::new(message);
+    /// let opened = envelope.decrypt_stream(source, Vec::new(), [("kind", "note")]).await?;
+    /// assert_eq!(opened.sink, b"hello");
+    /// # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();
+    /// ```
     ///
     /// # Errors
     /// [`ErrorKind::Io`] if source or sink fail; those of [`decrypt`](Self::decrypt). The sink is

@@ -24,7 +24,7 @@ impl Envelope {
     /// writer.write_all(b"any number of bytes")?;
     /// let message = writer.finish()?;
     /// let plaintext = envelope.decrypt(&message, &DecryptPolicy::new()).await?;
-    /// assert_eq!(*plaintext, b"any number of bytes");
+    /// assert_eq!(plaintext, b"any number of bytes");
     /// # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();
     /// ```
     ///
@@ -45,6 +45,20 @@ impl Envelope {
 /// open. Up to 16,383 bytes are held back until the chunk they belong to is full;
 /// [`flush`](Write::flush) does not force them out. After an error every further call fails, as
 /// what reached the inner writer is not known.
+///
+/// ```
+/// # use ncp_envelope::*;
+/// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+/// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+/// # use std::io::Write;
+/// let mut message = Vec::new();
+/// let mut writer = envelope.writer(&mut message, EncryptionContext::new())?;
+/// writer.write_all(b"hello")?;
+/// drop(writer); // Instead of `finish`.
+/// let error = envelope.decrypt(&message, DecryptPolicy::new()).unwrap_err();
+/// assert_eq!(error.kind(), ErrorKind::Truncated);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct EncryptWriter<W> {
     inner: W,
     encryptor: Option<Encryptor>,
@@ -54,6 +68,19 @@ pub struct EncryptWriter<W> {
 
 impl<W: Write> EncryptWriter<W> {
     /// Writes the message of `encryptor` into `inner`.
+    ///
+    /// ```
+    /// # use ncp_envelope::*;
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// # use std::io::Write;
+    /// use ncp_envelope::io::EncryptWriter;
+    /// let encryptor = envelope.encryptor(EncryptionContext::new())?;
+    /// let mut writer = EncryptWriter::new(encryptor, Vec::new());
+    /// writer.write_all(b"hello")?;
+    /// assert_eq!(envelope.decrypt(&writer.finish()?, DecryptPolicy::new())?, "hello");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn new(encryptor: Encryptor, inner: W) -> Self {
         Self {
             inner,
@@ -64,6 +91,16 @@ impl<W: Write> EncryptWriter<W> {
     }
 
     /// Writes the last chunk, flushes, and returns the inner writer.
+    ///
+    /// ```
+    /// # use ncp_envelope::*;
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// let writer = envelope.writer(Vec::new(), EncryptionContext::new())?;
+    /// let message = writer.finish()?;
+    /// assert!(envelope.decrypt(&message, DecryptPolicy::new())?.is_empty());
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`ErrorKind::Io`] if the inner writer fails, now or in an earlier call;

@@ -20,6 +20,19 @@ const MAX_THREADS: usize = 16;
 type Tell = dyn Fn(&Path, &Audited) + Send + Sync;
 
 /// How to audit.
+///
+/// ```
+/// # use ncp_envelope::stored::*;
+/// # use ncp_envelope::*;
+/// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+/// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("report.ncpe");
+/// # std::fs::write(&path, envelope.encrypt("hello", EncryptionContext::new())?)?;
+/// let options = AuditOptions::new().threads(1);
+/// assert_eq!(audit([path], &options).messages, 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Default)]
 pub struct AuditOptions {
     version: Option<fn(&WrappedKey) -> Option<u32>>,
@@ -29,6 +42,19 @@ pub struct AuditOptions {
 
 impl AuditOptions {
     /// Keys without their versions, on as many threads as there are cores.
+    ///
+    /// ```
+    /// # use ncp_envelope::stored::*;
+    /// # use ncp_envelope::*;
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("report.ncpe");
+    /// # std::fs::write(&path, envelope.encrypt("hello", EncryptionContext::new())?)?;
+    /// let found = audit([path], &AuditOptions::new());
+    /// assert_eq!(found.keys[0].version, None, "nothing tells it");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn new() -> Self {
         Self::default()
     }
@@ -36,6 +62,21 @@ impl AuditOptions {
     /// What tells the version of the key that a wrapped key is under, such as
     /// `kms::key_version` of one that is text. Without it no slot has
     /// one.
+    ///
+    /// ```
+    /// # use ncp_envelope::stored::*;
+    /// # use ncp_envelope::*;
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("report.ncpe");
+    /// # std::fs::write(&path, envelope.encrypt("hello", EncryptionContext::new())?)?;
+    /// // A key service that writes the version in the first byte of what it wraps.
+    /// let version = |wrapped: &WrappedKey| Some(u32::from(wrapped.as_bytes()[0]));
+    /// let options = AuditOptions::new().versions(version);
+    /// assert!(audit([path], &options).keys[0].version.is_some());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn versions(mut self, version: fn(&WrappedKey) -> Option<u32>) -> Self {
         self.version = Some(version);
@@ -43,6 +84,19 @@ impl AuditOptions {
     }
 
     /// How many threads read, at most 16; 0, the default, stands for as many as there are cores.
+    ///
+    /// ```
+    /// # use ncp_envelope::stored::*;
+    /// # use ncp_envelope::*;
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("report.ncpe");
+    /// # std::fs::write(&path, envelope.encrypt("hello", EncryptionContext::new())?)?;
+    /// let gently = AuditOptions::new().threads(1);
+    /// assert_eq!(audit([path], &gently).messages, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn threads(mut self, threads: usize) -> Self {
         self.threads = threads;
@@ -50,6 +104,30 @@ impl AuditOptions {
     }
 
     /// Calls `tell` for each file, from any thread, and from several at the same time.
+    ///
+    /// ```
+    /// # use ncp_envelope::stored::*;
+    /// # use ncp_envelope::*;
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("report.ncpe");
+    /// # std::fs::write(&path, envelope.encrypt("hello", EncryptionContext::new())?)?;
+    /// # std::fs::write(directory.path().join("notes.txt"), "no message")?;
+    /// # let paths = [path, directory.path().join("notes.txt")];
+    /// use std::sync::Mutex;
+    /// use std::sync::Arc;
+    /// let foreign = Arc::new(Mutex::new(Vec::new()));
+    /// let found = foreign.clone();
+    /// let options = AuditOptions::new().on_each(move |path, what| {
+    ///     if let Audited::NotAMessage(_) = what {
+    ///         found.lock().unwrap().push(path.to_owned());
+    ///     }
+    /// });
+    /// audit(paths, &options);
+    /// assert!(foreign.lock().unwrap()[0].ends_with("notes.txt"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn on_each(mut self, tell: impl Fn(&Path, &Audited) + Send + Sync + 'static) -> Self {
         self.tell = Some(Arc::new(tell));
@@ -64,6 +142,20 @@ impl fmt::Debug for AuditOptions {
 }
 
 /// What a file is to an audit.
+///
+/// ```
+/// # use ncp_envelope::stored::*;
+/// # use ncp_envelope::*;
+/// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+/// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("report.ncpe");
+/// # std::fs::write(&path, envelope.encrypt("hello", EncryptionContext::new())?)?;
+/// let options = AuditOptions::new()
+///     .on_each(|path, what| assert!(matches!(what, Audited::Message), "{}", path.display()));
+/// assert_eq!(audit([path], &options).messages, 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Audited {
@@ -78,6 +170,20 @@ pub enum Audited {
 }
 
 /// What depends on one version of one key.
+///
+/// ```
+/// # use ncp_envelope::stored::*;
+/// # use ncp_envelope::*;
+/// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+/// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("report.ncpe");
+/// # std::fs::write(&path, envelope.encrypt("hello", EncryptionContext::new())?)?;
+/// let found = audit([path], &AuditOptions::new());
+/// let KeyUse { key, files, only, .. } = &found.keys[0];
+/// assert_eq!((key.id(), *files, *only), ("k", 1, 1));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct KeyUse {
@@ -101,6 +207,20 @@ pub struct KeyUse {
 }
 
 /// What was found in all files.
+///
+/// ```
+/// # use ncp_envelope::stored::*;
+/// # use ncp_envelope::*;
+/// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+/// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("report.ncpe");
+/// # std::fs::write(&path, envelope.encrypt("hello", EncryptionContext::new())?)?;
+/// let found = audit([path, "missing".into()], &AuditOptions::new());
+/// assert_eq!((found.messages, found.unreadable), (1, 1));
+/// assert!(found.failures[0].0.ends_with("missing"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct Audit {

@@ -50,6 +50,24 @@ pub struct StoredMessage {
 }
 
 /// What came of new slots.
+///
+/// ```
+/// # use ncp_envelope::stored::*;
+/// # use ncp_envelope::*;
+/// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+/// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("report.ncpe");
+/// # std::fs::write(&path, envelope.encrypt("hello", EncryptionContext::new())?)?;
+/// let mut message = StoredMessage::open(&path)?;
+/// # let answers = envelope.rewrap_keys(message.header().slots().slots());
+/// # let slots: Vec<_> = answers.into_iter().collect::<Result<_>>()?;
+/// match message.replace(slots, &WriteOptions::new())? {
+///     Replaced::Written { generation } => assert_eq!(generation, 2),
+///     Replaced::Changed => unreachable!("somebody else was here"),
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub enum Replaced {
@@ -66,6 +84,19 @@ pub enum Replaced {
 impl StoredMessage {
     /// Looks at the file `path`, behind links if it is one, and reads its header.
     ///
+    /// ```
+    /// # use ncp_envelope::stored::*;
+    /// # use ncp_envelope::*;
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("report.ncpe");
+    /// # std::fs::write(&path, envelope.encrypt("hello", EncryptionContext::new())?)?;
+    /// let message = StoredMessage::open(&path)?;
+    /// assert_eq!(message.header().slots().slots()[0].key_id().id(), "k");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`ErrorKind::Io`](crate::ErrorKind::Io);
     /// [`ErrorKind::Malformed`](crate::ErrorKind::Malformed) for what is no regular file, and
@@ -76,6 +107,21 @@ impl StoredMessage {
 
     /// Whether the file `path` is a message or begins as one does, which damage may have come to
     /// since.
+    ///
+    /// ```
+    /// # use ncp_envelope::stored::*;
+    /// # use ncp_envelope::*;
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("report.ncpe");
+    /// # std::fs::write(&path, envelope.encrypt("hello", EncryptionContext::new())?)?;
+    /// # let notes = directory.path().join("notes.txt");
+    /// # std::fs::write(&notes, "no message")?;
+    /// assert!(StoredMessage::is_one(&path)?);
+    /// assert!(!StoredMessage::is_one(&notes)?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`ErrorKind::Io`](crate::ErrorKind::Io) if it cannot be read.
@@ -94,16 +140,53 @@ impl StoredMessage {
     }
 
     /// What the file said.
+    ///
+    /// ```
+    /// # use ncp_envelope::stored::*;
+    /// # use ncp_envelope::*;
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("report.ncpe");
+    /// # std::fs::write(&path, envelope.encrypt("hello", EncryptionContext::new())?)?;
+    /// let message = StoredMessage::open(&path)?;
+    /// assert_eq!(message.header().slots().generation(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn header(&self) -> &Header {
         &self.header
     }
 
     /// Its name, as it was given.
+    ///
+    /// ```
+    /// # use ncp_envelope::stored::*;
+    /// # use ncp_envelope::*;
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("report.ncpe");
+    /// # std::fs::write(&path, envelope.encrypt("hello", EncryptionContext::new())?)?;
+    /// assert_eq!(StoredMessage::open(&path)?.path(), path);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn path(&self) -> &Path {
         &self.path
     }
 
     /// How many bytes the file has, the header included.
+    ///
+    /// ```
+    /// # use ncp_envelope::stored::*;
+    /// # use ncp_envelope::*;
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("report.ncpe");
+    /// # std::fs::write(&path, envelope.encrypt("hello", EncryptionContext::new())?)?;
+    /// assert_eq!(StoredMessage::open(&path)?.file_len(), std::fs::metadata(&path)?.len());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn file_len(&self) -> u64 {
         self.len
     }
@@ -125,6 +208,22 @@ impl StoredMessage {
     ///
     /// The time of the last change is the time of this: a backup that goes by it has to take the
     /// new slots, as the old ones may not open the message for ever.
+    ///
+    /// ```
+    /// # use ncp_envelope::stored::*;
+    /// # use ncp_envelope::*;
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("report.ncpe");
+    /// # std::fs::write(&path, envelope.encrypt("hello", EncryptionContext::new())?)?;
+    /// let mut message = StoredMessage::open(&path)?;
+    /// let answers = envelope.rewrap_keys(message.header().slots().slots());
+    /// let slots = answers.into_iter().collect::<Result<_>>()?;
+    /// let replaced = message.replace(slots, &WriteOptions::new())?;
+    /// assert_eq!(replaced, Replaced::Written { generation: 2 });
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`LimitExceeded`](crate::ErrorKind::LimitExceeded) unless there are 1 to 16 slots that fit

@@ -15,6 +15,21 @@
 //!
 //! * [`StoredMessage`] is one file, whose slots can be replaced (`F-34`) and removed.
 //! * [`audit()`] counts what depends on which key and version, without a key.
+//!
+//! ```
+//! # use ncp_envelope::*;
+//! # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+//! # let envelope = Envelope::builder(wrapper).build()?.blocking();
+//! # let directory = tempfile::tempdir()?;
+//! # let path = directory.path().join("report.ncpe");
+//! use ncp_envelope::stored::{AuditOptions, RewrapOptions, audit};
+//!
+//! std::fs::write(&path, envelope.encrypt("hello", EncryptionContext::new())?)?;
+//! let report = envelope.rewrap_files([path.clone()], &RewrapOptions::new())?;
+//! assert_eq!(report.rewrapped, 1);
+//! assert_eq!(audit([path], &AuditOptions::new()).messages, 1);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod audit;
 mod crew;

@@ -25,6 +25,20 @@ const READ_AT_ONCE: usize = 256 << 10;
 type ProgressFn = dyn Fn(u64, Option<u64>) + Send + Sync;
 
 /// How a stored message is written anew.
+///
+/// ```
+/// # use ncp_envelope::stored::*;
+/// # use ncp_envelope::*;
+/// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+/// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("report.ncpe");
+/// # std::fs::write(&path, envelope.encrypt("hello", EncryptionContext::new())?)?;
+/// # let policy = DecryptPolicy::new();
+/// let options = RekeyOptions::new().layout(ncp_envelope::format::Profile::Page);
+/// envelope.rekey_file(&path, policy, &options)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Default)]
 pub struct RekeyOptions {
     layout: Option<Layout>,
@@ -35,11 +49,43 @@ pub struct RekeyOptions {
 
 impl RekeyOptions {
     /// The layout that the message has, under no fewer keys than it has, synced.
+    ///
+    /// ```
+    /// # use ncp_envelope::stored::*;
+    /// # use ncp_envelope::*;
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("report.ncpe");
+    /// # std::fs::write(&path, envelope.encrypt("hello", EncryptionContext::new())?)?;
+    /// # let policy = DecryptPolicy::new();
+    /// let before = std::fs::read(&path)?;
+    /// envelope.rekey_file(&path, policy, &RekeyOptions::new())?;
+    /// assert_eq!(std::fs::read(&path)?.len(), before.len());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn new() -> Self {
         Self::default()
     }
 
     /// Gives the message another layout, such as one with room for more slots.
+    ///
+    /// ```
+    /// # use ncp_envelope::stored::*;
+    /// # use ncp_envelope::*;
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("report.ncpe");
+    /// # std::fs::write(&path, envelope.encrypt("hello", EncryptionContext::new())?)?;
+    /// # let policy = DecryptPolicy::new();
+    /// use ncp_envelope::format::Profile;
+    /// let options = RekeyOptions::new().layout(Profile::Durable);
+    /// envelope.rekey_file(&path, policy, &options)?;
+    /// let header = StoredMessage::open(&path)?.header().clone();
+    /// assert_eq!(header.bound().profile(), Profile::Durable);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn layout(mut self, layout: impl Into<Layout>) -> Self {
         self.layout = Some(layout.into());
@@ -48,6 +94,24 @@ impl RekeyOptions {
 
     /// Whether the message may lose slots under keys that are none of the envelope's. Refused
     /// unless set: whoever has one of those keys could not read it any more.
+    ///
+    /// ```
+    /// # use ncp_envelope::*;
+    /// # use ncp_envelope::stored::*;
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("report.ncpe");
+    /// # let ours = std::sync::Arc::new(LocalKeyWrapper::new("ours", &DataKey::generate()?)?);
+    /// # let theirs = LocalKeyWrapper::new("theirs", &DataKey::generate()?)?;
+    /// # let both = Envelope::builder(ours.clone()).and(theirs).build()?.blocking();
+    /// # let ours = Envelope::builder(ours).build()?.blocking();
+    /// # let policy = DecryptPolicy::new();
+    /// std::fs::write(&path, both.encrypt("hello", EncryptionContext::new())?)?;
+    /// let error = ours.rekey_file(&path, &policy, &RekeyOptions::new()).unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::KeyNotAllowed);
+    /// ours.rekey_file(&path, &policy, &RekeyOptions::new().drop_other_keys(true))?;
+    /// assert_eq!(StoredMessage::open(&path)?.header().slots().slots().len(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn drop_other_keys(mut self, drop: bool) -> Self {
         self.drop_other_keys = drop;
@@ -56,6 +120,20 @@ impl RekeyOptions {
 
     /// How to write: [`WriteOptions::sync`], [`cut_links`](WriteOptions::cut_links) and
     /// [`patience`](WriteOptions::patience) count.
+    ///
+    /// ```
+    /// # use ncp_envelope::stored::*;
+    /// # use ncp_envelope::*;
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("report.ncpe");
+    /// # std::fs::write(&path, envelope.encrypt("hello", EncryptionContext::new())?)?;
+    /// # let policy = DecryptPolicy::new();
+    /// let unsynced = WriteOptions::new().sync(false);
+    /// envelope.rekey_file(&path, policy, &RekeyOptions::new().write(unsynced))?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn write(mut self, options: WriteOptions) -> Self {
         self.write = options;
@@ -63,6 +141,23 @@ impl RekeyOptions {
     }
 
     /// Calls `progress` with the bytes of the old message that were read, and its length.
+    ///
+    /// ```
+    /// # use ncp_envelope::stored::*;
+    /// # use ncp_envelope::*;
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("report.ncpe");
+    /// # std::fs::write(&path, envelope.encrypt("hello", EncryptionContext::new())?)?;
+    /// # let policy = DecryptPolicy::new();
+    /// let len = std::fs::metadata(&path)?.len();
+    /// let options = RekeyOptions::new().progress(move |done, of| {
+    ///     assert!(done <= len && of == Some(len));
+    /// });
+    /// envelope.rekey_file(&path, policy, &options)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn progress(mut self, progress: impl Fn(u64, Option<u64>) + Send + Sync + 'static) -> Self {
         self.progress = Some(Arc::new(progress));

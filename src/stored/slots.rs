@@ -22,6 +22,25 @@ use std::path::{Path, PathBuf};
 const ATTEMPTS: usize = 16;
 
 /// For whom a stored message is to have slots.
+///
+/// ```
+/// # use ncp_envelope::*;
+/// # use ncp_envelope::stored::*;
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("report.ncpe");
+/// # let old = std::sync::Arc::new(LocalKeyWrapper::new("old", &DataKey::generate()?)?);
+/// # let new = std::sync::Arc::new(LocalKeyWrapper::new("new", &DataKey::generate()?)?);
+/// # let page = EncryptOptions::new().layout(ncp_envelope::format::Profile::Page);
+/// # let before = Envelope::builder(old.clone()).build()?.blocking();
+/// # std::fs::write(&path, before.encrypt("hello", page)?)?;
+/// # let old_key = before.key_id().clone();
+/// # let both = Envelope::builder(old).and(new).build()?.blocking();
+/// # let policy = DecryptPolicy::new();
+/// both.change_slots(&path, policy, &SlotChange::new().remove(old_key))?;
+/// let slots = StoredMessage::open(&path)?.header().slots().slots().to_vec();
+/// assert_eq!((slots.len(), slots[0].key_id().id()), (1, "new"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct SlotChange {
     remove: Vec<KeyId>,
@@ -31,12 +50,51 @@ pub struct SlotChange {
 
 impl SlotChange {
     /// Adds a slot for each recipient of the envelope who has none.
+    ///
+    /// ```
+    /// # use ncp_envelope::*;
+    /// # use ncp_envelope::stored::*;
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("report.ncpe");
+    /// # let old = std::sync::Arc::new(LocalKeyWrapper::new("old", &DataKey::generate()?)?);
+    /// # let new = std::sync::Arc::new(LocalKeyWrapper::new("new", &DataKey::generate()?)?);
+    /// # let page = EncryptOptions::new().layout(ncp_envelope::format::Profile::Page);
+    /// # let before = Envelope::builder(old.clone()).build()?.blocking();
+    /// # std::fs::write(&path, before.encrypt("hello", page)?)?;
+    /// # let old_key = before.key_id().clone();
+    /// # let both = Envelope::builder(old).and(new).build()?.blocking();
+    /// # let policy = DecryptPolicy::new();
+    /// both.change_slots(&path, policy, &SlotChange::new())?;
+    /// let slots = StoredMessage::open(&path)?.header().slots().slots().to_vec();
+    /// assert_eq!(slots.len(), 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn new() -> Self {
         Self::default()
     }
 
     /// Takes away the slots under this key, at the same moment. Whoever holds it and has not had
     /// the data key yet cannot get it from this file any more.
+    ///
+    /// ```
+    /// # use ncp_envelope::*;
+    /// # use ncp_envelope::stored::*;
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("report.ncpe");
+    /// # let old = std::sync::Arc::new(LocalKeyWrapper::new("old", &DataKey::generate()?)?);
+    /// # let new = std::sync::Arc::new(LocalKeyWrapper::new("new", &DataKey::generate()?)?);
+    /// # let page = EncryptOptions::new().layout(ncp_envelope::format::Profile::Page);
+    /// # let before = Envelope::builder(old.clone()).build()?.blocking();
+    /// # std::fs::write(&path, before.encrypt("hello", page)?)?;
+    /// # let old_key = before.key_id().clone();
+    /// # let both = Envelope::builder(old).and(new).build()?.blocking();
+    /// # let policy = DecryptPolicy::new();
+    /// let change = SlotChange::new().remove(old_key);
+    /// both.change_slots(&path, &policy, &change)?;
+    /// let error = before.decrypt(std::fs::read(&path)?, &policy).unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::KeyNotAllowed);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn remove(mut self, key: KeyId) -> Self {
         self.remove.push(key);
@@ -44,6 +102,33 @@ impl SlotChange {
     }
 
     /// Where the body is, for a header that is an object of its own: the data key is proven by it.
+    ///
+    /// ```
+    /// # use ncp_envelope::*;
+    /// # use ncp_envelope::stored::*;
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("report.ncpe");
+    /// # let old = std::sync::Arc::new(LocalKeyWrapper::new("old", &DataKey::generate()?)?);
+    /// # let new = std::sync::Arc::new(LocalKeyWrapper::new("new", &DataKey::generate()?)?);
+    /// # let page = EncryptOptions::new().layout(ncp_envelope::format::Profile::Page);
+    /// # let before = Envelope::builder(old.clone()).build()?.blocking();
+    /// # std::fs::write(&path, before.encrypt("hello", page)?)?;
+    /// # let old_key = before.key_id().clone();
+    /// # let both = Envelope::builder(old).and(new).build()?.blocking();
+    /// # let policy = DecryptPolicy::new();
+    /// # let body = directory.path().join("body");
+    /// # let layout = ncp_envelope::format::Layout::from(ncp_envelope::format::Profile::Page);
+    /// # let options = EncryptOptions::new().layout(layout.detached(true));
+    /// # let message = before.encrypt("hello", options)?;
+    /// # let (header, rest) = message.split_at(4_096);
+    /// # std::fs::write(&path, header)?;
+    /// # std::fs::write(&body, rest)?;
+    /// let change = SlotChange::new().body(&body);
+    /// both.change_slots(&path, policy.detached(true), &change)?;
+    /// let slots = StoredMessage::open(&path)?.header().slots().slots().to_vec();
+    /// assert_eq!(slots.len(), 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn body(mut self, path: impl Into<PathBuf>) -> Self {
         self.body = Some(path.into());
@@ -51,6 +136,25 @@ impl SlotChange {
     }
 
     /// How to write.
+    ///
+    /// ```
+    /// # use ncp_envelope::*;
+    /// # use ncp_envelope::stored::*;
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("report.ncpe");
+    /// # let old = std::sync::Arc::new(LocalKeyWrapper::new("old", &DataKey::generate()?)?);
+    /// # let new = std::sync::Arc::new(LocalKeyWrapper::new("new", &DataKey::generate()?)?);
+    /// # let page = EncryptOptions::new().layout(ncp_envelope::format::Profile::Page);
+    /// # let before = Envelope::builder(old.clone()).build()?.blocking();
+    /// # std::fs::write(&path, before.encrypt("hello", page)?)?;
+    /// # let old_key = before.key_id().clone();
+    /// # let both = Envelope::builder(old).and(new).build()?.blocking();
+    /// # let policy = DecryptPolicy::new();
+    /// let change = SlotChange::new().write(WriteOptions::new().in_place(false));
+    /// let changed = both.change_slots(&path, policy, &change)?;
+    /// assert_eq!(changed, SlotsChanged::Written { generation: 2 });
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn write(mut self, options: WriteOptions) -> Self {
         self.write = options;
@@ -59,6 +163,26 @@ impl SlotChange {
 }
 
 /// What came of a change of slots.
+///
+/// ```
+/// # use ncp_envelope::*;
+/// # use ncp_envelope::stored::*;
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("report.ncpe");
+/// # let old = std::sync::Arc::new(LocalKeyWrapper::new("old", &DataKey::generate()?)?);
+/// # let new = std::sync::Arc::new(LocalKeyWrapper::new("new", &DataKey::generate()?)?);
+/// # let page = EncryptOptions::new().layout(ncp_envelope::format::Profile::Page);
+/// # let before = Envelope::builder(old.clone()).build()?.blocking();
+/// # std::fs::write(&path, before.encrypt("hello", page)?)?;
+/// # let old_key = before.key_id().clone();
+/// # let both = Envelope::builder(old).and(new).build()?.blocking();
+/// # let policy = DecryptPolicy::new();
+/// let change = SlotChange::new();
+/// let changed = both.change_slots(&path, &policy, &change)?;
+/// assert_eq!(changed, SlotsChanged::Written { generation: 2 });
+/// assert_eq!(both.change_slots(&path, &policy, &change)?, SlotsChanged::Already);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SlotsChanged {
     /// They are in the file.
@@ -76,6 +200,27 @@ impl StoredMessage {
     ///
     /// Whoever had the data key keeps it, and an older copy of the header put back opens the
     /// message again: [`Envelope::rekey_file`] is what locks somebody out.
+    ///
+    /// ```
+    /// # use ncp_envelope::*;
+    /// # use ncp_envelope::stored::*;
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("report.ncpe");
+    /// # let old = std::sync::Arc::new(LocalKeyWrapper::new("old", &DataKey::generate()?)?);
+    /// # let new = std::sync::Arc::new(LocalKeyWrapper::new("new", &DataKey::generate()?)?);
+    /// # let page = EncryptOptions::new().layout(ncp_envelope::format::Profile::Page);
+    /// # let before = Envelope::builder(old.clone()).build()?.blocking();
+    /// # std::fs::write(&path, before.encrypt("hello", page)?)?;
+    /// # let old_key = before.key_id().clone();
+    /// # let both = Envelope::builder(old).and(new).build()?.blocking();
+    /// # let policy = DecryptPolicy::new();
+    /// # both.change_slots(&path, policy, &SlotChange::new())?;
+    /// let mut message = StoredMessage::open(&path)?;
+    /// message.remove_slots(&[old_key.clone()], &WriteOptions::new())?;
+    /// let last = message.remove_slots(&[both.key_ids()[1].clone()], &WriteOptions::new());
+    /// assert!(last.is_err(), "nobody could read it any more");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`InvalidInput`](ErrorKind::InvalidInput) if the message has no slot under one of them, or

@@ -16,6 +16,23 @@ const PAGE: u64 = 4_096;
 const COPIED: usize = 256 << 10;
 
 /// How new key slots are written into a file.
+///
+/// ```
+/// # use ncp_envelope::stored::*;
+/// # use ncp_envelope::*;
+/// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+/// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("report.ncpe");
+/// # std::fs::write(&path, envelope.encrypt("hello", EncryptionContext::new())?)?;
+/// let mut message = StoredMessage::open(&path)?;
+/// # let answers = envelope.rewrap_keys(message.header().slots().slots());
+/// # let slots: Vec<_> = answers.into_iter().collect::<Result<_>>()?;
+/// let options = WriteOptions::new().sync(false);
+/// let replaced = message.replace(slots, &options)?;
+/// assert_eq!(replaced, Replaced::Written { generation: 2 });
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct WriteOptions {
     in_place: bool,
@@ -26,6 +43,23 @@ pub struct WriteOptions {
 
 impl WriteOptions {
     /// In place where that is safe, synced, hard links kept, and up to 10 seconds for the lock.
+    ///
+    /// ```
+    /// # use ncp_envelope::stored::*;
+    /// # use ncp_envelope::*;
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("report.ncpe");
+    /// # std::fs::write(&path, envelope.encrypt("hello", EncryptionContext::new())?)?;
+    /// let mut message = StoredMessage::open(&path)?;
+    /// # let answers = envelope.rewrap_keys(message.header().slots().slots());
+    /// # let slots: Vec<_> = answers.into_iter().collect::<Result<_>>()?;
+    /// let options = WriteOptions::new();
+    /// let replaced = message.replace(slots, &options)?;
+    /// assert_eq!(replaced, Replaced::Written { generation: 2 });
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn new() -> Self {
         Self { in_place: true, sync: true, cut_links: false, patience: Duration::from_secs(10) }
     }
@@ -39,6 +73,24 @@ impl WriteOptions {
     /// time is at it; what changes in a compact header lies within 512 bytes nearly always. For a
     /// page profile on such a disk, say `false`. A new file has owner and rights of the old one as
     /// far as the system permits, and none of its extended attributes.
+    ///
+    /// ```
+    /// # use ncp_envelope::stored::*;
+    /// # use ncp_envelope::*;
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("report.ncpe");
+    /// # std::fs::write(&path, envelope.encrypt("hello", EncryptionContext::new())?)?;
+    /// let mut message = StoredMessage::open(&path)?;
+    /// # let answers = envelope.rewrap_keys(message.header().slots().slots());
+    /// # let slots: Vec<_> = answers.into_iter().collect::<Result<_>>()?;
+    /// // The disk writes 512 bytes at a time.
+    /// let options = WriteOptions::new().in_place(false);
+    /// let replaced = message.replace(slots, &options)?;
+    /// assert_eq!(replaced, Replaced::Written { generation: 2 });
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn in_place(mut self, in_place: bool) -> Self {
         self.in_place = in_place;
@@ -47,6 +99,23 @@ impl WriteOptions {
 
     /// Whether to wait until the slots are on the disk (the default). Those of the durable profile
     /// always are, as the other copy must not be written before (`F-34`).
+    ///
+    /// ```
+    /// # use ncp_envelope::stored::*;
+    /// # use ncp_envelope::*;
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("report.ncpe");
+    /// # std::fs::write(&path, envelope.encrypt("hello", EncryptionContext::new())?)?;
+    /// let mut message = StoredMessage::open(&path)?;
+    /// # let answers = envelope.rewrap_keys(message.header().slots().slots());
+    /// # let slots: Vec<_> = answers.into_iter().collect::<Result<_>>()?;
+    /// let options = WriteOptions::new().sync(false);
+    /// let replaced = message.replace(slots, &options)?;
+    /// assert_eq!(replaced, Replaced::Written { generation: 2 });
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn sync(mut self, sync: bool) -> Self {
         self.sync = sync;
@@ -55,6 +124,24 @@ impl WriteOptions {
 
     /// Whether a file with several names (hard links) may be replaced by a new one, which only has
     /// this name; refused unless set. In place all names have the new slots.
+    ///
+    /// ```
+    /// # use ncp_envelope::stored::*;
+    /// # use ncp_envelope::*;
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("report.ncpe");
+    /// # std::fs::write(&path, envelope.encrypt("hello", EncryptionContext::new())?)?;
+    /// std::fs::hard_link(&path, directory.path().join("second name"))?;
+    /// let mut message = StoredMessage::open(&path)?;
+    /// # let answers = envelope.rewrap_keys(message.header().slots().slots());
+    /// # let slots: Vec<_> = answers.into_iter().collect::<Result<_>>()?;
+    /// let options = WriteOptions::new().in_place(false);
+    /// assert!(message.replace(slots.clone(), &options).is_err());
+    /// let _ = message.replace(slots, &options.cut_links(true))?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn cut_links(mut self, cut_links: bool) -> Self {
         self.cut_links = cut_links;
@@ -62,6 +149,23 @@ impl WriteOptions {
     }
 
     /// How long to wait for another program that has locked the file.
+    ///
+    /// ```
+    /// # use ncp_envelope::stored::*;
+    /// # use ncp_envelope::*;
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("report.ncpe");
+    /// # std::fs::write(&path, envelope.encrypt("hello", EncryptionContext::new())?)?;
+    /// let mut message = StoredMessage::open(&path)?;
+    /// # let answers = envelope.rewrap_keys(message.header().slots().slots());
+    /// # let slots: Vec<_> = answers.into_iter().collect::<Result<_>>()?;
+    /// let options = WriteOptions::new().patience(std::time::Duration::from_secs(60));
+    /// let replaced = message.replace(slots, &options)?;
+    /// assert_eq!(replaced, Replaced::Written { generation: 2 });
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn patience(mut self, patience: Duration) -> Self {
         self.patience = patience;

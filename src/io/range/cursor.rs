@@ -43,6 +43,21 @@ pub struct RangeCursor<S> {
 
 impl<S: ReadAt> RangeReader<S> {
     /// The plaintext as something to read and seek in.
+    ///
+    /// ```
+    /// # use ncp_envelope::*;
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// # let message = envelope.encrypt("any number of bytes", EncryptionContext::new())?;
+    /// # let reader = envelope.range_reader(message, DecryptPolicy::new())?;
+    /// use std::io::{Read, Seek, SeekFrom};
+    /// let mut cursor = reader.cursor();
+    /// cursor.seek(SeekFrom::Start(4))?;
+    /// let mut word = [0; 6];
+    /// cursor.read_exact(&mut word)?;
+    /// assert_eq!(word, *b"number");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn cursor(&self) -> RangeCursor<S> {
         RangeCursor { reader: self.clone(), at: 0, kept: None }
     }

@@ -35,6 +35,22 @@ impl<S> DetachedSource<S> {
     /// A message whose header is `header`, all of it and nothing more. The policy it is read with
     /// has to [expect](crate::DecryptPolicy::detached) a detached body.
     ///
+    /// ```
+    /// # use ncp_envelope::*;
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// # use ncp_envelope::format::{Layout, Profile};
+    /// # use ncp_envelope::io::{DetachedSource, DetachedWriter};
+    /// # let options = EncryptOptions::new().layout(Layout::from(Profile::Compact).detached(true));
+    /// # let sink = DetachedWriter::new(Vec::new(), Vec::new());
+    /// # let report = envelope.encrypt_stream(&b"hello"[..], sink, options)?;
+    /// # let (header, body) = report.sink.into_parts();
+    /// let source = DetachedSource::new(header, body)?;
+    /// let reader = envelope.range_reader(source, DecryptPolicy::new().detached(true))?;
+    /// assert_eq!(*reader.read(..)?, *b"hello");
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`Header::decode_detached`], which refuses the header of a message in one piece.
     pub fn new(header: impl Into<Vec<u8>>, body: S) -> Result<Self> {
@@ -44,6 +60,21 @@ impl<S> DetachedSource<S> {
     }
 
     /// The body.
+    ///
+    /// ```
+    /// # use ncp_envelope::*;
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// # use ncp_envelope::format::{Layout, Profile};
+    /// # use ncp_envelope::io::{DetachedSource, DetachedWriter};
+    /// # let options = EncryptOptions::new().layout(Layout::from(Profile::Compact).detached(true));
+    /// # let sink = DetachedWriter::new(Vec::new(), Vec::new());
+    /// # let report = envelope.encrypt_stream(&b"hello"[..], sink, options)?;
+    /// # let (header, body) = report.sink.into_parts();
+    /// let source = DetachedSource::new(header, body)?;
+    /// assert_eq!(source.body().len(), 56 + 5 + 16);
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub fn body(&self) -> &S {
         &self.body
     }
@@ -71,6 +102,38 @@ impl<S: ReadAt> ReadAt for DetachedSource<S> {
 }
 
 /// An answer of the body's, with what stands in front of it.
+///
+/// ```
+/// # use ncp_envelope::io::GetRange;
+/// # use ncp_envelope::*;
+/// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+/// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+/// # use ncp_envelope::format::{Layout, Profile};
+/// # use ncp_envelope::io::{DetachedSource, DetachedWriter};
+/// # let options = EncryptOptions::new().layout(Layout::from(Profile::Compact).detached(true));
+/// # let sink = DetachedWriter::new(Vec::new(), Vec::new());
+/// # let report = envelope.encrypt_stream(&b"hello"[..], sink, options)?;
+/// # let (header, body) = report.sink.into_parts();
+/// # #[derive(Debug)] struct Store(Vec<u8>);
+/// # impl GetRange for Store {
+/// #     type Bytes = Vec<u8>;
+/// #     fn get_range(
+/// #         &self,
+/// #         range: std::ops::Range<u64>,
+/// #     ) -> ncp_envelope::wrap::BoxFuture<'_, std::io::Result<Vec<u8>>> {
+/// #         let range = range.start as usize..self.0.len().min(range.end as usize);
+/// #         Box::pin(async move { Ok(self.0[range].to_vec()) })
+/// #     }
+/// #     fn len(&self) -> ncp_envelope::wrap::BoxFuture<'_, std::io::Result<u64>> {
+/// #         Box::pin(async move { Ok(self.0.len() as u64) })
+/// #     }
+/// # }
+/// # let header_len = header.len() as u64;
+/// let source = DetachedSource::new(header, Store(body))?;
+/// let both = ncp_envelope::blocking::wait(source.get_range(0..header_len + 1))??;
+/// assert_eq!(both.as_ref().len() as u64, header_len + 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct DetachedBytes<B>(Joined<B>);
 
 enum Joined<B> {

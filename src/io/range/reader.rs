@@ -78,6 +78,20 @@ impl Envelope {
 /// Of the source, a range takes its own bytes and less than two chunks (32 KiB) around them; the
 /// first 64 KiB were read with the header and are kept. Beside the plaintext, 1 MiB is held at
 /// most. Plaintext is wiped when dropped, and when a range fails.
+///
+/// ```
+/// # use ncp_envelope::*;
+/// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+/// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+/// let message = envelope.encrypt("any number of bytes", EncryptionContext::new())?;
+/// let reader = envelope.range_reader(message, DecryptPolicy::new())?;
+/// let also = reader.clone();
+/// std::thread::scope(|scope| {
+///     scope.spawn(move || assert_eq!(*also.read_at(0, 3).unwrap(), *b"any"));
+///     assert_eq!(*reader.read_at(4, 6).unwrap(), *b"number");
+/// });
+/// # Ok::<(), ncp_envelope::Error>(())
+/// ```
 pub struct RangeReader<S> {
     inner: Arc<Inner<S>>,
     gap: u64,
@@ -93,6 +107,17 @@ struct Inner<S> {
 impl<S: ReadAt> RangeReader<S> {
     /// The `len` bytes at `offset`. An empty range verifies the chunk that it lies in.
     ///
+    /// ```
+    /// # use ncp_envelope::*;
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// # let message = envelope.encrypt("any number of bytes", EncryptionContext::new())?;
+    /// # let reader = envelope.range_reader(message, DecryptPolicy::new())?;
+    /// assert_eq!(*reader.read_at(4, 6)?, *b"number");
+    /// assert!(reader.read_at(4, 600).is_err());
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) if they go past the end of the
     /// message, [`ErrorKind::LimitExceeded`](crate::ErrorKind::LimitExceeded) if they do not fit
@@ -104,6 +129,18 @@ impl<S: ReadAt> RangeReader<S> {
     }
 
     /// Fills `buf` with the bytes at `offset`.
+    ///
+    /// ```
+    /// # use ncp_envelope::*;
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// # let message = envelope.encrypt("any number of bytes", EncryptionContext::new())?;
+    /// # let reader = envelope.range_reader(message, DecryptPolicy::new())?;
+    /// let mut word = [0; 6];
+    /// reader.read_into(&mut word, 4)?;
+    /// assert_eq!(word, *b"number");
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`read_at`](Self::read_at); `buf` holds zeros then.
@@ -120,6 +157,17 @@ impl<S: ReadAt> RangeReader<S> {
     /// The bytes in `range` as HTTP has it: an end past that of the message stands for that one.
     /// `..` is all of the message.
     ///
+    /// ```
+    /// # use ncp_envelope::*;
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// # let message = envelope.encrypt("any number of bytes", EncryptionContext::new())?;
+    /// # let reader = envelope.range_reader(message, DecryptPolicy::new())?;
+    /// assert_eq!(*reader.read(..3)?, *b"any");
+    /// assert_eq!(*reader.read(14..600)?, *b"bytes");
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`read_at`](Self::read_at), and
     /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) if the range begins at or past
@@ -130,6 +178,16 @@ impl<S: ReadAt> RangeReader<S> {
 
     /// The last `n` bytes; all, if there are fewer.
     ///
+    /// ```
+    /// # use ncp_envelope::*;
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// # let message = envelope.encrypt("any number of bytes", EncryptionContext::new())?;
+    /// # let reader = envelope.range_reader(message, DecryptPolicy::new())?;
+    /// assert_eq!(*reader.read_last(5)?, *b"bytes");
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`read_at`](Self::read_at).
     pub fn read_last(&self, n: u64) -> Result<Zeroizing<Vec<u8>>> {
@@ -138,6 +196,17 @@ impl<S: ReadAt> RangeReader<S> {
 
     /// The bytes of each range. Ranges whose chunks are neighbours, or shared, are read from the
     /// source together.
+    ///
+    /// ```
+    /// # use ncp_envelope::*;
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// # let message = envelope.encrypt("any number of bytes", EncryptionContext::new())?;
+    /// # let reader = envelope.range_reader(message, DecryptPolicy::new())?;
+    /// let words = reader.read_many(&[0..3, 14..19])?;
+    /// assert_eq!((&words[0][..], &words[1][..]), (&b"any"[..], &b"bytes"[..]));
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`read_at`](Self::read_at), for the first of them that is refused;
@@ -156,6 +225,16 @@ impl<S: ReadAt> RangeReader<S> {
 
     /// Which bytes [`read`](Self::read) would read.
     ///
+    /// ```
+    /// # use ncp_envelope::*;
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// # let message = envelope.encrypt("any number of bytes", EncryptionContext::new())?;
+    /// # let reader = envelope.range_reader(message, DecryptPolicy::new())?;
+    /// assert_eq!(reader.resolve(14..600)?, 14..19);
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As there.
     pub fn resolve(&self, range: impl RangeBounds<u64>) -> Result<Range<u64>> {
@@ -167,6 +246,16 @@ impl<S: ReadAt> RangeReader<S> {
     }
 
     /// Length of the plaintext, after the last chunk was opened.
+    ///
+    /// ```
+    /// # use ncp_envelope::*;
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// # let message = envelope.encrypt("any number of bytes", EncryptionContext::new())?;
+    /// # let reader = envelope.range_reader(message, DecryptPolicy::new())?;
+    /// assert_eq!(reader.len()?, 19);
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`ErrorKind::Authentication`](crate::ErrorKind::Authentication) and
@@ -187,6 +276,16 @@ impl<S: ReadAt> RangeReader<S> {
 
     /// Whether the message is of no bytes.
     ///
+    /// ```
+    /// # use ncp_envelope::*;
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// # let message = envelope.encrypt("any number of bytes", EncryptionContext::new())?;
+    /// # let reader = envelope.range_reader(message, DecryptPolicy::new())?;
+    /// assert!(!reader.is_empty()?);
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`len`](Self::len).
     pub fn is_empty(&self) -> Result<bool> {
@@ -195,6 +294,19 @@ impl<S: ReadAt> RangeReader<S> {
 
     /// Has [`read_many`](Self::read_many) read ranges together that have up to `bytes` of the
     /// source between them; 0 unless set. What lies between is read and not opened.
+    ///
+    /// ```
+    /// # use ncp_envelope::*;
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// # let message = envelope.encrypt("any number of bytes", EncryptionContext::new())?;
+    /// # let reader = envelope.range_reader(message, DecryptPolicy::new())?;
+    /// // A seek of this disk takes as long as reading 64 KiB.
+    /// let reader = reader.merge_gap(65_536);
+    /// let words = reader.read_many(&[0..3, 14..19])?;
+    /// assert_eq!(words.len(), 2);
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     #[must_use]
     pub fn merge_gap(mut self, bytes: u64) -> Self {
         self.gap = bytes;
@@ -267,6 +379,16 @@ impl<S: ReadAt> RangeReader<S> {
 
 impl<S> RangeReader<S> {
     /// The encryption context of the message, which is authentic.
+    ///
+    /// ```
+    /// # use ncp_envelope::*;
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// let message = envelope.encrypt("hello", [("kind", "note")])?;
+    /// let reader = envelope.range_reader(message, DecryptPolicy::new())?;
+    /// assert_eq!(reader.context().get("kind"), Some("note"));
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub fn context(&self) -> &EncryptionContext {
         self.inner.message.header().bound().context()
     }

@@ -1,4 +1,4 @@
-//! Ranges over a network: the same as on a thread, with several requests under way.
+//! Ranges over a network: the same as on a thread, with several requests in flight.
 
 use super::front::Front;
 use super::opened::{Opened, shorter};
@@ -17,7 +17,7 @@ use std::ops::{Range, RangeBounds};
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
-/// The most chunks that one request asks for, 1 MiB, and requests that are under way at once for
+/// The most chunks that one request asks for, 1 MiB, and requests that are in flight at once for
 /// one call: that much is held of a range of any length, beside its plaintext.
 const RUN: u64 = 64;
 const REQUESTS: usize = 8;
@@ -28,6 +28,35 @@ impl Envelope {
     ///
     /// A message of less than 64 KiB takes one request for all that is ever read of it; a longer
     /// one is asked for its length, too.
+    ///
+    /// ```
+    /// # use ncp_envelope::*;
+    /// # use ncp_envelope::blocking::wait;
+    /// # use ncp_envelope::io::GetRange;
+    /// # use ncp_envelope::wrap::BoxFuture;
+    /// # use std::io;
+    /// # use std::ops::Range;
+    /// # struct Store(Vec<u8>);
+    /// # impl GetRange for Store {
+    /// #     type Bytes = Vec<u8>;
+    /// #     fn get_range(&self, range: Range<u64>) -> BoxFuture<'_, io::Result<Vec<u8>>> {
+    /// #         let range = range.start as usize..self.0.len().min(range.end as usize);
+    /// #         Box::pin(async move { Ok(self.0[range].to_vec()) })
+    /// #     }
+    /// #     fn len(&self) -> BoxFuture<'_, io::Result<u64>> {
+    /// #         Box::pin(async move { Ok(self.0.len() as u64) })
+    /// #     }
+    /// # }
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?;
+    /// # wait(async {
+    /// # let message = envelope.encrypt("any number of bytes", [("kind", "note")]).await?;
+    /// // Store is a GetRange: it asks an object store for ranges of an object.
+    /// let reader = envelope.async_range_reader(Store(message), DecryptPolicy::new()).await?;
+    /// assert_eq!(*reader.read_at(4, 6).await?, *b"number");
+    /// # Ok::<(), ncp_envelope::Error>(()) })??;
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`range_reader`](Self::range_reader).
@@ -56,10 +85,40 @@ impl Envelope {
 /// As [`RangeReader`](super::RangeReader), asynchronously. Cheap to clone; clones, and tasks, read
 /// from one message at the same time.
 ///
-/// A call asks for 1 MiB at a time and has up to eight requests under way, so that it holds 8 MiB
+/// A call asks for 1 MiB at a time and has up to eight requests in flight, so that it holds 8 MiB
 /// at most beside its plaintext. Chunks are opened where the future is polled, a request's at a
 /// time, and then others get their turn. A future that is dropped leaves nothing but what it has
 /// put into a buffer of the caller's.
+///
+/// ```
+/// # use ncp_envelope::*;
+/// # use ncp_envelope::blocking::wait;
+/// # use ncp_envelope::io::GetRange;
+/// # use ncp_envelope::wrap::BoxFuture;
+/// # use std::io;
+/// # use std::ops::Range;
+/// # struct Store(Vec<u8>);
+/// # impl GetRange for Store {
+/// #     type Bytes = Vec<u8>;
+/// #     fn get_range(&self, range: Range<u64>) -> BoxFuture<'_, io::Result<Vec<u8>>> {
+/// #         let range = range.start as usize..self.0.len().min(range.end as usize);
+/// #         Box::pin(async move { Ok(self.0[range].to_vec()) })
+/// #     }
+/// #     fn len(&self) -> BoxFuture<'_, io::Result<u64>> {
+/// #         Box::pin(async move { Ok(self.0.len() as u64) })
+/// #     }
+/// # }
+/// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+/// # let envelope = Envelope::builder(wrapper).build()?;
+/// # wait(async {
+/// # let message = envelope.encrypt("any number of bytes", [("kind", "note")]).await?;
+/// let reader = envelope.async_range_reader(Store(message), DecryptPolicy::new()).await?;
+/// let also = reader.clone();
+/// assert_eq!(*reader.read(..3).await?, *b"any");
+/// assert_eq!(*also.read_last(5).await?, *b"bytes");
+/// # Ok::<(), ncp_envelope::Error>(()) })??;
+/// # Ok::<(), ncp_envelope::Error>(())
+/// ```
 pub struct AsyncRangeReader<S> {
     inner: Arc<Inner<S>>,
     gap: u64,
@@ -73,6 +132,34 @@ struct Inner<S> {
 impl<S: GetRange> AsyncRangeReader<S> {
     /// As [`RangeReader::read_at`](super::RangeReader::read_at).
     ///
+    /// ```
+    /// # use ncp_envelope::*;
+    /// # use ncp_envelope::blocking::wait;
+    /// # use ncp_envelope::io::GetRange;
+    /// # use ncp_envelope::wrap::BoxFuture;
+    /// # use std::io;
+    /// # use std::ops::Range;
+    /// # struct Store(Vec<u8>);
+    /// # impl GetRange for Store {
+    /// #     type Bytes = Vec<u8>;
+    /// #     fn get_range(&self, range: Range<u64>) -> BoxFuture<'_, io::Result<Vec<u8>>> {
+    /// #         let range = range.start as usize..self.0.len().min(range.end as usize);
+    /// #         Box::pin(async move { Ok(self.0[range].to_vec()) })
+    /// #     }
+    /// #     fn len(&self) -> BoxFuture<'_, io::Result<u64>> {
+    /// #         Box::pin(async move { Ok(self.0.len() as u64) })
+    /// #     }
+    /// # }
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?;
+    /// # wait(async {
+    /// # let message = envelope.encrypt("any number of bytes", [("kind", "note")]).await?;
+    /// # let reader = envelope.async_range_reader(Store(message), DecryptPolicy::new()).await?;
+    /// assert_eq!(*reader.read_at(4, 6).await?, *b"number");
+    /// # Ok::<(), ncp_envelope::Error>(()) })??;
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As there.
     pub async fn read_at(&self, offset: u64, len: u64) -> Result<Zeroizing<Vec<u8>>> {
@@ -80,6 +167,36 @@ impl<S: GetRange> AsyncRangeReader<S> {
     }
 
     /// As [`RangeReader::read_into`](super::RangeReader::read_into).
+    ///
+    /// ```
+    /// # use ncp_envelope::*;
+    /// # use ncp_envelope::blocking::wait;
+    /// # use ncp_envelope::io::GetRange;
+    /// # use ncp_envelope::wrap::BoxFuture;
+    /// # use std::io;
+    /// # use std::ops::Range;
+    /// # struct Store(Vec<u8>);
+    /// # impl GetRange for Store {
+    /// #     type Bytes = Vec<u8>;
+    /// #     fn get_range(&self, range: Range<u64>) -> BoxFuture<'_, io::Result<Vec<u8>>> {
+    /// #         let range = range.start as usize..self.0.len().min(range.end as usize);
+    /// #         Box::pin(async move { Ok(self.0[range].to_vec()) })
+    /// #     }
+    /// #     fn len(&self) -> BoxFuture<'_, io::Result<u64>> {
+    /// #         Box::pin(async move { Ok(self.0.len() as u64) })
+    /// #     }
+    /// # }
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?;
+    /// # wait(async {
+    /// # let message = envelope.encrypt("any number of bytes", [("kind", "note")]).await?;
+    /// # let reader = envelope.async_range_reader(Store(message), DecryptPolicy::new()).await?;
+    /// let mut word = [0; 6];
+    /// reader.read_into(&mut word, 4).await?;
+    /// assert_eq!(word, *b"number");
+    /// # Ok::<(), ncp_envelope::Error>(()) })??;
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As there.
@@ -98,6 +215,34 @@ impl<S: GetRange> AsyncRangeReader<S> {
 
     /// As [`RangeReader::read`](super::RangeReader::read).
     ///
+    /// ```
+    /// # use ncp_envelope::*;
+    /// # use ncp_envelope::blocking::wait;
+    /// # use ncp_envelope::io::GetRange;
+    /// # use ncp_envelope::wrap::BoxFuture;
+    /// # use std::io;
+    /// # use std::ops::Range;
+    /// # struct Store(Vec<u8>);
+    /// # impl GetRange for Store {
+    /// #     type Bytes = Vec<u8>;
+    /// #     fn get_range(&self, range: Range<u64>) -> BoxFuture<'_, io::Result<Vec<u8>>> {
+    /// #         let range = range.start as usize..self.0.len().min(range.end as usize);
+    /// #         Box::pin(async move { Ok(self.0[range].to_vec()) })
+    /// #     }
+    /// #     fn len(&self) -> BoxFuture<'_, io::Result<u64>> {
+    /// #         Box::pin(async move { Ok(self.0.len() as u64) })
+    /// #     }
+    /// # }
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?;
+    /// # wait(async {
+    /// # let message = envelope.encrypt("any number of bytes", [("kind", "note")]).await?;
+    /// # let reader = envelope.async_range_reader(Store(message), DecryptPolicy::new()).await?;
+    /// assert_eq!(*reader.read(14..600).await?, *b"bytes");
+    /// # Ok::<(), ncp_envelope::Error>(()) })??;
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As there.
     pub async fn read(&self, range: impl RangeBounds<u64>) -> Result<Zeroizing<Vec<u8>>> {
@@ -111,6 +256,34 @@ impl<S: GetRange> AsyncRangeReader<S> {
 
     /// As [`RangeReader::read_last`](super::RangeReader::read_last).
     ///
+    /// ```
+    /// # use ncp_envelope::*;
+    /// # use ncp_envelope::blocking::wait;
+    /// # use ncp_envelope::io::GetRange;
+    /// # use ncp_envelope::wrap::BoxFuture;
+    /// # use std::io;
+    /// # use std::ops::Range;
+    /// # struct Store(Vec<u8>);
+    /// # impl GetRange for Store {
+    /// #     type Bytes = Vec<u8>;
+    /// #     fn get_range(&self, range: Range<u64>) -> BoxFuture<'_, io::Result<Vec<u8>>> {
+    /// #         let range = range.start as usize..self.0.len().min(range.end as usize);
+    /// #         Box::pin(async move { Ok(self.0[range].to_vec()) })
+    /// #     }
+    /// #     fn len(&self) -> BoxFuture<'_, io::Result<u64>> {
+    /// #         Box::pin(async move { Ok(self.0.len() as u64) })
+    /// #     }
+    /// # }
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?;
+    /// # wait(async {
+    /// # let message = envelope.encrypt("any number of bytes", [("kind", "note")]).await?;
+    /// # let reader = envelope.async_range_reader(Store(message), DecryptPolicy::new()).await?;
+    /// assert_eq!(*reader.read_last(5).await?, *b"bytes");
+    /// # Ok::<(), ncp_envelope::Error>(()) })??;
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As there.
     pub async fn read_last(&self, n: u64) -> Result<Zeroizing<Vec<u8>>> {
@@ -120,6 +293,35 @@ impl<S: GetRange> AsyncRangeReader<S> {
 
     /// As [`RangeReader::read_many`](super::RangeReader::read_many); the ranges are asked for at
     /// the same time.
+    ///
+    /// ```
+    /// # use ncp_envelope::*;
+    /// # use ncp_envelope::blocking::wait;
+    /// # use ncp_envelope::io::GetRange;
+    /// # use ncp_envelope::wrap::BoxFuture;
+    /// # use std::io;
+    /// # use std::ops::Range;
+    /// # struct Store(Vec<u8>);
+    /// # impl GetRange for Store {
+    /// #     type Bytes = Vec<u8>;
+    /// #     fn get_range(&self, range: Range<u64>) -> BoxFuture<'_, io::Result<Vec<u8>>> {
+    /// #         let range = range.start as usize..self.0.len().min(range.end as usize);
+    /// #         Box::pin(async move { Ok(self.0[range].to_vec()) })
+    /// #     }
+    /// #     fn len(&self) -> BoxFuture<'_, io::Result<u64>> {
+    /// #         Box::pin(async move { Ok(self.0.len() as u64) })
+    /// #     }
+    /// # }
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?;
+    /// # wait(async {
+    /// # let message = envelope.encrypt("any number of bytes", [("kind", "note")]).await?;
+    /// # let reader = envelope.async_range_reader(Store(message), DecryptPolicy::new()).await?;
+    /// let words = reader.read_many(&[0..3, 14..19]).await?;
+    /// assert_eq!((&words[0][..], &words[1][..]), (&b"any"[..], &b"bytes"[..]));
+    /// # Ok::<(), ncp_envelope::Error>(()) })??;
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As there.
@@ -137,6 +339,34 @@ impl<S: GetRange> AsyncRangeReader<S> {
     /// As [`RangeReader::len`](super::RangeReader::len). Calls at the same moment may each ask for
     /// the last chunk.
     ///
+    /// ```
+    /// # use ncp_envelope::*;
+    /// # use ncp_envelope::blocking::wait;
+    /// # use ncp_envelope::io::GetRange;
+    /// # use ncp_envelope::wrap::BoxFuture;
+    /// # use std::io;
+    /// # use std::ops::Range;
+    /// # struct Store(Vec<u8>);
+    /// # impl GetRange for Store {
+    /// #     type Bytes = Vec<u8>;
+    /// #     fn get_range(&self, range: Range<u64>) -> BoxFuture<'_, io::Result<Vec<u8>>> {
+    /// #         let range = range.start as usize..self.0.len().min(range.end as usize);
+    /// #         Box::pin(async move { Ok(self.0[range].to_vec()) })
+    /// #     }
+    /// #     fn len(&self) -> BoxFuture<'_, io::Result<u64>> {
+    /// #         Box::pin(async move { Ok(self.0.len() as u64) })
+    /// #     }
+    /// # }
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?;
+    /// # wait(async {
+    /// # let message = envelope.encrypt("any number of bytes", [("kind", "note")]).await?;
+    /// # let reader = envelope.async_range_reader(Store(message), DecryptPolicy::new()).await?;
+    /// assert_eq!(reader.len().await?, 19);
+    /// # Ok::<(), ncp_envelope::Error>(()) })??;
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As there.
     pub async fn len(&self) -> Result<u64> {
@@ -149,6 +379,34 @@ impl<S: GetRange> AsyncRangeReader<S> {
 
     /// As [`RangeReader::is_empty`](super::RangeReader::is_empty).
     ///
+    /// ```
+    /// # use ncp_envelope::*;
+    /// # use ncp_envelope::blocking::wait;
+    /// # use ncp_envelope::io::GetRange;
+    /// # use ncp_envelope::wrap::BoxFuture;
+    /// # use std::io;
+    /// # use std::ops::Range;
+    /// # struct Store(Vec<u8>);
+    /// # impl GetRange for Store {
+    /// #     type Bytes = Vec<u8>;
+    /// #     fn get_range(&self, range: Range<u64>) -> BoxFuture<'_, io::Result<Vec<u8>>> {
+    /// #         let range = range.start as usize..self.0.len().min(range.end as usize);
+    /// #         Box::pin(async move { Ok(self.0[range].to_vec()) })
+    /// #     }
+    /// #     fn len(&self) -> BoxFuture<'_, io::Result<u64>> {
+    /// #         Box::pin(async move { Ok(self.0.len() as u64) })
+    /// #     }
+    /// # }
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?;
+    /// # wait(async {
+    /// # let message = envelope.encrypt("any number of bytes", [("kind", "note")]).await?;
+    /// # let reader = envelope.async_range_reader(Store(message), DecryptPolicy::new()).await?;
+    /// assert!(!reader.is_empty().await?);
+    /// # Ok::<(), ncp_envelope::Error>(()) })??;
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As there.
     pub async fn is_empty(&self) -> Result<bool> {
@@ -157,6 +415,35 @@ impl<S: GetRange> AsyncRangeReader<S> {
 
     /// As [`RangeReader::merge_gap`](super::RangeReader::merge_gap). A request costs some
     /// milliseconds, in which many bytes come: 256 KiB are a good start for an object store.
+    ///
+    /// ```
+    /// # use ncp_envelope::*;
+    /// # use ncp_envelope::blocking::wait;
+    /// # use ncp_envelope::io::GetRange;
+    /// # use ncp_envelope::wrap::BoxFuture;
+    /// # use std::io;
+    /// # use std::ops::Range;
+    /// # struct Store(Vec<u8>);
+    /// # impl GetRange for Store {
+    /// #     type Bytes = Vec<u8>;
+    /// #     fn get_range(&self, range: Range<u64>) -> BoxFuture<'_, io::Result<Vec<u8>>> {
+    /// #         let range = range.start as usize..self.0.len().min(range.end as usize);
+    /// #         Box::pin(async move { Ok(self.0[range].to_vec()) })
+    /// #     }
+    /// #     fn len(&self) -> BoxFuture<'_, io::Result<u64>> {
+    /// #         Box::pin(async move { Ok(self.0.len() as u64) })
+    /// #     }
+    /// # }
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?;
+    /// # wait(async {
+    /// # let message = envelope.encrypt("any number of bytes", [("kind", "note")]).await?;
+    /// # let reader = envelope.async_range_reader(Store(message), DecryptPolicy::new()).await?;
+    /// let reader = reader.merge_gap(256 << 10);
+    /// assert_eq!(reader.read_many(&[0..3, 14..19]).await?.len(), 2);
+    /// # Ok::<(), ncp_envelope::Error>(()) })??;
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     #[must_use]
     pub fn merge_gap(mut self, bytes: u64) -> Self {
         self.gap = bytes;
@@ -183,14 +470,14 @@ impl<S: GetRange> AsyncRangeReader<S> {
         let message = &self.inner.message;
         let plan = Plan::new(ranges, message.whole_len(), self.gap);
         let mut fetches = plan.fetches(RUN);
-        let mut under_way = InOrder::new();
+        let mut in_flight = InOrder::new();
         loop {
-            while under_way.len() < REQUESTS
+            while in_flight.len() < REQUESTS
                 && let Some(fetch) = fetches.next()
             {
-                under_way.push(async move { (fetch, self.sealed(fetch.bytes()).await) });
+                in_flight.push(async move { (fetch, self.sealed(fetch.bytes()).await) });
             }
-            let Some((fetch, sealed)) = under_way.next().await else { break };
+            let Some((fetch, sealed)) = in_flight.next().await else { break };
             message.open(&plan, fetch, sealed?.as_ref(), outs)?;
             give_way().await;
         }
@@ -220,6 +507,34 @@ impl<S: GetRange> AsyncRangeReader<S> {
 
 impl<S> AsyncRangeReader<S> {
     /// As [`RangeReader::context`](super::RangeReader::context).
+    ///
+    /// ```
+    /// # use ncp_envelope::*;
+    /// # use ncp_envelope::blocking::wait;
+    /// # use ncp_envelope::io::GetRange;
+    /// # use ncp_envelope::wrap::BoxFuture;
+    /// # use std::io;
+    /// # use std::ops::Range;
+    /// # struct Store(Vec<u8>);
+    /// # impl GetRange for Store {
+    /// #     type Bytes = Vec<u8>;
+    /// #     fn get_range(&self, range: Range<u64>) -> BoxFuture<'_, io::Result<Vec<u8>>> {
+    /// #         let range = range.start as usize..self.0.len().min(range.end as usize);
+    /// #         Box::pin(async move { Ok(self.0[range].to_vec()) })
+    /// #     }
+    /// #     fn len(&self) -> BoxFuture<'_, io::Result<u64>> {
+    /// #         Box::pin(async move { Ok(self.0.len() as u64) })
+    /// #     }
+    /// # }
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?;
+    /// # wait(async {
+    /// # let message = envelope.encrypt("any number of bytes", [("kind", "note")]).await?;
+    /// # let reader = envelope.async_range_reader(Store(message), DecryptPolicy::new()).await?;
+    /// assert_eq!(reader.context().get("kind"), Some("note"));
+    /// # Ok::<(), ncp_envelope::Error>(()) })??;
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
     pub fn context(&self) -> &EncryptionContext {
         self.inner.message.header().bound().context()
     }

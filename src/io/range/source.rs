@@ -157,11 +157,27 @@ pub struct Seekable<T>(Mutex<T>);
 
 impl<T: Read + Seek + Send> Seekable<T> {
     /// All of `inner`, from its start on, wherever it stands.
+    ///
+    /// ```
+    /// use ncp_envelope::io::{ReadAt, Seekable};
+    /// use std::io::Cursor;
+    /// let source = Seekable::new(Cursor::new(b"hello"));
+    /// assert_eq!(source.len()?, 5);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn new(inner: T) -> Self {
         Self(Mutex::new(inner))
     }
 
     /// What it was made from, at some position.
+    ///
+    /// ```
+    /// use ncp_envelope::io::Seekable;
+    /// use std::io::Cursor;
+    /// let source = Seekable::new(Cursor::new(b"hello"));
+    /// assert_eq!(source.into_inner().into_inner(), b"hello");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn into_inner(self) -> T {
         self.0.into_inner().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,4 +1,4 @@
-//! Requests that are under way at the same time, on any executor.
+//! Requests that are in flight at the same time, on any executor.
 
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};

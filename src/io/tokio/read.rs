@@ -87,6 +87,22 @@ impl Envelope {
 
 /// Decrypts what it reads from another tokio reader. Hands out verified bytes only; see
 /// [`DecryptReader`](crate::io::DecryptReader).
+///
+/// ```
+/// # use ncp_envelope::*;
+/// # let rt = tokio::runtime::Builder::new_current_thread().build().unwrap();
+/// # rt.block_on(async {
+/// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+/// # let envelope = Envelope::builder(wrapper).build()?;
+/// # use tokio::io::{AsyncReadExt, AsyncWriteExt};
+/// let mut message = envelope.encrypt(vec![7; 20_000], EncryptionContext::new()).await?;
+/// message.pop();
+/// let mut reader = envelope.async_reader(&message[..], DecryptPolicy::new()).await?;
+/// let mut plaintext = Vec::new();
+/// assert!(reader.read_to_end(&mut plaintext).await.is_err(), "its end was cut off");
+/// assert_eq!(plaintext.len(), 16_384);
+/// # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();
+/// ```
 pub struct AsyncDecryptReader<R> {
     inner: R,
     body: Body,
@@ -95,6 +111,27 @@ pub struct AsyncDecryptReader<R> {
 
 impl<R: AsyncBufRead + Unpin> AsyncDecryptReader<R> {
     /// Decrypts the chunks in `inner`, which stands right behind the preamble, with `decryptor`.
+    ///
+    /// ```
+    /// # use ncp_envelope::*;
+    /// # let rt = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    /// # rt.block_on(async {
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?;
+    /// # use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    /// use ncp_envelope::format::{Header, PREAMBLE_LEN};
+    /// use ncp_envelope::io::AsyncDecryptReader;
+    /// # let message = envelope.encrypt("hello", EncryptionContext::new()).await?;
+    /// let mut inner = &message[..];
+    /// let header = Header::read_from_async(&mut inner).await?;
+    /// let mut preamble = [0; PREAMBLE_LEN];
+    /// inner.read_exact(&mut preamble).await?;
+    /// let decryptor = envelope.decryptor(&header, &preamble, DecryptPolicy::new()).await?;
+    /// let mut plaintext = String::new();
+    /// AsyncDecryptReader::new(decryptor, inner).read_to_string(&mut plaintext).await?;
+    /// assert_eq!(plaintext, "hello");
+    /// # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();
+    /// ```
     pub fn new(decryptor: Decryptor, inner: R) -> Self {
         Self { inner, body: Body::new(decryptor), spare: Spare::new() }
     }

@@ -50,6 +50,21 @@ impl Envelope {
 /// [`shutdown`](AsyncWriteExt::shutdown); what was dropped before does not open. Up to 16,383 bytes
 /// are held back until the chunk they belong to is full. After an error every further call fails,
 /// and after a shutdown every further write.
+///
+/// ```
+/// # use ncp_envelope::*;
+/// # let rt = tokio::runtime::Builder::new_current_thread().build().unwrap();
+/// # rt.block_on(async {
+/// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+/// # let envelope = Envelope::builder(wrapper).build()?;
+/// # use tokio::io::{AsyncReadExt, AsyncWriteExt};
+/// let mut message = Vec::new();
+/// let mut writer = envelope.async_writer(&mut message, EncryptionContext::new()).await?;
+/// writer.write_all(b"hello").await?;
+/// writer.shutdown().await?;
+/// assert_eq!(envelope.decrypt(&message, DecryptPolicy::new()).await?, "hello");
+/// # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();
+/// ```
 pub struct AsyncEncryptWriter<W> {
     inner: W,
     stage: Stage,
@@ -69,6 +84,22 @@ enum Stage {
 
 impl<W: AsyncWrite + Unpin> AsyncEncryptWriter<W> {
     /// Writes the message of `encryptor` into `inner`.
+    ///
+    /// ```
+    /// # use ncp_envelope::*;
+    /// # let rt = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    /// # rt.block_on(async {
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?;
+    /// # use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    /// use ncp_envelope::io::AsyncEncryptWriter;
+    /// let encryptor = envelope.encryptor(EncryptionContext::new()).await?;
+    /// let mut writer = AsyncEncryptWriter::new(encryptor, Vec::new());
+    /// writer.write_all(b"hello").await?;
+    /// let message = writer.finish().await?;
+    /// assert_eq!(envelope.decrypt(&message, DecryptPolicy::new()).await?, "hello");
+    /// # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();
+    /// ```
     pub fn new(encryptor: Encryptor, inner: W) -> Self {
         Self {
             inner,
@@ -80,6 +111,19 @@ impl<W: AsyncWrite + Unpin> AsyncEncryptWriter<W> {
     }
 
     /// Writes the last chunk, flushes, and returns the inner writer without shutting it down.
+    ///
+    /// ```
+    /// # use ncp_envelope::*;
+    /// # let rt = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    /// # rt.block_on(async {
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?;
+    /// # use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    /// let writer = envelope.async_writer(Vec::new(), EncryptionContext::new()).await?;
+    /// let message = writer.finish().await?;
+    /// assert!(envelope.decrypt(&message, DecryptPolicy::new()).await?.is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();
+    /// ```
     ///
     /// # Errors
     /// [`ErrorKind::Io`](crate::ErrorKind::Io) if the inner writer fails, now or in an earlier

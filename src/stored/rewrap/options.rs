@@ -11,6 +11,20 @@ use std::time::Duration;
 type Tell = dyn Fn(&Path, &Outcome) + Send + Sync;
 
 /// What to rewrap, and how.
+///
+/// ```
+/// # use ncp_envelope::stored::*;
+/// # use ncp_envelope::*;
+/// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+/// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("report.ncpe");
+/// # std::fs::write(&path, envelope.encrypt("hello", EncryptionContext::new())?)?;
+/// let options = RewrapOptions::new().only(envelope.key_id().clone());
+/// let report = envelope.rewrap_files([path], &options)?;
+/// assert_eq!((report.rewrapped, report.failed), (1, 0));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Default)]
 pub struct RewrapOptions {
     pub(super) below: Option<u32>,
@@ -24,11 +38,39 @@ pub struct RewrapOptions {
 
 impl RewrapOptions {
     /// Every slot under a key of the envelope that is not under its newest version.
+    ///
+    /// ```
+    /// # use ncp_envelope::stored::*;
+    /// # use ncp_envelope::*;
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("report.ncpe");
+    /// # std::fs::write(&path, envelope.encrypt("hello", EncryptionContext::new())?)?;
+    /// let options = RewrapOptions::new();
+    /// let report = envelope.rewrap_files([path], &options)?;
+    /// assert_eq!(report.rewrapped, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn new() -> Self {
         Self::default()
     }
 
     /// Only slots under a version lower than this. Slots that tell no version stay.
+    ///
+    /// ```
+    /// # use ncp_envelope::stored::*;
+    /// # use ncp_envelope::*;
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("report.ncpe");
+    /// # std::fs::write(&path, envelope.encrypt("hello", EncryptionContext::new())?)?;
+    /// let options = RewrapOptions::new().below(3);
+    /// let report = envelope.rewrap_files([path], &options)?;
+    /// assert_eq!(report.left_out, 1, "a local key has no versions");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn below(mut self, version: u32) -> Self {
         self.below = Some(version);
@@ -36,6 +78,20 @@ impl RewrapOptions {
     }
 
     /// Only slots under this key, one of the envelope's.
+    ///
+    /// ```
+    /// # use ncp_envelope::stored::*;
+    /// # use ncp_envelope::*;
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("report.ncpe");
+    /// # std::fs::write(&path, envelope.encrypt("hello", EncryptionContext::new())?)?;
+    /// let options = RewrapOptions::new().only(envelope.key_id().clone());
+    /// let report = envelope.rewrap_files([path], &options)?;
+    /// assert_eq!(report.rewrapped, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn only(mut self, key: KeyId) -> Self {
         self.only = Some(key);
@@ -43,6 +99,21 @@ impl RewrapOptions {
     }
 
     /// Only files that were not changed for so long.
+    ///
+    /// ```
+    /// # use ncp_envelope::stored::*;
+    /// # use ncp_envelope::*;
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("report.ncpe");
+    /// # std::fs::write(&path, envelope.encrypt("hello", EncryptionContext::new())?)?;
+    /// use std::time::Duration;
+    /// let options = RewrapOptions::new().older_than(Duration::from_secs(24 * 60 * 60));
+    /// let report = envelope.rewrap_files([path], &options)?;
+    /// assert_eq!(report.left_out, 1, "it was written just now");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn older_than(mut self, age: Duration) -> Self {
         self.older_than = Some(age);
@@ -52,6 +123,24 @@ impl RewrapOptions {
     /// Changes nothing, and says what would be done. It asks the key service to wrap one array of
     /// slots for each key, because only its answer tells which version is the newest. A checkpoint
     /// is not opened.
+    ///
+    /// ```
+    /// # use ncp_envelope::stored::*;
+    /// # use ncp_envelope::*;
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("report.ncpe");
+    /// # std::fs::write(&path, envelope.encrypt("hello", EncryptionContext::new())?)?;
+    /// let before = std::fs::read(&path)?;
+    /// let options = RewrapOptions::new().dry_run(true);
+    /// # let path = path.clone();
+    /// let report = envelope.rewrap_files([path], &options)?;
+    /// assert_eq!(report.rewrapped, 1);
+    /// # let path = directory.path().join("report.ncpe");
+    /// assert_eq!(std::fs::read(path)?, before);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn dry_run(mut self, dry_run: bool) -> Self {
         self.dry_run = dry_run;
@@ -65,6 +154,22 @@ impl RewrapOptions {
     /// key service says in this run that the version noted is the newest. It takes about 100 bytes
     /// of memory and of the disk for each file; where the system does not tell files apart, as on
     /// Windows, none is made.
+    ///
+    /// ```
+    /// # use ncp_envelope::stored::*;
+    /// # use ncp_envelope::*;
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("report.ncpe");
+    /// # std::fs::write(&path, envelope.encrypt("hello", EncryptionContext::new())?)?;
+    /// # let checkpoint = directory.path().join("checkpoint");
+    /// let options = RewrapOptions::new().checkpoint(&checkpoint);
+    /// let report = envelope.rewrap_files([path], &options)?;
+    /// assert_eq!(report.rewrapped, 1);
+    /// assert!(checkpoint.exists());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn checkpoint(mut self, path: impl Into<PathBuf>) -> Self {
         self.checkpoint = Some(path.into());
@@ -72,6 +177,21 @@ impl RewrapOptions {
     }
 
     /// How slots are written.
+    ///
+    /// ```
+    /// # use ncp_envelope::stored::*;
+    /// # use ncp_envelope::*;
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("report.ncpe");
+    /// # std::fs::write(&path, envelope.encrypt("hello", EncryptionContext::new())?)?;
+    /// let patient = WriteOptions::new().patience(std::time::Duration::from_secs(60));
+    /// let options = RewrapOptions::new().write(patient);
+    /// let report = envelope.rewrap_files([path], &options)?;
+    /// assert_eq!(report.rewrapped, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn write(mut self, options: WriteOptions) -> Self {
         self.write = options;
@@ -79,6 +199,22 @@ impl RewrapOptions {
     }
 
     /// Calls `tell` with the outcome for each file, as they come: one at a time, from any thread.
+    ///
+    /// ```
+    /// # use ncp_envelope::stored::*;
+    /// # use ncp_envelope::*;
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("report.ncpe");
+    /// # std::fs::write(&path, envelope.encrypt("hello", EncryptionContext::new())?)?;
+    /// let options = RewrapOptions::new().on_each(|path, outcome| {
+    ///     assert!(matches!(outcome, Outcome::Rewrapped { .. }), "{}", path.display());
+    /// });
+    /// let report = envelope.rewrap_files([path], &options)?;
+    /// assert_eq!(report.rewrapped, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn on_each(mut self, tell: impl Fn(&Path, &Outcome) + Send + Sync + 'static) -> Self {
         self.tell = Some(Arc::new(tell));

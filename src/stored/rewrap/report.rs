@@ -7,6 +7,19 @@ use std::path::{Path, PathBuf};
 const MAX_NAMED: usize = 1_000;
 
 /// What became of one file.
+///
+/// ```
+/// # use ncp_envelope::stored::*;
+/// # use ncp_envelope::*;
+/// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+/// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("report.ncpe");
+/// # std::fs::write(&path, envelope.encrypt("hello", EncryptionContext::new())?)?;
+/// let outcome = envelope.rewrap_file(&path, &RewrapOptions::new())?;
+/// assert!(matches!(outcome, Outcome::Rewrapped { .. }));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Outcome {
@@ -30,6 +43,21 @@ pub enum Outcome {
 }
 
 /// What became of all files.
+///
+/// ```
+/// # use ncp_envelope::stored::*;
+/// # use ncp_envelope::*;
+/// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+/// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("report.ncpe");
+/// # std::fs::write(&path, envelope.encrypt("hello", EncryptionContext::new())?)?;
+/// let paths = [path, "missing".into()];
+/// let report = envelope.rewrap_files(paths, &RewrapOptions::new())?;
+/// assert_eq!((report.rewrapped, report.failed), (1, 1));
+/// assert!(report.stopped.is_none());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct RewrapReport {

@@ -94,6 +94,21 @@ impl Envelope {
     /// [`Rewrapped`](Outcome::Rewrapped), [`Newest`](Outcome::Newest) or
     /// [`LeftOut`](Outcome::LeftOut).
     ///
+    /// ```
+    /// # use ncp_envelope::stored::*;
+    /// # use ncp_envelope::*;
+    /// # let rt = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    /// # rt.block_on(async {
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?;
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("report.ncpe");
+    /// # std::fs::write(&path, envelope.encrypt("hello", EncryptionContext::new()).await?)?;
+    /// let outcome = envelope.rewrap_file(&path, &RewrapOptions::new()).await?;
+    /// assert!(matches!(outcome, Outcome::Rewrapped { .. }));
+    /// # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();
+    /// ```
+    ///
     /// # Errors
     /// As [`rewrap_files`](Self::rewrap_files), those of the wrapper and of
     /// [`StoredMessage::replace`](crate::stored::StoredMessage::replace), and
