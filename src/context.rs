@@ -259,8 +259,8 @@ impl<K: Into<String>, V: Into<String>, S> TryFrom<HashMap<K, V, S>> for Encrypti
 /// wrapped key and is not stored in the message; a reader with another scope cannot open it
 /// (`F-29`).
 ///
-/// Without a scope, anyone who may decrypt one tenant's message under a KMS key gets a data key with
-/// which they can write messages that every other tenant under that KMS key would accept.
+/// Without a scope, anyone who may decrypt one tenant's message under a KMS key gets a data key
+/// with which they can write messages that every other tenant under that KMS key would accept.
 ///
 /// ```
 /// use ncp_envelope::Scope;

@@ -349,9 +349,9 @@ impl From<&EncryptionContext> for DecryptPolicy {
 /// # Ok::<(), ncp_envelope::Error>(())
 /// ```
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` says nothing of what may be decrypted",
-    label = "neither a policy, nor a context, nor pairs",
-    note = "give a `DecryptPolicy`, an `EncryptionContext` whose pairs are required, a reference \
+    message = "`{Self}` is not a policy for decryption",
+    label = "not a policy, a context or pairs",
+    note = "use a `DecryptPolicy`, an `EncryptionContext` whose pairs are required, a reference \
             to one of them, or pairs: `[(\"purpose\", \"invoice\")]`; `DecryptPolicy::new()` \
             requires none"
 )]

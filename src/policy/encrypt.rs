@@ -153,9 +153,9 @@ impl From<&EncryptionContext> for EncryptOptions {
 /// # Ok::<(), ncp_envelope::Error>(())
 /// ```
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` says nothing of how to encrypt",
-    label = "neither options, nor a context, nor pairs",
-    note = "give `EncryptOptions`, an `EncryptionContext`, a reference to one of them, or pairs: \
+    message = "`{Self}` is not a set of options for encryption",
+    label = "not options, a context or pairs",
+    note = "use `EncryptOptions`, an `EncryptionContext`, a reference to one of them, or pairs: \
             `[(\"purpose\", \"invoice\")]`; `EncryptionContext::new()` if there is nothing to bind"
 )]
 pub trait ToEncryptOptions {
