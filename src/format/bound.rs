@@ -242,7 +242,7 @@ impl BoundHeader {
         self.layout.detached
     }
 
-    /// Whether a reader has to bring associated data (`F-12`).
+    /// Whether a reader must supply associated data (`F-12`).
     ///
     /// ```
     /// # use ncp_envelope::*;
@@ -257,8 +257,8 @@ impl BoundHeader {
         self.aad_required
     }
 
-    /// The encryption context. Nothing of it is authenticated before a
-    /// [`Decryptor`](super::Decryptor) was made for this header.
+    /// The encryption context. It is authenticated only once a [`Decryptor`](super::Decryptor) was
+    /// made for this header.
     ///
     /// ```
     /// # use ncp_envelope::*;

@@ -245,8 +245,8 @@ impl Decryptor {
     }
 
     /// For a body that is opened in any order or from several threads: the same message without any
-    /// state of its own. Who uses it has to open every chunk up to the last one before the message
-    /// counts as complete.
+    /// state of its own. The message is complete only once every chunk up to the last one was
+    /// opened.
     ///
     /// ```
     /// # use ncp_envelope::*;

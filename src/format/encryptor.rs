@@ -40,9 +40,9 @@ pub struct Encryptor {
 }
 
 impl Encryptor {
-    /// Starts a message under `key`, which has to be the one that the slots wrap.
+    /// Starts a message under `key`, the one that the slots wrap.
     ///
-    /// `aad` is the associated data; the header has to say whether there is any.
+    /// `aad` is the associated data; the header must say whether there is any.
     ///
     /// ```
     /// # use ncp_envelope::*;

@@ -33,8 +33,8 @@ impl Header {
     /// ([`FIXED_LEN`](super::FIXED_LEN)): read that many, then [`decode`](Self::decode) them. At
     /// most 196,608.
     ///
-    /// Give it what there is when a message is shorter: what is wrong with it is then told as
-    /// precisely as the bytes allow.
+    /// Pass what there is if the message is shorter: the error then says what is wrong as precisely
+    /// as the bytes allow.
     ///
     /// ```
     /// # use ncp_envelope::*;

@@ -2,7 +2,7 @@
 //! [`Encryptor`](super::Encryptor) and [`Decryptor`](super::Decryptor), without their buffers.
 //!
 //! Plaintext goes straight from the caller's slice into the caller's buffer. Nothing is left in the
-//! buffer when something fails.
+//! buffer when anything fails.
 
 use super::chunk::{CHUNK_LEN, ChunkCipher, SEALED_CHUNK_LEN, TAG_LEN};
 use super::slots::{FIRST_GENERATION, copy_len, encode_copies};

@@ -1,4 +1,4 @@
-//! What a writer may choose: how regions are laid out, and whether the body is behind them.
+//! What a writer may choose: how regions are laid out, and whether the body follows them.
 
 /// Longest region A, and longest single copy of region B, in bytes (`F-8`, `F-9`).
 pub const MAX_REGION_LEN: usize = 65_536;

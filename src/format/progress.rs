@@ -1,7 +1,7 @@
-//! How far a push came.
+//! What one push consumed and wrote.
 
-/// How far one call to [`Encryptor::update`](super::Encryptor::update) or
-/// [`Decryptor::update`](super::Decryptor::update) came.
+/// How much one call to [`Encryptor::update`](super::Encryptor::update) or
+/// [`Decryptor::update`](super::Decryptor::update) consumed and wrote.
 ///
 /// ```
 /// # use ncp_envelope::*;

@@ -134,7 +134,7 @@ impl fmt::Debug for RunEncryptor {
     }
 }
 
-/// The right to seal a run of chunks, once. Not to be copied, and gone when it was used.
+/// The right to seal a run of chunks once. It cannot be copied, and is used up by sealing.
 ///
 /// ```
 /// # use ncp_envelope::*;
@@ -189,7 +189,7 @@ impl RunClaim<'_> {
         self.first * SEALED_CHUNK_LEN as u64..plaintext.end + self.end * TAG_LEN as u64
     }
 
-    /// Seals the run into `out`. Both have to be exactly as long as
+    /// Seals the run into `out`. Both must be exactly as long as
     /// [`plaintext_range`](Self::plaintext_range) and [`sealed_range`](Self::sealed_range) say.
     ///
     /// ```
@@ -211,8 +211,8 @@ impl RunClaim<'_> {
     /// ```
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidInput`] for other lengths. The run is used up and the message cannot be
-    /// completed any more.
+    /// [`ErrorKind::InvalidInput`] for other lengths. The run is used up, and the message can no
+    /// longer be completed.
     pub fn seal(self, plaintext: &[u8], out: &mut [u8]) -> Result<()> {
         let (from, to) = (self.plaintext_range(), self.sealed_range());
         if plaintext.len() as u64 != from.end - from.start || out.len() as u64 != to.end - to.start

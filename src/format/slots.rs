@@ -60,7 +60,7 @@ pub struct Replacement {
     pub generation: u32,
 }
 
-/// What was found of one stored copy of the slots.
+/// The state of one stored copy of the slots.
 ///
 /// ```
 /// # use ncp_envelope::*;

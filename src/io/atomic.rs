@@ -9,17 +9,17 @@ use std::fmt;
 use std::io::{self, Write};
 use std::path::Path;
 
-/// A new file whose content gets the target's name in one step, with [`commit`](Self::commit).
+/// A new file that gets the target's name in one step, complete, with [`commit`](Self::commit).
 ///
-/// Until then the target is what it was before, and dropping the writer leaves nothing. On Linux
-/// the content has no name at all until it is complete, so that a process that is killed leaves
-/// nothing either. On other systems, and on file systems without nameless files, it is in
-/// `.ncp-envelope-XXXXXXXXXX.tmp` beside the target, and a process that is killed can leave that
-/// behind; see [`discard_unfinished`].
+/// Until then the target is unchanged, and dropping the writer leaves nothing behind. On Linux the
+/// file has no name until it is complete, so a process that is killed leaves nothing either. On
+/// other systems, and on file systems without unnamed files, the content is in
+/// `.ncp-envelope-XXXXXXXXXX.tmp` next to the target, which a killed process can leave behind; see
+/// [`discard_unfinished`].
 ///
-/// On Unix the file has the rights of any new file: those that the umask leaves. One that is
-/// replaced keeps its own rights where they are narrower, and its owner where that is permitted.
-/// [`FileOptions::mode`] and [`FileOptions::max_mode`] ask for others.
+/// On Unix the file has the permissions of any new file, less the umask. A file that is replaced
+/// keeps its own permissions where they are narrower, and its owner if that is permitted.
+/// [`FileOptions::mode`] and [`FileOptions::max_mode`] set others.
 ///
 /// ```
 /// use ncp_envelope::io::{AtomicFile, FileOptions};
@@ -36,8 +36,8 @@ use std::path::Path;
 pub struct AtomicFile(Output);
 
 impl AtomicFile {
-    /// Starts a file that will be named `target`. A target that is a link stands for the file
-    /// behind it, also where there is none yet.
+    /// Starts a file that will be named `target`. If the target is a symbolic link, the file it
+    /// points to is meant, even if that does not exist yet.
     ///
     /// ```
     /// use ncp_envelope::io::{AtomicFile, FileOptions};
@@ -52,16 +52,16 @@ impl AtomicFile {
     /// ```
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) if the target is there and
-    /// `options` do not allow to replace it, or if it is something else than a file;
-    /// [`ErrorKind::Io`](crate::ErrorKind::Io) if no file can be created beside it.
+    /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) if the target exists and
+    /// `options` do not allow replacing it, or if it is not a regular file;
+    /// [`ErrorKind::Io`](crate::ErrorKind::Io) if no file can be created next to it.
     pub fn create(target: impl AsRef<Path>, options: &FileOptions) -> Result<Self> {
         Output::create(target.as_ref(), options.output(), None).map(Self)
     }
 
     /// As [`create`](Self::create), for what is made from `source`: refuses a target that is the
-    /// same file, under whatever names, and gives the new file the source's rights, less the umask,
-    /// if that is a regular file.
+    /// same file, under any name, and gives the new file the source's permissions, less the umask,
+    /// if the source is a regular file.
     ///
     /// ```
     /// use ncp_envelope::io::{AtomicFile, FileOptions, SourceFile};
@@ -103,8 +103,8 @@ impl AtomicFile {
     ///
     /// # Errors
     /// [`ErrorKind::Io`](crate::ErrorKind::Io), also if a write failed before. The target is then
-    /// what it was before, but for one case, in which the error says that the file is in place:
-    /// that its directory cannot be synced.
+    /// unchanged, except if its directory cannot be synced: the error then says that the file is in
+    /// place.
     pub fn commit(self) -> Result<()> {
         self.0.commit()
     }
@@ -112,7 +112,7 @@ impl AtomicFile {
     /// Gives several files their names, in this order, or none of them. For files that are of no
     /// use without each other, such as a key and its wrapped form.
     ///
-    /// A crash of the machine right in between leaves those in front named and the others not.
+    /// If the machine crashes in between, some files may be named and later ones not.
     ///
     /// ```
     /// use ncp_envelope::io::{AtomicFile, FileOptions};
@@ -130,9 +130,9 @@ impl AtomicFile {
     /// ```
     ///
     /// # Errors
-    /// As [`commit`](Self::commit), and
-    /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) if two have the same target. All
-    /// targets are then what they were before, or the error says which are not.
+    /// As [`commit`](Self::commit), and [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput)
+    /// if two have the same target. All targets are then unchanged, or the error says which are
+    /// not.
     pub fn commit_all(files: impl IntoIterator<Item = Self>) -> Result<()> {
         commit_all(files.into_iter().map(|file| file.0).collect())
     }
@@ -147,9 +147,9 @@ impl AtomicFile {
     }
 }
 
-/// Removes the temporary files of all outputs in this process that have no name yet, for a program
-/// that is about to end on a signal. They cannot be committed any more, and none can be begun that
-/// would need such a file.
+/// Removes the temporary files of all unfinished outputs of this process, for a program that is
+/// about to exit on a signal. They can no longer be committed, and no output can be started that
+/// needs such a file.
 ///
 /// On Linux there are none on most file systems: see [`AtomicFile`].
 ///
@@ -161,8 +161,8 @@ pub fn discard_unfinished() {
     discard();
 }
 
-/// Whether `name` is one of those that [`discard_unfinished`] removes: of an output that is still
-/// being written, or whose process was killed. A program that walks a tree passes these over.
+/// Whether `name` is a temporary file of an output that is still being written, or whose process
+/// was killed. A program that walks a tree skips these.
 ///
 /// ```
 /// use ncp_envelope::io::is_unfinished;

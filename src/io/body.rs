@@ -1,4 +1,4 @@
-//! The body of a message, opened step by step; what all readers in order have in common.
+//! The body of a message, opened step by step; shared by all sequential readers.
 
 use crate::context::EncryptionContext;
 use crate::error::{Error, Result};

@@ -1,4 +1,4 @@
-//! Buffers that file I/O likes.
+//! Page-aligned buffers for file I/O.
 
 use std::ops::{Deref, DerefMut};
 use zeroize::Zeroize;
@@ -26,9 +26,8 @@ impl PageBuffer {
         Self { bytes, start, len }
     }
 
-    /// Room for the `len` bytes at `offset` of a file, which lies on its page as they lie on
-    /// theirs: the kernel then copies whole pages onto whole pages. The buffer has to be a page
-    /// longer than the longest `len`.
+    /// Room for the `len` bytes at `offset` of a file, with the same offset within a page: the
+    /// kernel then copies whole pages. The buffer must be a page longer than the longest `len`.
     #[cfg(unix)]
     pub(super) fn beside(&mut self, offset: u64, len: usize) -> &mut [u8] {
         let start = (offset % PAGE as u64) as usize;

@@ -1,7 +1,7 @@
 //! A message in two objects: header and body apart (`F-13`).
 //!
-//! What is written and read is always header and body one after the other; here is where that is
-//! cut in two. Knows lengths of headers, and nothing of keys.
+//! Header and body are always written and read in this order; this module splits them. Knows
+//! lengths of headers, and nothing of keys.
 
 use crate::format::{FIXED_LEN, Header};
 use std::fmt;

@@ -9,9 +9,9 @@ use std::fmt;
 use std::io::{self, Read};
 
 impl Envelope {
-    /// A reader that gives the message of what it reads from `inner`: for whoever is handed a
-    /// reader and not a writer, such as the body of a blocking HTTP request. One call to the key
-    /// service now, none later; nothing is read from `inner` yet.
+    /// A reader that encrypts what it reads from `inner`: for code that takes a reader and not a
+    /// writer, such as the body of a blocking HTTP request. Calls the key service once, now;
+    /// nothing is read from `inner` yet.
     ///
     /// ```
     /// # use ncp_envelope::{DataKey, DecryptPolicy, EncryptionContext, Envelope, LocalKeyWrapper};
@@ -42,9 +42,9 @@ impl Envelope {
 
 /// Encrypts what it reads from another reader: reading it gives the message.
 ///
-/// The message is whole when [`read`](Read::read) has returned 0. If the inner reader fails before
-/// its end, this one fails, then and at every further read, so that no part of the plaintext
-/// becomes a message. Only a read that would block or timed out may be tried again.
+/// The message is complete once [`read`](Read::read) has returned 0. If the inner reader fails
+/// before its end, this read and every later one fails, so that no part of the plaintext becomes a
+/// message. Only a read that would block or timed out can be retried.
 ///
 /// ```
 /// # use ncp_envelope::{DataKey, EncryptionContext, Envelope, LocalKeyWrapper};
@@ -63,7 +63,7 @@ pub struct EncryptReader<R> {
 }
 
 impl<R: Read> EncryptReader<R> {
-    /// Reads the message of `encryptor`, whose plaintext is what `inner` has.
+    /// A reader of the message of `encryptor`, whose plaintext comes from `inner`.
     ///
     /// ```
     /// # use ncp_envelope::{DataKey, EncryptionContext, Envelope, LocalKeyWrapper};
@@ -84,7 +84,7 @@ impl<R: Read> EncryptReader<R> {
 }
 
 impl<R> EncryptReader<R> {
-    /// The inner reader. It stands at its end if this reader has returned 0.
+    /// The inner reader. It is at its end if this reader has returned 0.
     ///
     /// ```
     /// # use ncp_envelope::{DataKey, EncryptionContext, Envelope, LocalKeyWrapper};
@@ -121,7 +121,7 @@ impl<R: Read> Read for EncryptReader<R> {
                 Ok(len) => len,
                 Err(error) => match error.kind() {
                     io::ErrorKind::Interrupted => continue,
-                    // Nothing is lost: the caller may read on.
+                    // Nothing is lost: the caller may retry.
                     io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => return Err(error),
                     _ => {
                         self.sealing.fail(broken_off());

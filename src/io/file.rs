@@ -13,9 +13,9 @@ use std::path::Path;
 impl Envelope {
     /// Encrypts the file `source` into the new file `target`, with [`FileOptions::new`].
     ///
-    /// The file work runs on a blocking thread where there is a tokio runtime, and on the calling
-    /// thread elsewhere; a regular file of 1 MiB or more is worked on by more threads beside it,
-    /// see [`FileOptions::threads`]. Dropping the future cancels it and leaves no output.
+    /// The file work runs on a blocking thread within a tokio runtime, and on the calling thread
+    /// elsewhere. A regular file of 1 MiB or more is processed by several threads; see
+    /// [`FileOptions::threads`]. Dropping the future cancels it and leaves no output.
     ///
     /// ```
     /// use ncp_envelope::{DataKey, Envelope, LocalKeyWrapper};
@@ -76,7 +76,7 @@ impl Envelope {
         let options = options.to_options()?;
         let (source, target) = (source.as_ref().to_owned(), target.as_ref().to_owned());
         let file_options = file_options.clone();
-        // Everything that can be refused is, before the key service is asked.
+        // What can be refused is refused before the key service is called.
         let job = offload(move |cancelled| {
             Job::start(Way::Encrypt, &source, Some(&target), file_options, cancelled)
         })
@@ -85,8 +85,8 @@ impl Envelope {
         offload(move |cancelled| job.with(cancelled).encrypt(encryptor)).await
     }
 
-    /// Decrypts the file `source` into the new file `target`, with [`FileOptions::new`]. Nothing
-    /// has the target's name before the whole message was verified.
+    /// Decrypts the file `source` into the new file `target`, with [`FileOptions::new`]. The target
+    /// gets its name only once the whole message is verified.
     ///
     /// ```
     /// use ncp_envelope::{DataKey, DecryptPolicy, Envelope, LocalKeyWrapper};
@@ -152,7 +152,7 @@ impl Envelope {
         self.open_file(start, &policy).await
     }
 
-    /// Verifies the whole message in the file `source`, and writes its plaintext nowhere.
+    /// Verifies the whole message in the file `source` without writing its plaintext anywhere.
     ///
     /// ```
     /// # use ncp_envelope::{DataKey, DecryptPolicy, EncryptionContext, Envelope, LocalKeyWrapper};
@@ -167,7 +167,7 @@ impl Envelope {
     /// ```
     ///
     /// # Errors
-    /// As [`decrypt_file`](Self::decrypt_file), but for those of its target.
+    /// As [`decrypt_file`](Self::decrypt_file), except those about its target.
     pub async fn verify_file(
         &self,
         source: impl AsRef<Path>,

@@ -5,11 +5,11 @@ use crate::format::{FIXED_LEN, Header, PREAMBLE_LEN};
 use std::io::Read;
 
 impl Header {
-    /// Reads the header at the start of a message, and not a byte behind it.
+    /// Reads the header at the start of a message, and no byte after it.
     ///
     /// At most 196,608 bytes are read, the most that a header may have; each length is checked
-    /// before it is used. Small reads are made: put a [`BufReader`](std::io::BufReader) around a
-    /// source whose reads are slow.
+    /// before it is used. Reads are small: wrap a source whose reads are slow in a
+    /// [`BufReader`](std::io::BufReader).
     ///
     /// ```
     /// # use ncp_envelope::{DataKey, EncryptionContext, Envelope, LocalKeyWrapper};
@@ -40,7 +40,7 @@ impl Header {
     }
 }
 
-/// Header and preamble as they come in; what all readers have in common.
+/// Header and preamble as they arrive; shared by all sequential readers.
 ///
 /// Add up to [`missing`](Self::missing) bytes to `bytes`, fewer only at the end of the input, then
 /// [`advance`](Self::advance), until that returns true.

@@ -1,5 +1,5 @@
-//! The work on one whole file: in order or by several threads, and its output, which appears when
-//! all of it is right.
+//! The work on one whole file, in order or by several threads. The output appears only when all of
+//! it is verified.
 
 use super::atomic::AtomicFile;
 use super::offload::Cancelled;
@@ -17,7 +17,8 @@ use std::sync::Arc;
 #[cfg(unix)]
 use std::sync::{Mutex, PoisonError};
 
-/// Below this a second thread gains nothing: to start it takes as long as to seal some hundred KiB.
+/// Below this a second thread gains nothing: starting it takes as long as sealing a few hundred
+/// KiB.
 #[cfg(unix)]
 const WORTH_SPLITTING: u64 = 1 << 20;
 
@@ -42,8 +43,7 @@ const WORTH_SPLITTING: u64 = 1 << 20;
 pub struct FileReport {
     /// Bytes read from the input.
     pub bytes_read: u64,
-    /// Bytes written to the output; for [`Envelope::verify_file`] those that were verified, which
-    /// are written nowhere.
+    /// Bytes written to the output; for [`Envelope::verify_file`] those that were verified.
     pub bytes_written: u64,
     /// The encryption context of the message; of one that was decrypted or verified, authentic.
     pub context: EncryptionContext,
@@ -56,7 +56,7 @@ pub(super) enum Way {
     Decrypt,
 }
 
-/// One file on its way to another. Dropping it leaves nothing of the output.
+/// One file being encrypted or decrypted. Dropping it leaves no output.
 pub(super) struct Job {
     way: Way,
     pub(super) source: SourceFile,
@@ -82,7 +82,7 @@ impl Job {
         let options = match way {
             // A message is as long as it is.
             Way::Encrypt => options.sparse(false),
-            // Nobody knows who may read what comes from a pipe.
+            // A pipe does not tell who may read its content.
             Way::Decrypt if !source.is_regular() => options.max_mode(0o600),
             Way::Decrypt => options,
         };
@@ -106,7 +106,7 @@ impl Job {
         self
     }
 
-    /// Puts the file's name in front of what is wrong with its content.
+    /// Prefixes an error about the content with the file's name.
     pub(super) fn name(&self, error: Error) -> Error {
         match error.kind() {
             ErrorKind::Authentication
@@ -161,7 +161,7 @@ impl Job {
         source_len: u64,
         work: impl FnOnce(&Files<'_>) -> Result<T>,
     ) -> Result<T> {
-        // Locked during the call: what is reported ascends, whoever reports it.
+        // Locked during the call, so that reports ascend across threads.
         let done = Mutex::new(self.done);
         let report = |more| {
             let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
@@ -233,9 +233,9 @@ impl Job {
         Ok(FileReport { bytes_read: self.done, bytes_written: self.written, context })
     }
 
-    /// Refuses a source that was changed meanwhile: what was read of it is neither what it was nor
-    /// what it is. A message that was verified is one, whatever its file is now, unless that has
-    /// another length.
+    /// Refuses a source that changed meanwhile: what was read is neither its old nor its new
+    /// content. A verified message is authentic even if its file changed since, unless the length
+    /// differs.
     fn check_source(&self) -> Result<()> {
         match self.way {
             Way::Encrypt if self.allow_changing => Ok(()),
@@ -245,7 +245,7 @@ impl Job {
     }
 }
 
-/// The output of a file that is worked on in order, if it has one.
+/// The output of a file that is processed in order, if there is one.
 struct Sink<'a>(Option<&'a mut AtomicFile>);
 
 impl Sink<'_> {

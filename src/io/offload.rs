@@ -1,11 +1,11 @@
-//! Work that blocks, where that is allowed, and what stops it.
+//! Blocking work: where it runs, and how it is cancelled.
 
 use crate::error::{Error, ErrorKind, Result};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Runs `work` where blocking is allowed, or here where there is no such place. The flag it is
-/// given turns true when the caller goes away.
+/// Runs `work` on a thread that may block, or inline if there is none. The flag it gets turns true
+/// when the caller drops the future.
 pub(crate) async fn offload<T: Send + 'static>(
     work: impl FnOnce(Cancelled) -> Result<T> + Send + 'static,
 ) -> Result<T> {

@@ -4,7 +4,7 @@ use crate::output::Settings;
 use std::fmt;
 use std::sync::Arc;
 
-/// Called with the bytes read so far and, where the input has a length, that length.
+/// Called with the bytes read so far and the length of the input, if it has one.
 pub(super) type ProgressFn = dyn Fn(u64, Option<u64>) + Send + Sync;
 
 /// How to write the output file.
@@ -35,7 +35,7 @@ pub struct FileOptions {
 }
 
 impl FileOptions {
-    /// Refuses a target that exists, and syncs.
+    /// The defaults: refuses a target that exists, and syncs.
     ///
     /// ```
     /// # use ncp_envelope::io::{AtomicFile, FileOptions};
@@ -49,7 +49,7 @@ impl FileOptions {
         Self::default()
     }
 
-    /// Replaces a target that exists, at once and only when the output is complete.
+    /// Replaces an existing target, atomically and only once the output is complete.
     ///
     /// ```
     /// # use ncp_envelope::io::{AtomicFile, FileOptions};
@@ -66,8 +66,8 @@ impl FileOptions {
         self
     }
 
-    /// Whether to force the output to the disk before it gets its name (the default). Without it a
-    /// power cut may leave a file of the right name with missing content, as it may after any copy.
+    /// Whether to sync the output to the disk before it gets its name (the default). Otherwise a
+    /// power cut may leave a file with the right name and missing content, as after any copy.
     ///
     /// ```
     /// use ncp_envelope::io::FileOptions;
@@ -80,12 +80,12 @@ impl FileOptions {
         self
     }
 
-    /// Gives the output exactly these rights on Unix, such as `0o600`, whatever the source has, the
-    /// umask leaves and a replaced file had.
+    /// Gives the output exactly this mode on Unix, such as `0o600`, regardless of the source, the
+    /// umask and a replaced file.
     ///
-    /// Without it the output of a call on files has the rights of its source, less the umask; one
-    /// that is decrypted from a pipe has 0600. A replaced file keeps its own where they are
-    /// narrower, and its owner where that is permitted.
+    /// Otherwise the output of a file call has the permissions of its source, less the umask; one
+    /// decrypted from a pipe has 0600. A replaced file keeps its own permissions where they are
+    /// narrower, and its owner if that is permitted.
     ///
     /// ```
     /// # use ncp_envelope::io::{AtomicFile, FileOptions};
@@ -104,7 +104,7 @@ impl FileOptions {
         self
     }
 
-    /// Gives the output these rights at most on Unix.
+    /// Gives the output at most these permissions on Unix.
     ///
     /// ```
     /// # use ncp_envelope::io::{AtomicFile, FileOptions};
@@ -123,11 +123,10 @@ impl FileOptions {
         self
     }
 
-    /// Whether to accept a source that was changed while it was encrypted; refused by default, as
-    /// the message would be of content that the file never had. For logs that grow, and those who
-    /// know.
+    /// Whether to accept a source that changes while it is encrypted. Refused by default, as the
+    /// message would hold content that the file never had. For logs that grow.
     ///
-    /// A source that becomes shorter is always refused.
+    /// A source that gets shorter is always refused.
     ///
     /// ```
     /// # use ncp_envelope::io::FileOptions;
@@ -150,8 +149,8 @@ impl FileOptions {
         self
     }
 
-    /// Whether runs of zeros of 16 KiB and more become holes (the default), so that a sparse file
-    /// that is decrypted takes no more space than it did before.
+    /// Whether runs of zeros of 16 KiB and more become holes (the default), so that a decrypted
+    /// sparse file takes no more space than the original.
     ///
     /// ```
     /// use ncp_envelope::io::FileOptions;
@@ -177,8 +176,8 @@ impl FileOptions {
         }
     }
 
-    /// How many threads work on one file, at most 16; 0, the default, stands for as many as there
-    /// are cores. Short files and input that is no regular file are always read by one.
+    /// How many threads work on one file, at most 16; 0, the default, means one for each core.
+    /// Short files, and input that is not a regular file, are always read by one.
     ///
     /// ```
     /// # use ncp_envelope::io::FileOptions;
@@ -201,8 +200,7 @@ impl FileOptions {
     }
 
     /// Calls `progress` at least once for each MiB with the bytes read so far and the length of the
-    /// input where it has one. The calls come from any of the threads, one at a time and in
-    /// ascending order.
+    /// input, if it has one. The calls come from any thread, one at a time and in ascending order.
     ///
     /// ```
     /// # use ncp_envelope::io::FileOptions;

@@ -15,8 +15,8 @@ impl Envelope {
     /// A reader that decrypts from `inner`, from its current position to its end. Reads the header
     /// from `inner` now, and asks for the key if `policy` admits it.
     ///
-    /// For files, sockets and anything else that reads: 16 chunks are read at a time. A source that
-    /// has a buffer of its own, or is one, needs [`buf_reader`](Self::buf_reader).
+    /// For files, sockets and any other reader: reads 16 chunks at a time. For a source that is
+    /// buffered already, use [`buf_reader`](Self::buf_reader).
     ///
     /// ```
     /// # use ncp_envelope::{DataKey, DecryptPolicy, EncryptionContext, Envelope, LocalKeyWrapper};
@@ -44,8 +44,8 @@ impl Envelope {
         policy: impl ToDecryptPolicy,
     ) -> Result<DecryptReader<BufReader<R>>> {
         let policy = &*policy.to_policy()?;
-        // In front of the buffer, so that what the buffer holds begins with a chunk, and ends with
-        // one: none has to be put together from two buffers.
+        // Before the buffer is added, so that its fills start and end at chunk boundaries: no chunk
+        // spans two fills.
         let (header, preamble) = read_front(&mut inner, |header| self.admit(header, policy))?;
         let decryptor = self.decryptor(&header, &preamble, policy).await?;
         let inner = BufReader::with_capacity(SEALED_RUN_LEN, inner);
@@ -87,12 +87,12 @@ impl Envelope {
 /// Decrypts what it reads from another reader.
 ///
 /// Hands out verified bytes only. The end of the message is authentic only when
-/// [`read`](Read::read) has returned 0: a message cut short ends in an error, so whoever acts on
-/// the data before that acts on a part of it. After an error of the message every further read
-/// fails.
+/// [`read`](Read::read) has returned 0: a truncated message ends in an error, so data used before
+/// that may be only a part. After an error of the message every later read fails.
 ///
-/// A message or an inner reader that breaks off gives [`InvalidData`](io::ErrorKind::InvalidData):
-/// code that reads records takes [`UnexpectedEof`](io::ErrorKind::UnexpectedEof) for their end.
+/// A truncated message, or an inner reader that fails with an unexpected end, gives
+/// [`InvalidData`](io::ErrorKind::InvalidData): code that reads records takes
+/// [`UnexpectedEof`](io::ErrorKind::UnexpectedEof) for their end.
 ///
 /// ```
 /// # use ncp_envelope::*;
@@ -114,7 +114,8 @@ pub struct DecryptReader<R> {
 }
 
 impl<R: BufRead> DecryptReader<R> {
-    /// Decrypts the chunks in `inner`, which stands right behind the preamble, with `decryptor`.
+    /// Decrypts the chunks in `inner`, which is positioned right after the preamble, with
+    /// `decryptor`.
     ///
     /// ```
     /// # use ncp_envelope::{DataKey, DecryptPolicy, EncryptionContext, Envelope, LocalKeyWrapper};
@@ -140,8 +141,8 @@ impl<R: BufRead> DecryptReader<R> {
 }
 
 impl<R> DecryptReader<R> {
-    /// The encryption context of the message: authentic, since the key was checked against it
-    /// before there was a reader.
+    /// The encryption context of the message. It is authentic: the commitment was verified before
+    /// the reader was made.
     ///
     /// ```
     /// # use ncp_envelope::{DataKey, DecryptPolicy, EncryptionContext, Envelope, LocalKeyWrapper};
@@ -157,8 +158,8 @@ impl<R> DecryptReader<R> {
         self.body.context()
     }
 
-    /// How many bytes the whole plaintext has: `Some` once the authentic end was reached, so a test
-    /// for it tells whether everything was read and is whole.
+    /// The length of the whole plaintext: `Some` once the authentic end is reached, that is, once
+    /// everything is read and verified.
     ///
     /// ```
     /// # use ncp_envelope::{DataKey, DecryptPolicy, EncryptionContext, Envelope, LocalKeyWrapper};
@@ -176,7 +177,8 @@ impl<R> DecryptReader<R> {
         self.body.plaintext_len()
     }
 
-    /// The inner reader. It stands at its end if this reader has returned 0, and anywhere before.
+    /// The inner reader. It is at its end if this reader has returned 0, and at an unspecified
+    /// position otherwise.
     ///
     /// ```
     /// # use ncp_envelope::{DataKey, DecryptPolicy, EncryptionContext, Envelope, LocalKeyWrapper};
@@ -200,7 +202,7 @@ impl<R: BufRead> DecryptReader<R> {
         while !body.ended()? {
             let input = match inner.fill_buf() {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                // Nothing is lost: the caller may read on after a would-block or a time-out.
+                // Nothing is lost: the caller may retry after a would-block or a timeout.
                 Err(error) => return Err(Error::from_below(error)),
                 Ok(input) => input,
             };

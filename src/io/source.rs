@@ -1,4 +1,4 @@
-//! An input file, and whether it stayed what it was.
+//! An input file, and whether it changed meanwhile.
 
 use crate::error::{Error, ErrorKind, Result};
 use std::fmt;
@@ -7,10 +7,10 @@ use std::io::{self, Read, Seek};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// A file that is read, and can say whether it was changed meanwhile. Clones share the open file
+/// A file that is read, and that can tell whether it changed meanwhile. Clones share the open file
 /// and its position.
 ///
-/// Not only for regular files: pipes and devices can be read, and never count as changed.
+/// Pipes and devices work, too; they never count as changed.
 ///
 /// ```
 /// use ncp_envelope::io::SourceFile;
@@ -57,8 +57,7 @@ impl SourceFile {
         Self::from_file(file, path)
     }
 
-    /// A file that is open already, such as standard input, from its current position on. Errors
-    /// call it `name`.
+    /// An open file, such as standard input, read from its current position. Errors call it `name`.
     ///
     /// ```
     /// # use ncp_envelope::io::SourceFile;
@@ -87,8 +86,8 @@ impl SourceFile {
         Ok(Self(Arc::new(Inner { file, path, state, start })))
     }
 
-    /// How many bytes a regular file has, from the position that it was taken over at. Files that
-    /// are made up as they are read, such as those in /proc, say 0.
+    /// How many bytes a regular file has after its position at the start. Virtual files, such as
+    /// those in /proc, say 0.
     ///
     /// ```
     /// # use ncp_envelope::io::SourceFile;
@@ -116,11 +115,11 @@ impl SourceFile {
         self.len() == Some(0)
     }
 
-    /// Whether a regular file is still what it was when it was opened: its length, and the times at
-    /// which its content and its attributes were changed.
+    /// Checks that a regular file is unchanged since it was opened: its length, and the times at
+    /// which its content and attributes were changed.
     ///
-    /// Systems note the time of a change in steps of some milliseconds, and of changes through a
-    /// memory map later or not at all: who has to be sure reads from a snapshot.
+    /// Systems record the time of a change in steps of some milliseconds, and of changes through a
+    /// memory map later or not at all. Read from a snapshot to be sure.
     ///
     /// ```
     /// # use ncp_envelope::io::SourceFile;
@@ -204,7 +203,7 @@ struct State {
     identity: (u64, u64),
     #[cfg(unix)]
     modified: (i64, i64),
-    /// Not even whoever sets the other time back can set this one.
+    /// Unlike the other time, this one cannot be set back by a program.
     #[cfg(unix)]
     changed: (i64, i64),
     #[cfg(not(unix))]

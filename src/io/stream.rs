@@ -1,4 +1,4 @@
-//! Whole streams, from a `Read` to a `Write`: the one loop of everything that is read in order.
+//! Whole streams, from a `Read` to a `Write`: the one loop for everything that is read in order.
 //!
 //! Promises: memory is four buffers of eight chunks, however long the stream is. What one read
 //! brings is sealed or opened at once, and full chunks go on, so that nothing waits for input that
@@ -68,13 +68,13 @@ impl<W> fmt::Debug for StreamReport<W> {
 impl Envelope {
     /// Encrypts `source`, to its end, into `sink`: pipes, sockets, anything that is read in order.
     ///
-    /// Writing is done by a thread beside the one that reads and encrypts. The work runs on
-    /// blocking threads where there is a tokio runtime, and on the calling thread elsewhere. Where
-    /// a file is written, hand in an [`AtomicFile`](crate::io::AtomicFile) and commit it
-    /// afterwards: no half of a message then gets its name.
+    /// A second thread writes while the first one reads and encrypts. The work runs on blocking
+    /// threads within a tokio runtime, and on the calling thread elsewhere. To write a file, pass
+    /// an [`AtomicFile`](crate::io::AtomicFile) and commit it afterwards, so that no partial
+    /// message gets its name.
     ///
-    /// Dropping the future stops the work after the buffer it is at; a source that blocks keeps its
-    /// thread for as long as it blocks.
+    /// Dropping the future stops the work after the current buffer; a source that blocks keeps its
+    /// thread until it returns.
     ///
     /// ```
     /// # use ncp_envelope::{DataKey, DecryptPolicy, EncryptionContext, Envelope, LocalKeyWrapper};
@@ -93,7 +93,7 @@ impl Envelope {
     ///
     /// # Errors
     /// [`ErrorKind::Io`] if source or sink fail; those of [`encryptor`](Self::encryptor). The sink
-    /// is dropped, and what it was given does not open.
+    /// is dropped, and what was written to it does not open.
     pub async fn encrypt_stream<R, W>(
         &self,
         source: R,
@@ -115,8 +115,8 @@ impl Envelope {
     /// Decrypts the message in `source`, to its end, into `sink`; as
     /// [`encrypt_stream`](Self::encrypt_stream) otherwise.
     ///
-    /// The sink is given bytes as they are verified. That the message is whole is known only when
-    /// this succeeds: after an error, throw away what the sink was given.
+    /// Bytes are written to the sink as they are verified. The message is complete only if this
+    /// succeeds: after an error, discard what the sink got.
     ///
     /// ```
     /// # use ncp_envelope::*;
@@ -302,13 +302,13 @@ impl<'a> Stream<'a> {
             let sink = writer
                 .join()
                 .unwrap_or_else(|_| Err(io::Error::other("the thread that writes panicked")));
-            // Who reads gets what was verified, also when something behind it was not.
+            // The sink gets what was verified, even if something after it was not.
             produced?;
             Ok((sink.map_err(|error| self.cannot_write(error))?, written))
         })
     }
 
-    /// One read, again when a signal came in between.
+    /// One read, retried when interrupted by a signal.
     fn read(&self, source: &mut impl Read, buf: &mut [u8]) -> Result<usize> {
         loop {
             match source.read(buf) {

@@ -10,8 +10,8 @@ use std::fmt;
 use std::io::{self, Write};
 
 impl Envelope {
-    /// A writer that encrypts into `inner`. One call to the key service now, none later; nothing is
-    /// written to `inner` yet.
+    /// A writer that encrypts into `inner`. Calls the key service once, now; nothing is written to
+    /// `inner` yet.
     ///
     /// ```
     /// # use ncp_envelope::{DataKey, DecryptPolicy, EncryptionContext, Envelope, LocalKeyWrapper};
@@ -41,10 +41,10 @@ impl Envelope {
 
 /// Encrypts what is written to it into another writer.
 ///
-/// The message is complete only after [`finish`](Self::finish): what was dropped before does not
-/// open. Up to 16,383 bytes are held back until the chunk they belong to is full;
-/// [`flush`](Write::flush) does not force them out. After an error every further call fails, as
-/// what reached the inner writer is not known.
+/// The message is complete only after [`finish`](Self::finish): a message whose writer was dropped
+/// does not open. Up to 16,383 bytes are buffered until their chunk is full;
+/// [`flush`](Write::flush) does not write them. After an error every later call fails, as it is
+/// unknown what reached the inner writer.
 ///
 /// ```
 /// # use ncp_envelope::*;
@@ -125,8 +125,7 @@ impl<W: Write> EncryptWriter<W> {
 }
 
 impl<W: Write> Write for EncryptWriter<W> {
-    /// Takes all of `buf`; everything that makes a full chunk has reached the inner writer when
-    /// this returns.
+    /// Takes all of `buf`; every full chunk has reached the inner writer when this returns.
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
         // Taken out, and put back only on success: a writer that failed half way stays failed.
         let mut encryptor = self.encryptor.take().ok_or_else(broken)?;
@@ -141,7 +140,7 @@ impl<W: Write> Write for EncryptWriter<W> {
         Ok(buf.len())
     }
 
-    /// Flushes the inner writer. What is held back for a chunk that is not full stays here.
+    /// Flushes the inner writer. Bytes of a chunk that is not full stay buffered.
     fn flush(&mut self) -> io::Result<()> {
         let encryptor = self.encryptor.take().ok_or_else(broken)?;
         flush(&mut self.inner)?;
@@ -150,7 +149,7 @@ impl<W: Write> Write for EncryptWriter<W> {
     }
 }
 
-/// One flush, again when a signal came in between.
+/// One flush, retried when interrupted by a signal.
 fn flush(inner: &mut impl Write) -> io::Result<()> {
     loop {
         match inner.flush() {

@@ -62,7 +62,7 @@ pub(crate) struct Output {
     at: u64,
     /// How long the file is to be, holes included.
     len: AtomicU64,
-    /// Whether a write failed, so that nobody knows what is in the file.
+    /// Whether a write failed, so that the content is unknown.
     failed: AtomicBool,
     finished: bool,
 }

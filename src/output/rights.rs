@@ -1,4 +1,4 @@
-//! Who may read and write an output.
+//! The permissions of an output.
 //!
 //! An output has the rights of its source, less the umask, and never more; what it replaces keeps
 //! its own where they are narrower, and its owner where that is permitted. Rights of a group are

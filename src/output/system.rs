@@ -1,7 +1,7 @@
 //! What is asked of the file system, one request a function.
 //!
 //! Each says what it is about to do, so that tests see what was asked for and in which order, and
-//! can have any one of the requests fail. Knows no policy: who calls decides what a failure means.
+//! can have any one of the requests fail. Knows no policy: the caller decides what a failure means.
 
 use std::fs::{File, OpenOptions};
 use std::io;

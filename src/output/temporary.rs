@@ -46,7 +46,7 @@ pub(crate) fn is_temporary(name: &std::ffi::OsStr) -> bool {
 #[derive(Default)]
 struct Names {
     taken: Mutex<BTreeSet<PathBuf>>,
-    /// Read while a name is given. Who is held up by a file system holds up no other.
+    /// Read while a name is given, so that a slow file system delays nobody else.
     ended: RwLock<bool>,
 }
 

@@ -59,9 +59,8 @@ impl AuditOptions {
         Self::default()
     }
 
-    /// What tells the version of the key that a wrapped key is under, such as
-    /// `kms::key_version` of one that is text. Without it no slot has
-    /// one.
+    /// How to tell the version of the key that a wrapped key is under, such as `kms::key_version`
+    /// for one that is text. Without it no slot has a version.
     ///
     /// ```
     /// # use ncp_envelope::stored::*;
@@ -83,7 +82,7 @@ impl AuditOptions {
         self
     }
 
-    /// How many threads read, at most 16; 0, the default, stands for as many as there are cores.
+    /// How many threads read, at most 16; 0, the default, means one for each core.
     ///
     /// ```
     /// # use ncp_envelope::stored::*;
@@ -103,7 +102,7 @@ impl AuditOptions {
         self
     }
 
-    /// Calls `tell` for each file, from any thread, and from several at the same time.
+    /// Calls `tell` for each file, from several threads concurrently.
     ///
     /// ```
     /// # use ncp_envelope::stored::*;
@@ -141,7 +140,7 @@ impl fmt::Debug for AuditOptions {
     }
 }
 
-/// What a file is to an audit.
+/// What an audit found in one file.
 ///
 /// ```
 /// # use ncp_envelope::stored::*;
@@ -159,11 +158,11 @@ impl fmt::Debug for AuditOptions {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Audited {
-    /// A message, and counted under each key that it has a slot for.
+    /// A message; it is counted under each key that it has a slot for.
     Message,
-    /// It is no message; the error says what it is instead.
+    /// It is not a message; the error says what it is instead.
     NotAMessage(Error),
-    /// It begins as a message does, and has no header that can be read.
+    /// It starts like a message, and its header cannot be read.
     Damaged(Error),
     /// It cannot be opened or read.
     Unreadable(Error),
@@ -189,20 +188,20 @@ pub enum Audited {
 pub struct KeyUse {
     /// The key.
     pub key: KeyId,
-    /// Its version, where one is told.
+    /// Its version, if known.
     pub version: Option<u32>,
     /// Messages with a slot under it, once however many such slots they have. A message with slots
     /// under several keys is counted for each of them.
     pub files: u64,
     /// Bytes of these files.
     pub bytes: u64,
-    /// Those among them that nothing else opens: messages whose slots are all under this version of
-    /// this key. So many are unreadable once it is disabled or gone.
+    /// Those of them that nothing else opens: messages whose slots are all under this version of
+    /// this key. They are unreadable once it is disabled or deleted.
     pub only: u64,
     /// Bytes of those.
     pub only_bytes: u64,
-    /// When the file among them was changed last that was so the longest ago: since then at least,
-    /// something is under this version. A rewrap changes a file, too.
+    /// The oldest time of last change among these files: something has been under this version at
+    /// least since then. A rewrap changes a file, too.
     pub oldest: Option<SystemTime>,
 }
 
@@ -230,24 +229,24 @@ pub struct Audit {
     pub messages: u64,
     /// Their bytes.
     pub bytes: u64,
-    /// Files that are no messages.
+    /// Files that are not messages.
     pub not_messages: u64,
-    /// Files that begin as a message does, and have no header that can be read.
+    /// Files that start like a message, and whose header cannot be read.
     pub damaged: u64,
     /// Files that cannot be opened or read.
     pub unreadable: u64,
-    /// The first 1,000 of the last two, and why. All of them are told by
-    /// [`on_each`](AuditOptions::on_each).
+    /// The first 1,000 of the last two, with their errors. [`on_each`](AuditOptions::on_each) gets
+    /// all of them.
     pub failures: Vec<(PathBuf, Error)>,
 }
 
-/// Counts what the messages in these files depend on: which versions of which keys, and how much
-/// would be unreadable without them. Reads headers only, and needs no key and no key service.
-/// Blocks, and works on several threads.
+/// Counts which versions of which keys the messages in these files depend on, and how much would be
+/// unreadable without them. Reads headers only; needs neither keys nor a key service. Blocks, and
+/// works on several threads.
 ///
-/// What it counts are slots that anybody who can write the files can change: it says what the files
-/// say. A file with several names is counted under each, and of a message whose body is an object
-/// of its own it sees the header.
+/// Slots are not authenticated: anyone who can write the files can change them and so the result. A
+/// file with several names is counted under each. Of a message with a detached body only the header
+/// is seen.
 ///
 /// ```
 /// # use ncp_envelope::{DataKey, EncryptionContext, Envelope, LocalKeyWrapper};

@@ -12,8 +12,8 @@ use std::time::SystemTime;
 /// The header of a message in a file, whose key slots can be replaced (`F-34`). The file may be a
 /// whole message, or the header alone of one whose body is an object of its own.
 ///
-/// Holds no open file and no lock between calls: what it knows is what the file said when it was
-/// looked at, and [`replace`](Self::replace) looks again.
+/// Holds no open file and no lock between calls: it keeps what was read, and
+/// [`replace`](Self::replace) reads again.
 ///
 /// ```
 /// # use ncp_envelope::io::FileOptions;
@@ -49,7 +49,7 @@ pub struct StoredMessage {
     state: Option<State>,
 }
 
-/// What came of new slots.
+/// The result of replacing slots.
 ///
 /// ```
 /// # use ncp_envelope::stored::*;
@@ -76,13 +76,13 @@ pub enum Replaced {
         /// Their generation.
         generation: u32,
     },
-    /// The file has other slots than those that were looked at, or is another file. Nothing was
-    /// written, and [`StoredMessage::header`] is what it is now.
+    /// The file has other slots than those that were read, or was replaced. Nothing was written,
+    /// and [`StoredMessage::header`] is the current header.
     Changed,
 }
 
 impl StoredMessage {
-    /// Looks at the file `path`, behind links if it is one, and reads its header.
+    /// Opens the file `path`, following symbolic links, and reads its header.
     ///
     /// ```
     /// # use ncp_envelope::stored::*;
@@ -105,8 +105,7 @@ impl StoredMessage {
         Self::look(path.into()).map_err(Unread::into_error)
     }
 
-    /// Whether the file `path` is a message or begins as one does, which damage may have come to
-    /// since.
+    /// Whether the file `path` is a message or starts like one that was damaged since.
     ///
     /// ```
     /// # use ncp_envelope::stored::*;
@@ -139,7 +138,7 @@ impl StoredMessage {
         Ok(Self { path, header, len, modified, state })
     }
 
-    /// What the file said.
+    /// The header, as read.
     ///
     /// ```
     /// # use ncp_envelope::stored::*;
@@ -201,13 +200,13 @@ impl StoredMessage {
         self.state
     }
 
-    /// Writes `slots` in place of those that were looked at, under an exclusive lock, and only if
-    /// these are still the ones that count. Nothing else of the message changes, and it opens
-    /// before and afterwards, also if the program or the machine stops meanwhile; see
-    /// [`WriteOptions::in_place`] for the one thing that disks have to do for that.
+    /// Replaces the slots that were read by `slots`, under an exclusive lock, and only if they are
+    /// still current. Nothing else of the message changes, and it can be opened at every moment,
+    /// even if the program or the machine stops; see [`WriteOptions::in_place`] for what that
+    /// requires of the disk.
     ///
-    /// The time of the last change is the time of this: a backup that goes by it has to take the
-    /// new slots, as the old ones may not open the message for ever.
+    /// The file's time of last change is updated, so that backups that go by it take the new slots:
+    /// the old ones may not open the message for ever.
     ///
     /// ```
     /// # use ncp_envelope::stored::*;
@@ -229,8 +228,8 @@ impl StoredMessage {
     /// [`LimitExceeded`](crate::ErrorKind::LimitExceeded) unless there are 1 to 16 slots that fit
     /// the room this message has for them; [`Io`](crate::ErrorKind::Io), also if another program
     /// holds the lock for too long; [`InvalidInput`](crate::ErrorKind::InvalidInput) for a file of
-    /// several names that cannot be written in place. The message has its old slots then, or the
-    /// error says that it may not have any.
+    /// several names that cannot be written in place. The message then has its old slots, or the
+    /// error says that it may have none.
     pub fn replace(&mut self, slots: Vec<WrappedKey>, options: &WriteOptions) -> Result<Replaced> {
         let locked = Locked::take(&self.path, options.wait())?;
         let front = front::read(&locked.0, &self.path).map_err(Unread::into_error)?;

@@ -1,4 +1,4 @@
-//! Messages that lie somewhere, and keys that go on.
+//! Stored messages whose keys change: rewrap, slots, rekey, audit.
 //!
 //! Promises: a stored message opens before, meanwhile and afterwards, whatever fails or ends the
 //! process; but for a new data key nothing of it but the key slots is changed, and they under a

@@ -48,7 +48,7 @@ pub struct RekeyOptions {
 }
 
 impl RekeyOptions {
-    /// The layout that the message has, under no fewer keys than it has, synced.
+    /// The message's own layout, no key dropped, synced.
     ///
     /// ```
     /// # use ncp_envelope::stored::*;
@@ -93,7 +93,7 @@ impl RekeyOptions {
     }
 
     /// Whether the message may lose slots under keys that are none of the envelope's. Refused
-    /// unless set: whoever has one of those keys could not read it any more.
+    /// unless set: holders of those keys could no longer read it.
     ///
     /// ```
     /// # use ncp_envelope::*;
@@ -118,8 +118,8 @@ impl RekeyOptions {
         self
     }
 
-    /// How to write: [`WriteOptions::sync`], [`cut_links`](WriteOptions::cut_links) and
-    /// [`patience`](WriteOptions::patience) count.
+    /// How to write: only [`WriteOptions::sync`], [`cut_links`](WriteOptions::cut_links) and
+    /// [`patience`](WriteOptions::patience) have an effect.
     ///
     /// ```
     /// # use ncp_envelope::stored::*;
@@ -176,14 +176,14 @@ impl fmt::Debug for RekeyOptions {
 }
 
 impl Envelope {
-    /// Writes the message in the file `path` anew: a new data key, wrapped for all recipients of
-    /// this envelope, and everything else as it was: plaintext, context, associated data, which has
-    /// to be in `policy`, owner and rights of the file.
+    /// Encrypts the message in the file `path` again under a new data key, wrapped for all
+    /// recipients of this envelope. Everything else is kept: plaintext, context, associated data,
+    /// which must be in `policy`, and the file's owner and permissions.
     ///
-    /// For a data key that somebody has who should not, for another set of recipients where the
-    /// header has no room for their slots, and for another layout. Anything else is done without
-    /// touching the body. The old file stays until the new one is whole, so there has to be room
-    /// for both; whoever has a copy of the old one can still read that.
+    /// For a data key that leaked, for recipients whose slots do not fit the header, and for
+    /// another layout; everything else is done without touching the body. The old file stays until
+    /// the new one is complete, so there must be room for both. Anyone with a copy of the old file
+    /// and its key can still read that.
     ///
     /// ```
     /// # use ncp_envelope::{DataKey, DecryptPolicy, EncryptionContext, Envelope, LocalKeyWrapper};
@@ -206,8 +206,8 @@ impl Envelope {
     /// Those of [`decrypt`](Self::decrypt) and [`encryptor`](Self::encryptor);
     /// [`KeyNotAllowed`](ErrorKind::KeyNotAllowed) if the message has slots under other keys;
     /// [`Io`](ErrorKind::Io), also if another program holds the file's lock for too long;
-    /// [`InvalidInput`](ErrorKind::InvalidInput) for a file of several names. The file is what it
-    /// was then.
+    /// [`InvalidInput`](ErrorKind::InvalidInput) for a file of several names. The file is then
+    /// unchanged.
     pub async fn rekey_file(
         &self,
         path: impl AsRef<Path>,

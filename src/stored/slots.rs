@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 /// How often a file is looked at again that somebody else changes.
 const ATTEMPTS: usize = 16;
 
-/// For whom a stored message is to have slots.
+/// Which slots a stored message should have.
 ///
 /// ```
 /// # use ncp_envelope::*;
@@ -73,8 +73,8 @@ impl SlotChange {
         Self::default()
     }
 
-    /// Takes away the slots under this key, at the same moment. Whoever holds it and has not had
-    /// the data key yet cannot get it from this file any more.
+    /// Removes the slots under this key in the same write. Holders of this key that have not
+    /// unwrapped the data key before can no longer get it from this file.
     ///
     /// ```
     /// # use ncp_envelope::*;
@@ -101,7 +101,7 @@ impl SlotChange {
         self
     }
 
-    /// Where the body is, for a header that is an object of its own: the data key is proven by it.
+    /// Where the body is, if it is detached: the data key is verified against it.
     ///
     /// ```
     /// # use ncp_envelope::*;
@@ -162,7 +162,7 @@ impl SlotChange {
     }
 }
 
-/// What came of a change of slots.
+/// The result of changing slots.
 ///
 /// ```
 /// # use ncp_envelope::*;
@@ -190,16 +190,16 @@ pub enum SlotsChanged {
         /// Their generation.
         generation: u32,
     },
-    /// The message had them already, and was not touched.
+    /// The message had them already, and was not changed.
     Already,
 }
 
 impl StoredMessage {
-    /// Takes away the slots under `keys`. Needs no key and asks nobody, so it cannot know whether
-    /// those that stay open the message.
+    /// Removes the slots under `keys`. Calls no key service, so it cannot know whether the
+    /// remaining slots open the message.
     ///
-    /// Whoever had the data key keeps it, and an older copy of the header put back opens the
-    /// message again: [`Envelope::rekey_file`] is what locks somebody out.
+    /// Anyone who had the data key still has it, and an older copy of the header opens the message
+    /// again: use [`Envelope::rekey_file`] to lock somebody out.
     ///
     /// ```
     /// # use ncp_envelope::*;
@@ -239,13 +239,13 @@ impl StoredMessage {
 
 impl Envelope {
     /// Gives the message in the file `path` a slot for each recipient of this envelope who has
-    /// none, and takes away those that `change` says. Its body stays as it is.
+    /// none, and removes those that `change` names. The body is unchanged.
     ///
-    /// One of the recipients has to be able to open the message. The data key is proven by the
-    /// commitment in front of the body before it is wrapped for anybody, so the associated data has
-    /// to be in `policy` if there is any. A message keeps its layout: in a compact header there is
-    /// seldom room for a slot more, only for one in place of another;
-    /// [`rekey_file`](Self::rekey_file) makes room.
+    /// One of the recipients must be able to open the message. The data key is verified against the
+    /// commitment in front of the body before it is wrapped for anybody, so the associated data
+    /// must be in `policy` if there is any. A message keeps its layout: a compact header seldom has
+    /// room for another slot, only for one in place of another; [`rekey_file`](Self::rekey_file)
+    /// makes room.
     ///
     /// ```
     /// use ncp_envelope::stored::{SlotChange, SlotsChanged};

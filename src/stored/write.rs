@@ -15,7 +15,7 @@ const PAGE: u64 = 4_096;
 /// How much is copied at a time, where the whole file has to be.
 const COPIED: usize = 256 << 10;
 
-/// How new key slots are written into a file.
+/// How new key slots are written to a file.
 ///
 /// ```
 /// # use ncp_envelope::stored::*;
@@ -64,15 +64,15 @@ impl WriteOptions {
         Self { in_place: true, sync: true, cut_links: false, patience: Duration::from_secs(10) }
     }
 
-    /// Whether slots may be written over those that are there (the default): in the durable profile
-    /// over the copy that does not count, in the others where what changes lies within one page of
-    /// 4,096 bytes of the file. Otherwise, and with `false` always, a new file takes the name of
-    /// the old one, and shares its content where the file system can do that.
+    /// Whether slots may be overwritten in place (the default): in the durable profile over the
+    /// inactive copy, in the others if the change is within one page of 4,096 bytes of the file.
+    /// Otherwise, and always with `false`, a new file replaces the old one, sharing its content if
+    /// the file system can do that.
     ///
-    /// A page reaches the disk whole, unless power is cut while a disk that writes 512 bytes at a
-    /// time is at it; what changes in a compact header lies within 512 bytes nearly always. For a
-    /// page profile on such a disk, say `false`. A new file has owner and rights of the old one as
-    /// far as the system permits, and none of its extended attributes.
+    /// A page reaches the disk whole, unless power is cut while a disk with 512-byte sectors writes
+    /// it; a change in a compact header is nearly always within 512 bytes. For a page profile on
+    /// such a disk, use `false`. A new file has the owner and permissions of the old one as far as
+    /// the system permits, and none of its extended attributes.
     ///
     /// ```
     /// # use ncp_envelope::stored::*;
@@ -97,8 +97,8 @@ impl WriteOptions {
         self
     }
 
-    /// Whether to wait until the slots are on the disk (the default). Those of the durable profile
-    /// always are, as the other copy must not be written before (`F-34`).
+    /// Whether to sync the slots to the disk (the default). Those of the durable profile always
+    /// are, as the other copy must not be written before (`F-34`).
     ///
     /// ```
     /// # use ncp_envelope::stored::*;
@@ -122,8 +122,8 @@ impl WriteOptions {
         self
     }
 
-    /// Whether a file with several names (hard links) may be replaced by a new one, which only has
-    /// this name; refused unless set. In place all names have the new slots.
+    /// Whether a file with several names (hard links) may be replaced by a new file that has only
+    /// this name; refused unless set. A write in place reaches all names.
     ///
     /// ```
     /// # use ncp_envelope::stored::*;

@@ -1,4 +1,4 @@
-//! Reading and seeking in a plaintext.
+//! A cursor to read and seek in a plaintext.
 
 use super::reader::RangeReader;
 use super::source::ReadAt;
@@ -9,16 +9,16 @@ use std::io::{self, Read, Seek, SeekFrom};
 use zeroize::Zeroizing;
 
 const CHUNK: u64 = CHUNK_LEN as u64;
-/// The most that one read opens: who reads more at once is handed what was verified by then.
+/// The most that one read opens; a larger read returns fewer bytes.
 const MOST: usize = 64 * CHUNK_LEN;
 
 /// A position in a message's plaintext, to [`Read`] and [`Seek`] from. Independent of other cursors
 /// over the same message.
 ///
-/// Reads of less than a chunk (16 KiB) are served from one that is kept open, so that each is
-/// opened once when they follow each other; longer ones go straight into the caller's buffer, up to
-/// 1 MiB at a time. A seek relative to the end, and a read that comes to it, prove the end first.
-/// What a read refuses it refuses again; elsewhere the cursor goes on.
+/// Reads of less than a chunk (16 KiB) are served from a cached chunk, so that each is opened once
+/// in sequential reads; longer ones go straight into the caller's buffer, up to 1 MiB at a time. A
+/// seek relative to the end, and a read that reaches it, verify the end first. A read that failed
+/// fails again; elsewhere the cursor keeps working.
 ///
 /// ```
 /// # use ncp_envelope::{DataKey, DecryptPolicy, EncryptionContext, Envelope, LocalKeyWrapper};
@@ -42,7 +42,7 @@ pub struct RangeCursor<S> {
 }
 
 impl<S: ReadAt> RangeReader<S> {
-    /// The plaintext as something to read and seek in.
+    /// A cursor over the plaintext, at its start.
     ///
     /// ```
     /// # use ncp_envelope::*;

@@ -32,8 +32,8 @@ pub struct DetachedSource<S> {
 }
 
 impl<S> DetachedSource<S> {
-    /// A message whose header is `header`, all of it and nothing more. The policy it is read with
-    /// has to [expect](crate::DecryptPolicy::detached) a detached body.
+    /// A message whose header is `header`, all of it and nothing more. The policy must
+    /// [expect](crate::DecryptPolicy::detached) a detached body.
     ///
     /// ```
     /// # use ncp_envelope::*;
@@ -101,7 +101,7 @@ impl<S: ReadAt> ReadAt for DetachedSource<S> {
     }
 }
 
-/// An answer of the body's, with what stands in front of it.
+/// Bytes of the body, together with bytes of the header in front of them.
 ///
 /// ```
 /// # use ncp_envelope::io::GetRange;

@@ -66,18 +66,17 @@ impl Envelope {
     }
 }
 
-/// Reads ranges of a message's plaintext, and no more of its source than they need. Cheap to clone;
+/// Reads ranges of a message's plaintext, and only what they need of its source. Cheap to clone;
 /// clones, and threads, read from one message at the same time.
 ///
-/// What it hands out was verified: each byte is the one that was written at its place. That holds
-/// for a range of a damaged message too, which is refused only if the range touches the damage; a
-/// part that was cut off is missed by whoever reads there, and by everything that depends on the
-/// end. The [length](Self::len) is told, and what is relative to the end is read, only after the
-/// last chunk was opened, which happens once.
+/// Every byte it returns is verified: it is the byte that was written at that offset. A damaged
+/// message is refused only by ranges that touch the damage. A truncated one is refused by ranges in
+/// the missing part, and by everything that depends on the end: the [length](Self::len) and ranges
+/// relative to the end are available only after the last chunk was opened, which happens once.
 ///
-/// Of the source, a range takes its own bytes and less than two chunks (32 KiB) around them; the
-/// first 64 KiB were read with the header and are kept. Beside the plaintext, 1 MiB is held at
-/// most. Plaintext is wiped when dropped, and when a range fails.
+/// A range reads its own bytes of the source and less than two chunks (32 KiB) around them; the
+/// first 64 KiB were read with the header and are kept. Beside the plaintext, at most 1 MiB is in
+/// memory. Plaintext is wiped when dropped, and when a range fails.
 ///
 /// ```
 /// # use ncp_envelope::*;
@@ -100,7 +99,7 @@ pub struct RangeReader<S> {
 struct Inner<S> {
     source: S,
     message: Opened,
-    /// Held by whoever opens the last chunk.
+    /// Held while the last chunk is opened.
     ending: Mutex<()>,
 }
 
@@ -154,8 +153,8 @@ impl<S: ReadAt> RangeReader<S> {
         result
     }
 
-    /// The bytes in `range` as HTTP has it: an end past that of the message stands for that one.
-    /// `..` is all of the message.
+    /// The bytes in `range`, as in HTTP: an end past the message's end means the message's end.
+    /// `..` is the whole message.
     ///
     /// ```
     /// # use ncp_envelope::*;
@@ -223,7 +222,7 @@ impl<S: ReadAt> RangeReader<S> {
         Ok(outs.into_iter().map(Out::into_new).collect())
     }
 
-    /// Which bytes [`read`](Self::read) would read.
+    /// The range that [`read`](Self::read) would read.
     ///
     /// ```
     /// # use ncp_envelope::*;
@@ -274,7 +273,7 @@ impl<S: ReadAt> RangeReader<S> {
         message.open_last(self.sealed(message.last_chunk()?, &mut buf)?)
     }
 
-    /// Whether the message is of no bytes.
+    /// Whether the plaintext is empty.
     ///
     /// ```
     /// # use ncp_envelope::*;

@@ -23,11 +23,11 @@ const RUN: u64 = 64;
 const REQUESTS: usize = 8;
 
 impl Envelope {
-    /// As [`range_reader`](Self::range_reader), for a source that is asked over a network. On any
-    /// executor.
+    /// As [`range_reader`](Self::range_reader), for a source that is read over a network. Works on
+    /// any executor.
     ///
-    /// A message of less than 64 KiB takes one request for all that is ever read of it; a longer
-    /// one is asked for its length, too.
+    /// A message of less than 64 KiB takes one request in total; for a longer one the length is
+    /// requested, too.
     ///
     /// ```
     /// # use ncp_envelope::*;
@@ -85,10 +85,10 @@ impl Envelope {
 /// As [`RangeReader`](super::RangeReader), asynchronously. Cheap to clone; clones, and tasks, read
 /// from one message at the same time.
 ///
-/// A call asks for 1 MiB at a time and has up to eight requests in flight, so that it holds 8 MiB
-/// at most beside its plaintext. Chunks are opened where the future is polled, a request's at a
-/// time, and then others get their turn. A future that is dropped leaves nothing but what it has
-/// put into a buffer of the caller's.
+/// A call asks for 1 MiB at a time and has up to eight requests in flight, so at most 8 MiB are in
+/// memory beside its plaintext. Chunks are opened where the future is polled, those of one request
+/// at a time, and then the task yields. A dropped future leaves nothing but what it wrote into a
+/// buffer of the caller's.
 ///
 /// ```
 /// # use ncp_envelope::*;
@@ -291,8 +291,8 @@ impl<S: GetRange> AsyncRangeReader<S> {
         self.one(range).await
     }
 
-    /// As [`RangeReader::read_many`](super::RangeReader::read_many); the ranges are asked for at
-    /// the same time.
+    /// As [`RangeReader::read_many`](super::RangeReader::read_many); the ranges are requested
+    /// concurrently.
     ///
     /// ```
     /// # use ncp_envelope::*;
@@ -336,8 +336,8 @@ impl<S: GetRange> AsyncRangeReader<S> {
         Ok(outs.into_iter().map(Out::into_new).collect())
     }
 
-    /// As [`RangeReader::len`](super::RangeReader::len). Calls at the same moment may each ask for
-    /// the last chunk.
+    /// As [`RangeReader::len`](super::RangeReader::len). Concurrent calls may each request the last
+    /// chunk.
     ///
     /// ```
     /// # use ncp_envelope::*;
@@ -414,7 +414,8 @@ impl<S: GetRange> AsyncRangeReader<S> {
     }
 
     /// As [`RangeReader::merge_gap`](super::RangeReader::merge_gap). A request costs some
-    /// milliseconds, in which many bytes come: 256 KiB are a good start for an object store.
+    /// milliseconds, in which many bytes could be read: 256 KiB is a good start for an object
+    /// store.
     ///
     /// ```
     /// # use ncp_envelope::*;
@@ -485,7 +486,7 @@ impl<S: GetRange> AsyncRangeReader<S> {
         Ok(())
     }
 
-    /// These bytes of the chunks, asked for unless they are in memory already.
+    /// These bytes of the chunks, requested unless they are in memory.
     async fn sealed(&self, chunks: Range<u64>) -> Result<Sealed<'_, S::Bytes>> {
         let Inner { source, message } = &*self.inner;
         let held = message.held(&chunks);
@@ -557,7 +558,7 @@ impl<B: AsRef<[u8]>> AsRef<[u8]> for Sealed<'_, B> {
     }
 }
 
-/// Asks for `range`, and believes no answer that is longer.
+/// Requests `range`, and refuses a longer answer.
 async fn get<S: GetRange>(source: &S, range: Range<u64>) -> Result<S::Bytes> {
     let wanted = range.end - range.start;
     let bytes = source.get_range(range).await.map_err(cannot_read)?;

@@ -1,4 +1,4 @@
-//! Where messages are read from at an offset: memory, files, and stores that are asked over a
+//! Where messages are read from at an offset: memory, files, and stores that are read over a
 //! network.
 
 use crate::error::{Error, ErrorKind};
@@ -12,8 +12,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// Bytes that can be read at any offset, by several threads at the same time.
 ///
-/// There for byte slices and vectors, for [`File`], [`SourceFile`] and, by way of [`Seekable`], for
-/// whatever can seek.
+/// Implemented for byte slices and vectors, for [`File`] and [`SourceFile`]; [`Seekable`] is for
+/// everything else that can seek.
 ///
 /// ```
 /// use ncp_envelope::io::ReadAt;
@@ -140,7 +140,7 @@ impl ReadAt for SourceFile {
     }
 }
 
-/// Makes a source of whatever can read and seek. One thread at a time reads from it.
+/// Makes a source of anything that can read and seek. Reads are serialized by a lock.
 ///
 /// ```
 /// # use ncp_envelope::{DataKey, DecryptPolicy, EncryptionContext, Envelope, LocalKeyWrapper};
@@ -156,7 +156,7 @@ impl ReadAt for SourceFile {
 pub struct Seekable<T>(Mutex<T>);
 
 impl<T: Read + Seek + Send> Seekable<T> {
-    /// All of `inner`, from its start on, wherever it stands.
+    /// All of `inner` from its start, whatever its position.
     ///
     /// ```
     /// use ncp_envelope::io::{ReadAt, Seekable};
@@ -169,7 +169,7 @@ impl<T: Read + Seek + Send> Seekable<T> {
         Self(Mutex::new(inner))
     }
 
-    /// What it was made from, at some position.
+    /// The inner value, at an unspecified position.
     ///
     /// ```
     /// use ncp_envelope::io::Seekable;
@@ -201,7 +201,7 @@ impl<T> fmt::Debug for Seekable<T> {
     }
 }
 
-/// Bytes that are asked for over a network, such as an object in a store.
+/// Bytes that are read over a network, such as an object in a store.
 ///
 /// An object of it, `dyn GetRange<Bytes = Vec<u8>>`, is one as well.
 ///

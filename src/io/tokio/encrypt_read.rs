@@ -44,8 +44,8 @@ impl Envelope {
 
 /// Encrypts what it reads from another tokio reader: reading it gives the message.
 ///
-/// The message is whole when a read has given no bytes. If the inner reader fails, this one fails,
-/// then and at every further read, so that no part of the plaintext becomes a message.
+/// The message is complete once a read has returned no bytes. If the inner reader fails, this read
+/// and every later one fails, so that no part of the plaintext becomes a message.
 ///
 /// ```
 /// # use ncp_envelope::{DataKey, EncryptionContext, Envelope, LocalKeyWrapper};
@@ -67,7 +67,7 @@ pub struct AsyncEncryptReader<R> {
 }
 
 impl<R: AsyncRead + Unpin> AsyncEncryptReader<R> {
-    /// Reads the message of `encryptor`, whose plaintext is what `inner` has.
+    /// A reader of the message of `encryptor`, whose plaintext comes from `inner`.
     ///
     /// ```
     /// # use ncp_envelope::{DataKey, EncryptionContext, Envelope, LocalKeyWrapper};
@@ -90,7 +90,7 @@ impl<R: AsyncRead + Unpin> AsyncEncryptReader<R> {
 }
 
 impl<R> AsyncEncryptReader<R> {
-    /// The inner reader. It stands at its end if this reader has given all.
+    /// The inner reader. It is at its end if this reader has returned everything.
     ///
     /// ```
     /// # use ncp_envelope::{DataKey, EncryptionContext, Envelope, LocalKeyWrapper};

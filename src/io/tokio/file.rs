@@ -17,13 +17,13 @@ use std::task::{Context, Poll, ready};
 /// How much goes to a blocking thread at a time.
 const BUFFER_LEN: usize = 256 << 10;
 
-/// An [`AtomicFile`] for asynchronous code: what is written gets the target's name in one step,
-/// with [`commit`](Self::commit).
+/// An [`AtomicFile`] for asynchronous code: the file gets the target's name in one step, with
+/// [`commit`](Self::commit).
 ///
-/// Its promises are those of [`AtomicFile`]. Dropping it, also while a write is in flight, leaves
-/// nothing and keeps what the target was. File work is done on tokio's blocking threads, up to
-/// 256 KiB at a time; the buffer is wiped when dropped. Flushing hands everything to the system;
-/// shutting down does no more than that: only a commit gives the file its name.
+/// Its promises are those of [`AtomicFile`]. Dropping it, even with a write in flight, leaves
+/// nothing behind and the target unchanged. File work is done on tokio's blocking threads, up to
+/// 256 KiB at a time; the buffer is wiped when dropped. Flushing writes everything buffered;
+/// shutting down does the same. Only a commit gives the file its name.
 ///
 /// ```
 /// # use ncp_envelope::{DataKey, EncryptionContext, Envelope, LocalKeyWrapper};
@@ -50,12 +50,12 @@ pub struct AsyncAtomicFile {
 
 enum State {
     Idle(Pending),
-    /// A blocking thread writes what was held.
+    /// A blocking thread writes the buffer.
     Writing(Pin<Box<dyn Future<Output = Result<Pending>> + Send>>),
     Failed,
 }
 
-/// The file, and so many bytes in a buffer that it does not have yet.
+/// The file, and the bytes buffered for it.
 struct Pending {
     file: AtomicFile,
     buffer: PageBuffer,
@@ -85,9 +85,9 @@ impl AsyncAtomicFile {
         offload(move |_| AtomicFile::create(target, &options)).await.map(Self::from)
     }
 
-    /// Writes what is held back, and gives the file its name; as [`AtomicFile::commit`].
+    /// Writes what is buffered, and gives the file its name; as [`AtomicFile::commit`].
     ///
-    /// If the future is dropped, the target is either what it was before or the whole file.
+    /// If the future is dropped, the target is either unchanged or the whole file.
     ///
     /// ```
     /// use ncp_envelope::io::{AsyncAtomicFile, FileOptions};
@@ -116,8 +116,7 @@ impl AsyncAtomicFile {
         .await
     }
 
-    /// Waits for the write that is in flight; what is held back is not begun. Returns how much that
-    /// is.
+    /// Waits for the write in flight, without starting one for what is buffered.
     fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<Result<&mut Pending>> {
         if let State::Writing(writing) = &mut self.state {
             self.state = match ready!(writing.as_mut().poll(cx)) {
@@ -142,7 +141,7 @@ impl AsyncAtomicFile {
         Poll::Ready(Ok(()))
     }
 
-    /// Hands what is held back to a blocking thread, at the next poll.
+    /// Has a blocking thread write what is buffered, from the next poll on.
     fn begin(&mut self) {
         self.state = match std::mem::replace(&mut self.state, State::Failed) {
             State::Idle(pending) => State::Writing(Box::pin(offload(move |_| pending.write()))),

@@ -110,7 +110,8 @@ pub struct AsyncDecryptReader<R> {
 }
 
 impl<R: AsyncBufRead + Unpin> AsyncDecryptReader<R> {
-    /// Decrypts the chunks in `inner`, which stands right behind the preamble, with `decryptor`.
+    /// Decrypts the chunks in `inner`, which is positioned right after the preamble, with
+    /// `decryptor`.
     ///
     /// ```
     /// # use ncp_envelope::*;
@@ -176,7 +177,8 @@ impl<R> AsyncDecryptReader<R> {
         self.body.plaintext_len()
     }
 
-    /// The inner reader. It stands at its end if this reader has returned 0, and anywhere before.
+    /// The inner reader. It is at its end if this reader has returned 0, and at an unspecified
+    /// position otherwise.
     ///
     /// ```
     /// # use ncp_envelope::{DataKey, DecryptPolicy, EncryptionContext, Envelope, LocalKeyWrapper};

@@ -28,8 +28,8 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 impl Envelope {
     /// Encrypts a stream of bytes into a stream of bytes: the body of a request on its way to a
-    /// store, or a file on its way into a request. One call to the key service now, none later;
-    /// nothing is taken from `source` yet.
+    /// store, or a file on its way into a request. Calls the key service once, now; nothing is
+    /// taken from `source` yet.
     ///
     /// `source` is any `Stream` whose items are results of something with bytes, such as axum's
     /// `Body::into_data_stream()` and reqwest's `Response::bytes_stream()`. The result goes into
@@ -119,8 +119,8 @@ impl Envelope {
 /// The message of a stream of bytes, as a stream of bytes; from
 /// [`Envelope::encrypt_bytes`].
 ///
-/// If the source fails, the last item is its error, and what was handed out before does not open.
-/// A stream that is dropped stops the work.
+/// If the source fails, the last item is its error, and the items before it do not open. Dropping
+/// the stream cancels the work.
 ///
 /// ```
 /// # use ncp_envelope::{DataKey, EncryptionContext, Envelope, LocalKeyWrapper};
@@ -146,9 +146,9 @@ pub struct EncryptBytes<S: TryStream> {
 /// The plaintext of a stream of bytes, as a stream of bytes; from
 /// [`Envelope::decrypt_bytes`].
 ///
-/// Every item is verified. The message is whole only when the stream has ended without an error:
-/// one that was cut short or changed has an error as its last item. Each item wipes its memory when
-/// its last clone is dropped.
+/// Every item is verified. The message is complete only if the stream ends without an error: a
+/// message that was truncated or changed gives an error as the last item. Each item wipes its
+/// memory when its last clone is dropped.
 ///
 /// ```
 /// # use ncp_envelope::{DataKey, DecryptPolicy, EncryptionContext, Envelope, LocalKeyWrapper};

@@ -47,9 +47,9 @@ impl Envelope {
 /// Encrypts what is written to it into another tokio writer.
 ///
 /// The message is complete only after [`finish`](Self::finish) or a successful
-/// [`shutdown`](AsyncWriteExt::shutdown); what was dropped before does not open. Up to 16,383 bytes
-/// are held back until the chunk they belong to is full. After an error every further call fails,
-/// and after a shutdown every further write.
+/// [`shutdown`](AsyncWriteExt::shutdown); a message whose writer was dropped does not open. Up to
+/// 16,383 bytes are buffered until their chunk is full. After an error every later call fails, and
+/// after a shutdown every later write.
 ///
 /// ```
 /// # use ncp_envelope::*;
@@ -135,13 +135,13 @@ impl<W: AsyncWrite + Unpin> AsyncEncryptWriter<W> {
         Ok(self.inner)
     }
 
-    /// Gives the inner writer all that waits for it.
+    /// Writes everything pending to the inner writer.
     fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let result = self.poll_write_out(cx);
         self.noting_failure(result)
     }
 
-    /// What reached an inner writer that failed is not known, so nothing may follow it.
+    /// It is unknown what reached an inner writer that failed, so nothing may follow.
     fn noting_failure(&mut self, result: Poll<io::Result<()>>) -> Poll<io::Result<()>> {
         if let Poll::Ready(Err(_)) = result {
             self.stage = Stage::Failed;
@@ -225,8 +225,8 @@ impl<W: AsyncWrite + Unpin> AsyncWrite for AsyncEncryptWriter<W> {
         self.noting_failure(flushed)
     }
 
-    /// Ends the message, then shuts the inner writer down. Not for giving up: to give up, drop the
-    /// writer.
+    /// Ends the message, then shuts the inner writer down. To abandon the message, drop the writer
+    /// instead.
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_end(cx))?;
         let shut_down = Pin::new(&mut self.inner).poll_shutdown(cx);

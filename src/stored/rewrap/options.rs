@@ -56,7 +56,7 @@ impl RewrapOptions {
         Self::default()
     }
 
-    /// Only slots under a version lower than this. Slots that tell no version stay.
+    /// Only slots under a version lower than this. Slots without a known version stay.
     ///
     /// ```
     /// # use ncp_envelope::stored::*;
@@ -98,7 +98,7 @@ impl RewrapOptions {
         self
     }
 
-    /// Only files that were not changed for so long.
+    /// Only files that were last changed at least this long ago.
     ///
     /// ```
     /// # use ncp_envelope::stored::*;
@@ -120,8 +120,8 @@ impl RewrapOptions {
         self
     }
 
-    /// Changes nothing, and says what would be done. It asks the key service to wrap one array of
-    /// slots for each key, because only its answer tells which version is the newest. A checkpoint
+    /// Changes nothing, and reports what would be done. It has the key service wrap one array of
+    /// slots for each key, because only the answer tells which version is the newest. A checkpoint
     /// is not opened.
     ///
     /// ```
@@ -147,13 +147,12 @@ impl RewrapOptions {
         self
     }
 
-    /// Notes in this file which files are done, so that the next run with it need not look into
-    /// them. A run that was ended in whatever way can be done again with it.
+    /// Records in this file which files are done, so that the next run with it need not read them.
+    /// A run that was interrupted in any way can be resumed with it.
     ///
-    /// A note is worth nothing once a file is another one or was changed, and nothing unless the
-    /// key service says in this run that the version noted is the newest. It takes about 100 bytes
-    /// of memory and of the disk for each file; where the system does not tell files apart, as on
-    /// Windows, none is made.
+    /// An entry is ignored once the file was replaced or changed, and unless the key service
+    /// confirms in this run that the recorded version is the newest. Each takes about 100 bytes of
+    /// memory and of disk; where the system does not identify files, as on Windows, none is made.
     ///
     /// ```
     /// # use ncp_envelope::stored::*;
@@ -198,7 +197,7 @@ impl RewrapOptions {
         self
     }
 
-    /// Calls `tell` with the outcome for each file, as they come: one at a time, from any thread.
+    /// Calls `tell` with the outcome for each file as it is known: one at a time, from any thread.
     ///
     /// ```
     /// # use ncp_envelope::stored::*;

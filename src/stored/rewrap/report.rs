@@ -1,4 +1,4 @@
-//! What became of the files.
+//! The outcome of a run.
 
 use crate::error::Error;
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 /// Failures that a report names; more are counted only.
 const MAX_NAMED: usize = 1_000;
 
-/// What became of one file.
+/// The outcome for one file.
 ///
 /// ```
 /// # use ncp_envelope::stored::*;
@@ -32,17 +32,17 @@ pub enum Outcome {
     },
     /// Its slots are under the newest version, and nothing was written.
     Newest,
-    /// The options leave it alone: for its version, or its age.
+    /// The options exclude it, by version or age.
     LeftOut,
     /// It has no slot under a key of this envelope.
     OtherKey,
-    /// It is no message; the error says what it is instead.
+    /// It is not a message; the error says what it is instead.
     NotAMessage(Error),
-    /// It is as it was, for this reason.
+    /// It is unchanged, for this reason.
     Failed(Error),
 }
 
-/// What became of all files.
+/// The outcome for all files.
 ///
 /// ```
 /// # use ncp_envelope::stored::*;
@@ -65,21 +65,21 @@ pub struct RewrapReport {
     pub rewrapped: u64,
     /// Their bytes, bodies included. None of a body was read or written.
     pub bytes: u64,
-    /// Files that had the newest version already, those that a checkpoint knew among them.
+    /// Files that had the newest version already, including those known from a checkpoint.
     pub newest: u64,
-    /// Files that the options left alone.
+    /// Files that the options exclude.
     pub left_out: u64,
     /// Messages without a slot under a key of this envelope.
     pub other_key: u64,
-    /// Files that are no messages.
+    /// Files that are not messages.
     pub not_messages: u64,
-    /// Files that are as they were, for a reason.
+    /// Files that failed and are unchanged.
     pub failed: u64,
-    /// The first 1,000 of these, and why. All of them are told by
-    /// [`on_each`](super::RewrapOptions::on_each).
+    /// The first 1,000 of these, with their errors. [`on_each`](super::RewrapOptions::on_each) gets
+    /// all of them.
     pub failures: Vec<(PathBuf, Error)>,
-    /// Why the run ended before the last file, if it did: the key service could not be reached, or
-    /// refused a whole array, or the checkpoint could not be written. Files that had no answer are
+    /// Why the run stopped before the last file, if it did: the key service was unreachable or
+    /// refused a whole array, or the checkpoint could not be written. Files without an answer are
     /// not counted.
     pub stopped: Option<Error>,
 }

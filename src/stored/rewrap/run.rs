@@ -13,17 +13,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 
 impl Envelope {
-    /// Moves the key slots of the messages in all these files to the newest version of the key that
-    /// each is under. No data key is seen, and no body read: up to 256 slots go through one call of
-    /// [`rewrap_keys`](Self::rewrap_keys), and are then written as
+    /// Moves the key slots of the messages in these files to the newest version of the key that
+    /// each is under. No data key is unwrapped, and no body read: up to 256 slots go through one
+    /// call of [`rewrap_keys`](Self::rewrap_keys), and are then written as
     /// [`StoredMessage::replace`](crate::stored::StoredMessage::replace) does it.
     ///
-    /// `paths` is asked for names as they are needed, where blocking is allowed. Files whose slots
-    /// have the newest version cost no call once an answer has told which that is, and slots under
-    /// other keys stay what they are. Dropping the future ends the run after the files that are
-    /// being written.
+    /// `paths` is iterated lazily, on a thread that may block. Once an answer has told which
+    /// version is the newest, files whose slots have it cost no call. Slots under other keys are
+    /// unchanged. Dropping the future ends the run after the files that are being written.
     ///
-    /// What is rewrapped still opens with copies of its old slots until the old version is
+    /// A rewrapped message still opens with a copy of its old slots until the old version is
     /// disabled: see [`stored::audit`](crate::stored::audit()) for what depends on it.
     ///
     /// ```
@@ -46,8 +45,8 @@ impl Envelope {
     ///
     /// # Errors
     /// Each file has its own, in the report. As a whole:
-    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) for a checkpoint that is none or of another
-    /// key, and [`Io`](crate::ErrorKind::Io) if it cannot be opened.
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) for a file that is not a checkpoint or one
+    /// of another key, and [`Io`](crate::ErrorKind::Io) if it cannot be opened.
     pub async fn rewrap_files<I>(&self, paths: I, options: &RewrapOptions) -> Result<RewrapReport>
     where
         I: IntoIterator<Item = PathBuf>,
@@ -90,7 +89,7 @@ impl Envelope {
         Ok(job.report)
     }
 
-    /// As [`rewrap_files`](Self::rewrap_files), for one file. What became of it is
+    /// As [`rewrap_files`](Self::rewrap_files), for one file. The outcome is
     /// [`Rewrapped`](Outcome::Rewrapped), [`Newest`](Outcome::Newest) or
     /// [`LeftOut`](Outcome::LeftOut).
     ///
