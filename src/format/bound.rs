@@ -309,7 +309,7 @@ impl BoundHeader {
         self.bytes.len() + self.profile().copies() * self.copy_len
     }
 
-    /// `F-13`: whether header and body are one object has to be as the reader expects.
+    /// `F-13`: the layout, attached or detached, must be the one that the reader expects.
     pub(crate) fn check_detached(&self, expected: bool) -> Result<()> {
         let text = match (self.layout.detached, expected) {
             (true, false) => {

@@ -10,8 +10,8 @@ use zeroize::Zeroizing;
 
 /// Encrypts one message, pushed with plaintext of any size. No I/O, no waiting.
 ///
-/// Write [`front`](Self::front) first, then everything [`update`](Self::update) hands out, then
-/// what [`finish`](Self::finish) hands out. A message without its last chunk does not open.
+/// Write [`front`](Self::front) first, then everything [`update`](Self::update) writes, then what
+/// [`finish`](Self::finish) writes. A message without its last chunk does not open.
 ///
 /// Full chunks are sealed straight from the input into the output; only the remainder between two
 /// calls is copied.

@@ -10,10 +10,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// Encrypts one message of a known length, as runs of consecutive chunks that threads claim and
 /// seal on their own. No I/O, no waiting.
 ///
-/// Comes from [`Encryptor::into_runs`](super::Encryptor::into_runs). Every chunk is handed out by
-/// [`claim`](Self::claim) once, and a claim is used up by sealing it, also when that fails: under
-/// one key and nonce (`F-23`) two plaintexts would give both away, so there is no way to seal a
-/// chunk again.
+/// Comes from [`Encryptor::into_runs`](super::Encryptor::into_runs). [`claim`](Self::claim) gives
+/// out every chunk once, and a claim is used up by sealing it, also when that fails: under one key
+/// and nonce (`F-23`) two plaintexts would give both away, so there is no way to seal a chunk
+/// again.
 ///
 /// ```
 /// # use ncp_envelope::{DataKey, DecryptPolicy, EncryptionContext, Envelope, LocalKeyWrapper};

@@ -33,7 +33,7 @@ const HELD_CHUNKS: usize = LONG_RUN * 4;
 #[cfg(target_os = "linux")]
 const WRITE_BACK: u64 = 8 << 20;
 
-/// Two files on the way from one to the other, and what their workers have to know of each other.
+/// The two files, and what their workers share.
 pub(super) struct Files<'a> {
     pub(super) source: &'a SourceFile,
     pub(super) source_len: u64,
@@ -42,7 +42,7 @@ pub(super) struct Files<'a> {
     /// 0 for as many as there are cores.
     pub(super) threads: usize,
     pub(super) cancelled: &'a Cancelled,
-    /// Is told how much more of the source was done, by any worker.
+    /// Called with how much more of the source was done, by any worker.
     pub(super) report: &'a (dyn Fn(u64) + Sync),
 }
 
@@ -104,9 +104,9 @@ impl Files<'_> {
         Ok(len)
     }
 
-    /// Has `step` take run after run on every core, until it finds none. Of several failures the
-    /// first in the file is reported, whichever worker came to it first: runs are claimed in order,
-    /// and who has claimed one goes through with it.
+    /// Runs `step` on every core until no run is left. Of several failures the first one in the
+    /// file is reported, whichever worker found its own first: runs are claimed in order, and a
+    /// claimed run is always finished.
     fn on_all(
         &self,
         plan: Plan,
@@ -135,7 +135,7 @@ impl Files<'_> {
             }
         };
         thread::scope(|scope| {
-            // Where no thread can be had, fewer do the work.
+            // If no thread can be started, fewer do the work.
             let spawn = |_| {
                 thread::Builder::new()
                     .name("ncp-envelope".to_owned())
@@ -189,7 +189,7 @@ fn start_write_back(output: &Output, start: u64, end: u64) {
     if let (before, Some(ready)) = (batch(start), batch(end))
         && before != Some(ready)
     {
-        // Advice: where it is not taken, the sync at the end does all the work.
+        // A hint: if it is ignored, the sync at the end does all the work.
         let _ = rustix::fs::fadvise(
             output.file(),
             ready * WRITE_BACK,
@@ -224,8 +224,7 @@ impl Plan {
     }
 }
 
-/// A worker that panics, such as in the caller's progress function, does not leave the others to
-/// their work.
+/// A worker that panics, such as in the caller's progress function, stops the others.
 struct StopOnPanic<'a>(&'a AtomicBool);
 
 impl Drop for StopOnPanic<'_> {

@@ -1,5 +1,4 @@
-//! A message as it is handed out, sealed step by step; what all readers that encrypt have in
-//! common.
+//! A message sealed step by step; shared by all readers that encrypt.
 
 use super::buffer::PageBuffer;
 use crate::error::{Error, ErrorKind, Result};
@@ -15,7 +14,7 @@ const SEALED_LEN: usize = CHUNKS * SEALED_CHUNK_LEN;
 pub(super) struct Sealing(State);
 
 enum State {
-    /// So many bytes of the front were handed out.
+    /// The number of bytes of the front that were returned.
     Front(Encryptor, usize),
     Chunks(Encryptor),
     End,
@@ -45,7 +44,7 @@ impl Sealing {
         }
     }
 
-    /// Whether the last chunk was handed out.
+    /// Whether the last chunk was sealed.
     pub(super) fn ended(&self) -> Result<bool> {
         match &self.0 {
             State::Front(..) | State::Chunks(_) => Ok(false),

@@ -123,7 +123,7 @@ impl Output {
         &self.temporary.file
     }
 
-    /// Takes the disk space for `len` bytes, so that a disk that is too full is found out now.
+    /// Reserves disk space for `len` bytes, so that a disk that is too full fails now.
     ///
     /// # Errors
     /// [`ErrorKind::Io`] if there is no room.
@@ -160,7 +160,7 @@ impl Output {
     fn write_filled(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         filled(bytes, offset).try_for_each(|part| {
             let (bytes, offset) = (&bytes[part.clone()], offset + part.start as u64);
-            // Space is taken when there is something to put there, and not as the source claims.
+            // Space is reserved for verified content only, not for what the source claims.
             if bytes.len() as u64 >= WORTH_RESERVING {
                 system::reserve(self.file(), offset, bytes.len() as u64)?;
             }
@@ -214,7 +214,7 @@ impl Output {
         named.map_err(|error| self.failure("create", error))
     }
 
-    /// Sees to it that the name lasts.
+    /// Syncs the directory, so that the name survives a crash.
     pub(super) fn settle(&self) -> Result<()> {
         if !self.sync {
             return Ok(());

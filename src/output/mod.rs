@@ -1,13 +1,13 @@
-//! A file that appears under its name whole, or not at all.
+//! A file that appears under its name complete, or not at all.
 //!
-//! Promises: until an [`Output`] is committed its target is what it was before, and whatever ends
-//! the process, no part of the content has a name. On Linux the file has none at all until it is
-//! whole, so that not even `SIGKILL` leaves one behind; elsewhere, and on file systems that know no
-//! nameless files, it has a short temporary one, which is removed when the output is dropped and by
-//! [`discard_unfinished`]. Who may read the file is settled before its first byte is written.
-//! Several outputs get their names together or none does. After the commit only what can lose the
-//! file is an error. Bytes of a file that is there are changed in place with [`overwrite`], which
-//! puts the old ones back when it fails.
+//! Promises: until an [`Output`] is committed, its target is unchanged, and however the process
+//! ends, no partial content has a name. On Linux the file has no name at all until it is complete,
+//! so that not even `SIGKILL` leaves one behind; elsewhere, and on file systems without unnamed
+//! files, it has a short temporary name, which is removed when the output is dropped and by
+//! [`discard_unfinished`]. Its permissions are set before the first byte is written. Several
+//! outputs get their names together, or none does. After the commit only what can lose the file is
+//! an error. Bytes of a file that is there are changed in place with [`overwrite`], which puts the
+//! old ones back when it fails.
 //!
 //! Knows files and directories, and nothing of messages, keys or who writes what.
 

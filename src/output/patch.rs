@@ -1,4 +1,4 @@
-//! Bytes of a file that is there, changed in place.
+//! Bytes of an existing file, changed in place.
 
 use super::system;
 use std::fs::File;
@@ -8,8 +8,8 @@ use std::ops::Range;
 /// Writes `new` over the bytes `old` of `file` at `offset`, as long as these, with one write of
 /// what differs, and syncs it.
 ///
-/// What fails is undone: the old bytes are written again, and synced as far as that goes. A sync
-/// that fails is undone as well, as a system that failed to write a page once takes it for written.
+/// What fails is undone: the old bytes are written again, and synced if possible. A failed sync is
+/// undone as well, as the system marks a page clean after it failed to write it.
 ///
 /// # Errors
 /// Those of the system, and whether the old bytes are there again.

@@ -1,4 +1,4 @@
-//! Where an output really goes, and whether it may go there.
+//! Resolves an output's target, and checks that it may be written.
 
 use crate::error::{Error, ErrorKind, Result};
 use std::fs::{File, Metadata};

@@ -16,8 +16,8 @@ use std::time::{Duration, Instant};
 /// that may take for ever.
 const PATIENCE: Duration = Duration::from_millis(200);
 
-/// Removes what has only a temporary name, of all outputs in this process, and gives none from now
-/// on: a thread that is still at work must not leave one after this.
+/// Removes all temporary files of this process, and creates none from now on: a thread that is
+/// still running must not leave one after this.
 pub(crate) fn discard_unfinished() {
     let (names, start) = (names(), Instant::now());
     loop {
@@ -139,7 +139,7 @@ impl Temporary {
         Ok(Self { file, name, directory, seeks: seeks.is_ok() })
     }
 
-    /// Gives the file the name `target`. Without leave to `overwrite` it has to be free.
+    /// Gives the file the name `target`. Without `overwrite` it must be free.
     ///
     /// On an error the target is what it was before.
     pub(super) fn publish(&mut self, target: &Path, overwrite: bool) -> io::Result<()> {

@@ -2,7 +2,7 @@
 //!
 //! No file system names two files at once, so what is replaced is kept under a temporary name until
 //! all are named, and put back if one cannot be. A crash in between leaves some named and others
-//! not: whoever commits files that need each other puts those first that harm nobody alone.
+//! not: commit those first that do no harm alone.
 
 use super::file::Output;
 use super::system;
@@ -82,7 +82,7 @@ impl Before {
         }
     }
 
-    /// Says what is not as it was, if anything.
+    /// Reports what could not be restored, if anything.
     fn put_back(self) -> Option<String> {
         let target = self.target.display();
         let Some(kept) = self.kept else {

@@ -2,8 +2,8 @@
 
 use std::thread;
 
-/// Has `work` done by the calling thread and so many less one beside it, or by fewer where the
-/// system gives none. Each is to take what there is to do from one place, until there is no more.
+/// Runs `work` on `threads` threads, the calling one included, or on fewer if the system gives
+/// none. Each takes work from a shared queue until that is empty.
 pub(super) fn crew(threads: usize, work: &(dyn Fn() + Sync)) {
     thread::scope(|scope| {
         for _ in 1..threads {

@@ -23,9 +23,9 @@ pub(super) struct Front {
 /// Why a file has no header to read.
 #[derive(Debug)]
 pub(super) enum Unread {
-    /// It is something else than a message.
+    /// It is not a message.
     Foreign(Error),
-    /// It begins as a message does, and is none that this release reads.
+    /// It starts like a message, and this release cannot read it.
     Damaged(Error),
     /// It cannot be read.
     Failed(Error),
@@ -39,8 +39,8 @@ impl Unread {
     }
 }
 
-/// Opens the file `path` to read it. A directory, and what is no regular file, is foreign: to open
-/// some of these waits, or does something.
+/// Opens the file `path` to read it. Directories, and everything that is not a regular file, are
+/// foreign: opening some of these blocks or has side effects.
 pub(super) fn open(path: &Path) -> std::result::Result<File, Unread> {
     let cannot = |error| Unread::Failed(cannot("open", path, error));
     refuse_others(path, &std::fs::metadata(path).map_err(cannot)?).map_err(Unread::Foreign)?;
@@ -48,7 +48,7 @@ pub(super) fn open(path: &Path) -> std::result::Result<File, Unread> {
     Ok(file)
 }
 
-/// What opens files. One that became a FIFO meanwhile does not hold up anybody.
+/// Opens files. One that was replaced by a FIFO meanwhile does not block.
 pub(super) fn options() -> std::fs::OpenOptions {
     #[cfg_attr(not(unix), allow(unused_mut))]
     let mut options = File::options();
@@ -125,7 +125,7 @@ pub(super) fn read_at(mut file: &File, buf: &mut [u8], offset: u64) -> io::Resul
     file.read(buf)
 }
 
-/// `error` from who knows no files, with the name of the one that it is about.
+/// `error`, prefixed with the name of the file that it is about.
 pub(super) fn named(path: &Path, error: Error) -> Error {
     Error::with_source(error.kind(), format!("{}: {error}", path.display()), error)
 }
@@ -134,8 +134,8 @@ pub(super) fn cannot(what: &str, path: &Path, error: io::Error) -> Error {
     Error::io(format_args!("cannot {what} {}", path.display()), error)
 }
 
-/// What is different after a change: which file it is, its length, and the times of the last change
-/// of the content and of anything.
+/// What a change alters: the file's identity, its length, and the times of the last change of
+/// content and of attributes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct State {
     pub(super) file: (u64, u64),

@@ -10,14 +10,13 @@ use std::time::{Duration, Instant};
 const FIRST_PAUSE: Duration = Duration::from_millis(2);
 const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 
-/// A file that nobody else replaces the slots of, until this is dropped. The lock is an advisory
-/// one: it binds those who ask for it.
+/// A file whose slots nobody else replaces until this is dropped. The lock is advisory.
 pub(super) struct Locked(pub(super) File);
 
 impl Locked {
-    /// Opens the file `path`, behind links if it is one, to read and write it, and waits for its
-    /// lock as long as `patience` lasts. Whoever had the lock may have put another file in its
-    /// place: then that one is meant.
+    /// Opens the file `path`, following symbolic links, to read and write it, and waits for its
+    /// lock for at most `patience`. The previous holder may have replaced the file: the new one is
+    /// then opened.
     pub(super) fn take(path: &Path, patience: Duration) -> Result<Self> {
         let deadline = Instant::now() + patience;
         let mut pause = FIRST_PAUSE;

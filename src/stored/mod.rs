@@ -1,11 +1,11 @@
 //! Stored messages whose keys change: rewrap, slots, rekey, audit.
 //!
-//! Promises: a stored message opens before, meanwhile and afterwards, whatever fails or ends the
-//! process; but for a new data key nothing of it but the key slots is changed, and they under a
-//! lock; nothing is believed of a file but what it says when it is written to.
+//! Promises: a stored message can be opened at every moment, whatever fails or kills the process;
+//! only a rekey changes more than the key slots; slots are changed under a lock, and only after the
+//! file was read again under it.
 //!
-//! Must not know: any key service (which key a slot is under and which version that is, the
-//! envelope says, or the caller), how anything is shown.
+//! Must not know: any key service (the envelope or the caller says which key and version a slot is
+//! under), how anything is shown.
 //!
 //! | | sees the data key | body |
 //! | --- | --- | --- |

@@ -1,9 +1,9 @@
-//! A stored message written anew, under another data key.
+//! A stored message encrypted again, under another data key.
 //!
-//! Promises: the file is the old message or the new one, whole, at every moment; plaintext is in
-//! memory only, a few buffers of it; nothing is written that not all of the old message was
-//! authentic for; nobody who could read the message loses it without being told. Afterwards no slot
-//! of the old message opens the new one.
+//! Promises: at every moment the file is the whole old message or the whole new one; plaintext is
+//! in memory only, a few buffers of it; the new message takes the name only after all of the old
+//! one was verified; no key loses access unless the caller asks for it. Afterwards no slot of the
+//! old message opens the new one.
 
 use super::front::{self, Front, Unread, cannot, named};
 use super::lock::Locked;
@@ -24,7 +24,7 @@ const READ_AT_ONCE: usize = 256 << 10;
 
 type ProgressFn = dyn Fn(u64, Option<u64>) + Send + Sync;
 
-/// How a stored message is written anew.
+/// How a stored message is encrypted again.
 ///
 /// ```
 /// # use ncp_envelope::stored::*;

@@ -1,8 +1,8 @@
-//! Slots of other keys in a stored message: added, removed, and one for another.
+//! Slots of other keys in a stored message: added, removed, replaced.
 //!
-//! Promises: the body and region A are not touched; a slot is added only for the data key that the
-//! message was proven to be under, so that no slot is believed that was put there by somebody else;
-//! a message keeps at least one slot, and has either its old ones or its new ones.
+//! Promises: the body and region A are not changed; a slot is added only for the data key that was
+//! verified against the message's commitment, so that a slot planted by somebody else is not
+//! trusted; a message keeps at least one slot, and has either its old slots or its new ones.
 
 use super::front::{cannot, named};
 use super::message::{Replaced, StoredMessage};
@@ -18,7 +18,7 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-/// How often a file is looked at again that somebody else changes.
+/// How often a file is read again that somebody else changes.
 const ATTEMPTS: usize = 16;
 
 /// Which slots a stored message should have.
@@ -373,7 +373,7 @@ fn preamble(message: &StoredMessage, apart: Option<&Path>) -> Result<[u8; PREAMB
     Ok(bytes)
 }
 
-/// The slots of `header` without those under `keys`, each of which there has to be.
+/// The slots of `header` without those under `keys`, each of which must exist.
 fn remaining(path: &Path, header: &Header, keys: &[KeyId]) -> Result<Vec<WrappedKey>> {
     let slots = header.slots().slots();
     for key in keys {

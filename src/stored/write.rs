@@ -12,7 +12,7 @@ use std::time::Duration;
 
 /// What disks and page caches write whole, and what they read at once.
 const PAGE: u64 = 4_096;
-/// How much is copied at a time, where the whole file has to be.
+/// How much is copied at a time if the whole file must be.
 const COPIED: usize = 256 << 10;
 
 /// How new key slots are written to a file.

@@ -29,7 +29,7 @@ impl Front {
         if here == 0 {
             return Some(0..FIRST_READ);
         }
-        // What is no header is told so when it is decoded.
+        // What is not a header is refused when it is decoded.
         let needed = Header::len_from(&self.bytes).ok()? + PREAMBLE_LEN;
         (here < needed as u64).then_some(here..needed as u64)
     }

@@ -61,7 +61,7 @@ impl Opened {
         &self.head[within(chunks.start)..within(chunks.end)]
     }
 
-    /// Whether the end has to be proven before `range` is served: where it is past all chunks that
+    /// Whether the end must be verified before `range` is served: if it is past all chunks that
     /// cannot be the last.
     pub(super) fn needs_end(&self, range: &Range<u64>) -> bool {
         range.end > self.whole_len() || range.start >= self.whole_len()

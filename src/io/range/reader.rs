@@ -40,8 +40,8 @@ impl Envelope {
     /// ```
     ///
     /// # Errors
-    /// As [`decrypt`](Self::decrypt), but for what is wrong behind the header: that is for the
-    /// ranges that touch it. [`ErrorKind::Io`](crate::ErrorKind::Io) if the source fails.
+    /// As [`decrypt`](Self::decrypt), except for damage after the header: ranges that touch it
+    /// report it. [`ErrorKind::Io`](crate::ErrorKind::Io) if the source fails.
     pub async fn range_reader<S: ReadAt>(
         &self,
         source: S,

@@ -5,7 +5,7 @@ use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::task::Poll;
 
-/// Futures whose results are wanted in the order in which they were begun.
+/// Futures whose results are wanted in the order in which they were started.
 pub(super) struct InOrder<F: Future>(VecDeque<State<F>>);
 
 enum State<F: Future> {
@@ -26,7 +26,7 @@ impl<F: Future> InOrder<F> {
         self.0.push_back(State::Begun(Box::pin(future)));
     }
 
-    /// The result of the first one; all others go on meanwhile.
+    /// The result of the first one; all others make progress meanwhile.
     pub(super) async fn next(&mut self) -> Option<F::Output> {
         poll_fn(|context| {
             for state in &mut self.0 {
@@ -49,7 +49,7 @@ impl<F: Future> InOrder<F> {
     }
 }
 
-/// Gives others their turn.
+/// Yields to other tasks once.
 pub(super) async fn give_way() {
     let mut given = false;
     poll_fn(|context| {

@@ -222,8 +222,8 @@ mod tests {
     use std::pin::pin;
     use std::task::Waker;
 
-    /// Writes three buffers and commits, and goes on after an error as nobody should. On no
-    /// runtime, so that all of it is done on this thread.
+    /// Writes three buffers and commits, and keeps writing after an error. Without a runtime, so
+    /// that everything happens on this thread.
     fn write(path: &Path, bytes: &[u8]) -> Result<()> {
         let work = async {
             let options = FileOptions::new().overwrite(true);

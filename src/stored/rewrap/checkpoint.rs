@@ -1,10 +1,10 @@
-//! Notes of what is done, in a file that outlives the run.
+//! A record of what is done, in a file that outlives the run.
 //!
-//! A line a file, appended after the file was written: which file it was, its length and times
-//! then, and the versions of its slots. What is read back is a hint and never more: it is compared
-//! with what the system says of the file now, and saves looking into it. A line that a kill left
-//! half written is cut off, and lines that were lost cost a look. No names: they may be anything,
-//! and a file that was moved is the same one.
+//! One line for each file, appended after the file was written: its identity, its length and times
+//! then, and the versions of its slots. What is read back is a hint only: it is compared with the
+//! file's current metadata, and saves reading the file. A line that was half written when the
+//! process was killed is cut off; a lost line costs reading one file. No names are stored: they may
+//! contain anything, and a file that was moved is the same file.
 
 use super::super::front::State;
 use crate::error::{Error, ErrorKind, Result};
@@ -46,7 +46,7 @@ impl Checkpoint {
     /// [`ErrorKind::Io`], also while another run uses it.
     pub(super) fn open(path: &Path, keys: &[KeyId]) -> Result<Self> {
         let io = |error| cannot("open", path, error);
-        // Nothing comes out of a FIFO, for ever.
+        // Reading a FIFO could block for ever.
         if std::fs::metadata(path).is_ok_and(|there| !there.is_file()) {
             let text = format!("checkpoint {} is no regular file: name another", path.display());
             return Err(Error::new(ErrorKind::InvalidInput, text));
@@ -109,7 +109,7 @@ impl Checkpoint {
         if self.unwritten.len() >= KEPT_BACK { self.flush() } else { Ok(()) }
     }
 
-    /// Writes what was noted. Not synced: what is lost costs a look.
+    /// Writes what was recorded. Not synced: a lost line costs reading one file.
     pub(super) fn flush(&mut self) -> Result<()> {
         if self.unwritten.is_empty() {
             return Ok(());

@@ -18,7 +18,7 @@ use std::sync::{Mutex, PoisonError};
 const ARRAY: usize = 256;
 /// Files that wait for the disk at the same time.
 const WRITERS: usize = 8;
-/// How often a file is looked at that others write to at the same time.
+/// How often a file is read again that others write to at the same time.
 const LOOKS: u32 = 5;
 
 /// All that a run knows.
@@ -34,7 +34,7 @@ pub(super) struct Job {
     checkpoint: Option<Checkpoint>,
     /// What did not fit into an array any more.
     held: Option<Asked>,
-    /// Files that somebody else wrote to, and how often they were looked at.
+    /// Files that somebody else wrote to, and how often they were read.
     again: VecDeque<(PathBuf, u32)>,
     pub(super) report: RewrapReport,
 }
@@ -49,7 +49,7 @@ pub(super) struct Array {
     pub(super) slots: Vec<WrappedKey>,
 }
 
-/// A message, and which of its slots are to be wrapped anew.
+/// A message, and which of its slots are to be rewrapped.
 struct Asked {
     message: StoredMessage,
     slots: Vec<usize>,
@@ -98,7 +98,7 @@ impl Job {
         self.newest.iter().any(Option::is_some)
     }
 
-    /// Looks at files until there is an array of slots to be wrapped anew, or no file any more.
+    /// Reads files until there is an array of slots to rewrap, or no file is left.
     pub(super) fn gather(&mut self, cancelled: &Cancelled) -> Result<Array> {
         let mut array = Array::default();
         while array.slots.len() < ARRAY {

@@ -186,3 +186,92 @@ fn on_tokio() {
         }
     }
 }
+
+#[test]
+fn readers_that_encrypt() {
+    let _turn = begin();
+    let envelope = envelope();
+    let mut buf = vec![0; 50_000];
+    for (room, most) in [(1_000, 1), (1_000, 10_000), (16_400, 10_000), (50_000, 10_000)] {
+        for breaks in [false, true] {
+            watch("a reader that encrypts", || {
+                let source = source(LEN, breaks);
+                let made = block_on(envelope.encrypt_reader(source, EncryptOptions::new()));
+                let mut reader = made.unwrap();
+                for _ in 0..most {
+                    if !reader.read(&mut buf[..room]).is_ok_and(|len| len > 0) {
+                        break;
+                    }
+                }
+            });
+        }
+        #[cfg(feature = "tokio")]
+        watch("an async reader that encrypts", || {
+            use tokio::io::AsyncReadExt;
+            block_on(async {
+                let text = plaintext(LEN);
+                let made = envelope.async_encrypt_reader(&text[..], EncryptOptions::new()).await;
+                let mut reader = made.unwrap();
+                for _ in 0..most {
+                    if !reader.read(&mut buf[..room]).await.is_ok_and(|len| len > 0) {
+                        break;
+                    }
+                }
+            });
+        });
+    }
+}
+
+#[cfg(feature = "tokio")]
+#[test]
+fn streams_of_bytes() {
+    use futures_util::{StreamExt, stream};
+    let _turn = begin();
+    let (envelope, open) = (envelope(), DecryptPolicy::new());
+    let message = sealed(&envelope, LEN);
+    let mut messages = damaged(&message);
+    messages.push(message);
+    for piece in [3_000, 300_000] {
+        for most in [2, 10_000] {
+            watch("a stream that is encrypted", || {
+                block_on(async {
+                    let text = plaintext(LEN);
+                    let source = stream::iter(text.chunks(piece).map(Ok::<_, io::Error>));
+                    let made = envelope.encrypt_bytes(source, EncryptOptions::new()).await;
+                    drop(made.unwrap().take(most).collect::<Vec<_>>().await);
+                });
+            });
+            for message in &messages {
+                watch("a stream that is decrypted", || {
+                    block_on(async {
+                        let source = stream::iter(message.chunks(piece).map(Ok::<_, io::Error>));
+                        let made = envelope.decrypt_bytes(source, &open).await;
+                        drop(made.unwrap().take(most).collect::<Vec<_>>().await);
+                    });
+                });
+            }
+        }
+    }
+}
+
+#[cfg(feature = "tokio")]
+#[test]
+fn async_files() {
+    use ncp_envelope::io::AsyncAtomicFile;
+    use tokio::io::AsyncWriteExt;
+    let _turn = begin();
+    let directory = tempfile::tempdir().unwrap();
+    let (path, text) = (directory.path().join("out"), plaintext(LEN));
+    let options = FileOptions::new().overwrite(true);
+    for commit in [false, true] {
+        watch("an async file", || {
+            block_on(async {
+                let mut file = AsyncAtomicFile::create(&path, &options).await.unwrap();
+                file.write_all(&text).await.unwrap();
+                if commit {
+                    file.commit().await.unwrap();
+                }
+            });
+        });
+    }
+}
