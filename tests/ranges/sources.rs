@@ -102,7 +102,7 @@ impl ReadAt for Awkward {
 #[test]
 fn reads_in_pieces_are_put_together_and_a_failure_is_not_kept() {
     let source = Awkward(message(), AtomicUsize::new(0));
-    let reader = envelope().blocking().range_reader(source, &DecryptPolicy::new()).unwrap();
+    let reader = envelope().blocking().range_reader(source, DecryptPolicy::new()).unwrap();
     let mut failures = 0;
     for turn in 0..100 {
         let at = turn * 3_000;
@@ -156,7 +156,7 @@ fn header_and_body_are_told_apart() {
 fn a_cursor_over_half_a_message_does_not_end() {
     let message = message();
     let half = &message[..message.len() / 16_400 / 2 * 16_400 + 1_000];
-    let reader = envelope().blocking().range_reader(half, &DecryptPolicy::new()).unwrap();
+    let reader = envelope().blocking().range_reader(half, DecryptPolicy::new()).unwrap();
     let error = reader.cursor().read_to_end(&mut Vec::new()).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::InvalidData);
     assert_eq!(Error::inside(&error).unwrap().kind(), ErrorKind::Authentication);
