@@ -34,7 +34,7 @@ fn main() {
     let envelope = Envelope::builder(wrapper).build().unwrap().blocking();
     let profiles = [Profile::Compact, Profile::Durable, Profile::Page];
     let messages = profiles.map(|profile| {
-        envelope.encrypt(&[7; 2_000], EncryptOptions::new().layout(profile)).unwrap()
+        envelope.encrypt([7; 2_000], EncryptOptions::new().layout(profile)).unwrap()
     });
     let paths: Vec<PathBuf> = (0..files)
         .map(|n| {

@@ -1,12 +1,14 @@
 //! How fast a call fails while the circuit breaker is open, and how much a minute of outage costs.
 //!
-//! `cargo bench --bench breaker` prints percentiles of 100,000 calls, and of 100,000 messages whose
-//! key is not in the cache or past its time there; `cargo bench --bench breaker -- minute` makes
-//! calls for a minute against a server that closes every connection, and prints what each call cost
-//! it.
+//! `cargo bench --bench breaker` measures calls, and messages whose key is not in the cache or has
+//! expired there, and prints percentiles beside criterion's figures: a mean hides the caller that
+//! had to wait. `cargo bench --bench breaker -- minute` makes calls for a minute against a server
+//! that closes every connection, and prints what each call cost it.
 
-#![allow(clippy::unwrap_used, clippy::print_stdout)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout)]
 
+use criterion::measurement::WallTime;
+use criterion::{BenchmarkGroup, Criterion, criterion_group};
 use ncp_envelope::format::{BoundHeader, Encryptor, Profile, SlotTable};
 use ncp_envelope::kms::{Client, Credentials, Endpoint, Key};
 use ncp_envelope::wrap::{BoxFuture, KeyPayload};
@@ -17,63 +19,93 @@ use ncp_envelope::{
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
+use tokio::runtime::Runtime;
 
-/// A key of a server that reads a little of each request and closes the connection, and how many it
-/// has seen.
-async fn dead() -> (Key, Arc<AtomicU64>) {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    let requests = Arc::new(AtomicU64::new(0));
-    let seen = Arc::clone(&requests);
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            let seen = Arc::clone(&seen);
-            tokio::spawn(async move {
-                if stream.readable().await.is_ok() {
-                    seen.fetch_add(1, Ordering::Relaxed);
+/// A key of a server that reads a little of each request and closes the connection.
+struct Dead {
+    key: Key,
+    /// How many requests the server has seen.
+    requests: Arc<AtomicU64>,
+}
+
+impl Dead {
+    /// With its circuit breaker open.
+    async fn open() -> Self {
+        let dead = Self::new().await;
+        while dead.key.client().stats().breaker_opens == 0 {
+            let _ = dead.key.encrypt(b"x").await;
+        }
+        dead
+    }
+
+    async fn new() -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let requests = Arc::new(AtomicU64::new(0));
+        let seen = Arc::clone(&requests);
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let seen = Arc::clone(&seen);
+                tokio::spawn(async move {
+                    if stream.readable().await.is_ok() {
+                        seen.fetch_add(1, Ordering::Relaxed);
+                    }
+                });
+            }
+        });
+        let credentials = Credentials::account("access", "secret").unwrap();
+        let client = Client::builder().endpoint(Endpoint::Custom(url)).credentials(credentials);
+        Self { key: client.build().unwrap().key("tag").unwrap(), requests }
+    }
+
+    fn sent(&self) -> u64 {
+        self.requests.load(Ordering::Relaxed)
+    }
+
+    fn refused(&self) -> u64 {
+        self.key.client().stats().breaker_refusals
+    }
+}
+
+/// Measures `attempt`, which says how long it took. A probe of the breaker waits for the server, so
+/// an attempt during which a request was sent does not count; with `by_breaker`, neither does one
+/// that the breaker did not refuse.
+fn measure(
+    group: &mut BenchmarkGroup<'_, WallTime>,
+    runtime: &Runtime,
+    name: &str,
+    dead: &Dead,
+    by_breaker: bool,
+    mut attempt: impl AsyncFnMut() -> Duration,
+) {
+    let mut times = Vec::new();
+    group.bench_function(name, |bencher| {
+        bencher.iter_custom(|attempts| {
+            let first = times.len();
+            runtime.block_on(async {
+                while ((times.len() - first) as u64) < attempts {
+                    let (sent, refused) = (dead.sent(), dead.refused());
+                    let time = attempt().await;
+                    if sent == dead.sent() && (!by_breaker || dead.refused() > refused) {
+                        times.push(time);
+                    }
                 }
             });
-        }
+            times[first..].iter().sum()
+        });
     });
-    let credentials = Credentials::account("access", "secret").unwrap();
-    let client =
-        Client::builder().endpoint(Endpoint::Custom(url)).credentials(credentials).build().unwrap();
-    (client.key("tag").unwrap(), requests)
-}
-
-async fn percentiles() {
-    let (key, requests) = dead().await;
-    while key.client().stats().breaker_opens == 0 {
-        let _ = key.encrypt(b"x").await;
-    }
-    let mut times = Vec::with_capacity(100_000);
-    while times.len() < 100_000 {
-        let sent = requests.load(Ordering::Relaxed);
-        let refused = key.client().stats().breaker_refusals;
-        let begun = Instant::now();
-        let failed = key.encrypt(b"x").await.is_err();
-        let time = begun.elapsed();
-        // Probes wait for the server, so they are not what is measured.
-        if failed
-            && sent == requests.load(Ordering::Relaxed)
-            && key.client().stats().breaker_refusals > refused
-        {
-            times.push(time);
-        }
-    }
-    print("breaker open", times);
-}
-
-fn print(what: &str, mut times: Vec<Duration>) {
     times.sort();
-    let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize];
-    println!(
-        "{what}: p50 {:?}, p99 {:?}, p99.9 {:?}, max {:?}",
-        at(0.5),
-        at(0.99),
-        at(0.999),
-        at(1.0)
-    );
+    if let Some(last) = times.len().checked_sub(1) {
+        let at = |share: f64| times[(last as f64 * share) as usize];
+        let (half, most, nearly) = (at(0.5), at(0.99), at(0.999));
+        println!("{name}: p50 {half:?}, p99 {most:?}, p99.9 {nearly:?}, max {:?}", at(1.0));
+    }
+}
+
+async fn time<T>(call: impl Future<Output = T>) -> (Duration, T) {
+    let begun = Instant::now();
+    let result = call.await;
+    (begun.elapsed(), result)
 }
 
 /// A message with a wrapped key that nobody has seen, as if it were under `key`.
@@ -90,80 +122,68 @@ fn message(key: &Key, number: u64) -> Vec<u8> {
     message
 }
 
-/// What a reader waits for a message whose key is not there, or no longer good, while the breaker
-/// is open.
-async fn readers() {
-    let (key, requests) = dead().await;
+fn breaker(criterion: &mut Criterion) {
+    let runtime = Runtime::new().unwrap();
+    let mut group = criterion.benchmark_group("breaker open");
+    group.warm_up_time(Duration::from_millis(100)).measurement_time(Duration::from_millis(500));
+    let dead = runtime.block_on(Dead::open());
+    measure(&mut group, &runtime, "call", &dead, true, async || {
+        time(dead.key.encrypt(b"x")).await.0
+    });
+    readers(&mut group, &runtime);
+    expired(&mut group, &runtime);
+    group.finish();
+}
+
+/// What a reader waits for a message whose key is not there.
+fn readers(group: &mut BenchmarkGroup<'_, WallTime>, runtime: &Runtime) {
     let limits = CacheLimits::new(Duration::from_secs(60));
-    for (what, builder) in [
-        ("decrypt without a cache, breaker open", Envelope::builder(key.clone())),
-        (
-            "decrypt with the key not in the cache, breaker open",
-            Envelope::builder(key.clone()).cache(limits),
-        ),
-    ] {
+    for (name, cache) in
+        [("decrypt, no cache", None), ("decrypt, key not in the cache", Some(limits))]
+    {
+        let dead = runtime.block_on(Dead::open());
+        let builder = Envelope::builder(dead.key.clone());
+        let builder = cache.into_iter().fold(builder, |builder, limits| builder.cache(limits));
         let (envelope, policy) = (builder.build().unwrap(), DecryptPolicy::new());
-        while key.client().stats().breaker_opens == 0 {
-            let _ = envelope.decrypt(&message(&key, 0), &policy).await;
-        }
-        let (mut times, mut number) = (Vec::with_capacity(100_000), 0);
-        while times.len() < 100_000 {
+        let mut number = 0;
+        measure(group, runtime, name, &dead, true, async || {
             number += 1;
-            let message = message(&key, number);
-            let sent = requests.load(Ordering::Relaxed);
-            let refused = key.client().stats().breaker_refusals;
-            let begun = Instant::now();
-            let failed = envelope.decrypt(&message, &policy).await.is_err();
-            let time = begun.elapsed();
-            if failed
-                && sent == requests.load(Ordering::Relaxed)
-                && key.client().stats().breaker_refusals > refused
-            {
-                times.push(time);
-            }
-        }
-        print(what, times);
+            let message = message(&dead.key, number);
+            time(envelope.decrypt(&message, &policy)).await.0
+        });
     }
 }
 
-/// The same for keys that were unwrapped once and are past their time, with a stale window and
-/// without. Each answer of the open breaker counts for a second, so most of these are answered
-/// without asking it.
-async fn expired() {
-    let local = LocalKeyWrapper::new("local", &DataKey::generate().unwrap()).unwrap();
-    let (key, requests) = dead().await;
-    let wrapper = Failing { local, dead: key.clone(), broken: AtomicBool::new(false) };
-    let wrapper = Arc::new(wrapper);
+/// The same for keys that were unwrapped once and have expired, with a stale window and without.
+/// Each answer of the open breaker counts for a second, so most of these are answered without
+/// asking it.
+fn expired(group: &mut BenchmarkGroup<'_, WallTime>, runtime: &Runtime) {
     let policy = DecryptPolicy::new();
-    for (what, stale) in [("expired, with a stale window", 3_600), ("expired", 0)] {
-        wrapper.broken.store(false, Ordering::Relaxed);
+    for (name, stale) in
+        [("decrypt, key expired, stale window", 3_600), ("decrypt, key expired", 0)]
+    {
+        let dead = runtime.block_on(Dead::open());
+        let local = LocalKeyWrapper::new("local", &DataKey::generate().unwrap()).unwrap();
+        let wrapper = Failing { local, dead: dead.key.clone(), broken: AtomicBool::new(false) };
+        let wrapper = Arc::new(wrapper);
         let limits = CacheLimits::new(Duration::from_millis(500))
             .with_stale_window(Duration::from_secs(stale))
             .with_max_keys(20_000);
         let envelope = Envelope::builder(wrapper.clone()).cache(limits).build().unwrap();
-        let messages =
-            envelope.encrypt_many(&vec![b"x"; 10_000], EncryptOptions::new()).await.unwrap();
-        envelope.decrypt_many(&messages, &policy).await;
-        wrapper.broken.store(true, Ordering::Relaxed);
-        tokio::time::sleep(Duration::from_millis(500)).await;
-        while key.client().stats().breaker_opens == 0 {
-            let _ = key.encrypt(b"x").await;
-        }
-        let mut times = Vec::with_capacity(100_000);
-        let mut opened = 0;
-        for message in messages.iter().cycle().take(100_000) {
-            let sent = requests.load(Ordering::Relaxed);
-            let begun = Instant::now();
-            opened += usize::from(envelope.decrypt(message, &policy).await.is_ok());
-            let time = begun.elapsed();
-            if sent == requests.load(Ordering::Relaxed) {
-                times.push(time);
-            }
-        }
-        print(
-            &format!("decrypt with the key {what}, breaker open, {opened} of 100000 opened"),
-            times,
-        );
+        let messages = runtime.block_on(async {
+            let messages =
+                envelope.encrypt_many(&vec![b"x"; 10_000], EncryptOptions::new()).await.unwrap();
+            envelope.decrypt_many(&messages, &policy).await;
+            wrapper.broken.store(true, Ordering::Relaxed);
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            messages
+        });
+        let mut next = messages.iter().cycle();
+        measure(group, runtime, name, &dead, false, async || {
+            let (took, opened) = time(envelope.decrypt(next.next().unwrap(), &policy)).await;
+            assert_eq!(opened.is_ok(), stale > 0, "{name}");
+            took
+        });
     }
 }
 
@@ -209,7 +229,7 @@ impl KeyWrapper for Failing {
 }
 
 async fn minute() {
-    let (key, requests) = dead().await;
+    let Dead { key, requests } = Dead::new().await;
     let end = Instant::now() + Duration::from_secs(60);
     let callers: Vec<_> = (0..20)
         .map(|_| {
@@ -232,14 +252,12 @@ async fn minute() {
     );
 }
 
+criterion_group!(benches, breaker);
+
 fn main() {
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    match std::env::args().any(|argument| argument == "minute") {
-        true => runtime.block_on(minute()),
-        false => runtime.block_on(async {
-            percentiles().await;
-            readers().await;
-            expired().await;
-        }),
+    if std::env::args().any(|argument| argument == "minute") {
+        return Runtime::new().unwrap().block_on(minute());
     }
+    benches();
+    Criterion::default().configure_from_args().final_summary();
 }

@@ -1,19 +1,22 @@
-//! Messages of 1 KiB under a data key that is in memory, next to the sum of what they are made of,
-//! in the same run.
+//! Messages of 1 KiB under a data key that is in memory, next to the parts that they are made of.
 //!
 //! Run with `cargo bench --bench small`. The parts are those of the construction, each done with
 //! the primitives alone: a random salt, the derivation (SHA-256 of the header, HMAC-SHA-512 twice
 //! with the key kept, the scratch wiped), the set-up of the message's key, and one chunk sealed or
-//! opened. What is measured against them is everything: header, slots, policy, look-up and the
-//! parts. In a row they run as they have to in a message, each on what the one before gave; one by
-//! one each repeats itself, which caches and branch predictors like better. Every round measures
-//! all contestants one after the other; figures are medians over the rounds, ratios the medians of
-//! each round's ratio.
+//! opened. In a row they run as they must in a message, each on the result of the one before. What
+//! is measured against them is everything: header, slots, policy, look-up and the parts.
+//!
+//! A third group is the parts one by one, to see where the time goes, and what reading a header
+//! costs. Headers of messages under one data key are the same, and are not read again; "decrypt,
+//! header not seen lately" shows the difference.
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 
+mod turns;
+
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::{digest, hmac};
+use criterion::{Criterion, criterion_group, criterion_main};
 use ncp_envelope::format::Header;
 use ncp_envelope::wrap::KeyPayload;
 use ncp_envelope::{
@@ -21,13 +24,11 @@ use ncp_envelope::{
     LocalKeyWrapper, ReuseLimits,
 };
 use std::hint::black_box;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use turns::{Contestant, Group};
 use zeroize::Zeroize;
 
 const LEN: usize = 1_024;
-// Many short rounds: one that another process interrupts is then one of many.
-const ROUNDS: usize = 1_001;
-const PER_ROUND: u32 = 100;
 const INFO: usize = 48;
 const SALT: usize = 24;
 
@@ -61,12 +62,26 @@ fn random_salt() -> [u8; SALT] {
     salt
 }
 
-fn main() {
-    // The test runner of `cargo test --benches` passes this flag; there is nothing to test here.
-    if std::env::args().any(|argument| argument == "--test") {
-        return;
-    }
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+fn seal(key: &LessSafeKey, plaintext: &[u8], sealed: &mut [u8]) {
+    let (out, tag) = sealed.split_at_mut(LEN);
+    let nonce = Nonce::assume_unique_for_key([0; 12]);
+    key.seal_out_of_place_scatter(nonce, Aad::empty(), black_box(plaintext), out, &[], tag)
+        .unwrap();
+}
+
+fn open(key: &LessSafeKey, sealed: &[u8], out: &mut [u8]) {
+    let (ciphertext, tag) = sealed.split_at(LEN);
+    let nonce = Nonce::assume_unique_for_key([0; 12]);
+    key.open_separate_gather(nonce, Aad::empty(), black_box(ciphertext), tag, out).unwrap();
+}
+
+fn group(name: &'static str) -> Group {
+    // Many short rounds: one that another process interrupts is then one of many.
+    Group { name, bytes: LEN, rounds: 1_001, runs: 100 }
+}
+
+fn small(criterion: &mut Criterion) {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let hour = Duration::from_secs(3_600);
     let wrapper =
         LocalKeyWrapper::new("01234567-89ab-cdef-0123-456789abcdef", &DataKey::generate().unwrap())
@@ -77,11 +92,11 @@ fn main() {
         .reuse(ReuseLimits::new(hour).with_max_messages(1 << 32))
         .build()
         .unwrap();
-    let options =
-        EncryptOptions::new().context(EncryptionContext::new().with("kind", "invoice").unwrap());
+    let context = EncryptionContext::new().with("kind", "invoice").unwrap();
+    let options = EncryptOptions::new().context(context);
     let policy = DecryptPolicy::new().require("kind", "invoice");
     let plaintext = [0x5A; LEN];
-    let message = runtime.block_on(envelope.encrypt(&plaintext, &options)).unwrap();
+    let message = runtime.block_on(envelope.encrypt(plaintext, &options)).unwrap();
     runtime.block_on(envelope.decrypt(&message, &policy)).unwrap();
 
     let header = Header::decode(&message).unwrap();
@@ -90,21 +105,63 @@ fn main() {
     let payload: Vec<KeyPayload> = runtime.block_on(wrapper.unwrap_keys(&[slot])).unwrap();
     let data_key = DataKey::copy_from(payload[0].expose_secret()[48..].try_into().unwrap());
     let kept = hmac::Key::new(hmac::HMAC_SHA512, data_key.expose_secret());
-    let fixed_salt = [3; SALT];
-    let fixed = derive(&kept, &region_a, &fixed_salt);
-    let aead = key(&fixed);
-    let nonce = || Nonce::assume_unique_for_key([0; 12]);
+    let salt = [3; SALT];
+    let material = derive(&kept, &region_a, &salt);
+    let aead = key(&material);
     let mut sealed = vec![0; LEN + 16];
-    {
-        let (out, tag) = sealed.split_at_mut(LEN);
-        aead.seal_out_of_place_scatter(nonce(), Aad::empty(), &plaintext, out, &[], tag).unwrap();
-    }
-    let sealed_copy = sealed.clone();
-    let (mut out, mut into, mut opened, mut row_out) =
-        (vec![0; LEN], Vec::new(), Vec::new(), vec![0; LEN]);
-    let mut row_sealed = sealed.clone();
-    type Contestant<'a> = (&'a str, Box<dyn FnMut() + 'a>);
-    let mut contestants: Vec<Contestant<'_>> = vec![
+    seal(&aead, &plaintext, &mut sealed);
+
+    let (mut row, mut into) = (sealed.clone(), Vec::new());
+    let mut encryption: [Contestant<'_>; 2] = [
+        (
+            "its parts, in a row",
+            Box::new(|| {
+                let mut material = derive(&kept, &region_a, &random_salt());
+                seal(&key(&material), &plaintext, &mut row);
+                material.as_mut_slice().zeroize();
+            }),
+        ),
+        (
+            "encrypt_into",
+            Box::new(|| poll(envelope.encrypt_into(black_box(&plaintext), &options, &mut into))),
+        ),
+    ];
+    group("small, encryption").measure(criterion, &mut encryption);
+
+    // More headers of the same length than are remembered, each with a context of its own.
+    let others = |number: u32| {
+        let context = EncryptionContext::new().with("kind", "invoice").unwrap();
+        let context = context.with("number", format!("{number:04}")).unwrap();
+        runtime.block_on(envelope.encrypt(plaintext, context)).unwrap()
+    };
+    let others: Vec<Vec<u8>> = (0..512).map(others).collect();
+    let (mut row, mut opened, mut opened_other) = (vec![0; LEN], Vec::new(), Vec::new());
+    let mut next = others.iter().cycle();
+    let mut decryption: [Contestant<'_>; 3] = [
+        (
+            "its parts, in a row",
+            Box::new(|| {
+                let mut material = derive(&kept, &region_a, black_box(&salt));
+                open(&key(&material), &sealed, &mut row);
+                material.as_mut_slice().zeroize();
+            }),
+        ),
+        (
+            "decrypt_into",
+            Box::new(|| poll(envelope.decrypt_into(black_box(&message), &policy, &mut opened))),
+        ),
+        (
+            "decrypt_into, header not seen lately",
+            Box::new(|| {
+                let message = next.next().unwrap();
+                poll(envelope.decrypt_into(message, &policy, &mut opened_other));
+            }),
+        ),
+    ];
+    group("small, decryption").measure(criterion, &mut decryption);
+
+    let (mut sealed_again, mut out) = (sealed.clone(), vec![0; LEN]);
+    let mut parts: [Contestant<'_>; 6] = [
         (
             "random salt",
             Box::new(|| {
@@ -114,129 +171,23 @@ fn main() {
         (
             "derivation, key kept",
             Box::new(|| {
-                let mut material = derive(&kept, &region_a, black_box(&fixed_salt));
+                let mut material = derive(&kept, &region_a, black_box(&salt));
                 black_box(&material);
                 material.as_mut_slice().zeroize();
             }),
         ),
-        ("key set-up", Box::new(|| drop(black_box(key(&fixed))))),
-        (
-            "one seal",
-            Box::new(|| {
-                let (out, tag) = sealed.split_at_mut(LEN);
-                aead.seal_out_of_place_scatter(
-                    nonce(),
-                    Aad::empty(),
-                    black_box(&plaintext),
-                    out,
-                    &[],
-                    tag,
-                )
-                .unwrap();
-            }),
-        ),
-        (
-            "one open",
-            Box::new(|| {
-                let (ciphertext, tag) = sealed_copy.split_at(LEN);
-                aead.open_separate_gather(
-                    nonce(),
-                    Aad::empty(),
-                    black_box(ciphertext),
-                    tag,
-                    &mut out,
-                )
-                .unwrap();
-            }),
-        ),
-        (
-            "all parts of encryption, in a row",
-            Box::new(|| {
-                let mut material = derive(&kept, &region_a, &random_salt());
-                let aead = key(&material);
-                let (out, tag) = row_sealed.split_at_mut(LEN);
-                aead.seal_out_of_place_scatter(
-                    nonce(),
-                    Aad::empty(),
-                    black_box(&plaintext),
-                    out,
-                    &[],
-                    tag,
-                )
-                .unwrap();
-                material.as_mut_slice().zeroize();
-            }),
-        ),
-        (
-            "all parts of decryption, in a row",
-            Box::new(|| {
-                let mut material = derive(&kept, &region_a, black_box(&fixed_salt));
-                let aead = key(&material);
-                let (ciphertext, tag) = sealed_copy.split_at(LEN);
-                aead.open_separate_gather(
-                    nonce(),
-                    Aad::empty(),
-                    black_box(ciphertext),
-                    tag,
-                    &mut row_out,
-                )
-                .unwrap();
-                material.as_mut_slice().zeroize();
-            }),
-        ),
-        (
-            "encrypt_into",
-            Box::new(|| {
-                poll(envelope.encrypt_into(black_box(&plaintext), &options, &mut into));
-            }),
-        ),
-        (
-            "decrypt_into",
-            Box::new(|| {
-                poll(envelope.decrypt_into(black_box(&message), &policy, &mut opened));
-            }),
-        ),
+        ("key set-up", Box::new(|| drop(black_box(key(&material))))),
+        ("one seal", Box::new(|| seal(&aead, &plaintext, &mut sealed_again))),
+        ("one open", Box::new(|| open(&aead, &sealed, &mut out))),
+        ("header read", Box::new(|| drop(black_box(Header::decode(black_box(&message)).unwrap())))),
     ];
-
-    let mut times = vec![Vec::new(); contestants.len()];
-    for round in 0..=ROUNDS {
-        for (index, (_, run)) in contestants.iter_mut().enumerate() {
-            let begun = Instant::now();
-            for _ in 0..PER_ROUND {
-                run();
-            }
-            let each = begun.elapsed().as_nanos() as f64 / f64::from(PER_ROUND);
-            if round > 0 {
-                times[index].push(each);
-            }
-        }
+    let mut parts_group = criterion.benchmark_group("small, parts");
+    parts_group.warm_up_time(Duration::from_millis(300));
+    parts_group.measurement_time(Duration::from_secs(1));
+    for (name, run) in &mut parts {
+        parts_group.bench_function(*name, |bencher| bencher.iter(&mut *run));
     }
-
-    println!(
-        "1 KiB messages, data key in memory, one thread; medians of {ROUNDS} rounds of \
-         {PER_ROUND}\n"
-    );
-    for (index, (name, _)) in contestants.iter().enumerate() {
-        println!("{name:<38} {:>8.0} ns", median(times[index].clone()));
-    }
-    let [salt, derive, setup, seal, open, encrypt_row, decrypt_row, encrypt, decrypt] =
-        [0, 1, 2, 3, 4, 5, 6, 7, 8];
-    let ratio = |of: usize, parts: &[usize]| {
-        median(
-            (0..ROUNDS)
-                .map(|round| {
-                    times[of][round] / parts.iter().map(|part| times[*part][round]).sum::<f64>()
-                })
-                .collect(),
-        )
-    };
-    println!("\n{:<14} {:>24} {:>30}", "", "of its parts in a row", "of its parts one by one, sum");
-    for (name, of, row, parts) in [
-        ("encrypt_into", encrypt, encrypt_row, &[salt, derive, setup, seal][..]),
-        ("decrypt_into", decrypt, decrypt_row, &[derive, setup, open]),
-    ] {
-        println!("{name:<14} {:>24.3} {:>30.3}", ratio(of, &[row]), ratio(of, parts));
-    }
+    parts_group.finish();
 }
 
 /// All of it is ready at once: the keys are in memory.
@@ -246,7 +197,5 @@ fn poll<T>(future: impl Future<Output = ncp_envelope::Result<T>>) {
     assert!(matches!(polled, std::task::Poll::Ready(Ok(_))));
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
-}
+criterion_group!(benches, small);
+criterion_main!(benches);

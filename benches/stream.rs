@@ -1,28 +1,28 @@
-//! Streams of 64 MiB on one core, next to the bare primitive in the same run.
+//! Streams of 64 MiB on one core, in groups with the bare primitive over the same memory.
 //!
-//! Run with `cargo bench --bench stream`. The limit of a stream is the bare primitive over the same
-//! 64 MiB of memory, 16 KiB at a time, without any format around it: into one small buffer for
-//! those who pass the result on, into a buffer of 64 MiB for those who keep it, into a new vector
-//! for those who return one. The third limit, one buffer that never leaves the first-level cache,
-//! is what the primitive could do if reading memory cost nothing. Every round measures all
-//! contestants one after the other, so that a machine that changes its speed changes it for all;
-//! the figures are medians over the rounds, and the ratio is the median of each round's ratio.
+//! Run with `cargo bench --bench stream`. The primitive takes 16 KiB at a time, without any format
+//! around it, and writes where the contestants of its group write: to one small buffer if they pass
+//! the result on, to a buffer of 64 MiB if they keep it, to a new vector if they return one. Alone
+//! in a group is the primitive over one buffer that never leaves the first-level cache: what it
+//! could do if reading memory cost nothing.
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 
+mod turns;
+
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+use criterion::{Criterion, criterion_group, criterion_main};
 use ncp_envelope::format::{CHUNK_LEN, Header, PREAMBLE_LEN, SEALED_CHUNK_LEN};
 use ncp_envelope::{
-    DataKey, DecryptPolicy, EncryptOptions, EncryptionContext, Envelope, LocalKeyWrapper,
+    BlockingEnvelope, DataKey, DecryptPolicy, EncryptOptions, EncryptionContext, Envelope,
+    LocalKeyWrapper,
 };
 use std::hint::black_box;
 use std::io::{Read, Write};
-use std::time::Instant;
+use turns::{Contestant, Group};
 
 const LEN: usize = 64 << 20;
-const ROUNDS: usize = 15;
-/// For each contestant in `main`, which of the first four is its limit.
-const LIMIT_OF: [usize; 11] = [0, 1, 2, 3, 0, 0, 1, 1, 1, 3, 3];
+const SEALED: usize = LEN + LEN / CHUNK_LEN * (SEALED_CHUNK_LEN - CHUNK_LEN);
 
 /// Counts what it is given; a stand-in for a socket that costs nothing.
 struct Counter(usize);
@@ -38,102 +38,78 @@ impl Write for Counter {
     }
 }
 
-fn main() {
-    // The test runner of `cargo test --benches` passes this flag; there is nothing to test here.
-    if std::env::args().any(|argument| argument == "--test") {
-        return;
+/// What all groups work on.
+struct Bench {
+    key: LessSafeKey,
+    envelope: BlockingEnvelope,
+    plaintext: Vec<u8>,
+    message: Vec<u8>,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let wrapper = LocalKeyWrapper::new("bench", &DataKey::generate().unwrap()).unwrap();
+        let envelope = Envelope::builder(wrapper).build().unwrap().blocking();
+        let plaintext: Vec<u8> =
+            (0..LEN as u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+        let message = envelope.encrypt(&plaintext, EncryptionContext::new()).unwrap();
+        let key = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &[7; 32]).unwrap());
+        Self { key, envelope, plaintext, message }
     }
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let wrapper = LocalKeyWrapper::new("bench", &DataKey::generate().unwrap()).unwrap();
-    let envelope = Envelope::builder(wrapper).build().unwrap();
-    let plaintext: Vec<u8> =
-        (0..LEN as u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
-    let message = runtime.block_on(envelope.encrypt(&plaintext, EncryptionContext::new())).unwrap();
-    let key = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &[7; 32]).unwrap());
-    let nonce = |index: usize| {
-        let mut nonce = [0; 12];
-        nonce[4..].copy_from_slice(&(index as u64).to_be_bytes());
-        Nonce::assume_unique_for_key(nonce)
-    };
 
-    let mut hot = vec![0x5A; CHUNK_LEN];
-    let mut sealed = vec![1; LEN + LEN / CHUNK_LEN * 16 + SEALED_CHUNK_LEN];
-    let mut opened = vec![1; LEN + CHUNK_LEN];
-    let mut buffer = vec![1; 256 * 1024];
-    let offset = Header::decode(&message).unwrap().bound().body_offset();
-    let preamble: &[u8; PREAMBLE_LEN] = message[offset..offset + PREAMBLE_LEN].try_into().unwrap();
-
-    let mut kept = Vec::new();
-    let mut small = vec![1; SEALED_CHUNK_LEN];
-    let mut bare_sealed = vec![1; LEN + LEN / CHUNK_LEN * 16 + SEALED_CHUNK_LEN];
-    let seal = |index, chunk: &[u8], out: &mut [u8]| {
+    /// The bare primitive, from memory to memory.
+    fn seal(&self, index: usize, chunk: &[u8], out: &mut [u8]) {
         let (out, tag) = out.split_at_mut(chunk.len());
-        key.seal_out_of_place_scatter(nonce(index), Aad::empty(), chunk, out, &[], tag).unwrap();
-    };
+        let nonce = nonce(index);
+        self.key.seal_out_of_place_scatter(nonce, Aad::empty(), chunk, out, &[], tag).unwrap();
+    }
 
-    type Contestant<'a> = (&'a str, Box<dyn FnMut() + 'a>);
-    let mut contestants: Vec<Contestant<'_>> = vec![
+    fn seal_all(&self, out: &mut [u8]) {
+        let chunks = self.plaintext.chunks(CHUNK_LEN).zip(out.chunks_mut(SEALED_CHUNK_LEN));
+        for (index, (chunk, out)) in chunks.enumerate() {
+            self.seal(index, chunk, out);
+        }
+        black_box(out);
+    }
+}
+
+fn nonce(index: usize) -> Nonce {
+    let mut nonce = [0; 12];
+    nonce[4..].copy_from_slice(&(index as u64).to_be_bytes());
+    Nonce::assume_unique_for_key(nonce)
+}
+
+fn group(name: &'static str) -> Group {
+    Group { name, bytes: LEN, rounds: 15, runs: 1 }
+}
+
+fn passed_on(criterion: &mut Criterion, bench: &Bench) {
+    let mut small = vec![1; SEALED_CHUNK_LEN];
+    let mut buffer = vec![1; 256 * 1024];
+    let mut contestants: [Contestant<'_>; 3] = [
         (
-            "A  bare, 16 KiB at a time, into one 16 KiB buffer",
+            "bare, into one buffer of 16 KiB",
             Box::new(|| {
-                for (index, chunk) in plaintext.chunks(CHUNK_LEN).enumerate() {
-                    seal(index, chunk, &mut small);
+                for (index, chunk) in bench.plaintext.chunks(CHUNK_LEN).enumerate() {
+                    bench.seal(index, chunk, &mut small);
                     black_box(&small);
                 }
             }),
         ),
         (
-            "B  bare, 16 KiB at a time, into a reused 64 MiB buffer",
+            "writer, 64 MiB in one write",
             Box::new(|| {
-                for ((index, chunk), out) in plaintext
-                    .chunks(CHUNK_LEN)
-                    .enumerate()
-                    .zip(bare_sealed.chunks_mut(SEALED_CHUNK_LEN))
-                {
-                    seal(index, chunk, out);
-                }
-                black_box(&bare_sealed);
+                let context = EncryptionContext::new();
+                let mut writer = bench.envelope.writer(Counter(0), context).unwrap();
+                writer.write_all(&bench.plaintext).unwrap();
+                assert_eq!(writer.finish().unwrap().0, bench.message.len());
             }),
         ),
         (
-            "C  bare, one 16 KiB buffer in place, 4096 times, no memory read",
+            "reader of a slice, 256 KiB a read",
             Box::new(|| {
-                for index in 0..LEN / CHUNK_LEN {
-                    let tag = key
-                        .seal_in_place_separate_tag(nonce(index), Aad::empty(), &mut hot)
-                        .unwrap();
-                    black_box((&tag, &hot));
-                }
-            }),
-        ),
-        (
-            "D  bare, 16 KiB at a time, into a new 64 MiB vector",
-            Box::new(|| {
-                let mut sealed = vec![0; LEN + LEN / CHUNK_LEN * 16];
-                for ((index, chunk), out) in
-                    plaintext.chunks(CHUNK_LEN).enumerate().zip(sealed.chunks_mut(SEALED_CHUNK_LEN))
-                {
-                    seal(index, chunk, out);
-                }
-                black_box(&sealed);
-            }),
-        ),
-        (
-            "   writer: 64 MiB in one write, to a writer that counts",
-            Box::new(|| {
-                let mut writer = runtime
-                    .block_on(envelope.writer(Counter(0), EncryptionContext::new()))
-                    .unwrap();
-                writer.write_all(&plaintext).unwrap();
-                assert_eq!(writer.finish().unwrap().0, message.len());
-            }),
-        ),
-        (
-            "   reader: from a slice, 256 KiB a read",
-            Box::new(|| {
-                let mut reader = runtime
-                    .block_on(envelope.buf_reader(&message[..], &DecryptPolicy::new()))
-                    .unwrap();
+                let policy = DecryptPolicy::new();
+                let mut reader = bench.envelope.buf_reader(&bench.message[..], &policy).unwrap();
                 let mut total = 0;
                 while let len @ 1.. = reader.read(&mut buffer).unwrap() {
                     total += black_box(&buffer[..len]).len();
@@ -141,92 +117,97 @@ fn main() {
                 assert_eq!(total, LEN);
             }),
         ),
+    ];
+    group("stream, passed on").measure(criterion, &mut contestants);
+}
+
+fn kept(criterion: &mut Criterion, bench: &Bench) {
+    let mut bare = vec![1; SEALED];
+    let mut sealed = vec![1; SEALED + SEALED_CHUNK_LEN];
+    let mut opened = vec![1; LEN + CHUNK_LEN];
+    let mut again = Vec::new();
+    let offset = Header::decode(&bench.message).unwrap().bound().body_offset();
+    let preamble: &[u8; PREAMBLE_LEN] =
+        bench.message[offset..offset + PREAMBLE_LEN].try_into().unwrap();
+    let mut contestants: [Contestant<'_>; 4] = [
+        ("bare, into a buffer of 64 MiB", Box::new(|| bench.seal_all(&mut bare))),
         (
-            "   encryptor: into one reused 64 MiB buffer",
+            "encryptor",
             Box::new(|| {
-                let mut encryptor =
-                    runtime.block_on(envelope.encryptor(EncryptionContext::new())).unwrap();
-                let progress = encryptor.update(&plaintext, &mut sealed).unwrap();
+                let mut encryptor = bench.envelope.encryptor(EncryptionContext::new()).unwrap();
+                let progress = encryptor.update(&bench.plaintext, &mut sealed).unwrap();
                 encryptor.finish(&mut sealed[progress.written..]).unwrap();
                 black_box(&sealed);
             }),
         ),
         (
-            "   decryptor: into one reused 64 MiB buffer",
+            "decryptor",
             Box::new(|| {
-                let header = Header::decode(&message).unwrap();
-                let mut decryptor = runtime
-                    .block_on(envelope.decryptor(&header, preamble, &DecryptPolicy::new()))
-                    .unwrap();
-                let progress =
-                    decryptor.update(&message[offset + PREAMBLE_LEN..], &mut opened).unwrap();
+                let header = Header::decode(&bench.message).unwrap();
+                let policy = DecryptPolicy::new();
+                let mut decryptor = bench.envelope.decryptor(&header, preamble, &policy).unwrap();
+                let body = &bench.message[offset + PREAMBLE_LEN..];
+                let progress = decryptor.update(body, &mut opened).unwrap();
                 decryptor.finish(&mut opened[progress.written..]).unwrap();
                 black_box(&opened);
             }),
         ),
         (
-            "   encrypt_into: a vector that is used again",
+            "encrypt_into",
             Box::new(|| {
-                runtime
-                    .block_on(envelope.encrypt_into(
-                        &plaintext,
-                        &EncryptOptions::default(),
-                        &mut kept,
-                    ))
-                    .unwrap();
-                black_box(&kept);
-            }),
-        ),
-        (
-            "   encrypt: a new vector",
-            Box::new(|| {
-                black_box(
-                    runtime
-                        .block_on(envelope.encrypt(&plaintext, EncryptionContext::new()))
-                        .unwrap(),
-                );
-            }),
-        ),
-        (
-            "   decrypt: a new vector, wiped in the end",
-            Box::new(|| {
-                black_box(
-                    runtime.block_on(envelope.decrypt(&message, &DecryptPolicy::new())).unwrap(),
-                );
+                let options = EncryptOptions::default();
+                bench.envelope.encrypt_into(&bench.plaintext, &options, &mut again).unwrap();
+                black_box(&again);
             }),
         ),
     ];
+    group("stream, kept").measure(criterion, &mut contestants);
+}
 
-    let mut seconds = vec![Vec::new(); contestants.len()];
-    for round in 0..=ROUNDS {
-        for (index, (_, run)) in contestants.iter_mut().enumerate() {
-            let start = Instant::now();
-            run();
-            let spent = start.elapsed().as_secs_f64();
-            // The first round touches the memory and is not counted.
-            if round > 0 {
-                seconds[index].push(spent);
+fn returned(criterion: &mut Criterion, bench: &Bench) {
+    let mut contestants: [Contestant<'_>; 3] = [
+        ("bare, into a new vector", Box::new(|| bench.seal_all(&mut vec![0; SEALED]))),
+        (
+            "encrypt",
+            Box::new(|| {
+                let context = EncryptionContext::new();
+                black_box(bench.envelope.encrypt(&bench.plaintext, context).unwrap());
+            }),
+        ),
+        (
+            "decrypt, wiped in the end",
+            Box::new(|| {
+                black_box(bench.envelope.decrypt(&bench.message, &DecryptPolicy::new()).unwrap());
+            }),
+        ),
+    ];
+    group("stream, returned").measure(criterion, &mut contestants);
+}
+
+fn cached(criterion: &mut Criterion, bench: &Bench) {
+    let mut hot = vec![0x5A; CHUNK_LEN];
+    let mut contestants: [Contestant<'_>; 1] = [(
+        "bare, one buffer of 16 KiB in place",
+        Box::new(|| {
+            for index in 0..LEN / CHUNK_LEN {
+                let tag = bench
+                    .key
+                    .seal_in_place_separate_tag(nonce(index), Aad::empty(), &mut hot)
+                    .unwrap();
+                black_box((&tag, &hot));
             }
-        }
-    }
-
-    println!(
-        "64 MiB on one core, medians of {ROUNDS} rounds; the ratio is to the limit with that \
-         letter, in the same round"
-    );
-    println!("{:<62} {:>6} {:>12}", "", "GB/s", "of limit");
-    for (index, (name, _)) in contestants.iter().enumerate() {
-        let speed = LEN as f64 / median(seconds[index].clone()) / 1e9;
-        let limit = LIMIT_OF[index];
-        let ratio = median(
-            seconds[limit].iter().zip(&seconds[index]).map(|(limit, own)| limit / own).collect(),
-        );
-        let letter = char::from(b'A' + limit as u8);
-        println!("{name:<62} {speed:>6.2} {ratio:>10.3} {letter}");
-    }
+        }),
+    )];
+    group("stream, no memory read").measure(criterion, &mut contestants);
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
+fn stream(criterion: &mut Criterion) {
+    let bench = Bench::new();
+    passed_on(criterion, &bench);
+    kept(criterion, &bench);
+    returned(criterion, &bench);
+    cached(criterion, &bench);
 }
+
+criterion_group!(benches, stream);
+criterion_main!(benches);
