@@ -153,6 +153,7 @@ calls! {
     "KeyAdmin::cancel_deletion" => |world| by_account(world.key.admin().cancel_deletion()),
     "KeyAdmin::delete" => |world| by_account(world.key.admin().delete()),
     "Envelope::encryptor" => |world| world.envelope.encryptor(options()),
+    "Envelope::encryptors" => |world| world.envelope.encryptors([options(), options()]),
     "Envelope::decryptor" => |world| {
         let header = Header::decode(&world.message).unwrap();
         let body = header.bound().body_offset();
@@ -164,11 +165,15 @@ calls! {
     "Envelope::encrypt_into" =>
         |world| world.envelope.encrypt_into(b"x", &options(), &mut Vec::new()),
     "Envelope::encrypt_many" => |world| world.envelope.encrypt_many(&["x"; 100], options()),
+    "Envelope::encrypt_many_with" =>
+        |world| world.envelope.encrypt_many_with([("x", options()), ("y", options())]),
     "Envelope::decrypt" => |world| world.envelope.decrypt(&world.message, &policy()),
     "Envelope::decrypt_into" =>
         |world| world.envelope.decrypt_into(&world.message, &policy(), &mut Vec::new()),
     "Envelope::decrypt_many" =>
         |world| first(world.envelope.decrypt_many(&[&world.message; 3], &policy())),
+    "Envelope::decrypt_many_with" =>
+        |world| first(world.envelope.decrypt_many_with([(&world.message, policy())])),
     "Envelope::rewrap_keys" => |world| first(world.envelope.rewrap_keys(&world.wrapped)),
     "Envelope::writer" => |world| world.envelope.writer(Vec::new(), options()),
     "Envelope::reader" => |world| world.envelope.reader(&world.message[..], &policy()),
