@@ -160,7 +160,7 @@ pub(crate) async fn call(emulator: &Emulator, action: &str, body: Value) -> Valu
     Call::post(path(emulator, action), body).signed(emulator).data(emulator).await
 }
 
-/// Calls what comes after `/kms/v1/keys` as the account, at [`NOW`].
+/// Calls a path after `/kms/v1/keys` as the account, at [`NOW`].
 pub(crate) fn keys(emulator: &Emulator, method: &'static str, rest: &str, body: Value) -> Call {
     Call::new(method, format!("/kms/v1/keys{rest}"), body).signed(emulator)
 }

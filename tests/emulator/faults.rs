@@ -166,7 +166,7 @@ async fn bodies_are_cut_or_longer_than_announced() {
         (FaultKind::WrongLength, whole.body.len() - 7, whole.body.len()),
     ] {
         once(&emulator, kind.clone()).await;
-        // The connection is one to keep open, and ends all the same.
+        // A keep-alive connection is closed as well.
         let mut stream = connect(&emulator).unwrap();
         stream.write_all(&request(&call)).unwrap();
         let answer = receive(&mut stream).unwrap();

@@ -1,4 +1,4 @@
-//! Who may call, from where, and how often.
+//! Permissions, IP access lists and rate limits.
 
 use crate::client::{Call, NOW, base64, client_from, encrypt, frozen, keys, path, sign};
 use ncp_envelope::ErrorKind;
@@ -173,7 +173,7 @@ async fn calls_beyond_the_rate_are_throttled() {
     clock.advance(Duration::from_millis(500));
     assert_eq!(let_through(&emulator, &older(&other), 4).await, 2);
     assert_eq!(let_through(&emulator, &newer(&other), 10).await, 4);
-    // Who is not let in anyway uses nothing up.
+    // A refused caller does not count towards the rate limit.
     clock.advance(Duration::from_secs(1));
     for _ in 0..10 {
         encrypt(&emulator).stopped(&emulator, 401, "200").await;
@@ -264,7 +264,7 @@ async fn what_is_done_with_a_key_is_in_its_log() {
         .refused(&emulator, 400, "INVALID_REQUEST")
         .await;
     keys(&emulator, "GET", &format!("/{tag}"), Value::Null).data(&emulator).await;
-    // Nobody that the emulator knows.
+    // An access key that the emulator does not know.
     encrypt(&emulator).stopped(&emulator, 401, "200").await;
 
     let last = see("last-use-info").data(&emulator).await;

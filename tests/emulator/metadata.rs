@@ -1,4 +1,4 @@
-//! The cloud's metadata service, asked as the vendor's SDK and public scripts ask it.
+//! The cloud's metadata service, called as the vendor's SDK and public scripts do.
 
 use crate::client::{Call, NOW, encrypt, frozen, path, sign};
 use ncp_envelope::ErrorKind;
@@ -50,7 +50,7 @@ async fn get(emulator: &Emulator, rest: &str) -> (u16, String) {
     ask(emulator, "GET", &format!("{CREDENTIALS}{rest}"), &[]).await
 }
 
-/// The keys of the first role, asked for with version 1.
+/// The keys of the first role, requested with version 1.
 async fn keys(emulator: &Emulator) -> Value {
     let (_, roles) = get(emulator, "").await;
     let (status, keys) = get(emulator, roles.lines().next().unwrap()).await;
@@ -58,7 +58,7 @@ async fn keys(emulator: &Emulator) -> Value {
     serde_json::from_str(&keys).unwrap()
 }
 
-/// Signs `call` with keys as they were told.
+/// Signs `call` with keys of the metadata service.
 fn signed(call: Call, keys: &Value, time: u64) -> Call {
     let [access, secret] =
         ["AccessKeyId", "SecretAccessKey"].map(|name| keys[name].as_str().unwrap());

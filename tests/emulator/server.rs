@@ -199,7 +199,7 @@ async fn requests_are_recorded() {
     assert_eq!(bad.path, good.path);
 }
 
-/// A caller that blocks its only thread is answered all the same.
+/// A caller that blocks its only thread still gets an answer.
 #[tokio::test(flavor = "current_thread")]
 async fn it_serves_a_caller_that_blocks() {
     let emulator = Emulator::start().await.unwrap();

@@ -18,7 +18,7 @@ async fn call(emulator: &Emulator, action: &str, body: Value) -> Value {
     Call::post(path(emulator, action), body).signed_at(emulator, false, now).data(emulator).await
 }
 
-/// Calls what comes after `/kms/v1/keys/` as the account.
+/// Calls a path after `/kms/v1/keys/` as the account.
 async fn on(emulator: &Emulator, method: &'static str, rest: &str, body: Value) -> Value {
     let now = millis(EmulatorClock::system().now());
     Call::new(method, format!("/kms/v1/keys/{rest}"), body)

@@ -132,7 +132,7 @@ async fn many_messages_cost_a_call_for_256_of_them_and_a_bad_one_fails_alone() {
     let stats = reader.stats();
     assert!(stats.unwrap.calls <= 2 + 2 * 8 && stats.unwrap.splits == 8, "{stats:?}");
     assert_eq!(stats.cache.keys, 299);
-    // Refused for a moment without another question, and no later message has to pay for it.
+    // Refused for a moment without another call, and later messages are not affected.
     let before = emulator.request_count();
     assert_eq!(kind(reader.decrypt(&messages[123], &policy()).await), ErrorKind::Authentication);
     assert_eq!(*reader.decrypt(&good, &policy()).await.unwrap(), text(123));

@@ -1,4 +1,4 @@
-//! What ends keys: for every envelope that shares the cache, and for what was asked for before.
+//! Invalidation: in every envelope that shares the cache, and of calls in flight.
 
 use super::*;
 use ncp_envelope::emulator::{Fault, FaultKind};
@@ -128,7 +128,7 @@ async fn a_denial_of_writing_ends_what_others_keep_too() {
     assert_eq!(kind(empty.encrypt(b"x", text()).await), ErrorKind::KeyUnusable);
     assert_eq!(kind(full.encrypt(b"x", text()).await), ErrorKind::KeyUnusable);
     assert_eq!(kind(full.decrypt(&message, &policy()).await), ErrorKind::KeyUnusable);
-    // Another partition has to hear it from the service itself.
+    // Another partition must get the denial from the service itself.
     stranger.encrypt(b"x", text()).await.unwrap();
 }
 

@@ -1,5 +1,5 @@
-//! Envelopes between runtimes that end, runtimes that are gone, and no runtime at all: whoever
-//! waits is answered.
+//! Envelopes on runtimes that end, runtimes that are gone, and without a runtime: every waiter gets
+//! an answer.
 
 #![cfg(feature = "tokio")]
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]

@@ -18,7 +18,7 @@ async fn a_key_in_use_is_refreshed_by_one_call_that_nobody_waits_for() {
     let message: Arc<[u8]> = write(&key(&emulator), 1).await.remove(0).into();
     let envelope = refreshing(&key(&emulator));
     envelope.decrypt(&message, &policy()).await.unwrap();
-    // No answer comes before all readers are through, so one who waits for it would never be.
+    // No answer comes before all readers are done, so a reader that waited for it would never be.
     let silent = ncp_envelope::emulator::Fault::new(ncp_envelope::emulator::FaultKind::Silent);
     let silent = emulator.inject(silent).await.unwrap();
     // Past the age at which the next reader asks again, which is no later than that.
@@ -50,7 +50,7 @@ async fn a_refresh_that_is_denied_ends_the_key_and_one_that_succeeds_keeps_it() 
     })
     .await;
     let stats = envelope.stats();
-    // One that was asked for may not have come back yet.
+    // A refresh may still be in flight.
     assert_eq!(
         (stats.cache.misses, stats.recipients[0].asked),
         (1, stats.cache.refreshes + 1),
@@ -105,7 +105,7 @@ async fn one_false_answer_does_not_end_a_key_that_has_opened_a_message() {
     })
     .await;
     assert_eq!((envelope.stats().cache.misses, envelope.stats().cache.denied), (1, 0));
-    // Whoever insists on a new answer is told that it is false, and the others are not disturbed.
+    // A reader that needs a new answer gets the error, and the others are not affected.
     emulator.inject(Fault::new(FaultKind::OtherPlaintext)).await.unwrap();
     assert_eq!(
         kind(envelope.decrypt(&message, &policy().max_key_age(Duration::ZERO)).await),
@@ -233,7 +233,7 @@ async fn what_was_forgotten_while_it_was_asked_for_is_not_kept() {
             0 => envelope.forget_keys(),
             _ => envelope.invalidate(&tag),
         }
-        // Whoever asks now does not get the answer to the question of before.
+        // A new lookup does not join the unwrap that started before.
         envelope.decrypt(&message, &policy()).await.unwrap();
         assert_eq!(*waiting.await.unwrap().unwrap(), text(0));
         let stats = envelope.stats();

@@ -93,7 +93,7 @@ fn a_child_has_threads_of_its_own_and_asks_for_keys_of_its_own() {
         block_on(envelope.encrypt(b"x", text())).unwrap();
         // Its own reaper, without any traffic.
         until(|| envelope.stats().cache.keys == 0);
-        // Ends reach who came before the fork.
+        // Invalidations reach holders registered before the fork.
         until(|| envelope.stats().pool.ready > 0);
         envelope.for_scope("b").unwrap().invalidate("local");
         assert_eq!(envelope.stats().pool.ready, 0);
@@ -250,7 +250,7 @@ fn a_child_of_a_busy_parent_does_not_wait_for_threads_that_are_not_there() {
     busy.into_iter().for_each(|thread| thread.join().unwrap());
 }
 
-/// The real client, whose connections and calls under way are its parent's.
+/// The real client, whose connections and calls in flight are its parent's.
 #[cfg(all(feature = "kms", feature = "emulator"))]
 mod client {
     use super::*;

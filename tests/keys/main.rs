@@ -1,5 +1,5 @@
-//! Data keys through the public API: how many calls they cost, who may have them, when they end.
-//! With the real client over loopback HTTP wherever a key service is asked.
+//! Data keys through the public API: number of calls, policies, expiry.
+//! With the real client over loopback HTTP wherever a key service is called.
 
 #![cfg(all(feature = "kms", feature = "emulator"))]
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
@@ -64,7 +64,7 @@ fn policy() -> DecryptPolicy {
     DecryptPolicy::new()
 }
 
-/// What nobody wrote with, so that it knows none of the keys.
+/// A wrapper that wrote nothing, so that it has no key cached.
 async fn write(key: &Key, count: usize) -> Vec<Vec<u8>> {
     let texts: Vec<_> = (0..count).map(text).collect();
     uncached(key).encrypt_many(&texts, EncryptOptions::new()).await.unwrap()
@@ -87,7 +87,7 @@ fn spoilt(wrapped: &WrappedKey) -> WrappedKey {
     WrappedKey::new(wrapped.key_id().clone(), bytes).unwrap()
 }
 
-/// A message with these slots, written by someone who does not have their keys.
+/// A message with these slots, forged without their keys.
 fn forged(slots: Vec<WrappedKey>) -> Vec<u8> {
     message_under(&DataKey::generate().unwrap(), &SlotTable::new(slots).unwrap(), b"forged")
 }

@@ -260,7 +260,7 @@ fn nowhere(step: &str, keys: &[Hidden]) {
     panic!("{step}: {:#?}", search(&parts));
 }
 
-/// Waits for something that comes by itself, without asking any envelope for anything.
+/// Waits for something that happens by itself, without calling any envelope.
 fn wait(so: impl Fn() -> bool) {
     while !so() {
         std::thread::sleep(Duration::from_millis(1));

@@ -35,7 +35,7 @@ impl Subscriber for Curious {
         self.heard.lock().unwrap().push(message);
         let envelope = self.envelope.get().unwrap();
         envelope.stats();
-        // Not that of the keys that are on their way, or nobody would ever get one.
+        // Not that of the keys in flight, or no caller would ever get one.
         envelope.invalidate("another");
     }
 

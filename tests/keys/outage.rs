@@ -1,4 +1,4 @@
-//! The key service out of reach: what goes on, for how long, and what ends it.
+//! The key service unreachable: what keeps working, for how long, and what ends it.
 
 use super::*;
 use ncp_envelope::emulator::{Fault, FaultKind, FaultShape};
@@ -61,7 +61,7 @@ async fn within_the_stale_window_every_key_opens_through_every_kind_of_outage_un
         })
         .await;
         assert_eq!(envelope.stats().cache.keys, 40, "{name}");
-        // One who does not accept old keys has none.
+        // A reader that does not accept stale keys has none.
         assert_eq!(
             kind(envelope.decrypt(&messages[0], &policy().max_key_age(TTL)).await),
             match &name {
@@ -193,7 +193,7 @@ async fn nothing_is_written_with_a_key_that_was_read_with() {
         envelope.decrypt(&message, &policy()).await.unwrap();
         let own = envelope.encrypt(b"x", EncryptOptions::new()).await.unwrap();
         assert_ne!(slots(&own), slots(&message));
-        // What was written is not in the cache either: whoever reads it asks.
+        // The keys of written messages are not cached either: a read calls the service.
         let misses = envelope.stats().cache.misses;
         envelope.decrypt(&own, &policy()).await.unwrap();
         assert_eq!(envelope.stats().cache.misses, misses + 1);

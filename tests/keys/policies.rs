@@ -75,11 +75,11 @@ async fn the_stricter_reader_on_a_shared_cache_is_never_served_what_it_refuses()
         ErrorKind::Authentication
     );
     assert_eq!(emulator.request_count(), requests + 2);
-    // And the refusals are not told to those whose key it is.
+    // And the refusals do not reach readers in the partition of the key.
     lax.decrypt(&message, &policy()).await.unwrap();
     assert_eq!(emulator.request_count(), requests + 2);
 
-    // Too old for this one: asked for each time, and what it brought serves the others.
+    // Too old for this reader: unwrapped each time, and the result serves the others.
     for asked in 1..=3 {
         same.decrypt(&message, &policy().max_key_age(Duration::ZERO)).await.unwrap();
         same.decrypt(&message, &policy().max_key_age(HOUR)).await.unwrap();
@@ -92,7 +92,7 @@ async fn the_stricter_reader_on_a_shared_cache_is_never_served_what_it_refuses()
         kind(same.decrypt_many(&[&message], &policy().max_key_age(Duration::ZERO)).await.remove(0)),
         ErrorKind::KeyUnusable
     );
-    // The service denied it, so nobody has it any more.
+    // The service denied it, so no reader has it any more.
     assert_eq!(kind(lax.decrypt(&message, &policy()).await), ErrorKind::KeyUnusable);
     // The other key was not denied.
     lax.decrypt(&foreign, &any).await.unwrap();
@@ -156,7 +156,7 @@ async fn partitions_share_nothing() {
         envelope.decrypt(&message, &policy()).await.unwrap();
     }
     assert_eq!(calls(), 3);
-    // The same the other way round, at the same time: nobody joins a question of another partition.
+    // The same the other way round, at the same time: no unwrap is joined across partitions.
     cache.forget_keys();
     emulator.set_latency(Duration::from_millis(300));
     let message: Arc<[u8]> = message.into();

@@ -39,7 +39,7 @@ impl Service {
         ncp_envelope::KeyWrapper::key_id(&self.key)
     }
 
-    /// How many calls it was asked to unwrap in, and how many keys.
+    /// Number of unwrap calls, and of keys in them.
     fn unwraps(&self) -> (usize, usize) {
         let requests = self.emulator.requests();
         let calls = of(&requests, "decrypt");
@@ -47,7 +47,7 @@ impl Service {
     }
 }
 
-/// Whose order counts: `a` is asked first.
+/// The order of recipients: `a` is called first.
 fn both(a: &Service, b: &Service) -> EnvelopeBuilder {
     Envelope::builder(a.key.clone()).and(b.key.clone())
 }

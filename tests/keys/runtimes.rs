@@ -75,7 +75,7 @@ fn a_reader_does_not_wait_for_another_envelope_that_nobody_polls() {
         if in_runtime {
             assert_eq!(common::block_on(second.decrypt(&message, &policy)).unwrap(), b"x");
         } else {
-            // Woken by nobody, so it looks again by itself.
+            // Nothing wakes it, so it polls again by itself.
             let mut joining = pin!(second.decrypt(&message, &policy));
             let begun = Instant::now();
             let found = loop {
@@ -91,7 +91,7 @@ fn a_reader_does_not_wait_for_another_envelope_that_nobody_polls() {
     }
 }
 
-/// The runtime of whoever asked is gone when another one needs the key.
+/// The runtime of the first caller is gone when another one needs the key.
 #[test]
 fn a_reader_does_not_wait_for_a_runtime_that_is_gone() {
     let held = Held::new();
@@ -108,10 +108,10 @@ fn a_reader_does_not_wait_for_a_runtime_that_is_gone() {
     assert_eq!(common::block_on(envelope.decrypt(&message, &policy)).unwrap(), b"x");
 }
 
-/// The runtime of whoever asked the service stands still: it is there, and nobody drives it. Nor
-/// are its callers' futures polled.
+/// The runtime of the first caller is blocked: it exists, but nothing polls it, nor its callers'
+/// futures.
 #[test]
-fn a_reader_does_not_wait_for_a_runtime_that_stands_still() {
+fn a_reader_does_not_wait_for_a_blocked_runtime() {
     let other = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let home = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let emulator = home.block_on(emulator());
@@ -120,7 +120,7 @@ fn a_reader_does_not_wait_for_a_runtime_that_stands_still() {
     let message = other().block_on(envelope.encrypt(b"x", EncryptOptions::new())).unwrap();
     let policy = policy();
 
-    // Long enough for the first caller to stand still meanwhile.
+    // Long enough for the first caller's runtime to block meanwhile.
     emulator.set_latency(Duration::from_millis(300));
     let calls = emulator.request_count();
     let parked = other();
@@ -128,11 +128,11 @@ fn a_reader_does_not_wait_for_a_runtime_that_stands_still() {
         Box::pin(async { tokio::join!(key.encrypt(b"y"), envelope.decrypt(&message, &policy)).1 });
     parked.block_on(async {
         let waited = tokio::time::timeout(Duration::from_millis(100), &mut unpolled).await;
-        assert!(waited.is_err(), "the calls are still under way");
+        assert!(waited.is_err(), "the calls are still in flight");
     });
 
-    // The same question, whose answer comes with the call that is under way; and calls of their
-    // own, over the connections of the others.
+    // The same unwrap, which joins the call in flight; and new calls, over the connections of the
+    // others.
     let (joined, again, written) = other().block_on(async {
         tokio::join!(
             envelope.decrypt(&message, &policy),
@@ -144,7 +144,7 @@ fn a_reader_does_not_wait_for_a_runtime_that_stands_still() {
     again.unwrap();
     written.unwrap();
     assert_eq!(emulator.request_count() - calls, 4, "one question for both who read");
-    // Driven again, the first caller finds what it had asked for.
+    // Polled again, the first caller gets its key.
     assert_eq!(parked.block_on(unpolled).unwrap(), b"x");
 }
 

@@ -1,5 +1,5 @@
-//! Who is asked when a message is for several: wrappers that answer, fail, or never answer. What
-//! waits for one that never does would wait for ever, and the test with it.
+//! Failover between recipients: wrappers that answer, fail, or never answer. A read that waits for
+//! one that never answers would hang, and the test with it.
 
 use super::told::Does;
 use super::*;
@@ -99,7 +99,7 @@ async fn one_that_fails_is_not_waited_for() {
         let told = two();
         let messages = ours(&told, 3).await;
         told[0].does(Does::Fail(failure));
-        // Whoever waited for the delay would never end.
+        // A read that waited for the delay would never end.
         let envelope = build(for_both(&told).hedge_delay(HOUR));
         for (index, message) in messages.iter().enumerate() {
             assert_eq!(*envelope.decrypt(message, &policy()).await.unwrap(), text(index));
@@ -132,7 +132,7 @@ async fn one_that_is_passed_over_is_asked_when_no_other_can_and_back_when_it_ans
     assert_eq!((told[0].unwraps().0, told[1].unwraps().0), (2, 3));
     opens(&envelope, &messages[..1]).await;
     assert_eq!((told[0].unwraps().0, told[1].unwraps().0), (3, 3), "it has answered");
-    // A write that comes back says as much as a read.
+    // A write that succeeds counts as much as a read.
     told[0].does(Does::Fail(ErrorKind::Throttled));
     told[1].does(Does::Answer);
     assert!(envelope.encrypt(b"x", EncryptOptions::new()).await.is_err());
@@ -153,7 +153,7 @@ async fn a_key_in_the_cache_is_used_whichever_slot_it_is_of() {
     told[0].does(Does::Fail(ErrorKind::Unavailable));
     opens(&cached, &messages).await;
     told[0].does(Does::Answer);
-    // So that the first would be asked first again.
+    // So that the first would be called first again.
     cached.encrypt(b"x", EncryptOptions::new()).await.unwrap();
     let before = [told[0].unwraps(), told[1].unwraps()];
     for _ in 0..3 {
@@ -161,7 +161,7 @@ async fn a_key_in_the_cache_is_used_whichever_slot_it_is_of() {
         cached.decrypt(&messages[0], &policy()).await.unwrap();
     }
     assert_eq!([told[0].unwraps(), told[1].unwraps()], before);
-    // One that is too old for this reader is asked for again.
+    // A key that is too old for this reader is unwrapped again.
     cached.decrypt(&messages[0], &policy().max_key_age(Duration::ZERO)).await.unwrap();
     assert_ne!([told[0].unwraps(), told[1].unwraps()], before);
 }
@@ -182,7 +182,7 @@ async fn a_denial_ends_the_keys_of_its_family_and_not_the_read() {
         "those of the first, and not its own"
     );
     assert_eq!((stats.recipients[0].denials, stats.recipients[1].denials), (1, 0));
-    // The second's opens it from the cache, and the others have to be asked for.
+    // The second's opens it from the cache, and the others must be unwrapped.
     let before = told[1].unwraps();
     envelope.decrypt(&messages[9], &policy()).await.unwrap();
     assert_eq!(told[1].unwraps(), before);
@@ -199,7 +199,7 @@ async fn unwraps_are_bounded_by_the_policy_whoever_is_asked() {
     let one = policy().max_unwraps(1);
     assert_eq!(kind(envelope.decrypt(&message, &one).await), ErrorKind::Unavailable);
     assert_eq!((told[0].unwraps().0, told[1].unwraps().0), (1, 0));
-    // The other one is asked first now, and nobody is asked beside it.
+    // The other one is called first now, and no other beside it.
     envelope.decrypt(&message, &one).await.unwrap();
     assert_eq!((told[0].unwraps().0, told[1].unwraps().0), (1, 1));
 }
@@ -222,7 +222,7 @@ async fn when_nothing_opens_the_first_outage_in_the_order_of_slots_is_told() {
             let all = Envelope::builder(first.clone()).and(second.clone()).and(third.clone());
             let all = build(all.hedge_delay(delay));
             told.iter().zip(failures).for_each(|(told, kind)| told.does(Does::Fail(kind)));
-            // The second time they are asked in another order.
+            // The second time they are called in another order.
             for _ in 0..2 {
                 assert_eq!(kind(all.decrypt(&message, &policy()).await), wanted, "{failures:?}");
             }
@@ -239,7 +239,7 @@ async fn with_one_recipient_too_an_outage_is_told_before_what_trying_again_would
     let payloads = [common::payload(&one, ""), common::payload(&other, "")];
     let wrapped = ncp_envelope::KeyWrapper::wrap_keys(&told, &payloads).await.unwrap();
     let spoilt = WrappedKey::new(wrapped[0].key_id().clone(), [7; 60]).unwrap();
-    // A service that is asked for two keys one after the other goes away in between.
+    // A service that is called for two keys one after the other becomes unreachable in between.
     let lost = Lost(told.clone());
     let envelope_lost = build(Envelope::builder(lost));
     let message = forged(vec![spoilt, wrapped[1].clone()]);
@@ -310,7 +310,7 @@ async fn a_key_that_nobody_has_is_asked_of_those_of_its_provider() {
     }
 }
 
-/// A caller that gives up leaves nothing behind, and the next one goes on.
+/// A cancelled caller leaves nothing behind, and the next one continues.
 #[tokio::test]
 async fn a_caller_who_gives_up_takes_nothing_from_the_next() {
     let told = two();
@@ -319,7 +319,7 @@ async fn a_caller_who_gives_up_takes_nothing_from_the_next() {
     let envelope = build(for_both(&told).hedge_delay(Duration::from_millis(50)));
     let policy = policy();
     for message in &messages {
-        // The first poll asks, and nobody polls again.
+        // The first poll starts the call; there is no second poll.
         let call = envelope.decrypt(message, &policy);
         assert!(tokio::time::timeout(Duration::ZERO, call).await.is_err());
     }

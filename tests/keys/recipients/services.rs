@@ -23,7 +23,7 @@ async fn a_service_that_never_answers_is_overtaken() {
         let [a, b] = order.map(|at| &services[at]);
         let messages = written(&build(both(&services[0], &services[1])), 20).await;
         a.emulator.inject(Fault::new(FaultKind::Silent)).await.unwrap();
-        // Slots in the order of the writer, and asked in that order.
+        // Slots in the order of the writer, and called in that order.
         let envelope = build(both(a, b));
         opens(&envelope, &messages).await;
         for (index, message) in messages.iter().enumerate() {
@@ -45,7 +45,7 @@ async fn a_service_that_is_slow_is_back_when_it_has_answered() {
     assert_eq!(*envelope.decrypt(&messages[0], &policy()).await.unwrap(), text(0));
     assert_eq!(recipient(&envelope, 0).overtaken, 1);
     a.emulator.set_latency(Duration::ZERO);
-    // Its answer comes all the same, though nobody waits for it.
+    // Its answer is still handled, without a waiter.
     until(async || recipient(&envelope, 0).opened == 1).await;
     let patient = build(both(&a, &b).hedge_delay(HOUR));
     opens(&patient, &messages).await;
@@ -111,7 +111,7 @@ async fn an_offline_recovery_key_reads_what_a_service_wrote() {
     service.down().await;
     let before = service.emulator.request_count();
     opens(&build(Envelope::builder(recovery())), &messages).await;
-    // Who has both at hand needs no service where the recovery key stands first.
+    // A reader with both keys needs no service if the recovery key is first.
     opens(&build(Envelope::builder(recovery()).and(service.key.clone())), &messages).await;
     assert_eq!(service.emulator.request_count(), before);
     // And where it stands second, one question.

@@ -1,4 +1,4 @@
-//! A key wrapper that does what it is told: answers, fails, or never answers.
+//! A scripted key wrapper: it answers, fails, or never answers.
 
 use super::*;
 use ncp_envelope::wrap::{BoxFuture, KeyPayload};
@@ -6,7 +6,7 @@ use ncp_envelope::{KeyWrapper, Result};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// What a call to unwrap comes to.
+/// The outcome of an unwrap call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Does {
     Answer,
@@ -15,7 +15,7 @@ pub(super) enum Does {
     Hang,
 }
 
-/// Holds a key by any name, which a local one wraps.
+/// A key with any id, wrapped locally.
 #[derive(Debug, Clone)]
 pub(super) struct Told(Arc<TheirKey>);
 
@@ -24,7 +24,7 @@ pub(super) struct TheirKey {
     id: KeyId,
     local: LocalKeyWrapper,
     does: Mutex<Does>,
-    /// Calls to unwrap, and the keys in them.
+    /// Unwrap calls, and the keys in them.
     calls: AtomicUsize,
     keys: AtomicUsize,
 }

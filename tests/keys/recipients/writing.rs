@@ -53,7 +53,7 @@ async fn what_is_written_for_two_is_read_by_each_alone() {
     }
 }
 
-/// One call to each service wraps for all who wait.
+/// One call to each service wraps for all waiters.
 #[tokio::test]
 async fn each_service_is_asked_for_all_keys_in_a_few_calls() {
     let services = Service::two().await;
