@@ -8,6 +8,7 @@ use ncp_envelope::{Error, ErrorKind};
 use std::fs;
 use std::future::Future;
 use std::pin::pin;
+use std::sync::mpsc;
 use std::task::{Context, Waker};
 use tokio::io::AsyncWriteExt;
 
@@ -42,26 +43,35 @@ fn dropped_without_commit_it_leaves_nothing_and_keeps_what_was_there() {
     fs::write(&path, "old").unwrap();
     let options = FileOptions::new().overwrite(true);
     let bytes = sample(300_000);
-    // Its end waits for the blocking threads.
     block_on(async {
         drop(AsyncAtomicFile::create(&path, &options).await.unwrap());
         let mut file = AsyncAtomicFile::create(&path, &options).await.unwrap();
         file.write_all(&bytes).await.unwrap();
         drop(file);
-        // While a write is in flight.
-        let mut file = AsyncAtomicFile::create(&path, &options).await.unwrap();
-        file.write_all(&bytes).await.unwrap();
-        let polled = pin!(file.flush()).poll(&mut Context::from_waker(Waker::noop()));
-        assert!(polled.is_pending());
-        drop(file);
-        // While it is told to commit, before it has everything.
-        let mut file = AsyncAtomicFile::create(&path, &options).await.unwrap();
-        file.write_all(&bytes).await.unwrap();
-        let polled = pin!(file.commit()).poll(&mut Context::from_waker(Waker::noop()));
-        assert!(polled.is_pending());
     });
-    assert_eq!(fs::read(&path).unwrap(), b"old");
-    assert_eq!(names(directory.path()), ["f"]);
+    // While a write is in flight, which waits behind other work for the only blocking thread.
+    for commit in [false, true] {
+        let runtime = tokio::runtime::Builder::new_current_thread().max_blocking_threads(1).build();
+        let runtime = runtime.unwrap();
+        let (release, released) = mpsc::channel::<()>();
+        runtime.block_on(async {
+            let mut file = AsyncAtomicFile::create(&path, &options).await.unwrap();
+            file.write_all(&bytes).await.unwrap();
+            tokio::task::spawn_blocking(move || released.recv());
+            let mut context = Context::from_waker(Waker::noop());
+            if commit {
+                assert!(pin!(file.commit()).poll(&mut context).is_pending());
+            } else {
+                assert!(pin!(file.flush()).poll(&mut context).is_pending());
+                drop(file);
+            }
+        });
+        drop(release);
+        // Waits for the blocking thread.
+        drop(runtime);
+        assert_eq!(fs::read(&path).unwrap(), b"old");
+        assert_eq!(names(directory.path()), ["f"]);
+    }
 }
 
 fn kind<T>(result: Result<T, Error>) -> ErrorKind {
