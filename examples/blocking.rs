@@ -6,7 +6,7 @@
 
 use ncp_envelope::emulator::Emulator;
 use ncp_envelope::kms::{Client, Credentials, Endpoint};
-use ncp_envelope::{DecryptPolicy, EncryptionContext, Envelope, Result};
+use ncp_envelope::{Envelope, Result};
 
 fn main() -> Result<()> {
     let emulator = Emulator::builder().start_blocking()?;
@@ -16,8 +16,8 @@ fn main() -> Result<()> {
     let key = client.key(emulator.key_tag())?;
 
     let envelope = Envelope::builder(key).scope("tenant-42").build()?.blocking();
-    let message = envelope.encrypt(b"hello", EncryptionContext::new())?;
-    let plaintext = envelope.decrypt(&message, &DecryptPolicy::new())?;
-    assert_eq!(plaintext, b"hello");
+    let message = envelope.encrypt("hello", [("kind", "greeting")])?;
+    let opened = envelope.decrypt(&message, [("kind", "greeting")])?;
+    assert_eq!(opened, "hello");
     Ok(())
 }

@@ -64,7 +64,7 @@ fn every_call_does_what_the_async_one_does() {
     assert_eq!(opened, plaintext);
 
     let before = emulator.request_count();
-    let many = envelope.encrypt_many(&[b"a", b"b", b"c"], &options).unwrap();
+    let many = envelope.encrypt_many([b"a", b"b", b"c"], &options).unwrap();
     let back = envelope.decrypt_many(&many, &policy);
     assert!(back.into_iter().zip([b"a", b"b", b"c"]).all(|(back, text)| back.unwrap() == text));
     assert_eq!(emulator.request_count() - before, 2, "keys share calls");
@@ -120,7 +120,7 @@ fn threads_share_calls_and_the_cache() {
     let threads: Vec<_> = (0..CALLERS)
         .map(|_| {
             let (envelope, message) = (envelope.clone(), message.clone());
-            thread::spawn(move || envelope.decrypt(&message, &DecryptPolicy::new()).unwrap())
+            thread::spawn(move || envelope.decrypt(&message, DecryptPolicy::new()).unwrap())
         })
         .collect();
     for thread in threads {
@@ -149,14 +149,14 @@ fn errors_and_faults_come_through() {
     )
     .unwrap()
     .unwrap();
-    assert_eq!(envelope.decrypt(&message, &DecryptPolicy::new()).unwrap(), b"x");
+    assert_eq!(envelope.decrypt(&message, DecryptPolicy::new()).unwrap(), b"x");
     wait(emulator.disable_key(emulator.key_tag())).unwrap().unwrap();
-    let error = envelope.decrypt(&message, &DecryptPolicy::new()).map(drop).unwrap_err();
+    let error = envelope.decrypt(&message, DecryptPolicy::new()).map(drop).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::KeyUnusable);
     // Another envelope, which has not seen that.
     let envelope = blocking(&emulator);
     wait(emulator.shutdown()).unwrap();
-    let error = envelope.decrypt(&message, &DecryptPolicy::new()).map(drop).unwrap_err();
+    let error = envelope.decrypt(&message, DecryptPolicy::new()).map(drop).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable);
 }
 
@@ -183,11 +183,11 @@ fn within_a_runtime_it_is_an_error_and_no_deadlock() {
             let mut errors = vec![
                 envelope.encrypt(b"x", EncryptionContext::new()).map(drop).unwrap_err(),
                 envelope.decrypt(message, &policy).map(drop).unwrap_err(),
-                envelope.encrypt_many(&[b"x"], EncryptionContext::new()).map(drop).unwrap_err(),
+                envelope.encrypt_many([b"x"], EncryptionContext::new()).map(drop).unwrap_err(),
                 wait(std::future::ready(())).unwrap_err(),
                 Emulator::builder().start_blocking().map(drop).unwrap_err(),
             ];
-            let many = envelope.decrypt_many(&[message, message], &policy);
+            let many = envelope.decrypt_many([message, message], &policy);
             assert_eq!(many.len(), 2);
             errors.extend(many.into_iter().map(|one| one.map(drop).unwrap_err()));
             for error in errors {
@@ -204,6 +204,6 @@ fn within_a_runtime_it_is_an_error_and_no_deadlock() {
         });
         assert_eq!(emulator.request_count(), before, "no call was made");
         // The refused call works outside the runtime.
-        assert_eq!(envelope.decrypt(&message, &DecryptPolicy::new()).unwrap(), b"x");
+        assert_eq!(envelope.decrypt(&message, DecryptPolicy::new()).unwrap(), b"x");
     });
 }

@@ -82,7 +82,7 @@ fn messages_and_files_are_done_on_the_calling_thread() {
         assert!(std::fs::read(&back).unwrap() == text);
         let blocking = envelope.blocking();
         let sealed = blocking.encrypt(b"x", EncryptOptions::new()).unwrap();
-        assert_eq!(blocking.decrypt(&sealed, &DecryptPolicy::new()).unwrap(), b"x");
+        assert_eq!(blocking.decrypt(&sealed, DecryptPolicy::new()).unwrap(), b"x");
     });
 }
 

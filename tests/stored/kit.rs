@@ -115,7 +115,7 @@ pub(crate) fn census(paths: &[PathBuf]) -> BTreeMap<(u32, u32), usize> {
 /// All of them open, to what they were.
 pub(crate) fn open_all(envelope: &BlockingEnvelope, paths: &[PathBuf]) {
     let messages: Vec<_> = paths.iter().map(|path| fs::read(path).unwrap()).collect();
-    for (path, plain) in paths.iter().zip(envelope.decrypt_many(&messages, &DecryptPolicy::new())) {
+    for (path, plain) in paths.iter().zip(envelope.decrypt_many(&messages, DecryptPolicy::new())) {
         let n: usize = path.file_stem().unwrap().to_str().unwrap().parse().unwrap();
         assert_eq!(*plain.unwrap(), format!("text {n}").into_bytes(), "{}", path.display());
     }
