@@ -1,11 +1,11 @@
-//! How many files an audit and a rewrap get through in a second.
+//! How many files an audit and a rewrap process in a second.
 //!
-//! Run with `cargo bench --bench audit -- [--files N] [--dir DIR] [--rounds N]`. The files lie in
-//! DIR, the package's own target directory unless told otherwise, a thousand in a directory, and
-//! are in the page cache. The audit takes turns with a program that only opens each file and reads
-//! its first 4,096 bytes on one thread, so that a machine that changes its speed changes it for
-//! both. The rewrap is that of a local key, which takes no time, not synced: what is measured is
-//! the walk, the lock and the write. The figures are medians over the rounds.
+//! Run with `cargo bench --bench audit -- [--files N] [--dir DIR] [--rounds N]`. The files are in
+//! DIR (default: the package's target directory), a thousand in each directory, and in the page
+//! cache. The audit takes turns with a program that only opens each file and reads its first 4,096
+//! bytes on one thread, so that a change of the machine's speed affects both. The rewrap uses a
+//! local key, which takes no time, without a sync: it measures the walk, the lock and the write.
+//! The figures are medians over the rounds.
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 

@@ -1,9 +1,10 @@
-//! Ranges of one message in memory: by one thread and by two, and all of it next to `decrypt`.
+//! Ranges of one message in memory, by one thread and by two; and the whole message compared with
+//! `decrypt`.
 //!
-//! Run with `cargo bench --bench range`. Ranges of three lengths at places that are the same in
-//! every run; two threads read half of them each, from one reader. Every round measures all
-//! contestants one after the other, so that a machine that changes its speed changes it for all;
-//! the figures are medians over the rounds, and a ratio is the median of each round's ratio.
+//! Run with `cargo bench --bench range`. Ranges of three lengths, at the same places in every run;
+//! two threads read half of them each, from one reader. Every round measures all contestants one
+//! after the other, so that a change of the machine's speed affects all of them. The figures are
+//! medians over the rounds; a ratio is the median of the rounds' ratios.
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 
@@ -19,7 +20,7 @@ const ROUNDS: usize = 15;
 /// The length of a range, and how many there are.
 const RANGES: [(u64, u64); 3] = [(4 << 10, 8_000), (64 << 10, 2_000), (1 << 20, 200)];
 
-/// Reads the ranges with these numbers.
+/// Reads the ranges with these indices.
 fn read(reader: &RangeReader<&[u8]>, len: u64, numbers: Range<u64>) {
     let mut buf = vec![0; len as usize];
     for number in numbers {
