@@ -12,7 +12,7 @@ const TAG: &str = "NCP_ENVELOPE_TEST_KEY_TAG";
 fn outcome(tag: &str, variables: &[(&str, &str)]) -> String {
     let home = tempfile::tempdir().unwrap();
     let mut child = Command::new(std::env::current_exe().unwrap());
-    child.args(["--exact", "from_env::what_a_child_does", "--nocapture", "--ignored"]);
+    child.args(["--exact", "from_env::what_a_child_does", "--nocapture"]);
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("NC") {
             child.env_remove(name);
@@ -27,11 +27,11 @@ fn outcome(tag: &str, variables: &[(&str, &str)]) -> String {
 }
 
 #[test]
-#[ignore = "runs in a child of the other tests"]
 // Its parent reads the outcome there.
 #[allow(clippy::print_stdout)]
 fn what_a_child_does() {
-    let tag = std::env::var(TAG).unwrap();
+    // Only a child has the variable; elsewhere there is nothing to do.
+    let Ok(tag) = std::env::var(TAG) else { return };
     let call = || -> ncp_envelope::Result<String> {
         let client = Client::from_env()?;
         let ciphertext = wait(client.key(tag)?.encrypt(b"hello"))??;
