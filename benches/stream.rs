@@ -177,7 +177,7 @@ fn returned(criterion: &mut Criterion, bench: &Bench) {
         (
             "decrypt, wiped in the end",
             Box::new(|| {
-                black_box(bench.envelope.decrypt(&bench.message, &DecryptPolicy::new()).unwrap());
+                black_box(bench.envelope.decrypt(&bench.message, DecryptPolicy::new()).unwrap());
             }),
         ),
     ];
