@@ -8,7 +8,7 @@ use crate::stored::{Outcome, RekeyOptions, RewrapOptions, RewrapReport, SlotChan
 use std::path::{Path, PathBuf};
 
 impl BlockingEnvelope {
-    /// As [`Envelope::encrypt_file`].
+    /// As [`Envelope::encrypt_file`](crate::Envelope::encrypt_file).
     ///
     /// ```
     /// # use ncp_envelope::{DataKey, EncryptionContext, Envelope, LocalKeyWrapper};
@@ -34,7 +34,7 @@ impl BlockingEnvelope {
         wait(self.0.encrypt_file(source, target, options))?
     }
 
-    /// As [`Envelope::encrypt_file_with`].
+    /// As [`Envelope::encrypt_file_with`](crate::Envelope::encrypt_file_with).
     ///
     /// ```
     /// # use ncp_envelope::{DataKey, EncryptionContext, Envelope, LocalKeyWrapper};
@@ -62,7 +62,7 @@ impl BlockingEnvelope {
         wait(self.0.encrypt_file_with(source, target, options, file_options))?
     }
 
-    /// As [`Envelope::decrypt_file`].
+    /// As [`Envelope::decrypt_file`](crate::Envelope::decrypt_file).
     ///
     /// ```
     /// # use ncp_envelope::{DataKey, DecryptPolicy, EncryptionContext, Envelope, LocalKeyWrapper};
@@ -87,7 +87,7 @@ impl BlockingEnvelope {
         wait(self.0.decrypt_file(source, target, policy))?
     }
 
-    /// As [`Envelope::decrypt_file_with`].
+    /// As [`Envelope::decrypt_file_with`](crate::Envelope::decrypt_file_with).
     ///
     /// ```
     /// # use ncp_envelope::{DataKey, DecryptPolicy, EncryptionContext, Envelope, LocalKeyWrapper};
@@ -116,7 +116,7 @@ impl BlockingEnvelope {
         wait(self.0.decrypt_file_with(source, target, policy, file_options))?
     }
 
-    /// As [`Envelope::rewrap_files`].
+    /// As [`Envelope::rewrap_files`](crate::Envelope::rewrap_files).
     ///
     /// ```
     /// # use ncp_envelope::{DataKey, EncryptionContext, Envelope, LocalKeyWrapper};
@@ -141,7 +141,7 @@ impl BlockingEnvelope {
         wait(self.0.rewrap_files(paths, options))?
     }
 
-    /// As [`Envelope::rewrap_file`].
+    /// As [`Envelope::rewrap_file`](crate::Envelope::rewrap_file).
     ///
     /// ```
     /// # use ncp_envelope::{DataKey, EncryptionContext, Envelope, LocalKeyWrapper};
@@ -166,7 +166,7 @@ impl BlockingEnvelope {
         wait(self.0.rewrap_file(path, options))?
     }
 
-    /// As [`Envelope::change_slots`].
+    /// As [`Envelope::change_slots`](crate::Envelope::change_slots).
     ///
     /// ```
     /// # use ncp_envelope::{DataKey, DecryptPolicy, EncryptionContext, Envelope, LocalKeyWrapper};
@@ -194,7 +194,7 @@ impl BlockingEnvelope {
         wait(self.0.change_slots(path, policy, change))?
     }
 
-    /// As [`Envelope::rekey_file`].
+    /// As [`Envelope::rekey_file`](crate::Envelope::rekey_file).
     ///
     /// ```
     /// # use ncp_envelope::{DataKey, DecryptPolicy, EncryptionContext, Envelope, LocalKeyWrapper};
@@ -221,7 +221,7 @@ impl BlockingEnvelope {
         wait(self.0.rekey_file(path, policy, options))?
     }
 
-    /// As [`Envelope::verify_file`].
+    /// As [`Envelope::verify_file`](crate::Envelope::verify_file).
     ///
     /// ```
     /// # use ncp_envelope::{DataKey, DecryptPolicy, EncryptionContext, Envelope, LocalKeyWrapper};
@@ -245,7 +245,7 @@ impl BlockingEnvelope {
         wait(self.0.verify_file(source, policy))?
     }
 
-    /// As [`Envelope::verify_file_with`].
+    /// As [`Envelope::verify_file_with`](crate::Envelope::verify_file_with).
     ///
     /// ```
     /// # use ncp_envelope::{DataKey, DecryptPolicy, EncryptionContext, Envelope, LocalKeyWrapper};

@@ -9,7 +9,7 @@ use crate::policy::{ToDecryptPolicy, ToEncryptOptions};
 use crate::wrap::WrappedKey;
 
 impl BlockingEnvelope {
-    /// As [`Envelope::encryptor`].
+    /// As [`Envelope::encryptor`](crate::Envelope::encryptor).
     ///
     /// ```
     /// # use ncp_envelope::{DataKey, Envelope, LocalKeyWrapper};
@@ -26,7 +26,7 @@ impl BlockingEnvelope {
         wait(self.0.encryptor(options))?
     }
 
-    /// As [`Envelope::encryptors`].
+    /// As [`Envelope::encryptors`](crate::Envelope::encryptors).
     ///
     /// ```
     /// # use ncp_envelope::{DataKey, Envelope, LocalKeyWrapper};
@@ -46,7 +46,7 @@ impl BlockingEnvelope {
         wait(self.0.encryptors(options))?
     }
 
-    /// As [`Envelope::decryptor`].
+    /// As [`Envelope::decryptor`](crate::Envelope::decryptor).
     ///
     /// ```
     /// # use ncp_envelope::{DataKey, DecryptPolicy, EncryptionContext, Envelope, LocalKeyWrapper};
@@ -72,7 +72,7 @@ impl BlockingEnvelope {
         wait(self.0.decryptor(header, preamble, policy))?
     }
 
-    /// As [`Envelope::admit`].
+    /// As [`Envelope::admit`](crate::Envelope::admit).
     ///
     /// ```
     /// # use ncp_envelope::{DataKey, Envelope, LocalKeyWrapper};
@@ -90,7 +90,7 @@ impl BlockingEnvelope {
         self.0.admit(header, policy)
     }
 
-    /// As [`Envelope::encrypt`].
+    /// As [`Envelope::encrypt`](crate::Envelope::encrypt).
     ///
     /// ```
     /// # use ncp_envelope::{DataKey, Envelope, LocalKeyWrapper};
@@ -111,7 +111,7 @@ impl BlockingEnvelope {
         wait(self.0.encrypt(plaintext, options))?
     }
 
-    /// As [`Envelope::encrypt_into`].
+    /// As [`Envelope::encrypt_into`](crate::Envelope::encrypt_into).
     ///
     /// ```
     /// # use ncp_envelope::{DataKey, DecryptPolicy, EncryptionContext, Envelope, LocalKeyWrapper};
@@ -134,7 +134,7 @@ impl BlockingEnvelope {
         wait(self.0.encrypt_into(plaintext, options, out))?
     }
 
-    /// As [`Envelope::encrypt_many`].
+    /// As [`Envelope::encrypt_many`](crate::Envelope::encrypt_many).
     ///
     /// ```
     /// # use ncp_envelope::{DataKey, DecryptPolicy, EncryptionContext, Envelope, LocalKeyWrapper};
@@ -155,7 +155,7 @@ impl BlockingEnvelope {
         wait(self.0.encrypt_many(plaintexts, options))?
     }
 
-    /// As [`Envelope::encrypt_many_with`].
+    /// As [`Envelope::encrypt_many_with`](crate::Envelope::encrypt_many_with).
     ///
     /// ```
     /// # use ncp_envelope::{DataKey, Envelope, LocalKeyWrapper};
@@ -175,7 +175,7 @@ impl BlockingEnvelope {
         wait(self.0.encrypt_many_with(messages))?
     }
 
-    /// As [`Envelope::decrypt`].
+    /// As [`Envelope::decrypt`](crate::Envelope::decrypt).
     ///
     /// ```
     /// # use ncp_envelope::{DataKey, DecryptPolicy, EncryptionContext, Envelope, LocalKeyWrapper};
@@ -197,7 +197,7 @@ impl BlockingEnvelope {
         wait(self.0.decrypt(message, policy))?
     }
 
-    /// As [`Envelope::decrypt_into`].
+    /// As [`Envelope::decrypt_into`](crate::Envelope::decrypt_into).
     ///
     /// ```
     /// # use ncp_envelope::{DataKey, DecryptPolicy, EncryptionContext, Envelope, LocalKeyWrapper};
@@ -221,7 +221,7 @@ impl BlockingEnvelope {
         wait(self.0.decrypt_into(message, policy, out))?
     }
 
-    /// As [`Envelope::decrypt_many`].
+    /// As [`Envelope::decrypt_many`](crate::Envelope::decrypt_many).
     ///
     /// ```
     /// # use ncp_envelope::{DataKey, DecryptPolicy, EncryptionContext, Envelope, LocalKeyWrapper};
@@ -245,7 +245,7 @@ impl BlockingEnvelope {
             .unwrap_or_else(|error| messages.iter().map(|_| Err(error.clone())).collect())
     }
 
-    /// As [`Envelope::decrypt_many_with`].
+    /// As [`Envelope::decrypt_many_with`](crate::Envelope::decrypt_many_with).
     ///
     /// ```
     /// # use ncp_envelope::{DataKey, Envelope, LocalKeyWrapper};
@@ -269,7 +269,7 @@ impl BlockingEnvelope {
             .unwrap_or_else(|error| messages.iter().map(|_| Err(error.clone())).collect())
     }
 
-    /// As [`Envelope::rewrap_keys`].
+    /// As [`Envelope::rewrap_keys`](crate::Envelope::rewrap_keys).
     ///
     /// ```
     /// # use ncp_envelope::{DataKey, EncryptionContext, Envelope, LocalKeyWrapper};

@@ -7,7 +7,7 @@ use crate::policy::{ToDecryptPolicy, ToEncryptOptions};
 use std::io::{BufRead, BufReader, Read, Write};
 
 impl BlockingEnvelope {
-    /// As [`Envelope::writer`].
+    /// As [`Envelope::writer`](crate::Envelope::writer).
     ///
     /// ```
     /// # use ncp_envelope::{DataKey, DecryptPolicy, EncryptionContext, Envelope, LocalKeyWrapper};
@@ -31,7 +31,7 @@ impl BlockingEnvelope {
         wait(self.0.writer(inner, options))?
     }
 
-    /// As [`Envelope::reader`].
+    /// As [`Envelope::reader`](crate::Envelope::reader).
     ///
     /// ```
     /// # use ncp_envelope::{DataKey, DecryptPolicy, EncryptionContext, Envelope, LocalKeyWrapper};
@@ -55,7 +55,7 @@ impl BlockingEnvelope {
         wait(self.0.reader(inner, policy))?
     }
 
-    /// As [`Envelope::buf_reader`].
+    /// As [`Envelope::buf_reader`](crate::Envelope::buf_reader).
     ///
     /// ```
     /// # use ncp_envelope::{DataKey, DecryptPolicy, EncryptionContext, Envelope, LocalKeyWrapper};
@@ -79,7 +79,7 @@ impl BlockingEnvelope {
         wait(self.0.buf_reader(inner, policy))?
     }
 
-    /// As [`Envelope::encrypt_reader`].
+    /// As [`Envelope::encrypt_reader`](crate::Envelope::encrypt_reader).
     ///
     /// ```
     /// # use ncp_envelope::{DataKey, DecryptPolicy, EncryptionContext, Envelope, LocalKeyWrapper};
@@ -103,7 +103,7 @@ impl BlockingEnvelope {
         wait(self.0.encrypt_reader(inner, options))?
     }
 
-    /// As [`Envelope::range_reader`].
+    /// As [`Envelope::range_reader`](crate::Envelope::range_reader).
     ///
     /// ```
     /// # use ncp_envelope::{DataKey, DecryptPolicy, EncryptionContext, Envelope, LocalKeyWrapper};
@@ -125,7 +125,7 @@ impl BlockingEnvelope {
         wait(self.0.range_reader(source, policy))?
     }
 
-    /// As [`Envelope::encrypt_stream`].
+    /// As [`Envelope::encrypt_stream`](crate::Envelope::encrypt_stream).
     ///
     /// ```
     /// # use ncp_envelope::{DataKey, DecryptPolicy, EncryptionContext, Envelope, LocalKeyWrapper};
@@ -152,7 +152,7 @@ impl BlockingEnvelope {
         wait(self.0.encrypt_stream(source, sink, options))?
     }
 
-    /// As [`Envelope::decrypt_stream`].
+    /// As [`Envelope::decrypt_stream`](crate::Envelope::decrypt_stream).
     ///
     /// ```
     /// # use ncp_envelope::{DataKey, DecryptPolicy, EncryptionContext, Envelope, LocalKeyWrapper};

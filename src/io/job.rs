@@ -43,7 +43,8 @@ const WORTH_SPLITTING: u64 = 1 << 20;
 pub struct FileReport {
     /// Bytes read from the input.
     pub bytes_read: u64,
-    /// Bytes written to the output; for [`Envelope::verify_file`] those that were verified.
+    /// Bytes written to the output; for [`verify_file`](crate::Envelope::verify_file) those
+    /// that were verified.
     pub bytes_written: u64,
     /// The encryption context of the message; of one that was decrypted or verified, authentic.
     pub context: EncryptionContext,
