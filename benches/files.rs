@@ -3,7 +3,8 @@
 //!
 //! Run with
 //! `cargo bench --all-features --bench files -- [--size MIB] [--dir DIR] [--rounds N] [PART..]`.
-//! Parts are memory, cached, program, synced, pipes and tokio; default: all. Without all features
+//! MIB is 512, and N is 5, so that all benchmarks together take minutes; for a figure to quote, take
+//! 1024 and 7. Parts are memory, cached, program, synced, pipes and tokio; default: all. Without all features
 //! there is no program, and no pipes. The files are in DIR (default: the package's target
 //! directory), and in the page cache. Every contestant takes turns with `cp`, or with the baseline
 //! of its part, so that a change of the machine's speed affects both. The figures are medians over
@@ -40,9 +41,9 @@ fn main() {
     }
     let setting = |name: &str| std::env::args().skip_while(|argument| argument != name).nth(1);
     let mib: u64 =
-        setting("--size").map_or(1_024, |size| size.parse().expect("--size is a number of MiB"));
+        setting("--size").map_or(512, |size| size.parse().expect("--size is a number of MiB"));
     let rounds: usize =
-        setting("--rounds").map_or(7, |rounds| rounds.parse().expect("--rounds is a number"));
+        setting("--rounds").map_or(5, |rounds| rounds.parse().expect("--rounds is a number"));
     let base =
         setting("--dir").map_or_else(|| PathBuf::from(env!("CARGO_TARGET_TMPDIR")), PathBuf::from);
     let dir = tempfile::tempdir_in(base).unwrap();
