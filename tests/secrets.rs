@@ -541,11 +541,11 @@ fn no_secret_is_said_on_any_path() {
     // cache's events.
     let caches = heard.1.lock().unwrap().clone();
     for message in [
-        "handed to the key service",
+        "a call to the key service returned",
         "dropped from the cache",
-        "past its time",
+        "a stale key is used",
         "no data key is ready",
-        "wiped unused",
+        "expired unused",
     ] {
         assert!(caches.contains(message), "no cache said {message:?}");
     }
