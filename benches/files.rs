@@ -3,14 +3,14 @@
 //!
 //! Run with
 //! `cargo bench --all-features --bench files -- [--size MIB] [--dir DIR] [--rounds N] [PART..]`.
-//! MIB is 512, and N is 5, so that all benchmarks together take minutes; for a figure to quote, take
-//! 1024 and 7. Parts are memory, cached, program, synced, pipes and tokio; default: all. Without all features
-//! there is no program, and no pipes. The files are in DIR (default: the package's target
-//! directory), and in the page cache. Every contestant takes turns with `cp`, or with the baseline
-//! of its part, so that a change of the machine's speed affects both. The figures are medians over
-//! the rounds. The first ratio is the median of the rounds' ratios; the second is the ratio of the
-//! least times, which other load on the machine disturbs less. No target exists when a contestant
-//! starts.
+//! MIB is 512, and N is 5, so that all benchmarks together take minutes; for a figure to quote,
+//! take 1024 and 7. Parts are memory, cached, program, synced, pipes and tokio; default: all.
+//! Without all features there is no program, and no pipes. The files are in DIR (default: the
+//! package's target directory), and in the page cache. Every contestant takes turns with `cp`, or
+//! with the baseline of its part, so that a change of the machine's speed affects both. The figures
+//! are medians over the rounds. The first ratio is the median of the rounds' ratios; the second is
+//! the ratio of the least times, which other load on the machine disturbs less. No target exists
+//! when a contestant starts.
 //!
 //! If a virtual machine returns freed memory to its host, getting it back costs more than the copy.
 //! Files larger than the memory that it keeps then measure the host, for `cp` and for all others.

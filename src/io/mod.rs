@@ -52,7 +52,8 @@ pub use job::FileReport;
 pub(crate) use offload::{Cancelled, offload};
 pub use options::FileOptions;
 pub use range::{
-    AsyncRangeReader, DetachedSource, GetRange, RangeCursor, RangeReader, ReadAt, Seekable,
+    AsyncRangeReader, DetachedBytes, DetachedSource, GetRange, RangeCursor, RangeReader, ReadAt,
+    Seekable,
 };
 pub use read::DecryptReader;
 pub use source::SourceFile;

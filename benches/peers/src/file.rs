@@ -18,6 +18,7 @@ pub fn run(mut arguments: impl Iterator<Item = String>) {
             ready(envelope.encrypt_file_with(source, target, EncryptionContext::new(), &options))
                 .unwrap()
         }
-        _ => ready(envelope.decrypt_file_with(source, target, &DecryptPolicy::new(), &options)).unwrap(),
+        _ => ready(envelope.decrypt_file_with(source, target, &DecryptPolicy::new(), &options))
+            .unwrap(),
     };
 }

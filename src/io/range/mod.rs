@@ -19,7 +19,7 @@ mod together;
 mod wanted;
 
 pub use cursor::RangeCursor;
-pub use detached::DetachedSource;
+pub use detached::{DetachedBytes, DetachedSource};
 pub use reader::RangeReader;
 pub use remote::AsyncRangeReader;
 pub use source::{GetRange, ReadAt, Seekable};
