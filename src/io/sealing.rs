@@ -37,6 +37,7 @@ impl Sealing {
     }
 
     /// How many bytes of the front are left.
+    #[cfg(feature = "tokio")]
     pub(super) fn front_len(&self) -> usize {
         match &self.0 {
             State::Front(encryptor, at) => encryptor.front().len() - at,
@@ -54,6 +55,7 @@ impl Sealing {
     }
 
     /// How many bytes [`step`](Self::step) writes for `input_len` bytes, given room.
+    #[cfg(feature = "tokio")]
     pub(super) fn step_len(&self, input_len: usize) -> usize {
         match &self.0 {
             State::Front(encryptor, _) | State::Chunks(encryptor) if input_len == 0 => {
