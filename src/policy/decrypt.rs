@@ -270,8 +270,7 @@ impl DecryptPolicy {
             return Err(Error::new(
                 ErrorKind::KeyNotAllowed,
                 format!(
-                    "message is for {}, and this reader is for {}: open it with an envelope that \
-                     has one of its keys",
+                    "message is for {}, and this reader is for {}: use a key that the message is for",
                     list(slots.iter().map(|slot| slot.key_id())),
                     list(keys.iter()),
                 ),

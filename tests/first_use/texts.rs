@@ -45,7 +45,8 @@ async fn a_wrong_key() {
     let message = offline("2025").encrypt(CANARY, EncryptionContext::new()).await.unwrap();
     fs::write(&file, &message).unwrap();
     let other = offline("2026");
-    let parts = ["is for key 2025 (local), and this reader is for key 2026 (local): open it with"];
+    let parts =
+        ["is for key 2025 (local), and this reader is for key 2026 (local): use a key that"];
     let error = other.decrypt(&message, DecryptPolicy::new()).await.unwrap_err();
     says(&error, ErrorKind::KeyNotAllowed, &parts);
     let error = other.decrypt_file(&file, &out, DecryptPolicy::new()).await.unwrap_err();
