@@ -126,6 +126,7 @@ fn breaker(criterion: &mut Criterion) {
     let runtime = Runtime::new().unwrap();
     let mut group = criterion.benchmark_group("breaker open");
     group.warm_up_time(Duration::from_millis(100)).measurement_time(Duration::from_millis(500));
+    group.nresamples(10_000);
     let dead = runtime.block_on(Dead::open());
     measure(&mut group, &runtime, "call", &dead, true, async || {
         time(dead.key.encrypt(b"x")).await.0

@@ -83,7 +83,8 @@ fn main() {
         ];
         measure(&out, rounds, mib, &mut contestants);
     }
-    let program = option_env!("CARGO_BIN_EXE_ncp-envelope");
+    // Cargo names the program also where the features leave it out.
+    let program = option_env!("CARGO_BIN_EXE_ncp-envelope").filter(|_| cfg!(feature = "cli"));
     let message = dir.path().join("by-the-program");
     if let Some(program) = program.filter(|_| wanted("program") || wanted("pipes")) {
         // Its key is that of its embedded service.

@@ -183,7 +183,7 @@ fn small(criterion: &mut Criterion) {
     ];
     let mut parts_group = criterion.benchmark_group("small, parts");
     parts_group.warm_up_time(Duration::from_millis(300));
-    parts_group.measurement_time(Duration::from_secs(1));
+    parts_group.measurement_time(Duration::from_secs(1)).nresamples(10_000);
     for (name, run) in &mut parts {
         parts_group.bench_function(*name, |bencher| bencher.iter(&mut *run));
     }

@@ -217,10 +217,20 @@ impl Envelope {
         options: impl ToEncryptOptions,
         out: &mut Vec<u8>,
     ) -> Result<()> {
-        out.clear();
-        let (plaintext, options) = (plaintext.as_ref(), options.to_options()?);
-        let minted = self.0.keys.supply.for_message(plaintext.len()).await?;
-        seal(&minted, plaintext, &options, out)
+        let plaintext = plaintext.as_ref();
+        let asked = async {
+            let options = options.to_options()?;
+            Ok((options, self.0.keys.supply.for_message(plaintext.len()).await?))
+        };
+        match asked.await {
+            Ok((options, minted)) => seal(&minted, plaintext, &options, out),
+            // Only now: bytes in the buffer are written over, and those of an emptied one would be
+            // set to zero first, which is a pass over memory for nothing.
+            Err(error) => {
+                out.clear();
+                Err(error)
+            }
+        }
     }
 
     /// Encrypts many messages that fit memory, each under a data key of its own; the keys are
