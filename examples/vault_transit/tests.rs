@@ -110,5 +110,5 @@ async fn a_reader_of_another_provider_refuses_its_messages() {
     let reader = Envelope::builder(local.unwrap()).build().unwrap();
     let error = reader.decrypt(&message, &DecryptPolicy::new()).await.map(drop).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::KeyNotAllowed);
-    assert!(error.to_string().contains("Other(200)"), "{error}");
+    assert!(error.to_string().contains("(other-200)"), "{error}");
 }

@@ -1,10 +1,10 @@
 //! A small cache of parsed headers.
 //!
-//! Messages under one data key with one context have the same header, byte for byte. Reading it anew
-//! is a fifth of what opening a small message costs (`cargo bench --bench small`). What is kept is
-//! what the bytes say and nothing that was decided on them: no key, no verdict of a policy, nothing
-//! authentic. Equal bytes parse equally, so an attacker's message can only evict an entry and slow
-//! the next reader.
+//! Messages under one data key with one context have the same header, byte for byte. To read it
+//! anew is a fifth of what opening a small message costs (`cargo bench --bench small`). What is
+//! kept is what the bytes say and nothing that was decided on them: no key, no verdict of a policy,
+//! nothing authentic. Equal bytes parse equally, so an attacker's message can only evict an entry
+//! and slow the next reader.
 
 use crate::datakey::{Readers, Route};
 use crate::error::Result;

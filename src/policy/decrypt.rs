@@ -270,7 +270,8 @@ impl DecryptPolicy {
             return Err(Error::new(
                 ErrorKind::KeyNotAllowed,
                 format!(
-                    "message is for {}, and this reader is for {}: use a key that the message is for",
+                    "message is for {}, and this reader is for {}: use a key that the message is \
+                     for",
                     list(slots.iter().map(|slot| slot.key_id())),
                     list(keys.iter()),
                 ),

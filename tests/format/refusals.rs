@@ -69,7 +69,7 @@ fn refused_before_any_call_each_in_its_own_words() {
         &plain,
         policy().allow_key(other),
         ErrorKind::KeyNotAllowed,
-        "is for key test-key (local), and this reader is for key test-key (ncp-kms): use a key that",
+        "is for key test-key (local), and this reader is for key test-key (ncp-kms): use a key",
     );
 
     let key = DataKey::generate().unwrap();
