@@ -5,8 +5,8 @@ use std::ops::Range;
 /// What is shorter is written: a file in small pieces is slow to read.
 const BLOCK: u64 = 16 << 10;
 
-/// The parts of `bytes`, which go to `offset`, that are more than zeros. What lies between them are
-/// whole blocks of the file; the rest of a block that `bytes` ends in or begins in counts as one.
+/// The parts of `bytes`, which go to `offset`, that are not only zeros. The gaps between them
+/// are whole blocks of the file; a partial block at either end of `bytes` counts as one.
 pub(super) fn filled(bytes: &[u8], offset: u64) -> impl Iterator<Item = Range<usize>> + '_ {
     let mut at = 0;
     std::iter::from_fn(move || {

@@ -1,4 +1,4 @@
-//! What is asked of the file system, one request a function.
+//! The requests to the file system, one function each.
 //!
 //! Each says what it is about to do, so that tests see what was asked for and in which order, and
 //! can have any one of the requests fail. Knows no policy: the caller decides what a failure means.

@@ -15,8 +15,7 @@ pub(super) struct Target {
 }
 
 impl Target {
-    /// Behind a link is the file that is meant, as for every other program, also where there is
-    /// none yet.
+    /// Follows a link, as every other program does, also to a file that does not exist yet.
     pub(super) fn settle(
         target: &Path,
         overwrite: bool,

@@ -29,7 +29,7 @@ pub(crate) fn discard_unfinished() {
     }
     let taken = std::mem::take(&mut *names.taken());
     for name in taken {
-        // Nobody is left who could be told.
+        // There is no caller left to report an error to.
         let _ = system::remove(&name);
     }
 }

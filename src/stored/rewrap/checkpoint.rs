@@ -142,7 +142,7 @@ impl Checkpoint {
             };
             match (number, whole) {
                 (0 | 1, true) if line == head[number] => {}
-                // A run was ended before it had begun: there is nothing in it but this.
+                // A run that was stopped before its first note left nothing but this.
                 (0, false) if head[0].starts_with(line) => break,
                 (1, false) if head[1].starts_with(line) => break,
                 (0, _) if line.starts_with(KIND) => {

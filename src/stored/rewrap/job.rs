@@ -219,7 +219,7 @@ impl Job {
         if wanted.is_empty() {
             return Look::Done(Outcome::LeftOut, 0);
         }
-        // Where nobody tells a version, a note is all there is to go by.
+        // Without a version from a wrapper, the checkpoint's note decides.
         let told = |(_, version): &(usize, Newest)| version.is_some();
         let untold = !wanted.iter().any(|(_, slot)| told(slot));
         if untold && noted.is_some_and(|noted| !noted.iter().any(told)) {
