@@ -337,8 +337,6 @@ impl Envelope {
     }
 
     /// Wraps a data key that exists under the keys of those recipients: all of them, or none.
-    // What adds slots to stored messages is not here yet.
-    #[allow(dead_code)]
     pub(crate) async fn wrap_existing(
         &self,
         key: &DataKey,
