@@ -19,6 +19,7 @@
 //! ```
 
 mod files;
+mod many;
 mod messages;
 mod streams;
 

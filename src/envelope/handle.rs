@@ -5,7 +5,7 @@ use crate::datakey::{EnvelopeStats, Keys, Minted, in_parts};
 use crate::envelope::recent::Recent;
 use crate::error::Result;
 use crate::format;
-use crate::format::{BoundHeader, Encryptor, SlotTable};
+use crate::format::{BoundHeader, Encryptor, Header, SlotTable};
 use crate::policy::{EncryptOptions, ToEncryptOptions};
 use crate::secret::DataKey;
 use crate::wrap::{KeyId, WrappedKey};
@@ -166,6 +166,14 @@ impl Envelope {
     /// ```
     pub fn key_ids(&self) -> &[KeyId] {
         &self.0.recipients
+    }
+
+    /// Whether a message is for the recipients that this envelope writes for, and for no others.
+    /// Slots that were changed since can have another order.
+    pub(crate) fn is_for_same_recipients(&self, header: &Header) -> bool {
+        let slots = header.slots().slots();
+        slots.len() == self.key_ids().len()
+            && slots.iter().all(|slot| self.key_ids().contains(slot.key_id()))
     }
 
     /// Encrypts a message that fits memory. The result is the plaintext's length, 16 bytes for

@@ -66,6 +66,7 @@ pub(super) struct Job {
     threads: usize,
     progress: Option<Arc<ProgressFn>>,
     allow_changing: bool,
+    remove_source: bool,
     cancelled: Cancelled,
     pub(super) done: u64,
     written: u64,
@@ -79,7 +80,12 @@ impl Job {
         options: FileOptions,
         cancelled: Cancelled,
     ) -> Result<Self> {
+        options.check()?;
         let source = SourceFile::open(source)?;
+        let remove_source = options.remove_source && target.is_some();
+        if remove_source {
+            source.check_removable()?;
+        }
         let options = match way {
             // A message is as long as it is.
             Way::Encrypt => options.sparse(false),
@@ -96,6 +102,7 @@ impl Job {
             threads: options.threads,
             progress: options.progress,
             allow_changing: options.allow_changing,
+            remove_source,
             cancelled,
             done: 0,
             written: 0,
@@ -229,7 +236,15 @@ impl Job {
         }
         self.cancelled.check()?;
         if let Some(output) = self.output {
+            let target = output.output().target().to_owned();
             output.commit()?;
+            if self.remove_source {
+                self.source.remove().map_err(|error| {
+                    let target = target.display();
+                    let text = format!("{error}: {target} is complete, and the source is kept");
+                    Error::with_source(error.kind(), text, error)
+                })?;
+            }
         }
         Ok(FileReport { bytes_read: self.done, bytes_written: self.written, context })
     }

@@ -24,6 +24,7 @@ mod buffer;
 mod detached;
 mod encrypt_read;
 mod file;
+mod files;
 mod front;
 mod job;
 mod offload;
@@ -48,6 +49,7 @@ pub use self::tokio::{
 pub use atomic::{AtomicFile, discard_unfinished, is_unfinished};
 pub use detached::DetachedWriter;
 pub use encrypt_read::EncryptReader;
+pub use files::{FileDone, FileOutcome, FilesOptions, FilesProgress, FilesReport};
 pub use job::FileReport;
 pub(crate) use offload::{Cancelled, offload};
 pub use options::FileOptions;

@@ -1,5 +1,6 @@
 //! How files are written.
 
+use crate::error::{Error, ErrorKind, Result};
 use crate::output::Settings;
 use std::fmt;
 use std::sync::Arc;
@@ -29,6 +30,8 @@ pub struct FileOptions {
     mode: Option<u32>,
     max_mode: Option<u32>,
     no_holes: bool,
+    keep_time: bool,
+    pub(super) remove_source: bool,
     pub(super) allow_changing: bool,
     pub(super) threads: usize,
     pub(super) progress: Option<Arc<ProgressFn>>,
@@ -163,6 +166,74 @@ impl FileOptions {
         self
     }
 
+    /// Whether the output gets the source's time of last change, as precisely as the system has it.
+    /// By default it has the time at which it was written. Without an effect for a source that is
+    /// not a regular file.
+    ///
+    /// ```
+    /// # use ncp_envelope::io::FileOptions;
+    /// # use ncp_envelope::*;
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("report.ncpe");
+    /// # let sealed = directory.path().join("report.sealed");
+    /// # std::fs::write(&path, "hello")?;
+    /// # let none = EncryptionContext::new();
+    /// let long_ago = std::time::SystemTime::UNIX_EPOCH;
+    /// std::fs::File::options().write(true).open(&path)?.set_modified(long_ago)?;
+    /// let options = FileOptions::new().keep_time(true);
+    /// envelope.encrypt_file_with(&path, &sealed, none, &options)?;
+    /// assert_eq!(std::fs::metadata(&sealed)?.modified()?, long_ago);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn keep_time(mut self, keep: bool) -> Self {
+        self.keep_time = keep;
+        self
+    }
+
+    /// Whether a file call removes the source once its output is synced and has its name. Only a
+    /// regular file is removed, and only while its name still is that of the file that was read; a
+    /// symbolic link is refused before anything is written.
+    ///
+    /// Contradicts [`sync(false)`](Self::sync): such options are
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput).
+    ///
+    /// ```
+    /// # use ncp_envelope::io::FileOptions;
+    /// # use ncp_envelope::*;
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("report.ncpe");
+    /// # let sealed = directory.path().join("report.sealed");
+    /// # std::fs::write(&path, "hello")?;
+    /// # let none = EncryptionContext::new();
+    /// let options = FileOptions::new().remove_source(true);
+    /// envelope.encrypt_file_with(&path, &sealed, &none, &options)?;
+    /// assert!(sealed.exists() && !path.exists());
+    /// let unsafe_options = options.sync(false);
+    /// assert!(envelope.decrypt_file_with(&sealed, &path, &none, &unsafe_options).is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn remove_source(mut self, remove: bool) -> Self {
+        self.remove_source = remove;
+        self
+    }
+
+    /// Refuses options that contradict each other.
+    pub(super) fn check(&self) -> Result<()> {
+        if self.remove_source && self.no_sync {
+            return Err(Error::new(
+                ErrorKind::InvalidInput,
+                "a source is removed only after its output was synced: allow syncing, or keep it",
+            ));
+        }
+        Ok(())
+    }
+
     /// What an output has to know.
     pub(super) fn output(&self) -> Settings {
         Settings {
@@ -173,6 +244,7 @@ impl FileOptions {
             leave_owner: false,
             keep_mode: false,
             holes: !self.no_holes,
+            keep_time: self.keep_time,
         }
     }
 
@@ -238,6 +310,8 @@ impl fmt::Debug for FileOptions {
             .field("max_mode", &self.max_mode)
             .field("allow_changing", &self.allow_changing)
             .field("sparse", &!self.no_holes)
+            .field("keep_time", &self.keep_time)
+            .field("remove_source", &self.remove_source)
             .field("threads", &self.threads)
             .finish_non_exhaustive()
     }

@@ -156,6 +156,36 @@ impl SourceFile {
         }
     }
 
+    /// Whether `there` was last changed when the source was.
+    pub(super) fn is_of_the_time_of(&self, there: &Metadata) -> bool {
+        self.0.state.is_some_and(|state| state.modified == State::of(there).modified)
+    }
+
+    /// Refuses what [`remove`](Self::remove) never removes.
+    pub(super) fn check_removable(&self) -> Result<()> {
+        let link = std::fs::symlink_metadata(self.path()).is_ok_and(|there| there.is_symlink());
+        if self.is_regular() && !link {
+            return Ok(());
+        }
+        let name = self.path().display();
+        let text = format!("{name} is a link or no regular file: only a regular file is removed");
+        Err(Error::new(ErrorKind::InvalidInput, text))
+    }
+
+    /// Removes the file, if its name still is that of the file that was read, and that is unchanged
+    /// since. No system removes by anything but a name: what gets the name between the look and the
+    /// removal is removed.
+    pub(super) fn remove(&self) -> Result<()> {
+        let failed =
+            |error| Error::io(format_args!("cannot remove {}", self.path().display()), error);
+        let there = std::fs::symlink_metadata(self.path()).map_err(failed)?;
+        if Some(State::of(&there)) != self.0.state {
+            let text = format!("{} was changed since it was read", self.path().display());
+            return Err(Error::new(ErrorKind::Io, text));
+        }
+        std::fs::remove_file(self.path()).map_err(failed)
+    }
+
     /// What to say of a source that ended before its length.
     pub(super) fn shorter(&self) -> Error {
         self.changed("changed its length")

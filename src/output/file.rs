@@ -10,6 +10,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::SystemTime;
 
 /// A write of less finds its blocks as fast by itself.
 const WORTH_RESERVING: u64 = 256 << 10;
@@ -29,6 +30,8 @@ pub(crate) struct Settings {
     pub(crate) keep_mode: bool,
     /// Whether long runs of zeros are left out of the file, which takes no space for them.
     pub(crate) holes: bool,
+    /// Whether the output has the source's time of last change.
+    pub(crate) keep_time: bool,
 }
 
 /// Writes `parts` into a file of secrets, in place of what is there: nobody but this user can read
@@ -58,6 +61,8 @@ pub(crate) struct Output {
     sync: bool,
     holes: bool,
     rights: Rights,
+    /// The time of last change that it is to have.
+    modified: Option<SystemTime>,
     /// Where the next write in order goes.
     at: u64,
     /// How long the file is to be, holes included.
@@ -79,6 +84,8 @@ impl Output {
         let source = metadata.map_err(|error| {
             Error::io(format_args!("cannot look at {}", target.display()), error)
         })?;
+        let dated = source.as_ref().filter(|source| settings.keep_time && source.is_file());
+        let modified = dated.and_then(|source| source.modified().ok());
         let replaced = settled.replaced.as_ref();
         let mut rights = Rights::new(settings.mode, settings.max_mode, source.as_ref(), replaced);
         if settings.leave_owner {
@@ -99,6 +106,7 @@ impl Output {
             overwrite: settings.overwrite,
             sync: !settings.no_sync,
             rights,
+            modified,
             at: 0,
             len: AtomicU64::new(0),
             failed: AtomicBool::new(false),
@@ -187,10 +195,14 @@ impl Output {
             if file.metadata()?.len() != len {
                 system::set_len(file, len)?;
             }
-            self.rights.apply(file)
+            self.rights.apply(file)?;
+            // Last, as everything above changes it.
+            self.modified.map_or(Ok(()), |modified| system::set_modified(file, modified))
         };
         finish().map_err(|error| self.failure("complete", error))?;
+        self.temporary.dated = self.modified.is_some();
         if self.sync {
+            let file = self.file();
             system::sync(file).map_err(|error| self.failure("sync the output for", error))?;
         }
         self.finished = true;

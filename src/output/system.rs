@@ -6,6 +6,7 @@
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 /// What temporary names begin and end with.
 pub(super) const PREFIX: &str = ".ncp-envelope-";
@@ -24,6 +25,7 @@ pub(crate) enum Step {
     SetLength,
     SetOwner,
     SetMode,
+    SetModified,
     Sync,
     LinkNameless,
     Link,
@@ -179,6 +181,11 @@ pub(super) fn set_mode(file: &File, mode: u32) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt;
     before(Step::SetMode)?;
     file.set_permissions(std::fs::Permissions::from_mode(mode))
+}
+
+pub(super) fn set_modified(file: &File, modified: SystemTime) -> io::Result<()> {
+    before(Step::SetModified)?;
+    file.set_modified(modified)
 }
 
 pub(super) fn sync(file: &File) -> io::Result<()> {

@@ -118,6 +118,8 @@ pub(super) struct Temporary {
     directory: PathBuf,
     /// Whether it can be written at any place. Some file systems upload while they are written to.
     pub(super) seeks: bool,
+    /// Whether its time of last change was set.
+    pub(super) dated: bool,
 }
 
 impl Temporary {
@@ -125,7 +127,7 @@ impl Temporary {
     pub(super) fn create_in(directory: &Path, mode: u32) -> io::Result<Self> {
         let directory = directory.to_owned();
         let refused = match system::create_nameless(&directory, mode) {
-            Ok(file) => return Ok(Self { file, name: None, directory, seeks: true }),
+            Ok(file) => return Ok(Self { file, name: None, directory, seeks: true, dated: false }),
             Err(error) => error,
         };
         let named = Name::take(|| system::create_named(&directory, mode));
@@ -136,7 +138,7 @@ impl Temporary {
         })?;
         let name = Some(name);
         let seeks = system::write_at(&file, &[0], 1).and_then(|()| system::set_len(&file, 0));
-        Ok(Self { file, name, directory, seeks: seeks.is_ok() })
+        Ok(Self { file, name, directory, seeks: seeks.is_ok(), dated: false })
     }
 
     /// Gives the file the name `target`. Without `overwrite` it must be free.
@@ -181,6 +183,9 @@ impl Temporary {
                 system::set_owner(&copy, Some(was.uid()), Some(was.gid()))?;
             }
             system::set_mode(&copy, was.mode() & 0o777)?;
+        }
+        if self.dated {
+            system::set_modified(&copy, self.file.metadata()?.modified()?)?;
         }
         system::sync(&copy)?;
         self.file = copy;

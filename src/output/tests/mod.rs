@@ -52,6 +52,7 @@ pub(super) const OVERWRITE: Settings = Settings {
     leave_owner: false,
     keep_mode: false,
     holes: false,
+    keep_time: false,
 };
 
 /// An output with `content`, not committed.

@@ -1,0 +1,46 @@
+//! Whether an output is there from an earlier run.
+
+use crate::envelope::Envelope;
+use crate::format::{Header, range};
+use crate::io::source::SourceFile;
+use crate::policy::EncryptOptions;
+use std::fs::{File, Metadata};
+use std::path::Path;
+
+/// Whether `target` is what `envelope` writes for `source` with `options`, as far as its front and
+/// its metadata tell.
+pub(super) fn is_encrypted(
+    source: &SourceFile,
+    target: &Path,
+    envelope: &Envelope,
+    options: &EncryptOptions,
+) -> bool {
+    let Some(there) = of_the_same_time(source, target) else { return false };
+    let Ok(header) = File::open(target).map_err(drop).and_then(|file| {
+        // Not a whole header, or not the start of a message.
+        Header::read_from(file).map_err(drop)
+    }) else {
+        return false;
+    };
+    let bound = header.bound();
+    let body_len = source.len().and_then(|len| range::body_len(len).ok());
+    let len = body_len.map(|len| len + bound.body_offset() as u64);
+    len == Some(there.len())
+        && *bound.context() == options.context
+        && bound.layout() == options.layout
+        && bound.requires_aad() != options.aad.is_empty()
+        && envelope.is_for_same_recipients(&header)
+}
+
+/// Whether `target` can be the plaintext of the message in `source`, whose header that is.
+pub(super) fn is_decrypted(source: &SourceFile, target: &Path, header: &Header) -> bool {
+    let body_offset = header.bound().body_offset() as u64;
+    let body_len = source.len().and_then(|len| len.checked_sub(body_offset));
+    let len = body_len.and_then(|len| range::plaintext_len(len).ok());
+    len.is_some() && of_the_same_time(source, target).is_some_and(|there| len == Some(there.len()))
+}
+
+fn of_the_same_time(source: &SourceFile, target: &Path) -> Option<Metadata> {
+    let there = std::fs::metadata(target).ok()?;
+    (there.is_file() && source.is_of_the_time_of(&there)).then_some(there)
+}
