@@ -176,7 +176,7 @@ fn names_that_a_terminal_would_obey_are_escaped() {
         &["encrypt", "--context", BAD, "--scope"],
         &["encrypt", "--api", BAD],
         &[BAD],
-        &["encrypt", "a", BAD],
+        &["encrypt", "--local", "a", BAD, "gone\u{1b}"],
         &["keys", BAD],
         &["--enc\u{1b}rypt\u{202e}"],
         &["encrypt", "--out\u{1b}=x\ny"],

@@ -24,6 +24,9 @@ use clap::{Parser, Subcommand};
 #[derive(Parser)]
 #[command(name = "ncp-envelope", version, after_help = ENVIRONMENT)]
 pub(crate) struct Arguments {
+    /// Print errors only: no progress, warnings or summary.
+    #[arg(short, long, global = true)]
+    pub(crate) quiet: bool,
     #[command(subcommand)]
     pub(crate) command: Command,
 }

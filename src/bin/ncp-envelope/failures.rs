@@ -17,15 +17,23 @@ pub(crate) struct Failures {
     pub(crate) progress: Progress,
     /// Files that the command line names.
     named: HashSet<PathBuf>,
+    /// What an error means for the exit code.
+    meaning: fn(Error) -> Failure,
     count: AtomicU64,
     list: Mutex<(Vec<Value>, BTreeSet<u8>)>,
 }
 
 impl Failures {
     pub(crate) fn new(named: HashSet<PathBuf>) -> Self {
+        Self { named, ..Self::of(Progress::files(), Failure::reading) }
+    }
+
+    /// For files that all count as named.
+    pub(crate) fn of(progress: Progress, meaning: fn(Error) -> Failure) -> Self {
         Self {
-            progress: Progress::files(),
-            named,
+            progress,
+            named: HashSet::new(),
+            meaning,
             count: AtomicU64::new(0),
             list: Mutex::default(),
         }
@@ -39,13 +47,18 @@ impl Failures {
 
     /// `error` names the file.
     pub(crate) fn add(&self, path: &Path, error: Error) {
-        let text = error.to_string();
-        self.progress.say(&text);
+        self.progress.say(&error.to_string());
+        self.count_one(path, &(self.meaning)(error));
+    }
+
+    /// Counts a failure that was printed elsewhere.
+    pub(crate) fn count_one(&self, path: &Path, failure: &Failure) {
         self.count.fetch_add(1, Ordering::Relaxed);
-        let code = Failure::reading(error).code_of_file();
+        let code = failure.code_of_file();
         let mut list = self.list.lock().unwrap_or_else(PoisonError::into_inner);
         if list.0.len() < MAX_NAMED {
-            list.0.push(json!({ "path": path.to_string_lossy(), "error": text }));
+            let path = path.to_string_lossy();
+            list.0.push(json!({ "path": path, "code": code, "error": failure.text() }));
         }
         list.1.insert(code);
     }
@@ -58,21 +71,31 @@ impl Failures {
         Value::Array(self.list.lock().unwrap_or_else(PoisonError::into_inner).0.clone())
     }
 
-    /// The result of the command: the exit code of the failures, if they are of one kind. `stopped`
-    /// is why it ended before the last file.
+    /// What `error` means for the exit code.
+    pub(crate) fn meaning(&self, error: Error) -> Failure {
+        (self.meaning)(error)
+    }
+
+    /// The result of the command: the exit code of the failures. `stopped` is why it ended before
+    /// the last file.
     pub(crate) fn end(&self, stopped: Option<(Failure, String)>) -> Result<(), Failure> {
-        let mut codes = self.list.lock().unwrap_or_else(PoisonError::into_inner).1.clone();
-        let text = match stopped {
+        match stopped {
             Some((failure, text)) => {
-                codes.insert(failure.code());
-                text
+                let mut list = self.list.lock().unwrap_or_else(PoisonError::into_inner);
+                list.1.insert(failure.code());
+                drop(list);
+                self.end_with(text)
             }
-            None => format!("files that failed: {}", self.count()),
-        };
-        match (codes.len(), codes.first()) {
-            (0, _) => Ok(()),
-            (1, Some(code)) => Err(Failure::coded(*code, text)),
-            _ => Err(Failure::other(text)),
+            None => self.end_with(format!("files that failed: {}", self.count())),
+        }
+    }
+
+    /// The same, with `text` for people if something failed.
+    pub(crate) fn end_with(&self, text: String) -> Result<(), Failure> {
+        let codes = &self.list.lock().unwrap_or_else(PoisonError::into_inner).1;
+        match codes.is_empty() {
+            true => Ok(()),
+            false => Err(Failure::coded(Failure::code_of(codes), text)),
         }
     }
 }

@@ -1,10 +1,13 @@
 //! The command-line program: files and pipes, through the library's public interface only.
 
 mod args;
+mod batch;
 mod command;
 mod confirm;
+mod copy;
 mod failures;
 mod input;
+mod inputs;
 mod many;
 mod message;
 mod names;
@@ -12,6 +15,7 @@ mod network;
 mod options;
 mod output;
 mod place;
+mod plan;
 mod progress;
 mod reading;
 mod records;
@@ -21,6 +25,8 @@ mod signals;
 mod slot;
 mod status;
 mod streams;
+mod summary;
+mod tree;
 mod walk;
 
 use args::Command;
@@ -34,7 +40,12 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let done = signals::run(|| async {
         let done = match args::parse() {
-            Ok(Some(arguments)) => run(arguments.command).await,
+            Ok(Some(arguments)) => {
+                if arguments.quiet {
+                    status::be_quiet();
+                }
+                run(arguments.command).await
+            }
             // The requested text is printed.
             Ok(None) => Ok(()),
             Err(failure) => Err(failure),

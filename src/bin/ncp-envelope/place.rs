@@ -20,12 +20,12 @@ const MAX_THREADS: i64 = 1_024;
 
 #[derive(Args)]
 pub(crate) struct OutputArgs {
-    /// Replace an output file that exists.
+    /// Replace an output file that exists. An output that an earlier run left is not written again.
     #[arg(long)]
     pub(crate) force: bool,
     /// Where to write: a file, a directory for a file of the default name, a FIFO or device; "-" is
-    /// standard output [default: INPUT with .ncpe added, or removed to decrypt; standard output for
-    /// standard input].
+    /// standard output; for many inputs, a directory, which is made [default: INPUT with .ncpe
+    /// added, or removed to decrypt; standard output for standard input].
     #[arg(short, long, value_name = "OUT")]
     pub(crate) output: Option<PathBuf>,
     /// Rights of an output file, such as 600, whatever the umask says [default: those of the input,
@@ -42,6 +42,15 @@ pub(crate) struct OutputArgs {
     /// may be missing.
     #[arg(long)]
     pub(crate) no_sync: bool,
+    /// Remove each input file once its output is on the disk.
+    #[arg(long, conflicts_with = "no_sync")]
+    remove_source: bool,
+    /// Keep input files (the default).
+    #[arg(long, conflicts_with = "remove_source")]
+    keep: bool,
+    /// Print what was done as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 impl OutputArgs {
@@ -50,6 +59,30 @@ impl OutputArgs {
             .overwrite(self.force)
             .threads(usize::from(self.threads))
             .sync(!self.no_sync)
+            // As other programs do that turn a file into another one.
+            .keep_time(true)
+            .remove_source(self.remove_source)
+    }
+
+    pub(crate) fn removes_source(&self) -> bool {
+        self.remove_source
+    }
+
+    /// Refuses options that `target` does not allow.
+    pub(crate) fn refuse(&self, input: &Input, target: &Target) -> Result<(), Failure> {
+        let is_file = matches!(target, Target::File(_));
+        if self.remove_source && (input.regular().is_none() || !is_file) {
+            return Err(Failure::usage(
+                "--remove-source is for files whose outputs are files: nothing proves that other \
+                 outputs are kept",
+            ));
+        }
+        if self.json && *target == Target::Standard {
+            return Err(Failure::usage(
+                "standard output is for the JSON: give -o OUT for the output",
+            ));
+        }
+        Ok(())
     }
 
     /// Where the output for `input` goes; `default` is the file's name if none was given.

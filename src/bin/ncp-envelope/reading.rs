@@ -43,6 +43,15 @@ impl ReadArgs {
         self.header.is_some()
     }
 
+    /// # Errors
+    /// Wrong usage: there is a header, for one message, and there may be many.
+    pub(crate) fn refuse_header(&self) -> Result<(), Failure> {
+        match self.has_header() {
+            true => Err(Failure::usage("--header is the header of one message: give one INPUT")),
+            false => Ok(()),
+        }
+    }
+
     pub(crate) fn look(&self) -> Result<Beside, Failure> {
         let header = self.header.as_deref().map(Input::look).transpose()?;
         let beside = Beside { aad: self.message.aad_input()?, header };
@@ -64,6 +73,10 @@ impl ReadArgs {
 }
 
 impl Beside {
+    pub(crate) fn aad(&self) -> Option<&Input> {
+        self.aad.as_ref()
+    }
+
     /// Refuses to read standard input both for the message and beside it, and to write to an input.
     pub(crate) fn refuse(&self, input: &Input, target: &Target) -> Result<(), Failure> {
         input.refuse_twice(self.aad.as_ref())?;

@@ -1,7 +1,7 @@
 //! From options and environment to a client, and to an [`Envelope`].
 
 use crate::options::{ApiArg, KmsArgs, ServiceArgs, SignatureArg};
-use crate::status::{Failure, say};
+use crate::status::{Failure, notice};
 use ncp_envelope::emulator::Emulator;
 use ncp_envelope::kms::{
     Api, Client, CredentialChain, Credentials, Endpoint, FileTokenStore, Key, SignatureVersion,
@@ -131,7 +131,7 @@ impl Connection {
     /// The emulator inside this process, reached over loopback HTTP like any other key service.
     async fn local(kms: &ServiceArgs) -> Result<Self, Failure> {
         let directory = data_directory()?.join("local-kms");
-        say(&format!(
+        notice(&format!(
             "--local is for development: anyone who can read {} can decrypt what it encrypts",
             directory.display()
         ));

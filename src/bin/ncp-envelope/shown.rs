@@ -30,6 +30,37 @@ pub(crate) fn json(text: &str) -> String {
     })
 }
 
+/// A number of bytes, in three digits.
+pub(crate) fn bytes(count: u64) -> String {
+    const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+    let (mut value, mut unit) = (count as f64, None);
+    for next in UNITS {
+        // What would be shown as 1,024 is one of the next unit.
+        if value < 1023.5 {
+            break;
+        }
+        value /= 1024.0;
+        unit = Some(next);
+    }
+    match unit {
+        None if count == 1 => "1 byte".to_owned(),
+        None => format!("{count} bytes"),
+        Some(unit) if value < 9.995 => format!("{value:.2} {unit}"),
+        Some(unit) if value < 99.95 => format!("{value:.1} {unit}"),
+        Some(unit) => format!("{value:.0} {unit}"),
+    }
+}
+
+/// A number of seconds, in its two largest units.
+pub(crate) fn seconds(count: u64) -> String {
+    match count {
+        0..60 => format!("{count}s"),
+        60..3_600 => format!("{}m {}s", count / 60, count % 60),
+        3_600..86_400 => format!("{}h {}m", count / 3_600, count / 60 % 60),
+        _ => format!("{}d {}h", count / 86_400, count / 3_600 % 24),
+    }
+}
+
 fn escaped(text: &str, keep: impl Fn(char) -> bool) -> String {
     text.chars().fold(String::with_capacity(text.len()), |mut out, c| {
         match keep(c) {
@@ -66,6 +97,27 @@ mod tests {
             assert_eq!(plain(shown), shown);
         }
         assert_eq!(lines("a\n\u{1b}b\n"), "a\n\\u{1b}b\n");
+    }
+
+    #[test]
+    fn sizes_have_three_digits_and_times_two_units() {
+        for (count, text) in [
+            (0, "0 bytes"),
+            (1, "1 byte"),
+            (1_023, "1023 bytes"),
+            (1_024, "1.00 KiB"),
+            (10_240, "10.0 KiB"),
+            (163_840_000, "156 MiB"),
+            (1_048_575, "1.00 MiB"),
+            (u64::MAX, "16.0 EiB"),
+        ] {
+            assert_eq!(bytes(count), text);
+        }
+        for (count, text) in
+            [(0, "0s"), (59, "59s"), (75, "1m 15s"), (7_260, "2h 1m"), (90_000, "1d 1h")]
+        {
+            assert_eq!(seconds(count), text);
+        }
     }
 
     #[test]

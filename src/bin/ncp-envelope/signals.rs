@@ -11,12 +11,14 @@
 //! A signal that was ignored when the program started (`nohup`, `trap '' HUP`) stays ignored. A
 //! file that would exceed the limit on its size is an error of that write, and no signal.
 
+use crate::status::notice;
 use ncp_envelope::io::discard_unfinished;
 use std::future::Future;
 use std::io;
 use std::pin::pin;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
@@ -32,10 +34,19 @@ const STACK: usize = 8 << 20;
 /// Whether only the last steps are left.
 static FINISHING: AtomicBool = AtomicBool::new(false);
 
+/// What is printed if a signal ends the command.
+static LAST_WORDS: Mutex<Option<Box<Words>>> = Mutex::new(None);
+type Words = dyn Fn() -> String + Send;
+
 /// Marks that only the last steps are left, such as giving the output its name. Breaking these off
 /// would leave it unclear whether they were done.
 pub(crate) fn finishing() {
     FINISHING.store(true, Ordering::Relaxed);
+}
+
+/// Prints `words` if a signal ends the command. They say how far it came.
+pub(crate) fn last_words(words: impl Fn() -> String + Send + 'static) {
+    *LAST_WORDS.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(words));
 }
 
 /// Runs `work`, and returns its exit code, or that of the signal which ended it.
@@ -69,7 +80,11 @@ where
                 drop(give_up);
                 // The time for the last steps, and then the time to cancel.
                 let done = timeout(2 * PATIENCE, told).await;
-                return Some(done.ok().and_then(Result::ok).flatten().unwrap_or(code));
+                return Some(done.ok().and_then(Result::ok).flatten().unwrap_or_else(|| {
+                    let words = LAST_WORDS.lock().unwrap_or_else(PoisonError::into_inner);
+                    words.iter().for_each(|words| notice(&words()));
+                    code
+                }));
             }
         };
         tokio::select! {

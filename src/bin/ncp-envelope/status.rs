@@ -4,6 +4,10 @@ use crate::{shown, streams};
 use ncp_envelope::{Error, ErrorKind};
 use std::collections::BTreeSet;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Whether the user asked for errors only.
+static QUIET: AtomicBool = AtomicBool::new(false);
 
 /// The exit code for a message that is refused.
 const REFUSED: u8 = 3;
@@ -106,6 +110,22 @@ pub(crate) fn report(failure: &Failure) -> ExitCode {
         Text::Told(text) => streams::tell(text),
     }
     ExitCode::from(failure.code)
+}
+
+/// From here on only errors are printed: no progress, warning or summary.
+pub(crate) fn be_quiet() {
+    QUIET.store(true, Ordering::Relaxed);
+}
+
+pub(crate) fn is_quiet() -> bool {
+    QUIET.load(Ordering::Relaxed)
+}
+
+/// Prints what is no error, unless the user asked for errors only.
+pub(crate) fn notice(text: &str) {
+    if !is_quiet() {
+        say(text);
+    }
 }
 
 /// Prints a message to the user, on one line.

@@ -113,6 +113,17 @@ pub(crate) fn error_is_terminal() -> bool {
     check(ERROR).is_ok() && io::stderr().is_terminal()
 }
 
+/// The columns of the terminal that standard error is; 80 if it does not tell.
+pub(crate) fn error_width() -> usize {
+    #[cfg(unix)]
+    if let Ok(size) = rustix::termios::tcgetwinsize(rustix::stdio::stderr())
+        && size.ws_col > 0
+    {
+        return usize::from(size.ws_col);
+    }
+    80
+}
+
 impl Input {
     /// The file behind it, if the system reports one.
     pub(crate) fn metadata(&self) -> Option<Metadata> {

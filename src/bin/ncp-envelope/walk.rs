@@ -71,10 +71,7 @@ impl PathsArgs {
     /// The files. `failures` gets their number once it is known.
     pub(crate) fn walk(&self, failures: &Arc<Failures>) -> Walk {
         let roots = match (self.is_list(), streams::input()) {
-            (true, Ok(input)) => {
-                let end = if self.null { 0 } else { b'\n' };
-                Roots::Listed(Listed { input: BufReader::new(input), end })
-            }
+            (true, Ok(input)) => Roots::Listed(Names::new(BufReader::new(input), self.null)),
             _ => {
                 self.count(failures);
                 Roots::Named(self.paths.clone().into_iter())
@@ -106,6 +103,12 @@ impl PathsArgs {
     }
 }
 
+/// A list of names.
+pub(crate) struct Names<R> {
+    input: R,
+    end: u8,
+}
+
 /// The files, as they are found.
 pub(crate) struct Walk {
     roots: Roots,
@@ -118,12 +121,7 @@ pub(crate) struct Walk {
 
 enum Roots {
     Named(std::vec::IntoIter<PathBuf>),
-    Listed(Listed),
-}
-
-struct Listed {
-    input: BufReader<streams::Input>,
-    end: u8,
+    Listed(Names<BufReader<streams::Input>>),
 }
 
 impl Walk {
@@ -137,17 +135,13 @@ impl Walk {
             Roots::Named(paths) => return paths.next(),
             Roots::Listed(listed) => listed,
         };
-        loop {
-            match listed.next() {
-                Ok(None) => return None,
-                Ok(Some(name)) if name.is_empty() => {}
-                Ok(Some(name)) => return Some(to_path(name)),
-                Err(error) => {
-                    let text = format!("cannot read names from standard input: {error}");
-                    let error = Error::with_source(ErrorKind::Io, text, error);
-                    self.failures.add(Path::new("-"), error);
-                    return None;
-                }
+        match listed.next()? {
+            Ok(path) => Some(path),
+            Err(error) => {
+                let text = format!("cannot read names from standard input: {error}");
+                let error = Error::with_source(ErrorKind::Io, text, error);
+                self.failures.add(Path::new("-"), error);
+                None
             }
         }
     }
@@ -185,17 +179,33 @@ impl Iterator for Walk {
     }
 }
 
-impl Listed {
-    fn next(&mut self) -> io::Result<Option<Vec<u8>>> {
-        let mut name = Vec::new();
-        let mut input = (&mut self.input).take(MAX_NAME + 1);
-        if input.read_until(self.end, &mut name)? == 0 {
-            return Ok(None);
-        }
-        name.pop_if(|last| *last == self.end);
-        match name.len() as u64 > MAX_NAME {
-            true => Err(io::Error::other(format!("a name has more than {MAX_NAME} bytes"))),
-            false => Ok(Some(name)),
+impl<R: BufRead> Names<R> {
+    /// `nul` says that they end with a NUL byte instead of a line break.
+    pub(crate) fn new(input: R, nul: bool) -> Self {
+        Self { input, end: if nul { 0 } else { b'\n' } }
+    }
+}
+
+impl<R: BufRead> Iterator for Names<R> {
+    type Item = io::Result<PathBuf>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let mut name = Vec::new();
+            let mut input = (&mut self.input).take(MAX_NAME + 1);
+            match input.read_until(self.end, &mut name) {
+                Ok(0) => return None,
+                Ok(_) => {}
+                Err(error) => return Some(Err(error)),
+            }
+            name.pop_if(|last| *last == self.end);
+            if name.len() as u64 > MAX_NAME {
+                let text = format!("a name has more than {MAX_NAME} bytes");
+                return Some(Err(io::Error::other(text)));
+            }
+            if !name.is_empty() {
+                return Some(Ok(to_path(name)));
+            }
         }
     }
 }
