@@ -11,6 +11,8 @@ mod common;
 #[path = "../client/connect_proxy.rs"]
 mod connect_proxy;
 mod credentials;
+#[cfg(unix)]
+mod demo;
 mod emulator;
 #[cfg(unix)]
 mod faults;
