@@ -20,6 +20,8 @@ mod kit;
 #[cfg(target_os = "linux")]
 #[path = "../common/made.rs"]
 mod made;
+#[cfg(target_os = "linux")]
+mod many;
 mod messages;
 mod network;
 #[cfg(target_os = "linux")]
@@ -38,5 +40,7 @@ mod slots;
 #[cfg(target_os = "linux")]
 mod streams;
 mod tokens;
+#[cfg(target_os = "linux")]
+mod trees;
 #[cfg(target_os = "linux")]
 mod verify;

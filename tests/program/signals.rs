@@ -30,6 +30,9 @@ const WAITS: &[(&str, &str)] = &[
     ("standard input", "cat --local -"),
     ("standard input", "cat --local --header - f.ncpe"),
     ("standard input", "verify --local f.ncpe -"),
+    ("standard input", "encrypt --local --files-from -"),
+    ("standard input", "decrypt --local -r -0 --files-from - -o out"),
+    ("standard input", "verify --local --files-from - f.ncpe"),
     ("standard input", "inspect -"),
     ("standard input", "rewrap --local -"),
     ("standard input", "slots remove --key k -"),
@@ -70,6 +73,9 @@ const WAITS: &[(&str, &str)] = &[
     ("a silent service", "cat f.ncpe"),
     ("a silent service", "cat --range 0-5 f.ncpe"),
     ("a silent service", "verify f.ncpe"),
+    ("a silent service", "encrypt text big"),
+    ("a silent service", "decrypt f.ncpe m.ncpe"),
+    ("a silent service", "verify -r ."),
     ("a silent service", "rewrap f.ncpe"),
     ("a silent service", "slots move --to-key k f.ncpe"),
     ("a silent service", "rekey f.ncpe"),
@@ -94,6 +100,8 @@ fn place() -> (Place, Vec<String>) {
     for name in ["f", "big"] {
         place.run(&["encrypt", "--local", name]).assert().success();
     }
+    // One whose plaintext is not there.
+    place.write("m.ncpe", &place.read("f.ncpe"));
     fifo(&place.path("fifo"));
     fifo(&place.path("held"));
     let names = place.names();

@@ -64,6 +64,11 @@ impl OutputArgs {
             .remove_source(self.remove_source)
     }
 
+    /// Refuses closed standard output, where something is to be printed.
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        if self.json { output::check() } else { Ok(()) }
+    }
+
     pub(crate) fn removes_source(&self) -> bool {
         self.remove_source
     }

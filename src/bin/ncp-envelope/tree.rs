@@ -102,6 +102,15 @@ impl Pairs {
     /// A file that was named.
     fn named(&self, root: Root) -> Option<Pair> {
         let Root { path, target, is_output, .. } = root;
+        // Its opening could wait for ever, and the other files with it.
+        if let Ok(there) = std::fs::metadata(&path)
+            && !there.is_file()
+            && !there.is_dir()
+        {
+            let text = format!("{} can only be the one input", special(there.file_type()));
+            self.seen.fails(&path, ErrorKind::InvalidInput, &text);
+            return None;
+        }
         // What cannot be opened is an error of the work.
         let is_message = || StoredMessage::is_one(&path).unwrap_or(false);
         match self.task {

@@ -30,6 +30,7 @@ pub(crate) struct DecryptArgs {
 }
 
 pub(crate) async fn run(args: DecryptArgs) -> Result<(), Failure> {
+    args.output.check()?;
     match args.inputs.single() {
         Some(input) => one(&args, input).await,
         None => many(&args).await,

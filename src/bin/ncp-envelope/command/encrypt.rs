@@ -47,6 +47,7 @@ pub(crate) async fn run(args: EncryptArgs) -> Result<(), Failure> {
         context.insert(name, value).map_err(Failure::writing)?;
     }
     let options = EncryptOptions::new().context(context).layout(args.layout.profile());
+    args.output.check()?;
     match args.inputs.single() {
         Some(input) => one(&args, input, options).await,
         None => many(&args, options).await,

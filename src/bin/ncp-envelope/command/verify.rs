@@ -46,6 +46,9 @@ pub(crate) async fn run(args: VerifyArgs) -> Result<(), Failure> {
 
 /// Files in directories and in lists: only failures have a line, on standard error.
 async fn found(args: &VerifyArgs) -> Result<(), Failure> {
+    if args.json {
+        output::check()?;
+    }
     args.read.refuse_header()?;
     let beside = args.read.look()?;
     let names = args.inputs.names(beside.aad()).await?;
