@@ -7,7 +7,7 @@
 #![cfg(all(feature = "kms", feature = "tokio"))]
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
-use ncp_envelope::io::FileOptions;
+use ncp_envelope::io::{FileOptions, FilesOptions};
 use ncp_envelope::kms::{Client, Credentials, Endpoint};
 use ncp_envelope::{
     CacheLimits, DataKey, DecryptPolicy, EncryptOptions, Envelope, Error, ErrorKind,
@@ -80,6 +80,10 @@ fn messages_and_files_are_done_on_the_calling_thread() {
                 .unwrap();
         });
         assert!(std::fs::read(&back).unwrap() == text);
+        let pairs = [(plain, dir.path().join("a")), (back, dir.path().join("b"))];
+        let none: [(&str, &str); 0] = [];
+        let report = block_on(envelope.encrypt_files(pairs, none, &FilesOptions::new().jobs(3)));
+        assert_eq!(report.unwrap().check().unwrap().done, 2);
         let blocking = envelope.blocking();
         let sealed = blocking.encrypt(b"x", EncryptOptions::new()).unwrap();
         assert_eq!(blocking.decrypt(&sealed, DecryptPolicy::new()).unwrap(), b"x");

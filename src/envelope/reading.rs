@@ -53,6 +53,47 @@ impl Envelope {
         self.unwrap_with(header, policy, open).await
     }
 
+    /// As [`decryptor`](Self::decryptor), for the fronts of many messages; the keys that are not in
+    /// the cache are unwrapped together, hundreds in one call.
+    pub(crate) async fn decryptors(
+        &self,
+        fronts: &[(Header, [u8; PREAMBLE_LEN])],
+        policy: &DecryptPolicy,
+    ) -> Vec<Result<Decryptor>> {
+        let readers = &self.0.keys.readers;
+        let mut asking = readers.asking();
+        let mut ask = |header: &Header| {
+            let (admitted, slots) = (self.admitted(header, policy)?, header.slots().slots());
+            let routes = accepted(readers.routes(slots).into_iter(), slots, admitted);
+            Ok(asking.begin(routes, slots, terms(admitted, policy)))
+        };
+        let mut asked: Vec<_> = fronts.iter().map(|(header, _)| Some(ask(header))).collect();
+        asking.send();
+        let mut decryptors = Vec::with_capacity(fronts.len());
+        for (at, (header, preamble)) in fronts.iter().enumerate() {
+            let search = match asked[at].take() {
+                Some(Ok(search)) => search,
+                Some(Err(error)) => {
+                    decryptors.push(Err(error));
+                    continue;
+                }
+                None => continue,
+            };
+            let open =
+                |key: &DataKey| Decryptor::new(key, header.bound(), preamble, policy.aad_bytes());
+            let (opened, moved_on) = readers.finish(search, header.slots().slots(), open).await;
+            decryptors.push(opened);
+            if moved_on {
+                let later = asked[at + 1..].iter_mut().zip(&fronts[at + 1..]);
+                readers.hurry(later.filter_map(|(asked, (header, _))| match asked {
+                    Some(Ok(search)) => Some((search, header.slots().slots())),
+                    _ => None,
+                }));
+            }
+        }
+        decryptors
+    }
+
     /// Checks `header` against `policy`, and looks for the data key that satisfies `open`.
     pub(crate) async fn unwrap_with<T>(
         &self,

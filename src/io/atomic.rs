@@ -3,7 +3,7 @@
 use super::options::FileOptions;
 use super::source::SourceFile;
 use crate::error::Result;
-use crate::output::{Output, commit_all, discard_unfinished as discard, is_temporary};
+use crate::output::{Named, Output, commit_all, discard_unfinished as discard, is_temporary};
 use std::ffi::OsStr;
 use std::fmt;
 use std::io::{self, Write};
@@ -107,6 +107,16 @@ impl AtomicFile {
     /// place.
     pub fn commit(self) -> Result<()> {
         self.0.commit()
+    }
+
+    /// Refuses what [`create_from`](Self::create_from) refuses, and creates nothing.
+    pub(super) fn check(target: &Path, options: &FileOptions, source: &SourceFile) -> Result<()> {
+        Output::check(target, options.output(), (source.file(), source.path()))
+    }
+
+    /// As [`commit`](Self::commit); refuses to replace a file that `named` holds.
+    pub(super) fn commit_among(self, named: &Named) -> Result<()> {
+        named.commit(self.0)
     }
 
     /// Gives several files their names, in this order, or none of them. For files that are of no

@@ -11,6 +11,7 @@ use super::stream::{Names, Stream, StreamReport};
 use crate::context::EncryptionContext;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::{Decryptor, Encryptor};
+use crate::output::Named;
 use std::io::{self, Read, Write};
 use std::path::Path;
 use std::sync::Arc;
@@ -67,6 +68,8 @@ pub(super) struct Job {
     progress: Option<Arc<ProgressFn>>,
     allow_changing: bool,
     remove_source: bool,
+    /// The outputs of the same run.
+    among: Option<Arc<Named>>,
     cancelled: Cancelled,
     pub(super) done: u64,
     written: u64,
@@ -80,12 +83,18 @@ impl Job {
         options: FileOptions,
         cancelled: Cancelled,
     ) -> Result<Self> {
-        options.check()?;
-        let source = SourceFile::open(source)?;
-        let remove_source = options.remove_source && target.is_some();
-        if remove_source {
-            source.check_removable()?;
-        }
+        let source = open(source, target, &options)?;
+        Self::new(way, source, target, options, cancelled)
+    }
+
+    /// With a source that [`open`] gave.
+    pub(super) fn new(
+        way: Way,
+        source: SourceFile,
+        target: Option<&Path>,
+        options: FileOptions,
+        cancelled: Cancelled,
+    ) -> Result<Self> {
         let options = match way {
             // A message is as long as it is.
             Way::Encrypt => options.sparse(false),
@@ -102,7 +111,8 @@ impl Job {
             threads: options.threads,
             progress: options.progress,
             allow_changing: options.allow_changing,
-            remove_source,
+            remove_source: options.remove_source,
+            among: None,
             cancelled,
             done: 0,
             written: 0,
@@ -114,21 +124,15 @@ impl Job {
         self
     }
 
+    /// Has its output replace none of `named`, which it then belongs to.
+    pub(super) fn among(mut self, named: Arc<Named>) -> Self {
+        self.among = Some(named);
+        self
+    }
+
     /// Prefixes an error about the content with the file's name.
     pub(super) fn name(&self, error: Error) -> Error {
-        match error.kind() {
-            ErrorKind::Authentication
-            | ErrorKind::Malformed
-            | ErrorKind::Truncated
-            | ErrorKind::UnsupportedVersion
-            | ErrorKind::KeyNotAllowed
-            | ErrorKind::NotAccepted
-            | ErrorKind::LimitExceeded => {
-                let text = format!("{}: {error}", self.source.path().display());
-                Error::with_source(error.kind(), text, error)
-            }
-            _ => error,
-        }
+        name(&self.source, error)
     }
 
     pub(super) fn encrypt(mut self, encryptor: Encryptor) -> Result<FileReport> {
@@ -237,7 +241,10 @@ impl Job {
         self.cancelled.check()?;
         if let Some(output) = self.output {
             let target = output.output().target().to_owned();
-            output.commit()?;
+            match &self.among {
+                Some(named) => output.commit_among(named)?,
+                None => output.commit()?,
+            }
             if self.remove_source {
                 self.source.remove().map_err(|error| {
                     let target = target.display();
@@ -258,6 +265,40 @@ impl Job {
             Way::Encrypt => self.source.check_unchanged(),
             Way::Decrypt => self.source.check_len(),
         }
+    }
+}
+
+/// The source of a job, unless the options refuse it.
+pub(super) fn open(
+    source: &Path,
+    target: Option<&Path>,
+    options: &FileOptions,
+) -> Result<SourceFile> {
+    // What is only verified has no output that the other options could be about.
+    if target.is_some() {
+        options.check()?;
+    }
+    let source = SourceFile::open(source)?;
+    if target.is_some() && options.remove_source {
+        source.check_removable()?;
+    }
+    Ok(source)
+}
+
+/// Prefixes an error about the content of `source` with its name.
+pub(super) fn name(source: &SourceFile, error: Error) -> Error {
+    match error.kind() {
+        ErrorKind::Authentication
+        | ErrorKind::Malformed
+        | ErrorKind::Truncated
+        | ErrorKind::UnsupportedVersion
+        | ErrorKind::KeyNotAllowed
+        | ErrorKind::NotAccepted
+        | ErrorKind::LimitExceeded => {
+            let text = format!("{}: {error}", source.path().display());
+            Error::with_source(error.kind(), text, error)
+        }
+        _ => error,
     }
 }
 

@@ -20,7 +20,9 @@
 
 mod atomic;
 mod body;
+mod both;
 mod buffer;
+mod crew;
 mod detached;
 mod encrypt_read;
 mod file;
@@ -47,6 +49,8 @@ pub use self::tokio::{
     EncryptBytes,
 };
 pub use atomic::{AtomicFile, discard_unfinished, is_unfinished};
+pub(crate) use both::both;
+pub(crate) use crew::crew;
 pub use detached::DetachedWriter;
 pub use encrypt_read::EncryptReader;
 pub use files::{FileDone, FileOutcome, FilesOptions, FilesProgress, FilesReport};

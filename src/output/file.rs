@@ -114,6 +114,11 @@ impl Output {
         })
     }
 
+    /// Refuses what [`create`](Self::create) refuses, and creates nothing.
+    pub(crate) fn check(target: &Path, settings: Settings, source: (&File, &Path)) -> Result<()> {
+        Target::settle(target, settings.overwrite, Some(source)).map(drop)
+    }
+
     pub(crate) fn target(&self) -> &Path {
         &self.target
     }
@@ -254,8 +259,13 @@ impl Output {
 fn lost(error: &io::Error) -> bool {
     use io::ErrorKind::{QuotaExceeded, StorageFull};
     #[cfg(unix)]
-    if error.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error()) {
-        return true;
+    {
+        use rustix::io::Errno;
+        // Without an open file nobody asks the file system at all.
+        let told = [Errno::IO, Errno::MFILE, Errno::NFILE].map(|errno| Some(errno.raw_os_error()));
+        if told.contains(&error.raw_os_error()) {
+            return true;
+        }
     }
     matches!(error.kind(), StorageFull | QuotaExceeded)
 }

@@ -13,6 +13,7 @@
 
 mod file;
 mod holes;
+mod named;
 mod patch;
 mod rights;
 mod system;
@@ -27,6 +28,7 @@ pub(crate) mod tests;
 #[cfg(any(feature = "kms", feature = "emulator"))]
 pub(crate) use file::replace_secrets;
 pub(crate) use file::{Output, Settings};
+pub(crate) use named::Named;
 pub(crate) use patch::{differing, overwrite};
 #[cfg(test)]
 pub(crate) use system::Step;

@@ -27,13 +27,15 @@ impl Target {
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             found => Some(found.map_err(io)?),
         };
-        let path = match &found {
-            Some(found) if found.is_symlink() => behind(target).map_err(io)?,
-            _ => target.to_owned(),
-        };
-        let replaced = match std::fs::metadata(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            found => Some(found.map_err(io)?),
+        let linked = found.as_ref().is_some_and(Metadata::is_symlink);
+        let (path, replaced) = if linked {
+            let path = behind(target).map_err(io)?;
+            match std::fs::metadata(&path) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => (path, None),
+                there => (path, Some(there.map_err(io)?)),
+            }
+        } else {
+            (target.to_owned(), found.clone())
         };
         let refuse = |text: String| Err(Error::new(ErrorKind::InvalidInput, text));
         if let Some(there) = &replaced {

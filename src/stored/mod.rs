@@ -32,7 +32,6 @@
 //! ```
 
 mod audit;
-mod crew;
 mod front;
 mod lock;
 mod message;

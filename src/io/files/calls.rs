@@ -1,8 +1,10 @@
 //! The calls of an envelope on many files.
 
+use super::gather::Pairs;
 use super::options::FilesOptions;
 use super::report::FilesReport;
-use super::run::{Work, run};
+use super::run::run;
+use super::shared::Task;
 use crate::envelope::Envelope;
 use crate::error::Result;
 use crate::policy::{ToDecryptPolicy, ToEncryptOptions};
@@ -32,7 +34,7 @@ impl Envelope {
     /// let pairs = ["a.txt", "b.txt"].map(|name| (path(name), path(name).with_extension("ncpe")));
     /// let how = FilesOptions::new();
     /// let report = envelope.encrypt_files(pairs, [("kind", "backup")], &how).await?.check()?;
-    /// assert_eq!((report.done, envelope.stats().wrap.keys), (2, 2));
+    /// assert_eq!((report.done, envelope.stats().wrap.calls), (2, 1));
     /// # Ok::<(), Box<dyn std::error::Error>>(()) })?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -52,8 +54,9 @@ impl Envelope {
         I: IntoIterator<Item = (S, T)>,
         I::IntoIter: Send + 'static,
     {
-        let work = Work::Encrypt(options.to_options()?.into_owned());
-        run(self, named(pairs), work, how).await
+        how.each.check()?;
+        let task = Task::Encrypt(options.to_options()?.into_owned());
+        run(self, named(pairs), task, how).await
     }
 
     /// Decrypts many files, each source of `pairs` into the new file that is its target, as
@@ -94,8 +97,9 @@ impl Envelope {
         I: IntoIterator<Item = (S, T)>,
         I::IntoIter: Send + 'static,
     {
-        let work = Work::Decrypt(policy.to_policy()?.into_owned());
-        run(self, named(pairs), work, how).await
+        how.each.check()?;
+        let task = Task::Decrypt(policy.to_policy()?.into_owned());
+        run(self, named(pairs), task, how).await
     }
 
     /// Verifies the whole messages in many files without writing their plaintext anywhere, as
@@ -132,13 +136,13 @@ impl Envelope {
         I: IntoIterator<Item = S>,
         I::IntoIter: Send + 'static,
     {
-        let work = Work::Decrypt(policy.to_policy()?.into_owned());
+        let task = Task::Decrypt(policy.to_policy()?.into_owned());
         let sources = sources.into_iter().map(|source| (source.into(), None));
-        run(self, Box::new(sources), work, how).await
+        run(self, Box::new(sources), task, how).await
     }
 }
 
-fn named<S, T, I>(pairs: I) -> Box<super::run::Pairs>
+fn named<S, T, I>(pairs: I) -> Box<Pairs>
 where
     S: Into<PathBuf>,
     T: Into<PathBuf>,

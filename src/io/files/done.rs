@@ -1,6 +1,7 @@
 //! Whether an output is there from an earlier run.
 
 use crate::envelope::Envelope;
+use crate::error::{Error, Result};
 use crate::format::{Header, range};
 use crate::io::source::SourceFile;
 use crate::policy::EncryptOptions;
@@ -8,28 +9,26 @@ use std::fs::{File, Metadata};
 use std::path::Path;
 
 /// Whether `target` is what `envelope` writes for `source` with `options`, as far as its front and
-/// its metadata tell.
+/// its metadata tell. An error if it cannot be opened.
 pub(super) fn is_encrypted(
     source: &SourceFile,
     target: &Path,
     envelope: &Envelope,
     options: &EncryptOptions,
-) -> bool {
-    let Some(there) = of_the_same_time(source, target) else { return false };
-    let Ok(header) = File::open(target).map_err(drop).and_then(|file| {
-        // Not a whole header, or not the start of a message.
-        Header::read_from(file).map_err(drop)
-    }) else {
-        return false;
-    };
+) -> Result<bool> {
+    let Some(there) = of_the_same_time(source, target) else { return Ok(false) };
+    let file = File::open(target)
+        .map_err(|error| Error::io(format_args!("cannot open {}", target.display()), error))?;
+    // Something else, or not even a whole header.
+    let Ok(header) = Header::read_from(file) else { return Ok(false) };
     let bound = header.bound();
     let body_len = source.len().and_then(|len| range::body_len(len).ok());
     let len = body_len.map(|len| len + bound.body_offset() as u64);
-    len == Some(there.len())
+    Ok(len == Some(there.len())
         && *bound.context() == options.context
         && bound.layout() == options.layout
         && bound.requires_aad() != options.aad.is_empty()
-        && envelope.is_for_same_recipients(&header)
+        && envelope.is_for_same_recipients(&header))
 }
 
 /// Whether `target` can be the plaintext of the message in `source`, whose header that is.

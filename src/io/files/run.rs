@@ -1,95 +1,82 @@
-//! The files of a call, one after the other.
+//! Groups of files, one after the other: the next one is gathered, and its keys are fetched, while
+//! the current one is processed.
 
-use super::done::{is_decrypted, is_encrypted};
-use super::options::{FilesOptions, FilesProgress};
-use super::report::{FileDone, FileOutcome, FilesReport};
+use super::gather::{Gatherer, Group, Pairs};
+use super::options::FilesOptions;
+use super::report::FilesReport;
+use super::shared::{Run, Task};
+use super::work::{Key, Keyed, work, work_alone};
 use crate::envelope::Envelope;
 use crate::error::Result;
-use crate::format::Header;
+use crate::io::both::both;
 use crate::io::offload::offload;
-use crate::io::source::SourceFile;
-use crate::policy::{DecryptPolicy, EncryptOptions};
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
-
-/// Sources, with their targets where there are any.
-pub(super) type Pairs = dyn Iterator<Item = (PathBuf, Option<PathBuf>)> + Send;
-
-/// What is to be done with each file.
-pub(super) enum Work {
-    Encrypt(EncryptOptions),
-    Decrypt(DecryptPolicy),
-}
+use std::iter::repeat_n;
+use std::sync::Arc;
 
 pub(super) async fn run(
     envelope: &Envelope,
-    mut pairs: Box<Pairs>,
-    work: Work,
+    pairs: Box<Pairs>,
+    task: Task,
     how: &FilesOptions,
 ) -> Result<FilesReport> {
-    how.each.check()?;
-    let mut report = FilesReport::default();
-    let progress = Arc::new(Mutex::new(FilesProgress::default()));
+    let run = Arc::new(Run::new(envelope.clone(), task, how.clone()));
+    let (mut gatherer, mut group) = next(&run, Gatherer::new(pairs), true).await?;
     loop {
-        let next;
-        (pairs, next) = offload(move |_| {
-            let next = pairs.next();
-            Ok((pairs, next))
-        })
-        .await?;
-        let Some((source, target)) = next else { return Ok(report) };
-        let (shown, show) = (progress.clone(), how.progress.clone());
-        let before = lock(&progress).bytes;
-        let each = how.each.clone().progress(move |done, _| {
-            let mut all = lock(&shown);
-            all.bytes = all.bytes.max(before + done);
-            if let Some(show) = &show {
-                show(&all);
+        if group.is_empty() {
+            if run.is_stopped() || !gatherer.has_more() {
+                return Ok(run.report());
             }
-        });
-        if how.skip_done && is_done(envelope, &source, target.as_deref(), &work) {
-            report.count(&source, &FileOutcome::AlreadyDone);
+            (gatherer, group) = next(&run, gatherer, true).await?;
             continue;
         }
-        let done = match (&work, &target) {
-            (Work::Encrypt(options), Some(target)) => {
-                envelope.encrypt_file_with(&source, target, options, &each).await
-            }
-            (Work::Decrypt(policy), Some(target)) => {
-                envelope.decrypt_file_with(&source, target, policy, &each).await
-            }
-            (Work::Decrypt(policy), None) => {
-                envelope.verify_file_with(&source, policy, &each).await
-            }
-            (Work::Encrypt(_), None) => continue,
-        };
-        let outcome = match done {
-            Ok(report) => FileOutcome::Done(report),
-            Err(error) => FileOutcome::Failed(error),
-        };
-        report.count(&source, &outcome);
-        {
-            let mut all = lock(&progress);
-            all.files += 1;
-            if let Some(show) = &how.progress {
-                show(&all);
-            }
-        }
-        if let Some(tell) = &how.tell {
-            tell(&FileDone { source: &source, target: target.as_deref(), outcome: &outcome });
+        // First in line: where there is no thread that may block, the work blocks this one, and the
+        // call is in flight meanwhile.
+        let ahead = next(&run, gatherer, false);
+        let working = run.clone();
+        let worked = offload(move |cancelled| work(&working, group, &cancelled));
+        let (ahead, worked) = both(ahead, worked).await;
+        (gatherer, group) = ahead?;
+        let left = worked?;
+        if !left.is_empty() {
+            let working = run.clone();
+            offload(move |cancelled| work_alone(&working, left, &cancelled)).await?;
         }
     }
 }
 
-fn is_done(envelope: &Envelope, source: &Path, target: Option<&Path>, work: &Work) -> bool {
-    let (Some(target), Ok(mut source)) = (target, SourceFile::open(source)) else { return false };
-    match work {
-        Work::Encrypt(options) => is_encrypted(&source, target, envelope, options),
-        Work::Decrypt(_) => Header::read_from(&mut source)
-            .is_ok_and(|header| is_decrypted(&source, target, &header)),
+/// The next group, with its keys.
+async fn next(
+    run: &Arc<Run>,
+    mut gatherer: Gatherer,
+    alone: bool,
+) -> Result<(Gatherer, Vec<Keyed>)> {
+    let gathering = run.clone();
+    let (gatherer, Group { items, fronts }) = offload(move |cancelled| {
+        let group = gatherer.gather(&gathering, alone, &cancelled)?;
+        Ok((gatherer, group))
+    })
+    .await?;
+    if items.is_empty() {
+        return Ok((gatherer, Vec::new()));
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    let keys: Vec<_> = match &run.task {
+        Task::Encrypt(options) => {
+            match run.envelope.encryptors(repeat_n(options, items.len())).await {
+                Ok(encryptors) => encryptors.into_iter().map(|one| Ok(Key::Encrypt(one))).collect(),
+                Err(error) => {
+                    run.stop(error);
+                    return Ok((gatherer, Vec::new()));
+                }
+            }
+        }
+        Task::Decrypt(policy) => {
+            let decryptors = run.envelope.decryptors(&fronts, policy).await.into_iter();
+            let bodies = fronts.iter().map(|(header, _)| header.bound().body_offset() as u64);
+            decryptors
+                .zip(bodies)
+                .map(|(decryptor, body)| Ok(Key::Decrypt(decryptor?, body)))
+                .collect()
+        }
+    };
+    Ok((gatherer, items.into_iter().zip(keys).collect()))
 }

@@ -5,12 +5,9 @@ use super::options::RewrapOptions;
 use super::report::{Outcome, RewrapReport};
 use crate::envelope::Envelope;
 use crate::error::{Error, ErrorKind, Result};
-use crate::io::offload;
-use std::future::{Future, poll_fn};
+use crate::io::{both, offload};
 use std::path::PathBuf;
-use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::Poll;
 
 impl Envelope {
     /// Moves the key slots of the messages in these files to the newest version of the key that
@@ -143,30 +140,4 @@ impl Envelope {
             None => Err(Error::new(ErrorKind::Internal, "the file was passed over")),
         }
     }
-}
-
-/// Waits for both, which go on at the same time.
-async fn both<A, B>(a: impl Future<Output = A>, b: impl Future<Output = B>) -> (A, B) {
-    let (mut a, mut b) = (pin!(a), pin!(b));
-    let (mut a_done, mut b_done) = (None, None);
-    poll_fn(|context| {
-        if a_done.is_none()
-            && let Poll::Ready(done) = a.as_mut().poll(context)
-        {
-            a_done = Some(done);
-        }
-        if b_done.is_none()
-            && let Poll::Ready(done) = b.as_mut().poll(context)
-        {
-            b_done = Some(done);
-        }
-        match (a_done.take(), b_done.take()) {
-            (Some(a), Some(b)) => Poll::Ready((a, b)),
-            (a, b) => {
-                (a_done, b_done) = (a, b);
-                Poll::Pending
-            }
-        }
-    })
-    .await
 }

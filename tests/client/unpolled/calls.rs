@@ -3,7 +3,9 @@
 use super::{Begun, World};
 use futures_util::stream;
 use ncp_envelope::format::{Header, PREAMBLE_LEN};
-use ncp_envelope::io::{AsyncAtomicFile, AsyncRangeReader, FileOptions, GetRange};
+use ncp_envelope::io::{
+    AsyncAtomicFile, AsyncRangeReader, FileOptions, FilesOptions, FilesReport, GetRange,
+};
 use ncp_envelope::kms::{ActivityQuery, CreateKey, CustomKeyBits, KeyType, TokenLifetimes};
 use ncp_envelope::stored::{RekeyOptions, RewrapOptions, RewrapReport, SlotChange, SlotsChanged};
 use ncp_envelope::wrap::{BoxFuture, KeyPayload, KeyWrapper, PAYLOAD_LEN};
@@ -83,6 +85,11 @@ async fn first<T>(many: impl Future<Output = Vec<Result<T>>>) -> Result<()> {
 /// What ended a run before its end.
 async fn whole(run: impl Future<Output = Result<RewrapReport>>) -> Result<()> {
     run.await?.stopped.map_or(Ok(()), Err)
+}
+
+/// What failed in a call on many files.
+async fn checked(run: impl Future<Output = Result<FilesReport>>) -> Result<()> {
+    run.await?.check().map(drop)
 }
 
 /// A client with a token has no account, and says so without a call.
@@ -223,6 +230,12 @@ calls! {
         world.message_file(), world.new_file(), options(), &FileOptions::new()),
     "Envelope::decrypt_file" => |world| world.envelope.decrypt_file_with(
         world.message_file(), world.new_file(), &policy(), &FileOptions::new()),
+    "Envelope::encrypt_files" => |world| checked(world.envelope.encrypt_files(
+        [(world.message_file(), world.new_file())], options(), &FilesOptions::new())),
+    "Envelope::decrypt_files" => |world| checked(world.envelope.decrypt_files(
+        [(world.message_file(), world.new_file())], &policy(), &FilesOptions::new())),
+    "Envelope::verify_files" => |world| checked(
+        world.envelope.verify_files([world.message_file()], &policy(), &FilesOptions::new())),
     "Envelope::rewrap_files" => |world| whole(
         world.envelope.rewrap_files([world.copied_message()], &RewrapOptions::new())),
     "Envelope::rewrap_file" => |world|

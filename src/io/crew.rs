@@ -4,7 +4,7 @@ use std::thread;
 
 /// Runs `work` on `threads` threads, the calling one included, or on fewer if the system gives
 /// none. Each takes work from a shared queue until that is empty.
-pub(super) fn crew(threads: usize, work: &(dyn Fn() + Sync)) {
+pub(crate) fn crew(threads: usize, work: &(dyn Fn() + Sync)) {
     thread::scope(|scope| {
         for _ in 1..threads {
             if thread::Builder::new().spawn_scoped(scope, work).is_err() {

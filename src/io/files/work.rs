@@ -1,0 +1,166 @@
+//! The files of a group, which have their keys.
+//!
+//! Threads and files share the cores. A file that is worth it is processed by several threads, and
+//! no other file meanwhile; the others are processed by one thread each, several at a time. So
+//! there are never many more threads at work than cores, a tree of small files has all of them
+//! busy, and so has the one large file in it.
+
+use super::gather::Item;
+use super::report::FileOutcome;
+use super::shared::{Run, is_of_the_disk, is_of_the_service, is_out_of_files, lock};
+use crate::error::{Error, Result};
+use crate::format::{Decryptor, Encryptor, PREAMBLE_LEN};
+use crate::io::crew::crew;
+use crate::io::job::{FileReport, Job, Way, name};
+use crate::io::offload::Cancelled;
+use std::collections::VecDeque;
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::thread;
+
+/// From here on a file is processed by several threads.
+const LARGE: u64 = 8 << 20;
+
+pub(super) enum Key {
+    Encrypt(Encryptor),
+    /// And where the body begins.
+    Decrypt(Decryptor, u64),
+}
+
+/// A file, and its key.
+pub(super) type Keyed = (Item, Result<Key>);
+/// Files whose outputs could not be opened, with the error.
+pub(super) type Left = Vec<(Item, Key, Error)>;
+
+/// Processes all files of a group, unless the run is to end. Returns those that the system gave no
+/// file for: the next group is being gathered, and leaves some when it notices.
+pub(super) fn work(run: &Arc<Run>, group: Vec<Keyed>, cancelled: &Cancelled) -> Result<Left> {
+    let mut todo = VecDeque::with_capacity(group.len());
+    for (item, key) in group {
+        match key {
+            Ok(key) => todo.push_back((item, key)),
+            Err(error) if is_of_the_service(&error) => run.stop(error),
+            Err(error) => tell(run, &item, Err(name(&item.source, error))),
+        }
+    }
+    let jobs = jobs(run.how.jobs).min(todo.len());
+    let (todo, later) = (Mutex::new(todo), Mutex::new(Vec::new()));
+    let turn = RwLock::new(());
+    crew(jobs, &|| {
+        let _guard = HaltOnPanic(run);
+        while cancelled.check().is_ok() && !run.is_halted() {
+            let Some((item, key)) = lock(&todo).pop_front() else { break };
+            let threads = run.how.each.threads;
+            let left = if jobs == 1 {
+                process(run, item, key, threads, cancelled)
+            } else if item.source.len().is_some_and(|len| len >= LARGE) {
+                let _alone = turn.write().unwrap_or_else(PoisonError::into_inner);
+                process(run, item, key, threads, cancelled)
+            } else {
+                let _with_others = turn.read().unwrap_or_else(PoisonError::into_inner);
+                process(run, item, key, 1, cancelled)
+            };
+            lock(&later).extend(left);
+        }
+    });
+    cancelled.check()?;
+    Ok(later.into_inner().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// Processes what was left, one file after the other and while no others are opened.
+pub(super) fn work_alone(run: &Arc<Run>, left: Left, cancelled: &Cancelled) -> Result<()> {
+    for (item, key, _) in left {
+        cancelled.check()?;
+        if run.is_halted() {
+            break;
+        }
+        if let Some((item, _, error)) = process(run, item, key, run.how.each.threads, cancelled) {
+            tell(run, &item, Err(error));
+        }
+    }
+    cancelled.check()
+}
+
+/// Processes one file. Returns it if the system gave no file for its output.
+fn process(
+    run: &Arc<Run>,
+    item: Item,
+    key: Key,
+    threads: usize,
+    cancelled: &Cancelled,
+) -> Option<(Item, Key, Error)> {
+    let seen = Arc::new(AtomicU64::new(0));
+    let mut options = run.how.each.clone().threads(threads);
+    options.progress = run.how.progress.as_ref().map(|_| {
+        let (run, seen) = (run.clone(), seen.clone());
+        let report = move |done: u64, _: Option<u64>| {
+            let before = seen.fetch_max(done, Ordering::Relaxed);
+            run.advance(0, done.saturating_sub(before));
+        };
+        Arc::new(report) as _
+    });
+    let way = match &key {
+        Key::Encrypt(_) => Way::Encrypt,
+        Key::Decrypt(..) => Way::Decrypt,
+    };
+    let source = item.source.clone();
+    let job = match Job::new(way, source, item.target.as_deref(), options, cancelled.clone()) {
+        Ok(job) => job.among(run.named.clone()),
+        Err(error) if is_out_of_files(&error) => return Some((item, key, error)),
+        Err(error) => {
+            finish(run, &item, Err(error), cancelled);
+            return None;
+        }
+    };
+    let done = match key {
+        Key::Encrypt(encryptor) => job.encrypt(encryptor),
+        Key::Decrypt(decryptor, body) => {
+            let mut job = job;
+            job.done = body + PREAMBLE_LEN as u64;
+            job.decrypt(decryptor, body)
+        }
+    };
+    if let Ok(report) = &done {
+        // Of an empty file nothing is read, and of a message the front before the job.
+        let before = seen.load(Ordering::Relaxed);
+        run.advance(0, report.bytes_read.saturating_sub(before));
+    }
+    finish(run, &item, done, cancelled);
+    None
+}
+
+fn finish(run: &Run, item: &Item, done: Result<FileReport>, cancelled: &Cancelled) {
+    match done {
+        Err(error) if is_of_the_disk(&error) => run.halt(error),
+        // Nobody is there to be told.
+        Err(_) if cancelled.check().is_err() => {}
+        done => tell(run, item, done),
+    }
+}
+
+fn tell(run: &Run, item: &Item, done: Result<FileReport>) {
+    let outcome = match done {
+        Ok(report) => FileOutcome::Done(report),
+        Err(error) => FileOutcome::Failed(error),
+    };
+    run.tell(item.source.path(), item.target.as_deref(), &outcome);
+}
+
+fn jobs(wanted: usize) -> usize {
+    match wanted {
+        0 => thread::available_parallelism().map_or(1, NonZeroUsize::get),
+        wanted => wanted,
+    }
+}
+
+/// A callback that panics ends the work of the other threads, too.
+struct HaltOnPanic<'a>(&'a Run);
+
+impl Drop for HaltOnPanic<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.halt_on_panic();
+        }
+    }
+}

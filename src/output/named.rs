@@ -1,0 +1,59 @@
+//! Outputs of one run, none of which replaces another.
+
+use super::file::Output;
+use crate::error::{Error, ErrorKind, Result};
+use std::collections::{HashMap, HashSet};
+use std::fs::Metadata;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+/// The files that a run has named. Known by what they are and not by their names, which can be
+/// spelled in many ways; ten bytes or so each.
+#[derive(Default)]
+pub(crate) struct Named(Mutex<HashMap<u64, HashSet<u64>>>);
+
+impl Named {
+    /// As [`Output::commit`]; refuses to replace an output of the same run.
+    pub(crate) fn commit(&self, mut output: Output) -> Result<()> {
+        // What may replace nothing gets a name that is free, or none.
+        if !output.overwrite {
+            return output.commit();
+        }
+        output.finish()?;
+        {
+            // Held until the name is given: two outputs can be about to get one name.
+            let mut named = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            if std::fs::metadata(&output.target).is_ok_and(|there| {
+                let (device, file) = identity(&there, &output.target);
+                named.get(&device).is_some_and(|files| files.contains(&file))
+            }) {
+                let text = format!(
+                    "{} was written by the same call: give each file an output of its own",
+                    output.target.display()
+                );
+                return Err(Error::new(ErrorKind::InvalidInput, text));
+            }
+            output.publish()?;
+            if let Ok(own) = output.file().metadata() {
+                let (device, file) = identity(&own, &output.target);
+                named.entry(device).or_default().insert(file);
+            }
+        }
+        output.settle()
+    }
+}
+
+#[cfg(unix)]
+fn identity(file: &Metadata, _: &Path) -> (u64, u64) {
+    use std::os::unix::fs::MetadataExt;
+    (file.dev(), file.ino())
+}
+
+/// Where metadata does not tell, the name has to do.
+#[cfg(not(unix))]
+fn identity(_: &Metadata, path: &Path) -> (u64, u64) {
+    use std::hash::{DefaultHasher, Hash, Hasher};
+    let mut hasher = DefaultHasher::new();
+    path.hash(&mut hasher);
+    (0, hasher.finish())
+}
