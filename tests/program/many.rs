@@ -65,6 +65,7 @@ fn what_cannot_be_meant_is_refused_before_any_work() {
         ("encrypt --local -o file a b", "file is no directory"),
         ("encrypt --local -o no/new a b", "cannot make the directory no/new"),
         ("encrypt --local a dir", "dir is a directory: give -r"),
+        ("decrypt --local dir", "dir is a directory: give -r"),
         ("encrypt --local -o out a dir/a", "a and dir/a have the same output out/a.ncpe"),
         ("encrypt --local a ./a", "a and ./a have the same output"),
         ("encrypt --local -r dir dir/a", "dir/a is an input twice"),
@@ -214,6 +215,10 @@ fn a_source_is_removed_after_its_output_and_never_without_one() {
     assert_eq!(place.names(), ["a", "b.ncpe", "c", "c.ncpe", "dir"]);
     assert_eq!(place.read("b.ncpe"), message);
     succeeds(&place, &["encrypt", "--local", "--keep", "a"]);
+    assert!(fs::exists(place.path("a")).unwrap());
+    // What is there already was not read.
+    let said = succeeds(&place, &["encrypt", "--local", "--remove-source", "-r", "a"]);
+    assert!(said.ends_with("; already done, and inputs kept: 1\n"), "{said}");
     assert!(fs::exists(place.path("a")).unwrap());
 }
 

@@ -3,7 +3,7 @@
 use crate::copy::Copy;
 use crate::failures::Failures;
 use crate::input::{Input, blocking};
-use crate::place::Target;
+use crate::place::{OutputArgs, Target};
 use crate::plan::{Plan, Task};
 use crate::progress::Progress;
 use crate::status::{Failure, is_quiet, notice};
@@ -24,13 +24,17 @@ pub(crate) struct Batch {
     task: Task,
     seen: Arc<Seen>,
     force: bool,
+    /// Whether inputs are removed.
+    removes: bool,
     started: Instant,
 }
 
 impl Batch {
     /// Makes the directory for the outputs, if there is one. Returns the inputs with their outputs
     /// too, for the library.
-    pub(crate) fn start(plan: Plan, force: bool) -> Result<(Self, Pairs), Failure> {
+    pub(crate) fn start(plan: Plan, output: Option<&OutputArgs>) -> Result<(Self, Pairs), Failure> {
+        let force = output.is_some_and(|output| output.force);
+        let removes = output.is_some_and(OutputArgs::removes_source);
         let task = plan.task;
         let meaning = match task {
             Task::Encrypt => Failure::writing,
@@ -49,7 +53,7 @@ impl Batch {
         count_all(&plan, &failures);
         let seen = Arc::new(Seen::new(failures, plan.out.is_some().then(|| Copy::new(force))));
         let pairs = Pairs::new(plan, seen.clone());
-        Ok((Self { task, seen, force, started: Instant::now() }, pairs))
+        Ok((Self { task, seen, force, removes, started: Instant::now() }, pairs))
     }
 
     /// How the library is to process the files: `each` is how one is read and written. `tell` is
@@ -65,7 +69,8 @@ impl Batch {
         let so_far = processed.clone();
         signals::last_words(move || {
             let count = counted(so_far.load(Ordering::Relaxed), "file");
-            format!("interrupted: {} {count}; run it again to continue", done(task))
+            let next = if task == Task::Verify { "" } else { "; run it again to continue" };
+            format!("interrupted: {} {count}{next}", done(task))
         });
         let moves = self.seen.failures.progress.mover();
         FilesOptions::new()
@@ -121,6 +126,7 @@ impl Batch {
             took: self.started.elapsed(),
             calls: calls(envelope),
             already_done: report.already_done,
+            kept: self.removes,
             again: count(&seen.again),
             links: count(&seen.links),
             special: count(&seen.special),

@@ -101,7 +101,7 @@ pub(crate) fn refuse_link(path: &Path) -> Result<(), Error> {
     match fs::symlink_metadata(path) {
         Ok(there) if there.is_symlink() => {
             let text = format!(
-                "{} is a symbolic link, and nothing in a tree is written through one: remove it",
+                "{} is a symbolic link, and many files are never written through one: remove it",
                 path.display()
             );
             Err(Error::new(ErrorKind::InvalidInput, text))

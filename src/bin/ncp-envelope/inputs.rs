@@ -41,6 +41,15 @@ impl InputsArgs {
         }
     }
 
+    /// # Errors
+    /// Wrong usage: the single input is a directory.
+    pub(crate) fn refuse_directory(&self, input: &Path) -> Result<(), Failure> {
+        match input.is_dir() {
+            true => Err(needs_recursive(input)),
+            false => Ok(()),
+        }
+    }
+
     /// Whether the command line names each file.
     pub(crate) fn are_named(&self) -> bool {
         !self.recursive && self.files_from.is_none()
@@ -74,4 +83,9 @@ impl InputsArgs {
             false => Ok(names),
         }
     }
+}
+
+/// The error for a directory without `-r`.
+pub(crate) fn needs_recursive(directory: &Path) -> Failure {
+    Failure::usage(format!("{} is a directory: give -r for the files in it", directory.display()))
 }

@@ -48,7 +48,7 @@ pub(crate) struct OutputArgs {
     /// Keep input files (the default).
     #[arg(long, conflicts_with = "remove_source")]
     keep: bool,
-    /// Print what was done as JSON.
+    /// Print what was done as one JSON object, with counts and a list of failures.
     #[arg(long)]
     pub(crate) json: bool,
 }

@@ -3,6 +3,7 @@
 //! Promises: an input has one output name, whatever exists there, so that a second run means the
 //! same as the first. Inputs that share an output, and outputs inside of an input, are refused.
 
+use crate::inputs::needs_recursive;
 use crate::message::EXTENSION;
 use crate::names;
 use crate::status::Failure;
@@ -90,10 +91,7 @@ impl Plan {
         let root = |path: PathBuf| {
             let is_dir = path.is_dir();
             if is_dir && !recursive {
-                return Err(Failure::usage(format!(
-                    "{} is a directory: give -r for the files in it",
-                    path.display()
-                )));
+                return Err(needs_recursive(&path));
             }
             let target = match (out, is_dir) {
                 (None, true) => None,

@@ -16,6 +16,9 @@ pub(crate) struct Summary {
     /// To the key service.
     pub(crate) calls: u64,
     pub(crate) already_done: u64,
+    /// Whether the inputs of these were kept and others removed: only their times and lengths were
+    /// compared.
+    pub(crate) kept: bool,
     /// Messages that were encrypted once more.
     pub(crate) again: u64,
     pub(crate) links: u64,
@@ -43,10 +46,9 @@ impl Summary {
             if let Some(rate) = self.rate() {
                 text += &format!(" ({}/s)", shown::bytes(rate));
             }
-            text += &match self.calls {
-                1 => ", 1 call to the key service".to_owned(),
-                calls => format!(", {} calls to the key service", HumanCount(calls)),
-            };
+            if self.calls > 0 {
+                text += &format!(", {} to the key service", counted(self.calls, "call"));
+            }
         }
         let over = [
             (self.links, "link"),
@@ -56,10 +58,11 @@ impl Summary {
         ];
         let over = over.into_iter().filter(|(count, _)| *count > 0);
         let over: Vec<_> = over.map(|(count, what)| counted(count, what)).collect();
+        let already_done = if self.kept { "already done, and inputs kept" } else { "already done" };
         let count = |count: u64| (count > 0).then(|| HumanCount(count).to_string());
         for (what, value) in [
             ("encrypted once more", count(self.again)),
-            ("already done", count(self.already_done)),
+            (already_done, count(self.already_done)),
             ("passed over", (!over.is_empty()).then(|| over.join(", "))),
             ("failed", count(self.failed)),
         ] {

@@ -45,13 +45,14 @@ async fn many(args: &DecryptArgs) -> Result<(), Failure> {
     let plan = Plan::new(Task::Decrypt, names, args.inputs.recursive(), out)?;
     let terms = args.read.terms(&beside).await?;
     let session = Session::open(&args.kms, &args.read.message.scope).await?;
-    let (batch, pairs) = Batch::start(plan, args.output.force)?;
+    let (batch, pairs) = Batch::start(plan, Some(&args.output))?;
     let how = batch.options(args.output.options(), args.inputs.jobs(), |_| false);
     let report = session.envelope.decrypt_files(pairs.with_targets(), &terms.policy, &how).await;
     batch.end(report.map_err(Failure::reading)?, &session.envelope, args.output.json).await
 }
 
 async fn one(args: &DecryptArgs, input: &Path) -> Result<(), Failure> {
+    args.inputs.refuse_directory(input)?;
     let (input, beside) = (Input::look(input)?, args.read.look()?);
     let target = args.output.target(&input, |input| {
         if input.extension().is_some_and(|extension| extension == EXTENSION) {

@@ -61,7 +61,7 @@ async fn many(args: &EncryptArgs, options: EncryptOptions) -> Result<(), Failure
     let plan = Plan::new(Task::Encrypt, names, args.inputs.recursive(), out)?;
     let aad = aad(aad_input.as_ref(), args.allow_changing).await?;
     let envelope = Session::open(&args.kms, &args.message.scope).await?;
-    let (batch, pairs) = Batch::start(plan, args.output.force)?;
+    let (batch, pairs) = Batch::start(plan, Some(&args.output))?;
     let each = args.output.options().allow_changing(args.allow_changing);
     let how = batch.options(each, args.inputs.jobs(), |_| false);
     let pairs = pairs.with_targets();
@@ -70,6 +70,7 @@ async fn many(args: &EncryptArgs, options: EncryptOptions) -> Result<(), Failure
 }
 
 async fn one(args: &EncryptArgs, input: &Path, options: EncryptOptions) -> Result<(), Failure> {
+    args.inputs.refuse_directory(input)?;
     let (input, aad_input) = (Input::look(input)?, args.message.aad_input()?);
     input.refuse_twice(aad_input.as_ref())?;
     let target = args.output.target(&input, |input| {

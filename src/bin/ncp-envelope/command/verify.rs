@@ -25,7 +25,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub(crate) struct VerifyArgs {
     #[command(flatten)]
     read: ReadArgs,
-    /// Print what was done as JSON.
+    /// Print what was done as one JSON object, with counts and a list of failures.
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -55,7 +55,7 @@ async fn found(args: &VerifyArgs) -> Result<(), Failure> {
     let plan = Plan::new(Task::Verify, names, args.inputs.recursive(), None)?;
     let terms = args.read.terms(&beside).await?;
     let Session { envelope, .. } = &Session::open(&args.kms, &args.read.message.scope).await?;
-    let (batch, pairs) = Batch::start(plan, false)?;
+    let (batch, pairs) = Batch::start(plan, None)?;
     let how = batch.options(FileOptions::new(), args.inputs.jobs(), |_| false);
     let report = envelope.verify_files(pairs.sources(), &terms.policy, &how).await;
     batch.end(report.map_err(Failure::reading)?, envelope, args.json).await
@@ -79,7 +79,7 @@ async fn named(args: &VerifyArgs) -> Result<(), Failure> {
     let regular = inputs.iter().filter(|(_, input)| of_library(input));
     let regular = regular.map(|(path, _)| (*path).clone()).collect();
     let plan = Plan::new(Task::Verify, regular, false, None)?;
-    let (batch, pairs) = Batch::start(plan, false)?;
+    let (batch, pairs) = Batch::start(plan, None)?;
     let lines = Lines::new(paths, batch.failures().clone(), args.json);
     let told = lines.clone();
     let how = batch.options(FileOptions::new(), args.inputs.jobs(), move |file| told.told(file));
