@@ -75,6 +75,7 @@
 //! | `kms` (default) | the client of the key service |
 //! | `tokio` (default) | asynchronous reader and writer |
 //! | `emulator` | the emulator of the key service |
+//! | `profile` | clients that are set up by profiles of a configuration file |
 //! | `serde` | [serde](#configuration) for configuration files; `kms` turns it on |
 //! | `tracing` | spans and events of the client's calls, without secrets |
 //! | `cli` | the program `ncp-envelope` |

@@ -22,6 +22,12 @@ const SIGNATURE: &str = "NCP_KMS_SIGNATURE";
 const PROXY: &str = "NCP_KMS_PROXY";
 const CA_CERT: &str = "NCP_KMS_CA_CERT";
 const TOKEN_STORE: &str = "NCP_KMS_TOKEN_STORE";
+/// The configuration file.
+#[cfg(feature = "profile")]
+pub(crate) const CONFIG: &str = "NCP_ENVELOPE_CONFIG";
+/// The profile in it.
+#[cfg(feature = "profile")]
+pub(crate) const PROFILE: &str = "NCP_KMS_PROFILE";
 
 impl Client {
     /// A client that is configured by the environment alone, as the program `ncp-envelope` is:
@@ -75,17 +81,8 @@ impl ClientBuilder {
     /// # Ok::<(), ncp_envelope::Error>(())
     /// ```
     pub fn from_env() -> Result<Self> {
-        let builder = Client::builder()
-            .endpoint(Endpoint::from_env()?)
-            .api(Api::from_env()?)
-            .signature(SignatureVersion::from_env()?)
-            .proxy(Proxy::from_env()?)
-            .root_certificate_from_env()
-            .credential_chain(CredentialChain::from_env()?);
-        Ok(match FileTokenStore::from_env() {
-            Some(store) => builder.token_store(store),
-            None => builder,
-        })
+        let builder = Client::builder().credential_chain(CredentialChain::from_env()?);
+        Ok(over(builder)?.root_certificate_from_env())
     }
 
     /// As [`root_certificate_file`](Self::root_certificate_file), for the file that
@@ -181,12 +178,7 @@ impl Proxy {
     /// # Ok::<(), ncp_envelope::Error>(())
     /// ```
     pub fn from_env() -> Result<Self> {
-        let Some(text) = text(lookup, PROXY)?.map(zeroize::Zeroizing::new) else {
-            return Ok(Self::None);
-        };
-        let Ok(proxy) = text.parse::<Self>();
-        proxy.for_tls().map_err(|error| named(PROXY, &error))?;
-        Ok(proxy)
+        Ok(proxy()?.unwrap_or_default())
     }
 }
 
@@ -204,15 +196,55 @@ impl FileTokenStore {
     }
 }
 
+/// `builder` with what the environment sets in place of what it had, certificates left out: a
+/// builder adds them up.
+pub(crate) fn over(mut builder: ClientBuilder) -> Result<ClientBuilder> {
+    if let Some(endpoint) = value(lookup, ENDPOINT)? {
+        builder = builder.endpoint(endpoint);
+    }
+    if let Some(api) = value(lookup, API)? {
+        builder = builder.api(api);
+    }
+    if let Some(signature) = value(lookup, SIGNATURE)? {
+        builder = builder.signature(signature);
+    }
+    if let Some(proxy) = proxy()? {
+        builder = builder.proxy(proxy);
+    }
+    Ok(match FileTokenStore::from_env() {
+        Some(store) => builder.token_store(store),
+        None => builder,
+    })
+}
+
+/// Whether the environment names root certificates.
+#[cfg(feature = "profile")]
+pub(crate) fn has_root_certificate() -> bool {
+    set(lookup, CA_CERT).is_some()
+}
+
+fn proxy() -> Result<Option<Proxy>> {
+    let Some(text) = text(lookup, PROXY)?.map(zeroize::Zeroizing::new) else {
+        return Ok(None);
+    };
+    let Ok(proxy) = text.parse::<Proxy>();
+    proxy.for_tls().map_err(|error| named(PROXY, &error))?;
+    Ok(Some(proxy))
+}
+
 fn lookup(name: &str) -> Option<OsString> {
     std::env::var_os(name)
 }
 
-fn set(lookup: impl Fn(&str) -> Option<OsString>, name: &str) -> Option<OsString> {
+/// The value of the variable `name`, if it has one.
+pub(crate) fn set(lookup: impl Fn(&str) -> Option<OsString>, name: &str) -> Option<OsString> {
     lookup(name).filter(|value| !value.is_empty())
 }
 
-fn text(lookup: impl Fn(&str) -> Option<OsString>, name: &str) -> Result<Option<String>> {
+pub(crate) fn text(
+    lookup: impl Fn(&str) -> Option<OsString>,
+    name: &str,
+) -> Result<Option<String>> {
     let text = |value: OsString| {
         let message = format!("{name} is not text");
         value.into_string().map_err(|_| Error::new(ErrorKind::InvalidInput, message))
@@ -220,19 +252,24 @@ fn text(lookup: impl Fn(&str) -> Option<OsString>, name: &str) -> Result<Option<
     set(lookup, name).map(text).transpose()
 }
 
+fn value<T: FromStr<Err = Error>>(
+    lookup: impl Fn(&str) -> Option<OsString>,
+    name: &str,
+) -> Result<Option<T>> {
+    let parse = |text: String| text.parse().map_err(|error| named(name, &error));
+    text(lookup, name)?.map(parse).transpose()
+}
+
 /// The value of the variable `name`, or else the default.
 fn parsed<T: FromStr<Err = Error> + Default>(
     lookup: impl Fn(&str) -> Option<OsString>,
     name: &str,
 ) -> Result<T> {
-    match text(lookup, name)? {
-        Some(text) => text.parse().map_err(|error| named(name, &error)),
-        None => Ok(T::default()),
-    }
+    Ok(value(lookup, name)?.unwrap_or_default())
 }
 
 /// `error`, with the name of the variable first.
-fn named(name: &str, error: &Error) -> Error {
+pub(crate) fn named(name: &str, error: &Error) -> Error {
     Error::with_source(error.kind(), format!("{name}: {error}"), error.clone())
 }
 

@@ -131,6 +131,8 @@ mod endpoint;
 mod environment;
 mod key;
 mod manage;
+#[cfg(feature = "profile")]
+mod profile;
 mod source;
 mod time;
 mod token;
@@ -160,7 +162,9 @@ pub use manage::admin::{AutoRotation, KeyAdmin, Rotation, StatusChange};
 pub use manage::describe::{KeyInfo, KeyVersion, KeyVersions};
 pub use manage::keys::{CreateKey, KeyPages, Keys};
 pub use manage::pages::{MAX_PAGE_SIZE, Page};
-pub use source::chain::CredentialChain;
+#[cfg(feature = "profile")]
+pub use profile::Profile;
+pub use source::chain::{CredentialChain, CredentialPlace};
 pub use source::server_role::ServerRole;
 pub use time::Timestamp;
 pub use token::issue::{KeyTokens, TokenGenerator, TokenHours, TokenLifetimes};

@@ -11,6 +11,8 @@ mod connect_proxy;
 mod faults;
 #[cfg(feature = "emulator")]
 mod from_env;
+#[cfg(all(feature = "emulator", feature = "profile"))]
+mod profile;
 #[cfg(all(feature = "emulator", feature = "tokio"))]
 mod proxy;
 #[path = "../common/published.rs"]

@@ -7,6 +7,8 @@
 mod cat;
 #[path = "../common/mod.rs"]
 mod common;
+#[cfg(unix)]
+mod config;
 #[allow(dead_code)]
 #[path = "../client/connect_proxy.rs"]
 mod connect_proxy;

@@ -319,6 +319,7 @@ const ROOMS: &[(&str, &[Room])] = &[
             ("builder", &["auth", "call", "endpoint", "source", "wire"]),
             ("config", &["auth", "builder", "call", "endpoint", "token"]),
             ("environment", &["auth", "builder", "call", "endpoint", "source"]),
+            ("profile", &["auth", "builder", "call", "endpoint", "environment", "source"]),
         ],
     ),
 ];

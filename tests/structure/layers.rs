@@ -120,7 +120,18 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         name: "kms",
-        knows: &["config", "error", "output", "process", "random", "runtime", "secret", "wrap"],
+        // Of the cache only its limits, which a profile holds: a form of configuration files.
+        knows: &[
+            "config",
+            "error",
+            "output",
+            "process",
+            "random",
+            "runtime",
+            "secret",
+            "wrap",
+            "datakey::CacheLimits",
+        ],
         never: &["axum", "jsonwebtoken"],
     },
     // No client code: two independent readings of the service's documentation catch each other's

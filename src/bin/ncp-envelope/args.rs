@@ -4,6 +4,7 @@ use crate::command::audit::AuditArgs;
 use crate::command::bench::BenchArgs;
 use crate::command::cat::CatArgs;
 use crate::command::cipher::CipherArgs;
+use crate::command::config::ConfigArgs;
 use crate::command::decrypt::DecryptArgs;
 use crate::command::emulator::EmulatorArgs;
 use crate::command::encrypt::EncryptArgs;
@@ -58,6 +59,8 @@ pub(crate) enum Command {
     Tokens(TokensArgs),
     /// Make single calls of the service with a key: no message format, no data key.
     Cipher(CipherArgs),
+    /// Write a profile of settings, and show which value of each counts and where it came from.
+    Config(ConfigArgs),
     /// Measure how fast this machine encrypts; takes about a minute and needs no key service.
     Bench(BenchArgs),
     /// Run the key service's emulator until interrupted; prints how to reach it as one line of

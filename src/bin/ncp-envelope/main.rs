@@ -20,6 +20,7 @@ mod progress;
 mod reading;
 mod records;
 mod session;
+mod settings;
 mod shown;
 mod signals;
 mod slot;
@@ -31,8 +32,8 @@ mod walk;
 
 use args::Command;
 use command::{
-    audit, bench, cat, cipher, decrypt, emulator, encrypt, inspect, keys, rekey, rewrap, slots,
-    tokens, verify,
+    audit, bench, cat, cipher, config, decrypt, emulator, encrypt, inspect, keys, rekey, rewrap,
+    slots, tokens, verify,
 };
 use status::Failure;
 use std::process::ExitCode;
@@ -83,6 +84,7 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Keys(args) => keys::run(args).await,
         Command::Tokens(args) => tokens::run(args).await,
         Command::Cipher(args) => cipher::run(args).await,
+        Command::Config(args) => config::run(args).await,
         Command::Bench(args) => bench::run(args).await,
         Command::Emulator(args) => emulator::run(args).await,
     }

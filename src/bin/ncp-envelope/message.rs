@@ -18,8 +18,8 @@ pub(crate) struct MessageArgs {
     #[arg(long, value_name = "FILE")]
     aad_file: Option<PathBuf>,
     /// Purpose of the data key, such as a tenant; decryption needs the same. Not stored.
-    #[arg(long, default_value = "", hide_default_value = true)]
-    pub(crate) scope: String,
+    #[arg(long)]
+    pub(crate) scope: Option<String>,
 }
 
 impl MessageArgs {

@@ -3,10 +3,14 @@
 use crate::confirm::Confirm;
 use crate::network::NetworkArgs;
 use clap::{Args, ValueEnum};
+use ncp_envelope::kms::{Api, SignatureVersion};
 use std::path::PathBuf;
 
 pub(crate) const ENVIRONMENT: &str = "\
 Environment:
+  NCP_KMS_PROFILE      the same as --profile, which overrides it
+  NCP_ENVELOPE_CONFIG  the configuration file [default: config.toml in ncp-envelope, in
+                       XDG_CONFIG_HOME or ~/.config]; what is set here counts before what is in it
   NCP_KMS_ENDPOINT, NCP_KMS_API, NCP_KMS_SIGNATURE, NCP_KMS_KEY_TAG, NCP_KMS_TOKEN_STORE
                        the same as --endpoint, --api, --signature, --key and --token-store, which \
 override them
@@ -50,6 +54,10 @@ pub(crate) struct ServiceArgs {
     /// Use an embedded key service that keeps its keys in your data directory. For development.
     #[arg(long, conflicts_with_all = ["endpoint", "api", "signature"])]
     pub(crate) local: bool,
+    /// Profile of the configuration file, whose settings count where neither an option nor the
+    /// environment says otherwise [default: default_profile of the file, or "default"].
+    #[arg(long, value_name = "NAME")]
+    pub(crate) profile: Option<String>,
     /// Host of the key service: global, kr, jp, gov, fin or a URL [default: global].
     #[arg(long)]
     pub(crate) endpoint: Option<String>,
@@ -94,6 +102,24 @@ pub(crate) enum ApiArg {
 pub(crate) enum SignatureArg {
     V2,
     V1,
+}
+
+impl From<ApiArg> for Api {
+    fn from(api: ApiArg) -> Self {
+        match api {
+            ApiArg::V1 => Self::V1,
+            ApiArg::V2 => Self::V2,
+        }
+    }
+}
+
+impl From<SignatureArg> for SignatureVersion {
+    fn from(signature: SignatureArg) -> Self {
+        match signature {
+            SignatureArg::V1 => Self::V1,
+            SignatureArg::V2 => Self::V2,
+        }
+    }
 }
 
 /// Options of every command. Last in each of them, because the heading of the KMS options applies

@@ -1,11 +1,11 @@
-//! From options and environment to a client, and to an [`Envelope`].
+//! From the settings to a client, and to an [`Envelope`].
 
-use crate::options::{ApiArg, KmsArgs, ServiceArgs, SignatureArg};
+use crate::options::{KmsArgs, ServiceArgs};
+use crate::settings::{Settings, Source, text};
 use crate::status::{Failure, notice};
 use ncp_envelope::emulator::Emulator;
 use ncp_envelope::kms::{
-    Api, Client, CredentialChain, Credentials, Endpoint, FileTokenStore, Key, SignatureVersion,
-    TokenClaims, TokenStore,
+    Api, Client, Credentials, Endpoint, FileTokenStore, Key, TokenClaims, TokenStore,
 };
 use ncp_envelope::{Envelope, Error, ErrorKind, Scope};
 use secrecy::{ExposeSecret, SecretString};
@@ -28,19 +28,31 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    pub(crate) async fn open(kms: &KmsArgs, scope: &str) -> Result<Self, Failure> {
-        Self::open_for(&kms.service, scope, &kms.also_key).await
+    pub(crate) async fn open(kms: &KmsArgs, scope: &Option<String>) -> Result<Self, Failure> {
+        let settings = Settings::of(&kms.service, &kms.also_key, scope.as_deref())?;
+        let others = settings.also_keys.value.clone().unwrap_or_default();
+        Self::with(settings, &others).await
     }
 
     /// An envelope with several recipients: the keys with these tags in addition to the one that
     /// `service` names.
     pub(crate) async fn open_for(
         service: &ServiceArgs,
-        scope: &str,
+        scope: &Option<String>,
         others: &[String],
     ) -> Result<Self, Failure> {
-        let connection = Connection::open(service, Purpose::Cipher).await?;
-        let mut builder = Envelope::builder(connection.key()?).scope(Scope::new(scope));
+        Self::with(Settings::of(service, &[], scope.as_deref())?, others).await
+    }
+
+    async fn with(settings: Settings, others: &[String]) -> Result<Self, Failure> {
+        let connection = Connection::with(&settings, Purpose::Cipher).await?;
+        let mut builder = Envelope::builder(connection.key()?);
+        if let Some(scope) = settings.scope.value {
+            builder = builder.scope(Scope::new(scope));
+        }
+        if let Some(limits) = settings.cache.value {
+            builder = builder.cache(limits);
+        }
         for tag in others {
             builder = builder.and(connection.client.key(tag).map_err(Failure::writing)?);
         }
@@ -68,48 +80,36 @@ pub(crate) struct Connection {
 
 impl Connection {
     pub(crate) async fn open(kms: &ServiceArgs, purpose: Purpose) -> Result<Self, Failure> {
-        if kms.local { Self::local(kms).await } else { Self::remote(kms, purpose) }
+        Self::with(&Settings::of(kms, &[], None)?, purpose).await
     }
 
-    /// The key that the command line or the environment names.
+    async fn with(settings: &Settings, purpose: Purpose) -> Result<Self, Failure> {
+        match settings.is_local() {
+            true => Self::local(settings).await,
+            false => Self::remote(settings, purpose),
+        }
+    }
+
+    /// The key that the settings name.
     pub(crate) fn key(&self) -> Result<Key, Failure> {
         let tag = self.tag.as_ref();
         let tag = tag.ok_or_else(no_key)?;
         self.client.key(tag).map_err(Failure::writing)
     }
 
-    fn remote(kms: &ServiceArgs, purpose: Purpose) -> Result<Self, Failure> {
-        let tag = setting(kms.key.clone(), "NCP_KMS_KEY_TAG")?;
+    fn remote(settings: &Settings, purpose: Purpose) -> Result<Self, Failure> {
+        let tag = settings.key.value.clone();
         if tag.is_none() && matches!(purpose, Purpose::Cipher) {
             return Err(no_key());
         }
-        let endpoint = match &kms.endpoint {
-            Some(text) => text.parse(),
-            None => Endpoint::from_env(),
-        };
-        let api = match kms.api {
-            Some(ApiArg::V1) => Ok(Api::V1),
-            Some(ApiArg::V2) => Ok(Api::V2),
-            None => Api::from_env(),
-        };
-        let signature = match kms.signature {
-            Some(SignatureArg::V1) => Ok(SignatureVersion::V1),
-            Some(SignatureArg::V2) => Ok(SignatureVersion::V2),
-            None => SignatureVersion::from_env(),
-        };
-        let endpoint = endpoint.map_err(Failure::writing)?;
-        let (api, signature) =
-            (api.map_err(Failure::writing)?, signature.map_err(Failure::writing)?);
-        if api == Api::V1 && !matches!(purpose, Purpose::Cipher) {
+        if settings.api.value == Some(Api::V1) && !matches!(purpose, Purpose::Cipher) {
             return Err(Failure::usage("keys and tokens are managed with API 2 only"));
         }
-        let builder = kms.network.builder()?;
-        let builder = builder.endpoint(endpoint).api(api).signature(signature);
+        let builder = settings.builder();
         let builder = match purpose {
             Purpose::Cipher => {
-                let chain = CredentialChain::from_env().map_err(Failure::writing)?;
-                let builder = builder.credential_chain(chain);
-                match token_store(kms) {
+                let builder = builder.credential_chain(settings.chain()?);
+                match settings.token_store.value.as_ref().map(FileTokenStore::new) {
                     Some(store) => {
                         check_key(&store, tag.as_deref())?;
                         builder.token_store(store)
@@ -117,10 +117,7 @@ impl Connection {
                     None => builder,
                 }
             }
-            Purpose::Account => {
-                let chain = CredentialChain::account_from_env().map_err(Failure::writing)?;
-                builder.credential_chain(chain)
-            }
+            Purpose::Account => builder.credential_chain(settings.chain()?.account_only()),
             Purpose::Token(token) => {
                 builder.credentials(Credentials::token(token, None).map_err(Failure::writing)?)
             }
@@ -129,10 +126,14 @@ impl Connection {
     }
 
     /// The emulator inside this process, reached over loopback HTTP like any other key service.
-    async fn local(kms: &ServiceArgs) -> Result<Self, Failure> {
+    async fn local(settings: &Settings) -> Result<Self, Failure> {
         let directory = data_directory()?.join("local-kms");
+        let asked = match settings.local.source {
+            Source::Flag(flag) => flag,
+            _ => "local = true",
+        };
         notice(&format!(
-            "--local is for development: anyone who can read {} can decrypt what it encrypts",
+            "{asked} is for development: anyone who can read {} can decrypt what it encrypts",
             directory.display()
         ));
         let builder = Emulator::builder().state_dir(directory);
@@ -148,21 +149,22 @@ impl Connection {
                     .build()
             })
             .map_err(Failure::writing)?;
-        let tag = kms.key.clone().unwrap_or_else(|| emulator.key_tag().to_owned());
+        let tag = settings.key.value.clone().unwrap_or_else(|| emulator.key_tag().to_owned());
         Ok(Self { client, tag: Some(tag), local: Some(emulator) })
     }
 }
 
 fn no_key() -> Failure {
-    Failure::usage("no key: give --key TAG or set NCP_KMS_KEY_TAG, or use --local")
+    Failure::usage(
+        "no key: give --key TAG, set NCP_KMS_KEY_TAG, or write it into a profile with \
+         ncp-envelope config init --key TAG; or use --local",
+    )
 }
 
-/// The store that the command line or the environment names.
-pub(crate) fn token_store(kms: &ServiceArgs) -> Option<FileTokenStore> {
-    match &kms.token_store {
-        Some(path) => Some(FileTokenStore::new(path)),
-        None => FileTokenStore::from_env(),
-    }
+/// The store that the settings name.
+pub(crate) fn token_store(kms: &ServiceArgs) -> Result<Option<FileTokenStore>, Failure> {
+    let settings = Settings::of(kms, &[], None)?;
+    Ok(settings.token_store.value.map(FileTokenStore::new))
 }
 
 /// Tokens in the store must belong to the key `tag`.
@@ -190,15 +192,8 @@ fn data_directory() -> Result<PathBuf, Failure> {
 
 /// From the command line, or else from the environment. An empty variable counts as not set.
 pub(crate) fn setting(argument: Option<String>, variable: &str) -> Result<Option<String>, Failure> {
-    if argument.is_some() {
-        return Ok(argument);
-    }
-    match std::env::var(variable) {
-        Ok(value) if value.is_empty() => Ok(None),
-        Ok(value) => Ok(Some(value)),
-        Err(std::env::VarError::NotPresent) => Ok(None),
-        Err(std::env::VarError::NotUnicode(_)) => {
-            Err(Failure::usage(format!("{variable} is not text")))
-        }
+    match argument {
+        Some(argument) => Ok(Some(argument)),
+        None => text(variable).map_err(Failure::writing),
     }
 }

@@ -52,8 +52,13 @@ impl Credentials {
     /// }
     /// ```
     pub fn from_env() -> Result<Self> {
-        let found = look(|name| std::env::var_os(name))?;
-        found.credentials.ok_or_else(|| bad(format!("no credentials: set {NAMES}")))
+        let lookup = |name: &str| std::env::var_os(name);
+        let found = look(lookup)?.credentials;
+        let found = found.ok_or_else(|| bad(format!("no credentials: set {NAMES}")))?;
+        match api_gateway_key(lookup)? {
+            Some(key) => found.with_api_gateway_key(key),
+            None => Ok(found),
+        }
     }
 }
 
@@ -74,28 +79,26 @@ pub fn secret_from_env(name: &str) -> Result<Option<SecretString>> {
 /// What the environment holds.
 pub(crate) struct Environment {
     pub(crate) credentials: Option<Credentials>,
-    /// It may belong to an account from another place.
-    pub(crate) api_gateway_key: Option<SecretString>,
+    /// The first variable that is set for them.
+    pub(crate) named_by: Option<&'static str>,
+}
+
+/// The API Gateway key, which may belong to an account from another place.
+pub(crate) fn api_gateway_key(
+    lookup: impl Fn(&str) -> Option<OsString>,
+) -> Result<Option<SecretString>> {
+    Variables { lookup }.secret("NCP_APIGW_API_KEY")
 }
 
 /// Looks at variables as `lookup` gives them.
 pub(crate) fn look(lookup: impl Fn(&str) -> Option<OsString>) -> Result<Environment> {
     let variables = Variables { lookup };
-    let api_gateway_key = variables.secret("NCP_APIGW_API_KEY")?;
     let account = match variables.pair("NCP_ACCESS_KEY", "NCP_SECRET_KEY")? {
         Some(account) => Some(account),
         None => variables.vendors_account()?,
     };
-    let account = match account {
-        Some((access, secret)) => {
-            let account = Credentials::account(access, secret)?;
-            Some(match &api_gateway_key {
-                Some(key) => account.with_api_gateway_key(key.clone())?,
-                None => account,
-            })
-        }
-        None => None,
-    };
+    let account =
+        account.map(|(access, secret)| Credentials::account(access, secret)).transpose()?;
     let (access, refresh) = ("NCP_KMS_ACCESS_TOKEN", "NCP_KMS_REFRESH_TOKEN");
     let credentials = match (account, variables.secret(access)?, variables.secret(refresh)?) {
         (Some(account), Some(access), refresh) => Some(account.with_token(access, refresh)?),
@@ -103,8 +106,19 @@ pub(crate) fn look(lookup: impl Fn(&str) -> Option<OsString>) -> Result<Environm
         (account, None, None) => account,
         (_, None, Some(_)) => return Err(bad(format!("{refresh} is set and {access} is not"))),
     };
-    Ok(Environment { credentials, api_gateway_key })
+    let named_by = ORDER.iter().copied().find(|name| variables.text(name).is_some());
+    Ok(Environment { named_by: named_by.filter(|_| credentials.is_some()), credentials })
 }
+
+/// The variables that begin a set of credentials, in the order in which they count.
+const ORDER: [&str; 6] = [
+    "NCP_ACCESS_KEY",
+    "NCP_ACCESS_KEY_FILE",
+    "NCLOUD_ACCESS_KEY_ID",
+    "NCLOUD_ACCESS_KEY",
+    "NCP_KMS_ACCESS_TOKEN",
+    "NCP_KMS_ACCESS_TOKEN_FILE",
+];
 
 struct Variables<L> {
     lookup: L,
@@ -213,8 +227,9 @@ mod tests {
             let found = from(variables).unwrap();
             assert_eq!(found.map(|found| shown(&found)).as_deref(), expected, "{variables:?}");
         }
-        let gateway = look(|name| (name == "NCP_APIGW_API_KEY").then(|| "g".into())).unwrap();
-        assert!(gateway.credentials.is_none() && gateway.api_gateway_key.is_some());
+        let gateway = |name: &str| (name == "NCP_APIGW_API_KEY").then(|| "g".into());
+        assert!(look(gateway).unwrap().credentials.is_none());
+        assert!(api_gateway_key(gateway).unwrap().is_some());
     }
 
     #[test]

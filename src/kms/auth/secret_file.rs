@@ -14,6 +14,9 @@ use zeroize::Zeroizing;
 /// Who but its owner may read a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Readers {
+    /// Nobody.
+    #[cfg_attr(not(feature = "profile"), allow(dead_code))]
+    Owner,
     /// Its group: a secret that is mounted for a container has this right, mode 0440 or 0640.
     Group,
     /// Anyone: for files whose permissions are up to whoever provides them.
@@ -31,6 +34,18 @@ pub(crate) fn read(
     limit: usize,
     readers: Readers,
 ) -> Result<Option<Zeroizing<Vec<u8>>>> {
+    read_judged(path, what, limit, readers, |_| readers)
+}
+
+/// As [`read`], where the contents say who else may read them: `judge` is asked for what is never
+/// returned if the file's permissions are against its answer.
+pub(crate) fn read_judged(
+    path: &Path,
+    what: &str,
+    limit: usize,
+    at_least: Readers,
+    judge: impl FnOnce(&[u8]) -> Readers,
+) -> Result<Option<Zeroizing<Vec<u8>>>> {
     let failed =
         |did: &str, error| Error::io(format_args!("cannot {did} {what} {}", path.display()), error);
     let mut file = match open(path) {
@@ -43,13 +58,14 @@ pub(crate) fn read(
         let message = format!("{what} {} is not a file of at most {limit} bytes", path.display());
         return Err(Error::new(ErrorKind::Credentials, message));
     }
-    check_rights(&metadata, path, what, readers)?;
+    check_rights(&metadata, path, what, at_least)?;
     // Capacity for all of it: a buffer that grows leaves copies behind.
     let mut bytes = Zeroizing::new(Vec::with_capacity(limit + 1));
     (&mut file)
         .take(limit as u64)
         .read_to_end(&mut bytes)
         .map_err(|error| failed("read", error))?;
+    check_rights(&metadata, path, what, judge(&bytes))?;
     Ok(Some(bytes))
 }
 
@@ -100,6 +116,10 @@ fn check_rights(
     }
     let mode = metadata.mode() & 0o777;
     match readers {
+        Readers::Owner if mode & 0o077 != 0 => refused(format!(
+            "holds a secret and is open to others (mode {mode:03o}): chmod 600 it, and replace \
+             the secret"
+        )),
         Readers::Group if mode & 0o027 != 0 => refused(format!(
             "is open to others (mode {mode:03o}): chmod 600 it, or mount it with mode 0440, and \
              replace what it holds"
@@ -170,22 +190,30 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("secret");
         std::fs::write(&path, "CANARY").unwrap();
-        for (mode, group, anyone) in [
-            (0o600, true, true),
-            (0o400, true, true),
-            (0o440, true, true),
-            (0o640, true, true),
-            (0o644, false, true),
-            (0o604, false, true),
-            (0o444, false, true),
-            (0o620, false, false),
-            (0o660, false, false),
-            (0o602, false, false),
-            (0o666, false, false),
+        for (mode, owner, group, anyone) in [
+            (0o600, true, true, true),
+            (0o400, true, true, true),
+            (0o440, false, true, true),
+            (0o640, false, true, true),
+            (0o644, false, false, true),
+            (0o604, false, false, true),
+            (0o444, false, false, true),
+            (0o610, false, true, true),
+            (0o620, false, false, false),
+            (0o660, false, false, false),
+            (0o602, false, false, false),
+            (0o666, false, false, false),
         ] {
             set_mode(&path, mode);
-            for (readers, good) in [(Readers::Group, group), (Readers::Anyone, anyone)] {
+            let cases =
+                [(Readers::Owner, owner), (Readers::Group, group), (Readers::Anyone, anyone)];
+            for (readers, good) in cases {
                 let result = read(&path, "the file", 10, readers);
+                let judged = read_judged(&path, "the file", 10, Readers::Anyone, |bytes| {
+                    assert_eq!(bytes, b"CANARY");
+                    readers
+                });
+                assert_eq!(judged.is_ok(), good, "{mode:o} {readers:?}");
                 assert_eq!(result.is_ok(), good, "{mode:o} {readers:?}");
                 if let Err(error) = result {
                     assert_eq!(error.kind(), ErrorKind::Credentials);

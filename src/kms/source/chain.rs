@@ -13,21 +13,41 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+/// A place where credentials may be.
+///
+/// ```
+/// use ncp_envelope::kms::{Client, CredentialChain, CredentialPlace, Credentials};
+/// // Keys of the program's own, unless the environment has some.
+/// let own = CredentialPlace::Stored(Credentials::account("access-key", "secret-key")?);
+/// let chain = CredentialChain::of([CredentialPlace::Environment, own])?;
+/// # if std::env::vars_os().all(|(name, _)| !name.to_string_lossy().starts_with("NC")) {
+/// let client = Client::builder().credential_chain(chain).build()?;
+/// # assert_eq!(client.stats().calls, 0);
+/// # }
+/// # Ok::<(), ncp_envelope::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum CredentialPlace {
+    /// The environment, as [`Credentials::from_env`] reads it: an account, tokens, or both.
+    Environment,
+    /// These, such as those in a configuration file.
+    Stored(Credentials),
+    /// `~/.ncloud/configure`, of the cloud's own command line: an account. The home directory is
+    /// `HOME`, on Windows `USERPROFILE`.
+    ConfigureFile,
+    /// The Server Role, as [`ServerRole`] fetches it: account keys that expire.
+    ServerRole,
+}
+
 /// Looks for credentials in the places of this machine. Only the first place that has any is used.
 ///
-/// | place | what is found |
-/// | --- | --- |
-/// | environment, as [`Credentials::from_env`] reads it | an account, tokens, or both |
-/// | `~/.ncloud/configure`, of the cloud's own command line | an account |
-/// | the Server Role, as [`ServerRole`] fetches it | account keys that expire |
+/// An API Gateway key in the environment belongs to the account, wherever that is from. A client of
+/// API 1.0, which takes no tokens, skips them.
 ///
-/// The home directory is `HOME`, on Windows `USERPROFILE`. An API Gateway key in the environment
-/// belongs to the account, wherever that is from. A client of API 1.0, which takes no tokens, skips
-/// them.
-///
-/// In [`ClientBuilder::credential_chain`](crate::kms::ClientBuilder::credential_chain) the first
-/// two are read while the client is built. If they have an account, they are read again when its
-/// keys are refused, because a mounted secret or a file may have been replaced.
+/// In [`ClientBuilder::credential_chain`](crate::kms::ClientBuilder::credential_chain) all places
+/// but the Server Role are read while the client is built. If they have an account, they are read
+/// again when its keys are refused, because a mounted secret or a file may have been replaced.
 ///
 /// ```
 /// use ncp_envelope::kms::{Client, CredentialChain};
@@ -42,15 +62,17 @@ use std::sync::Arc;
 #[derive(Debug, Clone)]
 pub struct CredentialChain(Arc<Places>);
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Places {
     tokens: bool,
+    order: Vec<CredentialPlace>,
     configure: Option<PathBuf>,
-    role: ServerRole,
+    role: Option<Arc<ServerRole>>,
 }
 
 impl CredentialChain {
-    /// The places of this machine.
+    /// All places of this machine: the environment, the file of the cloud's own command line, the
+    /// Server Role.
     ///
     /// # Errors
     /// Those of [`ServerRole::from_env`].
@@ -66,34 +88,76 @@ impl CredentialChain {
     /// # Ok::<(), ncp_envelope::Error>(())
     /// ```
     pub fn from_env() -> Result<Self> {
-        Self::of(true)
+        Self::of(CredentialPlace::ALL)
+    }
+
+    /// These places, in this order. The Server Role is the last one, wherever it stands, because
+    /// only it needs the network.
+    ///
+    /// # Errors
+    /// Those of [`ServerRole::from_env`], if that is one of them.
+    ///
+    /// ```
+    /// use ncp_envelope::kms::{CredentialChain, CredentialPlace, Credentials};
+    /// let account = Credentials::account("access-key", "secret-key")?;
+    /// // Whatever the environment has.
+    /// let chain = CredentialChain::of([CredentialPlace::Stored(account)])?;
+    /// # let _ = chain;
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
+    pub fn of(places: impl IntoIterator<Item = CredentialPlace>) -> Result<Self> {
+        let order: Vec<_> = places.into_iter().collect();
+        let home = if cfg!(windows) { "USERPROFILE" } else { "HOME" };
+        let home = std::env::var_os(home).filter(|home| !home.is_empty());
+        let configure = home.map(|home| Path::new(&home).join(".ncloud").join("configure"));
+        let asks = order.iter().any(|place| matches!(place, CredentialPlace::ServerRole));
+        let role = asks.then(ServerRole::from_env).transpose()?.map(Arc::new);
+        Ok(Self(Arc::new(Places { tokens: true, order, configure, role })))
     }
 
     /// The same without tokens, for calls that need an account.
     ///
-    /// # Errors
-    /// As [`from_env`](Self::from_env).
-    ///
     /// ```
     /// use ncp_envelope::kms::{Client, CredentialChain};
     /// # if std::env::vars_os().all(|(name, _)| !name.to_string_lossy().starts_with("NC")) {
-    /// let chain = CredentialChain::account_from_env()?;
+    /// let chain = CredentialChain::from_env()?.account_only();
     /// let client = Client::builder().credential_chain(chain).build()?;
     /// // Never a token, whatever the environment has.
     /// assert!(client.current_access_token().is_none());
     /// # }
     /// # Ok::<(), ncp_envelope::Error>(())
     /// ```
-    pub fn account_from_env() -> Result<Self> {
-        Self::of(false)
+    #[must_use]
+    pub fn account_only(mut self) -> Self {
+        Arc::make_mut(&mut self.0).tokens = false;
+        self
     }
 
-    fn of(tokens: bool) -> Result<Self> {
-        let home = if cfg!(windows) { "USERPROFILE" } else { "HOME" };
-        let home = std::env::var_os(home).filter(|home| !home.is_empty());
-        let configure = home.map(|home| Path::new(&home).join(".ncloud").join("configure"));
-        let places = Places { tokens, configure, role: ServerRole::from_env()? };
-        Ok(Self(Arc::new(places)))
+    /// The first place that has credentials for a client of this API, and its name: a variable, or
+    /// a file. The Server Role is not asked: it is the place if no other has any. `None` if it is
+    /// not one of them.
+    ///
+    /// # Errors
+    /// Those of [`Credentials::from_env`] and of reading the file, except that nothing is there.
+    ///
+    /// ```
+    /// use ncp_envelope::kms::{Api, CredentialChain, CredentialPlace, Credentials};
+    /// let account = Credentials::account("access-key", "secret-key")?;
+    /// let chain = CredentialChain::of([CredentialPlace::Stored(account)])?;
+    /// # if std::env::var_os("NCP_APIGW_API_KEY").is_none() {
+    /// let (place, _) = chain.find(Api::V2)?.expect("what is stored is found");
+    /// assert!(matches!(place, CredentialPlace::Stored(_)));
+    /// # }
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
+    pub fn find(&self, api: Api) -> Result<Option<(CredentialPlace, String)>> {
+        let tokens = self.0.tokens && api == Api::V2;
+        let found = self.0.look(tokens, |name| std::env::var_os(name))?;
+        let role = || (CredentialPlace::ServerRole, "Server Role".to_owned());
+        Ok(match found {
+            Some(Found { place, name, .. }) => Some((place, name)),
+            None => self.0.role.as_ref().map(|_| role()),
+        })
     }
 
     /// Searches the places that need no network, for a client of this API; `stored` if there are
@@ -102,11 +166,15 @@ impl CredentialChain {
         // API 1.0 takes no tokens, so they were not meant for it.
         let tokens = self.0.tokens && api == Api::V2;
         let found = self.0.look(tokens, |name| std::env::var_os(name))?;
+        let found = found.map(|found| found.credentials);
         let has_account = found.as_ref().is_some_and(Credentials::has_account);
-        // The network is asked only if nothing else is set. A client with tokens and no account was
-        // not meant to have one.
-        let asks = has_account || (found.is_none() && !(stored && tokens));
-        let source = asks.then(|| Arc::new(self) as Arc<dyn CredentialSource>);
+        // A client with tokens and no account was not meant to have one.
+        let lacks = found.is_none() && !(stored && tokens);
+        if lacks && self.0.role.is_none() {
+            return Err(self.0.nothing(None));
+        }
+        // The network is asked only if nothing else is set.
+        let source = (has_account || lacks).then(|| Arc::new(self) as Arc<dyn CredentialSource>);
         Ok(Beginning { credentials: found, source })
     }
 }
@@ -118,39 +186,82 @@ pub(crate) struct Beginning {
     pub(crate) source: Option<Arc<dyn CredentialSource>>,
 }
 
+impl CredentialPlace {
+    /// All places of a machine, in their order.
+    pub(crate) const ALL: [Self; 3] = [Self::Environment, Self::ConfigureFile, Self::ServerRole];
+}
+
+/// Credentials, and where they were.
+struct Found {
+    credentials: Credentials,
+    place: CredentialPlace,
+    name: String,
+}
+
 impl Places {
-    /// The credentials of the environment and the file.
+    /// The first credentials that need no network.
     fn look(
         &self,
         tokens: bool,
         lookup: impl Fn(&str) -> Option<OsString>,
-    ) -> Result<Option<Credentials>> {
-        let environment = environment::look(lookup)?;
-        let found = match environment.credentials {
-            Some(found) if tokens => Some(found),
-            Some(found) => found.account_only(),
-            None => None,
-        };
-        if found.is_some() {
-            return Ok(found);
+    ) -> Result<Option<Found>> {
+        for place in &self.order {
+            let (credentials, name) = match place {
+                CredentialPlace::Environment => {
+                    let found = environment::look(&lookup)?;
+                    (found.credentials, found.named_by.unwrap_or_default().to_owned())
+                }
+                CredentialPlace::Stored(stored) => (Some(stored.clone()), String::new()),
+                CredentialPlace::ConfigureFile => {
+                    let path = self.configure.as_deref();
+                    let name = path.map(|path| path.display().to_string()).unwrap_or_default();
+                    (path.map(configure::read).transpose()?.flatten(), name)
+                }
+                CredentialPlace::ServerRole => continue,
+            };
+            let credentials = match credentials {
+                Some(found) if !tokens => found.account_only(),
+                found => found,
+            };
+            let Some(credentials) = credentials else { continue };
+            let credentials = match environment::api_gateway_key(&lookup)? {
+                Some(key) => credentials.with_api_gateway_key(key)?,
+                None => credentials,
+            };
+            return Ok(Some(Found { credentials, place: place.clone(), name }));
         }
-        let found = self.configure.as_deref().map(configure::read).transpose()?.flatten();
-        match (found, environment.api_gateway_key) {
-            (Some(account), Some(key)) => account.with_api_gateway_key(key).map(Some),
-            (found, _) => Ok(found),
-        }
+        Ok(None)
     }
 
     /// Nothing was found anywhere.
-    fn nothing(&self, role: Error) -> Error {
-        let configure = match &self.configure {
+    fn nothing(&self, role: Option<Error>) -> Error {
+        let configure = || match &self.configure {
             Some(path) => format!("no keys are in {}", path.display()),
             None => "there is no home to look into".to_owned(),
         };
-        let message = format!("no credentials: set {NAMES}; {configure}; no server role: {role}");
-        Error::with_source(ErrorKind::Credentials, message, role)
+        let searched = self.order.iter().filter_map(|place| match place {
+            CredentialPlace::Environment => Some(format!("set {NAMES}{HINT}")),
+            CredentialPlace::Stored(_) => None,
+            CredentialPlace::ConfigureFile => Some(configure()),
+            CredentialPlace::ServerRole => Some(format!("no server role: {}", role.as_ref()?)),
+        });
+        let searched: Vec<_> = searched.collect();
+        let message = match searched.is_empty() {
+            true => "no credentials, and no place to look for them".to_owned(),
+            false => format!("no credentials: {}", searched.join("; ")),
+        };
+        match role {
+            Some(role) => Error::with_source(ErrorKind::Credentials, message, role),
+            None => Error::new(ErrorKind::Credentials, message),
+        }
     }
 }
+
+/// What else can be done, where it can be.
+const HINT: &str = match cfg!(feature = "profile") {
+    true => ", or store them in a profile of the configuration file",
+    false => "",
+};
 
 impl CredentialSource for CredentialChain {
     /// # Errors
@@ -163,15 +274,15 @@ impl CredentialSource for CredentialChain {
             // A client has its tokens; it asks only for the account.
             let look = move || places.look(false, |name| std::env::var_os(name));
             if let Some(found) = runtime::offload(look).await? {
-                return Ok(found);
+                return Ok(found.credentials);
             }
-            let role = &self.0.role;
+            let Some(role) = &self.0.role else { return Err(self.0.nothing(None)) };
             match role.credentials().await {
                 Ok(keys) => Ok(keys),
                 Err(error) if error.kind() == ErrorKind::Unavailable && role.is_there() => {
                     Err(error)
                 }
-                Err(error) => Err(self.0.nothing(error)),
+                Err(error) => Err(self.0.nothing(Some(error))),
             }
         })
     }
@@ -183,8 +294,9 @@ mod tests {
     use crate::kms::auth::credentials::tests::shown;
 
     fn chain(tokens: bool, configure: &Path) -> CredentialChain {
-        let role = ServerRole::at("http://127.0.0.1:1").unwrap();
-        CredentialChain(Arc::new(Places { tokens, configure: Some(configure.to_owned()), role }))
+        let role = Some(Arc::new(ServerRole::at("http://127.0.0.1:1").unwrap()));
+        let (order, configure) = (CredentialPlace::ALL.to_vec(), Some(configure.to_owned()));
+        CredentialChain(Arc::new(Places { tokens, order, configure, role }))
     }
 
     #[test]
@@ -208,10 +320,11 @@ mod tests {
                 variables.iter().find(|(key, _)| *key == name).map(|(_, value)| value.into())
             };
             let found = chain(tokens, configure).0.look(tokens, find).unwrap();
-            assert_eq!(found.map(|found| shown(&found)).as_deref(), expected, "{variables:?}");
+            let found = found.map(|found| shown(&found.credentials));
+            assert_eq!(found.as_deref(), expected, "{variables:?}");
         }
         let gateway = |name: &str| (name == "NCP_APIGW_API_KEY").then(|| "g".into());
         let found = chain(true, &file).0.look(true, gateway).unwrap().unwrap();
-        assert!(found.into_account().unwrap().api_gateway_key.is_some());
+        assert!(found.credentials.into_account().unwrap().api_gateway_key.is_some());
     }
 }

@@ -4,6 +4,7 @@ pub(crate) mod audit;
 pub(crate) mod bench;
 pub(crate) mod cat;
 pub(crate) mod cipher;
+pub(crate) mod config;
 pub(crate) mod decrypt;
 pub(crate) mod emulator;
 pub(crate) mod encrypt;

@@ -40,7 +40,7 @@ pub(crate) struct RewrapArgs {
 
 pub(crate) async fn run(args: RewrapArgs) -> Result<(), Failure> {
     let failures = Arc::new(Failures::new(args.paths.check()?));
-    let session = Session::open(&args.kms, "").await?;
+    let session = Session::open(&args.kms, &None).await?;
     let mut options = RewrapOptions::new().dry_run(args.dry_run).write(args.write.options());
     if let Some(version) = args.below {
         options = options.below(version);

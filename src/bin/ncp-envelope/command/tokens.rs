@@ -166,10 +166,10 @@ impl Keeping {
         let store = match &self.store {
             None => return output::check().map(|()| None),
             Some(Some(path)) => FileTokenStore::new(path),
-            Some(None) => token_store(&common.kms).ok_or_else(|| {
+            Some(None) => token_store(&common.kms)?.ok_or_else(|| {
                 Failure::usage(
                     "--store: no file: give it one, or --token-store FILE, or set \
-                     NCP_KMS_TOKEN_STORE",
+                     NCP_KMS_TOKEN_STORE, or token_store in a profile",
                 )
             })?,
         };
@@ -198,7 +198,7 @@ async fn with_token(common: &Common, which: Which) -> Result<(Connection, Secret
         Which::Access => "NCP_KMS_ACCESS_TOKEN",
         Which::Refresh => "NCP_KMS_REFRESH_TOKEN",
     };
-    let stored = || match token_store(&common.kms) {
+    let stored = || match token_store(&common.kms)? {
         Some(store) => store.load().map_err(Failure::writing),
         None => Ok(None),
     };

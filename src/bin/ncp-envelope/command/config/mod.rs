@@ -1,0 +1,68 @@
+//! `ncp-envelope config`: the configuration file, and which value of a setting counts.
+
+mod init;
+mod section;
+mod show;
+
+use crate::options::ENVIRONMENT;
+use crate::output;
+use crate::status::Failure;
+use clap::{Args, Subcommand};
+use init::InitArgs;
+use ncp_envelope::kms::Profile;
+use serde_json::json;
+use show::ShowArgs;
+
+#[derive(Args)]
+#[command(after_help = ENVIRONMENT)]
+pub(crate) struct ConfigArgs {
+    #[command(subcommand)]
+    command: ConfigCommand,
+}
+
+#[derive(Subcommand)]
+enum ConfigCommand {
+    /// Write the KMS options that are given as a profile of the configuration file.
+    #[command(after_help = INIT)]
+    Init(InitArgs),
+    /// Show the value of every setting that counts, and where it came from; makes no call.
+    #[command(after_help = SHOW)]
+    Show(ShowArgs),
+    /// Print the name of the configuration file, whether or not it exists.
+    Path {
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+const INIT: &str = "\
+Example:
+  ncp-envelope config init --endpoint kr --key 11aa22bb-0000-4000-8000-000000000000
+
+The profile is \"default\" without --profile. It is used without being named. The file is for its
+owner alone, mode 0600; the rest of an existing file stays as it is.";
+
+const SHOW: &str = "\
+Example:
+  ncp-envelope config show --profile work
+
+An option counts before the environment, the environment before the file, the file before the
+default. Secrets are shown as \"set\" only.";
+
+pub(crate) async fn run(args: ConfigArgs) -> Result<(), Failure> {
+    match args.command {
+        ConfigCommand::Init(args) => init::run(args).await,
+        ConfigCommand::Show(args) => show::run(args),
+        ConfigCommand::Path { json: as_json } => {
+            let path = Profile::default_path().map_err(Failure::writing)?;
+            match as_json {
+                true => {
+                    let exists = path.try_exists().unwrap_or(true);
+                    output::json_line(&json!({ "path": path.to_string_lossy(), "exists": exists }))
+                }
+                false => output::line(&crate::shown::plain(&path.display().to_string())),
+            }
+        }
+    }
+}
