@@ -64,6 +64,30 @@ impl Place {
     }
 }
 
+/// The help of a command.
+pub(crate) fn help_of(command: &[String], option: &str) -> String {
+    let output = Place::new().std_command().args(command).arg(option).output().unwrap();
+    assert!(output.status.success(), "{command:?} {option}: {output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// All commands, each as the words after the program's name; the first has none.
+pub(crate) fn commands() -> Vec<Vec<String>> {
+    let (mut all, mut at) = (vec![Vec::new()], 0);
+    while let Some(command) = all.get(at).cloned() {
+        let help = help_of(&command, "-h");
+        let list = help.split_once("\nCommands:\n").map_or("", |(_, rest)| rest);
+        // Behind the names, texts may go on in lines of their own.
+        let names = list.lines().take_while(|line| !line.is_empty()).filter_map(|line| {
+            let name = line.strip_prefix("  ")?.split(' ').next()?;
+            (!name.is_empty() && name != "help").then(|| name.to_owned())
+        });
+        all.extend(names.map(|name| [&command[..], &[name]].concat()));
+        at += 1;
+    }
+    all
+}
+
 fn names(dir: &Path) -> Vec<String> {
     let mut names: Vec<_> = fs::read_dir(dir)
         .unwrap()

@@ -18,6 +18,8 @@ mod demo;
 mod emulator;
 #[cfg(unix)]
 mod faults;
+#[cfg(unix)]
+mod help;
 mod kit;
 #[cfg(target_os = "linux")]
 #[path = "../common/made.rs"]
@@ -36,6 +38,8 @@ mod refusals;
 #[path = "../client/server.rs"]
 mod server;
 mod service;
+#[cfg(unix)]
+mod shells;
 #[cfg(target_os = "linux")]
 mod signals;
 mod slots;

@@ -76,6 +76,9 @@ const PRINTING: &[&str] = &[
     "emulator",
     "emulator --tls --ca-out key",
     "bench --size 1MiB --dir .",
+    "completions bash",
+    "man",
+    "man keys create",
 ];
 
 #[test]

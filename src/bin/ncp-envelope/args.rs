@@ -4,26 +4,27 @@ use crate::command::audit::AuditArgs;
 use crate::command::bench::BenchArgs;
 use crate::command::cat::CatArgs;
 use crate::command::cipher::CipherArgs;
+use crate::command::completions::CompletionsArgs;
 use crate::command::config::ConfigArgs;
 use crate::command::decrypt::DecryptArgs;
 use crate::command::emulator::EmulatorArgs;
 use crate::command::encrypt::EncryptArgs;
 use crate::command::inspect::InspectArgs;
 use crate::command::keys::KeysArgs;
+use crate::command::man::ManArgs;
 use crate::command::rekey::RekeyArgs;
 use crate::command::rewrap::RewrapArgs;
 use crate::command::slots::SlotsArgs;
 use crate::command::tokens::TokensArgs;
 use crate::command::verify::VerifyArgs;
-use crate::options::ENVIRONMENT;
 use crate::status::Failure;
-use crate::{output, shown, streams};
+use crate::{help, output, shown, streams};
 use clap::error::{ContextKind, ContextValue};
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 /// Encrypts files and streams under keys held in NAVER Cloud Platform Key Management Service.
 #[derive(Parser)]
-#[command(name = "ncp-envelope", version, after_help = ENVIRONMENT)]
+#[command(name = "ncp-envelope", version)]
 pub(crate) struct Arguments {
     /// Print errors only: no progress, warnings or summary.
     #[arg(short, long, global = true)]
@@ -66,6 +67,15 @@ pub(crate) enum Command {
     /// Run the key service's emulator until interrupted; prints how to reach it as one line of
     /// JSON.
     Emulator(EmulatorArgs),
+    /// Print a script with which a shell completes commands, options and values.
+    Completions(CompletionsArgs),
+    /// Print a command's manual page, or write all of them.
+    Man(ManArgs),
+}
+
+/// The program's command line, with all that help and manual pages say.
+pub(crate) fn command() -> clap::Command {
+    help::complete(Arguments::command())
 }
 
 /// The command line; none if it asked for help or the version, which is printed here.
@@ -73,26 +83,24 @@ pub(crate) enum Command {
 /// # Errors
 /// Wrong usage, with the reason; and help that cannot be printed.
 pub(crate) fn parse() -> Result<Option<Arguments>, Failure> {
-    let error = match Arguments::try_parse() {
+    let mut command = command();
+    let parsed = command
+        .try_get_matches_from_mut(std::env::args_os())
+        .and_then(|matches| Arguments::from_arg_matches(&matches));
+    let error = match parsed {
         Ok(arguments) => return Ok(Some(arguments)),
-        Err(error) => error,
+        Err(error) => error.format(&mut command),
     };
     if error.use_stderr() {
         let said = shown::lines(&in_plain_words(error).render().to_string());
         return Err(Failure::told(said));
     }
     let help = error.render();
-    let text = match streams::output_is_terminal() && wants_styles() {
+    let text = match streams::output_has_colour() {
         true => help.ansi().to_string(),
         false => help.to_string(),
     };
     output::print(text.as_bytes()).map(|()| None)
-}
-
-/// As other programs decide.
-fn wants_styles() -> bool {
-    let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    !set("NO_COLOR") && std::env::var_os("TERM").is_some_and(|term| term != "dumb")
 }
 
 /// `error` with the user's words in it escaped, line breaks included, so that they cannot pass for

@@ -6,6 +6,7 @@ mod command;
 mod confirm;
 mod copy;
 mod failures;
+mod help;
 mod input;
 mod inputs;
 mod many;
@@ -32,8 +33,8 @@ mod walk;
 
 use args::Command;
 use command::{
-    audit, bench, cat, cipher, config, decrypt, emulator, encrypt, inspect, keys, rekey, rewrap,
-    slots, tokens, verify,
+    audit, bench, cat, cipher, completions, config, decrypt, emulator, encrypt, inspect, keys, man,
+    rekey, rewrap, slots, tokens, verify,
 };
 use status::Failure;
 use std::process::ExitCode;
@@ -87,5 +88,7 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Config(args) => config::run(args).await,
         Command::Bench(args) => bench::run(args).await,
         Command::Emulator(args) => emulator::run(args).await,
+        Command::Completions(args) => completions::run(&args, args::command()),
+        Command::Man(args) => man::run(args, args::command()).await,
     }
 }

@@ -6,48 +6,6 @@ use clap::{Args, ValueEnum};
 use ncp_envelope::kms::{Api, SignatureVersion};
 use std::path::PathBuf;
 
-pub(crate) const ENVIRONMENT: &str = "\
-Environment:
-  NCP_KMS_PROFILE      the same as --profile, which overrides it
-  NCP_ENVELOPE_CONFIG  the configuration file [default: config.toml in ncp-envelope, in
-                       XDG_CONFIG_HOME or ~/.config]; what is set here counts before what is in it
-  NCP_KMS_ENDPOINT, NCP_KMS_API, NCP_KMS_SIGNATURE, NCP_KMS_KEY_TAG, NCP_KMS_TOKEN_STORE
-                       the same as --endpoint, --api, --signature, --key and --token-store, which \
-override them
-  NCP_KMS_PROXY, NCP_KMS_CA_CERT
-                       the same as --proxy and --ca-cert, which override them; a proxy's user name \
-and password
-                       belong here
-  HTTPS_PROXY, ALL_PROXY, NO_PROXY
-                       the proxy, with --proxy system
-  SSL_CERT_FILE, SSL_CERT_DIR
-                       the system's root certificates, if they are not in the usual place
-  NCP_ACCESS_KEY, NCP_SECRET_KEY
-                       account credentials; keys, tokens create and tokens generator need them
-  NCP_APIGW_API_KEY    API Gateway key, for --signature v1
-  NCP_KMS_ACCESS_TOKEN, NCP_KMS_REFRESH_TOKEN
-                       a key's token; encrypt, decrypt and cipher use it instead of account \
-credentials with --api 2,
-                       and the account, if there is one, when it is refused
-  NAME_FILE            for each of these five, a file that holds the value, instead of NAME
-  NCLOUD_ACCESS_KEY_ID or NCLOUD_ACCESS_KEY, NCLOUD_SECRET_ACCESS_KEY or NCLOUD_SECRET_KEY
-                       account credentials, if the first two are not set; then those in \
-~/.ncloud/configure,
-                       and then those of the Server Role
-  NCLOUD_METADATA_API_ENDPOINT
-                       address of the metadata service for the Server Role
-                       [default: http://169.254.169.254]
-
-Exit codes:
-  0  done
-  1  reading or writing failed, or any other failure
-  2  wrong usage
-  3  message refused: tampered with, truncated, malformed, or for another context, associated data,
-     scope or key; or a signature that is not valid
-  4  credentials or access
-  5  service unavailable or throttled
-  128 plus the signal's number, after a signal";
-
 #[derive(Args)]
 #[command(next_help_heading = "KMS options")]
 pub(crate) struct ServiceArgs {

@@ -107,7 +107,10 @@ impl Failure {
 pub(crate) fn report(failure: &Failure) -> ExitCode {
     match &failure.text {
         Text::Line(text) => say(text),
-        Text::Told(text) => streams::tell(text),
+        Text::Told(text) => match text.strip_prefix("error:") {
+            Some(rest) => streams::tell(&format!("{}{rest}", coloured(RED, "error:"))),
+            None => streams::tell(text),
+        },
     }
     ExitCode::from(failure.code)
 }
@@ -124,11 +127,26 @@ pub(crate) fn is_quiet() -> bool {
 /// Prints what is no error, unless the user asked for errors only.
 pub(crate) fn notice(text: &str) {
     if !is_quiet() {
-        say(text);
+        line(BOLD, text);
     }
 }
 
-/// Prints a message to the user, on one line.
+/// Prints what failed, on one line.
 pub(crate) fn say(text: &str) {
-    streams::tell(&format!("ncp-envelope: {}\n", shown::plain(text)));
+    line(RED, text);
+}
+
+const RED: &str = "\x1b[1;31m";
+const BOLD: &str = "\x1b[1m";
+
+/// Only the program's own word has a colour: no text of others is between the escapes.
+fn line(colour: &str, text: &str) {
+    streams::tell(&format!("{} {}\n", coloured(colour, "ncp-envelope:"), shown::plain(text)));
+}
+
+fn coloured(colour: &str, word: &str) -> String {
+    match streams::error_has_colour() {
+        true => format!("{colour}{word}\x1b[0m"),
+        false => word.to_owned(),
+    }
 }

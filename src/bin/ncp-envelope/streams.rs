@@ -124,6 +124,23 @@ pub(crate) fn error_width() -> usize {
     80
 }
 
+/// Whether what is printed for people may have colours.
+pub(crate) fn output_has_colour() -> bool {
+    output_is_terminal() && wants_colour()
+}
+
+/// The same for messages on standard error.
+pub(crate) fn error_has_colour() -> bool {
+    error_is_terminal() && wants_colour()
+}
+
+/// As other programs decide: <https://no-color.org>. Nothing forces colours into a pipe, where
+/// other programs read.
+fn wants_colour() -> bool {
+    let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    !set("NO_COLOR") && std::env::var_os("TERM").is_some_and(|term| term != "dumb")
+}
+
 impl Input {
     /// The file behind it, if the system reports one.
     pub(crate) fn metadata(&self) -> Option<Metadata> {

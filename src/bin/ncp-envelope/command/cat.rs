@@ -1,7 +1,7 @@
 //! `ncp-envelope cat`: a message, or a range of it, to standard output.
 
 use crate::input::{Input, blocking};
-use crate::options::{ENVIRONMENT, KmsArgs};
+use crate::options::KmsArgs;
 use crate::output;
 use crate::place::Target;
 use crate::progress::Progress;
@@ -20,7 +20,6 @@ use zeroize::Zeroizing;
 const PIECE: usize = 1 << 20;
 
 #[derive(Args)]
-#[command(after_help = ENVIRONMENT)]
 pub(crate) struct CatArgs {
     #[command(flatten)]
     read: ReadArgs,

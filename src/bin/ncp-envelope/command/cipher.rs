@@ -2,7 +2,7 @@
 //! from the command line.
 
 use crate::input::{Content, Input, Source};
-use crate::options::{ENVIRONMENT, ServiceArgs};
+use crate::options::ServiceArgs;
 use crate::place::{Delivery, Target};
 use crate::session::{Connection, Purpose};
 use crate::status::Failure;
@@ -23,7 +23,6 @@ const MAX_CIPHERTEXT: usize = 70_000;
 const SECRET_MODE: u32 = 0o600;
 
 #[derive(Args)]
-#[command(after_help = ENVIRONMENT)]
 pub(crate) struct CipherArgs {
     #[command(subcommand)]
     command: CipherCommand,

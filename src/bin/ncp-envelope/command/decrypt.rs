@@ -4,7 +4,7 @@ use crate::batch::{Batch, Single};
 use crate::input::Input;
 use crate::inputs::InputsArgs;
 use crate::message::EXTENSION;
-use crate::options::{ENVIRONMENT, KmsArgs};
+use crate::options::KmsArgs;
 use crate::place::{OutputArgs, Target};
 use crate::plan::{Plan, Task};
 use crate::progress::Progress;
@@ -17,7 +17,6 @@ use std::io::{Cursor, Read};
 use std::path::Path;
 
 #[derive(Args)]
-#[command(after_help = ENVIRONMENT)]
 pub(crate) struct DecryptArgs {
     #[command(flatten)]
     read: ReadArgs,

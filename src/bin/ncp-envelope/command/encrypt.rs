@@ -4,7 +4,7 @@ use crate::batch::{Batch, Single};
 use crate::input::Input;
 use crate::inputs::InputsArgs;
 use crate::message::{EXTENSION, LayoutArg, MessageArgs, aad, pair};
-use crate::options::{ENVIRONMENT, KmsArgs};
+use crate::options::KmsArgs;
 use crate::place::{OutputArgs, Target};
 use crate::plan::{Plan, Task};
 use crate::progress::Progress;
@@ -18,7 +18,6 @@ use std::ffi::OsString;
 use std::path::Path;
 
 #[derive(Args)]
-#[command(after_help = ENVIRONMENT)]
 pub(crate) struct EncryptArgs {
     /// Store this pair in the clear and authenticate it; can be given many times.
     #[arg(short = 'c', long = "context", value_name = "NAME=VALUE", value_parser = pair)]

@@ -3,7 +3,7 @@
 use crate::failures::Failures;
 use crate::many::each;
 use crate::message::{LayoutArg, MessageArgs, aad, pair, policy};
-use crate::options::{ENVIRONMENT, KmsArgs};
+use crate::options::KmsArgs;
 use crate::session::Session;
 use crate::status::Failure;
 use crate::walk::PathsArgs;
@@ -17,7 +17,6 @@ use std::sync::Arc;
 const AT_ONCE: usize = 4;
 
 #[derive(Args)]
-#[command(after_help = ENVIRONMENT)]
 pub(crate) struct RekeyArgs {
     /// Refuse a message that does not carry this pair; can be given many times.
     #[arg(short = 'c', long = "context", value_name = "NAME=VALUE", value_parser = pair)]

@@ -2,7 +2,7 @@
 
 use crate::command::slots::WriteArgs;
 use crate::failures::Failures;
-use crate::options::{ENVIRONMENT, KmsArgs};
+use crate::options::KmsArgs;
 use crate::output;
 use crate::session::Session;
 use crate::status::Failure;
@@ -16,7 +16,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 #[derive(Args)]
-#[command(after_help = ENVIRONMENT)]
 pub(crate) struct RewrapArgs {
     #[command(flatten)]
     paths: PathsArgs,

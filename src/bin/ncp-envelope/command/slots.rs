@@ -4,7 +4,7 @@ use crate::failures::Failures;
 use crate::input::blocking;
 use crate::many::{Done, each};
 use crate::message::{MessageArgs, aad, policy};
-use crate::options::{Common, ENVIRONMENT};
+use crate::options::Common;
 use crate::session::Session;
 use crate::status::Failure;
 use crate::walk::PathsArgs;
@@ -49,7 +49,6 @@ struct ListArgs {
 }
 
 #[derive(Args)]
-#[command(after_help = ENVIRONMENT)]
 struct AddArgs {
     /// Tag of the key to add, at the same key service; can be given many times.
     #[arg(long, value_name = "TAG", required = true)]

@@ -1,7 +1,6 @@
 //! `ncp-envelope tokens`: a key's tokens. Only the commands that issue tokens print them, and only
 //! if they are not stored.
 
-use crate::options::ENVIRONMENT;
 use crate::options::{Asking, Common};
 use crate::output;
 use crate::place::Target;
@@ -24,7 +23,6 @@ const LOCK_WAIT: Duration = Duration::from_millis(50);
 const LOCK_WAITS: u32 = 600;
 
 #[derive(Args)]
-#[command(after_help = ENVIRONMENT)]
 pub(crate) struct TokensArgs {
     #[command(subcommand)]
     command: TokensCommand,

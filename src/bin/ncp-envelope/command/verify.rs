@@ -5,7 +5,7 @@ use crate::batch::Batch;
 use crate::failures::Failures;
 use crate::input::Input;
 use crate::inputs::InputsArgs;
-use crate::options::{ENVIRONMENT, KmsArgs};
+use crate::options::KmsArgs;
 use crate::place::Target;
 use crate::plan::{Plan, Task};
 use crate::reading::{Beside, ReadArgs, Terms, refused};
@@ -21,7 +21,6 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 #[derive(Args)]
-#[command(after_help = ENVIRONMENT)]
 pub(crate) struct VerifyArgs {
     #[command(flatten)]
     read: ReadArgs,

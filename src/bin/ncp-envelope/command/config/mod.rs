@@ -4,7 +4,6 @@ mod init;
 mod section;
 mod show;
 
-use crate::options::ENVIRONMENT;
 use crate::output;
 use crate::status::Failure;
 use clap::{Args, Subcommand};
@@ -14,7 +13,6 @@ use serde_json::json;
 use show::ShowArgs;
 
 #[derive(Args)]
-#[command(after_help = ENVIRONMENT)]
 pub(crate) struct ConfigArgs {
     #[command(subcommand)]
     command: ConfigCommand,
@@ -23,10 +21,14 @@ pub(crate) struct ConfigArgs {
 #[derive(Subcommand)]
 enum ConfigCommand {
     /// Write the KMS options that are given as a profile of the configuration file.
-    #[command(after_help = INIT)]
+    ///
+    /// The profile is "default" without --profile; it is used without being named. The file is for
+    /// its owner alone, mode 0600. The rest of an existing file stays as it is.
     Init(InitArgs),
     /// Show the value of every setting that counts, and where it came from; makes no call.
-    #[command(after_help = SHOW)]
+    ///
+    /// An option counts before the environment, the environment before the file, the file before
+    /// the default. Secrets are shown as "set" only.
     Show(ShowArgs),
     /// Print the name of the configuration file, whether or not it exists.
     Path {
@@ -35,20 +37,6 @@ enum ConfigCommand {
         json: bool,
     },
 }
-
-const INIT: &str = "\
-Example:
-  ncp-envelope config init --endpoint kr --key 11aa22bb-0000-4000-8000-000000000000
-
-The profile is \"default\" without --profile. It is used without being named. The file is for its
-owner alone, mode 0600; the rest of an existing file stays as it is.";
-
-const SHOW: &str = "\
-Example:
-  ncp-envelope config show --profile work
-
-An option counts before the environment, the environment before the file, the file before the
-default. Secrets are shown as \"set\" only.";
 
 pub(crate) async fn run(args: ConfigArgs) -> Result<(), Failure> {
     match args.command {

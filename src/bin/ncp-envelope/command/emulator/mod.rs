@@ -17,15 +17,7 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 use zeroize::Zeroizing;
 
-const ENVIRONMENT: &str = "\
-Environment:
-  NCP_EMULATOR_ACCESS_KEY, NCP_EMULATOR_SECRET_KEY
-                       the emulator's account, in place of one drawn at random
-  NCP_EMULATOR_APIGW_API_KEY
-                       its API Gateway key, which signature v1 takes";
-
 #[derive(Args)]
-#[command(after_help = ENVIRONMENT)]
 pub(crate) struct EmulatorArgs {
     /// Address or localhost, and port, to listen on; port 0 takes a free one.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]

@@ -7,7 +7,7 @@ mod create;
 mod open;
 mod versions;
 
-use crate::options::{Asking, Common, ENVIRONMENT};
+use crate::options::{Asking, Common};
 use crate::status::Failure;
 use crate::{output, records};
 use acl::AclCommand;
@@ -19,7 +19,6 @@ use open::{open, open_all};
 use versions::VersionsCommand;
 
 #[derive(Args)]
-#[command(after_help = ENVIRONMENT)]
 pub(crate) struct KeysArgs {
     #[command(subcommand)]
     command: KeysCommand,
