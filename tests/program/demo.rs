@@ -88,8 +88,16 @@ fn the_demo_shows_what_it_claims_and_leaves_nothing() {
         #[cfg(target_os = "linux")]
         assert!(row[4] == "?" || (1..100).contains(&row[4].parse::<u32>().unwrap()), "{row:?}");
     }
+    for (command, done) in [("encrypt -r", "encrypted 1,000"), ("decrypt -r", "decrypted 1,000")] {
+        let (_, after) = shown.split_once(command).unwrap();
+        assert!(after.contains(&format!("{done} files")), "{after}");
+        let (_, counted) = after.split_once("The service counted ").unwrap();
+        let calls: Vec<u32> = counted.split(' ').filter_map(|word| word.parse().ok()).collect();
+        assert!(calls[..2].iter().all(|calls| (4..=8).contains(calls)), "{counted}");
+    }
     for text in [
         "The decrypted file is identical",
+        "The decrypted tree is identical",
         "another \n  value for \"source\"",
         "message is not authentic",
     ] {
@@ -110,7 +118,7 @@ fn time_and_space_are_told_before_anything_is_built() {
     assert_eq!(output.status.code(), Some(7), "{said}");
     let (before, _) = said.split_once("built").unwrap();
     assert!(before.contains("minutes the first time") && before.contains("seconds;"), "{said}");
-    assert!(before.contains("3136 MiB in a temporary directory"), "{said}");
+    assert!(before.contains("3200 MiB in a temporary directory"), "{said}");
     assert_eq!(demo.left(), 0);
 }
 
@@ -122,14 +130,14 @@ fn a_disk_that_is_too_small_is_refused_before_anything_is_built() {
         echo \"a disk 9 9 $((1024 * ${FREE})) 99% /a disk\"";
     demo.stand_in("df", used);
     // Both on one disk: the build's space and that of the run are needed.
-    for (free, code) in [("100", 1), ("3800", 1), ("3900", 0)] {
+    for (free, code) in [("100", 1), ("3899", 1), ("3900", 0)] {
         let output = demo.run(None).env("FREE", free).output().unwrap();
         let said = String::from_utf8(output.stdout).unwrap();
         let fault = String::from_utf8(output.stderr).unwrap();
         assert_eq!(said.contains("built"), code == 0, "{free}: {said}");
         if code == 1 {
             assert_eq!(output.status.code(), Some(code), "{said}");
-            let told = format!("has {free} MiB free, and the demo needs 3836 MiB there");
+            let told = format!("has {free} MiB free, and the demo needs 3900 MiB there");
             assert!(fault.contains(&told), "{fault}");
         }
         assert_eq!(demo.left(), 0);
