@@ -47,6 +47,8 @@ mod slots;
 mod streams;
 mod tokens;
 #[cfg(target_os = "linux")]
+mod transcript;
+#[cfg(target_os = "linux")]
 mod trees;
 #[cfg(target_os = "linux")]
 mod verify;
