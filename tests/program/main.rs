@@ -4,6 +4,8 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
 #[cfg(target_os = "linux")]
+mod cases;
+#[cfg(target_os = "linux")]
 mod cat;
 #[path = "../common/mod.rs"]
 mod common;
@@ -33,7 +35,6 @@ mod outputs;
 #[cfg(target_os = "linux")]
 mod places;
 mod recipients;
-mod refusals;
 #[allow(dead_code)]
 #[path = "../client/server.rs"]
 mod server;
