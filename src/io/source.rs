@@ -54,7 +54,8 @@ impl SourceFile {
         let path = path.as_ref();
         let file = File::open(path)
             .map_err(|e| Error::io(format_args!("cannot open {}", path.display()), e))?;
-        Self::from_file(file, path)
+        // A file that was just opened is at its start.
+        Self::at(|_| 0, file, path.to_owned())
     }
 
     /// An open file, such as standard input, read from its current position. Errors call it `name`.
@@ -73,7 +74,10 @@ impl SourceFile {
     /// # Errors
     /// [`ErrorKind::Io`]; [`ErrorKind::InvalidInput`] for a directory.
     pub fn from_file(file: File, name: impl Into<PathBuf>) -> Result<Self> {
-        let path = name.into();
+        Self::at(|mut file| file.stream_position().unwrap_or(0), file, name.into())
+    }
+
+    fn at(position: impl FnOnce(&File) -> u64, file: File, path: PathBuf) -> Result<Self> {
         let metadata = file
             .metadata()
             .map_err(|e| Error::io(format_args!("cannot read {}", path.display()), e))?;
@@ -82,7 +86,7 @@ impl SourceFile {
             return Err(Error::new(ErrorKind::InvalidInput, text));
         }
         let state = metadata.is_file().then(|| State::of(&metadata));
-        let start = state.and_then(|_| (&file).stream_position().ok()).unwrap_or(0);
+        let start = state.map_or(0, |_| position(&file));
         Ok(Self(Arc::new(Inner { file, path, state, start })))
     }
 

@@ -197,10 +197,11 @@ impl Output {
         let file = self.file();
         // A hole at the end was never written, and a reserved file may be longer than its content.
         let finish = || {
-            if file.metadata()?.len() != len {
+            let now = file.metadata()?;
+            if now.len() != len {
                 system::set_len(file, len)?;
             }
-            self.rights.apply(file)?;
+            self.rights.apply(file, &now)?;
             // Last, as everything above changes it.
             self.modified.map_or(Ok(()), |modified| system::set_modified(file, modified))
         };

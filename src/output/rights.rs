@@ -66,10 +66,9 @@ impl Rights {
         self.exactly.unwrap_or(self.at_most)
     }
 
-    /// What is left to be done once the file is there.
-    pub(super) fn apply(&self, file: &File) -> io::Result<()> {
+    /// What is left to be done once the file is there, and is as `now` says.
+    pub(super) fn apply(&self, file: &File, now: &Metadata) -> io::Result<()> {
         use std::os::unix::fs::MetadataExt;
-        let now = file.metadata()?;
         let mut group = now.gid();
         if let Some((user, its_group)) = self.owner
             && (user, its_group) != (now.uid(), group)
@@ -112,7 +111,7 @@ impl Rights {
         0
     }
 
-    pub(super) fn apply(&self, _: &File) -> io::Result<()> {
+    pub(super) fn apply(&self, _: &File, _: &Metadata) -> io::Result<()> {
         Ok(())
     }
 }
