@@ -5,6 +5,8 @@ mod handle;
 mod opened;
 mod reading;
 mod recent;
+#[cfg(test)]
+pub(crate) mod testing;
 
 pub use builder::EnvelopeBuilder;
 pub use handle::Envelope;

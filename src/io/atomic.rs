@@ -3,7 +3,9 @@
 use super::options::FileOptions;
 use super::source::SourceFile;
 use crate::error::Result;
-use crate::output::{Named, Output, commit_all, discard_unfinished as discard, is_temporary};
+use crate::output::{
+    Named, Output, Settling, commit_all, discard_unfinished as discard, is_temporary,
+};
 use std::ffi::OsStr;
 use std::fmt;
 use std::io::{self, Write};
@@ -114,9 +116,9 @@ impl AtomicFile {
         Output::check(target, options.output(), (source.file(), source.path()))
     }
 
-    /// As [`commit`](Self::commit); refuses to replace a file that `named` holds.
-    pub(super) fn commit_among(self, named: &Named) -> Result<()> {
-        named.commit(self.0)
+    /// The first half of [`commit`](Self::commit); refuses to replace a file that `named` holds.
+    pub(super) fn publish(self, named: &Named) -> Result<Settling> {
+        named.publish(self.0)
     }
 
     /// Gives several files their names, in this order, or none of them. For files that are of no

@@ -1,9 +1,10 @@
 //! Whole files, from one name to another.
 
 use super::front::read_front;
-use super::job::{FileReport, Job, Way};
+use super::job::{Job, Way};
 use super::offload::{Cancelled, offload};
 use super::options::FileOptions;
+use super::published::FileReport;
 use crate::envelope::Envelope;
 use crate::error::Result;
 use crate::format::{PREAMBLE_LEN, range};

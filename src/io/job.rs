@@ -6,6 +6,7 @@ use super::offload::Cancelled;
 use super::options::{FileOptions, ProgressFn};
 #[cfg(unix)]
 use super::parallel::Files;
+use super::published::{FileReport, Published};
 use super::source::SourceFile;
 use super::stream::{Names, Stream, StreamReport};
 use crate::context::EncryptionContext;
@@ -22,34 +23,6 @@ use std::sync::{Mutex, PoisonError};
 /// KiB.
 #[cfg(unix)]
 const WORTH_SPLITTING: u64 = 1 << 20;
-
-/// What a file call did.
-///
-/// ```
-/// # use ncp_envelope::*;
-/// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
-/// # let envelope = Envelope::builder(wrapper).build()?.blocking();
-/// # let directory = tempfile::tempdir()?;
-/// # let path = directory.path().join("report.ncpe");
-/// # let sealed = directory.path().join("report.sealed");
-/// # std::fs::write(&path, "hello")?;
-/// let report = envelope.encrypt_file(&path, &sealed, [("kind", "report")])?;
-/// assert_eq!(report.bytes_read, 5);
-/// assert_eq!(report.bytes_written, std::fs::metadata(&sealed)?.len());
-/// assert_eq!(report.context.get("kind"), Some("report"));
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct FileReport {
-    /// Bytes read from the input.
-    pub bytes_read: u64,
-    /// Bytes written to the output; for [`verify_file`](crate::Envelope::verify_file) those
-    /// that were verified.
-    pub bytes_written: u64,
-    /// The encryption context of the message; of one that was decrypted or verified, authentic.
-    pub context: EncryptionContext,
-}
 
 /// Which way a file goes.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -69,7 +42,7 @@ pub(super) struct Job {
     allow_changing: bool,
     remove_source: bool,
     /// The outputs of the same run.
-    among: Option<Arc<Named>>,
+    among: Arc<Named>,
     cancelled: Cancelled,
     pub(super) done: u64,
     written: u64,
@@ -112,7 +85,7 @@ impl Job {
             progress: options.progress,
             allow_changing: options.allow_changing,
             remove_source: options.remove_source,
-            among: None,
+            among: Arc::default(),
             cancelled,
             done: 0,
             written: 0,
@@ -126,7 +99,7 @@ impl Job {
 
     /// Has its output replace none of `named`, which it then belongs to.
     pub(super) fn among(mut self, named: Arc<Named>) -> Self {
-        self.among = Some(named);
+        self.among = named;
         self
     }
 
@@ -135,7 +108,16 @@ impl Job {
         name(&self.source, error)
     }
 
-    pub(super) fn encrypt(mut self, encryptor: Encryptor) -> Result<FileReport> {
+    pub(super) fn encrypt(self, encryptor: Encryptor) -> Result<FileReport> {
+        self.encrypt_unsettled(encryptor)?.settle()
+    }
+
+    /// `body` is where the body begins.
+    pub(super) fn decrypt(self, decryptor: Decryptor, body: u64) -> Result<FileReport> {
+        self.decrypt_unsettled(decryptor, body)?.settle()
+    }
+
+    pub(super) fn encrypt_unsettled(mut self, encryptor: Encryptor) -> Result<Published> {
         let context = encryptor.context().clone();
         #[cfg(unix)]
         if let Some(len) = self.worth_splitting() {
@@ -146,8 +128,11 @@ impl Job {
         self.publish(context)
     }
 
-    /// `body` is where the body begins.
-    pub(super) fn decrypt(mut self, decryptor: Decryptor, body: u64) -> Result<FileReport> {
+    pub(super) fn decrypt_unsettled(
+        mut self,
+        decryptor: Decryptor,
+        body: u64,
+    ) -> Result<Published> {
         let context = decryptor.context().clone();
         #[cfg(unix)]
         if let Some(len) = self.worth_splitting() {
@@ -233,27 +218,16 @@ impl Job {
         Ok(())
     }
 
-    fn publish(mut self, context: EncryptionContext) -> Result<FileReport> {
+    fn publish(mut self, context: EncryptionContext) -> Result<Published> {
         self.check_source()?;
         if let Some(output) = &mut self.output {
             output.finish()?;
         }
         self.cancelled.check()?;
-        if let Some(output) = self.output {
-            let target = output.output().target().to_owned();
-            match &self.among {
-                Some(named) => output.commit_among(named)?,
-                None => output.commit()?,
-            }
-            if self.remove_source {
-                self.source.remove().map_err(|error| {
-                    let target = target.display();
-                    let text = format!("{error}: {target} is complete, and the source is kept");
-                    Error::with_source(error.kind(), text, error)
-                })?;
-            }
-        }
-        Ok(FileReport { bytes_read: self.done, bytes_written: self.written, context })
+        let published = self.output.map(|output| output.publish(&self.among)).transpose()?;
+        let report = FileReport { bytes_read: self.done, bytes_written: self.written, context };
+        let source = self.remove_source.then_some(self.source);
+        Ok(Published { report, published, source })
     }
 
     /// Refuses a source that changed meanwhile: what was read is neither its old nor its new

@@ -55,7 +55,7 @@ impl Place {
     fn encrypt(&self, plaintext: &[u8], threads: usize) -> Vec<u8> {
         let mut job = self.job(plaintext, FileOptions::new().threads(threads));
         job.written = job.in_runs(plaintext.len() as u64, |files| files.encrypt(fixed())).unwrap();
-        let report = job.publish(EncryptionContext::new()).unwrap();
+        let report = job.publish(EncryptionContext::new()).and_then(Published::settle).unwrap();
         let message = fs::read(self.path("out")).unwrap();
         assert_eq!(
             (report.bytes_read, report.bytes_written),
@@ -70,7 +70,7 @@ impl Place {
         job.done = (body + PREAMBLE_LEN) as u64;
         job.written =
             job.in_runs(message.len() as u64, |files| files.decrypt(decryptor, body as u64))?;
-        let report = job.publish(EncryptionContext::new())?;
+        let report = job.publish(EncryptionContext::new()).and_then(Published::settle)?;
         let plaintext = fs::read(self.path("out")).unwrap();
         assert_eq!(
             (report.bytes_read, report.bytes_written),
@@ -89,7 +89,7 @@ fn every_way_to_write_gives_the_same_bytes() {
         let message = fixed_message(&plaintext);
         let mut job = place.job(&plaintext, FileOptions::new());
         job.encrypt_in_order(fixed()).unwrap();
-        job.publish(EncryptionContext::new()).unwrap();
+        job.publish(EncryptionContext::new()).and_then(Published::settle).unwrap();
         assert!(fs::read(place.path("out")).unwrap() == message, "{len} in order");
         for threads in [0, 1, 2, 3, 7, 99] {
             assert!(place.encrypt(&plaintext, threads) == message, "{len} with {threads} threads");

@@ -33,6 +33,7 @@ mod offload;
 mod options;
 #[cfg(unix)]
 mod parallel;
+mod published;
 mod range;
 mod read;
 mod run;
@@ -54,9 +55,9 @@ pub(crate) use crew::crew;
 pub use detached::DetachedWriter;
 pub use encrypt_read::EncryptReader;
 pub use files::{FileDone, FileOutcome, FilesOptions, FilesProgress, FilesReport};
-pub use job::FileReport;
 pub(crate) use offload::{Cancelled, offload};
 pub use options::FileOptions;
+pub use published::FileReport;
 pub use range::{
     AsyncRangeReader, DetachedBytes, DetachedSource, GetRange, RangeCursor, RangeReader, ReadAt,
     Seekable,

@@ -223,6 +223,10 @@ impl FileOptions {
         self
     }
 
+    pub(super) fn syncs(&self) -> bool {
+        !self.no_sync
+    }
+
     /// Refuses options that contradict each other.
     pub(super) fn check(&self) -> Result<()> {
         if self.remove_source && self.no_sync {

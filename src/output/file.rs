@@ -2,6 +2,7 @@
 
 use super::holes::filled;
 use super::rights::Rights;
+use super::settling::Settling;
 use super::system;
 use super::target::{Target, parent};
 use super::temporary::Temporary;
@@ -234,41 +235,17 @@ impl Output {
 
     /// Syncs the directory, so that the name survives a crash.
     pub(super) fn settle(&self) -> Result<()> {
-        if !self.sync {
-            return Ok(());
-        }
-        match system::sync_directory(parent(&self.target)) {
-            // Then the directory may not be on the disk.
-            Err(error) if lost(&error) => Err(Error::io(
-                format_args!(
-                    "{} is in place and whole, but a power cut could undo that, as its directory \
-                     cannot be synced",
-                    self.target.display()
-                ),
-                error,
-            )),
-            // It cannot be opened or does not know the request: the file system does what it does.
-            _ => Ok(()),
-        }
+        Settling { target: self.target.clone(), sync: self.sync }.settle()
+    }
+
+    /// Closes what was published.
+    pub(super) fn into_settling(self) -> Settling {
+        Settling { target: self.target, sync: self.sync }
     }
 
     fn failure(&self, what: &str, error: io::Error) -> Error {
         Error::io(format_args!("cannot {what} {}", self.target.display()), error)
     }
-}
-
-fn lost(error: &io::Error) -> bool {
-    use io::ErrorKind::{QuotaExceeded, StorageFull};
-    #[cfg(unix)]
-    {
-        use rustix::io::Errno;
-        // Without an open file nobody asks the file system at all.
-        let told = [Errno::IO, Errno::MFILE, Errno::NFILE].map(|errno| Some(errno.raw_os_error()));
-        if told.contains(&error.raw_os_error()) {
-            return true;
-        }
-    }
-    matches!(error.kind(), StorageFull | QuotaExceeded)
 }
 
 /// In order.

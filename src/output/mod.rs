@@ -16,6 +16,7 @@ mod holes;
 mod named;
 mod patch;
 mod rights;
+mod settling;
 mod system;
 mod target;
 mod temporary;
@@ -30,6 +31,7 @@ pub(crate) use file::replace_secrets;
 pub(crate) use file::{Output, Settings};
 pub(crate) use named::Named;
 pub(crate) use patch::{differing, overwrite};
+pub(crate) use settling::Settling;
 #[cfg(test)]
 pub(crate) use system::Step;
 pub(crate) use temporary::{discard_unfinished, is_temporary};

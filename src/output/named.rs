@@ -1,6 +1,7 @@
 //! Outputs of one run, none of which replaces another.
 
 use super::file::Output;
+use super::settling::Settling;
 use crate::error::{Error, ErrorKind, Result};
 use std::collections::{HashMap, HashSet};
 use std::fs::Metadata;
@@ -13,14 +14,13 @@ use std::sync::{Mutex, PoisonError};
 pub(crate) struct Named(Mutex<HashMap<u64, HashSet<u64>>>);
 
 impl Named {
-    /// As [`Output::commit`]; refuses to replace an output of the same run.
-    pub(crate) fn commit(&self, mut output: Output) -> Result<()> {
+    /// Finishes an output, and gives it its name unless that is the name of another one of the run.
+    pub(crate) fn publish(&self, mut output: Output) -> Result<Settling> {
+        output.finish()?;
         // What may replace nothing gets a name that is free, or none.
         if !output.overwrite {
-            return output.commit();
-        }
-        output.finish()?;
-        {
+            output.publish()?;
+        } else {
             // Held until the name is given: two outputs can be about to get one name.
             let mut named = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             if std::fs::metadata(&output.target).is_ok_and(|there| {
@@ -39,7 +39,7 @@ impl Named {
                 named.entry(device).or_default().insert(file);
             }
         }
-        output.settle()
+        Ok(output.into_settling())
     }
 }
 

@@ -21,6 +21,9 @@ mod options;
 mod report;
 mod run;
 mod shared;
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod tests;
 mod work;
 
 pub use options::{FilesOptions, FilesProgress};

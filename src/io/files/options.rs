@@ -35,7 +35,8 @@ pub struct FilesOptions {
 }
 
 impl FilesOptions {
-    /// The defaults: [`FileOptions::new`] for each file, and one file for each core at a time.
+    /// The defaults: [`FileOptions::new`] for each file, and as many at a time as
+    /// [`jobs`](Self::jobs) says.
     ///
     /// ```
     /// # use ncp_envelope::{DataKey, DecryptPolicy, Envelope, LocalKeyWrapper};
@@ -74,7 +75,9 @@ impl FilesOptions {
         self
     }
 
-    /// How many files are processed at the same time; 0, the default, means one for each core.
+    /// How many files are processed at the same time; 0, the default, means one for each core, and
+    /// at least 8 if outputs are synced, because most of these wait for the disk. A file of 8 MiB
+    /// or more is processed alone, by [`FileOptions::threads`].
     ///
     /// ```
     /// # use ncp_envelope::{DataKey, EncryptionContext, Envelope, LocalKeyWrapper};

@@ -1,7 +1,7 @@
 //! What became of the files.
 
 use crate::error::{Error, Result};
-use crate::io::job::FileReport;
+use crate::io::published::FileReport;
 use std::path::{Path, PathBuf};
 
 /// Failures that a report names; more are counted only.

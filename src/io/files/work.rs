@@ -11,9 +11,10 @@ use super::shared::{Run, is_of_the_disk, is_of_the_service, is_out_of_files, loc
 use crate::error::{Error, Result};
 use crate::format::{Decryptor, Encryptor, PREAMBLE_LEN};
 use crate::io::crew::crew;
-use crate::io::job::{FileReport, Job, Way, name};
+use crate::io::job::{Job, Way, name};
 use crate::io::offload::Cancelled;
-use std::collections::VecDeque;
+use crate::io::published::{FileReport, Published};
+use std::collections::{HashMap, VecDeque};
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -21,6 +22,11 @@ use std::thread;
 
 /// From here on a file is processed by several threads.
 const LARGE: u64 = 8 << 20;
+
+/// Files that wait for the disk at the same time: it takes many for hardly more than one.
+const SYNCING: usize = 8;
+/// Files of a thread whose directories are synced together.
+const SETTLED_TOGETHER: usize = 32;
 
 pub(super) enum Key {
     Encrypt(Encryptor),
@@ -44,25 +50,31 @@ pub(super) fn work(run: &Arc<Run>, group: Vec<Keyed>, cancelled: &Cancelled) -> 
             Err(error) => tell(run, &item, Err(name(&item.source, error))),
         }
     }
-    let jobs = jobs(run.how.jobs).min(todo.len());
+    let syncs = run.how.each.syncs() && todo.iter().any(|(item, _)| item.target.is_some());
+    let jobs = jobs(run.how.jobs, syncs).min(todo.len());
     let (todo, later) = (Mutex::new(todo), Mutex::new(Vec::new()));
     let turn = RwLock::new(());
     crew(jobs, &|| {
         let _guard = HaltOnPanic(run);
+        let mut unsettled = Unsettled::new(run);
         while cancelled.check().is_ok() && !run.is_halted() {
             let Some((item, key)) = lock(&todo).pop_front() else { break };
             let threads = run.how.each.threads;
             let left = if jobs == 1 {
-                process(run, item, key, threads, cancelled)
+                process(run, item, key, threads, cancelled, &mut unsettled)
             } else if item.source.len().is_some_and(|len| len >= LARGE) {
                 let _alone = turn.write().unwrap_or_else(PoisonError::into_inner);
-                process(run, item, key, threads, cancelled)
+                let left = process(run, item, key, threads, cancelled, &mut unsettled);
+                unsettled.settle(cancelled);
+                left
             } else {
                 let _with_others = turn.read().unwrap_or_else(PoisonError::into_inner);
-                process(run, item, key, 1, cancelled)
+                process(run, item, key, 1, cancelled, &mut unsettled)
             };
             lock(&later).extend(left);
         }
+        let _with_others = turn.read().unwrap_or_else(PoisonError::into_inner);
+        unsettled.settle(cancelled);
     });
     cancelled.check()?;
     Ok(later.into_inner().unwrap_or_else(PoisonError::into_inner))
@@ -70,15 +82,17 @@ pub(super) fn work(run: &Arc<Run>, group: Vec<Keyed>, cancelled: &Cancelled) -> 
 
 /// Processes what was left, one file after the other and while no others are opened.
 pub(super) fn work_alone(run: &Arc<Run>, left: Left, cancelled: &Cancelled) -> Result<()> {
+    let (mut unsettled, threads) = (Unsettled::new(run), run.how.each.threads);
     for (item, key, _) in left {
-        cancelled.check()?;
-        if run.is_halted() {
+        if cancelled.check().is_err() || run.is_halted() {
             break;
         }
-        if let Some((item, _, error)) = process(run, item, key, run.how.each.threads, cancelled) {
+        let left = process(run, item, key, threads, cancelled, &mut unsettled);
+        if let Some((item, _, error)) = left {
             tell(run, &item, Err(error));
         }
     }
+    unsettled.settle(cancelled);
     cancelled.check()
 }
 
@@ -89,6 +103,7 @@ fn process(
     key: Key,
     threads: usize,
     cancelled: &Cancelled,
+    unsettled: &mut Unsettled<'_>,
 ) -> Option<(Item, Key, Error)> {
     let seen = Arc::new(AtomicU64::new(0));
     let mut options = run.how.each.clone().threads(threads);
@@ -114,19 +129,22 @@ fn process(
         }
     };
     let done = match key {
-        Key::Encrypt(encryptor) => job.encrypt(encryptor),
+        Key::Encrypt(encryptor) => job.encrypt_unsettled(encryptor),
         Key::Decrypt(decryptor, body) => {
             let mut job = job;
             job.done = body + PREAMBLE_LEN as u64;
-            job.decrypt(decryptor, body)
+            job.decrypt_unsettled(decryptor, body)
         }
     };
-    if let Ok(report) = &done {
-        // Of an empty file nothing is read, and of a message the front before the job.
-        let before = seen.load(Ordering::Relaxed);
-        run.advance(0, report.bytes_read.saturating_sub(before));
+    match done {
+        Ok(published) => {
+            // Of an empty file nothing is read, and of a message the front before the job.
+            let before = seen.load(Ordering::Relaxed);
+            run.advance(0, published.report.bytes_read.saturating_sub(before));
+            unsettled.push(item, published, cancelled);
+        }
+        Err(error) => finish(run, &item, Err(error), cancelled),
     }
-    finish(run, &item, done, cancelled);
     None
 }
 
@@ -147,9 +165,41 @@ fn tell(run: &Run, item: &Item, done: Result<FileReport>) {
     run.tell(item.source.path(), item.target.as_deref(), &outcome);
 }
 
-fn jobs(wanted: usize) -> usize {
+/// Files whose outputs have their names, in directories that are not synced yet. That is done for
+/// many at once: it costs as much as the sync of a file. They are no outcome before that.
+struct Unsettled<'a> {
+    run: &'a Run,
+    files: Vec<(Item, Published)>,
+    at_most: usize,
+}
+
+impl<'a> Unsettled<'a> {
+    fn new(run: &'a Run) -> Self {
+        let at_most = if run.how.each.syncs() { SETTLED_TOGETHER } else { 1 };
+        Self { run, files: Vec::new(), at_most }
+    }
+
+    fn push(&mut self, item: Item, published: Published, cancelled: &Cancelled) {
+        self.files.push((item, published));
+        if self.files.len() >= self.at_most {
+            self.settle(cancelled);
+        }
+    }
+
+    fn settle(&mut self, cancelled: &Cancelled) {
+        let mut synced = HashMap::new();
+        for (item, published) in self.files.drain(..) {
+            finish(self.run, &item, published.settle_with(&mut synced), cancelled);
+        }
+    }
+}
+
+fn jobs(wanted: usize, syncs: bool) -> usize {
     match wanted {
-        0 => thread::available_parallelism().map_or(1, NonZeroUsize::get),
+        0 => {
+            let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+            if syncs { cores.max(SYNCING) } else { cores }
+        }
         wanted => wanted,
     }
 }
