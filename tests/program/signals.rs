@@ -87,6 +87,7 @@ const WAITS: &[(&str, &str)] = &[
     ("the lock of the message", "rekey --local f.ncpe"),
     ("the lock of the state", "encrypt --local -o out f"),
     ("the lock of the state", "emulator --state ../data/ncp-envelope/local-kms"),
+    ("the lock of the configuration", "config init"),
     ("callers", "emulator"),
     ("callers or its parent", "emulator --exit-with-parent"),
 ];
@@ -138,6 +139,9 @@ fn every_wait_ends_with(signal: i32) {
     let lock = place.dir.path().join("data/ncp-envelope/local-kms/state.lock");
     let lock = File::options().write(true).open(lock).unwrap();
     let message = File::open(place.path("f.ncpe")).unwrap();
+    let configuration = place.dir.path().join(".config/ncp-envelope/config.toml.lock");
+    std::fs::create_dir_all(configuration.parent().unwrap()).unwrap();
+    let configuration = File::create(configuration).unwrap();
     for (what, args) in WAITS {
         let mut command = place.std_command();
         command.args(args.split(' ')).stdin(Stdio::piped()).stdout(Stdio::piped());
@@ -153,6 +157,7 @@ fn every_wait_ends_with(signal: i32) {
             }
             "the lock of the message" => message.lock().unwrap(),
             "the lock of the state" => lock.lock().unwrap(),
+            "the lock of the configuration" => configuration.lock().unwrap(),
             _ => {}
         }
         let mut child = command.spawn().unwrap();
@@ -162,6 +167,7 @@ fn every_wait_ends_with(signal: i32) {
         assert_eq!(end(&mut child), Some(128 + signal), "{args}, waiting for {what}");
         lock.unlock().unwrap();
         message.unlock().unwrap();
+        configuration.unlock().unwrap();
         assert_eq!(place.names(), names, "{args}, waiting for {what}");
     }
     drop(held);

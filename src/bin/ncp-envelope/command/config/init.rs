@@ -4,6 +4,7 @@ use super::section::{Section, quoted};
 use crate::input::blocking;
 use crate::options::KmsArgs;
 use crate::output;
+use crate::session::setting;
 use crate::status::Failure;
 use clap::Args;
 use ncp_envelope::io::{AtomicFile, FileOptions};
@@ -38,7 +39,8 @@ pub(crate) struct InitArgs {
 pub(super) async fn run(args: InitArgs) -> Result<(), Failure> {
     output::check()?;
     let path = Profile::default_path().map_err(Failure::writing)?;
-    let name = args.kms.service.profile.clone().unwrap_or_else(|| "default".to_owned());
+    let name = setting(args.kms.service.profile.clone(), "NCP_KMS_PROFILE")?;
+    let name = name.unwrap_or_else(|| "default".to_owned());
     if name.is_empty() {
         return Err(Failure::usage("--profile: a profile has a name"));
     }

@@ -5,7 +5,7 @@
 
 use std::fmt::Write;
 use toml::{Table, Value};
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 /// What a new file begins with.
 const HEAD: &str = "\
@@ -27,10 +27,7 @@ pub(super) struct Section {
 
 impl Section {
     pub(super) fn new(name: &str) -> Self {
-        // Capacity for all of it: text that grows leaves copies behind, and there may be a secret
-        // in it.
-        let mut text = Zeroizing::new(String::with_capacity(1 << 16));
-        text.push_str(&format!("[profiles.{}]\n", key(name)));
+        let text = Zeroizing::new(format!("[profiles.{}]\n", key(name)));
         Self { name: name.to_owned(), text }
     }
 
@@ -42,6 +39,8 @@ impl Section {
     /// Adds the account.
     pub(super) fn add_account(&mut self, access: &str, secret: &str) -> Result<(), String> {
         let table = format!("\n[profiles.{}.credentials]\n", key(&self.name));
+        // Text that grows leaves copies behind.
+        self.text.reserve(table.len() + access.len() + secret.len() + 100);
         self.text.push_str(&table);
         self.text.push_str("source = \"stored\"\n");
         for (field, value) in [("access_key", access), ("secret_key", secret)] {
@@ -101,22 +100,11 @@ impl Section {
 
     /// `new`, if it is `old` with this profile.
     fn checked(&self, old: &str, new: Zeroizing<String>) -> Result<Zeroizing<String>, String> {
-        let table = |text: &str| {
-            let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-            // Its error would repeat the text.
-            text.parse::<Table>().map_err(|_| "the result would not be TOML".to_owned())
-        };
-        let without = |mut table: Table| {
-            let profiles = table.get_mut("profiles").and_then(Value::as_table_mut);
-            let own = profiles.and_then(|profiles| profiles.remove(&self.name));
-            if table.get("profiles").and_then(Value::as_table).is_some_and(Table::is_empty) {
-                table.remove("profiles");
-            }
-            (own, table)
-        };
-        let (_, before) = without(table(old)?);
-        let (own, after) = without(table(&new)?);
-        match before == after && own == without(table(&self.text)?).0 {
+        let (before, after, own) = (Parsed::of(old)?, Parsed::of(&new)?, Parsed::of(&self.text)?);
+        let name = self.name.as_str();
+        match before.without(name) == after.without(name)
+            && own.profile(name) == after.profile(name)
+        {
             true => Ok(new),
             false => Err("the file would say something else".to_owned()),
         }
@@ -125,6 +113,45 @@ impl Section {
     /// The text with the line ends of `old`.
     fn ended_as(&self, old: &str) -> Zeroizing<String> {
         ended_as(old, &self.text)
+    }
+}
+
+/// A file's content, which may have secrets.
+struct Parsed(Table);
+
+impl Parsed {
+    fn of(text: &str) -> Result<Self, String> {
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        // Its error would repeat the text.
+        text.parse().map(Self).map_err(|_| "the result would not be TOML".to_owned())
+    }
+
+    fn profiles(&self) -> impl Iterator<Item = (&String, &Value)> {
+        self.0.get("profiles").and_then(Value::as_table).into_iter().flatten()
+    }
+
+    fn profile(&self, name: &str) -> Option<&Value> {
+        self.profiles().find(|(own, _)| *own == name).map(|(_, profile)| profile)
+    }
+
+    /// All the rest.
+    fn without(&self, name: &str) -> Vec<(&String, &Value)> {
+        let rest = self.0.iter().filter(|(own, _)| *own != "profiles");
+        rest.chain(self.profiles().filter(|(own, _)| *own != name)).collect()
+    }
+}
+
+impl Drop for Parsed {
+    fn drop(&mut self) {
+        fn wipe(value: &mut Value) {
+            match value {
+                Value::String(text) => text.zeroize(),
+                Value::Array(list) => list.iter_mut().for_each(wipe),
+                Value::Table(table) => table.iter_mut().for_each(|(_, value)| wipe(value)),
+                _ => {}
+            }
+        }
+        self.0.iter_mut().for_each(|(_, value)| wipe(value));
     }
 }
 
