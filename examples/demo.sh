@@ -169,7 +169,7 @@ peak() {
 # ---- The key service
 
 # The program finds it as it would find the real one: by its environment.
-unset "${!NCP_@}" "${!NCLOUD_@}"
+unset "${!NCP_@}" "${!NCLOUD_@}" "${!XDG_@}"
 export HOME=$work NCLOUD_METADATA_API_ENDPOINT=http://127.0.0.1:1
 : > "$work/service"
 "$program" emulator --exit-with-parent --admin 127.0.0.1:0 < /dev/null 2> "$work/service-said" > "$work/service" &

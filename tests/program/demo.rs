@@ -12,9 +12,10 @@ struct Demo(tempfile::TempDir);
 impl Demo {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        for name in ["tmp", "bin", "home"] {
-            fs::create_dir(dir.path().join(name)).unwrap();
+        for name in ["tmp", "bin", "home", "config/ncp-envelope"] {
+            fs::create_dir_all(dir.path().join(name)).unwrap();
         }
+        fs::write(dir.path().join("config/ncp-envelope/config.toml"), "broken").unwrap();
         Self(dir)
     }
 
@@ -41,6 +42,7 @@ impl Demo {
             .env("CARGO_TARGET_DIR", self.path("target"))
             // A caller's settings are not for the demo.
             .env("NCP_KMS_ENDPOINT", "kr")
+            .env("XDG_CONFIG_HOME", self.path("config"))
             .env("NCP_KMS_ACCESS_TOKEN", "token");
         if let Some(program) = program {
             command.env("NCP_ENVELOPE_PROGRAM", program);
