@@ -70,7 +70,7 @@ fn row<'a>(text: &'a str, word: &str) -> Vec<&'a str> {
 fn the_demo_shows_what_it_claims_and_leaves_nothing() {
     let demo = Demo::new();
     fs::write(demo.path("home/-a file"), vec![7; 3_000_000]).unwrap();
-    let output = demo.run(Some(program())).arg("-a file").output().unwrap();
+    let output = demo.run(Some(program())).args(["-a file"]).output().unwrap();
     let said = String::from_utf8(output.stdout).unwrap();
     let fault = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.success() && fault.is_empty(), "{said}\n{fault}");
