@@ -35,9 +35,9 @@ pub(crate) struct Arguments {
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
-    /// Encrypt a file or standard input.
+    /// Encrypt files, directories or standard input.
     Encrypt(EncryptArgs),
-    /// Decrypt a file or standard input.
+    /// Decrypt files, directories or standard input.
     Decrypt(DecryptArgs),
     /// Decrypt a message, or a part of one, to standard output.
     Cat(CatArgs),

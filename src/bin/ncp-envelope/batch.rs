@@ -26,6 +26,8 @@ pub(crate) struct Batch {
     force: bool,
     /// Whether inputs are removed.
     removes: bool,
+    /// Whether to say what was done without a failure.
+    says: bool,
     started: Instant,
 }
 
@@ -53,7 +55,12 @@ impl Batch {
         count_all(&plan, &failures);
         let seen = Arc::new(Seen::new(failures, plan.out.is_some().then(|| Copy::new(force))));
         let pairs = Pairs::new(plan, seen.clone());
-        Ok((Self { task, seen, force, removes, started: Instant::now() }, pairs))
+        Ok((Self { task, seen, force, removes, says: true, started: Instant::now() }, pairs))
+    }
+
+    /// The same for a single input: what was done is only for a person to read.
+    pub(crate) fn of_one(self) -> Self {
+        Self { says: streams::error_is_terminal(), ..self }
     }
 
     /// How the library is to process the files: `each` is how one is read and written. `tell` is
@@ -66,8 +73,9 @@ impl Batch {
     ) -> FilesOptions {
         let (seen, force) = (self.seen.clone(), self.force);
         let (task, processed) = (self.task, Arc::new(AtomicU64::new(0)));
-        let so_far = processed.clone();
+        let (so_far, clear) = (processed.clone(), self.seen.failures.progress.clearer());
         signals::last_words(move || {
+            clear();
             let count = counted(so_far.load(Ordering::Relaxed), "file");
             let next = if task == Task::Verify { "" } else { "; run it again to continue" };
             format!("interrupted: {} {count}{next}", done(task))
@@ -150,7 +158,7 @@ impl Batch {
         }
         if failures.count() == 0 || is_quiet() {
             // It is in the JSON too.
-            (!json).then(|| notice(&text));
+            (self.says && !json).then(|| notice(&text));
             return failures.end(None);
         }
         failures.end_with(text)

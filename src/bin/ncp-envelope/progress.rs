@@ -10,6 +10,9 @@ use std::io::{self, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+/// Columns for the bar itself.
+const MIN_BAR: usize = 5;
+
 /// Hidden unless standard error is a terminal, and with `--quiet`.
 pub(crate) struct Progress {
     bar: ProgressBar,
@@ -112,6 +115,12 @@ impl Progress {
         self.bar.finish_and_clear();
     }
 
+    /// A callback that removes the bar, for when the command is ended by others.
+    pub(crate) fn clearer(&self) -> impl Fn() + Send + 'static {
+        let bar = self.bar.clone();
+        move || bar.finish_and_clear()
+    }
+
     /// A callback for the bytes done and, if known, their total.
     pub(crate) fn reporter(&self) -> impl Fn(u64, Option<u64>) + Send + Sync + 'static {
         let (bar, files) = (self.bar.clone(), self.files.clone());
@@ -194,14 +203,14 @@ struct Seen {
 }
 
 impl Seen {
-    /// The part that leaves at least a third of `width` to the bar, or else the shortest one.
+    /// As much as fits into `width`, with room for the bar. It depends on the width and hardly on
+    /// the numbers, so that it does not change its form as they grow.
     fn fit(&self, width: usize) -> String {
-        let tails = [self.tail(true, true), self.tail(false, true), self.tail(false, false)];
-        let fits = |tail: &&String| tail.chars().count() <= width * 2 / 3;
-        match tails.iter().find(fits) {
-            Some(tail) => tail.clone(),
-            None => self.percent(),
-        }
+        let forms = [(100, true, true), (60, false, true), (35, false, false)];
+        let wide = forms.into_iter().filter(|(least, ..)| width >= *least);
+        let tails = wide.map(|(_, bytes, files)| self.tail(bytes, files));
+        let mut fits = tails.filter(|tail| tail.chars().count() + MIN_BAR <= width);
+        fits.next().unwrap_or_else(|| self.percent())
     }
 
     fn tail(&self, bytes: bool, files: bool) -> String {
@@ -262,7 +271,7 @@ mod tests {
             assert_eq!(seen.fit(width), text);
         }
         let unknown = Seen { of: None, files: Some((7, 0)), ..seen };
-        assert_eq!(unknown.fit(80), "154 MiB 7 files 38.0 MiB/s");
+        assert_eq!(unknown.fit(100), "154 MiB 7 files 38.0 MiB/s");
         assert_eq!(unknown.fit(10), "154 MiB");
         let empty = Seen { bytes: 0, of: Some(0), files: None, rate: 0.0, left: 0 };
         assert_eq!(empty.fit(10), "100%");

@@ -79,6 +79,7 @@ async fn named(args: &VerifyArgs) -> Result<(), Failure> {
     let regular = regular.map(|(path, _)| (*path).clone()).collect();
     let plan = Plan::new(Task::Verify, regular, false, None)?;
     let (batch, pairs) = Batch::start(plan, None)?;
+    let batch = if paths.len() == 1 { batch.of_one() } else { batch };
     let lines = Lines::new(paths, batch.failures().clone(), args.json);
     let told = lines.clone();
     let how = batch.options(FileOptions::new(), args.inputs.jobs(), move |file| told.told(file));
