@@ -1,0 +1,170 @@
+//! Compares many files in one call with copying their tree.
+//!
+//! Run with `cargo bench --bench many -- [--files N] [--size KIB] [--dir DIR] [--rounds N]`: 10,000
+//! files of 16 KiB, and 5 rounds. The files are in DIR (default: the package's target directory),
+//! and in the page cache. Every contestant takes turns with the copy, so that a change of the
+//! machine's speed affects both; the ratio is the median of the rounds' ratios. No target exists
+//! when a contestant starts. What is synced is compared with a copy that does for each file what
+//! makes it durable: its content and its directory are synced.
+
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
+
+use ncp_envelope::io::{FileOptions, FilesOptions};
+use ncp_envelope::{BlockingEnvelope, DataKey, DecryptPolicy, Envelope, LocalKeyWrapper};
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Instant;
+
+/// In one directory.
+const PER_DIRECTORY: usize = 100;
+const NONE: [(&str, &str); 0] = [];
+
+/// A contestant, which writes to the given directory.
+type Contestant<'a> = (&'static str, Box<dyn FnMut(&Path) + 'a>);
+
+fn main() {
+    // The test runner of `cargo test --benches` passes this flag; there is nothing to test here.
+    if std::env::args().any(|argument| argument == "--test") {
+        return;
+    }
+    let setting = |name: &str| std::env::args().skip_while(|argument| argument != name).nth(1);
+    let number = |name: &str, otherwise: usize| {
+        setting(name).map_or(otherwise, |text| text.parse().expect("a number is missing"))
+    };
+    let (files, kib) = (number("--files", 10_000), number("--size", 16));
+    let rounds = number("--rounds", 5);
+    let base =
+        setting("--dir").map_or_else(|| PathBuf::from(env!("CARGO_TARGET_TMPDIR")), PathBuf::from);
+    let dir = tempfile::tempdir_in(base).unwrap();
+    let tree = Tree { files, dir: dir.path().to_owned(), envelope: envelope() };
+    tree.fill(kib << 10);
+    tree.encrypt(&dir.path().join("sealed"), false);
+
+    println!("\n{files} files of {kib} KiB, not synced; medians of {rounds} rounds");
+    let out = dir.path().join("out");
+    tree.measure(
+        &out,
+        rounds,
+        &mut [
+            ("cp -r", Box::new(|out| copy(&tree.dir.join("plain"), out))),
+            ("encrypt", Box::new(|out| tree.encrypt(out, false))),
+            ("decrypt", Box::new(|out| tree.decrypt(out, false))),
+            ("verify", Box::new(|_| tree.verify())),
+        ],
+    );
+    println!("\n{files} files of {kib} KiB, synced; medians of {rounds} rounds");
+    tree.measure(
+        &out,
+        rounds,
+        &mut [
+            ("copy and sync each", Box::new(|out| tree.copy_synced(out))),
+            ("encrypt", Box::new(|out| tree.encrypt(out, true))),
+            ("decrypt", Box::new(|out| tree.decrypt(out, true))),
+        ],
+    );
+}
+
+struct Tree {
+    files: usize,
+    dir: PathBuf,
+    envelope: BlockingEnvelope,
+}
+
+impl Tree {
+    fn fill(&self, len: usize) {
+        let mut content = vec![0; len];
+        for (source, _) in self.pairs("plain", &self.dir.join("plain")) {
+            let mark = source.as_os_str().as_encoded_bytes();
+            let marked = mark.len().min(len);
+            content[..marked].copy_from_slice(&mark[..marked]);
+            fs::write(source, &content).unwrap();
+        }
+    }
+
+    /// With the directories of the targets.
+    fn pairs(&self, from: &str, to: &Path) -> Vec<(PathBuf, PathBuf)> {
+        let from = self.dir.join(from);
+        let names = (0..self.files).map(|file| {
+            let directory = format!("{:04}", file / PER_DIRECTORY);
+            if file % PER_DIRECTORY == 0 {
+                fs::create_dir_all(to.join(&directory)).unwrap();
+            }
+            Path::new(&directory).join(file.to_string())
+        });
+        names.map(|name| (from.join(&name), to.join(&name))).collect()
+    }
+
+    fn how(sync: bool) -> FilesOptions {
+        FilesOptions::new().each(FileOptions::new().sync(sync))
+    }
+
+    fn encrypt(&self, to: &Path, sync: bool) {
+        let pairs = self.pairs("plain", to);
+        let report = self.envelope.encrypt_files(pairs, NONE, &Self::how(sync)).unwrap();
+        assert_eq!(report.check().unwrap().done, self.files as u64);
+    }
+
+    fn decrypt(&self, to: &Path, sync: bool) {
+        let (pairs, policy) = (self.pairs("sealed", to), DecryptPolicy::new());
+        let report = self.envelope.decrypt_files(pairs, policy, &Self::how(sync)).unwrap();
+        assert_eq!(report.check().unwrap().done, self.files as u64);
+    }
+
+    fn verify(&self) {
+        let sealed = self.dir.join("sealed");
+        let sources = self.pairs("sealed", &sealed).into_iter().map(|(source, _)| source);
+        let policy = DecryptPolicy::new();
+        let report = self.envelope.verify_files(sources, policy, &Self::how(true)).unwrap();
+        assert_eq!(report.check().unwrap().done, self.files as u64);
+    }
+
+    fn copy_synced(&self, to: &Path) {
+        for (source, target) in self.pairs("plain", to) {
+            fs::copy(&source, &target).unwrap();
+            File::open(&target).unwrap().sync_all().unwrap();
+            File::open(target.parent().unwrap()).unwrap().sync_all().unwrap();
+        }
+    }
+
+    /// Runs the first contestant and each of the others in turn, and prints medians.
+    fn measure(&self, out: &Path, rounds: usize, contestants: &mut [Contestant<'_>]) {
+        let (first, others) = contestants.split_first_mut().unwrap();
+        let timed = |(_, run): &mut Contestant<'_>| {
+            let _ = fs::remove_dir_all(out);
+            let start = Instant::now();
+            run(out);
+            start.elapsed().as_secs_f64()
+        };
+        println!("{:<10} {:>8} {:>9} {:>20} {:>8}", "", "s", "files/s", first.0, "ratio");
+        for other in others {
+            // The first round fills the page cache and is not counted.
+            let (theirs, own): (Vec<_>, Vec<_>) =
+                (0..=rounds).map(|_| (timed(first), timed(other))).skip(1).unzip();
+            let wall = median(own.clone());
+            let ratio = median(own.iter().zip(&theirs).map(|(own, theirs)| own / theirs).collect());
+            println!(
+                "{:<10} {wall:>8.3} {:>9.0} {:>20.3} {ratio:>8.2}",
+                other.0,
+                self.files as f64 / wall,
+                median(theirs)
+            );
+        }
+        let _ = fs::remove_dir_all(out);
+    }
+}
+
+fn envelope() -> BlockingEnvelope {
+    let wrapper = LocalKeyWrapper::new("bench", &DataKey::generate().unwrap()).unwrap();
+    Envelope::builder(wrapper).build().unwrap().blocking()
+}
+
+fn copy(from: &Path, to: &Path) {
+    let copied = Command::new("cp").args(["-r", "--reflink=never"]).args([from, to]).status();
+    assert!(copied.unwrap().success());
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
