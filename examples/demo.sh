@@ -209,8 +209,8 @@ fi
 plain_copy=(cp)
 # A copy that shares its blocks with the source is not one.
 ! cp --reflink=never /dev/null reflink 2> /dev/null || plain_copy=(cp --reflink=never)
-encrypt=("$program" encrypt --no-sync -c source=demo -o message "$file")
-decrypt=("$program" decrypt --no-sync -c source=demo -o copy message)
+encrypt=("$program" encrypt --no-sync -c source=demo -o file.ncpe "$file")
+decrypt=("$program" decrypt --no-sync -c source=demo -o copy file.ncpe)
 
 echo "Encrypting and decrypting it ..."
 echo
@@ -225,7 +225,7 @@ cmp "$file" copy || fail "the decrypted file is another one"
 
 for ((round = 0; round < rounds; round++)); do
     rm -f copy && timed cp "${plain_copy[@]}" "$file" copy
-    rm -f message && timed encrypt "${encrypt[@]}"
+    rm -f file.ncpe && timed encrypt "${encrypt[@]}"
     rm -f copy && timed decrypt "${decrypt[@]}"
 done
 cmp "$file" copy || fail "the decrypted file is another one"
@@ -291,14 +291,14 @@ echo
 echo "What the message shows to someone without the key"
 echo
 # Of a key's tag the beginning is enough.
-"$program" inspect message | sed 's/\([0-9a-f]\{8\}\)[0-9a-f]\{56\}/\1.../' | sed 's/^/  /'
+"$program" inspect file.ncpe | sed 's/\([0-9a-f]\{8\}\)[0-9a-f]\{56\}/\1.../' | sed 's/^/  /'
 echo
 
 # refused WORDS...: shows that `ncp-envelope decrypt WORDS` is refused and leaves nothing.
 refused() {
     local status=0
-    echo "  \$ ncp-envelope decrypt $* -o copy message"
-    "$program" decrypt "$@" -o copy message > said 2>&1 || status=$?
+    echo "  \$ ncp-envelope decrypt $* -o copy file.ncpe"
+    "$program" decrypt "$@" -o copy file.ncpe > said 2>&1 || status=$?
     fold -s -w 76 said | sed 's/^/  /'
     [ "$status" -eq 3 ] || fail "exit code $status, and not 3"
     [ ! -e copy ] || fail "there is an output file"
@@ -311,12 +311,12 @@ echo "Another context"
 echo
 refused -c source=elsewhere
 
-length=$(wc -c < message | tr -d ' ')
+length=$(wc -c < file.ncpe | tr -d ' ')
 middle=$((length - 1 - size / 2))
-byte=$(od -An -tu1 -j "$middle" -N 1 message | tr -d ' ')
+byte=$(od -An -tu1 -j "$middle" -N 1 file.ncpe | tr -d ' ')
 # shellcheck disable=SC2059
 printf "\\$(printf %03o $((255 - byte)))" |
-    dd of=message bs=1 seek="$middle" conv=notrunc 2> /dev/null
+    dd of=file.ncpe bs=1 seek="$middle" conv=notrunc 2> /dev/null
 echo "One byte in the middle is flipped (byte $middle of $length)"
 echo
 refused -c source=demo
