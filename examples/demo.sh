@@ -84,7 +84,7 @@ else
     echo "          $BUILD_MIB MiB in target and ~/.cargo"
 fi
 if [ -n "$made" ]; then
-    echo "  run     about 20 seconds;"
+    echo "  run     about 30 seconds;"
 else
     echo "  run     $((rounds + 1)) times your file of $size bytes each way;"
 fi
