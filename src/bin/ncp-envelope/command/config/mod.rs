@@ -22,9 +22,9 @@ pub(crate) struct ConfigArgs {
 enum ConfigCommand {
     /// Write the KMS options that are given as a profile of the configuration file.
     ///
-    /// Without --profile or NCP_KMS_PROFILE it is the profile "default", which is used without being
-    /// named. The file is for its owner alone, mode 0600. The rest of an existing file stays as it
-    /// is.
+    /// Without --profile or NCP_KMS_PROFILE it is the profile "default", which is used without
+    /// being named. The file is for its owner alone, mode 0600. The rest of an existing file stays
+    /// as it is.
     Init(InitArgs),
     /// Show the value of every setting that counts, and where it came from; makes no call.
     ///
