@@ -118,7 +118,7 @@ fn a_copy_is_identical_once_it_is_decrypted() {
     let sealed = described(&place.path("sealed/photos"));
     for (name, (text, content)) in described(&photos) {
         if text.starts_with("file ") {
-            let (other, message) = &sealed[&PathBuf::from(name.to_owned()).with_file_name({
+            let (other, message) = &sealed[&name.with_file_name({
                 let mut name = name.file_name().unwrap().to_owned();
                 name.push(".ncpe");
                 name
@@ -193,7 +193,7 @@ fn ended_by(place: &Place, args: &[&str], out: &str, signal: i32) -> Option<(Out
     send(&child, signal);
     let output = child.wait_with_output().unwrap();
     let there = fs::read_dir(place.path(out)).unwrap().map(|entry| entry.unwrap());
-    let complete = there.filter(|entry| !ncp_envelope::io::is_unfinished(&entry.file_name()));
+    let complete = there.filter(|entry| !ncp_envelope::io::is_unfinished(entry.file_name()));
     (!output.status.success()).then(|| (output, complete.count()))
 }
 
