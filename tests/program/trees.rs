@@ -140,6 +140,12 @@ fn a_copy_is_identical_once_it_is_decrypted() {
     let said = succeeds(&place, &["encrypt", "--local", "-r", "-osealed", "./photos//"]);
     assert!(said.contains("encrypted 1 file: ") && said.contains("already done: 6"), "{said}");
     assert_eq!(described(&place.path("sealed/photos")).len(), sealed.len());
+    // Messages are files too.
+    let said = succeeds(&place, &["encrypt", "--local", "-r", "-o", "twice", "sealed/photos"]);
+    assert_eq!(said.matches(" is a message already: it is encrypted once more\n").count(), 7);
+    assert!(said.ends_with("; encrypted once more: 7\n"), "{said}");
+    succeeds(&place, &["decrypt", "--local", "-r", "-o", "once", "twice/photos"]);
+    assert_same(&place.path("sealed/photos"), &place.path("once/photos"));
     // The content alone.
     succeeds(&place, &["decrypt", "--local", "-r", "-o", "content", "sealed/photos/."]);
     let content = described(&place.path("content"));

@@ -13,6 +13,12 @@ const MAX_JOBS: i64 = 1_024;
 #[derive(Args)]
 pub(crate) struct InputsArgs {
     /// Process the files in directories, at any depth. Links in them are not followed.
+    ///
+    /// With -o, the output is a copy of the directory: names, rights less the umask, times of last
+    /// change, links with their texts, and empty directories. What cannot be copied, such as a
+    /// FIFO, is a failure. Owners, access lists, extended attributes and hard links are not
+    /// copied. Otherwise outputs are beside the files, and what is no file to process is passed
+    /// over and counted. A run that was interrupted continues when it is run again.
     #[arg(short, long)]
     recursive: bool,
     /// Process the files named in this file too, one name a line; "-" is standard input.

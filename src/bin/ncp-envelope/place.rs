@@ -20,7 +20,8 @@ const MAX_THREADS: i64 = 1_024;
 
 #[derive(Args)]
 pub(crate) struct OutputArgs {
-    /// Replace an output file that exists. An output that an earlier run left is not written again.
+    /// Replace an output file that exists. Of many, those that an earlier run completed are not
+    /// written again.
     #[arg(long)]
     pub(crate) force: bool,
     /// Where to write: a file, a directory for a file of the default name, a FIFO or device; "-" is
@@ -49,6 +50,11 @@ pub(crate) struct OutputArgs {
     #[arg(long, conflicts_with = "remove_source")]
     keep: bool,
     /// Print what was done as one JSON object, with counts and a list of failures.
+    ///
+    /// Its fields: files, bytes_read, bytes_written, seconds, calls (to the key service),
+    /// already_done (by an earlier run), encrypted_again (messages), links, special, messages and
+    /// not_messages (passed over), failed, stopped (why it ended before the last file), and
+    /// failures, each with path, code (the exit code for it alone) and error.
     #[arg(long)]
     pub(crate) json: bool,
 }

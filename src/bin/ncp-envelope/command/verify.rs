@@ -25,6 +25,11 @@ pub(crate) struct VerifyArgs {
     #[command(flatten)]
     read: ReadArgs,
     /// Print what was done as one JSON object, with counts and a list of failures.
+    ///
+    /// Its fields: files, bytes_read, bytes_written, seconds, calls (to the key service),
+    /// already_done (by an earlier run), encrypted_again (messages), links, special, messages and
+    /// not_messages (passed over), failed, stopped (why it ended before the last file), and
+    /// failures, each with path, code (the exit code for it alone) and error.
     #[arg(long)]
     json: bool,
     #[command(flatten)]
