@@ -109,6 +109,8 @@ child=
 service=
 work=$(mktemp -d "$base/ncp-envelope-demo.XXXXXX")
 clean() {
+    # A second signal would leave the rest.
+    trap '' HUP INT TERM
     # The program removes what it did not finish, if it is asked to end.
     [ -z "$child" ] || { kill "$child" 2> /dev/null && wait "$child" 2> /dev/null; } || true
     [ -z "$service" ] || { kill "$service" 2> /dev/null && wait "$service" 2> /dev/null; } || true
