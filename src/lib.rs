@@ -41,6 +41,7 @@
 //! | encrypt many small data | [`Envelope::encrypt_many`], [`Envelope::decrypt_many`] |
 //! | the same, each in its own context | [`Envelope::encrypt_many_with`] |
 //! | encrypt files, all or nothing | [`Envelope::encrypt_file`], [`Envelope::decrypt_file`] |
+//! | encrypt many files with few calls | [`Envelope::encrypt_files`], [`Envelope::decrypt_files`] |
 //! | encrypt a stream into another | [`Envelope::encrypt_stream`], [`Envelope::decrypt_stream`] |
 //! | write and read as you go | [`Envelope::writer`], [`Envelope::reader`] |
 //! | read parts of a message | [`Envelope::range_reader`], [`Envelope::async_range_reader`] |

@@ -103,9 +103,11 @@ impl FilesOptions {
     /// [`FileOptions::keep_time`], a run that was interrupted then continues where it stopped.
     ///
     /// An output counts as done if it has exactly the source's time of last change and the length
-    /// that it is to have; a message also has to be for exactly the envelope's recipients, and to
-    /// have the same context. No key is fetched for that, and no body read. Any other existing
-    /// target is an error, unless it may be overwritten.
+    /// that it is to have. A message also has to be for exactly the envelope's recipients, and to
+    /// have the same context and layout, and associated data if this call has some. No key is
+    /// fetched for that, and no body read: [`verify_files`](crate::Envelope::verify_files) does.
+    /// Any other existing target is an error, unless it may be overwritten. The source of an output
+    /// that counts as done is never removed.
     ///
     /// ```
     /// # use ncp_envelope::{DataKey, EncryptionContext, Envelope, LocalKeyWrapper};
