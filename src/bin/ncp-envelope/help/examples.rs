@@ -313,7 +313,7 @@ pub(crate) const EXAMPLES: &[Examples] = &[
         ],
     ),
     ("config show", &[("Show what is set, and where", "ncp-envelope config show")]),
-    ("config path", &[("Edit the file", "\"${EDITOR:-cat}\" \"$(ncp-envelope config path)\"")]),
+    ("config path", &[("Show where the configuration file is", "ncp-envelope config path")]),
     (
         "bench",
         &[("Measure with a small file, on this disk", "ncp-envelope bench --size 64MiB --dir .")],
