@@ -128,14 +128,20 @@ impl Case {
 }
 
 /// The files there, and what is in them.
-fn files(place: &Place) -> BTreeMap<PathBuf, Vec<u8>> {
+fn files(place: &Place) -> BTreeMap<PathBuf, Option<Vec<u8>>> {
     let mut all = BTreeMap::new();
     let mut dirs = vec![place.path("")];
     while let Some(dir) = dirs.pop() {
         for entry in fs::read_dir(dir).unwrap().map(|entry| entry.unwrap()) {
-            match entry.file_type().unwrap().is_dir() {
+            let kind = entry.file_type().unwrap();
+            match kind.is_dir() {
                 true => dirs.push(entry.path()),
-                false => drop(all.insert(entry.path(), fs::read(entry.path()).unwrap_or_default())),
+                // A FIFO has no end.
+                false => {
+                    let is_file = kind.is_file();
+                    let content = is_file.then(|| fs::read(entry.path()).unwrap_or_default());
+                    all.insert(entry.path(), content);
+                }
             }
         }
     }

@@ -9,6 +9,8 @@ mod cases;
 mod cat;
 #[path = "../common/mod.rs"]
 mod common;
+#[cfg(target_os = "linux")]
+mod complete;
 #[cfg(unix)]
 mod config;
 #[allow(dead_code)]

@@ -74,7 +74,12 @@ async fn write(dir: &Path, force: bool, pages: &[Page]) -> Result<(), Failure> {
     }
     let options = FileOptions::new().overwrite(force);
     let delivery = |page: &'_ Page| -> Result<(Target, FileOptions), Failure> {
-        let target = Target::of(&dir.join(&page.file), force, || Ok(None))?;
+        let path = dir.join(&page.file);
+        if !force && path.symlink_metadata().is_ok() {
+            let shown = path.display();
+            return Err(Failure::usage(format!("{shown} exists: replace all pages with --force")));
+        }
+        let target = Target::of(&path, force, || Ok(None))?;
         Ok((target, options.clone()))
     };
     let targets = pages.iter().map(delivery).collect::<Result<Vec<_>, _>>()?;
