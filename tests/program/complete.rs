@@ -122,7 +122,6 @@ const NOT_CAUSED: &[(&str, &str)] = &[
     ("# Settings of ncp-envelope", "written into the file, which config.rs reads"),
     ("{field} has characters", "no command line holds them"),
     ("it is in several places", "the last defence before a file is written"),
-    ("the result would not be TOML", "the last defence before a file is written"),
     ("the file would say something else", "the last defence before a file is written"),
     ("--store-credentials: {why}", "credentials with special characters: config.rs"),
     ("{other} is not a setting", "the table of settings is complete"),
