@@ -25,7 +25,7 @@ pub(super) type ProgressFn = dyn Fn(u64, Option<u64>) + Send + Sync;
 /// ```
 #[derive(Clone, Default)]
 pub struct FileOptions {
-    overwrite: bool,
+    pub(super) overwrite: bool,
     no_sync: bool,
     mode: Option<u32>,
     max_mode: Option<u32>,

@@ -9,20 +9,28 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 /// The files that a run has named. Known by what they are and not by their names, which can be
-/// spelled in many ways; ten bytes or so each.
+/// spelled in many ways; ten bytes or so each. None are noted by default.
 #[derive(Default)]
-pub(crate) struct Named(Mutex<HashMap<u64, HashSet<u64>>>);
+pub(crate) struct Named {
+    files: Mutex<HashMap<u64, HashSet<u64>>>,
+    notes: bool,
+}
 
 impl Named {
+    /// `may_replace` is whether an output of the run may replace another file.
+    pub(crate) fn new(may_replace: bool) -> Self {
+        Self { files: Mutex::default(), notes: may_replace }
+    }
+
     /// Finishes an output, and gives it its name unless that is the name of another one of the run.
     pub(crate) fn publish(&self, mut output: Output) -> Result<Settling> {
         output.finish()?;
-        // What may replace nothing gets a name that is free, or none.
-        if !output.overwrite {
+        // Where nothing is replaced, an output gets a name that is free, or none.
+        if !self.notes {
             output.publish()?;
         } else {
             // Held until the name is given: two outputs can be about to get one name.
-            let mut named = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut named = self.files.lock().unwrap_or_else(PoisonError::into_inner);
             if std::fs::metadata(&output.target).is_ok_and(|there| {
                 let (device, file) = identity(&there, &output.target);
                 named.get(&device).is_some_and(|files| files.contains(&file))

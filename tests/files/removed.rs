@@ -3,9 +3,11 @@
 use crate::kit::{Heard, Service, Tree};
 use ncp_envelope::io::{FileOptions, FilesOptions};
 use ncp_envelope::{EncryptionContext, ErrorKind};
-use std::fs;
+use std::fs::{self, File};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime};
 
 const NONE: [(&str, &str); 0] = [];
 
@@ -81,4 +83,58 @@ fn a_link_is_refused_before_anything_is_written() {
     assert_eq!(envelope.encrypt_files(pairs, NONE, &how).unwrap().failed, 1);
     assert!(tree.path("link").exists() && !tree.path("o").exists());
     assert_eq!(service.counts().0, 0);
+}
+
+fn set_time(path: &Path, seconds: u64) {
+    let time = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+    File::options().write(true).open(path).unwrap().set_modified(time).unwrap();
+}
+
+#[test]
+fn what_an_interrupted_run_left_is_written_again_before_its_source_is_removed() {
+    let tree = Tree::with(5);
+    let envelope = Service::new("k").envelope().blocking();
+    let each = FileOptions::new().keep_time(true);
+    let kept = FilesOptions::new().each(each.clone()).skip_done(true);
+    let removing = FilesOptions::new().each(each.remove_source(true)).skip_done(true);
+    let sealing = tree.pairs(5, "plain", "sealed");
+    let _ = envelope.encrypt_files(sealing.clone(), NONE, &kept).unwrap().check().unwrap();
+    // As a disk does it: nothing but the content tells.
+    let path = &sealing[2].1;
+    let (mut message, time) = (fs::read(path).unwrap(), fs::metadata(path).unwrap().modified());
+    *message.last_mut().unwrap() ^= 1;
+    fs::write(path, message).unwrap();
+    File::options().write(true).open(path).unwrap().set_modified(time.unwrap()).unwrap();
+    assert_eq!(envelope.encrypt_files(sealing.clone(), NONE, &kept).unwrap().already_done, 5);
+
+    let report = envelope.encrypt_files(sealing, NONE, &removing).unwrap().check().unwrap();
+    assert_eq!((report.done, report.already_done), (5, 0));
+    assert!(tree.names("plain").is_empty());
+    let opening = tree.pairs(5, "sealed", "opened");
+    let _ = envelope.decrypt_files(opening.clone(), NONE, &kept).unwrap().check().unwrap();
+    let report = envelope.decrypt_files(opening, NONE, &removing).unwrap().check().unwrap();
+    assert_eq!((report.done, report.already_done), (5, 0));
+    assert!(tree.names("sealed").is_empty());
+    assert_eq!(tree.names("opened").len(), 5);
+}
+
+/// More than two groups apart, so that the first output is there when the second file is looked at.
+#[test]
+fn the_only_copy_of_a_removed_source_is_not_replaced() {
+    const FILES: usize = 600;
+    let (tree, service) = (Tree::with(FILES), Service::new("k"));
+    let envelope = service.envelope().blocking();
+    for (name, content) in [("first", "1"), ("other", "2")] {
+        fs::write(tree.path(name), content).unwrap();
+        set_time(&tree.path(name), 1_000_000_000);
+    }
+    let target = tree.path("target");
+    let mut pairs = vec![(tree.path("first"), target.clone())];
+    pairs.extend(tree.pairs(FILES, "plain", "sealed"));
+    pairs.push((tree.path("other"), target.clone()));
+    let how = FilesOptions::new().each(removing().keep_time(true)).skip_done(true);
+    let report = envelope.encrypt_files(pairs, NONE, &how).unwrap();
+    assert_eq!((report.done, report.failed), (FILES as u64 + 1, 1));
+    assert_eq!(fs::read(tree.path("other")).unwrap(), b"2");
+    assert_eq!(envelope.decrypt(fs::read(target).unwrap(), NONE).unwrap(), "1");
 }

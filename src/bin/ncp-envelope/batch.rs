@@ -24,8 +24,6 @@ pub(crate) struct Batch {
     task: Task,
     seen: Arc<Seen>,
     force: bool,
-    /// Whether inputs are removed.
-    removes: bool,
     /// Whether to say what was done without a failure.
     says: bool,
     started: Instant,
@@ -36,7 +34,6 @@ impl Batch {
     /// too, for the library.
     pub(crate) fn start(plan: Plan, output: Option<&OutputArgs>) -> Result<(Self, Pairs), Failure> {
         let force = output.is_some_and(|output| output.force);
-        let removes = output.is_some_and(OutputArgs::removes_source);
         let task = plan.task;
         let meaning = match task {
             Task::Encrypt => Failure::writing,
@@ -55,7 +52,7 @@ impl Batch {
         count_all(&plan, &failures);
         let seen = Arc::new(Seen::new(failures, plan.out.is_some().then(|| Copy::new(force))));
         let pairs = Pairs::new(plan, seen.clone());
-        Ok((Self { task, seen, force, removes, says: true, started: Instant::now() }, pairs))
+        Ok((Self { task, seen, force, says: true, started: Instant::now() }, pairs))
     }
 
     /// The same for a single input: what was done is only for a person to read.
@@ -134,7 +131,6 @@ impl Batch {
             took: self.started.elapsed(),
             calls: calls(envelope),
             already_done: report.already_done,
-            kept: self.removes,
             again: count(&seen.again),
             links: count(&seen.links),
             special: count(&seen.special),

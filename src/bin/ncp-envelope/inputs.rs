@@ -28,8 +28,8 @@ pub(crate) struct InputsArgs {
     /// `git ls-files -z` write them.
     #[arg(short = '0', long = "null", requires = "files_from")]
     null: bool,
-    /// Files that are processed at a time; 0 means as many as there are cores, which they share
-    /// with --threads.
+    /// Files that are processed at a time; 0 stands for what suits the cores and the disk. They
+    /// share the cores with --threads.
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true,
         value_parser = value_parser!(u16).range(..=MAX_JOBS))]
     jobs: u16,

@@ -16,9 +16,6 @@ pub(crate) struct Summary {
     /// To the key service.
     pub(crate) calls: u64,
     pub(crate) already_done: u64,
-    /// Whether the inputs of these were kept and others removed: only their times and lengths were
-    /// compared.
-    pub(crate) kept: bool,
     /// Messages that were encrypted once more.
     pub(crate) again: u64,
     pub(crate) links: u64,
@@ -58,11 +55,10 @@ impl Summary {
         ];
         let over = over.into_iter().filter(|(count, _)| *count > 0);
         let over: Vec<_> = over.map(|(count, what)| counted(count, what)).collect();
-        let already_done = if self.kept { "already done, and inputs kept" } else { "already done" };
         let count = |count: u64| (count > 0).then(|| HumanCount(count).to_string());
         for (what, value) in [
             ("encrypted once more", count(self.again)),
-            (already_done, count(self.already_done)),
+            ("already done", count(self.already_done)),
             ("passed over", (!over.is_empty()).then(|| over.join(", "))),
             ("failed", count(self.failed)),
         ] {

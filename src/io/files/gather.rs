@@ -35,6 +35,8 @@ pub(super) type Front = (Header, [u8; PREAMBLE_LEN]);
 pub(super) struct Item {
     pub(super) source: SourceFile,
     pub(super) target: Option<PathBuf>,
+    /// Whether an earlier run wrote the output, which is replaced.
+    pub(super) again: bool,
 }
 
 /// Files for which keys are fetched together, and the fronts of those that are messages.
@@ -139,6 +141,7 @@ fn look(run: &Run, (source, target): &Pair) -> Result<Look> {
         range::plaintext_len(len.saturating_sub(header.bound().body_offset() as u64))
             .map_err(|error| name(&source, error))?;
     }
+    let mut again = false;
     if let Some(target) = target {
         let is_done = run.how.skip_done
             && match (&run.task, &front) {
@@ -151,12 +154,17 @@ fn look(run: &Run, (source, target): &Pair) -> Result<Look> {
                 (_, Some((header, _))) => is_decrypted(&source, target, header),
                 _ => false,
             };
-        if is_done {
+        // Only what this run writes and syncs is a reason to remove a source.
+        again = is_done && options.remove_source;
+        if is_done && !again {
             return Ok(Look::AlreadyDone);
         }
-        AtomicFile::check(target, options, &source)?;
+        match again {
+            true => AtomicFile::check(target, &options.clone().overwrite(true), &source)?,
+            false => AtomicFile::check(target, options, &source)?,
+        }
     }
-    Ok(Look::Item(Item { source, target: target.map(ToOwned::to_owned) }, front))
+    Ok(Look::Item(Item { source, target: target.map(ToOwned::to_owned), again }, front))
 }
 
 #[cfg(unix)]

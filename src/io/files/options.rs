@@ -106,8 +106,11 @@ impl FilesOptions {
     /// that it is to have. A message also has to be for exactly the envelope's recipients, and to
     /// have the same context and layout, and associated data if this call has some. No key is
     /// fetched for that, and no body read: [`verify_files`](crate::Envelope::verify_files) does.
-    /// Any other existing target is an error, unless it may be overwritten. The source of an output
-    /// that counts as done is never removed.
+    /// Any other existing target is an error, unless it may be overwritten.
+    ///
+    /// With [`FileOptions::remove_source`] such an output is written again in the place of the one
+    /// that is there: only an output that this call wrote and synced is a reason to remove its
+    /// source. So a second run finishes what an interrupted one left, removals included.
     ///
     /// ```
     /// # use ncp_envelope::{DataKey, EncryptionContext, Envelope, LocalKeyWrapper};
@@ -130,6 +133,11 @@ impl FilesOptions {
     pub fn skip_done(mut self, skip: bool) -> Self {
         self.skip_done = skip;
         self
+    }
+
+    /// Whether an output may take the place of another file.
+    pub(super) fn may_replace(&self) -> bool {
+        self.each.overwrite || (self.skip_done && self.each.remove_source)
     }
 
     /// Calls `tell` once for each file, from any thread, when its outcome is final.

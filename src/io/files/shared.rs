@@ -35,8 +35,8 @@ impl Run {
         Self {
             envelope,
             task,
+            named: Arc::new(Named::new(how.may_replace())),
             how,
-            named: Arc::default(),
             report: Mutex::default(),
             progress: Mutex::default(),
             stopped: AtomicBool::new(false),

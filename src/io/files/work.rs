@@ -107,6 +107,9 @@ fn process(
 ) -> Option<(Item, Key, Error)> {
     let seen = Arc::new(AtomicU64::new(0));
     let mut options = run.how.each.clone().threads(threads);
+    if item.again {
+        options = options.overwrite(true);
+    }
     options.progress = run.how.progress.as_ref().map(|_| {
         let (run, seen) = (run.clone(), seen.clone());
         let report = move |done: u64, _: Option<u64>| {
