@@ -54,11 +54,6 @@ pub(super) struct Gatherer {
     limit: usize,
 }
 
-enum Look {
-    Item(Item, Option<Front>),
-    AlreadyDone,
-}
-
 impl Gatherer {
     pub(super) fn new(pairs: Box<Pairs>) -> Self {
         Self { pairs, held: None, ended: false, limit: limit() }
@@ -89,7 +84,7 @@ impl Gatherer {
                 break;
             };
             match look(run, &pair) {
-                Ok(Look::Item(item, front)) => {
+                Ok(Some((item, front))) => {
                     if group.items.is_empty() {
                         spare = spares(&item.source);
                     }
@@ -107,7 +102,7 @@ impl Gatherer {
                         break;
                     }
                 }
-                Ok(Look::AlreadyDone) => {
+                Ok(None) => {
                     run.tell(&pair.0, pair.1.as_deref(), &FileOutcome::AlreadyDone);
                 }
                 Err(error) if is_out_of_files(&error) && !(alone && group.items.is_empty()) => {
@@ -126,8 +121,8 @@ fn spares(source: &SourceFile) -> Vec<File> {
     (0..SPARE).map_while(|_| source.file().try_clone().ok()).collect()
 }
 
-/// Refuses what can be refused without a key.
-fn look(run: &Run, (source, target): &Pair) -> Result<Look> {
+/// Refuses what can be refused without a key. None for what is done already.
+fn look(run: &Run, (source, target): &Pair) -> Result<Option<(Item, Option<Front>)>> {
     let (options, target) = (&run.how.each, target.as_deref());
     let mut source = open(source, target, options)?;
     let front = match &run.task {
@@ -157,14 +152,14 @@ fn look(run: &Run, (source, target): &Pair) -> Result<Look> {
         // Only what this run writes and syncs is a reason to remove a source.
         again = is_done && options.remove_source;
         if is_done && !again {
-            return Ok(Look::AlreadyDone);
+            return Ok(None);
         }
         match again {
             true => AtomicFile::check(target, &options.clone().overwrite(true), &source)?,
             false => AtomicFile::check(target, options, &source)?,
         }
     }
-    Ok(Look::Item(Item { source, target: target.map(ToOwned::to_owned), again }, front))
+    Ok(Some((Item { source, target: target.map(ToOwned::to_owned), again }, front)))
 }
 
 #[cfg(unix)]
