@@ -114,7 +114,6 @@ fn every_exit_code_is_in_a_case() {
 const NOT_CAUSED: &[(&str, &str)] = &[
     ("Do you want to", "asked on a terminal, as signals.rs does"),
     ("not confirmed", "answered on a terminal"),
-    ("a message is not for a terminal", "needs a terminal"),
     ("cannot start: ", "the system refuses signals or threads"),
     ("this is a fault of the program", "a panic"),
     ("{shown} is a block device", "needs a block device"),

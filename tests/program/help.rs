@@ -44,6 +44,26 @@ except OSError:
     pass
 "#;
 
+/// Its bytes would be taken for commands there, and are lost.
+#[test]
+fn a_message_goes_to_a_terminal_only_on_demand() {
+    let place = Place::new();
+    place.write("f", b"");
+    let mut command = Command::new("python3");
+    command.args([
+        "-c",
+        ON_A_TERMINAL,
+        env!("CARGO_BIN_EXE_ncp-envelope"),
+        "encrypt",
+        "--local",
+        "-",
+    ]);
+    command.current_dir(place.path("")).env("XDG_DATA_HOME", place.dir.path().join("data"));
+    let said = String::from_utf8(command.output().unwrap().stdout).unwrap();
+    let why = "a message is not for a terminal: give -o OUT, or -o - if you mean it";
+    assert!(said.contains(why), "{said:?}");
+}
+
 #[test]
 fn colours_are_for_terminals_that_want_them() {
     let place = Place::new();
