@@ -149,7 +149,7 @@ fn files(place: &Place) -> BTreeMap<PathBuf, Option<Vec<u8>>> {
 }
 
 /// Whether `line` is `expected`, in which `[..]` stands for any text.
-fn is_like(expected: &str, line: &str) -> bool {
+pub(crate) fn is_like(expected: &str, line: &str) -> bool {
     let mut parts = expected.split("[..]");
     let Some(mut rest) = line.strip_prefix(parts.next().unwrap_or_default()) else { return false };
     let parts: Vec<_> = parts.collect();

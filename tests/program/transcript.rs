@@ -1,7 +1,9 @@
 //! `docs/first-five-minutes.md`: every command of the page, in one shell and in the page's order.
 //!
-//! The commands need a shell, which trycmd has not. `[..]` in an expected line stands for anything.
+//! They share variables and jobs, as the commands of a case do not. `[..]` in an expected line
+//! stands for anything.
 
+use crate::cases::is_like;
 use crate::kit::Place;
 use std::fmt::Write as _;
 use std::fs;
@@ -29,19 +31,6 @@ fn steps(page: &str) -> Vec<Step<'_>> {
         }
     }
     steps
-}
-
-/// Whether `line` is what `expected` says.
-fn fits(line: &str, expected: &str) -> bool {
-    let mut parts = expected.split("[..]");
-    let Some(mut rest) = line.strip_prefix(parts.next().unwrap_or_default()) else { return false };
-    let parts: Vec<_> = parts.collect();
-    let Some((last, middle)) = parts.split_last() else { return rest.is_empty() };
-    for part in middle {
-        let Some((_, after)) = rest.split_once(part) else { return false };
-        rest = after;
-    }
-    rest.ends_with(last)
 }
 
 /// Before each command, in what the shell prints.
@@ -86,7 +75,7 @@ fn the_first_five_minutes_are_as_the_page_shows_them() {
         let part = part.strip_prefix(&format!("{index}\n")).unwrap();
         let lines: Vec<_> = part.lines().collect();
         let same = lines.len() == step.prints.len()
-            && lines.iter().zip(&step.prints).all(|(line, expected)| fits(line, expected));
+            && lines.iter().zip(&step.prints).all(|(line, expected)| is_like(expected, line));
         if !same {
             writeln!(faults, "line {}: $ {}\n{part}", step.line, step.command).unwrap();
         }
@@ -106,7 +95,7 @@ fn what_differs_is_found() {
         ("a b c d", "a [..] d [..]", false),
         ("a b c d", "[..]", true),
     ] {
-        assert_eq!(fits(line, expected), same, "{line:?}, {expected:?}");
+        assert_eq!(is_like(expected, line), same, "{line:?}, {expected:?}");
     }
     let page = "```console\n$ a\nb\n$ c\n```\n$ d\n```sh\n$ e\n```\n";
     let steps = steps(page);

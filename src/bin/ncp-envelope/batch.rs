@@ -140,11 +140,8 @@ impl Batch {
         };
         failures.progress.clear();
         if json {
-            let mut record = summary.record();
             let stopped = report.stopped.as_ref().map(ToString::to_string);
-            record.push(("stopped", json!(stopped)));
-            record.push(("failures", failures.json()));
-            output::one(true, record)?;
+            output::one(true, summary.record(json!(stopped), failures.json()))?;
         }
         let text = summary.text(self.task, None);
         if let Some(error) = report.stopped {
@@ -199,10 +196,7 @@ impl Single {
                 json!({ "path": self.input, "code": failure.code_of_file(),
                     "error": failure.text() })
             });
-            let mut record = summary.record();
-            record.push(("stopped", Value::Null));
-            record.push(("failures", failures.into_iter().collect()));
-            output::one(true, record)?;
+            output::one(true, summary.record(Value::Null, failures.into_iter().collect()))?;
         } else if self.says && done.is_ok() {
             notice(&summary.text(self.task, Some(&self.input)));
         }

@@ -4,7 +4,7 @@ use crate::output::Record;
 use crate::plan::Task;
 use crate::shown;
 use indicatif::HumanCount;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::time::Duration;
 
 #[derive(Default)]
@@ -69,7 +69,8 @@ impl Summary {
         text
     }
 
-    pub(crate) fn record(&self) -> Record {
+    /// `stopped` is why the command ended before the last file; null if it did not.
+    pub(crate) fn record(&self, stopped: Value, failures: Value) -> Record {
         vec![
             ("files", json!(self.done)),
             ("bytes_read", json!(self.read)),
@@ -83,6 +84,8 @@ impl Summary {
             ("messages", json!(self.messages)),
             ("not_messages", json!(self.not_messages)),
             ("failed", json!(self.failed)),
+            ("stopped", stopped),
+            ("failures", failures),
         ]
     }
 
