@@ -269,6 +269,7 @@ impl<K: Into<String>, V: Into<String>, S> TryFrom<HashMap<K, V, S>> for Encrypti
 /// ```
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Scope {
+    name: Arc<[u8]>,
     hash: [u8; 32],
 }
 
@@ -285,7 +286,11 @@ impl Scope {
         hash.update(name.as_ref());
         let mut out = [0; 32];
         out.copy_from_slice(hash.finish().as_ref());
-        Self { hash: out }
+        Self { name: name.as_ref().into(), hash: out }
+    }
+
+    pub(crate) fn name(&self) -> &[u8] {
+        &self.name
     }
 
     /// SHA-256 of the framed name, as wrapped beside the data key.

@@ -112,6 +112,7 @@ mod context;
 mod datakey;
 mod envelope;
 mod error;
+pub mod fields;
 pub mod format;
 pub mod io;
 mod memory;

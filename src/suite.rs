@@ -19,6 +19,9 @@ pub enum Suite {
     Unknown,
 }
 
+/// The suite of new messages.
+pub(crate) const SUITE: Suite = Suite::Cobblestone256;
+
 impl Suite {
     /// The suite with this code in a header (`F-6`), if this release has one.
     pub(crate) fn from_code(code: u16) -> Option<Self> {

@@ -1,6 +1,5 @@
 //! The keys of one envelope: joins key services, cache and supply.
 
-use crate::context::Scope;
 use crate::datakey::batch::batcher::Batcher;
 use crate::datakey::batch::drive;
 use crate::datakey::batch::drive::KeepAlive;
@@ -18,8 +17,7 @@ use crate::datakey::supply::Supply;
 use crate::datakey::supply::mint::{Mint, WrapTarget};
 use crate::error::{Error, ErrorKind, Result};
 use crate::secret::DataKey;
-use crate::suite::Suite;
-use crate::wrap::{KeyId, KeyWrapper, WrappedKey};
+use crate::wrap::{Binding, KeyId, KeyWrapper, WrappedKey};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -41,7 +39,6 @@ pub(crate) struct Keys {
     pub(crate) readers: Readers,
     pub(crate) supply: Supply,
     services: Vec<Service>,
-    suite: Suite,
     keep_alive: Arc<KeepAlive>,
     settings: KeySettings,
 }
@@ -59,8 +56,7 @@ impl Keys {
     /// Keys for the recipients with these wrappers: at least one, and no two with the same id.
     pub(crate) fn new(
         wrappers: Vec<Arc<dyn KeyWrapper>>,
-        scope: &Scope,
-        suite: Suite,
+        binding: Binding,
         settings: KeySettings,
     ) -> Result<Self> {
         let (driver, source) = (settings.cache.0.driver.clone(), Source::REAL);
@@ -75,19 +71,18 @@ impl Keys {
             }
         };
         let services = wrappers.into_iter().map(service).collect();
-        Self::join(services, scope, suite, settings, Arc::new(KeepAlive::new(driver.clone())))
+        Self::join(services, binding, settings, Arc::new(KeepAlive::new(driver.clone())))
     }
 
-    /// Keys for another scope, which share calls and cache with these.
-    pub(crate) fn for_scope(&self, scope: &Scope) -> Result<Self> {
+    /// Keys for another use, which share calls and cache with these.
+    pub(crate) fn bound_to(&self, binding: Binding) -> Result<Self> {
         let (services, settings) = (self.services.clone(), self.settings.clone());
-        Self::join(services, scope, self.suite, settings, self.keep_alive.clone())
+        Self::join(services, binding, settings, self.keep_alive.clone())
     }
 
     fn join(
         services: Vec<Service>,
-        scope: &Scope,
-        suite: Suite,
+        binding: Binding,
         settings: KeySettings,
         keep_alive: Arc<KeepAlive>,
     ) -> Result<Self> {
@@ -96,9 +91,8 @@ impl Keys {
             cache: settings.cache.clone(),
             batcher: service.unwrap.clone(),
             driver: driver.clone(),
-            realm: Realm::new(&settings.partition, service.recipient.key.zone(), scope, suite),
-            scope: scope.clone(),
-            suite,
+            realm: Realm::new(&settings.partition, service.recipient.key.zone(), &binding),
+            binding,
         };
         let loaders: Vec<_> = services.iter().map(loader).collect();
         let target = |(service, loader): (&Service, &Loader)| WrapTarget {
@@ -108,15 +102,14 @@ impl Keys {
         let mint = Mint {
             targets: services.iter().zip(&loaders).map(target).collect(),
             driver: driver.clone(),
-            scope: scope.clone(),
-            suite,
+            binding,
             ends: settings.cache.0.ends.clone(),
             source: Source::REAL,
             counters: Arc::new(PoolCounters::default()),
         };
         let supply = Supply::new(mint, settings.pool.clone(), settings.reuse.clone())?;
         let readers = Readers::new(loaders, settings.hedge);
-        Ok(Self { readers, supply, services, suite, keep_alive, settings })
+        Ok(Self { readers, supply, services, keep_alive, settings })
     }
 
     /// Wraps an existing data key under the keys with these ids.

@@ -5,8 +5,8 @@ use crate::datakey::{CacheLimits, KeyCache, KeySettings, Keys, PoolLimits, Reuse
 use crate::envelope::handle::Envelope;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::MAX_SLOTS;
-use crate::suite::Suite;
-use crate::wrap::{KeyId, KeyWrapper};
+use crate::suite::SUITE;
+use crate::wrap::{Binding, KeyId, KeyWrapper};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -282,7 +282,7 @@ impl EnvelopeBuilder {
             verify: self.verify,
             hedge: self.hedge,
         };
-        let keys = Keys::new(self.wrappers, &self.scope, Suite::Cobblestone256, settings)?;
+        let keys = Keys::new(self.wrappers, Binding::message(SUITE, &self.scope), settings)?;
         Ok(Envelope::new(recipients, self.scope, keys))
     }
 }

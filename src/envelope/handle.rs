@@ -8,7 +8,8 @@ use crate::format;
 use crate::format::{BoundHeader, Encryptor, Header, SlotTable};
 use crate::policy::{EncryptOptions, ToEncryptOptions};
 use crate::secret::DataKey;
-use crate::wrap::{KeyId, WrappedKey};
+use crate::suite::SUITE;
+use crate::wrap::{Binding, KeyId, WrappedKey};
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
@@ -81,7 +82,7 @@ impl Envelope {
     /// None that [`build`](crate::EnvelopeBuilder::build) did not have.
     pub fn for_scope(&self, scope: impl Into<Scope>) -> Result<Self> {
         let scope = scope.into();
-        let keys = self.0.keys.for_scope(&scope)?;
+        let keys = self.0.keys.bound_to(Binding::message(SUITE, &scope))?;
         Ok(Self::new(self.0.recipients.clone(), scope, keys))
     }
 

@@ -27,6 +27,7 @@ mod wrapper;
 
 pub use key_id::{KeyId, MAX_KEY_ID_LEN, Provider, ZoneHint};
 pub use local::LocalKeyWrapper;
+pub(crate) use payload::Binding;
 pub use payload::{KeyPayload, PAYLOAD_LEN};
 pub use wrapped::{MAX_WRAPPED_LEN, WrappedKey};
 pub use wrapper::{BoxFuture, KeyWrapper};

@@ -1,9 +1,10 @@
-//! The 80 bytes that a key service wraps (`F-28`): the data key, bound to its suite and scope.
+//! The 80 bytes that a key service wraps (`F-28`): a key, bound to its use.
 
 use crate::context::Scope;
 use crate::error::{Error, Result};
 use crate::secret::{DATA_KEY_LEN, DataKey, SecretBytes, equal};
 use crate::suite::Suite;
+use aws_lc_rs::digest;
 use std::fmt;
 use zeroize::ZeroizeOnDrop;
 
@@ -11,6 +12,48 @@ use zeroize::ZeroizeOnDrop;
 pub const PAYLOAD_LEN: usize = 80;
 
 const LABEL: &[u8; 8] = b"NCPENVK1";
+const FRAME_LEN: usize = 48;
+/// In place of a suite, for keys of a ring (`R-7`): no message has it.
+const RING_SUITE: u16 = 0x0101;
+
+/// What a wrapped key may be used for: the bytes that are wrapped in front of it (`F-28`, `R-7`).
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Binding {
+    frame: [u8; FRAME_LEN],
+}
+
+impl Binding {
+    /// For messages of this suite and scope.
+    pub(crate) fn message(suite: Suite, scope: &Scope) -> Self {
+        Self::new(suite.code(), scope.hash())
+    }
+
+    /// For the entry with this number and role of the key ring `id`.
+    pub(crate) fn ring(scope: &Scope, id: &[u8; 16], number: u32, role: u8) -> Self {
+        let mut hash = digest::Context::new(&digest::SHA256);
+        hash.update(b"ncp-envelope ring v1\0");
+        hash.update(&(scope.name().len() as u64).to_be_bytes());
+        for part in [scope.name(), id, &number.to_be_bytes(), &[role]] {
+            hash.update(part);
+        }
+        let mut bound = [0; 32];
+        bound.copy_from_slice(hash.finish().as_ref());
+        Self::new(RING_SUITE, &bound)
+    }
+
+    fn new(suite: u16, bound: &[u8; 32]) -> Self {
+        let mut frame = [0; FRAME_LEN];
+        frame[..8].copy_from_slice(LABEL);
+        frame[8..10].copy_from_slice(&suite.to_be_bytes());
+        frame[16..].copy_from_slice(bound);
+        Self { frame }
+    }
+
+    /// The bytes in front of the key.
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.frame
+    }
+}
 
 /// Secret bytes to be wrapped, or as unwrapped by a key service. Boxed, wiped when dropped, not
 /// printed.
@@ -61,38 +104,29 @@ impl KeyPayload {
         self.0.expose_secret()
     }
 
-    /// The payload for `key`, usable with `suite` and within `scope` only.
-    pub(crate) fn encode(key: &DataKey, suite: Suite, scope: &Scope) -> Self {
+    /// The payload for `key`, for this use only.
+    pub(crate) fn encode(key: &DataKey, binding: &Binding) -> Self {
         let mut bytes: Box<[u8]> = Box::new([0; PAYLOAD_LEN]);
-        fill_frame(&mut bytes[..48], suite, scope);
-        bytes[48..].copy_from_slice(key.expose_secret());
+        bytes[..FRAME_LEN].copy_from_slice(&binding.frame);
+        bytes[FRAME_LEN..].copy_from_slice(key.expose_secret());
         Self::from_boxed(bytes)
     }
 
-    /// The data key, if this is a payload for `suite` and `scope`.
+    /// The key, if this is a payload for this use.
     ///
     /// One error for all mismatches, the same as for a message that is not authentic, and one
     /// comparison, so that an attacker who swaps wrapped keys does not learn which part differs
     /// (`F-28`).
-    pub(crate) fn decode(&self, suite: Suite, scope: &Scope) -> Result<DataKey> {
-        let mut frame = [0; 48];
-        fill_frame(&mut frame, suite, scope);
-        let Some((head, tail)) = self.expose_secret().split_at_checked(48) else {
+    pub(crate) fn decode(&self, binding: &Binding) -> Result<DataKey> {
+        let Some((head, tail)) = self.expose_secret().split_at_checked(FRAME_LEN) else {
             return Err(Error::authentication());
         };
         let key: &[u8; DATA_KEY_LEN] = tail.try_into().map_err(|_| Error::authentication())?;
-        if !equal(head, &frame) {
+        if !equal(head, &binding.frame) {
             return Err(Error::authentication());
         }
         Ok(DataKey::copy_from(key))
     }
-}
-
-fn fill_frame(frame: &mut [u8], suite: Suite, scope: &Scope) {
-    frame[..8].copy_from_slice(LABEL);
-    frame[8..10].copy_from_slice(&suite.code().to_be_bytes());
-    frame[10..16].fill(0);
-    frame[16..48].copy_from_slice(scope.hash());
 }
 
 impl fmt::Debug for KeyPayload {
@@ -117,20 +151,15 @@ mod tests {
     #[test]
     fn every_flipped_bit_before_the_key_is_refused() {
         let (key, scope) = (DataKey::generate().unwrap(), Scope::new("tenant"));
-        let payload = KeyPayload::encode(&key, Suite::Cobblestone256, &scope);
+        let binding = Binding::message(Suite::Cobblestone256, &scope);
+        let payload = KeyPayload::encode(&key, &binding);
         assert_eq!(payload.expose_secret().len(), PAYLOAD_LEN);
-        assert_eq!(
-            payload.decode(Suite::Cobblestone256, &scope).unwrap().expose_secret(),
-            key.expose_secret()
-        );
+        assert_eq!(payload.decode(&binding).unwrap().expose_secret(), key.expose_secret());
         for bit in 0..48 * 8 {
             let mut bytes: Box<[u8]> = payload.expose_secret().into();
             bytes[bit / 8] ^= 1 << (bit % 8);
             assert_eq!(
-                KeyPayload::from_boxed(bytes)
-                    .decode(Suite::Cobblestone256, &scope)
-                    .unwrap_err()
-                    .kind(),
+                KeyPayload::from_boxed(bytes).decode(&binding).unwrap_err().kind(),
                 ErrorKind::Authentication
             );
         }
@@ -139,17 +168,18 @@ mod tests {
     #[test]
     fn other_scope_suite_or_length_is_refused() {
         let (key, scope) = (DataKey::generate().unwrap(), Scope::new("tenant"));
-        let payload = KeyPayload::encode(&key, Suite::Cobblestone256, &scope);
-        assert!(payload.decode(Suite::Unknown, &scope).is_err());
-        assert!(payload.decode(Suite::Cobblestone256, &Scope::default()).is_err());
+        let binding = Binding::message(Suite::Cobblestone256, &scope);
+        let payload = KeyPayload::encode(&key, &binding);
+        assert!(payload.decode(&Binding::message(Suite::Unknown, &scope)).is_err());
+        assert!(
+            payload.decode(&Binding::message(Suite::Cobblestone256, &Scope::default())).is_err()
+        );
         for len in [0, 32, 47, 48, 79] {
             assert!(
-                KeyPayload::copy_from(&payload.expose_secret()[..len])
-                    .decode(Suite::Cobblestone256, &scope)
-                    .is_err()
+                KeyPayload::copy_from(&payload.expose_secret()[..len]).decode(&binding).is_err()
             );
         }
         let longer = [payload.expose_secret(), &[0]].concat();
-        assert!(KeyPayload::copy_from(&longer).decode(Suite::Cobblestone256, &scope).is_err());
+        assert!(KeyPayload::copy_from(&longer).decode(&binding).is_err());
     }
 }

@@ -1,9 +1,7 @@
 //! The id of a key in the cache.
 
-use crate::context::Scope;
 use crate::datakey::ends::Family;
-use crate::suite::Suite;
-use crate::wrap::{KeyId, MAX_KEY_ID_LEN, MAX_WRAPPED_LEN, WrappedKey, ZoneHint};
+use crate::wrap::{Binding, KeyId, MAX_KEY_ID_LEN, MAX_WRAPPED_LEN, WrappedKey, ZoneHint};
 use aws_lc_rs::digest;
 use std::hash::{Hash, Hasher};
 
@@ -36,8 +34,8 @@ impl Hasher for IdHasher {
     }
 }
 
-/// What all keys of one reader share: partition, endpoint zone, scope and suite. Hashed once, since
-/// lookups are a hot path.
+/// What all keys of one reader share: partition, endpoint zone, and what they may be used for.
+/// Hashed once, since lookups are a hot path.
 #[derive(Clone)]
 pub(crate) struct Realm {
     hash: [u8; HASH_LEN],
@@ -47,7 +45,7 @@ pub(crate) struct Realm {
 
 impl Realm {
     /// `zone` is that of the reader's own client, not the one in a message.
-    pub(crate) fn new(partition: &[u8], zone: ZoneHint, scope: &Scope, suite: Suite) -> Self {
+    pub(crate) fn new(partition: &[u8], zone: ZoneHint, binding: &Binding) -> Self {
         let zone: &[u8] = match zone {
             ZoneHint::None => b"none",
             ZoneHint::Global => b"global",
@@ -57,7 +55,7 @@ impl Realm {
             ZoneHint::Fin => b"fin",
         };
         let mut hash = digest::Context::new(&digest::SHA256);
-        for part in [partition, zone, scope.hash(), &suite.code().to_be_bytes()] {
+        for part in [partition, zone, binding.as_bytes()] {
             hash.update(&(part.len() as u64).to_be_bytes());
             hash.update(part);
         }
@@ -108,6 +106,8 @@ fn array(digest: &digest::Digest) -> [u8; HASH_LEN] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::context::Scope;
+    use crate::suite::Suite;
     use crate::wrap::Provider;
 
     // Without its length a part could give bytes to its neighbour.
@@ -115,7 +115,7 @@ mod tests {
     fn an_id_is_the_hash_of_all_parts_each_with_its_length() {
         let sha256 = |bytes: &[u8]| digest::digest(&digest::SHA256, bytes);
         let part = |bytes: &[u8]| [&(bytes.len() as u64).to_be_bytes(), bytes].concat();
-        let scope = Scope::new("tenant");
+        let binding = Binding::message(Suite::Cobblestone256, &Scope::new("tenant"));
         for (zone, word) in [
             (ZoneHint::None, &b"none"[..]),
             (ZoneHint::Global, b"global"),
@@ -124,8 +124,8 @@ mod tests {
             (ZoneHint::Gov, b"gov"),
             (ZoneHint::Fin, b"fin"),
         ] {
-            let realm = Realm::new(b"readers", zone, &scope, Suite::Cobblestone256);
-            let parts = [part(b"readers"), part(word), part(scope.hash()), part(&[0, 1])];
+            let realm = Realm::new(b"readers", zone, &binding);
+            let parts = [part(b"readers"), part(word), part(binding.as_bytes())];
             assert_eq!(realm.hash, sha256(&parts.concat()).as_ref());
             assert_eq!(realm.partition, sha256(b"readers").as_ref());
             let key = KeyId::new(Provider::NcpKms, ZoneHint::Jp, "tag").unwrap();
@@ -149,7 +149,7 @@ mod tests {
         let tag = |provider, text| KeyId::new(provider, ZoneHint::None, text).unwrap();
         let wrapped = |key, bytes: &[u8]| WrappedKey::new(key, bytes).unwrap();
         let realm = |partition: &[u8], zone, scope, suite| {
-            Realm::new(partition, zone, &Scope::new(scope), suite)
+            Realm::new(partition, zone, &Binding::message(suite, &Scope::new(scope)))
         };
         let ncp = |text, bytes| wrapped(tag(Provider::NcpKms, text), bytes);
         let own = realm(b"p", ZoneHint::Kr, "s", Suite::Cobblestone256);

@@ -1,7 +1,6 @@
 //! Loads unwrapped keys: from the cache, by joining an unwrap in flight (single flight), or by
 //! starting one.
 
-use crate::context::Scope;
 use crate::datakey::batch::batcher::Batcher;
 use crate::datakey::batch::drive::{Driver, Lost};
 use crate::datakey::batch::flight::{Flight, Wait};
@@ -12,20 +11,18 @@ use crate::datakey::cache::shared::{Answer, LookUp};
 use crate::datakey::cache::store::{CachedKey, Loaded};
 use crate::datakey::cache::{CacheId, Realm};
 use crate::error::Result;
-use crate::suite::Suite;
-use crate::wrap::{KeyPayload, WrappedKey};
+use crate::wrap::{Binding, KeyPayload, WrappedKey};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Loads keys of one scope and suite through one wrapper.
+/// Loads keys of one use through one wrapper.
 #[derive(Clone)]
 pub(crate) struct Loader {
     pub(crate) cache: KeyCache,
     pub(crate) batcher: Batcher<Unwrap>,
     pub(crate) driver: Arc<Driver>,
     pub(crate) realm: Realm,
-    pub(crate) scope: Scope,
-    pub(crate) suite: Suite,
+    pub(crate) binding: Binding,
 }
 
 /// Unwraps that are not submitted yet.
@@ -152,7 +149,7 @@ impl Loader {
         flight: Arc<Flight<Answer>>,
         waiters: Option<Waiters>,
     ) -> (WrappedKey, Ticket<KeyPayload>) {
-        let (cache, scope, suite) = (self.cache.0.clone(), self.scope.clone(), self.suite);
+        let (cache, binding) = (self.cache.0.clone(), self.binding);
         // The time to live counts from before the call, since the service may decide at its start.
         let loaded = Loaded {
             family: self.realm.family(slot.key_id()),
@@ -163,7 +160,7 @@ impl Loader {
         recipient.counters.asked.add();
         let ticket = Ticket::for_waiters(waiters, move |payload: Option<Result<KeyPayload>>| {
             let decode = |payload: KeyPayload| {
-                payload.decode(suite, &scope).map_err(|error| cache.misfit(&id, error))
+                payload.decode(&binding).map_err(|error| cache.misfit(&id, error))
             };
             let key = payload.map(|payload| payload.and_then(decode));
             recipient.counters.unwrapped(key.as_ref().map(Result::as_ref));

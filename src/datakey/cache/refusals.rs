@@ -49,10 +49,11 @@ mod tests {
     use crate::datakey::cache::Realm;
     use crate::error::ErrorKind;
     use crate::suite::Suite;
-    use crate::wrap::{KeyId, Provider, WrappedKey, ZoneHint};
+    use crate::wrap::{Binding, KeyId, Provider, WrappedKey, ZoneHint};
 
     fn ids(count: usize) -> Vec<CacheId> {
-        let realm = Realm::new(b"p", ZoneHint::None, &Scope::new("s"), Suite::Cobblestone256);
+        let binding = Binding::message(Suite::Cobblestone256, &Scope::new("s"));
+        let realm = Realm::new(b"p", ZoneHint::None, &binding);
         let key = KeyId::new(Provider::Local, ZoneHint::None, "k").unwrap();
         let wrapped = |n: usize| WrappedKey::new(key.clone(), n.to_be_bytes()).unwrap();
         (0..count).map(|n| realm.id(&wrapped(n))).collect()

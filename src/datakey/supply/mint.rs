@@ -4,7 +4,6 @@
 //! written that only some of them can read. All services are called concurrently; the first failure
 //! is returned, and names the recipient.
 
-use crate::context::Scope;
 use crate::datakey::batch::batcher::Batcher;
 use crate::datakey::batch::drive::{Driver, Lost};
 use crate::datakey::batch::flight::{Flight, Wait};
@@ -17,8 +16,7 @@ use crate::datakey::stats::PoolCounters;
 use crate::datakey::supply::gather::{Gather, Outcome, Unminted};
 use crate::error::{Error, ErrorKind, Result};
 use crate::secret::DataKey;
-use crate::suite::Suite;
-use crate::wrap::{KeyPayload, WrappedKey};
+use crate::wrap::{Binding, KeyPayload, WrappedKey};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -45,8 +43,7 @@ pub(crate) struct Mint {
     /// At least one.
     pub(crate) targets: Arc<[WrapTarget]>,
     pub(crate) driver: Arc<Driver>,
-    pub(crate) scope: Scope,
-    pub(crate) suite: Suite,
+    pub(crate) binding: Binding,
     pub(crate) ends: Ends,
     pub(crate) source: Source,
     pub(crate) counters: Arc<PoolCounters>,
@@ -186,7 +183,7 @@ impl Mint {
     }
 
     fn payloads(&self, key: &DataKey, count: usize) -> Vec<KeyPayload> {
-        (0..count).map(|_| KeyPayload::encode(key, self.suite, &self.scope)).collect()
+        (0..count).map(|_| KeyPayload::encode(key, &self.binding)).collect()
     }
 
     /// Adds the payloads of one key to `items`, which has one list for each of `which`.

@@ -1,6 +1,5 @@
 //! Work that no runtime polls, and its waiters.
 
-use crate::context::Scope;
 use crate::datakey::batch::drive::Driver;
 use crate::datakey::batch::flight::{Flight, Wait};
 use crate::datakey::cache::Outbox;
@@ -105,9 +104,8 @@ fn calls_under_way_and_the_keys_in_them_go_with_their_envelopes() {
         verify: false,
         hedge: secs(1),
     };
-    let keys =
-        Arc::new(Keys::new(vec![service.clone()], &Scope::new("s"), SUITE, settings).unwrap());
-    let others = Arc::new(keys.for_scope(&Scope::new("t")).unwrap());
+    let keys = Arc::new(Keys::new(vec![service.clone()], binding("s"), settings).unwrap());
+    let others = Arc::new(keys.bound_to(binding("t")).unwrap());
     let reading = read(first_loader(&keys), slot("tag", 1), None);
     let (writing, writing_too) = (keys.clone(), keys.clone());
     let mut reading = Task::new(reading);

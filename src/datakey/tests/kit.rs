@@ -20,7 +20,7 @@ use crate::datakey::tests::service::{Reply, Service};
 use crate::datakey::{KeyCache, Keys};
 use crate::error::{ErrorKind, Result};
 use crate::suite::Suite;
-use crate::wrap::{KeyId, Provider, WrappedKey, ZoneHint};
+use crate::wrap::{Binding, KeyId, Provider, WrappedKey, ZoneHint};
 use std::cell::Cell;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -28,7 +28,10 @@ use std::sync::{Arc, LazyLock};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
-pub(crate) const SUITE: Suite = Suite::Cobblestone256;
+/// Of messages of a scope.
+pub(crate) fn binding(scope: &str) -> Binding {
+    Binding::message(Suite::Cobblestone256, &Scope::new(scope))
+}
 
 pub(crate) const fn secs(secs: u64) -> Duration {
     Duration::from_secs(secs)
@@ -176,14 +179,13 @@ impl Rig {
     }
 
     pub(crate) fn reader(&self, partition: &str, scope: &str) -> Loader {
-        let scope = Scope::new(scope);
+        let binding = binding(scope);
         Loader {
             cache: self.cache.clone(),
             batcher: self.unwrap.clone(),
             driver: self.driver.clone(),
-            realm: Realm::new(partition.as_bytes(), ZoneHint::None, &scope, SUITE),
-            scope,
-            suite: SUITE,
+            realm: Realm::new(partition.as_bytes(), ZoneHint::None, &binding),
+            binding,
         }
     }
 
@@ -232,8 +234,7 @@ impl Rig {
         Mint {
             targets: [WrapTarget { batcher, family }].into(),
             driver: self.driver.clone(),
-            scope: Scope::new("s"),
-            suite: SUITE,
+            binding: binding("s"),
             ends: self.cache.0.ends.clone(),
             source: self.source,
             counters: Arc::new(PoolCounters::default()),

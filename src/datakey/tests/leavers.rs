@@ -1,6 +1,5 @@
 //! Callers who give up leave nothing behind: no waker, no place in a line, no key in a queue.
 
-use crate::context::Scope;
 use crate::datakey::batch::flight::{Flight, Wait};
 use crate::datakey::tests::kit::*;
 use crate::datakey::tests::service::Reply;
@@ -95,7 +94,7 @@ fn an_envelope_that_goes_takes_no_call_from_those_who_wait() {
             verify: false,
             hedge: secs(1),
         };
-        Keys::new(vec![rig.service.clone()], &Scope::new("s"), SUITE, settings).unwrap()
+        Keys::new(vec![rig.service.clone()], binding("s"), settings).unwrap()
     };
     let (begins, waits) = (envelope(), envelope());
     let mut beginning = Task::new(read(first_loader(&begins), slot("tag", 1), None));

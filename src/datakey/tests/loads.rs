@@ -1,5 +1,6 @@
 //! What is found, for how long, and what makes it go.
 
+use crate::context::Scope;
 use crate::datakey::cache::Outbox;
 use crate::datakey::cache::Realm;
 use crate::datakey::ends::End;
@@ -8,7 +9,7 @@ use crate::datakey::tests::kit::*;
 use crate::datakey::tests::service::{Reply, number as number_of, wrapped};
 use crate::error::{Error, ErrorKind};
 use crate::suite::Suite;
-use crate::wrap::{KeyId, Provider, ZoneHint};
+use crate::wrap::{Binding, KeyId, Provider, ZoneHint};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -547,12 +548,12 @@ fn a_key_that_opens_nothing_is_dropped_unless_it_has_opened_something() {
 fn realms_do_not_share_keys_of_other_zones_or_suites() {
     let rig = rig();
     let mut kr = rig.reader("p", "s");
-    kr.realm = Realm::new(b"p", ZoneHint::Kr, &kr.scope, SUITE);
+    kr.realm = Realm::new(b"p", ZoneHint::Kr, &kr.binding);
     assert!(rig.read(1).done().is_ok());
     assert!(Task::new(read(kr, slot("tag", 1), None)).done().is_ok());
     let mut later = rig.reader("p", "s");
-    later.suite = Suite::Unknown;
-    later.realm = Realm::new(b"p", ZoneHint::None, &later.scope, later.suite);
+    later.binding = Binding::message(Suite::Unknown, &Scope::new("s"));
+    later.realm = Realm::new(b"p", ZoneHint::None, &later.binding);
     assert_eq!(
         Task::new(read(later, slot("tag", 1), None)).done().err().unwrap().kind(),
         ErrorKind::Authentication

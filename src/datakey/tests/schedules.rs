@@ -7,7 +7,6 @@
 mod ends;
 mod recipients;
 
-use crate::context::Scope;
 use crate::datakey::KeyCache;
 use crate::datakey::batch::batcher::Batcher;
 use crate::datakey::batch::drive::{Driver, KeepAlive};
@@ -222,9 +221,9 @@ impl Deref for Reader {
 }
 
 fn loader_of(batcher: Batcher<Unwrap>, cache: KeyCache) -> Loader {
-    let (driver, scope) = (cache.0.driver.clone(), Scope::new("s"));
-    let realm = Realm::new(b"p", ZoneHint::None, &scope, SUITE);
-    Loader { batcher, realm, cache, driver, scope, suite: SUITE }
+    let (driver, binding) = (cache.0.driver.clone(), binding("s"));
+    let realm = Realm::new(b"p", ZoneHint::None, &binding);
+    Loader { batcher, realm, cache, driver, binding }
 }
 
 fn loader(remote: &Arc<Remote>, limits: CacheLimits) -> Reader {
@@ -459,8 +458,7 @@ fn pool(remote: &Arc<Remote>, limits: Option<PoolLimits>) -> (Arc<Pool>, KeepAli
     let mint = Mint {
         targets: [WrapTarget { batcher, family }].into(),
         driver: driver.clone(),
-        scope: Scope::new("s"),
-        suite: SUITE,
+        binding: binding("s"),
         ends: Ends::new(),
         source: SOURCE,
         counters: Arc::new(PoolCounters::default()),
@@ -558,9 +556,7 @@ fn one_bad_key_among_many_spoils_no_other() {
                     let ticket = Ticket::new(move |result: Option<Result<KeyPayload>>| {
                         note(&answers)[n as usize] += 1;
                         flight.finish(result.map(|result| {
-                            result
-                                .and_then(|key| key.decode(SUITE, &Scope::new("s")))
-                                .map(|key| number(&key))
+                            result.and_then(|key| key.decode(&binding("s"))).map(|key| number(&key))
                         }));
                     });
                     (slot("tag", n), ticket)

@@ -2,9 +2,8 @@
 
 #![allow(dead_code)]
 
-use crate::context::Scope;
 use crate::datakey::sync::{Mutex, lock};
-use crate::datakey::tests::kit::{SUITE, key_id};
+use crate::datakey::tests::kit::{binding, key_id};
 use crate::error::{Error, ErrorKind, Result};
 use crate::secret::DataKey;
 use crate::wrap::{BoxFuture, KeyId, KeyPayload, KeyWrapper, WrappedKey};
@@ -243,7 +242,7 @@ fn bytes(keys: &[WrappedKey]) -> Vec<Vec<u8>> {
 pub(crate) fn payload(n: u32, scope: &str) -> KeyPayload {
     let mut key = [0; 32];
     key[..4].copy_from_slice(&n.to_be_bytes());
-    KeyPayload::encode(&DataKey::copy_from(&key), SUITE, &Scope::new(scope))
+    KeyPayload::encode(&DataKey::copy_from(&key), &binding(scope))
 }
 
 pub(crate) fn number(key: &DataKey) -> u32 {

@@ -63,8 +63,7 @@ fn siblings(remote: &Arc<Remote>, reader: &Reader) -> [Arc<Pool>; 2] {
         let mint = Mint {
             targets: [WrapTarget { batcher: batcher.clone(), family }].into(),
             driver: reader.driver.clone(),
-            scope: reader.scope.clone(),
-            suite: SUITE,
+            binding: reader.binding,
             ends: reader.cache.0.ends.clone(),
             source: SOURCE,
             counters: Arc::default(),

@@ -39,8 +39,7 @@ fn pool_of(remotes: &[Arc<Remote>; 2], cache: &KeyCache, limits: Option<PoolLimi
     let mint = Mint {
         targets: remotes.iter().map(press).collect(),
         driver: driver.clone(),
-        scope: crate::context::Scope::new("s"),
-        suite: SUITE,
+        binding: binding("s"),
         ends: cache.0.ends.clone(),
         source: SOURCE,
         counters: Arc::default(),

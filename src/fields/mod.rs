@@ -1,0 +1,30 @@
+//! Short values: columns, tokens and settings of some tens of bytes, encrypted under the keys of a
+//! key ring.
+//!
+//! A message has a data key of its own and adds some 288 bytes. A value shares the keys of its
+//! ring: 54 bytes are added (38 in deterministic mode), and no call is made while the ring's keys
+//! are in memory.
+//!
+//! Promises: whatever is wrong with a ciphertext is one error, [`Error::authentication`], and no
+//! byte of plaintext is left behind. Everything derived from a ring's keys is wiped with them. The
+//! rules (`R-1`, …) are those of `docs/fields.md`. Bytes in, bytes out: only [`ring`] knows that
+//! keys are unwrapped by a service, and nothing here does any I/O.
+
+mod ciphertext;
+mod column;
+mod derive;
+mod document;
+mod field;
+mod index;
+mod keys;
+mod many;
+mod ring;
+mod salt;
+mod value;
+
+pub use ciphertext::{FieldCiphertext, FieldMode};
+pub use column::{Column, SecretColumn};
+pub use document::{KeyRole, RingDocument, RingEntry, RingId};
+pub use field::Field;
+pub use index::BlindIndex;
+pub use ring::KeyRing;
