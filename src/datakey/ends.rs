@@ -30,8 +30,8 @@ pub(crate) enum End<'a> {
     Key(&'a str),
     /// Keys wrapped under a version of it below this one, now and in future.
     Below(&'a str, u32),
-    /// The service denied an unwrap.
-    Unwraps(&'a Family),
+    /// The service denied an unwrap with this error.
+    Unwraps(&'a Family, &'a Error),
     /// The service denied a wrap with this error, which all waiters for new keys get.
     Wraps(&'a Family, &'a Error),
 }
@@ -43,7 +43,7 @@ impl End<'_> {
             Self::All => "forgotten",
             Self::Key(_) => "invalidated",
             Self::Below(..) => "retired",
-            Self::Unwraps(_) | Self::Wraps(..) => "denied",
+            Self::Unwraps(..) | Self::Wraps(..) => "denied",
         }
     }
 
@@ -62,7 +62,7 @@ impl End<'_> {
         match self {
             Self::All => true,
             Self::Key(tag) | Self::Below(tag, _) => family.key.id() == *tag,
-            Self::Unwraps(of) | Self::Wraps(of, _) => *of == family,
+            Self::Unwraps(of, _) | Self::Wraps(of, _) => *of == family,
         }
     }
 }

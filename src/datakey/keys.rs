@@ -9,8 +9,11 @@ use crate::datakey::batch::parts::in_parts;
 use crate::datakey::batch::ticket::{Ticket, Waiters};
 use crate::datakey::cache::{KeyCache, Loader, Realm};
 use crate::datakey::clock::Source;
+use crate::datakey::held::fetch::Fetch;
+use crate::datakey::held::{self, Held, Wanted};
 use crate::datakey::limits::{PoolLimits, ReuseLimits};
 use crate::datakey::reading::Readers;
+use crate::datakey::reaper;
 use crate::datakey::recipient::Recipient;
 use crate::datakey::stats::{BatchStats, EnvelopeStats, PoolCounters};
 use crate::datakey::supply::Supply;
@@ -87,13 +90,7 @@ impl Keys {
         keep_alive: Arc<KeepAlive>,
     ) -> Result<Self> {
         let driver = &keep_alive.0;
-        let loader = |service: &Service| Loader {
-            cache: settings.cache.clone(),
-            batcher: service.unwrap.clone(),
-            driver: driver.clone(),
-            realm: Realm::new(&settings.partition, service.recipient.key.zone(), &binding),
-            binding,
-        };
+        let loader = |service| service_loader(service, &settings, &settings.cache, binding);
         let loaders: Vec<_> = services.iter().map(loader).collect();
         let target = |(service, loader): (&Service, &Loader)| WrapTarget {
             batcher: service.wrap.clone(),
@@ -110,6 +107,34 @@ impl Keys {
         let supply = Supply::new(mint, settings.pool.clone(), settings.reuse.clone())?;
         let readers = Readers::new(loaders, settings.hedge);
         Ok(Self { readers, supply, services, keep_alive, settings })
+    }
+
+    /// Holds keys together; `build` makes of them what is used.
+    pub(crate) fn hold<T: PartialEq + Send + Sync + 'static>(
+        &self,
+        wanted: Vec<Wanted>,
+        build: impl Fn(Vec<DataKey>) -> T + Send + Sync + 'static,
+    ) -> Result<Held<T>> {
+        // The thread that wipes them.
+        reaper::start()?;
+        let beside = KeyCache(self.cache().0.beside());
+        let readers = |binding| {
+            let loader = |service| service_loader(service, &self.settings, &beside, binding);
+            Readers::new(self.services.iter().map(loader).collect(), self.settings.hedge)
+        };
+        let fetch = Fetch::new(wanted, readers)?;
+        let limits = held::state::Limits::of(self.cache().0.limits());
+        let (driver, ends) = (self.keep_alive.0.clone(), self.cache().0.ends.clone());
+        let shared = held::shared::Shared::new(fetch, build, limits, beside.0.source, driver, ends);
+        Ok(Held::new(shared, self.keep_alive.clone()))
+    }
+
+    /// Wraps new keys, each for a use of its own, for all recipients.
+    pub(crate) async fn wrap_bound(
+        &self,
+        keys: &[(&DataKey, Binding)],
+    ) -> Result<Vec<Vec<WrappedKey>>> {
+        self.supply.wrap_bound(keys).await
     }
 
     /// Wraps an existing data key under the keys with these ids.
@@ -183,6 +208,22 @@ impl Keys {
             rewrap: BatchStats::sum(services().map(|service| service.rewrap.stats())),
             recipients: services().map(|service| service.recipient.stats()).collect(),
         }
+    }
+}
+
+/// Loads keys of one use from one service, through `cache`.
+fn service_loader(
+    service: &Service,
+    settings: &KeySettings,
+    cache: &KeyCache,
+    binding: Binding,
+) -> Loader {
+    Loader {
+        cache: cache.clone(),
+        batcher: service.unwrap.clone(),
+        driver: cache.0.driver.clone(),
+        realm: Realm::new(&settings.partition, service.recipient.key.zone(), &binding),
+        binding,
     }
 }
 

@@ -10,7 +10,7 @@
 //! counters and limits; [`ends`] invalidates keys; [`recipient`] is one key-encryption key and the
 //! health of its service; [`batch`] coalesces keys into calls; [`cache`] stores unwrapped keys;
 //! [`supply`] has new keys for writing; [`reading`] chooses which service unwraps the key of a
-//! message; [`keys`] joins them for one envelope.
+//! message; [`held`] holds the keys of a set together; [`keys`] joins them for one envelope.
 
 mod batch;
 mod cache;
@@ -18,6 +18,7 @@ mod clock;
 mod delay;
 mod ends;
 mod failure;
+mod held;
 mod keys;
 mod limits;
 mod observe;
@@ -33,6 +34,7 @@ mod tests;
 pub(crate) use batch::parts::in_parts;
 pub(crate) use cache::CacheId;
 pub use cache::KeyCache;
+pub(crate) use held::{Held, Wanted};
 pub(crate) use keys::{KeySettings, Keys};
 pub use limits::{CacheLimits, PoolLimits, ReuseLimits};
 pub(crate) use reading::{Readers, Route, Search, Terms};

@@ -345,6 +345,14 @@ impl Envelope {
         self.0.keys.key_version(wrapped)
     }
 
+    pub(crate) fn keys(&self) -> &Keys {
+        &self.0.keys
+    }
+
+    pub(crate) fn scope(&self) -> &Scope {
+        &self.0.scope
+    }
+
     /// Wraps a data key that exists under the keys of those recipients: all of them, or none.
     pub(crate) async fn wrap_existing(
         &self,

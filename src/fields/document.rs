@@ -134,6 +134,12 @@ impl RingDocument {
         of_role.map_or(0, RingEntry::number)
     }
 
+    /// The number of the next key.
+    pub(super) fn next_number(&self) -> Result<u32> {
+        let full = || Error::new(ErrorKind::LimitExceeded, "the key ring has no number left");
+        self.highest.checked_add(1).ok_or_else(full)
+    }
+
     /// The ring with one more key.
     pub(super) fn with_entry(
         &self,

@@ -40,6 +40,12 @@ enum AskedState {
     Coming(Arc<Flight<Answer>>),
 }
 
+impl Outbox {
+    pub(crate) fn append(&mut self, mut other: Self) {
+        self.0.append(&mut other.0);
+    }
+}
+
 impl Asked {
     /// Whether the key is available without waiting.
     pub(crate) fn is_here(&self) -> bool {

@@ -11,6 +11,7 @@ use crate::datakey::cache::store::{CachedKey, Found, Loaded, Store};
 use crate::datakey::clock::{Instant, Source};
 use crate::datakey::ends::{End, Ends, Family, Holder, Registration};
 use crate::datakey::failure::Failure;
+use crate::datakey::limits::CacheLimits;
 use crate::datakey::reaper;
 use crate::datakey::reaper::{Due, NextTimer};
 use crate::datakey::stats::{CacheCounters, CacheStats};
@@ -84,6 +85,20 @@ pub(crate) enum LookUp {
 
 impl Shared {
     pub(crate) fn new(store: Option<Store>, source: Source) -> Arc<Self> {
+        Self::with(store, source, Arc::default(), Ends::new())
+    }
+
+    /// One that keeps nothing, and shares its calls and invalidations with this one.
+    pub(crate) fn beside(&self) -> Arc<Self> {
+        Self::with(None, self.source, self.driver.clone(), self.ends.clone())
+    }
+
+    /// The limits of its keys; `None` if it keeps none.
+    pub(crate) fn limits(&self) -> Option<CacheLimits> {
+        lock(&self.state).store.as_ref().map(Store::limits)
+    }
+
+    fn with(store: Option<Store>, source: Source, driver: Arc<Driver>, ends: Ends) -> Arc<Self> {
         let limits = store.as_ref().map(Store::limits);
         let state = own(CacheState::new(store), move |parents| {
             if let Some(CacheState { store: Some(copies), .. }) = parents {
@@ -93,12 +108,11 @@ impl Shared {
             let threaded = reaper::start().is_ok();
             CacheState::new(limits.clone().filter(|_| threaded).map(Store::new))
         });
-        let ends = Ends::new();
         Arc::new_cyclic(|shared: &Weak<Self>| Self {
             state,
             counters: CacheCounters::default(),
             source,
-            driver: Arc::default(),
+            driver,
             _registration: ends.register(shared.clone()),
             ends,
         })
@@ -257,7 +271,7 @@ impl Shared {
         if Failure::of(error.kind()) == Failure::OfFamily
             && matches!(standing, Standing::Current | Standing::Replaced)
         {
-            self.ends.tell(End::Unwraps(&loaded.family));
+            self.ends.tell(End::Unwraps(&loaded.family, &error));
         }
         Err(error)
     }
@@ -317,7 +331,7 @@ impl Shared {
 impl Holder for Shared {
     fn end(self: Arc<Self>, end: End<'_>) {
         let mut state = lock(&self.state);
-        let denial = matches!(end, End::Unwraps(_) | End::Wraps(..));
+        let denial = matches!(end, End::Unwraps(..) | End::Wraps(..));
         let count = state
             .store
             .as_mut()

@@ -9,7 +9,7 @@ use crate::datakey::reading::search::{Begun, Search, Terms};
 use crate::datakey::reading::services::{Route, Services};
 use crate::error::Result;
 use crate::secret::DataKey;
-use crate::wrap::{BoxFuture, WrappedKey};
+use crate::wrap::{BoxFuture, KeyId, WrappedKey};
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -50,6 +50,16 @@ impl Readers {
 
     pub(crate) fn loaders(&self) -> &[Loader] {
         &self.services.0
+    }
+
+    /// Whether one of the recipients has this key.
+    pub(crate) fn is_for(&self, key: &KeyId) -> bool {
+        self.loaders().iter().any(|loader| loader.batcher.recipient().key == *key)
+    }
+
+    /// The recipients' keys, for errors.
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.loaders().iter().map(|loader| loader.batcher.recipient().key.to_string()).collect()
     }
 
     /// The routes to `slots`, in the order of recipients. A slot is opened by the recipient that it
@@ -104,11 +114,7 @@ impl Readers {
         searches: impl Iterator<Item = (&'s mut Search, &'s [WrappedKey])>,
     ) {
         let mut asking = self.asking();
-        for (search, slots) in searches {
-            if !search.begun.iter().any(|begun| begun.asked.is_here()) {
-                asking.next(search, slots);
-            }
-        }
+        searches.for_each(|(search, slots)| asking.hurry(search, slots));
         asking.send();
     }
 
@@ -116,10 +122,21 @@ impl Readers {
     /// a service that failed or was late: then the next message will probably have to as well.
     pub(crate) async fn finish<T>(
         &self,
+        search: Search,
+        slots: &[WrappedKey],
+        open: impl FnMut(&DataKey) -> Result<T>,
+    ) -> (Result<T>, bool) {
+        let (opened, moved_on) = self.finish_by(search, slots, open).await;
+        (opened.map(|(opened, _)| opened), moved_on)
+    }
+
+    /// As [`finish`](Self::finish), and says by which slot.
+    pub(crate) async fn finish_by<T>(
+        &self,
         mut search: Search,
         slots: &[WrappedKey],
         mut open: impl FnMut(&DataKey) -> Result<T>,
-    ) -> (Result<T>, bool) {
+    ) -> (Result<(T, usize)>, bool) {
         let max_age = search.terms.max_age;
         let wait = |begun: Begun| self.waiting(begun, slots, max_age);
         let mut waiting: Vec<_> = search.begun.drain(..).map(wait).collect();
@@ -152,7 +169,7 @@ impl Readers {
                     match answer.and_then(|key| try_key(loader, &route, &key, &mut open)) {
                         Ok(opened) => {
                             self.overtaken(&waiting, number);
-                            return (Ok(opened), moved_on);
+                            return (Ok((opened, route.slot)), moved_on);
                         }
                         Err(error) => {
                             failed |= matches!(
@@ -210,6 +227,21 @@ impl Asking<'_> {
         let mut search = Search::new(routes, terms);
         self.next(&mut search, slots);
         search
+    }
+
+    /// Calls one more recipient for a message whose key is not available yet.
+    pub(crate) fn hurry(&mut self, search: &mut Search, slots: &[WrappedKey]) {
+        if !search.begun.iter().any(|begun| begun.asked.is_here()) {
+            self.next(search, slots);
+        }
+    }
+
+    /// Takes over the requests of `other`, which is of the same recipients, so that they share
+    /// calls with these.
+    pub(crate) fn append(&mut self, other: Asking<'_>) {
+        for (outbox, others) in self.outboxes.iter_mut().zip(other.outboxes) {
+            outbox.append(others);
+        }
     }
 
     fn next(&mut self, search: &mut Search, slots: &[WrappedKey]) {

@@ -7,7 +7,7 @@ use crate::datakey::supply::pool::{Pool, Taken};
 use crate::datakey::supply::reuse::Reuse;
 use crate::error::Result;
 use crate::secret::DataKey;
-use crate::wrap::WrappedKey;
+use crate::wrap::{Binding, WrappedKey};
 use std::sync::Arc;
 
 /// The keys for writing of one envelope, which has one list of recipients and one scope.
@@ -55,6 +55,15 @@ impl Supply {
     /// Wraps an existing data key for the recipients with these indices.
     pub(crate) async fn wrap(&self, key: &DataKey, which: &[usize]) -> Result<Vec<WrappedKey>> {
         self.mint.wrap(key, which).await
+    }
+
+    /// Wraps existing keys, each for a use of its own, for all recipients.
+    pub(crate) async fn wrap_bound(
+        &self,
+        keys: &[(&DataKey, Binding)],
+    ) -> Result<Vec<Vec<WrappedKey>>> {
+        let all: Vec<_> = (0..self.mint.targets.len()).collect();
+        self.mint.wrap_bound(keys, &all).await
     }
 
     /// Whether messages may share a key.

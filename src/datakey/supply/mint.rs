@@ -5,7 +5,7 @@
 //! is returned, and names the recipient.
 
 use crate::datakey::batch::batcher::Batcher;
-use crate::datakey::batch::drive::{Driver, Lost};
+use crate::datakey::batch::drive::{self, Driver, Lost};
 use crate::datakey::batch::flight::{Flight, Wait};
 use crate::datakey::batch::operation::Wrap;
 use crate::datakey::batch::ticket::{Ticket, Waiters};
@@ -137,7 +137,7 @@ impl Mint {
                 }
             };
             let (at, targets) = ((self.source.now)(), self.targets.clone());
-            let payloads = self.payloads(&key, all.len());
+            let payloads = payloads(&key, &self.binding, all.len());
             let arrive = move |slots: Outcome<Vec<WrappedKey>>| {
                 let minted = |slots: Vec<WrappedKey>| {
                     let version =
@@ -154,36 +154,48 @@ impl Mint {
 
     /// Wraps an existing data key for these recipients.
     pub(crate) async fn wrap(&self, key: &DataKey, which: &[usize]) -> Result<Vec<WrappedKey>> {
-        let mut lost = Lost::default();
-        loop {
-            let flight = Arc::new(Flight::new());
-            // Besides the waiter, the order holds the flight.
-            let waiters = Waiters::of(&flight, 1);
-            let (mint, target) = (self.clone(), flight.clone());
-            let arrive = move |slots: Outcome<Vec<WrappedKey>>| {
-                mint.tell_denial(&slots);
-                target.finish(slots.map(|slots| slots.map_err(|unminted| unminted.error)));
-            };
-            let mut items = which.iter().map(|_| Items::new()).collect::<Vec<_>>();
-            let payloads = self.payloads(key, which.len());
-            self.wrap_for(payloads, which, Some(waiters), arrive, &mut items);
-            self.submit(which, items);
-            match self.driver.wait(Wait::new(flight)).await {
-                Some(slots) => {
-                    let slots = slots?;
-                    let version =
-                        |(at, slot): (&usize, _)| self.targets[*at].batcher.key_version(slot);
-                    let versions: Vec<_> = which.iter().zip(&slots).map(version).collect();
-                    self.check_retired(which.iter().copied(), &versions)?;
-                    return Ok(slots);
-                }
-                None => lost.again()?,
-            }
-        }
+        let mut wrapped = self.wrap_bound(&[(key, self.binding)], which).await?;
+        wrapped.pop().ok_or_else(drive::gone)
     }
 
-    fn payloads(&self, key: &DataKey, count: usize) -> Vec<KeyPayload> {
-        (0..count).map(|_| KeyPayload::encode(key, &self.binding)).collect()
+    /// Wraps existing keys, each for a use of its own, for these recipients.
+    pub(crate) async fn wrap_bound(
+        &self,
+        keys: &[(&DataKey, Binding)],
+        which: &[usize],
+    ) -> Result<Vec<Vec<WrappedKey>>> {
+        let mut lost = Lost::default();
+        'again: loop {
+            let mut items = which.iter().map(|_| Items::new()).collect::<Vec<_>>();
+            let order = |(key, binding): &(&DataKey, Binding)| {
+                let flight = Arc::new(Flight::new());
+                // Besides the waiter, the order holds the flight.
+                let waiters = Waiters::of(&flight, 1);
+                let (mint, target) = (self.clone(), flight.clone());
+                let arrive = move |slots: Outcome<Vec<WrappedKey>>| {
+                    mint.tell_denial(&slots);
+                    target.finish(slots.map(|slots| slots.map_err(|unminted| unminted.error)));
+                };
+                let payloads = payloads(key, binding, which.len());
+                self.wrap_for(payloads, which, Some(waiters), arrive, &mut items);
+                flight
+            };
+            let flights: Vec<_> = keys.iter().map(order).collect();
+            self.submit(which, items);
+            let mut wrapped = Vec::with_capacity(keys.len());
+            for flight in flights {
+                let Some(slots) = self.driver.wait(Wait::new(flight)).await else {
+                    lost.again()?;
+                    continue 'again;
+                };
+                let slots = slots?;
+                let version = |(at, slot): (&usize, _)| self.targets[*at].batcher.key_version(slot);
+                let versions: Vec<_> = which.iter().zip(&slots).map(version).collect();
+                self.check_retired(which.iter().copied(), &versions)?;
+                wrapped.push(slots);
+            }
+            return Ok(wrapped);
+        }
     }
 
     /// Adds the payloads of one key to `items`, which has one list for each of `which`.
@@ -211,6 +223,10 @@ impl Mint {
             self.targets[*at].batcher.submit(items);
         }
     }
+}
+
+fn payloads(key: &DataKey, binding: &Binding, count: usize) -> Vec<KeyPayload> {
+    (0..count).map(|_| KeyPayload::encode(key, binding)).collect()
 }
 
 /// `error`, with the name of its recipient if there are several.

@@ -663,7 +663,10 @@ fn a_refusal_is_remembered_however_often_its_family_was_denied_meanwhile() {
         let early = rig.read(1);
         let family = rig.reader("p", "s").realm.family(slot("tag", 1).key_id());
         for _ in 0..denials {
-            rig.cache.0.ends.tell(End::Unwraps(&family));
+            rig.cache
+                .0
+                .ends
+                .tell(End::Unwraps(&family, &Error::new(ErrorKind::AccessDenied, "denied")));
         }
         rig.service.call(0).answer(Reply::Fail(ErrorKind::Malformed));
         assert_eq!(kind(early), ErrorKind::Malformed);
