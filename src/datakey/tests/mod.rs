@@ -12,6 +12,8 @@ mod clocks;
 mod drives;
 #[cfg(not(shuttle))]
 mod ends;
+#[cfg(not(shuttle))]
+mod held;
 mod kit;
 #[cfg(not(shuttle))]
 mod leavers;
