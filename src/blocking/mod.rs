@@ -21,7 +21,10 @@
 mod files;
 mod many;
 mod messages;
+mod rings;
 mod streams;
+
+pub use rings::BlockingKeyRing;
 
 use crate::context::Scope;
 use crate::datakey::EnvelopeStats;

@@ -8,6 +8,7 @@ mod common;
 
 use common::{Counting, block_on};
 use fork::{Fork, fork, waitpid_nohang};
+use ncp_envelope::fields::KeyRing;
 use ncp_envelope::format::Header;
 use ncp_envelope::wrap::{BoxFuture, KeyPayload};
 use ncp_envelope::{
@@ -205,6 +206,29 @@ fn a_child_that_uses_one_envelope_has_no_key_of_any() {
     for needle in &needles {
         assert!(found(needle) > 0, "the parent lost a key");
     }
+}
+
+/// A ring's keys are there without waiting: the child has to have them unwrapped for itself.
+#[test]
+fn a_child_has_no_keys_of_its_parents_ring() {
+    let wrapper = Counting::new("local", [9; 32]);
+    let builder = Envelope::builder(wrapper.clone());
+    let envelope = builder.cache(CacheLimits::new(Duration::from_secs(2))).build().unwrap();
+    let ring = block_on(KeyRing::create(&envelope)).unwrap();
+    let field = ring.field("customers.email").unwrap();
+    let ciphertext = field.encrypt("kim@example.com", "17").unwrap();
+    assert!(ring.is_ready());
+    in_a_child(|| {
+        assert!(!ring.is_ready(), "the parent's keys serve");
+        let calls = wrapper.calls();
+        block_on(ring.ready()).unwrap();
+        assert_eq!(wrapper.calls(), calls + 1);
+        assert_eq!(*field.decrypt(&ciphertext, "17").unwrap(), b"kim@example.com");
+        // Its own reaper, without any traffic.
+        until(|| !ring.is_ready());
+        in_a_child(|| assert!(!ring.is_ready()));
+    });
+    assert!(field.decrypt(&ciphertext, "17").is_ok(), "the parent has what it had");
 }
 
 /// Locks that a thread of the parent holds at the moment of the fork are held for ever.

@@ -262,8 +262,26 @@ const ROOMS: &[(&str, &[Room])] = &[
             ),
             ("reading", &["cache", "clock", "delay", "failure", "recipient"]),
             (
+                "held",
+                &[
+                    "batch", "cache", "clock", "ends", "failure", "limits", "observe", "reading",
+                    "reaper", "sync",
+                ],
+            ),
+            (
                 "keys",
-                &["batch", "cache", "clock", "limits", "reading", "recipient", "stats", "supply"],
+                &[
+                    "batch",
+                    "cache",
+                    "clock",
+                    "held",
+                    "limits",
+                    "reading",
+                    "reaper",
+                    "recipient",
+                    "stats",
+                    "supply",
+                ],
             ),
         ],
     ),

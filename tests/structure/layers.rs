@@ -79,10 +79,26 @@ const LAYERS: &[Layer] = &[
         knows: &["error", "secret", "context", "suite", "wrap", "format", "datakey", "policy"],
         never: NO_IO,
     },
+    // The format of messages and that of values know nothing of each other.
+    Layer {
+        name: "fields",
+        knows: &[
+            "error",
+            "secret",
+            "context",
+            "datakey",
+            "envelope",
+            "wrap::Binding",
+            "wrap::WrappedKey",
+            "wrap::slot",
+            "wrap::MAX_*",
+        ],
+        never: NO_IO,
+    },
     // The only module of the core that knows serde.
     Layer {
         name: "config",
-        knows: &["error", "context", "wrap", "format", "datakey"],
+        knows: &["error", "context", "wrap", "format", "datakey", "fields"],
         never: &["std::fs", "std::net", "tokio", "reqwest", "axum", "base64", "secrecy"],
     },
     Layer {
@@ -114,7 +130,7 @@ const LAYERS: &[Layer] = &[
         name: "blocking",
         knows: &[
             "error", "runtime", "context", "wrap", "format", "datakey", "policy", "envelope", "io",
-            "stored",
+            "fields", "stored",
         ],
         never: NO_HTTP,
     },

@@ -5,6 +5,7 @@
 //! nobody hangs.
 
 mod ends;
+mod held;
 mod recipients;
 
 use crate::datakey::KeyCache;

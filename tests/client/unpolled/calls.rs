@@ -2,6 +2,7 @@
 
 use super::{Begun, World};
 use futures_util::stream;
+use ncp_envelope::fields::{KeyRing, RingDocument};
 use ncp_envelope::format::{Header, PREAMBLE_LEN};
 use ncp_envelope::io::{
     AsyncAtomicFile, AsyncRangeReader, FileOptions, FilesOptions, FilesReport, GetRange,
@@ -56,6 +57,13 @@ async fn moved(world: &World) -> Result<SlotsChanged> {
     both.change_slots(world.copied_message(), &policy(), &change).await
 }
 
+/// A ring whose keys were forgotten.
+async fn ring(world: &World) -> Result<KeyRing> {
+    let ring = KeyRing::open(&world.ring, &world.envelope).await?;
+    ring.forget_keys();
+    Ok(ring)
+}
+
 /// The message of this world as a source of ranges.
 struct Stored(Arc<World>);
 
@@ -102,6 +110,14 @@ async fn by_account<T>(call: impl Future<Output = Result<T>>) -> Result<()> {
 }
 
 calls! {
+    "KeyRing::create" => |world| KeyRing::create(&world.envelope),
+    "KeyRing::open" => |world| KeyRing::open(&world.ring, &world.envelope),
+    "KeyRing::ready" => |world| ring(&world).await?.ready(),
+    "KeyRing::rotate" => |world| ring(&world).await?.rotate(),
+    "KeyRing::rotate_index" => |world| ring(&world).await?.rotate_index(),
+    "KeyRing::rewrap" => |world| ring(&world).await?.rewrap(),
+    "KeyRing::adopt" => |world| ring(&world).await?.adopt(&RingDocument::decode(&world.ring)?),
+    "RingDocument::rewrap" => |world| RingDocument::decode(&world.ring)?.rewrap(&world.envelope),
     "Key::encrypt" => |world| world.key.encrypt(b"x"),
     "Key::encrypt_many" => |world| world.key.encrypt_many(&["x", "y"]),
     "Key::decrypt" => |world| world.key.decrypt(CIPHERTEXT),

@@ -11,6 +11,7 @@ mod service;
 
 use calls::{CALLS, Row};
 use futures_util::StreamExt;
+use ncp_envelope::fields::KeyRing;
 use ncp_envelope::kms::{Client, ClientBuilder, Credentials, Endpoint, Key, RateLimit};
 use ncp_envelope::wrap::{KeyPayload, KeyWrapper, PAYLOAD_LEN, WrappedKey};
 use ncp_envelope::{
@@ -57,6 +58,7 @@ pub(crate) struct World {
     /// A message, and its wrapped key.
     pub(crate) message: Vec<u8>,
     pub(crate) wrapped: Vec<WrappedKey>,
+    pub(crate) ring: Vec<u8>,
     dir: tempfile::TempDir,
     files: AtomicUsize,
 }
@@ -71,6 +73,7 @@ impl World {
         };
         let preparing = plain.key("tag")?;
         let message = envelope(&preparing)?.encrypt(b"x", EncryptOptions::new()).await?;
+        let ring = KeyRing::create(&envelope(&preparing)?).await?.to_bytes();
         let payloads: Vec<_> = (0..3).map(|n| KeyPayload::copy_from(&[n; PAYLOAD_LEN])).collect();
         let wrapped = preparing.wrap_keys(&payloads).await?;
         let dir = tempfile::tempdir().unwrap();
@@ -78,7 +81,7 @@ impl World {
         let key = client.key("tag")?;
         let envelope = envelope(&key)?;
         let files = AtomicUsize::new(0);
-        Ok(Arc::new(Self { client, key, envelope, message, wrapped, dir, files }))
+        Ok(Arc::new(Self { client, key, envelope, message, wrapped, ring, dir, files }))
     }
 
     pub(crate) fn message_file(&self) -> PathBuf {
