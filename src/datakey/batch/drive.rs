@@ -193,13 +193,22 @@ impl Driver {
     }
 
     /// Waits for `wanted`, and polls the orphans meanwhile.
+    ///
+    /// An orphan that waits polls no other and counts as no waiter: a thousand of them would be
+    /// polled within each other, and they would keep each other alive.
     pub(crate) async fn wait<F: Future>(&self, wanted: F) -> F::Output {
-        let (mut wanted, registered) = (pin!(wanted), Registered::new(self));
+        let (mut wanted, mut registered) = (pin!(wanted), None);
         poll_fn(|cx| {
+            // Not `will_wake`: it may say no of two wakers of one `Arc`.
+            let is_orphan = cx.waker().data() == Arc::as_ptr(&self.pollers).cast();
             loop {
                 if let Poll::Ready(output) = wanted.as_mut().poll(cx) {
                     return Poll::Ready(output);
                 }
+                if is_orphan {
+                    return Poll::Pending;
+                }
+                let registered = registered.get_or_insert_with(|| Registered::new(self));
                 // Before polling the orphans: one that is added after that wakes this waiter. Also
                 // without orphans: another thread may be about to add the call that is waited for,
                 // and may not poll it again.

@@ -47,7 +47,18 @@ fn holding(limits: CacheLimits) -> Holding {
 }
 
 fn holding_of(limits: Option<CacheLimits>, keys: Vec<Vec<WrappedKey>>) -> Result<Holding> {
-    let (rig, other) = (Rig::new(limits.clone()), Arc::new(Service::new("other")));
+    let (rig, other) = (Rig::new(limits), Arc::new(Service::new("other")));
+    let (held, shared) = set(&rig, &other, keys)?;
+    Ok(Holding { rig, other, shared, held })
+}
+
+type Set = (Arc<Held<Numbers>>, Arc<Shared<Numbers>>);
+
+fn set_of(rig: &Rig, keys: Vec<Vec<WrappedKey>>) -> Set {
+    set(rig, &Arc::new(Service::new("other")), keys).unwrap()
+}
+
+fn set(rig: &Rig, other: &Arc<Service>, keys: Vec<Vec<WrappedKey>>) -> Result<Set> {
     let beside = KeyCache(rig.cache.0.beside());
     let recipient = Recipient::new(other.clone());
     let batcher = Batcher::new(Unwrap, recipient, rig.driver.clone(), SOURCE);
@@ -66,9 +77,9 @@ fn holding_of(limits: Option<CacheLimits>, keys: Vec<Vec<WrappedKey>>) -> Result
     };
     let (driver, ends) = (rig.driver.clone(), rig.cache.0.ends.clone());
     let keep_alive = Arc::new(KeepAlive::new(driver.clone()));
-    let shared = Shared::new(fetch, build, Limits::of(limits), SOURCE, driver, ends);
+    let shared = Shared::new(fetch, build, Limits::of(rig.cache.0.limits()), SOURCE, driver, ends);
     let held = Arc::new(Held::new(shared.clone(), keep_alive));
-    Ok(Holding { rig, other, shared, held })
+    Ok((held, shared))
 }
 
 impl Holding {
@@ -443,6 +454,35 @@ fn beside_a_cache_that_keeps_nothing_keys_are_held_for_five_minutes() {
     holding.get();
     pass(nanos(1));
     assert_eq!(holding.kind(), ErrorKind::Unavailable);
+}
+
+#[test]
+fn a_load_that_nobody_waits_for_ends_with_its_envelope() {
+    let holding = holding(limits());
+    holding.rig.service.holds();
+    holding.held.get().unwrap_err();
+    let service = holding.rig.service.clone();
+    assert_eq!(service.in_flight(), 1);
+    drop(holding);
+    assert_eq!(service.in_flight(), 0, "loads keep each other alive");
+}
+
+// Each would be polled within the one before.
+#[test]
+fn loads_of_many_sets_do_not_nest() {
+    let rig = Arc::new(Rig::new(None));
+    rig.service.holds();
+    let sets: Vec<_> = (0..500).map(|n| set_of(&rig, vec![vec![slot("tag", n)]])).collect();
+    for (held, _) in &sets {
+        held.get().unwrap_err();
+    }
+    let (last, _) = sets.last().unwrap().clone();
+    let mut waiting = Task::new(async move { last.ready().await });
+    assert!(waiting.pending());
+    rig.service.replies(Reply::Good);
+    rig.settle();
+    assert!(waiting.done().is_ok());
+    assert!(sets.iter().all(|(held, _)| held.is_here()));
 }
 
 #[test]
