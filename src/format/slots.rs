@@ -3,7 +3,8 @@
 
 use super::profile::{MAX_REGION_LEN, Profile};
 use crate::error::{Error, ErrorKind, Result};
-use crate::wrap::{KeyId, MAX_WRAPPED_LEN, Provider, WrappedKey, ZoneHint};
+use crate::wrap::WrappedKey;
+use crate::wrap::slot::{self, SlotFault};
 
 /// Most slots a message may have (`F-15`).
 pub const MAX_SLOTS: usize = 16;
@@ -12,7 +13,6 @@ pub const DEFAULT_MAX_SLOTS: usize = 4;
 
 const HEAD_LEN: usize = 8;
 const CRC_LEN: usize = 4;
-const SLOT_HEAD_LEN: usize = 5;
 const SPARE_LEN: usize = 16;
 
 /// The wrapped data key of a message, once for each key it can be opened with.
@@ -181,15 +181,8 @@ impl SlotTable {
         if crc != crc32c::crc32c(body).to_be_bytes() {
             return Err(malformed("their checksum does not match (a torn write or damage)"));
         }
-        let mut rest = body;
-        let mut take = |len: usize| {
-            let (part, tail) = rest
-                .split_at_checked(len)
-                .ok_or_else(|| malformed("a slot runs past their end"))?;
-            rest = tail;
-            Ok::<_, Error>(part)
-        };
-        let head = take(HEAD_LEN)?;
+        let (head, mut rest) =
+            body.split_at_checked(HEAD_LEN).ok_or_else(|| at_fault(SlotFault::Cut))?;
         let generation = u32::from_be_bytes([head[0], head[1], head[2], head[3]]);
         let count = usize::from(head[4]);
         if generation == 0 {
@@ -206,26 +199,7 @@ impl SlotTable {
         }
         let mut slots = Vec::with_capacity(count);
         for _ in 0..count {
-            let slot = take(SLOT_HEAD_LEN)?;
-            let provider = Provider::from_code(slot[0])
-                .ok_or_else(|| malformed("a slot names an unknown provider"))?;
-            let zone = zone_from(slot[1])?;
-            let id_len = usize::from(slot[2]);
-            let wrapped_len = usize::from(u16::from_be_bytes([slot[3], slot[4]]));
-            if id_len == 0 || wrapped_len == 0 {
-                return Err(malformed("a slot is empty"));
-            }
-            if wrapped_len > MAX_WRAPPED_LEN {
-                return Err(limit(format!(
-                    "a slot claims a wrapped key of {wrapped_len} bytes, {MAX_WRAPPED_LEN} are \
-                     allowed"
-                )));
-            }
-            let id = std::str::from_utf8(take(id_len)?)
-                .map_err(|_| malformed("a key id is not printable ASCII"))?;
-            let id = KeyId::new(provider, zone, id)
-                .map_err(|_| malformed("a key id is not printable ASCII"))?;
-            slots.push(WrappedKey::new(id, take(wrapped_len)?)?);
+            slots.push(slot::decode(&mut rest).map_err(at_fault)?);
         }
         if rest.iter().any(|byte| *byte != 0) {
             return Err(malformed("their padding is not zero"));
@@ -252,11 +226,7 @@ fn is_later(a: u32, b: u32) -> bool {
 }
 
 fn content_len(slots: &[WrappedKey]) -> usize {
-    let slots: usize = slots
-        .iter()
-        .map(|slot| SLOT_HEAD_LEN + slot.key_id().id().len() + slot.as_bytes().len())
-        .sum();
-    HEAD_LEN + slots + CRC_LEN
+    HEAD_LEN + slots.iter().map(slot::encoded_len).sum::<usize>() + CRC_LEN
 }
 
 /// `F-19`: room for the slots and a little more, behind a region A of `region_a` bytes.
@@ -293,13 +263,7 @@ fn encode_copy(generation: u32, slots: &[WrappedKey], out: &mut [u8]) {
     };
     put(&generation.to_be_bytes());
     put(&[slots.len() as u8, 0, 0, 0]);
-    for slot in slots {
-        let (id, wrapped) = (slot.key_id(), slot.as_bytes());
-        put(&[id.provider().code(), zone_code(id.zone()), id.id().len() as u8]);
-        put(&(wrapped.len() as u16).to_be_bytes());
-        put(id.id().as_bytes());
-        put(wrapped);
-    }
+    slots.iter().for_each(|slot| slot::encode(slot, &mut put));
     body[at..].fill(0);
     crc.copy_from_slice(&crc32c::crc32c(body).to_be_bytes());
 }
@@ -335,27 +299,12 @@ pub(super) fn decode_region(
     }
 }
 
-fn zone_code(zone: ZoneHint) -> u8 {
-    match zone {
-        ZoneHint::None => 0,
-        ZoneHint::Global => 1,
-        ZoneHint::Kr => 2,
-        ZoneHint::Jp => 3,
-        ZoneHint::Gov => 4,
-        ZoneHint::Fin => 5,
+fn at_fault(fault: SlotFault) -> Error {
+    match fault {
+        SlotFault::Cut => malformed("a slot runs past their end"),
+        SlotFault::Malformed(what) => malformed(what),
+        SlotFault::LimitExceeded(what) => limit(what),
     }
-}
-
-fn zone_from(code: u8) -> Result<ZoneHint> {
-    Ok(match code {
-        0 => ZoneHint::None,
-        1 => ZoneHint::Global,
-        2 => ZoneHint::Kr,
-        3 => ZoneHint::Jp,
-        4 => ZoneHint::Gov,
-        5 => ZoneHint::Fin,
-        _ => return Err(malformed("a slot names an unknown zone")),
-    })
 }
 
 fn malformed(what: &'static str) -> Error {

@@ -22,6 +22,7 @@ pub mod conformance;
 mod key_id;
 mod local;
 mod payload;
+pub(crate) mod slot;
 mod wrapped;
 mod wrapper;
 

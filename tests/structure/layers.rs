@@ -65,6 +65,7 @@ const LAYERS: &[Layer] = &[
             "wrap::Provider",
             "wrap::ZoneHint",
             "wrap::MAX_*",
+            "wrap::slot",
         ],
         never: NO_IO,
     },
