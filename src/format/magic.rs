@@ -8,6 +8,9 @@ use crate::error::{Error, ErrorKind, Result};
 
 pub(super) const MAGIC: [u8; 8] = [0x8E, 0x4E, 0x43, 0x50, 0x0D, 0x0A, 0x1A, 0x0A];
 
+/// Those of a key ring (`R-2`), which is no message.
+pub(crate) const RING_MAGIC: [u8; 8] = [0x8E, 0x4E, 0x43, 0x52, 0x0D, 0x0A, 0x1A, 0x0A];
+
 /// Whether bytes begin as every message does.
 pub(crate) fn is_message(start: &[u8]) -> bool {
     start.starts_with(&MAGIC)
@@ -34,6 +37,11 @@ const TEXT_MODE: [&[u8]; 4] = [
 ];
 
 fn explain(start: &[u8]) -> String {
+    if start.starts_with(&RING_MAGIC) {
+        return "this is a key ring and not a message: it holds the keys of encrypted values, and \
+                no data"
+            .into();
+    }
     if TEXT_MODE.iter().any(|damage| start.starts_with(damage)) {
         return "message was damaged by a transfer in text mode: fetch it again as binary".into();
     }

@@ -13,10 +13,10 @@ pub const PAYLOAD_LEN: usize = 80;
 
 const LABEL: &[u8; 8] = b"NCPENVK1";
 const FRAME_LEN: usize = 48;
-/// In place of a suite, for keys of a ring (`R-7`): no message has it.
+/// In place of a suite, for keys of a ring (`R-9`): no message has it.
 const RING_SUITE: u16 = 0x0101;
 
-/// What a wrapped key may be used for: the bytes that are wrapped in front of it (`F-28`, `R-7`).
+/// What a wrapped key may be used for: the bytes that are wrapped in front of it (`F-28`, `R-9`).
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Binding {
     frame: [u8; FRAME_LEN],
@@ -28,7 +28,7 @@ impl Binding {
         Self::new(suite.code(), scope.hash())
     }
 
-    /// For the entry with this number and role of the key ring `id`.
+    /// For the entry with this number and role of the key ring `id` (`R-10`).
     pub(crate) fn ring(scope: &Scope, id: &[u8; 16], number: u32, role: u8) -> Self {
         let mut hash = digest::Context::new(&digest::SHA256);
         hash.update(b"ncp-envelope ring v1\0");

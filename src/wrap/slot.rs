@@ -5,8 +5,6 @@ use super::key_id::{KeyId, Provider, ZoneHint};
 use super::wrapped::{MAX_WRAPPED_LEN, WrappedKey};
 
 const HEAD_LEN: usize = 5;
-/// The shortest: a key id and a wrapped key of one byte each.
-pub(crate) const MIN_LEN: usize = HEAD_LEN + 2;
 
 /// Why bytes are no slot. Whoever reads them says where they are.
 pub(crate) enum SlotFault {
@@ -41,8 +39,7 @@ pub(crate) fn decode(bytes: &mut &[u8]) -> Result<WrappedKey, SlotFault> {
     let head = take(HEAD_LEN)?;
     let provider = Provider::from_code(head[0])
         .ok_or(SlotFault::Malformed("a slot names an unknown provider"))?;
-    let zone =
-        zone_from(head[1]).ok_or(SlotFault::Malformed("a slot names an unknown zone"))?;
+    let zone = zone_from(head[1]).ok_or(SlotFault::Malformed("a slot names an unknown zone"))?;
     let id_len = usize::from(head[2]);
     let wrapped_len = usize::from(u16::from_be_bytes([head[3], head[4]]));
     if id_len == 0 || wrapped_len == 0 {
@@ -107,7 +104,6 @@ mod tests {
                 let slot = slot(Provider::Other(200), zone, id, wrapped);
                 let mut encoded = bytes(&slot);
                 assert_eq!(encoded.len(), encoded_len(&slot));
-                assert!(encoded.len() >= MIN_LEN);
                 encoded.extend_from_slice(b"behind");
                 let mut rest = &encoded[..];
                 let read = decode(&mut rest).ok().unwrap();

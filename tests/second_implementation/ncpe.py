@@ -164,9 +164,9 @@ def payload_of(dek, scope, label=b"NCPENVK1", suite=SUITE, zero=bytes(6)):
     return label + struct.pack(">H", suite) + zero + scope_hash(scope) + dek
 
 
-def local_wrap(kek, key_id, payload):
+def local_wrap(kek, key_id, payload, nonce=None):
     """F-31."""
-    nonce = os.urandom(12)
+    nonce = os.urandom(12) if nonce is None else nonce
     return b"\x01" + nonce + AESGCM(kek).encrypt(nonce, payload, b"ncp-envelope local v1\x00" + key_id)
 
 
@@ -405,6 +405,23 @@ def parse_pairs(cursor, count):
     return pairs
 
 
+def parse_slot(cursor):
+    """F-16."""
+    provider, hint, id_len, wrapped_len = cursor.unpack(">BBBH")
+    if provider not in (PROVIDER_NCP, PROVIDER_LOCAL, *PROVIDERS_OTHER):
+        raise Refused("Malformed", "the provider of a key slot is not known")
+    if hint not in ZONE_HINTS:
+        raise Refused("Malformed", "the zone hint of a key slot is not known")
+    if wrapped_len > MAX_WRAPPED:
+        raise Refused("LimitExceeded", "a wrapped key is longer than 1,024 bytes")
+    if wrapped_len == 0:
+        raise Refused("Malformed", "a wrapped key is empty")
+    key_id, wrapped = cursor.take(id_len), cursor.take(wrapped_len)
+    if not key_id_fits(key_id):
+        raise Refused("Malformed", "a key id is empty or not printable ASCII")
+    return Slot(provider, hint, key_id, wrapped)
+
+
 def parse_copy(raw):
     """One copy of region B (F-15 to F-18); refuses a copy that is not valid."""
     if raw[-4:] != struct.pack(">I", crc32c(raw[:-4])):  # a page may leave fewer than four bytes
@@ -421,19 +438,7 @@ def parse_copy(raw):
         raise Refused("LimitExceeded", "there are more than 16 key slots")
     slots = []
     for _ in range(count):
-        provider, hint, id_len, wrapped_len = cursor.unpack(">BBBH")
-        if provider not in (PROVIDER_NCP, PROVIDER_LOCAL, *PROVIDERS_OTHER):
-            raise Refused("Malformed", "the provider of a key slot is not known")
-        if hint not in ZONE_HINTS:
-            raise Refused("Malformed", "the zone hint of a key slot is not known")
-        if wrapped_len > MAX_WRAPPED:
-            raise Refused("LimitExceeded", "a wrapped key is longer than 1,024 bytes")
-        if wrapped_len == 0:
-            raise Refused("Malformed", "a wrapped key is empty")
-        key_id, wrapped = cursor.take(id_len), cursor.take(wrapped_len)
-        if not key_id_fits(key_id):
-            raise Refused("Malformed", "a key id is empty or not printable ASCII")
-        slots.append(Slot(provider, hint, key_id, wrapped))
+        slots.append(parse_slot(cursor))
     if not cursor.rest_is_zero():
         raise Refused("Malformed", "the padding of the key slots is not zero")
     return Copy(generation, slots, raw)
