@@ -445,6 +445,7 @@ impl KeyRing {
 }
 
 impl Current {
+    /// All keys are held together: a ring with one that does not open is not opened (`R-14`).
     fn new(document: RingDocument, envelope: &Envelope) -> Result<Self> {
         let id = document.id();
         let wanted = |entry: &RingEntry| Wanted {
@@ -464,18 +465,24 @@ impl Current {
         Ok(Self { document, held })
     }
 
+    /// `R-15`
     fn check_newer(&self, other: &RingDocument) -> Result<()> {
         let refused = |what: String| Err(Error::new(ErrorKind::InvalidInput, what));
         let (ours, theirs) = (self.document.id(), other.id());
         if ours != theirs {
             return refused(format!("the document is of the ring {theirs}, not of {ours}"));
         }
-        let (ours, theirs) = (self.document.highest(), other.highest());
-        if theirs < ours {
-            return refused(format!(
-                "the document is older than the ring in use: its highest number is {theirs}, not \
-                 {ours}: load the ring that is stored"
-            ));
+        // The newest key of a role is never retired (R-13), so its number cannot fall. Whoever can
+        // write a ring can also raise its highest number, which alone would hide an older one.
+        let numbers = |ring: &RingDocument| [ring.highest(), ring.value_key(), ring.index_key()];
+        let all = numbers(&self.document).into_iter().zip(numbers(other));
+        for ((ours, theirs), what) in all.zip(["number", "value key", "index key"]) {
+            if theirs < ours {
+                return refused(format!(
+                    "the document is older than the ring in use: its highest {what} is {theirs}, \
+                     not {ours}: load the ring that is stored"
+                ));
+            }
         }
         Ok(())
     }
