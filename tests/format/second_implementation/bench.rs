@@ -1,5 +1,6 @@
 //! Both implementations side by side: the one in Python as a process that answers requests.
 
+use super::second::Second;
 use crate::common::{KEK, KEY_ID, block_on};
 use ncp_envelope::format::{Header, Layout, Profile};
 use ncp_envelope::io::{DetachedWriter, FileOptions};
@@ -8,70 +9,11 @@ use ncp_envelope::{
 };
 use serde_json::{Value, json};
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use tempfile::TempDir;
 
 pub(super) const WRITERS: [&str; 4] = ["python", "encrypt", "writer", "encrypt_file"];
-
-/// The second implementation, answering requests.
-pub(super) struct Second {
-    process: Child,
-    requests: Option<ChildStdin>,
-    answers: BufReader<ChildStdout>,
-}
-
-impl Second {
-    pub(super) fn start() -> Self {
-        let python = std::env::var_os("NCP_ENVELOPE_PYTHON").expect(
-            "NCP_ENVELOPE_PYTHON names a Python interpreter that has \
-                tests/second_implementation/requirements.txt installed; .ci/run makes one",
-        );
-        let script =
-            Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/second_implementation/ncpe.py");
-        let mut process = Command::new(python)
-            .arg("-B")
-            .arg(script)
-            .arg("serve")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the interpreter in NCP_ENVELOPE_PYTHON starts");
-        let (requests, answers) =
-            (process.stdin.take(), BufReader::new(process.stdout.take().unwrap()));
-        Self { process, requests, answers }
-    }
-
-    /// The answer, or the kind of the refusal.
-    pub(super) fn ask(&mut self, request: &Value) -> Result<Value, String> {
-        let requests = self.requests.as_mut().unwrap();
-        writeln!(requests, "{request}").unwrap();
-        requests.flush().unwrap();
-        let mut line = String::new();
-        self.answers.read_line(&mut line).unwrap();
-        let answer: Value = serde_json::from_str(&line)
-            .unwrap_or_else(|error| panic!("{error}: answer {line:?} to {request}"));
-        match answer["ok"].as_bool() {
-            Some(true) => Ok(answer),
-            Some(false) => Err(answer["kind"].as_str().unwrap().to_owned()),
-            None => panic!("answer {line:?} to {request}"),
-        }
-    }
-
-    pub(super) fn stop(mut self) {
-        drop(self.requests.take());
-        assert!(self.process.wait().unwrap().success(), "the second implementation ended badly");
-    }
-}
-
-impl Drop for Second {
-    fn drop(&mut self) {
-        // Only after a failed test is it still there.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
 
 /// What a message is bound to.
 #[derive(Debug, Clone)]
@@ -174,7 +116,7 @@ pub(super) struct Bench {
 
 impl Bench {
     pub(super) fn new() -> Self {
-        Self { dir: tempfile::tempdir().unwrap(), second: Second::start() }
+        Self { dir: tempfile::tempdir().unwrap(), second: Second::start("ncpe.py") }
     }
 
     pub(super) fn file(&self, name: &str) -> PathBuf {

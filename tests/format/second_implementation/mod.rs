@@ -3,6 +3,7 @@
 
 mod bench;
 mod detached;
+mod second;
 mod slots;
 
 use crate::common::{PROFILES, sample};
