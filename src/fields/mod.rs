@@ -5,7 +5,7 @@
 //! ring: 54 bytes are added (38 in deterministic mode), and no call is made while the ring's keys
 //! are in memory.
 //!
-//! Promises: whatever is wrong with a ciphertext is one error, [`Error::authentication`], and no
+//! Promises: whatever is wrong with a ciphertext is one error, of kind [`Authentication`](crate::ErrorKind::Authentication), and no
 //! byte of plaintext is left behind. Everything derived from a ring's keys is wiped with them. The
 //! rules (`R-1`, …) are those of `docs/fields.md`. Bytes in, bytes out: only [`ring`] knows that
 //! keys are unwrapped by a service, and nothing here does any I/O.
@@ -20,6 +20,7 @@ mod keys;
 mod many;
 mod ring;
 mod salt;
+mod text;
 mod value;
 
 pub use ciphertext::{FieldCiphertext, FieldMode};

@@ -7,14 +7,15 @@
 
 use super::document::{KeyRole, RingDocument, RingEntry, RingId};
 use super::field::Field;
-use super::keys::{EntryKey, RingKeys};
+use super::keys::{EntryKey, FieldName, RingKeys};
 use crate::datakey::{Held, Wanted};
 use crate::envelope::Envelope;
 use crate::error::{Error, ErrorKind, Result};
 use crate::secret::{DataKey, random};
 use crate::wrap::Binding;
+use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::SystemTime;
 
 /// A key ring whose keys are in memory while it is in use. Cheap to clone; clones and their fields
@@ -47,6 +48,8 @@ pub struct KeyRing(Arc<Inner>);
 struct Inner {
     envelope: Envelope,
     current: RwLock<Arc<Current>>,
+    /// The names of fields, by their place in [`RingKeys`]: each only once.
+    names: Mutex<HashMap<Arc<str>, u32>>,
 }
 
 /// A document and its keys.
@@ -126,7 +129,7 @@ impl KeyRing {
 
     fn of(document: RingDocument, envelope: &Envelope) -> Result<Self> {
         let current = RwLock::new(Arc::new(Current::new(document, envelope)?));
-        Ok(Self(Arc::new(Inner { envelope: envelope.clone(), current })))
+        Ok(Self(Arc::new(Inner { envelope: envelope.clone(), current, names: Mutex::default() })))
     }
 
     /// The ring as it is stored.
@@ -409,6 +412,19 @@ impl KeyRing {
     /// ```
     pub fn forget_keys(&self) {
         self.current().held.forget();
+    }
+
+    /// The field of this name, with its place among the fields of this ring.
+    pub(super) fn name(&self, name: &str) -> FieldName {
+        let mut names = self.0.names.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((name, place)) = names.get_key_value(name) {
+            return FieldName { name: name.clone(), place: *place };
+        }
+        // Behind the last place there are no keys.
+        let place = names.len().try_into().unwrap_or(u32::MAX);
+        let name: Arc<str> = name.into();
+        names.insert(name.clone(), place);
+        FieldName { name, place }
     }
 
     /// The keys, if they are in memory.
