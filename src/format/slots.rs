@@ -7,7 +7,7 @@ use crate::wrap::WrappedKey;
 use crate::wrap::slot::{self, SlotFault};
 
 /// Most slots a message may have (`F-15`).
-pub const MAX_SLOTS: usize = 16;
+pub const MAX_SLOTS: usize = slot::MAX_SLOTS;
 /// Most slots a reader accepts unless its policy says otherwise (`F-15`).
 pub const DEFAULT_MAX_SLOTS: usize = 4;
 

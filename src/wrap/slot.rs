@@ -4,6 +4,9 @@
 use super::key_id::{KeyId, Provider, ZoneHint};
 use super::wrapped::{MAX_WRAPPED_LEN, WrappedKey};
 
+/// Most slots in one place: of a message (`F-15`), of an entry of a key ring (`R-5`).
+pub(crate) const MAX_SLOTS: usize = 16;
+
 const HEAD_LEN: usize = 5;
 
 /// Why bytes are no slot. Whoever reads them says where they are.

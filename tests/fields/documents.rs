@@ -93,6 +93,46 @@ fn each_reader_names_what_the_other_reads() {
     assert!(refused.to_string().contains("is a key ring and not a message"), "{refused}");
 }
 
+//
+#[test]
+fn a_rewrap_replaces_the_wrapped_keys_of_the_envelope_and_nothing_else() {
+    let wrapper =
+        |id: &str, kek: u8| LocalKeyWrapper::new(id, &DataKey::copy_from(&[kek; 32])).unwrap();
+    let alone = |id: &str, kek| Envelope::builder(wrapper(id, kek)).build().unwrap();
+    let (theirs, ours) = (alone("theirs", 1), alone("ours", 2));
+    let both = Envelope::builder(wrapper("theirs", 1)).and(wrapper("ours", 2)).build().unwrap();
+    // Keys 1 and 2 are wrapped under both, key 3 under theirs only.
+    let shared = create(&both).to_bytes();
+    let ring = wait(KeyRing::open(shared, &theirs)).unwrap().unwrap();
+    let ring = wait(ring.rotate()).unwrap().unwrap();
+
+    let new = wait(ring.rewrap(&ours)).unwrap().unwrap();
+    let calls = ours.stats().rewrap;
+    assert_eq!((calls.calls, calls.keys), (1, 2), "all keys go through one call");
+    assert_eq!(ours.stats().unwrap.calls + ours.stats().wrap.calls, 0, "no key was seen");
+    assert_eq!((new.id(), new.highest()), (ring.id(), ring.highest()));
+    let mut replaced = 0;
+    for (old, new) in ring.entries().iter().zip(new.entries()) {
+        assert_eq!((old.number(), old.role()), (new.number(), new.role()));
+        assert_eq!(old.created(), new.created());
+        for (old, new) in old.slots().iter().zip(new.slots()) {
+            assert_eq!(old.key_id(), new.key_id());
+            assert_eq!(old != new, old.key_id().id() == "ours");
+            replaced += usize::from(old != new);
+        }
+    }
+    assert_eq!(replaced, 2);
+    assert!(wait(KeyRing::open(new.to_bytes(), &theirs)).unwrap().is_ok());
+
+    let refused = wait(ring.rewrap(&alone("none", 2))).unwrap().unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::KeyNotAllowed);
+    assert!(refused.to_string().contains("under none: they are under ours, theirs"), "{refused}");
+    // One that fails is the answer for all.
+    let refused = wait(ring.rewrap(&alone("ours", 3))).unwrap().unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Authentication);
+    assert!(refused.to_string().starts_with("key 1 of the ring: "), "{refused}");
+}
+
 //
 #[test]
 fn a_ring_in_use_takes_no_older_document_and_none_of_another_ring() {
@@ -132,9 +172,7 @@ proptest! {
         new in prop::collection::vec(any::<u8>(), 1..24),
         cut in 0..2_usize,
     ) {
-        let mut ring = RingDocument::decode(include_bytes!("../vectors/fields/index-key-first.ring"))
-            .unwrap()
-            .to_bytes();
+        let mut ring = include_bytes!("../vectors/fields/index-key-first.ring").to_vec();
         let end = (at + new.len()).min(ring.len());
         let at = at.min(ring.len());
         ring.splice(at..end, new.iter().copied().skip(cut));

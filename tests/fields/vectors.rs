@@ -117,6 +117,7 @@ fn with_fields(vectors: &[Vector], mut check: impl FnMut(&Vector, Field) -> Resu
     });
 }
 
+//
 #[test]
 fn every_value_is_decrypted_as_its_index_says() {
     let vectors = Vector::all(&["decrypt"]);

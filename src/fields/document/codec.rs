@@ -2,8 +2,7 @@
 
 use super::entry::{KeyRole, RingEntry, RingId};
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::{MAX_SLOTS, RING_MAGIC, is_message};
-use crate::wrap::slot::{self, SlotFault};
+use crate::wrap::slot::{self, MAX_SLOTS, SlotFault};
 
 /// Most entries of a ring (`R-4`).
 pub(super) const MAX_ENTRIES: usize = 1_024;
@@ -12,6 +11,9 @@ pub(super) const MAX_LEN: usize = 1 << 20;
 /// The end of the year 9999 (`R-5`).
 pub(super) const LAST_SECOND: u64 = 253_402_300_799;
 
+const MAGIC: [u8; 8] = [0x8E, 0x4E, 0x43, 0x52, 0x0D, 0x0A, 0x1A, 0x0A];
+/// That of a message (`F-4`).
+const MESSAGE_MAGIC: [u8; 8] = [0x8E, 0x4E, 0x43, 0x50, 0x0D, 0x0A, 0x1A, 0x0A];
 const VERSION: u16 = 1;
 const FRONT_LEN: usize = 10;
 const HEAD_LEN: usize = 32;
@@ -29,7 +31,7 @@ pub(super) fn encoded_len(entries: &[RingEntry]) -> usize {
 /// The caps of keep all counts in range.
 pub(super) fn encode(id: &RingId, highest: u32, entries: &[RingEntry]) -> Vec<u8> {
     let mut out = Vec::with_capacity(encoded_len(entries));
-    out.extend_from_slice(&RING_MAGIC);
+    out.extend_from_slice(&MAGIC);
     out.extend_from_slice(&VERSION.to_be_bytes());
     out.extend_from_slice(&(entries.len() as u16).to_be_bytes());
     out.extend_from_slice(id.as_bytes());
@@ -65,8 +67,8 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Parts> {
 
 /// `R-2`, `R-3`
 fn check_front(bytes: &[u8]) -> Result<()> {
-    let magic = &bytes[..bytes.len().min(RING_MAGIC.len())];
-    if *magic != RING_MAGIC[..magic.len()] {
+    let magic = &bytes[..bytes.len().min(MAGIC.len())];
+    if *magic != MAGIC[..magic.len()] {
         return Err(Error::new(ErrorKind::Malformed, explain(bytes)));
     }
     let front = bytes.get(..FRONT_LEN).ok_or_else(|| cut("its first fields"))?;
@@ -94,7 +96,7 @@ fn explain(bytes: &[u8]) -> &'static str {
     let starts = |wanted: &[u8]| {
         hex.get(..wanted.len()).is_some_and(|start| start.eq_ignore_ascii_case(wanted))
     };
-    if is_message(bytes) {
+    if bytes.starts_with(&MESSAGE_MAGIC) {
         "this is a message and not a key ring"
     } else if TEXT_MODE.iter().any(|damage| bytes.starts_with(damage)) {
         "key ring was damaged by a transfer in text mode: store it as binary"

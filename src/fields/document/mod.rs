@@ -13,8 +13,8 @@ pub use entry::{KeyRole, RingEntry, RingId};
 
 use crate::envelope::Envelope;
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::MAX_SLOTS;
 use crate::wrap::WrappedKey;
+use crate::wrap::slot::MAX_SLOTS;
 use codec::{LAST_SECOND, MAX_ENTRIES, MAX_LEN, limit, malformed};
 
 /// A key ring as it is stored: wrapped keys, numbered. Not secret, and worth as much as all values

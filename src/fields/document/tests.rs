@@ -1,13 +1,13 @@
 use super::*;
-use crate::blocking::wait;
-use crate::wrap::{KeyId, LocalKeyWrapper, Provider, ZoneHint};
-use crate::{DataKey, ErrorKind::*};
+use crate::error::ErrorKind::*;
+use crate::wrap::slot;
 
 const HEAD: usize = 32;
 
-fn slot(id: &str, len: usize) -> WrappedKey {
-    let id = KeyId::new(Provider::NcpKms, ZoneHint::Kr, id).unwrap();
-    WrappedKey::new(id, vec![7; len]).unwrap()
+fn wrapped(id: &str, len: usize) -> WrappedKey {
+    let head = [1, 2, id.len() as u8];
+    let bytes = [&head, &(len as u16).to_be_bytes()[..], id.as_bytes(), &vec![7; len]].concat();
+    slot::decode(&mut &bytes[..]).ok().unwrap()
 }
 
 fn entry(number: u32, role: KeyRole, slots: Vec<WrappedKey>) -> RingEntry {
@@ -16,9 +16,9 @@ fn entry(number: u32, role: KeyRole, slots: Vec<WrappedKey>) -> RingEntry {
 
 fn ring() -> RingDocument {
     let entries = vec![
-        entry(1, KeyRole::Value, vec![slot("a", 1)]),
-        entry(4, KeyRole::Index, vec![slot("a", 100), slot("bc", 1_024)]),
-        entry(9, KeyRole::Value, vec![slot("bc", 110)]),
+        entry(1, KeyRole::Value, vec![wrapped("a", 1)]),
+        entry(4, KeyRole::Index, vec![wrapped("a", 100), wrapped("bc", 1_024)]),
+        entry(9, KeyRole::Value, vec![wrapped("bc", 110)]),
     ];
     RingDocument::new(RingId([5; 16]), 12, entries).unwrap()
 }
@@ -137,7 +137,8 @@ fn each_fault_is_told_and_where_it_is() {
 //
 #[test]
 fn an_entry_without_a_slot_is_refused() {
-    let none = vec![entry(1, KeyRole::Value, vec![]), entry(2, KeyRole::Index, vec![slot("a", 1)])];
+    let none =
+        vec![entry(1, KeyRole::Value, vec![]), entry(2, KeyRole::Index, vec![wrapped("a", 1)])];
     let bytes = codec::encode(&RingId([0; 16]), 2, &none);
     let (kind, text) = refused(RingDocument::decode(&bytes));
     assert!(kind == Malformed && text.contains("entry 1: it has no key slot"), "{text}");
@@ -161,9 +162,6 @@ fn bytes_that_are_something_else_are_told() {
         let (kind, text) = refused(RingDocument::decode(bytes));
         assert!(kind == Malformed && text.contains(told), "{bytes:?}: {text}");
     }
-    let message = crate::format::Header::decode(&ring().to_bytes()).unwrap_err();
-    assert_eq!(message.kind(), Malformed);
-    assert!(message.to_string().contains("is a key ring and not a message"), "{message}");
 }
 
 //
@@ -172,14 +170,14 @@ fn a_ring_is_full_at_1024_entries_or_1_mib() {
     let mut full = ring();
     full.entries.truncate(2);
     while full.entries.len() < 1_024 {
-        full = full.with_entry(KeyRole::Value, 0, vec![slot("a", 1)]).unwrap();
+        full = full.with_entry(KeyRole::Value, 0, vec![wrapped("a", 1)]).unwrap();
     }
     assert_eq!(RingDocument::decode(&full.to_bytes()).unwrap(), full);
-    let (kind, text) = refused(full.with_entry(KeyRole::Index, 0, vec![slot("a", 1)]));
+    let (kind, text) = refused(full.with_entry(KeyRole::Index, 0, vec![wrapped("a", 1)]));
     assert!(kind == LimitExceeded && text.contains("1025 entries"), "{text}");
 
     // 62 entries of 16 slots of 1,030 bytes, and one that fills the rest to the byte.
-    let big = || vec![slot("a", 1_024); 16];
+    let big = || vec![wrapped("a", 1_024); 16];
     let mut long = ring();
     long.entries.truncate(2);
     while codec::encoded_len(&long.entries) + 16 + 16 * 1_030 <= 1 << 20 {
@@ -187,8 +185,8 @@ fn a_ring_is_full_at_1024_entries_or_1_mib() {
     }
     let left = (1 << 20) - codec::encoded_len(&long.entries) - 16;
     let slots = |len: usize| {
-        let mut slots = vec![slot("a", 1_024); len / 1_030];
-        slots.push(slot("a", len % 1_030 - 6));
+        let mut slots = vec![wrapped("a", 1_024); len / 1_030];
+        slots.push(wrapped("a", len % 1_030 - 6));
         slots
     };
     assert!(left % 1_030 > 6 && left / 1_030 < 16);
@@ -205,19 +203,19 @@ fn a_ring_is_full_at_1024_entries_or_1_mib() {
 //
 #[test]
 fn numbers_are_never_used_again() {
-    let newer = ring().with_entry(KeyRole::Value, 7, vec![slot("a", 1)]).unwrap();
+    let newer = ring().with_entry(KeyRole::Value, 7, vec![wrapped("a", 1)]).unwrap();
     assert_eq!((newer.value_key(), newer.highest(), newer.index_key()), (13, 13, 4));
     assert_eq!(newer.entries()[..3], ring().entries()[..]);
     let retired = newer.retire(9).unwrap().retire(1).unwrap();
     assert_eq!((retired.entries().len(), retired.highest()), (2, 13));
-    let next = retired.with_entry(KeyRole::Index, 7, vec![slot("a", 1)]).unwrap();
+    let next = retired.with_entry(KeyRole::Index, 7, vec![wrapped("a", 1)]).unwrap();
     assert_eq!((next.index_key(), next.highest()), (14, 14));
 
     let mut last = ring();
     last.highest = u32::MAX - 1;
-    let last = last.with_entry(KeyRole::Value, 0, vec![slot("a", 1)]).unwrap();
+    let last = last.with_entry(KeyRole::Value, 0, vec![wrapped("a", 1)]).unwrap();
     assert_eq!(RingDocument::decode(&last.to_bytes()).unwrap().value_key(), u32::MAX);
-    let (kind, text) = refused(last.with_entry(KeyRole::Value, 0, vec![slot("a", 1)]));
+    let (kind, text) = refused(last.with_entry(KeyRole::Value, 0, vec![wrapped("a", 1)]));
     assert!(kind == LimitExceeded && text.contains("no number left"), "{text}");
 }
 
@@ -235,46 +233,4 @@ fn the_newest_key_of_a_role_cannot_be_retired() {
         assert!(kind == InvalidInput && text.contains(told), "{number}: {text}");
     }
     assert_eq!(ring().retire(1).unwrap().entries()[..], ring().entries()[1..]);
-}
-
-fn envelope(id: &str, kek: u8) -> Envelope {
-    let wrapper = LocalKeyWrapper::new(id, &DataKey::copy_from(&[kek; 32])).unwrap();
-    Envelope::builder(wrapper).build().unwrap()
-}
-
-fn wrapped(envelope: &Envelope) -> WrappedKey {
-    wait(envelope.keys().wrap(&DataKey::copy_from(&[9; 32]), envelope.key_ids()))
-        .unwrap()
-        .unwrap()
-        .remove(0)
-}
-
-//
-#[test]
-fn a_rewrap_replaces_the_wrapped_keys_of_the_envelope_and_nothing_else() {
-    let (ours, theirs) = (envelope("ours", 1), envelope("theirs", 2));
-    let entries = vec![
-        entry(1, KeyRole::Value, vec![wrapped(&theirs), wrapped(&ours)]),
-        entry(2, KeyRole::Index, vec![wrapped(&ours)]),
-        entry(3, KeyRole::Index, vec![wrapped(&theirs)]),
-    ];
-    let ring = RingDocument::new(RingId([1; 16]), 7, entries).unwrap();
-    let new = wait(ring.rewrap(&ours)).unwrap().unwrap();
-    let calls = ours.stats().rewrap;
-    assert_eq!((calls.calls, calls.keys), (1, 2), "all keys go through one call");
-    assert_eq!((new.id(), new.highest()), (ring.id(), 7));
-    for (old, new) in ring.entries().iter().zip(new.entries()) {
-        let same = |entry: &RingEntry| (entry.number(), entry.role(), entry.created());
-        assert_eq!(same(old), same(new));
-        for (old, new) in old.slots().iter().zip(new.slots()) {
-            assert_eq!(old.key_id(), new.key_id());
-            assert_eq!(old == new, old.key_id().id() == "theirs");
-        }
-    }
-    let (kind, text) = refused(wait(ring.rewrap(&envelope("none", 1))).unwrap());
-    assert_eq!(kind, KeyNotAllowed);
-    assert!(text.contains("under none: they are under ours, theirs"), "{text}");
-    // One that fails is the answer for all.
-    let (kind, text) = refused(wait(ring.rewrap(&envelope("ours", 3))).unwrap());
-    assert!(kind == Authentication && text.starts_with("key 1 of the ring: "), "{text}");
 }
