@@ -9,11 +9,13 @@ use crate::command::config::ConfigArgs;
 use crate::command::decrypt::DecryptArgs;
 use crate::command::emulator::EmulatorArgs;
 use crate::command::encrypt::EncryptArgs;
+use crate::command::field::FieldArgs;
 use crate::command::inspect::InspectArgs;
 use crate::command::keys::KeysArgs;
 use crate::command::man::ManArgs;
 use crate::command::rekey::RekeyArgs;
 use crate::command::rewrap::RewrapArgs;
+use crate::command::ring::RingArgs;
 use crate::command::slots::SlotsArgs;
 use crate::command::tokens::TokensArgs;
 use crate::command::verify::VerifyArgs;
@@ -54,6 +56,10 @@ pub(crate) enum Command {
     Rekey(RekeyArgs),
     /// Count which key versions stored messages depend on; needs no key and no network.
     Audit(AuditArgs),
+    /// Make, show and change key rings, whose keys encrypt values of fields.
+    Ring(RingArgs),
+    /// Encrypt and decrypt short values, such as the columns of a table, under the keys of a ring.
+    Field(FieldArgs),
     /// Create, list and manage keys.
     Keys(KeysArgs),
     /// Issue and check a key's tokens.

@@ -33,8 +33,8 @@ mod walk;
 
 use args::Command;
 use command::{
-    audit, bench, cat, cipher, completions, config, decrypt, emulator, encrypt, inspect, keys, man,
-    rekey, rewrap, slots, tokens, verify,
+    audit, bench, cat, cipher, completions, config, decrypt, emulator, encrypt, field, inspect, keys,
+    man, rekey, rewrap, ring, slots, tokens, verify,
 };
 use status::Failure;
 use std::process::ExitCode;
@@ -66,6 +66,7 @@ async fn run(command: Command) -> Result<(), Failure> {
     | Command::Slots(_)
     | Command::Rekey(_)
     | Command::Audit(_)
+    | Command::Ring(_)
     | Command::Keys(_)
     | Command::Bench(_)
     | Command::Emulator(_) = command
@@ -82,6 +83,8 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Slots(args) => slots::run(args).await,
         Command::Rekey(args) => rekey::run(args).await,
         Command::Audit(args) => audit::run(args).await,
+        Command::Ring(args) => ring::run(args).await,
+        Command::Field(args) => field::run(args).await,
         Command::Keys(args) => keys::run(args).await,
         Command::Tokens(args) => tokens::run(args).await,
         Command::Cipher(args) => cipher::run(args).await,
