@@ -33,8 +33,8 @@ mod walk;
 
 use args::Command;
 use command::{
-    audit, bench, cat, cipher, completions, config, decrypt, emulator, encrypt, field, inspect, keys,
-    man, rekey, rewrap, ring, slots, tokens, verify,
+    audit, bench, cat, cipher, completions, config, decrypt, emulator, encrypt, field, inspect,
+    keys, man, rekey, rewrap, ring, slots, tokens, verify,
 };
 use status::Failure;
 use std::process::ExitCode;

@@ -134,8 +134,7 @@ fn lock(path: &Path) -> io::Result<File> {
 fn write(path: &Path, bytes: &[u8], options: &FileOptions) -> Result<(), Failure> {
     let mut file = AtomicFile::create(path, options).map_err(Failure::writing)?;
     let written = file.write_all(bytes);
-    written.map_err(|error| {
-        Failure::other(format!("cannot write to {}: {error}", path.display()))
-    })?;
+    written
+        .map_err(|error| Failure::other(format!("cannot write to {}: {error}", path.display())))?;
     file.commit().map_err(Failure::writing)
 }

@@ -153,9 +153,7 @@ async fn retire(args: RetireArgs) -> Result<(), Failure> {
     let retired = |change: &Change| {
         let document = change.document(&args.file)?;
         document.retire(number).map_err(|error| match error.kind() {
-            ErrorKind::InvalidInput => {
-                Failure::usage(format!("{}: {error}", args.file.name()))
-            }
+            ErrorKind::InvalidInput => Failure::usage(format!("{}: {error}", args.file.name())),
             _ => refused(&args.file.name(), error),
         })
     };
@@ -212,7 +210,6 @@ fn summary(document: &RingDocument) -> Record {
 
 /// `bytes` of the file `name` as a ring.
 pub(crate) fn decode(name: &str, bytes: &[u8]) -> Result<RingDocument, Failure> {
-    RingDocument::decode(bytes).map_err(|error| {
-        Failure::reading(Error::new(error.kind(), format!("{name}: {error}")))
-    })
+    RingDocument::decode(bytes)
+        .map_err(|error| Failure::reading(Error::new(error.kind(), format!("{name}: {error}"))))
 }

@@ -78,7 +78,8 @@ impl Work {
         let names = header.iter().map(|name| String::from_utf8_lossy(name).into_owned()).collect();
         let fields = self.fields(ring)?;
         let sealed = self.columns.iter().map(|name| find(header, name));
-        let sealed: Vec<_> = sealed.collect::<Result<Vec<_>, _>>()?.into_iter().zip(fields).collect();
+        let sealed: Vec<_> =
+            sealed.collect::<Result<Vec<_>, _>>()?.into_iter().zip(fields).collect();
         let row = self.row.as_ref().map(|name| find(header, name)).transpose()?;
         let (mut out, mut added) = (ByteRecord::new(), Vec::new());
         let mut dropped = vec![false; header.len()];

@@ -106,7 +106,9 @@ impl<'a> Pipeline<'a> {
     }
 }
 
-async fn stopped(reading: tokio::task::JoinHandle<Result<Result<(), Failure>, Failure>>) -> Failure {
+async fn stopped(
+    reading: tokio::task::JoinHandle<Result<Result<(), Failure>, Failure>>,
+) -> Failure {
     match joined(reading.await) {
         Err(failure) => failure,
         Ok(()) => Failure::other("stopped before the first line"),
