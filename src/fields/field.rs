@@ -304,7 +304,7 @@ impl Field {
         self.index_of(&keys, keys.newest(KeyRole::Index)?, value.as_ref())
     }
 
-    /// As [`index`](Self::index), with the index key of this number.
+    /// As [`index`](Self::index), with the index key of this number (`R-27`).
     ///
     /// ```
     /// # use ncp_envelope::{DataKey, Envelope, LocalKeyWrapper};
