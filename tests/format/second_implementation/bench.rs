@@ -9,7 +9,7 @@ use ncp_envelope::{
 };
 use serde_json::{Value, json};
 use std::fs::{self, File};
-use std::io::{Read, Write};
+use std::io::{BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
