@@ -44,8 +44,31 @@ pub struct Field {
     bits: u16,
 }
 
+impl KeyRing {
+    /// A field of this ring. The name is part of what every value is bound to: values of one field
+    /// cannot be decrypted as those of another.
+    ///
+    /// ```
+    /// # use ncp_envelope::fields::KeyRing;
+    /// # use ncp_envelope::{DataKey, Envelope, LocalKeyWrapper, blocking::wait};
+    /// # let wrapper = LocalKeyWrapper::new("offline", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?;
+    /// # let ring = wait(KeyRing::create(&envelope))??;
+    /// let (email, name) = (ring.field("customers.email")?, ring.field("customers.name")?);
+    /// let ciphertext = email.encrypt("kim@example.com", "17")?;
+    /// assert!(name.decrypt(&ciphertext, "17").is_err());
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`] unless the name has 1 to 255 bytes.
+    pub fn field(&self, name: impl AsRef<str>) -> Result<Field> {
+        Field::new(self.clone(), name.as_ref())
+    }
+}
+
 impl Field {
-    pub(super) fn new(ring: KeyRing, name: &str) -> Result<Self> {
+    fn new(ring: KeyRing, name: &str) -> Result<Self> {
         if name.is_empty() || name.len() > MAX_NAME_LEN {
             let len = name.len();
             let text =

@@ -1,8 +1,8 @@
 //! Columns on all cores.
 //!
 //! Lengths decide where each result goes, so that the output is one allocation, and each run of
-//! items has a part of it to itself. Who makes a run asks for the keys at its start: a denial ends a
-//! long column too.
+//! items has a part of it to itself. Who makes a run asks for the keys at its start: a denial ends
+//! a long column too.
 
 use crate::error::Result;
 use std::sync::{Mutex, MutexGuard, PoisonError};

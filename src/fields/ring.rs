@@ -6,7 +6,6 @@
 //! under the same numbers.
 
 use super::document::{KeyRole, RingDocument, RingEntry, RingId};
-use super::field::Field;
 use super::keys::{EntryKey, FieldName, RingKeys};
 use crate::datakey::{Held, Wanted};
 use crate::envelope::Envelope;
@@ -24,7 +23,8 @@ use std::time::SystemTime;
 /// The keys obey the [limits of the envelope's cache](crate::CacheLimits): time to live, refresh,
 /// stale window, idle time. An envelope without a cache holds them for five minutes. Keys in use
 /// are unwrapped again in the background, at half of the time to live unless the limits say
-/// otherwise; a denial by the key service ends them at once. Calls of a [`Field`] wait for nothing:
+/// otherwise; a denial by the key service ends them at once. Calls of a
+/// [`Field`](super::Field) wait for nothing:
 /// where there are no keys, they fail with the reason, and [`ready`](Self::ready) waits for them.
 ///
 /// ```
@@ -179,27 +179,6 @@ impl KeyRing {
         self.current().document.id()
     }
 
-    /// A field of this ring. The name is part of what every value is bound to: values of one field
-    /// cannot be decrypted as those of another.
-    ///
-    /// ```
-    /// # use ncp_envelope::fields::KeyRing;
-    /// # use ncp_envelope::{DataKey, Envelope, LocalKeyWrapper, blocking::wait};
-    /// # let wrapper = LocalKeyWrapper::new("offline", &DataKey::generate()?)?;
-    /// # let envelope = Envelope::builder(wrapper).build()?;
-    /// # let ring = wait(KeyRing::create(&envelope))??;
-    /// let (email, name) = (ring.field("customers.email")?, ring.field("customers.name")?);
-    /// let ciphertext = email.encrypt("kim@example.com", "17")?;
-    /// assert!(name.decrypt(&ciphertext, "17").is_err());
-    /// # Ok::<(), ncp_envelope::Error>(())
-    /// ```
-    ///
-    /// # Errors
-    /// [`ErrorKind::InvalidInput`] unless the name has 1 to 255 bytes.
-    pub fn field(&self, name: impl AsRef<str>) -> Result<Field> {
-        Field::new(self.clone(), name.as_ref())
-    }
-
     /// Waits until the keys are in memory. Costs nothing while they are there: call it first where
     /// a request or a batch begins.
     ///
@@ -271,7 +250,7 @@ impl KeyRing {
 
     /// The ring with a new index key. Nothing uses it until it is [adopted](Self::adopt); store it
     /// first, as [`rotate`](Self::rotate) says. Indexes of values change with it:
-    /// [`Field::indexes`] gives old and new ones.
+    /// [`Field::indexes`](super::Field::indexes) gives old and new ones.
     ///
     /// ```
     /// # use ncp_envelope::fields::KeyRing;
@@ -435,13 +414,21 @@ impl KeyRing {
     /// A ring of these keys, under a key-encryption key of its own.
     #[cfg(test)]
     pub(super) fn with_keys(keys: &RingKeys) -> Self {
-        use crate::blocking::wait;
+        fn wait<F: Future>(future: F) -> F::Output {
+            let mut future = std::pin::pin!(future);
+            let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+            loop {
+                if let std::task::Poll::Ready(output) = future.as_mut().poll(&mut context) {
+                    return output;
+                }
+            }
+        }
         let wrapper = crate::wrap::LocalKeyWrapper::new("k", &DataKey::generate().unwrap());
         let envelope = Envelope::builder(wrapper.unwrap()).build().unwrap();
         let id = RingId([7; 16]);
         let bound = |entry: &EntryKey| binding(&envelope, &id.0, entry.number, entry.role);
         let bound: Vec<_> = keys.entries.iter().map(|entry| (&entry.key, bound(entry))).collect();
-        let slots = wait(envelope.keys().wrap_bound(&bound)).unwrap().unwrap();
+        let slots = wait(envelope.keys().wrap_bound(&bound)).unwrap();
         let entry = |(entry, slots): (&EntryKey, _)| RingEntry {
             number: entry.number,
             role: entry.role,
@@ -451,7 +438,7 @@ impl KeyRing {
         let entries: Vec<_> = keys.entries.iter().zip(slots).map(entry).collect();
         let highest = entries.last().unwrap().number;
         let ring = Self::of(RingDocument::new(id, highest, entries).unwrap(), &envelope).unwrap();
-        wait(ring.ready()).unwrap().unwrap();
+        wait(ring.ready()).unwrap();
         ring
     }
 
