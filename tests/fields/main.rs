@@ -2,6 +2,12 @@
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
+#[cfg(all(feature = "kms", feature = "emulator"))]
+mod denials;
 mod documents;
+#[cfg(all(feature = "kms", feature = "emulator"))]
+mod kit;
+#[cfg(all(feature = "kms", feature = "emulator"))]
+mod life;
 mod second_implementation;
 mod vectors;
