@@ -24,12 +24,11 @@ mod messages;
 mod rings;
 mod streams;
 
-pub use rings::BlockingKeyRing;
-
 use crate::context::Scope;
 use crate::datakey::EnvelopeStats;
 use crate::envelope::Envelope;
 use crate::error::Result;
+use crate::fields::KeyRing;
 use crate::runtime;
 use crate::wrap::KeyId;
 use std::future::Future;
@@ -191,3 +190,21 @@ impl BlockingEnvelope {
         self.0.stats()
     }
 }
+
+/// A [`KeyRing`] whose calls to the key service block.
+///
+/// ```
+/// use ncp_envelope::{DataKey, Envelope, LocalKeyWrapper};
+/// # let wrapper = LocalKeyWrapper::new("offline", &DataKey::generate()?)?;
+/// let envelope = Envelope::builder(wrapper).build()?.blocking();
+/// let ring = envelope.create_ring()?;
+/// let email = ring.field("customers.email")?;
+/// let ciphertext = email.encrypt("kim@example.com", "17")?;
+///
+/// let again = envelope.open_ring(ring.ring().to_bytes())?;
+/// let email = again.field("customers.email")?;
+/// assert_eq!(*email.decrypt(&ciphertext, "17")?, b"kim@example.com");
+/// # Ok::<(), ncp_envelope::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct BlockingKeyRing(KeyRing);

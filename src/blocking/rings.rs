@@ -1,26 +1,8 @@
 //! Key rings.
 
-use crate::blocking::{BlockingEnvelope, wait};
+use crate::blocking::{BlockingEnvelope, BlockingKeyRing, wait};
 use crate::error::Result;
 use crate::fields::{Field, KeyRing, RingDocument};
-
-/// A [`KeyRing`] whose calls to the key service block.
-///
-/// ```
-/// use ncp_envelope::{DataKey, Envelope, LocalKeyWrapper};
-/// # let wrapper = LocalKeyWrapper::new("offline", &DataKey::generate()?)?;
-/// let envelope = Envelope::builder(wrapper).build()?.blocking();
-/// let ring = envelope.create_ring()?;
-/// let email = ring.field("customers.email")?;
-/// let ciphertext = email.encrypt("kim@example.com", "17")?;
-///
-/// let again = envelope.open_ring(ring.ring().to_bytes())?;
-/// let email = again.field("customers.email")?;
-/// assert_eq!(*email.decrypt(&ciphertext, "17")?, b"kim@example.com");
-/// # Ok::<(), ncp_envelope::Error>(())
-/// ```
-#[derive(Debug, Clone)]
-pub struct BlockingKeyRing(KeyRing);
 
 impl BlockingEnvelope {
     /// As [`KeyRing::create`].

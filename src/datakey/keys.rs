@@ -117,7 +117,7 @@ impl Keys {
     ) -> Result<Held<T>> {
         // The thread that wipes them.
         reaper::start()?;
-        let beside = KeyCache(self.cache().0.beside());
+        let beside = self.cache().beside();
         let readers = |binding| {
             let loader = |service| service_loader(service, &self.settings, &beside, binding);
             Readers::new(self.services.iter().map(loader).collect(), self.settings.hedge)

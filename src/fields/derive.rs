@@ -5,6 +5,7 @@ use crate::secret::{DataKey, Scratch};
 use aws_lc_rs::cipher::{AES_256, EncryptingKey, UnboundCipherKey};
 use aws_lc_rs::hmac;
 use std::hint::black_box;
+use std::sync::Arc;
 use zeroize::Zeroize;
 
 use super::ciphertext::FieldMode;
@@ -14,6 +15,8 @@ const INDEX_LABEL: &[u8] = b"ncp-envelope index v1\0";
 const BLOCK_LEN: usize = 32;
 /// More than the derivation and the set-up of its keys put on the stack.
 const STACK_LEN: usize = 16 << 10;
+/// More than one use of them puts there.
+const USE_LEN: usize = 8 << 10;
 
 /// What encrypts the values of one field and mode. The libraries' keys wipe themselves.
 pub(super) struct ValueKeys {
@@ -35,12 +38,12 @@ pub(super) fn value_keys(key: &DataKey, mode: FieldMode, field: &str) -> Result<
 }
 
 /// `R-25`
-pub(super) fn index_key(key: &DataKey, field: &str, bits: u16) -> Result<Box<hmac::Key>> {
+pub(super) fn index_key(key: &DataKey, field: &str, bits: u16) -> Result<Arc<hmac::Key>> {
     let info = [INDEX_LABEL, &field_len(field), field.as_bytes(), &bits.to_be_bytes()];
     on_a_wiped_stack(|| {
         let mut derived = Scratch([0; BLOCK_LEN]);
         expand(key, &info, &mut derived.0)?;
-        Ok(Box::new(hmac::Key::new(hmac::HMAC_SHA256, &derived.0)))
+        Ok(Arc::new(hmac::Key::new(hmac::HMAC_SHA256, &derived.0)))
     })
 }
 
@@ -75,6 +78,14 @@ fn on_a_wiped_stack<T>(work: impl FnOnce() -> T) -> T {
     result
 }
 
+/// The same for a use of keys: the library copies the states of an HMAC key by value.
+#[inline]
+pub(super) fn use_on_a_wiped_stack<T>(work: impl FnOnce() -> T) -> T {
+    let result = deeper(work);
+    wipe_below_use();
+    result
+}
+
 #[inline(never)]
 fn deeper<T>(work: impl FnOnce() -> T) -> T {
     work()
@@ -84,6 +95,12 @@ fn deeper<T>(work: impl FnOnce() -> T) -> T {
 fn wipe_below() {
     let mut below = [0_u8; STACK_LEN];
     black_box(&mut below).zeroize();
+}
+
+/// Not `zeroize`, which takes several times as long: who looks at an array has it written.
+#[inline(never)]
+fn wipe_below_use() {
+    black_box(&mut [0_u8; USE_LEN]);
 }
 
 fn failed() -> Error {

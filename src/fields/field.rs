@@ -2,6 +2,7 @@
 
 use super::ciphertext::{FieldCiphertext, FieldMode, MAX_VALUE_LEN, Parts, refused};
 use super::column::{Column, SecretColumn};
+use super::derive::use_on_a_wiped_stack;
 use super::document::KeyRole;
 use super::index::{self, BlindIndex, DEFAULT_BITS};
 use super::keys::{FieldName, RingKeys};
@@ -191,7 +192,8 @@ impl Field {
         check_len(value)?;
         let keys = self.ring.keys()?;
         out.resize(value.len() + self.mode.added(), 0);
-        let sealed = self.seal(&keys, value, row.as_ref(), out);
+        let row = row.as_ref();
+        let sealed = use_on_a_wiped_stack(|| self.seal(&keys, value, row, out));
         if sealed.is_err() {
             out.zeroize();
         }
@@ -276,7 +278,8 @@ impl Field {
                 out.zeroize();
             }
             out.resize(parts.body.len(), 0);
-            self.open(&keys, &parts, row.as_ref(), out)
+            let row = row.as_ref();
+            use_on_a_wiped_stack(|| self.open(&keys, &parts, row, out))
         });
         if opened.is_err() {
             out.zeroize();
@@ -496,7 +499,7 @@ impl Field {
 
     fn index_of(&self, keys: &RingKeys, number: u32, value: &[u8]) -> Result<BlindIndex> {
         let key = keys.of_indexes(&self.name, number, self.bits)?;
-        Ok(BlindIndex::new(&key, self.bits, value))
+        Ok(use_on_a_wiped_stack(|| BlindIndex::new(&key, self.bits, value)))
     }
 }
 
@@ -514,7 +517,8 @@ fn fill<T: Sync, R: Send>(
         Error::new(ErrorKind::LimitExceeded, text)
     })?;
     bytes.resize(len, 0);
-    let results = many::in_runs(items, &ends, &mut bytes, work)?;
+    let results =
+        many::in_runs(items, &ends, &mut bytes, |run| use_on_a_wiped_stack(|| work(run)))?;
     Ok((Column { bytes: std::mem::take(&mut *bytes), ends }, results))
 }
 

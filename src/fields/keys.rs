@@ -129,7 +129,6 @@ impl RingKeys {
         let key = derive::index_key(&entry.key, &field.name, bits)?;
         let mut indexes = indexes.write().unwrap_or_else(PoisonError::into_inner);
         Ok(known(&indexes).unwrap_or_else(|| {
-            let key: Arc<hmac::Key> = key.into();
             indexes.push((number, bits, key.clone()));
             key
         }))

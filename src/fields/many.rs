@@ -12,7 +12,7 @@ use std::thread;
 const RUN: usize = 4_096;
 /// What is worth a thread of its own: starting one and waiting for it takes as long as some hundred
 /// values.
-const VALUES_PER_THREAD: usize = 2_048;
+const VALUES_PER_THREAD: usize = 1_024;
 const BYTES_PER_THREAD: usize = 1 << 20;
 
 /// Items that one thread works on, and the part of the output that is theirs.
@@ -37,11 +37,12 @@ impl<T> Run<'_, T> {
 
 /// Where results end, if each has this length.
 pub(super) fn ends(lens: impl Iterator<Item = usize>) -> Vec<usize> {
-    let sum = |end: &mut usize, len| {
-        *end += len;
-        Some(*end)
-    };
-    lens.scan(0, sum).collect()
+    let (mut ends, mut end) = (Vec::with_capacity(lens.size_hint().0), 0);
+    for len in lens {
+        end += len;
+        ends.push(end);
+    }
+    ends
 }
 
 /// Calls `work` for runs of `items`: on this thread, and on others if there is enough of it. The
@@ -53,11 +54,13 @@ pub(super) fn in_runs<T: Sync, R: Send>(
     work: impl Fn(Run<'_, T>) -> Result<R> + Sync,
 ) -> Result<Vec<R>> {
     let threads = threads(items.len(), out.len());
-    let (mut runs, mut base) = (Vec::with_capacity(items.len().div_ceil(RUN)), 0);
-    for (items, ends) in items.chunks(RUN).zip(ends.chunks(RUN)) {
+    // Short ones where there are few items, so that every thread has some.
+    let each = items.len().div_ceil(threads).clamp(1, RUN);
+    let (mut runs, mut base) = (Vec::with_capacity(items.len().div_ceil(each)), 0);
+    for (items, ends) in items.chunks(each).zip(ends.chunks(each)) {
         let end = ends.last().copied().unwrap_or(base);
         let (own, behind) = out.split_at_mut(end - base);
-        runs.push(Run { first: runs.len() * RUN, items, out: own, ends, base });
+        runs.push(Run { first: runs.len() * each, items, out: own, ends, base });
         (out, base) = (behind, end);
     }
     let (count, runs) = (runs.len(), Mutex::new(runs.into_iter()));

@@ -180,7 +180,8 @@ impl KeyRing {
     }
 
     /// Waits until the keys are in memory. Costs nothing while they are there: call it first where
-    /// a request or a batch begins.
+    /// a request or a batch begins. A denial is remembered for a second, in which the service is
+    /// not called again.
     ///
     /// ```
     /// # use ncp_envelope::fields::KeyRing;
@@ -357,12 +358,14 @@ impl KeyRing {
     /// another key under a number of it. Those of [`open`](Self::open). The ring stays as it was.
     pub async fn adopt(&self, document: &RingDocument) -> Result<()> {
         let newer = Arc::new(Current::new(document.clone(), &self.0.envelope)?);
-        self.current().check_newer(document)?;
+        let present = self.current();
+        present.check_newer(document)?;
         let keys = newer.held.ready().await?;
+        // Where the keys in use cannot be unwrapped any more, a new document may be what mends that.
+        let known = present.held.ready().await.ok();
         let mut current = self.0.current.write().unwrap_or_else(PoisonError::into_inner);
         // Another document may have been adopted meanwhile.
         current.check_newer(document)?;
-        let known = current.held.get().ok();
         if let Some(number) = known.and_then(|known| known.contradicts(&keys)) {
             let text = format!(
                 "key {number} of the document is another one than that of the ring in use: two \
@@ -411,7 +414,7 @@ impl KeyRing {
         self.current().held.get()
     }
 
-    /// A ring of these keys, under a key-encryption key of its own.
+    /// A ring of these keys.
     #[cfg(test)]
     pub(super) fn with_keys(keys: &RingKeys) -> Self {
         fn wait<F: Future>(future: F) -> F::Output {
@@ -423,8 +426,7 @@ impl KeyRing {
                 }
             }
         }
-        let wrapper = crate::wrap::LocalKeyWrapper::new("k", &DataKey::generate().unwrap());
-        let envelope = Envelope::builder(wrapper.unwrap()).build().unwrap();
+        let envelope = crate::envelope::testing::local();
         let id = RingId([7; 16]);
         let bound = |entry: &EntryKey| binding(&envelope, &id.0, entry.number, entry.role);
         let bound: Vec<_> = keys.entries.iter().map(|entry| (&entry.key, bound(entry))).collect();

@@ -85,6 +85,7 @@ const LAYERS: &[Layer] = &[
         name: "fields",
         knows: &[
             "error",
+            "memory",
             "secret",
             "context",
             "datakey",

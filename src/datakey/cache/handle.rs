@@ -3,7 +3,7 @@
 use crate::datakey::cache::shared::Shared;
 use crate::datakey::cache::store::Store;
 use crate::datakey::clock::Source;
-use crate::datakey::ends::End;
+use crate::datakey::ends::{End, Ends};
 use crate::datakey::limits::CacheLimits;
 use crate::datakey::reaper;
 use crate::datakey::stats::CacheStats;
@@ -65,7 +65,13 @@ impl KeyCache {
     }
 
     pub(crate) fn with(store: Option<Store>, source: Source) -> Self {
-        Self(Shared::new(store, source))
+        Self(Shared::new(store, source, Arc::default(), Ends::new()))
+    }
+
+    /// One that keeps nothing, and shares its calls and invalidations with this one.
+    pub(crate) fn beside(&self) -> Self {
+        let (driver, ends) = (self.0.driver.clone(), self.0.ends.clone());
+        Self(Shared::new(None, self.0.source, driver, ends))
     }
 
     /// Drops every key, in all partitions: those in the cache, and those that its envelopes have

@@ -84,21 +84,12 @@ pub(crate) enum LookUp {
 }
 
 impl Shared {
-    pub(crate) fn new(store: Option<Store>, source: Source) -> Arc<Self> {
-        Self::with(store, source, Arc::default(), Ends::new())
-    }
-
-    /// One that keeps nothing, and shares its calls and invalidations with this one.
-    pub(crate) fn beside(&self) -> Arc<Self> {
-        Self::with(None, self.source, self.driver.clone(), self.ends.clone())
-    }
-
-    /// The limits of its keys; `None` if it keeps none.
-    pub(crate) fn limits(&self) -> Option<CacheLimits> {
-        lock(&self.state).store.as_ref().map(Store::limits)
-    }
-
-    fn with(store: Option<Store>, source: Source, driver: Arc<Driver>, ends: Ends) -> Arc<Self> {
+    pub(crate) fn new(
+        store: Option<Store>,
+        source: Source,
+        driver: Arc<Driver>,
+        ends: Ends,
+    ) -> Arc<Self> {
         let limits = store.as_ref().map(Store::limits);
         let state = own(CacheState::new(store), move |parents| {
             if let Some(CacheState { store: Some(copies), .. }) = parents {
@@ -116,6 +107,11 @@ impl Shared {
             _registration: ends.register(shared.clone()),
             ends,
         })
+    }
+
+    /// The limits of its keys; `None` if it keeps none.
+    pub(crate) fn limits(&self) -> Option<CacheLimits> {
+        lock(&self.state).store.as_ref().map(Store::limits)
     }
 
     pub(crate) fn stats(&self) -> CacheStats {

@@ -116,7 +116,9 @@ impl<T: Send + Sync + PartialEq + 'static> Shared<T> {
         let found = self.look(&mut state, now);
         let fresh = state.kept.as_ref().is_some_and(|kept| kept.is_fresh(now));
         match found {
-            Look::Found { keys, refresh: false } => return Found::Here(keys),
+            Look::Found { keys, refresh: false } if fresh || state.load.is_none() => {
+                return Found::Here(keys);
+            }
             // Stale keys are used once the service was called again in vain.
             Look::Found { keys, refresh: true } if fresh => {
                 if state.load.is_none() {
@@ -196,7 +198,7 @@ impl<T: Send + Sync + PartialEq + 'static> Shared<T> {
             (_, None) => None,
             (None, Some(_)) => {
                 if let Some(kept) = &mut state.kept {
-                    kept.unanswered(None, now);
+                    kept.failed(None, now);
                 }
                 None
             }
@@ -237,7 +239,7 @@ impl<T: Send + Sync + PartialEq + 'static> Shared<T> {
         let mut keys = Arc::new((self.build)(keys));
         if let Some(kept) = &mut state.kept {
             if *kept.keys != *keys {
-                kept.unanswered(None, now);
+                kept.failed(None, now);
                 let text = "the key service gave another key than before for the same wrapped key";
                 return Err(Error::new(ErrorKind::Internal, text));
             }
@@ -253,11 +255,11 @@ impl<T: Send + Sync + PartialEq + 'static> Shared<T> {
     fn failed(&self, state: &mut State<T>, error: &Error, now: Instant) -> Option<Kept<T>> {
         let kept = state.kept.as_mut()?;
         match Failure::of(error.kind()) {
-            Failure::Outage => kept.unanswered(Some(error), now),
-            Failure::Own => kept.unanswered(None, now),
+            Failure::Outage => kept.failed(Some(error), now),
+            Failure::Own => kept.failed(None, now),
             // These wrapped keys have been unwrapped: one false answer says nothing of them.
             Failure::OfKey if error.kind() == ErrorKind::Authentication => {
-                kept.unanswered(None, now);
+                kept.failed(None, now);
             }
             Failure::OfKey | Failure::OfFamily => {
                 observe::dropped(kept.origins.len(), "denied");
@@ -279,7 +281,7 @@ impl<T> State<T> {
         let flight = Arc::new(Flight::new());
         self.load = Some(Load { flight: flight.clone(), asked, ended: Vec::new() });
         if let Some(kept) = &mut self.kept {
-            kept.refreshing();
+            kept.refreshing(asked);
         }
         flight
     }

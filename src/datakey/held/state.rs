@@ -54,6 +54,8 @@ pub(crate) struct Kept<T> {
     in_use: bool,
     /// Why they could not be refreshed, if the service was unreachable.
     outage: Option<Error>,
+    /// Whether a refresh that began within the time to live is not answered yet.
+    unanswered: bool,
 }
 
 /// The result of a look.
@@ -79,17 +81,18 @@ impl<T> Kept<T> {
         let expires = asked.checked_add(source.jittered(limits.ttl))?;
         let gone = expires.checked_add(limits.stale)?;
         let refresh_at = asked.checked_add(source.jittered(limits.refresh_after))?;
-        let (used, in_use, outage) = (now, false, None);
-        (now < expires).then_some(Self {
+        let kept = Self {
             keys,
             origins,
             refresh_at,
             expires,
             gone,
-            used,
-            in_use,
-            outage,
-        })
+            used: now,
+            in_use: false,
+            outage: None,
+            unanswered: false,
+        };
+        (now < expires).then_some(kept)
     }
 
     /// Whether they must not be used any more, nor be in memory.
@@ -98,9 +101,10 @@ impl<T> Kept<T> {
         self.gone <= now || limits.idle.is_some_and(idle)
     }
 
-    /// The keys, for a use: fresh, or stale while the service is known to be unreachable.
+    /// The keys, for a use: fresh, or stale while the service is unreachable, or does not answer a
+    /// refresh that began in time.
     pub(crate) fn look(&mut self, now: Instant) -> Look<T> {
-        if now >= self.expires && self.outage.is_none() {
+        if now >= self.expires && self.outage.is_none() && !self.unanswered {
             return Look::Missing;
         }
         (self.used, self.in_use) = (now, true);
@@ -128,15 +132,17 @@ impl<T> Kept<T> {
 
     /// A load failed for a reason that says nothing of the keys; `outage` if the service was
     /// unreachable.
-    pub(crate) fn unanswered(&mut self, outage: Option<&Error>, now: Instant) {
+    pub(crate) fn failed(&mut self, outage: Option<&Error>, now: Instant) {
         if let Some(error) = outage {
             self.outage = Some(error.clone());
         }
         self.refresh_at = now + QUIET;
+        self.unanswered = false;
     }
 
     /// A load has begun, whose outcome sets the next.
-    pub(crate) fn refreshing(&mut self) {
+    pub(crate) fn refreshing(&mut self, now: Instant) {
         self.refresh_at = self.gone;
+        self.unanswered = self.is_fresh(now);
     }
 }

@@ -1,6 +1,7 @@
 //! Keys that are held together, to the moment.
 
 use crate::datakey::batch::batcher::Batcher;
+use crate::datakey::batch::drive::KeepAlive;
 use crate::datakey::batch::operation::Unwrap;
 use crate::datakey::cache::Loader;
 use crate::datakey::ends::End;
@@ -14,7 +15,6 @@ use crate::datakey::reaper::Due;
 use crate::datakey::recipient::Recipient;
 use crate::datakey::tests::kit::*;
 use crate::datakey::tests::service::{Reply, Service};
-use crate::datakey::{KeyCache, batch::drive::KeepAlive};
 use crate::error::{Error, ErrorKind, Result};
 use crate::secret::DataKey;
 use crate::wrap::WrappedKey;
@@ -59,7 +59,7 @@ fn set_of(rig: &Rig, keys: Vec<Vec<WrappedKey>>) -> Set {
 }
 
 fn set(rig: &Rig, other: &Arc<Service>, keys: Vec<Vec<WrappedKey>>) -> Result<Set> {
-    let beside = KeyCache(rig.cache.0.beside());
+    let beside = rig.cache.beside();
     let recipient = Recipient::new(other.clone());
     let batcher = Batcher::new(Unwrap, recipient, rig.driver.clone(), SOURCE);
     let readers = |binding| {
@@ -316,6 +316,24 @@ fn expired_keys_are_used_once_the_service_was_found_unreachable_and_not_before()
     holding.rig.service.call(1).answer(OUTAGE);
     holding.rig.driver.nudge();
     assert!(Arc::ptr_eq(&holding.get(), &first));
+}
+
+// A client that tries again and again answers late: who cannot wait must not find a gap.
+#[test]
+fn expired_keys_are_used_while_a_refresh_that_began_in_time_is_not_answered() {
+    for (answer, fails) in [(OUTAGE, None), (DENIED, Some(ErrorKind::AccessDenied))] {
+        let holding = holding(limits().with_stale_window(STALE));
+        let first = holding.get();
+        holding.rig.service.holds();
+        pass(SOFT);
+        holding.get();
+        pass(TTL - SOFT);
+        assert!(Arc::ptr_eq(&holding.get(), &first));
+        assert!(holding.ready().pending(), "who can wait waits for the answer");
+        holding.rig.service.call(1).answer(answer);
+        holding.rig.driver.nudge();
+        assert_eq!(holding.held.get().err().map(|error| error.kind()), fails);
+    }
 }
 
 #[test]
