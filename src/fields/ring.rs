@@ -23,9 +23,10 @@ use std::time::SystemTime;
 /// The keys obey the [limits of the envelope's cache](crate::CacheLimits): time to live, refresh,
 /// stale window, idle time. An envelope without a cache holds them for five minutes. Keys in use
 /// are unwrapped again in the background, at half of the time to live unless the limits say
-/// otherwise; a denial by the key service ends them at once. Calls of a
-/// [`Field`](super::Field) wait for nothing:
-/// where there are no keys, they fail with the reason, and [`ready`](Self::ready) waits for them.
+/// otherwise; a denial by the key service ends them at once. With several recipients, that is those
+/// that this service had unwrapped, and another is asked for them. Calls of a
+/// [`Field`](super::Field) wait for nothing: where there are no keys, they fail with the reason, and
+/// [`ready`](Self::ready) waits for them.
 ///
 /// ```
 /// use ncp_envelope::fields::KeyRing;
