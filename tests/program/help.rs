@@ -114,6 +114,17 @@ const BEFORE: &[(&str, &str)] = &[
         "ncp-envelope encrypt --layout durable -o two-keys.ncpe photo.jpg
       ncp-envelope slots add --to-key $NEW_KEY two-keys.ncpe",
     ),
+    ("ring retire", "ncp-envelope ring rotate --ring ring"),
+    (
+        "field decrypt",
+        "printf kim | ncp-envelope field encrypt --ring ring --field people.email --row 17 --text > \
+         email.txt",
+    ),
+    (
+        "field csv decrypt",
+        "ncp-envelope field csv encrypt --ring ring --column email --row-column id < people.csv > \
+         sealed.csv",
+    ),
     ("keys enable", "ncp-envelope keys disable --yes --key $KEY"),
     ("keys auto-rotation off", "ncp-envelope keys auto-rotation on --key $KEY"),
     ("keys auto-rotation period", "ncp-envelope keys auto-rotation on --key $KEY"),
@@ -176,6 +187,8 @@ const FOR_WORD: &[(&str, &str)] = &[
     ("photo.jpg.ncpe", "ncp-envelope encrypt photo.jpg"),
     ("server.log.ncpe", "ncp-envelope encrypt server.log"),
     ("backup", "mkdir backup; ncp-envelope encrypt -o backup/a.ncpe photo.jpg"),
+    ("--ring ring", "ncp-envelope ring create --ring ring > made"),
+    ("people.csv", r"printf 'id,email\n17,kim@example.com\n' > people.csv"),
     ("durable", "mkdir durable; ncp-envelope encrypt --layout durable -o durable/ photo.jpg"),
 ];
 

@@ -43,6 +43,12 @@ const WAITS: &[(&str, &str)] = &[
     ("standard input", "cipher re-encrypt --local"),
     ("standard input", "cipher sign --local"),
     ("standard input", "cipher verify --local --signature-file text"),
+    ("standard input", "field encrypt --local --ring ring --field a"),
+    ("standard input", "field decrypt --local --ring ring --field a"),
+    ("standard input", "field index --local --ring ring --field a"),
+    ("standard input", "field csv encrypt --local --ring ring --column a"),
+    ("standard input", "field csv decrypt --local --ring ring --column a"),
+    ("a FIFO without a writer", "ring show --ring fifo"),
     ("a FIFO without a writer", "encrypt --local -o out fifo"),
     ("a FIFO without a writer", "decrypt --local -o out fifo"),
     ("a FIFO without a writer", "cat --local fifo"),
@@ -79,12 +85,17 @@ const WAITS: &[(&str, &str)] = &[
     ("a silent service", "rewrap f.ncpe"),
     ("a silent service", "slots move --to-key k f.ncpe"),
     ("a silent service", "rekey f.ncpe"),
+    ("a silent service", "ring create --ring out"),
+    ("a silent service", "ring rotate --ring ring"),
+    ("a silent service", "ring rewrap --ring ring"),
     ("a silent service", "cipher encrypt f"),
     ("a silent service", "keys list"),
     ("a silent service", "keys create abc"),
     ("a silent service", "tokens create --store out"),
     ("a silent metadata service", "keys list"),
     ("the lock of the message", "rekey --local f.ncpe"),
+    ("the lock of the ring", "ring rotate --local --ring ring"),
+    ("the lock of the ring", "ring retire --number 1 --yes --ring ring"),
     ("the lock of the state", "encrypt --local -o out f"),
     ("the lock of the state", "emulator --state ../data/ncp-envelope/local-kms"),
     ("the lock of the configuration", "config init"),
@@ -101,6 +112,7 @@ fn place() -> (Place, Vec<String>) {
     for name in ["f", "big"] {
         place.run(&["encrypt", "--local", name]).assert().success();
     }
+    place.run(&["ring", "create", "--local", "--ring", "ring"]).assert().success();
     // One whose plaintext is not there.
     place.write("m.ncpe", &place.read("f.ncpe"));
     fifo(&place.path("fifo"));
@@ -139,6 +151,7 @@ fn every_wait_ends_with(signal: i32) {
     let lock = place.dir.path().join("data/ncp-envelope/local-kms/state.lock");
     let lock = File::options().write(true).open(lock).unwrap();
     let message = File::open(place.path("f.ncpe")).unwrap();
+    let ring = File::open(place.path("ring")).unwrap();
     let configuration = place.dir.path().join(".config/ncp-envelope/config.toml.lock");
     std::fs::create_dir_all(configuration.parent().unwrap()).unwrap();
     let configuration = File::create(configuration).unwrap();
@@ -156,6 +169,7 @@ fn every_wait_ends_with(signal: i32) {
                 command.env("NCLOUD_METADATA_API_ENDPOINT", &url);
             }
             "the lock of the message" => message.lock().unwrap(),
+            "the lock of the ring" => ring.lock().unwrap(),
             "the lock of the state" => lock.lock().unwrap(),
             "the lock of the configuration" => configuration.lock().unwrap(),
             _ => {}
@@ -167,6 +181,7 @@ fn every_wait_ends_with(signal: i32) {
         assert_eq!(end(&mut child), Some(128 + signal), "{args}, waiting for {what}");
         lock.unlock().unwrap();
         message.unlock().unwrap();
+        ring.unlock().unwrap();
         configuration.unlock().unwrap();
         assert_eq!(place.names(), names, "{args}, waiting for {what}");
     }

@@ -14,6 +14,7 @@ fn place() -> Place {
     place.write("big", &sample(3 << 20));
     place.run(&["encrypt", "--local", "f"]).assert().success();
     place.run(&["encrypt", "--local", "big"]).assert().success();
+    place.run(&["ring", "create", "--local", "--ring", "ring"]).assert().success();
     place
 }
 
@@ -61,6 +62,13 @@ const PRINTING: &[&str] = &[
     "rekey --local f.ncpe",
     "audit f.ncpe",
     "audit --csv f.ncpe big.ncpe",
+    "ring show --ring ring",
+    "ring show --json --ring ring",
+    "ring rewrap --local --ring ring",
+    "field encrypt --local --ring ring --field a",
+    "field encrypt --local --ring ring --field a --text",
+    "field index --local --ring ring --field a",
+    "field csv encrypt --local --ring ring --column a",
     "cipher encrypt --local f",
     "cipher custom-key --local",
     "cipher custom-key --local -o - --plaintext key",

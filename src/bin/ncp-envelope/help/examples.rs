@@ -103,6 +103,99 @@ pub(crate) const EXAMPLES: &[Examples] = &[
             ),
         ],
     ),
+    ("ring", &[("Make a key ring", "ncp-envelope ring create --ring people.ring")]),
+    ("ring create", &[("Make a key ring", "ncp-envelope ring create --ring people.ring")]),
+    (
+        "ring show",
+        &[(
+            "See which keys are in a ring, and what wraps them",
+            "ncp-envelope ring show --ring ring",
+        )],
+    ),
+    (
+        "ring rotate",
+        &[("Encrypt new values under a new key", "ncp-envelope ring rotate --ring ring")],
+    ),
+    (
+        "ring rotate-index",
+        &[("Make new indexes with a new key", "ncp-envelope ring rotate-index --ring ring")],
+    ),
+    (
+        "ring retire",
+        &[(
+            "Remove the first key, after all its rows were encrypted anew",
+            "ncp-envelope ring retire --number 1 --ring ring",
+        )],
+    ),
+    (
+        "ring rewrap",
+        &[(
+            "Move a ring to the newest version of the key that wraps it",
+            "ncp-envelope ring rewrap --ring ring",
+        )],
+    ),
+    (
+        "field",
+        &[(
+            "Encrypt a value, as text for a column of a table",
+            "printf kim@example.com |\n  ncp-envelope field encrypt --ring ring --field people.email \\\n  \
+             --row 17 --text",
+        )],
+    ),
+    (
+        "field encrypt",
+        &[(
+            "Encrypt a value, as text for a column of a table",
+            "printf kim@example.com |\n  ncp-envelope field encrypt --ring ring --field people.email \\\n  \
+             --row 17 --text",
+        )],
+    ),
+    (
+        "field decrypt",
+        &[(
+            "Decrypt it",
+            "ncp-envelope field decrypt --ring ring --field people.email --row 17 --text \\\n  \
+             < email.txt",
+        )],
+    ),
+    (
+        "field index",
+        &[(
+            "Make the index by which a value is found",
+            "printf kim@example.com | ncp-envelope field index --ring ring --field people.email",
+        )],
+    ),
+    (
+        "field csv",
+        &[(
+            "Encrypt a column, tied to its row",
+            "ncp-envelope field csv encrypt --ring ring --column email --row-column id \\\n  \
+             < people.csv > sealed.csv",
+        )],
+    ),
+    (
+        "field csv encrypt",
+        &[
+            (
+                "Encrypt a column, tied to its row",
+                "ncp-envelope field csv encrypt --ring ring --column email --row-column id \\\n  \
+                 < people.csv > sealed.csv",
+            ),
+            (
+                "The same for the table people, with an index by which values are found",
+                "ncp-envelope field csv encrypt --ring ring --table people --column email \\\n  \
+                 --index email --row-column id < people.csv > sealed.csv",
+            ),
+        ],
+    ),
+    (
+        "field csv decrypt",
+        &[(
+            "Decrypt it",
+            "ncp-envelope field csv decrypt --ring ring --column email --row-column id \\\n  \
+             < sealed.csv > people.csv",
+        )],
+    ),
     ("keys", &[("List all keys of the account", "ncp-envelope keys list")]),
     ("keys list", &[("List all keys of the account", "ncp-envelope keys list")]),
     (
