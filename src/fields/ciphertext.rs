@@ -160,6 +160,18 @@ impl FieldCiphertext {
         text::encode(ciphertext)
     }
 
+    /// As [`to_text`](Self::to_text), behind what `text` has: for many in one buffer.
+    ///
+    /// ```
+    /// # use ncp_envelope::fields::FieldCiphertext;
+    /// let mut line = b"17,".to_vec();
+    /// FieldCiphertext::append_text(&[1, 2, 0, 0, 0, 255], &mut line);
+    /// assert_eq!(line, b"17,AQIAAAD_");
+    /// ```
+    pub fn append_text(ciphertext: &[u8], text: &mut Vec<u8>) {
+        text::append(ciphertext, text);
+    }
+
     /// The bytes of a text form. There is one spelling of each: padding, line breaks, other
     /// alphabets and unused bits that are not zero are refused.
     ///
@@ -174,6 +186,22 @@ impl FieldCiphertext {
     /// [`ErrorKind::Authentication`].
     pub fn from_text(text: &str) -> Result<Vec<u8>> {
         text::decode(text).ok_or_else(refused)
+    }
+
+    /// As [`from_text`](Self::from_text), behind what `ciphertexts` has: for many in one buffer.
+    ///
+    /// ```
+    /// # use ncp_envelope::fields::FieldCiphertext;
+    /// let mut ciphertexts = vec![7];
+    /// FieldCiphertext::append_from_text(b"AQIAAAD_", &mut ciphertexts)?;
+    /// assert_eq!(ciphertexts, [7, 1, 2, 0, 0, 0, 255]);
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As there; the buffer is as it was then.
+    pub fn append_from_text(text: &[u8], ciphertexts: &mut Vec<u8>) -> Result<()> {
+        text::append_decoded(text, ciphertexts).ok_or_else(refused)
     }
 }
 

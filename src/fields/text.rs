@@ -17,42 +17,83 @@ const fn values() -> [u8; 256] {
     values
 }
 
-pub(super) fn encode(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for group in bytes.chunks(3) {
-        let mut padded = [0; 4];
-        padded[1..=group.len()].copy_from_slice(group);
-        let bits = u32::from_be_bytes(padded);
-        for digit in 0..=group.len() {
-            let value = bits >> (18 - 6 * digit) & 63;
-            text.push(char::from(DIGITS[value as usize]));
-        }
+/// The two digits of each 12 bits: one look-up for both.
+static PAIRS: [[u8; 2]; 4096] = pairs();
+
+const fn pairs() -> [[u8; 2]; 4096] {
+    let mut pairs = [[0; 2]; 4096];
+    let mut at = 0;
+    while at < pairs.len() {
+        pairs[at] = [DIGITS[at >> 6], DIGITS[at & 63]];
+        at += 1;
     }
-    text
+    pairs
+}
+
+pub(super) fn encode(bytes: &[u8]) -> String {
+    let mut text = Vec::new();
+    append(bytes, &mut text);
+    // Digits are ASCII.
+    String::from_utf8(text).unwrap_or_default()
+}
+
+/// As [`encode`], behind what `text` has.
+pub(super) fn append(bytes: &[u8], text: &mut Vec<u8>) {
+    let begin = text.len();
+    let (groups, rest) = bytes.as_chunks::<3>();
+    text.resize(begin + groups.len() * 4 + (rest.len() * 8).div_ceil(6), 0);
+    let (places, last) = text[begin..].as_chunks_mut::<4>();
+    for ([a, b, c], place) in groups.iter().zip(places) {
+        let bits = u32::from_be_bytes([0, *a, *b, *c]) as usize;
+        let ([a, b], [c, d]) = (PAIRS[bits >> 12], PAIRS[bits & 4095]);
+        *place = [a, b, c, d];
+    }
+    let mut padded = [0; 4];
+    padded[1..=rest.len()].copy_from_slice(rest);
+    let bits = u32::from_be_bytes(padded);
+    for (digit, place) in last.iter_mut().enumerate() {
+        *place = DIGITS[(bits >> (18 - 6 * digit) & 63) as usize];
+    }
 }
 
 /// `None` unless it is what [`encode`] gives for some bytes.
 pub(super) fn decode(text: &str) -> Option<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(text.len() / 4 * 3 + 2);
-    for group in text.as_bytes().chunks(4) {
-        let mut bits = 0;
-        for digit in group {
-            let value = VALUES[usize::from(*digit)];
-            if value == NONE {
-                return None;
-            }
-            bits = bits << 6 | u32::from(value);
-        }
-        bits <<= 6 * (4 - group.len());
-        let [_, all @ ..] = bits.to_be_bytes();
-        // A single digit is less than a byte.
-        let (taken, unused) = all.split_at(group.len().checked_sub(1).filter(|len| *len > 0)?);
-        if unused.iter().any(|byte| *byte != 0) {
-            return None;
-        }
-        bytes.extend_from_slice(taken);
-    }
+    let mut bytes = Vec::new();
+    append_decoded(text.as_bytes(), &mut bytes)?;
     Some(bytes)
+}
+
+/// As [`decode`], behind what `bytes` has, which stays as it was if there is nothing to append.
+pub(super) fn append_decoded(text: &[u8], bytes: &mut Vec<u8>) -> Option<()> {
+    let begin = bytes.len();
+    let (groups, last) = text.as_chunks::<4>();
+    bytes.resize(begin + groups.len() * 3 + last.len().saturating_sub(1), 0);
+    let (places, rest) = bytes[begin..].as_chunks_mut::<3>();
+    // All values are less than 64, and NONE has other bits.
+    let mut seen = 0;
+    for (group, place) in groups.iter().zip(places) {
+        let values = group.map(|digit| VALUES[usize::from(digit)]);
+        let [a, b, c, d] = values.map(u32::from);
+        seen |= a | b | c | d;
+        let [_, all @ ..] = (a << 18 | b << 12 | c << 6 | d).to_be_bytes();
+        *place = all;
+    }
+    let mut bits = 0;
+    for digit in last {
+        let value = u32::from(VALUES[usize::from(*digit)]);
+        seen |= value;
+        bits = bits << 6 | value;
+    }
+    bits <<= 6 * (4 - last.len());
+    let [_, all @ ..] = bits.to_be_bytes();
+    let (taken, unused) = all.split_at(rest.len());
+    rest.copy_from_slice(taken);
+    // A single digit is less than a byte.
+    if last.len() == 1 || seen > 63 || unused.iter().any(|byte| *byte != 0) {
+        bytes.truncate(begin);
+        return None;
+    }
+    Some(())
 }
 
 #[cfg(test)]
@@ -72,6 +113,11 @@ mod tests {
             let text = encode(&bytes[..len]);
             assert_eq!(text.len(), (len * 8).div_ceil(6));
             assert_eq!(decode(&text).unwrap(), bytes[..len]);
+            let (mut behind, mut decoded) = (b"before".to_vec(), b"before".to_vec());
+            append(&bytes[..len], &mut behind);
+            assert_eq!(behind, format!("before{text}").as_bytes());
+            append_decoded(text.as_bytes(), &mut decoded).unwrap();
+            assert_eq!(decoded, [b"before", &bytes[..len]].concat());
         }
     }
 
@@ -80,13 +126,19 @@ mod tests {
     fn a_text_has_one_spelling() {
         for other in ["Zg==", "Zg=", "Zh", "Zm9", "Zm9v\n", " Zm9v", "Zm+v", "Zm/v", "Z", "Zm9vY"] {
             assert_eq!(decode(other), None, "{other:?}");
+            let mut behind = b"before".to_vec();
+            assert_eq!(append_decoded(other.as_bytes(), &mut behind), None, "{other:?}");
+            assert_eq!(behind, b"before");
         }
         assert!(decode("Zm8").is_some());
         for digit in 0..=255_u8 {
-            let text = [b'Z', b'm', b'8', digit];
-            let known = DIGITS.contains(&digit);
-            if let Ok(text) = std::str::from_utf8(&text) {
-                assert_eq!(decode(text).is_some(), known, "{text:?}");
+            for at in 0..6 {
+                let mut text = *b"Zm8vAA";
+                text[at] = digit;
+                // The last digit has four bits that belong to no byte.
+                let known =
+                    if at == 5 { b"AQgw".contains(&digit) } else { DIGITS.contains(&digit) };
+                assert_eq!(append_decoded(&text, &mut Vec::new()).is_some(), known, "{text:?}");
             }
         }
     }

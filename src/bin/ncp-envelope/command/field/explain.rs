@@ -41,12 +41,14 @@ impl Explained {
 
 /// The ciphertext of the text form `text`.
 pub(super) fn from_text(text: &[u8]) -> Result<Vec<u8>, Explained> {
-    let read = std::str::from_utf8(text).ok().map(FieldCiphertext::from_text);
-    match read {
-        Some(Ok(ciphertext)) => Ok(ciphertext),
-        Some(Err(error)) => Err(not_text(error, text)),
-        None => Err(not_text(Error::new(ErrorKind::Authentication, "no text"), text)),
-    }
+    let mut ciphertext = Vec::new();
+    append_from_text(text, &mut ciphertext)?;
+    Ok(ciphertext)
+}
+
+/// As [`from_text`], behind what `ciphertexts` has.
+pub(super) fn append_from_text(text: &[u8], ciphertexts: &mut Vec<u8>) -> Result<(), Explained> {
+    FieldCiphertext::append_from_text(text, ciphertexts).map_err(|error| not_text(error, text))
 }
 
 fn not_text(error: Error, text: &[u8]) -> Explained {

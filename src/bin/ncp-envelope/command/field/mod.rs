@@ -3,22 +3,17 @@
 
 mod csv;
 mod explain;
+mod options;
 
-use crate::command::ring::{RingFile, ScopeArg};
 use crate::input::Input;
-use crate::options::KmsArgs;
-use crate::place::Target;
-use crate::reading::refused;
-use crate::session::Session;
 use crate::status::Failure;
 use crate::{output, streams};
-use clap::{Args, Subcommand, value_parser};
+use clap::{Args, Subcommand};
 use explain::Explained;
-use ncp_envelope::fields::{Field, FieldCiphertext, FieldMode, KeyRing};
+use ncp_envelope::fields::FieldCiphertext;
+use options::{BitsArg, MAX_VALUE, UseArgs, named, standard};
 use zeroize::Zeroizing;
 
-/// The most bytes of a value.
-const MAX_VALUE: usize = 64 << 10;
 /// More bytes than a ciphertext has in either form, with a line end.
 const MAX_CIPHERTEXT: usize = (MAX_VALUE + 64) / 3 * 4 + 8;
 
@@ -98,44 +93,6 @@ struct NameArgs {
     field: String,
 }
 
-#[derive(Args)]
-struct BitsArg {
-    /// Length of an index in bits, 8 to 256. With few bits, different values share an index.
-    #[arg(long, value_name = "BITS", default_value_t = 128,
-        value_parser = value_parser!(u16).range(8..=256))]
-    bits: u16,
-}
-
-/// The ring and the key service. Last in each command, as the heading of the KMS options applies to
-/// everything after it.
-#[derive(Args)]
-struct UseArgs {
-    #[command(flatten)]
-    file: RingFile,
-    #[command(flatten)]
-    scope: ScopeArg,
-    #[command(flatten)]
-    kms: KmsArgs,
-}
-
-/// An open ring, and what must stay alive for it to work.
-struct Use {
-    ring: KeyRing,
-    _session: Session,
-}
-
-impl UseArgs {
-    async fn open(&self, input: &Input) -> Result<Use, Failure> {
-        let (name, bytes) = self.file.read(Some(input)).await?;
-        // Before any call.
-        crate::command::ring::decode(&name, &bytes)?;
-        let session = Session::open(&self.kms, &self.scope.scope).await?;
-        let ring = KeyRing::open(&bytes, &session.envelope).await;
-        let ring = ring.map_err(|error| refused(&name, error))?;
-        Ok(Use { ring, _session: session })
-    }
-}
-
 pub(crate) async fn run(args: FieldArgs) -> Result<(), Failure> {
     match args.command {
         FieldCommand::Encrypt(args) => encrypt(args).await,
@@ -189,24 +146,9 @@ async fn index(args: IndexArgs) -> Result<(), Failure> {
     output::line(&hex(index.as_ref()))
 }
 
-/// Standard input, if both streams are open.
-fn standard() -> Result<Input, Failure> {
-    let input = Input::look("-".as_ref())?;
-    Target::standard()?.refuse([&input])?;
-    Ok(input)
-}
-
 async fn value(input: &Input) -> Result<Zeroizing<Vec<u8>>, Failure> {
     let most = "64 KiB, the most for a value: encrypt it as a message";
     Ok(input.content(MAX_VALUE, most, false).await?.bytes)
-}
-
-fn named(ring: &KeyRing, name: &str, deterministic: bool) -> Result<Field, Failure> {
-    let field = ring.field(name).map_err(Failure::writing)?;
-    Ok(match deterministic {
-        true => field.with_mode(FieldMode::Deterministic),
-        false => field,
-    })
 }
 
 /// `bytes` without the line end behind them, if there is one.

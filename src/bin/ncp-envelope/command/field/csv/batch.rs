@@ -1,44 +1,46 @@
 //! Records on their way through the program, many in one allocation.
 
+use super::buffer::Buffer;
 use super::columns::Layout;
 use csv::ByteRecord;
-use ncp_envelope::fields::{Column, SecretColumn};
-use zeroize::Zeroize;
 
-/// A batch is full with this many records, or this many bytes of them.
-const FULL_RECORDS: usize = 8_192;
-const FULL_BYTES: usize = 2 << 20;
+/// A batch is full with this many records, or this many bytes of them. It is the work of one
+/// thread, and stays in that processor's cache.
+const FULL_RECORDS: usize = 1_024;
+const FULL_BYTES: usize = 512 << 10;
 
-/// Records of one width. Wiped when they are replaced and when dropped.
+/// Records of one width.
 #[derive(Default)]
 pub(super) struct Batch {
-    bytes: Vec<u8>,
+    bytes: Buffer,
     /// Where each cell ends.
     ends: Vec<usize>,
     /// The line on which each record begins.
     lines: Vec<u64>,
     width: usize,
+    /// What is written in place of the records.
+    pub(super) out: Buffer,
 }
 
 impl Batch {
     pub(super) fn clear(&mut self, width: usize) {
-        self.bytes.as_mut_slice().zeroize();
         self.bytes.clear();
         self.ends.clear();
         self.lines.clear();
         self.width = width;
+        self.out.clear();
     }
 
     pub(super) fn push(&mut self, record: &ByteRecord) {
-        let begin = self.bytes.len();
-        self.bytes.extend_from_slice(record.as_slice());
+        let begin = self.bytes.as_slice().len();
+        self.bytes.extend(record.as_slice());
         let ends = (0..record.len()).filter_map(|cell| record.range(cell));
         self.ends.extend(ends.map(|range| begin + range.end));
         self.lines.push(record.position().map_or(0, csv::Position::line));
     }
 
     pub(super) fn is_full(&self) -> bool {
-        self.lines.len() >= FULL_RECORDS || self.bytes.len() >= FULL_BYTES
+        self.lines.len() >= FULL_RECORDS || self.bytes.as_slice().len() >= FULL_BYTES
     }
 
     pub(super) fn len(&self) -> usize {
@@ -52,30 +54,11 @@ impl Batch {
     pub(super) fn cell(&self, record: usize, column: usize) -> &[u8] {
         let at = record * self.width + column;
         let begin = if at == 0 { 0 } else { self.ends[at - 1] };
-        &self.bytes[begin..self.ends[at]]
+        &self.bytes.as_slice()[begin..self.ends[at]]
     }
 
     /// The row of a record, as its values are tied to it.
     pub(super) fn row(&self, layout: &Layout, record: usize) -> &[u8] {
         layout.row.map_or(&[][..], |column| self.cell(record, column))
     }
-}
-
-impl Drop for Batch {
-    fn drop(&mut self) {
-        self.bytes.zeroize();
-    }
-}
-
-/// What stands in place of a column.
-pub(super) enum Cells {
-    Ciphertexts(Column),
-    Values(SecretColumn),
-}
-
-/// A batch, and what its encrypted columns become, and the indexes that are added.
-pub(super) struct Done {
-    pub(super) batch: Batch,
-    pub(super) cells: Vec<Cells>,
-    pub(super) added: Vec<Column>,
 }

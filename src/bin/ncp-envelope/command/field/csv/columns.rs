@@ -1,11 +1,17 @@
 //! Which columns are encrypted, and where they are in a file.
 
-use super::super::named;
-use super::Way;
+use super::super::options::named;
 use crate::status::Failure;
 use csv::ByteRecord;
 use ncp_envelope::fields::{Field, KeyRing};
 use std::collections::HashSet;
+
+/// Which way.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    Encrypt,
+    Decrypt,
+}
 
 /// What the command line asks for.
 pub(super) struct Work {
@@ -29,6 +35,8 @@ pub(super) struct Layout {
     pub(super) added: Vec<(usize, Field)>,
     /// Whether a column is left out.
     pub(super) dropped: Vec<bool>,
+    /// Whether lines end in two bytes.
+    pub(super) crlf: bool,
     names: Vec<String>,
 }
 
@@ -74,6 +82,7 @@ impl Work {
         &self,
         ring: &KeyRing,
         header: &ByteRecord,
+        crlf: bool,
     ) -> Result<(Layout, ByteRecord), Failure> {
         let names = header.iter().map(|name| String::from_utf8_lossy(name).into_owned()).collect();
         let fields = self.fields(ring)?;
@@ -105,7 +114,7 @@ impl Work {
                 added.extend(sealed.iter().find(|(column, _)| *column == at).cloned());
             }
         }
-        let layout = Layout { width: header.len(), sealed, row, added, dropped, names };
+        let layout = Layout { width: header.len(), sealed, row, added, dropped, crlf, names };
         Ok((layout, out))
     }
 }

@@ -1,18 +1,20 @@
 //! `ncp-envelope field csv`: columns of a CSV file, through standard input and output.
 //!
-//! Promises: memory does not grow with the file. What is decrypted is written only after every value
-//! of its batch was found authentic. A failure names the line and the column.
+//! Promises: memory does not grow with the file. What is decrypted is written only after every
+//! value of its batch was found authentic. A failure names the line and the column.
 
 mod batch;
+mod buffer;
 mod columns;
+mod format;
 mod pipeline;
 mod seal;
 
-use super::{BitsArg, UseArgs, standard};
+use super::options::{BitsArg, UseArgs, standard};
 use crate::status::{Failure, notice};
 use crate::summary::counted;
 use clap::{Args, Subcommand};
-use columns::Work;
+use columns::{Way, Work};
 use pipeline::Pipeline;
 
 #[derive(Args)]
@@ -70,13 +72,6 @@ struct ColumnArgs {
     /// to another row, they cannot be decrypted. It stays as it is.
     #[arg(long, value_name = "NAME")]
     row_column: Option<String>,
-}
-
-/// Which way.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Way {
-    Encrypt,
-    Decrypt,
 }
 
 pub(super) async fn run(args: CsvArgs) -> Result<(), Failure> {

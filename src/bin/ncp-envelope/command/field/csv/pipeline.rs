@@ -1,27 +1,35 @@
 //! Reading, encrypting and writing at the same time.
 //!
-//! Three stages with few batches between them, whose buffers go round: so memory is bounded, and
-//! the slowest stage decides. The keys are asked for again before each batch, so that a denial ends
-//! a long run.
+//! One thread reads, one for each processor makes batches to what is written, one writes them in
+//! their order. There are few batches, whose buffers go round: so memory is bounded. The keys are
+//! asked for again before each batch, so that a denial ends a long run.
 
-use super::batch::{Batch, Cells, Done};
+use super::batch::Batch;
+use super::buffer::Buffer;
 use super::columns::{Layout, Work};
+use super::format::Line;
 use super::seal::seal;
 use crate::input::{Input, blocking};
 use crate::progress::Progress;
 use crate::status::Failure;
 use crate::summary::counted;
 use crate::{output, signals, streams};
-use csv::{ByteRecord, ReaderBuilder, Terminator, WriterBuilder};
-use ncp_envelope::fields::{FieldCiphertext, KeyRing};
+use csv::{ByteRecord, ReaderBuilder};
+use ncp_envelope::fields::KeyRing;
+use std::collections::VecDeque;
+use std::future::pending;
 use std::io::{self, Read, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::available_parallelism;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 
 /// Batches between two stages.
 const BETWEEN: usize = 2;
-/// Buffers of the reader and the writer.
+/// The most threads for batches.
+const MAX_THREADS: usize = 32;
+/// The reader's buffer.
 const BUFFER: usize = 256 << 10;
 /// The most bytes of a record: a quote that is never closed would make one record of all the rest.
 const MAX_RECORD: u64 = 16 << 20;
@@ -52,24 +60,26 @@ impl<'a> Pipeline<'a> {
         let name = input.name();
         let (front_to, front_from) = tokio::sync::oneshot::channel();
         let (batch_to, batch_from) = channel(BETWEEN);
-        let (done_to, done_from) = channel::<Done>(BETWEEN);
-        let (empty_to, empty_from) = channel::<Batch>(2 * BETWEEN + 2);
+        let (done_to, done_from) = channel(BETWEEN);
+        let threads = available_parallelism().map_or(1, usize::from).min(MAX_THREADS);
+        // A batch more than threads: none waits while the next one is brought.
+        let at_work = threads + 1;
+        let (empty_to, empty_from) = channel(2 * BETWEEN + at_work + 2);
         let reading = blocking(move || read(reader, &name, front_to, &batch_to, empty_from));
         let reading = tokio::spawn(reading);
         let Ok(front) = front_from.await else {
             return Err(stopped(reading).await);
         };
-        let (layout, header) = self.work.layout(self.ring, &front.header)?;
-        let layout = Arc::new(layout);
+        let (layout, header) = self.work.layout(self.ring, &front.header, front.crlf)?;
         let written = self.written.clone();
         let words = written.clone();
         signals::last_words(move || {
             format!("{} written", counted(words.load(Ordering::Relaxed), "record"))
         });
-        let out = (layout.clone(), header, front.crlf);
-        let writing = blocking(move || write(out, done_from, &empty_to, &written));
+        let crlf = front.crlf;
+        let writing = blocking(move || write(&header, crlf, done_from, &empty_to, &written));
         let writing = tokio::spawn(writing);
-        let sealed = self.seal_all(&layout, batch_from, done_to).await;
+        let sealed = self.seal_all(layout, at_work, batch_from, done_to).await;
         let done = joined(writing.await).and(sealed);
         let written = self.written.load(Ordering::Relaxed);
         // After a failure the reader may wait for more input, which nobody needs.
@@ -86,43 +96,68 @@ impl<'a> Pipeline<'a> {
         }
     }
 
+    /// Has batches made by other threads, at most `at_work` at a time, and passes them on in their
+    /// order.
     async fn seal_all(
         &self,
-        layout: &Arc<Layout>,
+        layout: Layout,
+        at_work: usize,
         mut from: Receiver<Batch>,
-        to: Sender<Done>,
+        to: Sender<Batch>,
     ) -> Result<(), Failure> {
-        let (way, document) = (self.work.way, Arc::new(self.ring.document()));
-        while let Some(batch) = from.recv().await {
-            self.ring.ready().await.map_err(Failure::writing)?;
-            let (layout, document) = (layout.clone(), document.clone());
-            let done = blocking(move || seal(way, &layout, &document, batch)).await??;
-            if to.send(done).await.is_err() {
-                // The writer has failed, and says why.
-                return Ok(());
+        let way = self.work.way;
+        let with = Arc::new((layout, self.ring.document()));
+        let (mut jobs, mut more) = (VecDeque::new(), true);
+        while more || !jobs.is_empty() {
+            tokio::select! {
+                biased;
+                done = first(&mut jobs) => {
+                    jobs.pop_front();
+                    let done = done.map_err(|error| broken(&error))??;
+                    if to.send(done).await.is_err() {
+                        // The writer has failed, and says why.
+                        return Ok(());
+                    }
+                }
+                batch = from.recv(), if more && jobs.len() < at_work => match batch {
+                    Some(batch) => {
+                        self.ring.ready().await.map_err(Failure::writing)?;
+                        let with = with.clone();
+                        jobs.push_back(spawn_blocking(move || seal(way, &with.0, &with.1, batch)));
+                    }
+                    None => more = false,
+                },
             }
         }
         Ok(())
     }
 }
 
-async fn stopped(
-    reading: tokio::task::JoinHandle<Result<Result<(), Failure>, Failure>>,
-) -> Failure {
+/// The result of the first job, once there is one.
+async fn first<T>(jobs: &mut VecDeque<JoinHandle<T>>) -> Result<T, JoinError> {
+    match jobs.front_mut() {
+        Some(job) => job.await,
+        None => pending().await,
+    }
+}
+
+async fn stopped(reading: JoinHandle<Result<Result<(), Failure>, Failure>>) -> Failure {
     match joined(reading.await) {
         Err(failure) => failure,
         Ok(()) => Failure::other("stopped before the first line"),
     }
 }
 
-fn joined(
-    done: Result<Result<Result<(), Failure>, Failure>, tokio::task::JoinError>,
-) -> Result<(), Failure> {
+fn joined(done: Result<Result<Result<(), Failure>, Failure>, JoinError>) -> Result<(), Failure> {
     match done {
         Ok(Ok(done)) => done,
         Ok(Err(failure)) => Err(failure),
-        Err(error) => Err(Failure::other(format!("stopped: {error}"))),
+        Err(error) => Err(broken(&error)),
     }
+}
+
+fn broken(error: &JoinError) -> Failure {
+    Failure::other(format!("stopped: {error}"))
 }
 
 /// The first stage: records into batches.
@@ -201,57 +236,26 @@ fn first_line(source: &mut impl Read) -> io::Result<(Vec<u8>, bool)> {
 
 /// The last stage: the first line and batches to standard output.
 fn write(
-    (layout, header, crlf): (Arc<Layout>, ByteRecord, bool),
-    mut from: Receiver<Done>,
+    header: &ByteRecord,
+    crlf: bool,
+    mut from: Receiver<Batch>,
     empty: &Sender<Batch>,
     written: &AtomicU64,
 ) -> Result<(), Failure> {
-    let failed = |error: csv::Error| output::cannot_write(error.into());
-    let out = streams::output().map_err(output::cannot_write)?;
-    let terminator = if crlf { Terminator::CRLF } else { Terminator::Any(b'\n') };
-    let mut writer =
-        WriterBuilder::new().buffer_capacity(BUFFER).terminator(terminator).from_writer(out);
-    writer.write_byte_record(&header).map_err(failed)?;
+    let mut out = streams::output().map_err(output::cannot_write)?;
+    let mut first = Buffer::default();
+    let mut line = Line::new(&mut first);
+    header.iter().for_each(|name| line.cell(name));
+    line.end(crlf);
     // A reader of the output sees the first line before there is a record.
-    writer.flush().map_err(output::cannot_write)?;
-    while let Some(done) = from.blocking_recv() {
-        for at in 0..done.batch.len() {
-            record(&layout, &done, at, &mut writer).map_err(failed)?;
-        }
-        writer.flush().map_err(output::cannot_write)?;
-        written.fetch_add(done.batch.len() as u64, Ordering::Relaxed);
+    out.write_all(first.as_slice()).map_err(output::cannot_write)?;
+    while let Some(batch) = from.blocking_recv() {
+        out.write_all(batch.out.as_slice()).map_err(output::cannot_write)?;
+        written.fetch_add(batch.len() as u64, Ordering::Relaxed);
         // If it is not wanted, it is wiped.
-        let _ = empty.try_send(done.batch);
+        let _ = empty.try_send(batch);
     }
     Ok(())
-}
-
-fn record(
-    layout: &Layout,
-    done: &Done,
-    at: usize,
-    writer: &mut csv::Writer<impl Write>,
-) -> csv::Result<()> {
-    for column in 0..layout.width {
-        if layout.dropped[column] {
-            continue;
-        }
-        match layout.sealed.iter().position(|(sealed, _)| *sealed == column) {
-            None => writer.write_field(done.batch.cell(at, column))?,
-            Some(cells) => match &done.cells[cells] {
-                Cells::Ciphertexts(all) => {
-                    let ciphertext = all.get(at).unwrap_or_default();
-                    writer.write_field(FieldCiphertext::to_text(ciphertext))?;
-                }
-                // All of a batch were found authentic.
-                Cells::Values(all) => writer.write_field(all.get(at).unwrap_or_default())?,
-            },
-        }
-    }
-    for indexes in &done.added {
-        writer.write_field(super::super::hex(indexes.get(at).unwrap_or_default()))?;
-    }
-    writer.write_record(None::<&[u8]>)
 }
 
 fn not_read(name: &str, error: &csv::Error) -> Failure {

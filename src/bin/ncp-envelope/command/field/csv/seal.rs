@@ -1,32 +1,54 @@
-//! The cryptography of a batch.
+//! What becomes of a batch, on one thread.
 
-use super::super::MAX_VALUE;
 use super::super::explain::{self, Explained};
-use super::Way;
-use super::batch::{Batch, Cells, Done};
-use super::columns::Layout;
+use super::super::options::MAX_VALUE;
+use super::batch::Batch;
+use super::columns::{Layout, Way};
+use super::format::Line;
 use crate::status::Failure;
-use ncp_envelope::fields::{Field, RingDocument};
+use ncp_envelope::fields::{Column, Field, RingDocument, SecretColumn};
 
-/// Encrypts or decrypts the columns of `batch`, all of them or none.
+/// What stands in place of a column.
+enum Cells {
+    Ciphertexts(Column),
+    Values(SecretColumn),
+}
+
+/// Encrypts or decrypts the columns of `batch`, all of them or none, and makes its output.
 pub(super) fn seal(
     way: Way,
     layout: &Layout,
     document: &RingDocument,
-    batch: Batch,
-) -> Result<Done, Failure> {
-    let (mut cells, mut added) = (Vec::new(), Vec::new());
+    mut batch: Batch,
+) -> Result<Batch, Failure> {
+    let mut instead: Vec<_> = (0..layout.width).map(|_| None).collect();
     for (column, field) in &layout.sealed {
-        cells.push(match way {
+        instead[*column] = Some(match way {
             Way::Encrypt => encrypt(layout, &batch, *column, field)?,
             Way::Decrypt => decrypt(layout, document, &batch, *column, field)?,
         });
     }
-    for (column, field) in &layout.added {
+    let index = |(column, field): &(usize, Field)| {
         let values: Vec<_> = (0..batch.len()).map(|at| batch.cell(at, *column)).collect();
-        added.push(field.index_many(&values).map_err(Failure::writing)?);
+        field.index_many(&values).map_err(Failure::writing)
+    };
+    let added = layout.added.iter().map(index).collect::<Result<Vec<_>, _>>()?;
+    let mut out = std::mem::take(&mut batch.out);
+    for at in 0..batch.len() {
+        let mut line = Line::new(&mut out);
+        for (column, instead) in instead.iter().enumerate() {
+            match instead {
+                _ if layout.dropped[column] => {}
+                None => line.cell(batch.cell(at, column)),
+                Some(Cells::Ciphertexts(all)) => line.ciphertext(&all[at]),
+                Some(Cells::Values(all)) => line.cell(all.get(at).map_err(Failure::reading)?),
+            }
+        }
+        added.iter().for_each(|indexes| line.hex(&indexes[at]));
+        line.end(layout.crlf);
     }
-    Ok(Done { batch, cells, added })
+    batch.out = out;
+    Ok(batch)
 }
 
 fn encrypt(layout: &Layout, batch: &Batch, column: usize, field: &Field) -> Result<Cells, Failure> {
@@ -48,18 +70,25 @@ fn decrypt(
     column: usize,
     field: &Field,
 ) -> Result<Cells, Failure> {
-    let ciphertexts = (0..batch.len()).map(|at| {
-        explain::from_text(batch.cell(at, column))
-            .map_err(|why| why.of(&place(layout, batch, at, column)))
-    });
-    let ciphertexts = ciphertexts.collect::<Result<Vec<_>, _>>()?;
-    let pairs = ciphertexts.iter().enumerate().map(|(at, it)| (it, batch.row(layout, at)));
-    let values = field.decrypt_many(&pairs.collect::<Vec<_>>()).map_err(Failure::reading)?;
+    let (mut ciphertexts, mut ends) = (Vec::new(), Vec::with_capacity(batch.len()));
+    for at in 0..batch.len() {
+        let read = explain::append_from_text(batch.cell(at, column), &mut ciphertexts);
+        read.map_err(|why| why.of(&place(layout, batch, at, column)))?;
+        ends.push(ciphertexts.len());
+    }
+    let mut begin = 0;
+    let pair = |(at, end): (usize, &usize)| {
+        let ciphertext = &ciphertexts[begin..*end];
+        begin = *end;
+        (ciphertext, batch.row(layout, at))
+    };
+    let pairs: Vec<_> = ends.iter().enumerate().map(pair).collect();
+    let values = field.decrypt_many(&pairs).map_err(Failure::reading)?;
     let Some(at) = values.failed().first().copied() else { return Ok(Cells::Values(values)) };
     match values.get(at) {
         Ok(_) => Err(Failure::other("a value failed and did not")),
         Err(error) => {
-            let explained = Explained::new(error, document, &ciphertexts[at]);
+            let explained = Explained::new(error, document, pairs[at].0);
             Err(explained.of(&place(layout, batch, at, column)))
         }
     }
