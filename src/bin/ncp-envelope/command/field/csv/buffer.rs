@@ -1,5 +1,6 @@
 //! Bytes that may be secret.
 
+use std::io::{self, Read};
 use zeroize::Zeroize;
 
 /// Wiped when dropped, and the place that they leave when they grow. Used again without.
@@ -25,6 +26,27 @@ impl Buffer {
             self.0 = longer;
         }
         &mut self.0
+    }
+
+    /// Reads once, at most `most` bytes.
+    pub(super) fn read(&mut self, source: &mut impl Read, most: usize) -> io::Result<usize> {
+        let len = self.0.len();
+        self.room(most).resize(len + most, 0);
+        let read = loop {
+            match source.read(&mut self.0[len..]) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                read => break read,
+            }
+        };
+        self.0.truncate(len + *read.as_ref().unwrap_or(&0));
+        read
+    }
+
+    /// Moves what is behind `at` into `other`.
+    pub(super) fn cut(&mut self, at: usize, other: &mut Self) {
+        other.clear();
+        other.extend(&self.0[at..]);
+        self.0.truncate(at);
     }
 
     pub(super) fn as_slice(&self) -> &[u8] {

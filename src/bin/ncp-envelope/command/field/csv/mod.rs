@@ -9,6 +9,7 @@ mod columns;
 mod format;
 mod pipeline;
 mod seal;
+mod split;
 
 use super::options::{BitsArg, UseArgs, standard};
 use crate::status::{Failure, notice};

@@ -9,6 +9,7 @@ use super::buffer::Buffer;
 use super::columns::{Layout, Work};
 use super::format::Line;
 use super::seal::seal;
+use super::split;
 use crate::input::{Input, blocking};
 use crate::progress::Progress;
 use crate::status::Failure;
@@ -29,10 +30,10 @@ use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 const BETWEEN: usize = 2;
 /// The most threads for batches.
 const MAX_THREADS: usize = 32;
-/// The reader's buffer.
-const BUFFER: usize = 256 << 10;
+/// Bytes of a batch. It is the work of one thread, and stays in that processor's cache.
+const BATCH: usize = 96 << 10;
 /// The most bytes of a record: a quote that is never closed would make one record of all the rest.
-const MAX_RECORD: u64 = 16 << 20;
+const MAX_RECORD: usize = 16 << 20;
 
 pub(super) struct Pipeline<'a> {
     work: &'a Work,
@@ -56,7 +57,7 @@ impl<'a> Pipeline<'a> {
         let progress = Progress::start();
         let source = input.open().await?;
         let len = source.len();
-        let reader = Limited { inner: progress.watch(source, len), since: Arc::default() };
+        let reader = progress.watch(source, len);
         let name = input.name();
         let (front_to, front_from) = tokio::sync::oneshot::channel();
         let (batch_to, batch_from) = channel(BETWEEN);
@@ -79,7 +80,7 @@ impl<'a> Pipeline<'a> {
         let crlf = front.crlf;
         let writing = blocking(move || write(&header, crlf, done_from, &empty_to, &written));
         let writing = tokio::spawn(writing);
-        let sealed = self.seal_all(layout, at_work, batch_from, done_to).await;
+        let sealed = self.seal_all(input.name(), layout, at_work, batch_from, done_to).await;
         let done = joined(writing.await).and(sealed);
         let written = self.written.load(Ordering::Relaxed);
         // After a failure the reader may wait for more input, which nobody needs.
@@ -100,30 +101,37 @@ impl<'a> Pipeline<'a> {
     /// order.
     async fn seal_all(
         &self,
+        name: String,
         layout: Layout,
         at_work: usize,
         mut from: Receiver<Batch>,
         to: Sender<Batch>,
     ) -> Result<(), Failure> {
         let way = self.work.way;
-        let with = Arc::new((layout, self.ring.document()));
+        let with = Arc::new((name, layout, self.ring.document()));
         let (mut jobs, mut more) = (VecDeque::new(), true);
         while more || !jobs.is_empty() {
             tokio::select! {
                 biased;
                 done = first(&mut jobs) => {
                     jobs.pop_front();
-                    let done = done.map_err(|error| broken(&error))??;
+                    let (done, failed) = done.map_err(|error| broken(&error))??;
                     if to.send(done).await.is_err() {
                         // The writer has failed, and says why.
                         return Ok(());
+                    }
+                    if let Some(failed) = failed {
+                        return Err(failed);
                     }
                 }
                 batch = from.recv(), if more && jobs.len() < at_work => match batch {
                     Some(batch) => {
                         self.ring.ready().await.map_err(Failure::writing)?;
                         let with = with.clone();
-                        jobs.push_back(spawn_blocking(move || seal(way, &with.0, &with.1, batch)));
+                        jobs.push_back(spawn_blocking(move || {
+                            let (name, layout, document) = &*with;
+                            seal(way, name, layout, document, batch)
+                        }));
                     }
                     None => more = false,
                 },
@@ -160,76 +168,97 @@ fn broken(error: &JoinError) -> Failure {
     Failure::other(format!("stopped: {error}"))
 }
 
-/// The first stage: records into batches.
+/// The first stage: text into batches, cut where a record ends.
 fn read(
-    mut source: Limited<impl Read>,
+    mut source: impl Read,
     name: &str,
     front: tokio::sync::oneshot::Sender<Front>,
     to: &Sender<Batch>,
     mut empty: Receiver<Batch>,
 ) -> Result<(), Failure> {
-    let since = source.since.clone();
-    let failed = |error: csv::Error| not_read(name, &error);
-    let (begin, crlf) = first_line(&mut source).map_err(|error| failed(error.into()))?;
-    let mut reader = ReaderBuilder::new()
-        .has_headers(false)
-        .buffer_capacity(BUFFER)
-        .from_reader(io::Cursor::new(begin).chain(source));
-    let mut record = ByteRecord::new();
-    if !reader.read_byte_record(&mut record).map_err(failed)? {
+    let failed = |error: io::Error| Failure::other(format!("cannot read {name}: {error}"));
+    let mut left = Buffer::default();
+    let (begin, mut more) = first_line(&mut source, &mut left).map_err(failed)?;
+    let first = &left.as_slice()[..begin];
+    let mut reader = ReaderBuilder::new().has_headers(false).from_reader(first);
+    let mut header = ByteRecord::new();
+    if !reader.read_byte_record(&mut header).map_err(|error| failed(error.into()))? {
         return Err(Failure::usage(format!(
             "{name} is empty: its first line has to have the names of the columns"
         )));
     }
-    let width = record.len();
-    if front.send(Front { header: record.clone(), crlf }).is_err() {
+    let behind = &left.as_slice()[begin..];
+    let crlf = first.ends_with(b"\r") && behind.starts_with(b"\n");
+    let mut line = 1 + split::lines(first);
+    if front.send(Front { header, crlf }).is_err() {
         return Ok(());
     }
-    loop {
+    let mut first = Buffer::default();
+    left.cut(begin, &mut first);
+    left = first;
+    while more || !left.as_slice().is_empty() {
         let mut batch = empty.try_recv().unwrap_or_default();
-        batch.clear(width);
-        let mut more = true;
-        while more && !batch.is_full() {
-            since.store(0, Ordering::Relaxed);
-            match reader.read_byte_record(&mut record) {
-                Ok(true) => batch.push(&record),
-                Ok(false) => more = false,
-                Err(error) => {
-                    // What was read before is written before the failure is told.
-                    if batch.len() > 0 {
-                        let _ = to.blocking_send(batch);
-                    }
-                    return Err(failed(error));
+        batch.clear();
+        batch.first_line = line;
+        batch.text.extend(left.as_slice());
+        left.clear();
+        let mut least = BATCH;
+        let mut broken = None;
+        let end = loop {
+            while more && batch.text.as_slice().len() < least {
+                let missing = least - batch.text.as_slice().len();
+                match batch.text.read(&mut source, missing) {
+                    Ok(len) => more = len > 0,
+                    Err(error) => (more, broken) = (false, Some(error)),
                 }
             }
-        }
-        if batch.len() > 0 && to.blocking_send(batch).is_err() || !more {
+            let text = batch.text.as_slice();
+            match split::last_end(text) {
+                // What was read of a record before a failure is none.
+                end if broken.is_some() => break end.unwrap_or_default(),
+                _ if !more => break text.len(),
+                Some(end) => break end,
+                None if text.len() > MAX_RECORD => {
+                    more = false;
+                    broken = Some(io::Error::new(
+                        io::ErrorKind::InvalidData,
+                        "a record is longer than 16 MiB: a quote in it may have no end",
+                    ));
+                }
+                None => least = 2 * text.len().max(BATCH),
+            }
+        };
+        batch.text.cut(end, &mut left);
+        line += split::lines(batch.text.as_slice());
+        if !batch.text.as_slice().is_empty() && to.blocking_send(batch).is_err() {
             return Ok(());
         }
+        // What was read before is written before the failure is told.
+        if let Some(error) = broken {
+            return Err(failed(error));
+        }
     }
+    Ok(())
 }
 
-/// What was read until the first line was over, and whether that ends in two bytes.
-fn first_line(source: &mut impl Read) -> io::Result<(Vec<u8>, bool)> {
-    let (mut begin, mut seen, mut quoted) = (Vec::new(), 0, false);
-    let mut buffer = vec![0; 64 << 10];
+/// Reads until the first line is over. Where it ends, and whether there may be more to read.
+fn first_line(source: &mut impl Read, text: &mut Buffer) -> io::Result<(usize, bool)> {
     loop {
-        let len = match source.read(&mut buffer) {
-            Ok(len) => len,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(error),
-        };
-        begin.extend_from_slice(&buffer[..len]);
-        for at in seen..begin.len() {
-            quoted ^= begin[at] == b'"';
-            if begin[at] == b'\n' && !quoted {
-                let crlf = begin[..at].last() == Some(&b'\r');
-                return Ok((begin, crlf));
+        let len = text.read(source, 64 << 10)?;
+        let all = text.as_slice();
+        // The csv crate leaves a byte order mark out.
+        let mark = if all.starts_with("\u{feff}".as_bytes()) { 3 } else { 0 };
+        match split::first_end(&all[mark..]).map(|end| mark + end) {
+            // Whether the line ends in two bytes is seen with the next.
+            Some(end) if end < all.len() || !all.ends_with(b"\r") => return Ok((end, len > 0)),
+            _ if len == 0 => return Ok((all.len(), false)),
+            _ if all.len() > MAX_RECORD => {
+                return Err(io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    "a record is longer than 16 MiB: a quote in it may have no end",
+                ));
             }
-        }
-        seen = begin.len();
-        if len == 0 {
-            return Ok((begin, false));
+            _ => {}
         }
     }
 }
@@ -256,39 +285,4 @@ fn write(
         let _ = empty.try_send(batch);
     }
     Ok(())
-}
-
-fn not_read(name: &str, error: &csv::Error) -> Failure {
-    Failure::other(match error.kind() {
-        csv::ErrorKind::Io(error) => format!("cannot read {name}: {error}"),
-        csv::ErrorKind::UnequalLengths { pos, expected_len, len } => {
-            let line = pos.as_ref().map_or(0, csv::Position::line);
-            format!(
-                "{name}, line {line}: the record has {len} fields, and the first line has \
-                 {expected_len}"
-            )
-        }
-        _ => format!("{name}: {error}"),
-    })
-}
-
-/// A reader that fails where a record has no end.
-struct Limited<R> {
-    inner: R,
-    /// Bytes since the record began, or more.
-    since: Arc<AtomicU64>,
-}
-
-impl<R: Read> Read for Limited<R> {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        if self.since.load(Ordering::Relaxed) > MAX_RECORD {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidData,
-                "a record is longer than 16 MiB: a quote in it may have no end",
-            ));
-        }
-        let len = self.inner.read(buf)?;
-        self.since.fetch_add(len as u64, Ordering::Relaxed);
-        Ok(len)
-    }
 }

@@ -14,13 +14,24 @@ enum Cells {
     Values(SecretColumn),
 }
 
-/// Encrypts or decrypts the columns of `batch`, all of them or none, and makes its output.
+/// What is left of a batch, and why it is not all.
+pub(super) type Sealed = (Batch, Option<Failure>);
+
+/// Takes `batch` apart, and makes its output. If a record has another width, those before are
+/// done; if a value fails, nothing is.
 pub(super) fn seal(
     way: Way,
+    name: &str,
     layout: &Layout,
     document: &RingDocument,
     mut batch: Batch,
-) -> Result<Batch, Failure> {
+) -> Result<Sealed, Failure> {
+    let failed = batch.split(layout.width).err().map(|(line, len)| {
+        Failure::other(format!(
+            "{name}, line {line}: the record has {len} fields, and the first line has {}",
+            layout.width
+        ))
+    });
     let mut instead: Vec<_> = (0..layout.width).map(|_| None).collect();
     for (column, field) in &layout.sealed {
         instead[*column] = Some(match way {
@@ -48,7 +59,7 @@ pub(super) fn seal(
         line.end(layout.crlf);
     }
     batch.out = out;
-    Ok(batch)
+    Ok((batch, failed))
 }
 
 fn encrypt(layout: &Layout, batch: &Batch, column: usize, field: &Field) -> Result<Cells, Failure> {
