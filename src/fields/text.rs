@@ -5,7 +5,7 @@
 
 const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 const NONE: u8 = 255;
-const VALUES: [u8; 256] = values();
+static VALUES: [u8; 256] = values();
 
 const fn values() -> [u8; 256] {
     let mut values = [NONE; 256];
@@ -71,18 +71,17 @@ pub(super) fn append_decoded(text: &[u8], bytes: &mut Vec<u8>) -> Option<()> {
     let (places, rest) = bytes[begin..].as_chunks_mut::<3>();
     // All values are less than 64, and NONE has other bits.
     let mut seen = 0;
-    for (group, place) in groups.iter().zip(places) {
-        let values = group.map(|digit| VALUES[usize::from(digit)]);
-        let [a, b, c, d] = values.map(u32::from);
+    let value = |digit: u8| u32::from(VALUES[usize::from(digit)]);
+    for ([a, b, c, d], place) in groups.iter().zip(places) {
+        let (a, b, c, d) = (value(*a), value(*b), value(*c), value(*d));
         seen |= a | b | c | d;
         let [_, all @ ..] = (a << 18 | b << 12 | c << 6 | d).to_be_bytes();
         *place = all;
     }
     let mut bits = 0;
     for digit in last {
-        let value = u32::from(VALUES[usize::from(*digit)]);
-        seen |= value;
-        bits = bits << 6 | value;
+        seen |= value(*digit);
+        bits = bits << 6 | value(*digit);
     }
     bits <<= 6 * (4 - last.len());
     let [_, all @ ..] = bits.to_be_bytes();
