@@ -68,7 +68,6 @@ const PRINTING: &[&str] = &[
     "field encrypt --local --ring ring --field a",
     "field encrypt --local --ring ring --field a --text",
     "field index --local --ring ring --field a",
-    "field csv encrypt --local --ring ring --column a",
     "cipher encrypt --local f",
     "cipher custom-key --local",
     "cipher custom-key --local -o - --plaintext key",
