@@ -27,7 +27,9 @@ pub(super) struct RingKeys {
 
 /// What was derived for fields, each at a place of its own. A shelf is twice as long as the one
 /// before and never moves, so that a place is found without a lock.
-struct Shelves([OnceLock<Box<[OnceLock<Box<FieldKeys>>]>>; u32::BITS as usize]);
+struct Shelves([OnceLock<Shelf>; u32::BITS as usize]);
+
+type Shelf = Box<[OnceLock<Box<FieldKeys>>]>;
 
 /// The derived keys of one field.
 struct FieldKeys {

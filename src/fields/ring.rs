@@ -25,8 +25,8 @@ use std::time::SystemTime;
 /// are unwrapped again in the background, at half of the time to live unless the limits say
 /// otherwise; a denial by the key service ends them at once. With several recipients, that is those
 /// that this service had unwrapped, and another is asked for them. Calls of a
-/// [`Field`](super::Field) wait for nothing: where there are no keys, they fail with the reason, and
-/// [`ready`](Self::ready) waits for them.
+/// [`Field`](super::Field) wait for nothing: where there are no keys, they fail with the reason,
+/// and [`ready`](Self::ready) waits for them.
 ///
 /// ```
 /// use ncp_envelope::fields::KeyRing;
@@ -362,7 +362,7 @@ impl KeyRing {
         let present = self.current();
         present.check_newer(document)?;
         let keys = newer.held.ready().await?;
-        // Where the keys in use cannot be unwrapped any more, a new document may be what mends that.
+        // Where the keys in use cannot be unwrapped any more, the document may be what mends that.
         let known = present.held.ready().await.ok();
         let mut current = self.0.current.write().unwrap_or_else(PoisonError::into_inner);
         // Another document may have been adopted meanwhile.
@@ -413,36 +413,6 @@ impl KeyRing {
     /// The keys, if they are in memory.
     pub(super) fn keys(&self) -> Result<Arc<RingKeys>> {
         self.current().held.get()
-    }
-
-    /// A ring of these keys.
-    #[cfg(test)]
-    pub(super) fn with_keys(keys: &RingKeys) -> Self {
-        fn wait<F: Future>(future: F) -> F::Output {
-            let mut future = std::pin::pin!(future);
-            let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-            loop {
-                if let std::task::Poll::Ready(output) = future.as_mut().poll(&mut context) {
-                    return output;
-                }
-            }
-        }
-        let envelope = crate::envelope::testing::local();
-        let id = RingId([7; 16]);
-        let bound = |entry: &EntryKey| binding(&envelope, &id.0, entry.number, entry.role);
-        let bound: Vec<_> = keys.entries.iter().map(|entry| (&entry.key, bound(entry))).collect();
-        let slots = wait(envelope.keys().wrap_bound(&bound)).unwrap();
-        let entry = |(entry, slots): (&EntryKey, _)| RingEntry {
-            number: entry.number,
-            role: entry.role,
-            created: 0,
-            slots,
-        };
-        let entries: Vec<_> = keys.entries.iter().zip(slots).map(entry).collect();
-        let highest = entries.last().unwrap().number;
-        let ring = Self::of(RingDocument::new(id, highest, entries).unwrap(), &envelope).unwrap();
-        wait(ring.ready()).unwrap();
-        ring
     }
 
     fn current(&self) -> Arc<Current> {

@@ -82,3 +82,79 @@ fn apply(keys: &ValueKeys, tag: &[u8], body: &mut [u8]) -> Result<()> {
     let done = keys.cipher.less_safe_encrypt(body, context);
     done.map(drop).map_err(|_| Error::new(ErrorKind::Internal, "a value could not be encrypted"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fields::derive::value_keys;
+    use crate::secret::DataKey;
+    use aws_lc_rs::cipher::{AES_256, EncryptingKey, UnboundCipherKey};
+
+    fn keys(mode: FieldMode) -> Box<ValueKeys> {
+        value_keys(&DataKey::copy_from(&[7; 32]), mode, "customers.email").unwrap()
+    }
+
+    fn sealed(mode: FieldMode, value: &[u8]) -> Vec<u8> {
+        let mut out = vec![0; mode.added() + value.len()];
+        salt_of(mode, &mut out).fill(9);
+        seal(&keys(mode), mode, 5, b"row", value, &mut out).unwrap();
+        out
+    }
+
+    //
+    #[test]
+    fn what_is_not_authentic_leaves_zeros() {
+        for mode in [FieldMode::Randomized, FieldMode::Deterministic] {
+            let value = [0x5a; 50];
+            let good = sealed(mode, &value);
+            let opened = |ciphertext: &[u8], row: &[u8]| {
+                let parts = Parts::of(ciphertext).unwrap();
+                let mut out = vec![1; parts.body.len()];
+                (open(&keys(mode), &parts, row, &mut out).is_ok(), out)
+            };
+            assert_eq!(opened(&good, b"row"), (true, value.to_vec()));
+            assert_eq!(opened(&good, b"rov"), (false, vec![0; 50]));
+            // Version, mode and number choose the key, and are not of the tag.
+            for bit in 6 * 8..good.len() * 8 {
+                let mut bad = good.clone();
+                bad[bit / 8] ^= 1 << (bit % 8);
+                assert_eq!(opened(&bad, b"row"), (false, vec![0; 50]), "{bit}");
+            }
+            let shorter = &good[..good.len() - 1];
+            assert_eq!(opened(shorter, b"row"), (false, vec![0; 49]));
+        }
+    }
+
+    // without its length a row could give bytes to the salt or the value.
+    #[test]
+    fn a_row_ends_where_it_ends_however_long_it_is() {
+        let mode = FieldMode::Deterministic;
+        let tag = |row: &[u8], value: &[u8]| mac(&keys(mode), row, &[], value).as_ref().to_vec();
+        assert_ne!(tag(b"ab", b"c"), tag(b"a", b"bc"));
+        let long = [3; 100];
+        for len in [SHORT_ROW - 1, SHORT_ROW, SHORT_ROW + 1, 100] {
+            let row = &long[..len];
+            let input = [&(len as u64).to_be_bytes()[..], row, b"value"].concat();
+            assert_eq!(tag(row, b"value"), hmac::sign(&keys(mode).mac, &input).as_ref());
+        }
+    }
+
+    //
+    #[test]
+    fn the_counter_carries_over_all_128_bits() {
+        let ke = [6; 32];
+        let key = || UnboundCipherKey::new(&AES_256, &ke).unwrap();
+        let mut keys = keys(FieldMode::Deterministic);
+        keys.cipher = EncryptingKey::ctr(key()).unwrap();
+        let ecb = EncryptingKey::ecb(key()).unwrap();
+        for start in [0, 0xffff_fffe, u128::from(u64::MAX) - 1, u128::MAX - 1, u128::MAX] {
+            let mut body = [0; 5 * 16];
+            apply(&keys, &start.to_be_bytes(), &mut body).unwrap();
+            for (at, block) in body.chunks(16).enumerate() {
+                let mut counter = start.wrapping_add(at as u128).to_be_bytes();
+                ecb.less_safe_encrypt(&mut counter, EncryptionContext::None).unwrap();
+                assert_eq!(block, counter, "{start:x} {at}");
+            }
+        }
+    }
+}

@@ -105,7 +105,7 @@ async fn rotation_of_the_index_key_gives_both_indexes_and_leaves_rows() {
     ring.adopt(&ring.rotate_index().await.unwrap()).await.unwrap();
     let new = field.index("kim@example.com").unwrap();
     assert_ne!(old, new);
-    assert_eq!(field.indexes("kim@example.com").unwrap(), [new.clone(), old.clone()]);
+    assert_eq!(field.indexes("kim@example.com").unwrap(), [new, old]);
     assert_eq!(field.index_under(2, "kim@example.com").unwrap(), old);
     let after = field.encrypt("kim@example.com", "17").unwrap();
     assert_eq!(FieldCiphertext::parse(&after).unwrap().key_number(), 1);

@@ -177,7 +177,7 @@ fn what_is_missing_is_found() {
         named('F', &format!("({}, `{}` to {}) UTF-8 PDF-{}", rule(1), rule(22), rule(30), 7)),
         set(&[1, 22, 30])
     );
-    let text = format!("{} {} AR-{}", rule(1), format!("R-{}", 2), 3);
+    let text = format!("{} R-{} AR-{}", rule(1), 2, 3);
     assert_eq!((named('F', &text), named('R', &text)), (set(&[1]), set(&[2])));
     assert_eq!(
         defined('F', &format!("* **{}** One.\nsee {}\n* **{}** Two.", rule(1), rule(3), rule(2))),

@@ -6,7 +6,8 @@ use std::fs;
 
 const MAX_LINES: usize = 400;
 /// Longer files, each with its reason.
-const LONG_FILES: &[(&str, &str)] = &[];
+const LONG_FILES: &[(&str, &str)] =
+    &[("src/bin/ncp-envelope/help/examples.rs", "a table with a row for each command")];
 
 /// Columns of a line, in sources and in the code of documents.
 const MAX_COLUMNS: usize = 100;

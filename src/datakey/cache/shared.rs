@@ -12,8 +12,7 @@ use crate::datakey::clock::{Instant, Source};
 use crate::datakey::ends::{End, Ends, Family, Holder, Registration};
 use crate::datakey::failure::Failure;
 use crate::datakey::limits::CacheLimits;
-use crate::datakey::reaper;
-use crate::datakey::reaper::{Due, NextTimer};
+use crate::datakey::reaper::{self, Due, NextTimer};
 use crate::datakey::stats::{CacheCounters, CacheStats};
 use crate::datakey::sync::{Own, lock, own};
 use crate::datakey::{CacheId, observe};
@@ -109,7 +108,7 @@ impl Shared {
         })
     }
 
-    /// The limits of its keys; `None` if it keeps none.
+    /// `None` if it keeps nothing.
     pub(crate) fn limits(&self) -> Option<CacheLimits> {
         lock(&self.state).store.as_ref().map(Store::limits)
     }

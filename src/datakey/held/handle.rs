@@ -35,11 +35,10 @@ impl<T: Send + Sync + PartialEq + 'static> Held<T> {
                 Found::Here(keys) => return Ok(keys),
                 Found::Coming(flight) => flight,
             };
-            match self.shared.driver.wait(Wait::new(flight)).await {
-                Some(Err(error)) => return self.shared.instead(error),
-                // They came and were invalidated meanwhile, or the call was dropped.
-                Some(Ok(())) | None => {}
+            if let Some(Err(error)) = self.shared.driver.wait(Wait::new(flight)).await {
+                return self.shared.instead(error);
             }
+            // Unless they are there now, they were invalidated meanwhile, or the call was dropped.
             lost.again()?;
         }
     }

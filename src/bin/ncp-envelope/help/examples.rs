@@ -138,16 +138,16 @@ pub(crate) const EXAMPLES: &[Examples] = &[
         "field",
         &[(
             "Encrypt a value, as text for a column of a table",
-            "printf kim@example.com |\n  ncp-envelope field encrypt --ring ring --field people.email \\\n  \
-             --row 17 --text",
+            "printf kim@example.com |\n  \
+             ncp-envelope field encrypt --ring ring --field email --text",
         )],
     ),
     (
         "field encrypt",
         &[(
             "Encrypt a value, as text for a column of a table",
-            "printf kim@example.com |\n  ncp-envelope field encrypt --ring ring --field people.email \\\n  \
-             --row 17 --text",
+            "printf kim@example.com |\n  \
+             ncp-envelope field encrypt --ring ring --field people.email --row 17 --text",
         )],
     ),
     (

@@ -4,10 +4,10 @@
 //! another; and of two programs that change one at the same time, the second sees what the first
 //! has written. A lost rotation would lose every row that was encrypted after it.
 
-use super::decode;
 use crate::input::{Input, blocking};
 use crate::status::Failure;
 use clap::Args;
+use ncp_envelope::Error;
 use ncp_envelope::fields::RingDocument;
 use ncp_envelope::io::{AtomicFile, FileOptions};
 use same_file::Handle;
@@ -137,4 +137,10 @@ fn write(path: &Path, bytes: &[u8], options: &FileOptions) -> Result<(), Failure
     written
         .map_err(|error| Failure::other(format!("cannot write to {}: {error}", path.display())))?;
     file.commit().map_err(Failure::writing)
+}
+
+/// `bytes` of the file `name` as a ring.
+pub(crate) fn decode(name: &str, bytes: &[u8]) -> Result<RingDocument, Failure> {
+    RingDocument::decode(bytes)
+        .map_err(|error| Failure::reading(Error::new(error.kind(), format!("{name}: {error}"))))
 }

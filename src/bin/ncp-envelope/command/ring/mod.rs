@@ -3,7 +3,7 @@
 mod file;
 mod show;
 
-pub(crate) use file::RingFile;
+pub(crate) use file::{RingFile, decode};
 
 use crate::confirm::Confirm;
 use crate::options::KmsArgs;
@@ -14,8 +14,8 @@ use crate::slot;
 use crate::status::{Failure, notice};
 use clap::{Args, Subcommand};
 use file::Change;
+use ncp_envelope::ErrorKind;
 use ncp_envelope::fields::{KeyRing, RingDocument};
-use ncp_envelope::{Error, ErrorKind};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
@@ -206,10 +206,4 @@ fn summary(document: &RingDocument) -> Record {
         ("index_key", json!(document.index_key())),
         ("key_tags", Value::from_iter(tags)),
     ]
-}
-
-/// `bytes` of the file `name` as a ring.
-pub(crate) fn decode(name: &str, bytes: &[u8]) -> Result<RingDocument, Failure> {
-    RingDocument::decode(bytes)
-        .map_err(|error| Failure::reading(Error::new(error.kind(), format!("{name}: {error}"))))
 }

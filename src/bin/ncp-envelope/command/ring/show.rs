@@ -1,6 +1,6 @@
 //! `ncp-envelope ring show`: what anyone can see of a key ring.
 
-use super::{RingFile, decode};
+use super::file::{RingFile, decode};
 use crate::status::Failure;
 use crate::{output, slot};
 use ncp_envelope::fields::{RingDocument, RingEntry};
