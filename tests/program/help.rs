@@ -117,8 +117,8 @@ const BEFORE: &[(&str, &str)] = &[
     ("ring retire", "ncp-envelope ring rotate --ring ring"),
     (
         "field decrypt",
-        "printf kim | ncp-envelope field encrypt --ring ring --field people.email --row 17 --text > \
-         email.txt",
+        "printf kim | ncp-envelope field encrypt --ring ring --field people.email --row 17 \
+         --text > email.txt",
     ),
     (
         "field csv decrypt",

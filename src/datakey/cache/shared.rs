@@ -108,7 +108,6 @@ impl Shared {
         })
     }
 
-    /// `None` if it keeps nothing.
     pub(crate) fn limits(&self) -> Option<CacheLimits> {
         lock(&self.state).store.as_ref().map(Store::limits)
     }
