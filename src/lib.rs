@@ -48,6 +48,7 @@
 //! | verify a file and write nothing | [`Envelope::verify_file`] |
 //! | do any of it without `async` | [`Envelope::blocking`], [`blocking`] |
 //! | the same on tokio | `Envelope::async_writer`, `Envelope::async_reader` |
+//! | encrypt short values, and search among them | [`fields`], [`fields::KeyRing`] |
 //! | bind a message to its purpose | [`EncryptionContext`], [`EncryptOptions::aad`], [`Scope`] |
 //! | say what is accepted when reading | [`DecryptPolicy`] |
 //! | write for several keys, read with any | [`EnvelopeBuilder::and`], [`Envelope::key_ids`] |
