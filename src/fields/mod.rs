@@ -25,7 +25,7 @@
 //!
 //! Promises: whatever is wrong with a ciphertext is one error, of kind `Authentication`, and no
 //! byte of plaintext is left behind. Everything derived from a ring's keys is wiped with them. The
-//! rules (`R-1`, …) are those of `docs/fields.md`. Bytes in, bytes out: only [`ring`] knows that
+//! rules (`R-1`, …) are those of `docs/fields.md`. Bytes in, bytes out: only the ring knows that
 //! keys are unwrapped by a service, and nothing here does any I/O.
 
 mod ciphertext;

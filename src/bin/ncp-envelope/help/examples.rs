@@ -147,29 +147,31 @@ pub(crate) const EXAMPLES: &[Examples] = &[
         &[(
             "Encrypt a value, as text for a column of a table",
             "printf kim@example.com |\n  \
-             ncp-envelope field encrypt --ring ring --field people.email --row 17 --text",
+             ncp-envelope field encrypt --ring ring --field people.email \\\n  \
+             --row 17 --text",
         )],
     ),
     (
         "field decrypt",
         &[(
             "Decrypt it",
-            "ncp-envelope field decrypt --ring ring --field people.email --row 17 --text \\\n  \
-             < email.txt",
+            "ncp-envelope field decrypt --ring ring --field people.email \\\n  \
+             --row 17 --text < email.txt",
         )],
     ),
     (
         "field index",
         &[(
             "Make the index by which a value is found",
-            "printf kim@example.com | ncp-envelope field index --ring ring --field people.email",
+            "printf kim@example.com |\n  \
+             ncp-envelope field index --ring ring --field people.email",
         )],
     ),
     (
         "field csv",
         &[(
             "Encrypt a column, tied to its row",
-            "ncp-envelope field csv encrypt --ring ring --column email --row-column id \\\n  \
+            "ncp-envelope field csv encrypt --ring ring --column email \\\n  \
              < people.csv > sealed.csv",
         )],
     ),
@@ -178,13 +180,14 @@ pub(crate) const EXAMPLES: &[Examples] = &[
         &[
             (
                 "Encrypt a column, tied to its row",
-                "ncp-envelope field csv encrypt --ring ring --column email --row-column id \\\n  \
-                 < people.csv > sealed.csv",
+                "ncp-envelope field csv encrypt --ring ring --column email \\\n  \
+                 --row-column id < people.csv > sealed.csv",
             ),
             (
                 "The same for the table people, with an index by which values are found",
-                "ncp-envelope field csv encrypt --ring ring --table people --column email \\\n  \
-                 --index email --row-column id < people.csv > sealed.csv",
+                "ncp-envelope field csv encrypt --ring ring --table people \\\n  \
+                 --column email --index email --row-column id \\\n  \
+                 < people.csv > sealed.csv",
             ),
         ],
     ),
@@ -192,8 +195,8 @@ pub(crate) const EXAMPLES: &[Examples] = &[
         "field csv decrypt",
         &[(
             "Decrypt it",
-            "ncp-envelope field csv decrypt --ring ring --column email --row-column id \\\n  \
-             < sealed.csv > people.csv",
+            "ncp-envelope field csv decrypt --ring ring --column email \\\n  \
+             --row-column id < sealed.csv > people.csv",
         )],
     ),
     ("keys", &[("List all keys of the account", "ncp-envelope keys list")]),
