@@ -49,6 +49,8 @@ impl KeyRing {
     /// A field of this ring. The name is part of what every value is bound to: values of one field
     /// cannot be decrypted as those of another.
     ///
+    /// The ring remembers every name as long as it lives: names are columns, not what users send.
+    ///
     /// ```
     /// # use ncp_envelope::fields::KeyRing;
     /// # use ncp_envelope::{DataKey, Envelope, LocalKeyWrapper, blocking::wait};

@@ -359,26 +359,31 @@ impl KeyRing {
     /// another key under a number of it. Those of [`open`](Self::open). The ring stays as it was.
     pub async fn adopt(&self, document: &RingDocument) -> Result<()> {
         let newer = Arc::new(Current::new(document.clone(), &self.0.envelope)?);
-        let present = self.current();
-        present.check_newer(document)?;
+        self.current().check_newer(document)?;
         let keys = newer.held.ready().await?;
-        // Where the keys in use cannot be unwrapped any more, the document may be what mends that.
-        let known = present.held.ready().await.ok();
-        let mut current = self.0.current.write().unwrap_or_else(PoisonError::into_inner);
-        // Another document may have been adopted meanwhile.
-        current.check_newer(document)?;
-        if let Some(number) = known.and_then(|known| known.contradicts(&keys)) {
-            let text = format!(
-                "key {number} of the document is another one than that of the ring in use: two \
-                 processes have rotated it at the same time: load the ring that is stored"
-            );
-            return Err(Error::new(ErrorKind::InvalidInput, text));
+        loop {
+            let present = self.current();
+            present.check_newer(document)?;
+            // Where the keys in use cannot be unwrapped any more, the document may be what mends
+            // that.
+            let known = present.held.ready().await.ok();
+            if let Some(number) = known.and_then(|known| known.contradicts(&keys)) {
+                let text = format!(
+                    "key {number} of the document is another one than that of the ring in use: two \
+                     processes have rotated it at the same time: load the ring that is stored"
+                );
+                return Err(Error::new(ErrorKind::InvalidInput, text));
+            }
+            let mut current = self.0.current.write().unwrap_or_else(PoisonError::into_inner);
+            // Another document may have been adopted since, and was not compared.
+            if Arc::ptr_eq(&current, &present) {
+                *current = newer;
+                drop(current);
+                // Its keys are wiped without the lock.
+                drop(present);
+                return Ok(());
+            }
         }
-        let before = std::mem::replace(&mut *current, newer);
-        drop(current);
-        // Its keys are wiped without the lock.
-        drop(before);
-        Ok(())
     }
 
     /// Wipes the keys now, those of all clones and fields; the next use has them unwrapped again.
@@ -460,7 +465,16 @@ impl Current {
                 ));
             }
         }
-        Ok(())
+        // A number is never used again, so that a key that only the document has was removed since.
+        let has = |number| self.document.entries().iter().any(|entry| entry.number() == number);
+        let mut theirs = other.entries().iter().map(RingEntry::number);
+        match theirs.find(|number| *number <= self.document.highest() && !has(*number)) {
+            Some(number) => refused(format!(
+                "the document is older than the ring in use: its key {number} was retired since: \
+                 load the ring that is stored"
+            )),
+            None => Ok(()),
+        }
     }
 }
 

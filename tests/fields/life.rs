@@ -191,7 +191,51 @@ async fn a_field_keeps_its_ring_and_the_last_handle_ends_the_refreshes() {
         of(&emulator, "decrypt").len() > before + 1
     })
     .await;
-    let stored = field.ring().to_bytes();
     drop(field);
-    KeyRing::open(stored, &envelope(&emulator)).await.unwrap();
+    // While another ring is refreshed many times, this one is not; one call may be on its way.
+    let (ended, others) = (of(&emulator, "decrypt").len(), self::emulator().await);
+    let limits = CacheLimits::new(HOUR).with_refresh_after(Duration::from_millis(20));
+    let other = email(&KeyRing::create(&limited(&others, limits)).await.unwrap());
+    until(async || {
+        other.encrypt("v", "r").unwrap();
+        of(&others, "decrypt").len() > 10
+    })
+    .await;
+    assert!(of(&emulator, "decrypt").len() <= ended + 1);
+}
+
+// R-15
+#[tokio::test]
+async fn of_two_rotations_at_the_same_time_one_is_adopted() {
+    let emulator = emulator().await;
+    let ring = KeyRing::create(&envelope(&emulator)).await.unwrap();
+    let (one, two) = (ring.rotate().await.unwrap(), ring.rotate().await.unwrap());
+    let theirs = KeyRing::open(one.to_bytes(), &envelope(&emulator)).await.unwrap();
+    let row = email(&theirs).encrypt("kim@example.com", "17").unwrap();
+    // Both at once, in one process.
+    let (first, second) = tokio::join!(ring.adopt(&one), ring.adopt(&two));
+    let refused = first.and(second).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::InvalidInput);
+    assert!(refused.to_string().contains("key 3 of the document is another one"), "{refused}");
+    // One behind the other, in two.
+    let refused = theirs.adopt(&two).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::InvalidInput);
+    assert_eq!(*email(&theirs).decrypt(&row, "17").unwrap(), b"kim@example.com");
+}
+
+// R-15
+#[tokio::test]
+async fn a_retired_key_does_not_come_back_with_an_older_document() {
+    let emulator = emulator().await;
+    let ring = KeyRing::create(&envelope(&emulator)).await.unwrap();
+    let rotated = ring.rotate().await.unwrap();
+    ring.adopt(&rotated).await.unwrap();
+    ring.adopt(&ring.retire(1).unwrap()).await.unwrap();
+    let refused = ring.adopt(&rotated).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::InvalidInput);
+    assert!(refused.to_string().contains("its key 1 was retired since"), "{refused}");
+    // What another process has added since is no such key.
+    let other = KeyRing::open(ring.to_bytes(), &envelope(&emulator)).await.unwrap();
+    ring.adopt(&other.rotate().await.unwrap()).await.unwrap();
+    assert_eq!(ring.document().value_key(), 4);
 }

@@ -1,237 +1,24 @@
 //! Searches the memory of this process for data keys: they are there while they may be, and nowhere
 //! once they may not.
 //!
-//! A program of its own, because nothing else may hold a key meanwhile. The test knows each key
-//! only as what it is after a mask, and takes the mask off one byte at a time.
+//! A program of its own, because nothing else may hold a key meanwhile.
 
 #![cfg(target_os = "linux")]
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
 
-use ncp_envelope::wrap::{BoxFuture, KeyPayload, Provider, ZoneHint};
+use memory::{Hidden, Masking, alone, nowhere, one_thread, run, search, three_threads, wait};
 use ncp_envelope::{
-    CacheLimits, DecryptPolicy, EncryptOptions, Envelope, EnvelopeBuilder, KeyId, KeyWrapper,
-    PoolLimits, Result, ReuseLimits, WrappedKey,
+    CacheLimits, DecryptPolicy, EncryptOptions, Envelope, EnvelopeBuilder, PoolLimits, ReuseLimits,
 };
-use std::fmt;
-use std::fs::{File, read_to_string};
-use std::hint::black_box;
-use std::os::unix::fs::FileExt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::Runtime;
 
-const KEY_LEN: usize = 32;
-const PAYLOAD_LEN: usize = 80;
-const KEY_AT: usize = PAYLOAD_LEN - KEY_LEN;
+#[path = "../common/memory.rs"]
+mod memory;
+
 const HOUR: Duration = Duration::from_secs(3_600);
 /// Time enough for a search or two on a busy machine; where it was not, the step is made once more.
 const SHORT: Duration = Duration::from_secs(3);
-
-/// No two bytes at a key's places are the same, and none is zero.
-fn mask(at: usize) -> u8 {
-    black_box((at as u8).wrapping_mul(151) ^ 0xA5)
-}
-
-/// A text that is to be found or not, masked; and the place in the key that its first byte has,
-/// which decides its mask.
-#[derive(Debug, Clone)]
-struct Hidden(Vec<u8>, usize);
-
-impl Hidden {
-    /// The data key in a payload.
-    #[cfg(feature = "cli")]
-    fn of(payload: &[u8]) -> Self {
-        Self((0..KEY_LEN).map(|at| payload[KEY_AT + at] ^ mask(at)).collect(), 0)
-    }
-
-    fn byte(&self, at: usize) -> u8 {
-        self.0[at] ^ mask(self.1 + at)
-    }
-
-    /// The same as base64 writes it behind the 48 bytes in front of it, which are no part of any
-    /// letter; without the last two bytes, which share letters with the padding.
-    #[cfg(feature = "cli")]
-    fn base64(&self) -> Self {
-        const ALPHABET: &[u8; 64] =
-            b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-        let letter = |at: usize| {
-            let (byte, shift) = (at * 6 / 8, at * 6 % 8);
-            let pair = u16::from(self.byte(byte)) << 8 | u16::from(self.byte(byte + 1));
-            ALPHABET[usize::from(pair >> (10 - shift) & 63)]
-        };
-        Self((0..40).map(|at| letter(at) ^ mask(at)).collect(), 0)
-    }
-
-    /// Each half, and what each half is in the two pads of HMAC, which give the key away as well.
-    /// Halves, because whoever frees a small piece of memory writes over its beginning: a key that
-    /// was freed and not wiped would not be found whole.
-    fn parts(&self) -> impl Iterator<Item = Self> {
-        let half = self.0.len() / 2;
-        [0, half].into_iter().flat_map(move |from| {
-            [0, 0x36, 0x5C].map(|pad| {
-                Self(
-                    self.0[from..from + half].iter().map(|byte| byte ^ pad).collect(),
-                    self.1 + from,
-                )
-            })
-        })
-    }
-
-    fn is_at(&self, memory: &[u8]) -> bool {
-        memory.len() >= self.0.len() && (0..self.0.len()).all(|at| memory[at] == self.byte(at))
-    }
-}
-
-/// Where something was found.
-struct Place {
-    which: usize,
-    address: usize,
-    mapping: String,
-}
-
-impl fmt::Debug for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "[{}] at {:x} in {}", self.which, self.address, self.mapping)
-    }
-}
-
-/// Every place in everything that this process can read and write, the stacks of its threads
-/// included.
-fn search(wanted: &[Hidden]) -> Vec<Place> {
-    const PIECE: usize = 1 << 20;
-    let longest = wanted.iter().map(|hidden| hidden.0.len()).max().unwrap_or(0);
-    // By their first two bytes.
-    let two = |first: u8, second: u8| usize::from(first) << 8 | usize::from(second);
-    let mut starts = vec![Vec::new(); 1 << 16];
-    wanted
-        .iter()
-        .enumerate()
-        .for_each(|(which, hidden)| starts[two(hidden.byte(0), hidden.byte(1))].push(which));
-    let (maps, memory) =
-        (read_to_string("/proc/self/maps").unwrap(), File::open("/proc/self/mem").unwrap());
-    let mut piece = vec![0; PIECE];
-    // The piece itself holds what was found last.
-    let own = piece.as_ptr() as usize..piece.as_ptr() as usize + PIECE;
-    let mut found = Vec::new();
-    for mapping in maps
-        .lines()
-        .filter(|line| line.split(' ').nth(1).is_some_and(|rights| rights.starts_with("rw")))
-    {
-        let (start, end) = mapping.split(' ').next().unwrap().split_once('-').unwrap();
-        let (mut at, end) =
-            (usize::from_str_radix(start, 16).unwrap(), usize::from_str_radix(end, 16).unwrap());
-        while at < end {
-            let len = PIECE.min(end - at);
-            if memory.read_exact_at(&mut piece[..len], at as u64).is_err() {
-                // Mapped away meanwhile.
-                break;
-            }
-            for (offset, pair) in piece[..len].windows(2).enumerate() {
-                let here = starts[two(pair[0], pair[1])]
-                    .iter()
-                    .filter(|which| wanted[**which].is_at(&piece[offset..len]));
-                let places = here.map(|which| Place {
-                    which: *which,
-                    address: at + offset,
-                    mapping: mapping.to_owned(),
-                });
-                found.extend(places.filter(|place| !own.contains(&place.address)));
-            }
-            at += if at + len < end { len - longest + 1 } else { len };
-        }
-        black_box(&mut piece).fill(0);
-    }
-    found
-}
-
-/// Wraps by masking: neither a wrapped key nor what this remembers holds a key in the clear.
-#[derive(Debug, Clone)]
-struct Masking {
-    id: KeyId,
-    wrapped: Arc<Mutex<Vec<Vec<u8>>>>,
-}
-
-impl Masking {
-    fn new() -> Self {
-        Self {
-            id: KeyId::new(Provider::Local, ZoneHint::None, "masking").unwrap(),
-            wrapped: Arc::default(),
-        }
-    }
-
-    /// The keys wrapped so far.
-    fn keys(&self) -> Vec<Hidden> {
-        self.wrapped
-            .lock()
-            .unwrap()
-            .iter()
-            .map(|wrapped| Hidden(wrapped[KEY_AT..].to_vec(), 0))
-            .collect()
-    }
-
-    fn masked(bytes: &[u8]) -> Box<[u8]> {
-        let mut out = vec![0; bytes.len()].into_boxed_slice();
-        for (at, byte) in out.iter_mut().enumerate() {
-            // Counted from where the key begins.
-            *byte = bytes[at] ^ mask((at + PAYLOAD_LEN - KEY_AT) % PAYLOAD_LEN);
-        }
-        out
-    }
-}
-
-impl KeyWrapper for Masking {
-    fn key_id(&self) -> &KeyId {
-        &self.id
-    }
-
-    fn wrap_keys<'a>(
-        &'a self,
-        payloads: &'a [KeyPayload],
-    ) -> BoxFuture<'a, Result<Vec<WrappedKey>>> {
-        Box::pin(async move {
-            tokio::task::yield_now().await;
-            let wrap = |payload: &KeyPayload| {
-                let wrapped = Self::masked(payload.expose_secret()).into_vec();
-                self.wrapped.lock().unwrap().push(wrapped.clone());
-                WrappedKey::new(self.id.clone(), wrapped)
-            };
-            payloads.iter().map(wrap).collect()
-        })
-    }
-
-    fn unwrap_keys<'a>(
-        &'a self,
-        wrapped: &'a [WrappedKey],
-    ) -> BoxFuture<'a, Result<Vec<KeyPayload>>> {
-        Box::pin(async move {
-            tokio::task::yield_now().await;
-            Ok(wrapped
-                .iter()
-                .map(|wrapped| KeyPayload::from_boxed(Self::masked(wrapped.as_bytes())))
-                .collect())
-        })
-    }
-
-    fn rewrap_keys<'a>(
-        &'a self,
-        wrapped: &'a [WrappedKey],
-    ) -> BoxFuture<'a, Result<Vec<WrappedKey>>> {
-        Box::pin(async move { Ok(wrapped.to_vec()) })
-    }
-}
-
-fn one_thread() -> Runtime {
-    Builder::new_current_thread().enable_all().build().unwrap()
-}
-
-fn three_threads() -> Runtime {
-    Builder::new_multi_thread().worker_threads(3).enable_all().build().unwrap()
-}
-
-/// Runs it where the runtime runs its tasks.
-fn run<T: Send + 'static>(runtime: &Runtime, work: impl Future<Output = T> + Send + 'static) -> T {
-    runtime.block_on(async { tokio::spawn(work).await.unwrap() })
-}
 
 fn write(runtime: &Runtime, envelope: &Envelope) -> Vec<u8> {
     let envelope = envelope.clone();
@@ -246,25 +33,6 @@ fn read(runtime: &Runtime, envelope: &Envelope, message: &[u8]) {
     run(runtime, async move {
         assert_eq!(envelope.decrypt(&message, &DecryptPolicy::new()).await.unwrap(), b"a message")
     });
-}
-
-fn nowhere(step: &str, keys: &[Hidden]) {
-    let parts: Vec<_> = keys.iter().flat_map(Hidden::parts).collect();
-    // A task that has just given its answer may not have come to its end yet.
-    for _ in 0..50 {
-        if search(&parts).is_empty() {
-            return;
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    panic!("{step}: {:#?}", search(&parts));
-}
-
-/// Waits for something that happens by itself, without calling any envelope.
-fn wait(so: impl Fn() -> bool) {
-    while !so() {
-        std::thread::sleep(Duration::from_millis(1));
-    }
 }
 
 fn masking(wrapper: &Masking) -> EnvelopeBuilder {
@@ -302,12 +70,6 @@ fn at_its_time(step: &str, runtime: impl Fn() -> Runtime, stays: bool, limits: &
         drop(running);
         return;
     }
-}
-
-/// One test at a time.
-fn alone() -> MutexGuard<'static, ()> {
-    static ONE: Mutex<()> = Mutex::new(());
-    ONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[test]
@@ -426,9 +188,32 @@ fn shared_by_messages(runtime: &Runtime) {
 #[cfg(feature = "cli")]
 mod service {
     use super::*;
+    use memory::{KEY_AT, mask};
     use ncp_envelope::kms::{Client, Credentials, Endpoint, Key};
+    use ncp_envelope::wrap::{BoxFuture, KeyPayload};
+    use ncp_envelope::{KeyId, KeyWrapper, Result, WrappedKey};
     use std::io::{BufRead, BufReader};
     use std::process::{Child, Command, Stdio};
+    use std::sync::{Arc, Mutex};
+
+    /// The data key in a payload.
+    fn hidden(payload: &[u8]) -> Hidden {
+        let key = payload[KEY_AT..].iter().enumerate();
+        Hidden(key.map(|(at, byte)| byte ^ mask(at)).collect(), 0)
+    }
+
+    /// The same as base64 writes it behind the 48 bytes in front of it, which are no part of any
+    /// letter; without the last two bytes, which share letters with the padding.
+    fn base64(hidden: &Hidden) -> Hidden {
+        const ALPHABET: &[u8; 64] =
+            b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+        let letter = |at: usize| {
+            let (byte, shift) = (at * 6 / 8, at * 6 % 8);
+            let pair = u16::from(hidden.byte(byte)) << 8 | u16::from(hidden.byte(byte + 1));
+            ALPHABET[usize::from(pair >> (10 - shift) & 63)]
+        };
+        Hidden((0..40).map(|at| letter(at) ^ mask(at)).collect(), 0)
+    }
 
     struct Served {
         child: Child,
@@ -485,7 +270,7 @@ mod service {
             self.seen
                 .lock()
                 .unwrap()
-                .extend(payloads.iter().map(|payload| Hidden::of(payload.expose_secret())));
+                .extend(payloads.iter().map(|payload| hidden(payload.expose_secret())));
             self.key.wrap_keys(payloads)
         }
 
@@ -514,7 +299,7 @@ mod service {
             let seen = || wrapper.seen.lock().unwrap().clone();
             // What the client sends is its own memory. What it receives stays, as text, in the read
             // buffer of the HTTP library until that is written over, so that is not looked for.
-            let as_text = || seen().iter().map(Hidden::base64).collect::<Vec<_>>();
+            let as_text = || seen().iter().map(base64).collect::<Vec<_>>();
             let message = write(&running, &Envelope::builder(wrapper.clone()).build().unwrap());
             nowhere("wrapped by the service", &seen());
             nowhere("sent to the service", &as_text());

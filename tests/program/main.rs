@@ -37,6 +37,7 @@ mod outputs;
 #[cfg(target_os = "linux")]
 mod places;
 mod recipients;
+mod rings;
 #[allow(dead_code)]
 #[path = "../client/server.rs"]
 mod server;

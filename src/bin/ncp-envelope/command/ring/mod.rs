@@ -134,8 +134,8 @@ async fn rotate(args: ServiceRingArgs, kind: Kind) -> Result<(), Failure> {
     };
     notice(&match kind {
         Kind::Value => format!(
-            "new values are encrypted under key {new}; those under key {old} and before can be \
-             decrypted as long as these keys are in the ring"
+            "new values are encrypted under key {new}; those under other keys can be decrypted as \
+             long as these are in the ring"
         ),
         Kind::Index => format!(
             "new indexes are made with key {new}; those of key {old} are found only with \

@@ -34,8 +34,15 @@ impl Batch {
 
     /// Takes the text apart. If a record has another width, the ones before are kept, and the
     /// error has the place and the width of this one.
+    ///
+    /// Empty lines are no records. Where a record has one cell, an empty one could be meant: such a
+    /// line is refused, as one of width 0.
     pub(super) fn split(&mut self, width: usize) -> Result<(), (u64, usize)> {
         self.width = width;
+        let empty = if width == 1 { split::first_empty(self.text.as_slice()) } else { None };
+        if let Some(begin) = empty {
+            self.text.cut(begin, &mut Buffer::default());
+        }
         let split = if split::has_quote(self.text.as_slice()) {
             self.split_quoted()
         } else {
@@ -44,7 +51,8 @@ impl Batch {
         split.map_err(|(begin, width)| {
             self.begins.truncate(self.cells.len() / self.width);
             (self.line_at(begin), width)
-        })
+        })?;
+        empty.map_or(Ok(()), |begin| Err((self.line_at(begin), 0)))
     }
 
     fn split_plain(&mut self) -> Result<(), (usize, usize)> {
@@ -149,7 +157,8 @@ mod tests {
     }
 
     fn as_the_crate(text: &[u8], width: usize) -> (Vec<Vec<Vec<u8>>>, Option<usize>) {
-        let text = [b"\n", text].concat();
+        let empty = if width == 1 { split::first_empty(text) } else { None };
+        let text = [b"\n", &text[..empty.unwrap_or(text.len())]].concat();
         let reader = ReaderBuilder::new().has_headers(false).flexible(true).from_reader(&text[..]);
         let mut records = Vec::new();
         for record in reader.into_byte_records() {
@@ -159,7 +168,7 @@ mod tests {
             }
             records.push(record.iter().map(<[u8]>::to_vec).collect());
         }
-        (records, None)
+        (records, empty.map(|_| 0))
     }
 
     #[test]
@@ -185,6 +194,25 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn an_empty_line_is_no_empty_value() {
+        for (text, records) in [
+            (&b"\n"[..], 0),
+            (b"\r", 0),
+            (b"a\n\n", 1),
+            (b"a\r\n\r\nb", 1),
+            (b"a\r\r\n", 1),
+            (b"\"\n\n\"\n\"\"\n\nb\n", 2),
+        ] {
+            let (kept, refused) = split(text, 1);
+            assert_eq!((kept.len(), refused), (records, Some(0)), "{text:?}");
+        }
+        for text in [&b"a\r\nb\r\n"[..], b"a\rb\r", b"\"\n\n\"\n", b"\"\"\n\"\"\n", b""] {
+            assert_eq!(split(text, 1).1, None, "{text:?}");
+        }
+        assert_eq!(split(b"a,b\n\nc,d\n\n", 2).0.len(), 2);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use super::batch::Batch;
 use super::columns::{Layout, Way};
 use super::format::Line;
 use crate::status::Failure;
+use crate::summary::counted;
 use ncp_envelope::fields::{Column, Field, RingDocument, SecretColumn};
 
 /// What stands in place of a column.
@@ -27,10 +28,15 @@ pub(super) fn seal(
     mut batch: Batch,
 ) -> Result<Sealed, Failure> {
     let failed = batch.split(layout.width).err().map(|(line, len)| {
-        Failure::other(format!(
-            "{name}, line {line}: the record has {len} fields, and the first line has {}",
-            layout.width
-        ))
+        let why = match len {
+            0 => r#"the line is empty, and may be a value or nothing: write an empty value as """#
+                .to_owned(),
+            _ => {
+                let cells = counted(len as u64, "cell");
+                format!("the record has {cells}, and the first line has {}", layout.width)
+            }
+        };
+        Failure::other(format!("{name}, line {line}: {why}"))
     });
     let mut instead: Vec<_> = (0..layout.width).map(|_| None).collect();
     for (column, field) in &layout.sealed {

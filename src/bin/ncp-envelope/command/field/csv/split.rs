@@ -12,12 +12,25 @@ enum State {
     Quoted,
 }
 
-/// Where the last record of `text` ends, which begins with a record; `None` if none ends.
+/// Where the last line of `text` ends that is known to, and is not in quotes; `text` begins with a
+/// record. More may come behind a carriage return.
 pub(super) fn last_end(text: &[u8]) -> Option<usize> {
     if !has_quote(text) {
-        return text.iter().rposition(|byte| is_end(*byte)).map(|at| at + 1);
+        return (0..text.len()).rev().find(|at| ends_line(text, *at)).map(|at| at + 1);
     }
     ends(text).last()
+}
+
+/// Where the first empty line begins that is not in quotes; `text` begins with a record.
+pub(super) fn first_empty(text: &[u8]) -> Option<usize> {
+    let mut begin = 0;
+    ends(text).chain([text.len()]).find_map(|end| {
+        let line = &text[begin..end];
+        let empty = !line.is_empty() && line.iter().all(|byte| is_end(*byte));
+        let found = empty.then_some(begin);
+        begin = end;
+        found
+    })
 }
 
 /// Where the first record of `text` ends that is not empty.
@@ -51,8 +64,18 @@ fn ends(text: &[u8]) -> impl Iterator<Item = usize> {
             (_, b',' | b'\r' | b'\n') => State::Begin,
             _ => State::Cell,
         };
-        (state == State::Begin && is_end(*byte)).then_some(at + 1)
+        (state == State::Begin && ends_line(text, at)).then_some(at + 1)
     })
+}
+
+/// Whether the byte at `at` is the last of a line: a line feed, or a carriage return that has none
+/// behind it.
+fn ends_line(text: &[u8], at: usize) -> bool {
+    match text[at] {
+        b'\n' => true,
+        b'\r' => text.get(at + 1).is_some_and(|next| *next != b'\n'),
+        _ => false,
+    }
 }
 
 /// Calls `each` with the place of every comma and line end of `text`.
