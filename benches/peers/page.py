@@ -61,13 +61,13 @@ SHORT_WHAT = """\
 """
 
 SHORT_FACTS = [
-    ("ncp-envelope", "yes", "yes", "whether they are equal", "`Field` in its two modes: HMAC-SHA-256 as tag and counter, AES-256 in counter mode; the bytes added include a tag of 32, the number of the key and, "
+    ("ncp-envelope", "yes", "yes", "whether they are equal", "`Field` of a key ring in its two modes: HMAC-SHA-256 as tag and counter, AES-256 in counter mode; the bytes added include a tag of 32, the number of the key and, "
      "if randomized, a salt of 16. Each call checks that the ring's keys may still be used. `index()` is not tied to a row, and stored beside the ciphertext"),
-    ("ncp-envelope, as a message", "no", "yes", "", "the first row of *Small messages*: the data key is reused, the wrapped key is in each message"),
-    ("limit", "no", "no", "the key of the tag", "one key, a counter as nonce, into a reused buffer; nothing to store but the tag"),
-    ("envelopers", "yes", "no", "the key of the tag", "AES-256-GCM with random nonces under one cached data key, limits on its use lifted; the bytes added are the parts of its record, which has the wrapped key, or its encoding"),
-    ("Tink, AES-256-GCM", "yes", "no", "the key of the tag", "random nonces, one key; keeping the wrapped keyset is left to the caller; the Rust crates are a port, the Python package has Google's C++ core"),
-    ("Tink, AES-SIV", "yes", "no", "", "AES-256 with a tag of 16 bytes, one key of 64 bytes; the rest as the row above"),
+    ("ncp-envelope, as a message", "no", "yes", "their XOR, and the key of the tag", "the first row of *Small messages*: the data key is reused, the wrapped key is in each message"),
+    ("limit", "no", "no", "their XOR, and the key of the tag", "one key, a counter as nonce, into a reused buffer; nothing to store but the tag"),
+    ("envelopers", "yes", "no", "their XOR, and the key of the tag", "AES-256-GCM with random nonces under one cached data key, limits on its use lifted; the bytes added are the parts of its record, which has the wrapped key, or its encoding"),
+    ("Tink, AES-256-GCM", "yes", "no", "their XOR, and the key of the tag", "random nonces, one key; keeping the wrapped keyset is left to the caller; the Rust crates are a port, the Python package has Google's C++ core"),
+    ("Tink, AES-SIV", "yes", "no", "no nonce", "AES-256 with a tag of 16 bytes, one key of 64 bytes; the rest as the row above"),
 ]
 
 LARGE = """\

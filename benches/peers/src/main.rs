@@ -20,7 +20,7 @@ use std::time::Duration;
 
 const MESSAGES: Rounds = Rounds { count: 9, turn: Duration::from_millis(40) };
 /// Many short rounds: one that another process interrupts is then one of many.
-const VALUES: Rounds = Rounds { count: 101, turn: Duration::from_millis(10) };
+const VALUES: Rounds = Rounds { count: 501, turn: Duration::from_millis(2) };
 /// Each with a label, and whether the small or the large contestants run.
 const SIZES: [(usize, &str); 3] = [(1 << 10, "1 KiB"), (1 << 20, "1 MiB"), (64 << 20, "64 MiB")];
 
