@@ -5,7 +5,7 @@
 //! primitives alone and keys that are set up: a random salt, HMAC-SHA-256 and AES-256 in counter
 //! mode. What is measured against them is everything: whether the ring's keys may still be used,
 //! the look-up of what is derived for the field, and the parts. `benches/peers` has other
-//! libraries, for messages.
+//! libraries, for values and for messages.
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 

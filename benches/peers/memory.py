@@ -24,6 +24,25 @@ def tink():
     return lambda plaintext: envelope.encrypt(plaintext, b""), lambda message: envelope.decrypt(message, b"")
 
 
+ROW = (4_711).to_bytes(8, "big")
+
+
+def tink_gcm():
+    from tink import aead, new_keyset_handle
+
+    aead.register()
+    primitive = new_keyset_handle(aead.aead_key_templates.AES256_GCM).primitive(aead.Aead)
+    return lambda value: primitive.encrypt(value, ROW), lambda message: primitive.decrypt(message, ROW)
+
+
+def tink_siv():
+    from tink import daead, new_keyset_handle
+
+    daead.register()
+    primitive = new_keyset_handle(daead.deterministic_aead_key_templates.AES256_SIV).primitive(daead.DeterministicAead)
+    return lambda value: primitive.encrypt_deterministically(value, ROW), lambda message: primitive.decrypt_deterministically(message, ROW)
+
+
 def esdk(**keys):
     import aws_encryption_sdk
     from aws_encryption_sdk.identifiers import Algorithm
@@ -48,6 +67,8 @@ def esdk_large():
 
 CONTESTANTS = {
     "tink": tink,
+    "tink-gcm": tink_gcm,
+    "tink-siv": tink_siv,
     "esdk": esdk,
     "esdk-cached": lambda: esdk(materials_manager=esdk_keys.cache()),
     "esdk-keyring": lambda: esdk(keyring=esdk_keys.keyring()),

@@ -8,13 +8,6 @@ import re
 import subprocess
 from importlib import metadata
 
-import matplotlib
-
-matplotlib.use("svg")
-# Text stays text, and the same figures give the same bytes.
-matplotlib.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "ncp-envelope", "font.family": "sans-serif", "font.size": 9})
-from matplotlib import pyplot  # noqa: E402
-
 OURS, LIMIT, PEER = "#2f6db5", "#b9b9b9", "#d98a3d"
 
 INTRODUCTION = """\
@@ -43,6 +36,39 @@ Messages of 1 KiB, one after the other, on one thread. *Times ours* is the time 
 ncp-envelope's first row: 2 means that it takes twice as long.
 
 """
+
+SHORT = """\
+## Short values
+
+Values of {len} bytes, such as the columns of a table, under a key that is in memory: a field of a key ring
+next to libraries that keep their key or data key. One after the other, on one thread. *Times ours*
+compares with the first row of the same table; below 1 is faster. In each round the entries of both tables
+take turns. Tink for Python has a core in C++; it runs and is timed in a Python process of its own, so its
+times include the call from Python.
+
+`benches/peers/run fields` measures this section alone and puts it into this page; the other sections stay
+as they are. Processor: {processor}. Rounds: {rounds}.{note}
+
+"""
+
+SHORT_WHAT = """\
+* *Row*: 8 bytes of associated data tie the ciphertext to its place.
+* *Commits*: nobody can make a ciphertext that opens under two keys.
+* *Repeat*: what two values with the same nonce or salt give away.
+
+| | row | commits | repeat | as measured |
+| --- | --- | --- | --- | --- |
+"""
+
+SHORT_FACTS = [
+    ("ncp-envelope", "yes", "yes", "whether they are equal", "`Field` of a key ring in its two modes: HMAC-SHA-256 as tag and counter, AES-256 in counter mode; the bytes added include a tag of 32, the number of the key and, "
+     "if randomized, a salt of 16. Each call checks that the ring's keys may still be used. `index()` is not tied to a row, and stored beside the ciphertext"),
+    ("ncp-envelope, as a message", "no", "yes", "their XOR, and the key of the tag", "the first row of *Small messages*: the data key is reused, the wrapped key is in each message"),
+    ("limit", "no", "no", "their XOR, and the key of the tag", "one key, a counter as nonce, into a reused buffer; nothing to store but the tag"),
+    ("envelopers", "yes", "no", "their XOR, and the key of the tag", "AES-256-GCM with random nonces under one cached data key, limits on its use lifted; the bytes added are the parts of its record, which has the wrapped key, or its encoding"),
+    ("Tink, AES-256-GCM", "yes", "no", "their XOR, and the key of the tag", "random nonces, one key; keeping the wrapped keyset is left to the caller; the Rust crates are a port, the Python package has Google's C++ core"),
+    ("Tink, AES-SIV", "yes", "no", "no nonce", "AES-256 with a tag of 16 bytes, one key of 64 bytes; the rest as the row above"),
+]
 
 LARGE = """\
 ## In memory
@@ -133,6 +159,44 @@ def small_table(size):
     return text + "\n"
 
 
+def short_table(group):
+    text = cells("", "bytes added", "encrypt, µs", "times ours", "decrypt, µs", "times ours") + cells("---", *["---:"] * 5)
+    for row in measured(group["rows"]):
+        # There is no way back from an index.
+        figures = [number(row[name][key] * scale) if name in row else "" for name in ("encrypt", "decrypt") for key, scale in (("seconds", 1e6), ("ratio", 1))]
+        text += cells(row["name"], f"{row['added_bytes']:,}", *figures)
+    return text + "\n"
+
+
+def short_section(fields, lock, note):
+    groups = fields["sizes"]
+    text = SHORT.format(len=groups[0]["len"], processor=processor(), rounds=fields["rounds"], note=note)
+    for group in groups:
+        text += f"### {group['label']}\n\n" + short_table(group)
+    text += SHORT_WHAT + "".join(cells(*fact) for fact in SHORT_FACTS) + "\n"
+    absent = [f"{row['name']}: {row['missing']}" for group in groups for row in group["rows"] if "missing" in row]
+    if absent:
+        text += "Not measured: " + "; ".join(absent) + ".\n\n"
+    crates = ", ".join(f"{name} {version}" for name, version in locked(lock).items() if name in ("envelopers", "tink-aead", "tink-daead", "aws-lc-rs"))
+    try:
+        python = f"; for Python: tink {metadata.version('tink')}"
+    except metadata.PackageNotFoundError:
+        python = ""
+    return text + f"Versions: {crates}{python}.\n\n"
+
+
+def put(page, section):
+    """Replaces the section of the same title, or adds it in front of the large messages."""
+    title = section.splitlines()[0]
+    text = page.read_text()
+    found = re.compile(rf"^{re.escape(title)}\n.*?(?=^## )", re.MULTILINE | re.DOTALL)
+    if not found.search(text):
+        before = LARGE.splitlines(keepends=True)[0]
+        assert before in text, f"{page} is not the page that is made here"
+        text = text.replace(before, f"{title}\n{before}", 1)
+    page.write_text(found.sub(lambda _: section, text, count=1))
+
+
 def large_table(size):
     text = cells("", "encrypt, GB/s", "times ours", "decrypt, GB/s", "times ours") + cells("---", *["---:"] * 4)
     for row in measured(size["rows"]):
@@ -155,8 +219,21 @@ def kind(name):
     return OURS if name.startswith("ncp-envelope") else LIMIT if name.startswith(("limit", "memcpy", "cp ", "openssl speed")) else PEER
 
 
+def pyplot_for_pages():
+    # The section of short values has no plot, and is made without it.
+    import matplotlib
+
+    matplotlib.use("svg")
+    # Text stays text, and the same figures give the same bytes.
+    matplotlib.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "ncp-envelope", "font.family": "sans-serif", "font.size": 9})
+    from matplotlib import pyplot
+
+    return pyplot
+
+
 def plot(path, title, unit, rows, value, scale="log"):
     """Two bars for each row, encrypting above decrypting."""
+    pyplot = pyplot_for_pages()
     figure, axes = pyplot.subplots(figsize=(8.4, 0.6 + 0.44 * len(rows)))
     for index, row in enumerate(rows):
         for offset, name, shade in ((-0.19, "encrypt", 1.0), (0.19, "decrypt", 0.55)):
@@ -184,10 +261,14 @@ def version(*command):
     return found and found.group()
 
 
+def locked(lock):
+    return dict(re.findall(r'^name = "(.+)"\nversion = "(.+)"$', lock.read_text(), re.MULTILINE))
+
+
 def versions(lock, tools):
-    locked = dict(re.findall(r'^name = "(.+)"\nversion = "(.+)"$', lock.read_text(), re.MULTILINE))
+    found = locked(lock)
     crates = ("envelopers", "tink-aead", "tink-streaming-aead", "age", "aead-stream", "aes-gcm", "aws-esdk", "aws-lc-rs")
-    lines = ["crates: " + ", ".join(f"{name} {locked[name]}" for name in crates)]
+    lines = ["crates: " + ", ".join(f"{name} {found[name]}" for name in crates)]
     lines.append("for Python: " + ", ".join(f"{name} {metadata.version(name)}" for name in ("tink", "aws-encryption-sdk", "cryptography")))
     programs = {
         "age": version("age", "--version"),
@@ -201,6 +282,16 @@ def versions(lock, tools):
     }
     lines.append("programs: " + ", ".join(f"{name} {found}" for name, found in programs.items() if found))
     return lines
+
+
+def processor():
+    """With family and model: the name alone may be that of many."""
+    text = pathlib.Path("/proc/cpuinfo").read_text()
+    found = [re.search(rf"^{key}\s*: (.+)$", text, re.MULTILINE) for key in ("model name", "cpu family", "model")]
+    if not all(found):
+        return os.uname().machine
+    name, family, model = (match.group(1) for match in found)
+    return f"{name} (family {family}, model {model}), {len(os.sched_getaffinity(0))} cores"
 
 
 def machine():
@@ -221,20 +312,27 @@ def missing(memory, files):
 
 def main():
     parser = argparse.ArgumentParser()
-    for name in ("memory", "files", "ranges", "tools", "lock", "page", "plots"):
+    for name in ("fields", "lock", "page"):
         parser.add_argument(f"--{name}", type=pathlib.Path, required=True)
+    for name in ("memory", "files", "ranges", "tools", "plots"):
+        parser.add_argument(f"--{name}", type=pathlib.Path, help="without --memory, only the section of short values is written")
     parser.add_argument("--note", help="what else there is to know of the machine")
     arguments = parser.parse_args()
+    note = f" {arguments.note}" if arguments.note else ""
+    fields = json.loads(arguments.fields.read_text())
+    if not arguments.memory:
+        put(arguments.page, short_section(fields, arguments.lock, note))
+        return
     memory, files = json.loads(arguments.memory.read_text()), json.loads(arguments.files.read_text())
     small, *large = memory["sizes"]
     arguments.plots.mkdir(parents=True, exist_ok=True)
     pictures = arguments.plots.name
     file_size = f"{files['size'] / (1 << 30):.3g} GiB"
 
-    note = f" {arguments.note}" if arguments.note else ""
     text = INTRODUCTION + f"Machine: {machine()}. Rounds: {memory['rounds']} in memory, {files['rounds']} for files.{note}\n\n"
     plot(arguments.plots / "small.svg", "A message of 1 KiB", "µs, less is better", measured(small["rows"]), lambda row, name: row[name]["seconds"] * 1e6)
     text += SMALL + small_table(small) + f"![Time for a message of 1 KiB]({pictures}/small.svg)\n\n"
+    text += short_section(fields, arguments.lock, "")
     for size in reversed(large):
         title = f"### {size['label']}\n\n"
         if size is large[-1]:

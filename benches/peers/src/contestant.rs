@@ -3,9 +3,6 @@
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
-/// About how long a contestant runs in one round.
-const TURN: Duration = Duration::from_millis(40);
-
 /// A library that encrypts and decrypts one message at a time, and keeps the last message and the
 /// last plaintext.
 pub trait Contestant {
@@ -13,6 +10,16 @@ pub trait Contestant {
     fn decrypt(&mut self);
     fn message(&self) -> &[u8];
     fn opened(&self) -> &[u8];
+
+    /// What is stored with a plaintext of `len` bytes, besides as many bytes.
+    fn added_bytes(&self, len: usize) -> usize {
+        self.message().len() - len
+    }
+
+    /// Whether there is a way back.
+    fn decrypts(&self) -> bool {
+        true
+    }
 
     /// Seconds per call.
     fn time(&mut self, operation: Operation, plaintext: &[u8], calls: u32) -> f64 {
@@ -27,10 +34,25 @@ pub trait Contestant {
     }
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq)]
 pub enum Operation {
     Encrypt,
     Decrypt,
+}
+
+/// A table. The first entry is ours, and the others are compared with it.
+pub struct Group {
+    pub label: &'static str,
+    /// Bytes of a plaintext.
+    pub len: usize,
+    pub entries: Vec<Entry>,
+}
+
+/// How many rounds, and about how long a contestant runs in each.
+#[derive(Clone, Copy)]
+pub struct Rounds {
+    pub count: usize,
+    pub turn: Duration,
 }
 
 /// A line of the table.
@@ -39,7 +61,7 @@ pub struct Entry {
     contestant: Result<Box<dyn Contestant>, String>,
     calls: [u32; 2],
     seconds: [Vec<f64>; 2],
-    message_len: usize,
+    added_bytes: usize,
 }
 
 impl Entry {
@@ -49,7 +71,7 @@ impl Entry {
             contestant: Ok(Box::new(contestant)),
             calls: [1; 2],
             seconds: Default::default(),
-            message_len: 0,
+            added_bytes: 0,
         }
     }
 
@@ -60,24 +82,26 @@ impl Entry {
             contestant: Err(reason.into()),
             calls: [1; 2],
             seconds: Default::default(),
-            message_len: 0,
+            added_bytes: 0,
         }
     }
 
     /// Checks that decryption returns the plaintext, touches the memory, and finds how many calls
     /// fill a turn.
-    pub fn prepare(&mut self, plaintext: &[u8]) {
+    pub fn prepare(&mut self, plaintext: &[u8], turn: Duration) {
         let Ok(contestant) = &mut self.contestant else { return };
         contestant.encrypt(plaintext);
         contestant.decrypt();
-        assert_eq!(contestant.opened(), plaintext, "{} gives back something else", self.name);
-        self.message_len = contestant.message().len();
-        for operation in [Operation::Encrypt, Operation::Decrypt] {
+        if contestant.decrypts() {
+            assert_eq!(contestant.opened(), plaintext, "{} gives back something else", self.name);
+        }
+        self.added_bytes = contestant.added_bytes(plaintext.len());
+        for &operation in operations(contestant.as_ref()) {
             let mut calls = 1;
             self.calls[operation as usize] = loop {
                 let spent = contestant.time(operation, plaintext, calls) * f64::from(calls);
-                if spent >= TURN.as_secs_f64() / 4.0 {
-                    break (f64::from(calls) * TURN.as_secs_f64() / spent).clamp(1.0, 1e6) as u32;
+                if spent >= turn.as_secs_f64() / 4.0 {
+                    break (f64::from(calls) * turn.as_secs_f64() / spent).clamp(1.0, 1e6) as u32;
                 }
                 calls *= 2;
             };
@@ -85,7 +109,9 @@ impl Entry {
     }
 
     pub fn round(&mut self, operation: Operation, plaintext: &[u8]) {
-        if let Ok(contestant) = &mut self.contestant {
+        if let Ok(contestant) = &mut self.contestant
+            && operations(contestant.as_ref()).contains(&operation)
+        {
             let spent = contestant.time(operation, plaintext, self.calls[operation as usize]);
             self.seconds[operation as usize].push(spent);
         }
@@ -94,9 +120,9 @@ impl Entry {
     pub fn print(&self, ours: &Entry) {
         match &self.contestant {
             Err(reason) => println!("{:<58} not measured: {reason}", self.name),
-            Ok(_) => {
+            Ok(contestant) => {
                 print!("{:<58}", self.name);
-                for operation in [Operation::Encrypt, Operation::Decrypt] {
+                for &operation in operations(contestant.as_ref()) {
                     print!(
                         " {:>12.2} {:>8.2}",
                         self.median(operation) * 1e6,
@@ -108,20 +134,24 @@ impl Entry {
         }
     }
 
-    pub fn json(&self, ours: &Entry, len: usize) -> Value {
-        if let Err(reason) = &self.contestant {
-            return json!({ "name": self.name, "missing": reason });
-        }
+    pub fn json(&self, ours: &Entry) -> Value {
+        let contestant = match &self.contestant {
+            Ok(contestant) => contestant,
+            Err(reason) => return json!({ "name": self.name, "missing": reason }),
+        };
         let figures = |operation| {
             json!({ "seconds": self.median(operation),
             "ratio": self.ratio(ours, operation) })
         };
-        json!({
+        let mut row = json!({
             "name": self.name,
             "encrypt": figures(Operation::Encrypt),
-            "decrypt": figures(Operation::Decrypt),
-            "added_bytes": self.message_len - len,
-        })
+            "added_bytes": self.added_bytes,
+        });
+        if contestant.decrypts() {
+            row["decrypt"] = figures(Operation::Decrypt);
+        }
+        row
     }
 
     fn median(&self, operation: Operation) -> f64 {
@@ -133,6 +163,11 @@ impl Entry {
         let rounds = self.seconds[operation as usize].iter().zip(&ours.seconds[operation as usize]);
         median(rounds.map(|(own, ours)| own / ours).collect())
     }
+}
+
+fn operations(contestant: &dyn Contestant) -> &'static [Operation] {
+    let both = &[Operation::Encrypt, Operation::Decrypt];
+    if contestant.decrypts() { both } else { &both[..1] }
 }
 
 fn median(mut values: Vec<f64>) -> f64 {

@@ -8,14 +8,15 @@ const CHUNK_LEN: usize = 16 * 1_024;
 const TAG_LEN: usize = 16;
 
 pub fn entries(_: usize) -> Vec<Entry> {
-    let key = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &[7; 32]).unwrap());
     vec![
-        Entry::new(
-            "limit: AES-256-GCM of aws-lc-rs, 16 KiB chunks, no format",
-            Bare { key, message: Vec::new(), opened: Vec::new() },
-        ),
+        bare("limit: AES-256-GCM of aws-lc-rs, 16 KiB chunks, no format"),
         Entry::new("memcpy", Copy { message: Vec::new(), opened: Vec::new() }),
     ]
+}
+
+pub fn bare(name: &'static str) -> Entry {
+    let key = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &[7; 32]).unwrap());
+    Entry::new(name, Bare { key, message: Vec::new(), opened: Vec::new() })
 }
 
 /// One key, a counter as nonce, out of place into reused buffers.

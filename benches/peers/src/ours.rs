@@ -16,10 +16,7 @@ pub fn entries(len: usize) -> Vec<Entry> {
     let ours = |reuse, calls| Ours::new(reuse, calls);
     if len < LARGE {
         return vec![
-            Entry::new(
-                "ncp-envelope, data key reused, encrypt_into()",
-                ours(true, (encrypt_into, decrypt_into)),
-            ),
+            reused("ncp-envelope, data key reused, encrypt_into()"),
             Entry::new("ncp-envelope, data key reused, encrypt()", ours(true, (encrypt, decrypt))),
             Entry::new(
                 "ncp-envelope, a data key for each message",
@@ -37,6 +34,11 @@ pub fn entries(len: usize) -> Vec<Entry> {
             ours(false, (encrypt, decrypt)),
         ),
     ]
+}
+
+/// As messages, with one data key for many of them.
+pub fn reused(name: &'static str) -> Entry {
+    Entry::new(name, Ours::new(true, (encrypt_into, decrypt_into)))
 }
 
 fn encrypt(ours: &mut Ours, plaintext: &[u8]) {

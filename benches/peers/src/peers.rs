@@ -23,18 +23,12 @@ const LARGE: usize = 1 << 20;
 pub fn entries(len: usize) -> Vec<Entry> {
     tink_aead::init();
     tink_streaming_aead::init();
-    let mut entries = vec![
-        Entry::new("envelopers, data key cached", Envelopers::new()),
-        Entry::new(
-            "envelopers, data key cached, with its encoding",
-            EncodedEnvelopers(Envelopers::new(), Vec::new()),
-        ),
-        Entry::new("Tink for Rust, envelope AEAD", TinkEnvelope::new()),
-        Entry::new(
-            "Tink for Rust, streaming AEAD, 4 KiB segments",
-            TinkStreaming::new(&tink_streaming_aead::aes256_gcm_hkdf_4kb_key_template()),
-        ),
-    ];
+    let mut entries = Vec::from(Envelopers::entries(None));
+    entries.push(Entry::new("Tink for Rust, envelope AEAD", TinkEnvelope::new()));
+    entries.push(Entry::new(
+        "Tink for Rust, streaming AEAD, 4 KiB segments",
+        TinkStreaming::new(&tink_streaming_aead::aes256_gcm_hkdf_4kb_key_template()),
+    ));
     if len >= LARGE {
         let template = tink_streaming_aead::aes256_gcm_hkdf_1mb_key_template();
         entries.push(Entry::new(
@@ -51,14 +45,26 @@ type Cipher = EnvelopeCipher<
     CachingKeyWrapper<envelopers::Aes256Gcm, SimpleKeyProvider<envelopers::Aes256Gcm>>,
 >;
 
-struct Envelopers {
+pub struct Envelopers {
     cipher: Cipher,
+    associated: Option<&'static str>,
     record: Option<EncryptedRecord>,
     opened: Vec<u8>,
 }
 
 impl Envelopers {
-    fn new() -> Self {
+    pub fn entries(associated: Option<&'static str>) -> [Entry; 2] {
+        let (plain, encoded) = (Self::new(associated), Self::new(associated));
+        [
+            Entry::new("envelopers, data key cached", plain),
+            Entry::new(
+                "envelopers, data key cached, with its encoding",
+                EncodedEnvelopers(encoded, Vec::new()),
+            ),
+        ]
+    }
+
+    fn new(associated: Option<&'static str>) -> Self {
         // The defaults give up a key after 10 messages or 100 bytes.
         let options = CacheOptions::default()
             .with_max_age(Duration::from_secs(3_600))
@@ -67,17 +73,33 @@ impl Envelopers {
             .with_max_entries(1_000);
         let cipher =
             EnvelopeCipher::init(CachingKeyWrapper::new(SimpleKeyProvider::init([7; 16]), options));
-        Self { cipher, record: None, opened: Vec::new() }
+        Self { cipher, associated, record: None, opened: Vec::new() }
     }
 }
 
 impl Contestant for Envelopers {
     fn encrypt(&mut self, plaintext: &[u8]) {
-        self.record = Some(ready(self.cipher.encrypt(plaintext)).unwrap());
+        let record = match self.associated {
+            Some(text) => ready(self.cipher.encrypt_with(plaintext).aad(text).encrypt()),
+            None => ready(self.cipher.encrypt(plaintext)),
+        };
+        self.record = Some(record.unwrap());
     }
 
     fn decrypt(&mut self) {
-        self.opened = ready(self.cipher.decrypt(self.record.as_ref().unwrap())).unwrap();
+        let record = self.record.as_ref().unwrap();
+        let opened = match self.associated {
+            Some(text) => ready(self.cipher.decrypt_with(record).aad(text).decrypt()),
+            None => ready(self.cipher.decrypt(record)),
+        };
+        self.opened = opened.unwrap();
+    }
+
+    /// The parts of its record, without an encoding.
+    fn added_bytes(&self, len: usize) -> usize {
+        let record = self.record.as_ref().unwrap();
+        let beside = record.nonce.len() + record.encrypted_key.len() + record.key_id.len();
+        record.ciphertext.len() + beside - len
     }
 
     fn message(&self) -> &[u8] {

@@ -22,17 +22,18 @@ pub fn entries(len: usize, python: Option<&Path>) -> Vec<Entry> {
         "esdk-cached" | "esdk-keyring" => len < LARGE,
         _ => true,
     });
-    wanted
-        .map(|&(script, name)| {
-            match python
-                .ok_or_else(|| "there is no Python environment".to_owned())
-                .and_then(|python| Python::start(python, script))
-            {
-                Ok(python) => Entry::new(name, python),
-                Err(reason) => Entry::missing(name, reason),
-            }
-        })
-        .collect()
+    wanted.map(|&(script, name)| entry(script, name, python)).collect()
+}
+
+/// The contestant that the script knows as `script`.
+pub fn entry(script: &str, name: &'static str, python: Option<&Path>) -> Entry {
+    match python
+        .ok_or_else(|| "there is no Python environment".to_owned())
+        .and_then(|python| Python::start(python, script))
+    {
+        Ok(python) => Entry::new(name, python),
+        Err(reason) => Entry::missing(name, reason),
+    }
 }
 
 struct Python {
