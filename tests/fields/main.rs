@@ -9,5 +9,8 @@ mod documents;
 mod kit;
 #[cfg(all(feature = "kms", feature = "emulator"))]
 mod life;
+mod local;
+mod refused;
 mod second_implementation;
+mod values;
 mod vectors;
