@@ -2,6 +2,7 @@
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
+mod columns;
 #[cfg(all(feature = "kms", feature = "emulator"))]
 mod denials;
 mod documents;
