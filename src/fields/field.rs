@@ -1,6 +1,6 @@
 //! A field: a named use of a key ring.
 
-use super::ciphertext::{FieldCiphertext, FieldMode, MAX_VALUE_LEN, Parts, refused};
+use super::ciphertext::{FieldCiphertext, FieldMode, MAX_TEXT_LEN, MAX_VALUE_LEN, Parts, refused};
 use super::column::{Column, SecretColumn};
 use super::derive::use_on_a_wiped_stack;
 use super::document::KeyRole;
@@ -195,7 +195,7 @@ impl Field {
         let row = row.as_ref();
         let sealed = use_on_a_wiped_stack(|| self.seal(&keys, value, row, out));
         if sealed.is_err() {
-            out.zeroize();
+            out.clear();
         }
         sealed
     }
@@ -306,7 +306,11 @@ impl Field {
         text: impl AsRef<str>,
         row: impl AsRef<[u8]>,
     ) -> Result<Zeroizing<Vec<u8>>> {
-        self.decrypt(FieldCiphertext::from_text(text.as_ref())?, row)
+        let text = text.as_ref();
+        if text.len() > MAX_TEXT_LEN {
+            return Err(refused());
+        }
+        self.decrypt(FieldCiphertext::from_text(text)?, row)
     }
 
     /// The blind index of a value with the ring's newest index key. Equal values have equal
@@ -487,7 +491,8 @@ impl Field {
         Ok(column)
     }
 
-    /// Encrypts into `out`, which has the length of the ciphertext.
+    /// Encrypts into `out`, which has the length of the ciphertext. On failure it has no byte of
+    /// the value.
     fn seal(&self, keys: &RingKeys, value: &[u8], row: &[u8], out: &mut [u8]) -> Result<()> {
         let number = keys.newest(KeyRole::Value)?;
         let derived = keys.of_values(&self.name, number, self.mode)?;
