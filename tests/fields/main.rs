@@ -13,5 +13,6 @@ mod life;
 mod local;
 mod refused;
 mod second_implementation;
+mod texts;
 mod values;
 mod vectors;
