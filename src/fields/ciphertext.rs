@@ -5,6 +5,8 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// The longest value in bytes (`R-16`).
 pub(super) const MAX_VALUE_LEN: usize = 65_536;
+/// Digits of the longest text form.
+pub(super) const MAX_TEXT_LEN: usize = text::len(MAX_VALUE_LEN + FieldMode::Randomized.added());
 /// `R-18`
 pub(super) const TAG_LEN: usize = 32;
 /// `R-21`

@@ -1,6 +1,6 @@
 //! A field: a named use of a key ring.
 
-use super::ciphertext::{FieldCiphertext, FieldMode, MAX_VALUE_LEN, Parts, refused};
+use super::ciphertext::{FieldCiphertext, FieldMode, MAX_TEXT_LEN, MAX_VALUE_LEN, Parts, refused};
 use super::column::{Column, SecretColumn};
 use super::derive::use_on_a_wiped_stack;
 use super::document::KeyRole;
@@ -197,7 +197,7 @@ impl Field {
         let row = row.as_ref();
         let sealed = use_on_a_wiped_stack(|| self.seal(&keys, value, row, out));
         if sealed.is_err() {
-            out.zeroize();
+            out.clear();
         }
         sealed
     }
@@ -308,7 +308,11 @@ impl Field {
         text: impl AsRef<str>,
         row: impl AsRef<[u8]>,
     ) -> Result<Zeroizing<Vec<u8>>> {
-        self.decrypt(FieldCiphertext::from_text(text.as_ref())?, row)
+        let text = text.as_ref();
+        if text.len() > MAX_TEXT_LEN {
+            return Err(refused());
+        }
+        self.decrypt(FieldCiphertext::from_text(text)?, row)
     }
 
     /// The blind index of a value with the ring's newest index key. Equal values have equal
@@ -388,21 +392,25 @@ impl Field {
     ///
     /// # Errors
     /// As [`encrypt`](Self::encrypt), the first of any value, with its place; nothing is returned
-    /// then.
+    /// then. [`ErrorKind::InvalidInput`] if a value changes its length during the call.
     pub fn encrypt_many<V, R>(&self, rows: &[(V, R)]) -> Result<Column>
     where
         V: AsRef<[u8]> + Sync,
         R: AsRef<[u8]> + Sync,
     {
-        for (at, (value, _)) in rows.iter().enumerate() {
-            check_len(value.as_ref()).map_err(|error| error.of(place(at)))?;
-        }
         let added = self.mode.added();
-        let lens = rows.iter().map(|(value, _)| value.as_ref().len() + added);
-        let (column, _) = fill(rows, lens, |mut run| {
+        let len = |(at, (value, _)): (usize, &(V, R))| {
+            let value = value.as_ref();
+            check_len(value).map_err(|error| error.of(place(at)))?;
+            Ok(value.len() + added)
+        };
+        let (column, _) = fill(rows, rows.iter().enumerate().map(len), |mut run| {
             let keys = self.ring.keys()?;
             for (at, (value, row)) in run.items.iter().enumerate() {
-                self.seal(&keys, value.as_ref(), row.as_ref(), run.out_of(at))?;
+                let (value, place) = (value.as_ref(), run.first + at);
+                let out = run.out_of(at);
+                check_same(out.len() - added, value.len(), place, "encrypted")?;
+                self.seal(&keys, value, row.as_ref(), out)?;
             }
             Ok(())
         })?;
@@ -426,28 +434,28 @@ impl Field {
     /// ```
     ///
     /// # Errors
-    /// Why the ring's keys are not in memory, if they are not. Each value has its own in the
-    /// result, as [`decrypt`](Self::decrypt).
+    /// Why the ring's keys are not in memory, if they are not. [`ErrorKind::InvalidInput`] if a
+    /// ciphertext changes its length during the call. Each value has its own error in the result,
+    /// as [`decrypt`](Self::decrypt).
     pub fn decrypt_many<C, R>(&self, rows: &[(C, R)]) -> Result<SecretColumn>
     where
         C: AsRef<[u8]> + Sync,
         R: AsRef<[u8]> + Sync,
     {
-        let len = |(ciphertext, _): &(C, R)| {
-            Parts::of(ciphertext.as_ref()).map_or(0, |parts| parts.body.len())
-        };
+        let body = |parts: &Option<Parts<'_>>| parts.as_ref().map_or(0, |parts| parts.body.len());
+        let len = |(ciphertext, _): &(C, R)| Ok(body(&Parts::of(ciphertext.as_ref())));
         let (column, failed) = fill(rows, rows.iter().map(len), |mut run| {
             let keys = self.ring.keys()?;
             let mut failed = Vec::new();
             for (at, (ciphertext, row)) in run.items.iter().enumerate() {
-                let parts = Parts::of(ciphertext.as_ref()).ok_or_else(refused);
+                let (parts, place) = (Parts::of(ciphertext.as_ref()), run.first + at);
                 let out = run.out_of(at);
+                check_same(out.len(), body(&parts), place, "decrypted")?;
+                let parts = parts.ok_or_else(refused);
                 let opened = parts.and_then(|parts| self.open(&keys, &parts, row.as_ref(), out));
                 match opened {
                     Ok(()) => {}
-                    Err(error) if error.kind() == ErrorKind::Authentication => {
-                        failed.push(run.first + at);
-                    }
+                    Err(error) if error.kind() == ErrorKind::Authentication => failed.push(place),
                     Err(error) => return Err(error),
                 }
             }
@@ -472,7 +480,7 @@ impl Field {
     /// # Errors
     /// As [`index`](Self::index).
     pub fn index_many<V: AsRef<[u8]> + Sync>(&self, values: &[V]) -> Result<Column> {
-        let lens = values.iter().map(|_| index::len(self.bits));
+        let lens = values.iter().map(|_| Ok(index::len(self.bits)));
         let (column, _) = fill(values, lens, |run| {
             let keys = self.ring.keys()?;
             let key = keys.of_indexes(&self.name, keys.newest(KeyRole::Index)?, self.bits)?;
@@ -485,7 +493,8 @@ impl Field {
         Ok(column)
     }
 
-    /// Encrypts into `out`, which has the length of the ciphertext.
+    /// Encrypts into `out`, which has the length of the ciphertext. On failure it has no byte of
+    /// the value.
     fn seal(&self, keys: &RingKeys, value: &[u8], row: &[u8], out: &mut [u8]) -> Result<()> {
         let number = keys.newest(KeyRole::Value)?;
         let derived = keys.of_values(&self.name, number, self.mode)?;
@@ -508,10 +517,10 @@ impl Field {
 /// A column of results of these lengths, made by `work` in runs.
 fn fill<T: Sync, R: Send>(
     items: &[T],
-    lens: impl Iterator<Item = usize>,
+    lens: impl Iterator<Item = Result<usize>>,
     work: impl Fn(Run<'_, T>) -> Result<R> + Sync,
 ) -> Result<(Column, Vec<R>)> {
-    let ends = many::ends(lens);
+    let ends = many::ends(lens)?;
     let len = ends.last().copied().unwrap_or_default();
     let mut bytes = Zeroizing::new(Vec::new());
     memory::reserve(&mut bytes, len).map_err(|_| {
@@ -526,6 +535,18 @@ fn fill<T: Sync, R: Send>(
 
 fn place(at: usize) -> impl fmt::Display {
     format!("value {at} of the column")
+}
+
+/// Whether a value is as long as it was when its place was made.
+fn check_same(first: usize, now: usize, at: usize, done: &str) -> Result<()> {
+    if first == now {
+        return Ok(());
+    }
+    let text = format!(
+        "{} changed while it was {done}: the value had {first} bytes at first and {now} later",
+        place(at)
+    );
+    Err(Error::new(ErrorKind::InvalidInput, text))
 }
 
 fn check_len(value: &[u8]) -> Result<()> {

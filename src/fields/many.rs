@@ -2,7 +2,8 @@
 //!
 //! Lengths decide where each result goes, so that the output is one allocation, and each run of
 //! items has a part of it to itself. Who makes a run asks for the keys at its start: a denial ends
-//! a long column too.
+//! a long column too. Items are the caller's, who may give another length the second time: who
+//! fills a place compares.
 
 use crate::error::Result;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -36,13 +37,13 @@ impl<T> Run<'_, T> {
 }
 
 /// Where results end, if each has this length.
-pub(super) fn ends(lens: impl Iterator<Item = usize>) -> Vec<usize> {
+pub(super) fn ends(lens: impl Iterator<Item = Result<usize>>) -> Result<Vec<usize>> {
     let (mut ends, mut end) = (Vec::with_capacity(lens.size_hint().0), 0);
     for len in lens {
-        end += len;
+        end += len?;
         ends.push(end);
     }
-    ends
+    Ok(ends)
 }
 
 /// Calls `work` for runs of `items`: on this thread, and on others if there is enough of it. The

@@ -30,6 +30,11 @@ const fn pairs() -> [[u8; 2]; 4096] {
     pairs
 }
 
+/// Digits of so many bytes.
+pub(super) const fn len(bytes: usize) -> usize {
+    (bytes * 8).div_ceil(6)
+}
+
 pub(super) fn encode(bytes: &[u8]) -> String {
     let mut text = Vec::new();
     append(bytes, &mut text);
@@ -41,7 +46,7 @@ pub(super) fn encode(bytes: &[u8]) -> String {
 pub(super) fn append(bytes: &[u8], text: &mut Vec<u8>) {
     let begin = text.len();
     let (groups, rest) = bytes.as_chunks::<3>();
-    text.resize(begin + groups.len() * 4 + (rest.len() * 8).div_ceil(6), 0);
+    text.resize(begin + groups.len() * 4 + len(rest.len()), 0);
     let (places, last) = text[begin..].as_chunks_mut::<4>();
     for ([a, b, c], place) in groups.iter().zip(places) {
         let bits = u32::from_be_bytes([0, *a, *b, *c]) as usize;

@@ -18,7 +18,7 @@ const COUNTER_LEN: usize = 16;
 const SHORT_ROW: usize = 64;
 
 /// Encrypts `value` into `out`, which is [`added`](FieldMode::added) bytes longer. The salt is
-/// there already.
+/// there already. On failure, `out` is zeros.
 pub(super) fn seal(
     keys: &ValueKeys,
     mode: FieldMode,
@@ -33,7 +33,11 @@ pub(super) fn seal(
     mode.put_front(number, front);
     tag.copy_from_slice(mac(keys, row, salt, value).as_ref());
     body.copy_from_slice(value);
-    apply(keys, tag, body)
+    let sealed = apply(keys, tag, body);
+    if sealed.is_err() {
+        out.zeroize();
+    }
+    sealed
 }
 
 /// The place of the salt in a ciphertext.
@@ -122,6 +126,20 @@ mod tests {
             }
             let shorter = &good[..good.len() - 1];
             assert_eq!(opened(shorter, b"row"), (false, vec![0; 49]));
+        }
+    }
+
+    // A cipher of another mode fails, as no other does.
+    #[test]
+    fn what_cannot_be_encrypted_leaves_zeros() {
+        for mode in [FieldMode::Randomized, FieldMode::Deterministic] {
+            let mut keys = keys(mode);
+            let key = UnboundCipherKey::new(&AES_256, &[6; 32]).unwrap();
+            keys.cipher = EncryptingKey::ecb(key).unwrap();
+            let mut out = vec![1; mode.added() + 50];
+            let failed = seal(&keys, mode, 5, b"row", &[0x5a; 50], &mut out).unwrap_err();
+            assert_eq!(failed.kind(), ErrorKind::Internal);
+            assert_eq!(out, vec![0; mode.added() + 50]);
         }
     }
 

@@ -2,6 +2,7 @@
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
+mod columns;
 #[cfg(all(feature = "kms", feature = "emulator"))]
 mod denials;
 mod documents;
@@ -9,5 +10,9 @@ mod documents;
 mod kit;
 #[cfg(all(feature = "kms", feature = "emulator"))]
 mod life;
+mod local;
+mod refused;
 mod second_implementation;
+mod texts;
+mod values;
 mod vectors;
