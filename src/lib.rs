@@ -78,7 +78,7 @@
 //! | `tokio` (default) | asynchronous reader and writer |
 //! | `emulator` | the emulator of the key service |
 //! | `profile` | clients that are set up by profiles of a configuration file |
-//! | `serde` | [serde](#configuration) for configuration files, and for [`fields::FieldText`]; `kms` turns it on |
+//! | `serde` | [serde](#configuration): configuration files, [`fields::FieldText`]; in `kms` |
 //! | `tracing` | spans and events of the client's calls, without secrets |
 //! | `cli` | the program `ncp-envelope` |
 //!
