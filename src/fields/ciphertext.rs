@@ -1,5 +1,6 @@
 //! The parts of a ciphertext, and what its front says (`R-20`, `R-21`).
 
+use super::mac::TAG_LEN;
 use super::text;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -7,8 +8,6 @@ use crate::error::{Error, ErrorKind, Result};
 pub(super) const MAX_VALUE_LEN: usize = 65_536;
 /// Digits of the longest text form.
 pub(super) const MAX_TEXT_LEN: usize = text::len(MAX_VALUE_LEN + FieldMode::Randomized.added());
-/// `R-18`
-pub(super) const TAG_LEN: usize = 32;
 /// `R-21`
 pub(super) const SALT_LEN: usize = 16;
 /// Version, mode and key number.

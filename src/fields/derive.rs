@@ -3,24 +3,23 @@
 use crate::error::{Error, ErrorKind, Result};
 use crate::secret::{DataKey, Scratch};
 use aws_lc_rs::cipher::{AES_256, EncryptingKey, UnboundCipherKey};
-use aws_lc_rs::hmac;
 use std::hint::black_box;
 use std::sync::Arc;
 use zeroize::Zeroize;
 
 use super::ciphertext::FieldMode;
+use super::mac::{MacKey, TAG_LEN};
 
 const VALUE_LABEL: &[u8] = b"ncp-envelope field v1\0";
 const INDEX_LABEL: &[u8] = b"ncp-envelope index v1\0";
-const BLOCK_LEN: usize = 32;
 /// More than the derivation and the set-up of its keys put on the stack.
 const STACK_LEN: usize = 16 << 10;
 /// More than one use of them puts there.
-const USE_LEN: usize = 8 << 10;
+const USE_LEN: usize = 2 << 10;
 
 /// What encrypts the values of one field and mode. The libraries' keys wipe themselves.
 pub(super) struct ValueKeys {
-    pub(super) mac: hmac::Key,
+    pub(super) mac: MacKey,
     pub(super) cipher: EncryptingKey,
 }
 
@@ -28,41 +27,34 @@ pub(super) struct ValueKeys {
 pub(super) fn value_keys(key: &DataKey, mode: FieldMode, field: &str) -> Result<Box<ValueKeys>> {
     let info = [VALUE_LABEL, &[mode.code()], &field_len(field), field.as_bytes()];
     on_a_wiped_stack(|| {
-        let mut keys = Scratch([0; 2 * BLOCK_LEN]);
-        expand(key, &info, &mut keys.0)?;
-        let (km, ke) = keys.0.split_at(BLOCK_LEN);
-        let mac = hmac::Key::new(hmac::HMAC_SHA256, km);
-        let cipher = UnboundCipherKey::new(&AES_256, ke).and_then(EncryptingKey::ctr);
+        let (mut km, mut ke) = (Scratch([0; TAG_LEN]), Scratch([0; TAG_LEN]));
+        expand(key, &info, [&mut km, &mut ke]);
+        let mac = MacKey::new(&km.0);
+        let cipher = UnboundCipherKey::new(&AES_256, &ke.0).and_then(EncryptingKey::ctr);
         Ok(Box::new(ValueKeys { mac, cipher: cipher.map_err(|_| failed())? }))
     })
 }
 
 /// `R-25`
-pub(super) fn index_key(key: &DataKey, field: &str, bits: u16) -> Result<Arc<hmac::Key>> {
+pub(super) fn index_key(key: &DataKey, field: &str, bits: u16) -> Arc<MacKey> {
     let info = [INDEX_LABEL, &field_len(field), field.as_bytes(), &bits.to_be_bytes()];
     on_a_wiped_stack(|| {
-        let mut derived = Scratch([0; BLOCK_LEN]);
-        expand(key, &info, &mut derived.0)?;
-        Ok(Arc::new(hmac::Key::new(hmac::HMAC_SHA256, &derived.0)))
+        let mut ki = Scratch([0; TAG_LEN]);
+        expand(key, &info, [&mut ki]);
+        Arc::new(MacKey::new(&ki.0))
     })
 }
 
-/// HKDF-Expand of RFC 5869 with SHA-256, to whole blocks. Written out because the library's own
-/// leaves copies of the key and of what it derives behind.
-fn expand(key: &DataKey, info: &[&[u8]], out: &mut [u8]) -> Result<()> {
-    let key = hmac::Key::new(hmac::HMAC_SHA256, key.expose_secret());
-    let mut before = Scratch([0; BLOCK_LEN]);
-    for (number, block) in (1_u8..).zip(out.chunks_exact_mut(BLOCK_LEN)) {
-        let mut mac = hmac::Context::with_key(&key);
-        if number > 1 {
-            mac.update(&before.0);
-        }
-        info.iter().for_each(|part| mac.update(part));
-        mac.update(&[number]);
-        block.copy_from_slice(mac.sign().as_ref());
-        before.0.copy_from_slice(block);
+/// HKDF-Expand of RFC 5869 with SHA-256, to whole blocks. Written out because libraries leave copies
+/// of the key and of what they derive behind.
+fn expand<const N: usize>(key: &DataKey, info: &[&[u8]; 4], out: [&mut Scratch<TAG_LEN>; N]) {
+    let key = MacKey::new(key.expose_secret());
+    let mut before: &[u8] = &[];
+    for (number, block) in (1_u8..).zip(out) {
+        let [a, b, c, d] = *info;
+        block.0 = key.tag(&[before, a, b, c, d, &[number]]);
+        before = &block.0;
     }
-    Ok(())
 }
 
 /// The length of a field's name, which is at most 255 (`R-16`).
@@ -78,7 +70,7 @@ fn on_a_wiped_stack<T>(work: impl FnOnce() -> T) -> T {
     result
 }
 
-/// The same for a use of keys: the library copies the states of an HMAC key by value.
+/// The same for a use of keys: the library moves the states of an HMAC key by value.
 #[inline]
 pub(super) fn use_on_a_wiped_stack<T>(work: impl FnOnce() -> T) -> T {
     let result = deeper(work);
@@ -125,11 +117,13 @@ mod tests {
     fn expanding_is_what_the_library_does() {
         let key = DataKey::copy_from(&[3; 32]);
         let prk = hkdf::Prk::new_less_safe(hkdf::HKDF_SHA256, key.expose_secret());
-        for len in [32, 64] {
-            let (mut ours, mut theirs) = (vec![0; len], vec![0; len]);
-            expand(&key, &[b"one", b"two"], &mut ours).unwrap();
-            prk.expand(&[b"one", b"two"], Len(len)).unwrap().fill(&mut theirs).unwrap();
-            assert_eq!(ours, theirs);
-        }
+        let (mut one, mut two) = (Scratch([0; TAG_LEN]), Scratch([0; TAG_LEN]));
+        expand(&key, &[b"one", b"two", b"", b"three"], [&mut one, &mut two]);
+        let (first, mut theirs) = (one.0, [0; 2 * TAG_LEN]);
+        let info: [&[u8]; 2] = [b"onetwo", b"three"];
+        prk.expand(&info, Len(theirs.len())).unwrap().fill(&mut theirs).unwrap();
+        assert_eq!([first, two.0].concat(), theirs);
+        expand(&key, &[b"one", b"two", b"", b"three"], [&mut one]);
+        assert_eq!(one.0, first);
     }
 }

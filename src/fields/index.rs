@@ -1,7 +1,7 @@
 //! Blind indexes (`R-25`, `R-26`).
 
+use super::mac::MacKey;
 use crate::error::{Error, ErrorKind, Result};
-use aws_lc_rs::hmac;
 use std::fmt;
 
 const MAX_LEN: usize = 32;
@@ -33,7 +33,7 @@ pub struct BlindIndex {
 
 impl BlindIndex {
     /// The first `bits` bits of the hash of `value`.
-    pub(super) fn new(key: &hmac::Key, bits: u16, value: &[u8]) -> Self {
+    pub(super) fn new(key: &MacKey, bits: u16, value: &[u8]) -> Self {
         let mut index = Self { bytes: [0; MAX_LEN], len: len(bits) as u8 };
         write(key, bits, value, &mut index.bytes[..len(bits)]);
         index
@@ -60,9 +60,9 @@ pub(super) fn len(bits: u16) -> usize {
     usize::from(bits).div_ceil(8)
 }
 
-pub(super) fn write(key: &hmac::Key, bits: u16, value: &[u8], out: &mut [u8]) {
-    let hash = hmac::sign(key, value);
-    out.copy_from_slice(&hash.as_ref()[..out.len()]);
+pub(super) fn write(key: &MacKey, bits: u16, value: &[u8], out: &mut [u8]) {
+    let hash = key.tag(&[value]);
+    out.copy_from_slice(&hash[..out.len()]);
     if let Some(last) = out.last_mut() {
         *last &= 0xff << ((8 - bits % 8) % 8);
     }
@@ -102,14 +102,14 @@ mod tests {
     //
     #[test]
     fn an_index_has_the_first_bits_and_no_others() {
-        let key = hmac::Key::new(hmac::HMAC_SHA256, &[7; 32]);
-        let hash = hmac::sign(&key, b"value");
+        let key = MacKey::new(&[7; 32]);
+        let hash = key.tag(&[b"value"]);
         for bits in 8..=256 {
             let index = BlindIndex::new(&key, bits, b"value");
             assert_eq!(index.as_bytes().len(), len(bits));
             for at in 0..index.as_bytes().len() * 8 {
                 let bit = |bytes: &[u8]| bytes[at / 8] >> (7 - at % 8) & 1;
-                let want = if at < usize::from(bits) { bit(hash.as_ref()) } else { 0 };
+                let want = if at < usize::from(bits) { bit(&hash) } else { 0 };
                 assert_eq!(bit(index.as_bytes()), want, "{bits} {at}");
             }
         }

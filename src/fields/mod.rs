@@ -36,6 +36,7 @@ mod field;
 mod field_text;
 mod index;
 mod keys;
+mod mac;
 mod many;
 mod ring;
 mod salt;
