@@ -3,20 +3,14 @@
 use crate::error::{Error, ErrorKind, Result};
 use crate::secret::{DataKey, Scratch};
 use aws_lc_rs::cipher::{AES_256, EncryptingKey, UnboundCipherKey};
-use std::hint::black_box;
 use std::sync::Arc;
-use zeroize::Zeroize;
 
 use super::ciphertext::FieldMode;
 use super::mac::{MacKey, TAG_LEN};
+use super::stack;
 
 const VALUE_LABEL: &[u8] = b"ncp-envelope field v1\0";
 const INDEX_LABEL: &[u8] = b"ncp-envelope index v1\0";
-/// More than the derivation and the set-up of its keys put on the stack.
-const STACK_LEN: usize = 16 << 10;
-/// More than one use of them puts there.
-const USE_LEN: usize = 2 << 10;
-
 /// What encrypts the values of one field and mode. The libraries' keys wipe themselves.
 pub(super) struct ValueKeys {
     pub(super) mac: MacKey,
@@ -26,19 +20,20 @@ pub(super) struct ValueKeys {
 /// `R-17`
 pub(super) fn value_keys(key: &DataKey, mode: FieldMode, field: &str) -> Result<Box<ValueKeys>> {
     let info = [VALUE_LABEL, &[mode.code()], &field_len(field), field.as_bytes()];
-    on_a_wiped_stack(|| {
+    let keys = stack::set_up(|| {
         let (mut km, mut ke) = (Scratch([0; TAG_LEN]), Scratch([0; TAG_LEN]));
         expand(key, &info, [&mut km, &mut ke]);
         let mac = MacKey::new(&km.0);
         let cipher = UnboundCipherKey::new(&AES_256, &ke.0).and_then(EncryptingKey::ctr);
-        Ok(Box::new(ValueKeys { mac, cipher: cipher.map_err(|_| failed())? }))
-    })
+        Some(Box::new(ValueKeys { mac, cipher: cipher.ok()? }))
+    });
+    keys.ok_or_else(failed)
 }
 
 /// `R-25`
 pub(super) fn index_key(key: &DataKey, field: &str, bits: u16) -> Arc<MacKey> {
     let info = [INDEX_LABEL, &field_len(field), field.as_bytes(), &bits.to_be_bytes()];
-    on_a_wiped_stack(|| {
+    stack::set_up(|| {
         let mut ki = Scratch([0; TAG_LEN]);
         expand(key, &info, [&mut ki]);
         Arc::new(MacKey::new(&ki.0))
@@ -60,39 +55,6 @@ fn expand<const N: usize>(key: &DataKey, info: &[&[u8]; 4], out: [&mut Scratch<T
 /// The length of a field's name, which is at most 255 (`R-16`).
 fn field_len(field: &str) -> [u8; 2] {
     (field.len() as u16).to_be_bytes()
-}
-
-/// Keys are set up by value, in the libraries too, and each move leaves a copy on the stack. They
-/// are overwritten before this returns.
-fn on_a_wiped_stack<T>(work: impl FnOnce() -> T) -> T {
-    let result = deeper(work);
-    wipe_below();
-    result
-}
-
-/// The same for a use of keys: the library moves the states of an HMAC key by value.
-#[inline]
-pub(super) fn use_on_a_wiped_stack<T>(work: impl FnOnce() -> T) -> T {
-    let result = deeper(work);
-    wipe_below_use();
-    result
-}
-
-#[inline(never)]
-fn deeper<T>(work: impl FnOnce() -> T) -> T {
-    work()
-}
-
-#[inline(never)]
-fn wipe_below() {
-    let mut below = [0_u8; STACK_LEN];
-    black_box(&mut below).zeroize();
-}
-
-/// Not `zeroize`, which takes several times as long: who looks at an array has it written.
-#[inline(never)]
-fn wipe_below_use() {
-    black_box(&mut [0_u8; USE_LEN]);
 }
 
 fn failed() -> Error {

@@ -2,7 +2,6 @@
 
 use super::ciphertext::{FieldCiphertext, FieldMode, MAX_TEXT_LEN, MAX_VALUE_LEN, Parts, refused};
 use super::column::{Column, SecretColumn};
-use super::derive::use_on_a_wiped_stack;
 use super::document::KeyRole;
 use super::index::{self, BlindIndex, DEFAULT_BITS};
 use super::keys::{FieldName, RingKeys};
@@ -195,7 +194,7 @@ impl Field {
         let keys = self.ring.keys()?;
         out.resize(value.len() + self.mode.added(), 0);
         let row = row.as_ref();
-        let sealed = use_on_a_wiped_stack(|| self.seal(&keys, value, row, out));
+        let sealed = self.seal(&keys, value, row, out);
         if sealed.is_err() {
             out.clear();
         }
@@ -281,7 +280,7 @@ impl Field {
             }
             out.resize(parts.body.len(), 0);
             let row = row.as_ref();
-            use_on_a_wiped_stack(|| self.open(&keys, &parts, row, out))
+            self.open(&keys, &parts, row, out)
         });
         if opened.is_err() {
             out.zeroize();
@@ -514,7 +513,7 @@ impl Field {
 
     fn index_of(&self, keys: &RingKeys, number: u32, value: &[u8]) -> Result<BlindIndex> {
         let key = keys.of_indexes(&self.name, number, self.bits)?;
-        Ok(use_on_a_wiped_stack(|| BlindIndex::new(&key, self.bits, value)))
+        Ok(BlindIndex::new(&key, self.bits, value))
     }
 }
 
@@ -532,8 +531,7 @@ fn fill<T: Sync, R: Send>(
         Error::new(ErrorKind::LimitExceeded, text)
     })?;
     bytes.resize(len, 0);
-    let results =
-        many::in_runs(items, &ends, &mut bytes, |run| use_on_a_wiped_stack(|| work(run)))?;
+    let results = many::in_runs(items, &ends, &mut bytes, work)?;
     Ok((Column { bytes: std::mem::take(&mut *bytes), ends }, results))
 }
 

@@ -1,12 +1,13 @@
 //! HMAC-SHA-256 under a key that is used many times (`R-17`, `R-18`, `R-25`).
 //!
 //! Promises: of a key there are only the two states that it leads to, 72 bytes each with what they
-//! count, which are wiped when dropped. A tag costs a copy of them.
+//! count, which are wiped when dropped. A tag costs a copy of them, which is wiped too.
 //!
 //! By RustCrypto and not by the library that does all else: there a tag copies three contexts of
 //! 216 bytes through several calls, which takes longer than hashing a short value, and leaves
 //! copies on the stack. This is the only module that knows which library it is.
 
+use super::stack;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use zeroize::{Zeroize, ZeroizeOnDrop};
@@ -30,9 +31,11 @@ impl MacKey {
     /// The tag of all parts, one behind the other.
     #[inline]
     pub(super) fn tag(&self, parts: &[&[u8]]) -> [u8; TAG_LEN] {
-        let mut mac = self.0.clone();
-        parts.iter().for_each(|part| mac.update(part));
-        mac.finalize().into_bytes().into()
+        stack::used(|| {
+            let mut mac = self.0.clone();
+            parts.iter().for_each(|part| mac.update(part));
+            mac.finalize().into_bytes().into()
+        })
     }
 }
 

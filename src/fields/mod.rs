@@ -40,6 +40,7 @@ mod mac;
 mod many;
 mod ring;
 mod salt;
+mod stack;
 mod text;
 mod value;
 
