@@ -40,8 +40,8 @@ pub(super) fn index_key(key: &DataKey, field: &str, bits: u16) -> Arc<MacKey> {
     })
 }
 
-/// HKDF-Expand of RFC 5869 with SHA-256, to whole blocks. Written out because libraries leave copies
-/// of the key and of what they derive behind.
+/// HKDF-Expand of RFC 5869 with SHA-256, to whole blocks. Written out because libraries leave
+/// copies of the key and of what they derive behind.
 fn expand<const N: usize>(key: &DataKey, info: &[&[u8]; 4], out: [&mut Scratch<TAG_LEN>; N]) {
     let key = MacKey::new(key.expose_secret());
     let mut before: &[u8] = &[];

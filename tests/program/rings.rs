@@ -78,12 +78,12 @@ fn a_ring_is_rewrapped_without_a_key_in_sight_and_no_value_changes() {
     let field = ["--ring", "ring", "--field", "customers.email", "--row", "17"];
     run(&["ring", "create", "-q", "--ring", "ring"], b"");
     let ciphertext = run(&[&["field", "encrypt"], &field[..]].concat(), b"kim@example.com");
-    run(&["keys", "rotate", "--yes"], b"");
+    run(&["keys", "rotate"], b"");
     let before = emulator.requests().len();
     run(&["ring", "rewrap", "-q", "--ring", "ring"], b"");
     let requests = emulator.requests().split_off(before);
     let actions: Vec<_> = requests.iter().filter_map(|request| request.action).collect();
-    assert!(actions.contains(&"reEncrypt"), "{actions:?}");
+    assert!(actions.contains(&"re-encrypt"), "{actions:?}");
     assert!(!actions.contains(&"decrypt"), "{actions:?}");
     let versions: Vec<_> = keys(&place)["keys"]
         .as_array()
@@ -178,7 +178,8 @@ fn a_damaged_cell_lets_nothing_of_its_batch_out() {
     assert!(plain.as_bytes().starts_with(&opened));
     let records = opened.iter().filter(|byte| **byte == b'\n').count() - 1;
     assert!(records > 0 && records < at - 1, "{records}");
-    assert!(said.contains(&format!("{records} records written before")), "{said}");
+    let told = said.replace(',', "");
+    assert!(told.contains(&format!("{records} records written before")), "{said}");
 }
 
 #[cfg(target_os = "linux")]
@@ -189,32 +190,29 @@ fn memory_does_not_grow_with_the_file() {
     new_ring(&place);
     let start = |way| {
         let mut command = place.std_command();
-        command.args(csv(way, COLUMNS)).stdin(Stdio::piped()).stdout(Stdio::piped());
+        command.args(csv(way, COLUMNS)).arg("-q").stdin(Stdio::piped()).stdout(Stdio::piped());
         command.spawn().unwrap()
     };
     let (mut sealing, mut opening) = (start("encrypt"), start("decrypt"));
     let (mut to, mut between) = (sealing.stdin.take().unwrap(), sealing.stdout.take().unwrap());
     let (mut on, from) = (opening.stdin.take().unwrap(), opening.stdout.take().unwrap());
-    let plain = table(400_000);
+    let plain = table(600_000);
     let (moved, read) = thread::scope(|scope| {
-        let feeding = scope.spawn(|| {
+        scope.spawn(|| {
             to.write_all(plain.as_bytes()).unwrap();
-            to
+            drop(to);
         });
         let moving = scope.spawn(move || std::io::copy(&mut between, &mut on).unwrap());
-        // All but what waits for the end of the last batch.
         let mut from = BufReader::new(from);
         let (mut line, mut read) = (String::new(), 0);
-        while read < plain.len() * 9 / 10 {
+        // What is left is more than is on its way: neither of them is at its end.
+        while read < plain.len() * 3 / 4 {
             line.clear();
             read += from.read_line(&mut line).unwrap();
         }
-        for child in [&sealing, &opening] {
-            let most = most_memory(child);
-            assert!(most < MOST, "{most}");
-        }
-        drop(feeding.join().unwrap());
+        let most = [&sealing, &opening].map(most_memory);
         read += from.read_to_end(&mut Vec::new()).unwrap();
+        assert!(most.iter().all(|most| *most < MOST), "{most:?}");
         (moving.join().unwrap(), read)
     });
     assert!(sealing.wait().unwrap().success() && opening.wait().unwrap().success());

@@ -27,8 +27,8 @@ pub(crate) struct CsvArgs {
 #[derive(Subcommand)]
 enum CsvCommand {
     /// Encrypt columns. The first line has the names of the columns. Every value of an encrypted
-    /// column is encrypted, empty ones as well, so that nobody sees which are empty. Empty lines are
-    /// left out; in a file of one column they could be values, and are refused.
+    /// column is encrypted, empty ones as well, so that nobody sees which are empty. Empty lines
+    /// are left out; in a file of one column they could be values, and are refused.
     Encrypt(EncryptArgs),
     /// Decrypt columns. With the options that the file was encrypted with, every cell becomes what
     /// it was.
