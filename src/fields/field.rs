@@ -10,6 +10,7 @@ use super::ring::KeyRing;
 use super::{salt, text, value};
 use crate::error::{Error, ErrorKind, Result};
 use crate::memory;
+use crate::secret::wipe_if_it_moves;
 use std::fmt;
 use zeroize::{Zeroize, Zeroizing};
 
@@ -274,11 +275,7 @@ impl Field {
     ) -> Result<()> {
         let opened = self.ring.keys().and_then(|keys| {
             let parts = Parts::of(ciphertext.as_ref()).ok_or_else(refused)?;
-            // What was there is not left behind where it moves. To wipe nothing would take 0.1 us:
-            // zeros are written to the address that an empty vector has, and the fault suppressed.
-            if (1..parts.body.len()).contains(&out.capacity()) {
-                out.zeroize();
-            }
+            wipe_if_it_moves(out, parts.body.len());
             out.resize(parts.body.len(), 0);
             self.open(&keys, &parts, row.as_ref(), out)
         });

@@ -10,7 +10,7 @@ use super::{BoundHeader, Header, Layout, PREAMBLE_LEN, derive, range};
 use crate::context::EncryptionContext;
 use crate::error::{Error, ErrorKind, Result};
 use crate::memory;
-use crate::secret::DataKey;
+use crate::secret::{DataKey, wipe_if_it_moves};
 use crate::wrap::WrappedKey;
 use zeroize::Zeroize;
 
@@ -77,10 +77,8 @@ fn seal_chunks(
 /// Sees to it that `out` can grow to `len` bytes, in place of what was there, without moving.
 fn make_room(out: &mut Vec<u8>, len: usize) -> Result<()> {
     out.truncate(len);
-    if out.capacity() < len {
-        // What moves leaves its bytes behind, and plaintext may have been among them.
-        out.zeroize();
-    }
+    // Plaintext may have been there.
+    wipe_if_it_moves(out, len);
     memory::reserve(out, len).map_err(|_| too_large())
 }
 

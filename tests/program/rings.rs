@@ -37,7 +37,7 @@ fn rotations_at_the_same_time_lose_no_key() {
     let place = Place::new();
     new_ring(&place);
     let rotate = |at: u64| {
-        let what = if at % 2 == 0 { "rotate" } else { "rotate-index" };
+        let what = ["rotate", "rotate-index"][at as usize % 2];
         let mut command = place.std_command();
         command.args(["ring", what, "-q", "--json", "--local", "--ring", "ring"]);
         command.stdout(Stdio::piped()).spawn().unwrap()
