@@ -1,6 +1,7 @@
 //! Searches the memory of this process for keys.
 //!
-//! A test knows each key only as what it is after a mask, and takes the mask off one byte at a time.
+//! A test knows each key only as what it is after a mask, and takes the mask off one byte at a
+//! time.
 
 use ncp_envelope::wrap::{BoxFuture, KeyPayload, Provider, ZoneHint};
 use ncp_envelope::{Error, ErrorKind, KeyId, KeyWrapper, Result, WrappedKey};
