@@ -386,7 +386,9 @@ impl KeyRing {
         }
     }
 
-    /// Wipes the keys now, those of all clones and fields; the next use has them unwrapped again.
+    /// Wipes the keys now, those of all clones and fields; the next use has them unwrapped again. A
+    /// call that is running ends first, one for a column with the run of at most 4,096 values that
+    /// each of its threads is at.
     ///
     /// ```
     /// # use ncp_envelope::fields::KeyRing;

@@ -130,8 +130,7 @@ impl<T: Send + Sync + PartialEq + 'static> Shared<T> {
             _ => {}
         }
         match &state.load {
-            // What was asked for long ago would be over when it comes.
-            Some(load) if !self.limits.is_over(load.asked, now) => {
+            Some(load) if !self.limits.would_be_expired(load.asked, now) => {
                 Found::Coming(load.flight.clone())
             }
             _ => {

@@ -36,7 +36,8 @@ impl Limits {
         }
     }
 
-    pub(crate) fn is_over(&self, asked: Instant, now: Instant) -> bool {
+    /// Whether what was asked for then would have expired when it comes.
+    pub(crate) fn would_be_expired(&self, asked: Instant, now: Instant) -> bool {
         now.saturating_duration_since(asked) >= self.ttl
     }
 }
