@@ -123,6 +123,7 @@ mod process;
 mod random;
 mod runtime;
 mod secret;
+mod stack;
 pub mod stored;
 mod suite;
 pub mod wrap;

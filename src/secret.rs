@@ -4,6 +4,7 @@
 //! stack copy of the key is left behind. It has no `Clone`, and its `Debug` shows no byte.
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::stack::{DEEP, wiped};
 use aws_lc_rs::hmac;
 use std::fmt;
 use std::sync::OnceLock;
@@ -75,7 +76,8 @@ impl DataKey {
 
     /// HMAC-SHA-512 keyed with this key, set up at first use and kept as long as the key.
     pub(crate) fn expander(&self) -> &hmac::Key {
-        self.expander.get_or_init(|| Box::new(hmac::Key::new(hmac::HMAC_SHA512, &self.bytes[..])))
+        let set_up = || Box::new(hmac::Key::new(hmac::HMAC_SHA512, &self.bytes[..]));
+        self.expander.get_or_init(|| wiped::<DEEP, _>(set_up))
     }
 }
 

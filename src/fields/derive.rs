@@ -2,12 +2,12 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::secret::{DataKey, Scratch};
+use crate::stack::{DEEP, wiped};
 use aws_lc_rs::cipher::{AES_256, EncryptingKey, UnboundCipherKey};
 use std::sync::Arc;
 
 use super::ciphertext::FieldMode;
 use super::mac::{MacKey, TAG_LEN};
-use super::stack;
 
 const VALUE_LABEL: &[u8] = b"ncp-envelope field v1\0";
 const INDEX_LABEL: &[u8] = b"ncp-envelope index v1\0";
@@ -20,7 +20,7 @@ pub(super) struct ValueKeys {
 /// `R-17`
 pub(super) fn value_keys(key: &DataKey, mode: FieldMode, field: &str) -> Result<Box<ValueKeys>> {
     let info = [VALUE_LABEL, &[mode.code()], &field_len(field), field.as_bytes()];
-    let keys = stack::set_up(|| {
+    let keys = wiped::<DEEP, _>(|| {
         let (mut km, mut ke) = (Scratch([0; TAG_LEN]), Scratch([0; TAG_LEN]));
         expand(key, &info, [&mut km, &mut ke]);
         let mac = MacKey::new(&km.0);
@@ -33,7 +33,7 @@ pub(super) fn value_keys(key: &DataKey, mode: FieldMode, field: &str) -> Result<
 /// `R-25`
 pub(super) fn index_key(key: &DataKey, field: &str, bits: u16) -> Arc<MacKey> {
     let info = [INDEX_LABEL, &field_len(field), field.as_bytes(), &bits.to_be_bytes()];
-    stack::set_up(|| {
+    wiped::<DEEP, _>(|| {
         let mut ki = Scratch([0; TAG_LEN]);
         expand(key, &info, [&mut ki]);
         Arc::new(MacKey::new(&ki.0))

@@ -7,7 +7,7 @@
 //! 216 bytes through several calls, which takes longer than hashing a short value, and leaves
 //! copies on the stack. This is the only module that knows which library it is.
 
-use super::stack;
+use crate::stack::wiped;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use zeroize::{Zeroize, ZeroizeOnDrop};
@@ -15,6 +15,10 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 pub(super) const TAG_LEN: usize = 32;
 /// A key is padded with zeros to the block of the hash.
 const BLOCK_LEN: usize = 64;
+
+/// More than twice what a tag puts on the stack. Less than 2 KiB, from where on writing zeros
+/// begins more slowly on many processors.
+const USE_LEN: usize = 30 * 64;
 
 pub(super) struct MacKey(Hmac<Sha256>);
 
@@ -31,7 +35,7 @@ impl MacKey {
     /// The tag of all parts, one behind the other.
     #[inline]
     pub(super) fn tag(&self, parts: &[&[u8]]) -> [u8; TAG_LEN] {
-        stack::used(|| {
+        wiped::<USE_LEN, _>(|| {
             let mut mac = self.0.clone();
             parts.iter().for_each(|part| mac.update(part));
             mac.finalize().into_bytes().into()

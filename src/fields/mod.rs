@@ -40,7 +40,6 @@ mod mac;
 mod many;
 mod ring;
 mod salt;
-mod stack;
 mod text;
 mod value;
 

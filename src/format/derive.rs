@@ -3,6 +3,7 @@
 use super::chunk::ChunkCipher;
 use crate::error::{Error, ErrorKind, Result};
 use crate::secret::{DataKey, Scratch, equal, random};
+use crate::stack::wiped;
 use aws_lc_rs::aead::{AES_256_GCM, LessSafeKey, UnboundKey};
 use aws_lc_rs::{digest, hmac};
 
@@ -20,6 +21,8 @@ const OKM_LEN: usize = KEY_LEN + NONCE_LEN + COMMITMENT_LEN;
 /// What HMAC-SHA-512 gives, and one step of the expansion.
 const BLOCK_LEN: usize = 64;
 const CONTEXT_LEN: usize = 32;
+/// More than a use of the library's HMAC puts on the stack.
+const USE_LEN: usize = 8 << 10;
 const EXPAND_LEN: usize = INFO.len() + SALT_LEN + CONTEXT_LEN;
 
 /// A fresh salt, and what it derives for a new message.
@@ -91,22 +94,25 @@ fn material(key: &DataKey, region_a: &[u8], aad: &[u8], salt: &[u8]) -> Material
 /// key, and sets it up again each time: a kept one is a quarter faster. A test holds it against the
 /// library's.
 fn expand(key: &hmac::Key, salt: &[u8], context: &[u8]) -> Scratch<{ 2 * BLOCK_LEN }> {
-    // T(1), then info and the block's number.
-    let mut scratch = Scratch([0; BLOCK_LEN + EXPAND_LEN + 1]);
-    let input = &mut scratch.0;
-    let mut at = BLOCK_LEN;
-    for part in [INFO, salt, context] {
-        input[at..at + part.len()].copy_from_slice(part);
-        at += part.len();
-    }
-    let mut okm = Scratch([0; 2 * BLOCK_LEN]);
-    let (first, second) = okm.0.split_at_mut(BLOCK_LEN);
-    input[at] = 1;
-    first.copy_from_slice(hmac::sign(key, &input[BLOCK_LEN..]).as_ref());
-    input[..BLOCK_LEN].copy_from_slice(first);
-    input[at] = 2;
-    second.copy_from_slice(hmac::sign(key, &input[..]).as_ref());
-    okm
+    // The library copies the states of the key for each use.
+    wiped::<USE_LEN, _>(|| {
+        // T(1), then info and the block's number.
+        let mut scratch = Scratch([0; BLOCK_LEN + EXPAND_LEN + 1]);
+        let input = &mut scratch.0;
+        let mut at = BLOCK_LEN;
+        for part in [INFO, salt, context] {
+            input[at..at + part.len()].copy_from_slice(part);
+            at += part.len();
+        }
+        let mut okm = Scratch([0; 2 * BLOCK_LEN]);
+        let (first, second) = okm.0.split_at_mut(BLOCK_LEN);
+        input[at] = 1;
+        first.copy_from_slice(hmac::sign(key, &input[BLOCK_LEN..]).as_ref());
+        input[..BLOCK_LEN].copy_from_slice(first);
+        input[at] = 2;
+        second.copy_from_slice(hmac::sign(key, &input[..]).as_ref());
+        okm
+    })
 }
 
 // F-20: lengths in front of both parts, so that no byte can move from the header to the associated

@@ -9,6 +9,7 @@ use std::fmt;
 use std::fs::{File, read_to_string};
 use std::hint::black_box;
 use std::os::unix::fs::FileExt;
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -201,6 +202,48 @@ impl KeyWrapper for Masking {
     ) -> BoxFuture<'a, Result<Vec<WrappedKey>>> {
         Box::pin(async move { Ok(wrapped.to_vec()) })
     }
+}
+
+/// The variable by which a child process gets keys, masked.
+const CHILD: &str = "NCP_ENVELOPE_TEST_MASKED_KEYS";
+
+/// What `test` of this program tells about these keys in a child process, where it may: each with
+/// its kind.
+pub(crate) fn told_by(test: &str, keys: &[Hidden]) -> Vec<(String, Hidden)> {
+    let hex =
+        |hidden: &Hidden| hidden.0.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", test, "--nocapture"])
+        .env(CHILD, keys.iter().map(hex).collect::<Vec<_>>().join(" "))
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    let told: Vec<_> = said
+        .lines()
+        .filter_map(|line| line.strip_prefix("told ")?.split_once(' '))
+        .map(|(kind, masked)| (kind.to_owned(), Hidden(bytes(masked), 0)))
+        .collect();
+    assert!(!told.is_empty(), "{said}");
+    told
+}
+
+/// In the child: the keys, without their mask.
+pub(crate) fn asked() -> Option<Vec<Vec<u8>>> {
+    let given = std::env::var(CHILD).ok()?;
+    let unmasked =
+        |text| bytes(text).iter().enumerate().map(|(at, byte)| byte ^ mask(at)).collect::<Vec<_>>();
+    Some(given.split(' ').map(unmasked).collect())
+}
+
+/// In the child: tells a secret, masked.
+pub(crate) fn tell(kind: &str, secret: &[u8]) {
+    let masked = secret.iter().enumerate().map(|(at, byte)| byte ^ mask(at));
+    println!("told {kind} {}", masked.map(|byte| format!("{byte:02x}")).collect::<String>());
+}
+
+fn bytes(hex: &str) -> Vec<u8> {
+    let pairs = hex.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).unwrap());
+    pairs.map(|pair| u8::from_str_radix(pair, 16).unwrap()).collect()
 }
 
 pub(crate) fn one_thread() -> Runtime {

@@ -164,8 +164,10 @@ async fn forgotten_keys_are_loaded_again_and_those_of_old_versions_are_not() {
         let before = of(&emulator, "decrypt").len();
         forget(&ring, &envelope);
         assert!(!ring.is_ready());
-        assert_eq!(field.index("v").unwrap_err().kind(), ErrorKind::Unavailable);
-        // The call that failed has begun to load them.
+        // It does not wait for the load that it begins, which may be fast.
+        if let Err(error) = field.index("v") {
+            assert_eq!(error.kind(), ErrorKind::Unavailable);
+        }
         until(async || field.decrypt(&ciphertext, "17").is_ok()).await;
         assert_eq!(of(&emulator, "decrypt").len(), before + 1);
     }

@@ -4,9 +4,18 @@
 //! A program of its own, because nothing else may hold a key meanwhile.
 
 #![cfg(target_os = "linux")]
-#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stderr,
+    clippy::print_stdout
+)]
 
-use memory::{Hidden, Masking, alone, nowhere, one_thread, run, search, three_threads, wait};
+use memory::{
+    Hidden, Masking, alone, asked, nowhere, one_thread, run, search, tell, three_threads, told_by,
+    wait,
+};
 use ncp_envelope::{
     CacheLimits, DecryptPolicy, EncryptOptions, Envelope, EnvelopeBuilder, PoolLimits, ReuseLimits,
 };
@@ -35,6 +44,42 @@ fn read(runtime: &Runtime, envelope: &Envelope, message: &[u8]) {
     });
 }
 
+/// What HMAC-SHA-512 keeps of each of these keys, which is as good as the key.
+fn states(keys: &[Hidden]) -> Vec<Hidden> {
+    let told = told_by("states_are_told_by_a_child", keys);
+    told.into_iter().map(|(_, hidden)| hidden).collect()
+}
+
+/// The child.
+#[test]
+fn states_are_told_by_a_child() {
+    let keys = asked().unwrap_or_default();
+    for (key, pad) in keys.iter().flat_map(|key| [(key, 0x36), (key, 0x5C)]) {
+        let mut block = [pad; 128];
+        block.iter_mut().zip(key).for_each(|(byte, key)| *byte ^= key);
+        let mut state = START;
+        sha2::block_api::compress512(&mut state, &[block]);
+        tell("state", &state.map(u64::to_ne_bytes).concat());
+    }
+}
+
+/// The initial state of SHA-512.
+const START: [u64; 8] = [
+    0x6a09_e667_f3bc_c908,
+    0xbb67_ae85_84ca_a73b,
+    0x3c6e_f372_fe94_f82b,
+    0xa54f_f53a_5f1d_36f1,
+    0x510e_527f_ade6_82d1,
+    0x9b05_688c_2b3e_6c1f,
+    0x1f83_d9ab_fb41_bd6b,
+    0x5be0_cd19_137e_2179,
+];
+
+/// Neither the keys nor what is kept of them are there.
+fn gone(step: &str, keys: &[Hidden]) {
+    nowhere(step, &[keys, &states(keys)].concat());
+}
+
 fn masking(wrapper: &Masking) -> EnvelopeBuilder {
     Envelope::builder(wrapper.clone())
 }
@@ -45,7 +90,7 @@ fn message(runtime: &Runtime) -> (Masking, Vec<u8>, Vec<Hidden>) {
     let message = write(runtime, &masking(&wrapper).build().unwrap());
     let keys = wrapper.keys();
     assert_eq!(keys.len(), 1);
-    nowhere("written", &keys);
+    gone("written", &keys);
     (wrapper, message, keys)
 }
 
@@ -57,15 +102,16 @@ fn at_its_time(step: &str, runtime: impl Fn() -> Runtime, stays: bool, limits: &
         read(&running, &envelope, &message);
         let read = Instant::now();
         let running = stays.then_some(running);
-        let control = search(&keys);
+        let (control, kept) = (search(&keys), search(&states(&keys)));
         if envelope.stats().cache.keys == 0 {
             // Over before the search was.
             continue;
         }
         assert!(!control.is_empty(), "{step}: a key that is there was not found");
+        assert!(!kept.is_empty(), "{step}: what is kept of it was not found");
         wait(|| envelope.stats().cache.keys == 0);
         let after = read.elapsed();
-        nowhere(step, &keys);
+        gone(step, &keys);
         eprintln!("{step}: gone {after:?} after it was read, found {} times before", control.len());
         drop(running);
         return;
@@ -95,17 +141,17 @@ fn keys_are_in_memory_only_while_they_may_be() {
     read(&runtime, &envelope, &message_one);
     assert!(!search(&keys).is_empty());
     envelope.forget_keys();
-    nowhere("forgotten", &keys);
+    gone("forgotten", &keys);
 
     read(&runtime, &envelope, &message_one);
     assert!(!search(&keys).is_empty());
     let other = write(&runtime, &masking(&wrapper).build().unwrap());
     read(&runtime, &envelope, &other);
-    nowhere("crowded out", &keys);
+    gone("crowded out", &keys);
     let keys = wrapper.keys();
     assert!(search(&keys).iter().all(|place| place.which == 1) && !search(&keys).is_empty());
     drop(envelope);
-    nowhere("dropped", &keys);
+    gone("dropped", &keys);
 
     // Streams and messages that fail leave nothing either.
     let envelope = masking(&wrapper).build().unwrap();
@@ -125,7 +171,7 @@ fn keys_are_in_memory_only_while_they_may_be() {
         );
         envelope.encryptor(EncryptOptions::new()).await.unwrap();
     });
-    nowhere("failed", &wrapper.keys());
+    gone("failed", &wrapper.keys());
 
     unused(&runtime);
     shared_by_messages(&runtime);
@@ -145,7 +191,7 @@ fn unused(runtime: &Runtime) {
         }
         assert!(control.len() > 10);
         wait(|| envelope.stats().pool.ready == 0);
-        nowhere("too old in the pool", &keys);
+        gone("too old in the pool", &keys);
         break;
     }
     for forget in [true, false] {
@@ -160,7 +206,7 @@ fn unused(runtime: &Runtime) {
             envelope.forget_keys();
         }
         drop(envelope);
-        nowhere("thrown away in the pool", &keys);
+        gone("thrown away in the pool", &keys);
     }
 }
 
@@ -180,7 +226,7 @@ fn shared_by_messages(runtime: &Runtime) {
             "dropped" => drop(envelope),
             _ => wait(|| search(&keys).is_empty()),
         }
-        nowhere(step, &keys);
+        gone(step, &keys);
     }
 }
 
@@ -301,14 +347,14 @@ mod service {
             // buffer of the HTTP library until that is written over, so that is not looked for.
             let as_text = || seen().iter().map(base64).collect::<Vec<_>>();
             let message = write(&running, &Envelope::builder(wrapper.clone()).build().unwrap());
-            nowhere("wrapped by the service", &seen());
+            gone("wrapped by the service", &seen());
             nowhere("sent to the service", &as_text());
             let envelope =
                 Envelope::builder(wrapper.clone()).cache(CacheLimits::new(HOUR)).build().unwrap();
             read(&running, &envelope, &message);
             assert!(!search(&seen()).is_empty());
             envelope.forget_keys();
-            nowhere("unwrapped by the service", &seen());
+            gone("unwrapped by the service", &seen());
             let pooled =
                 Envelope::builder(wrapper.clone()).pool(PoolLimits::new(HOUR)).build().unwrap();
             let messages: Vec<_> = (0..40).map(|_| write(&running, &pooled)).collect();
@@ -325,7 +371,7 @@ mod service {
                 }
             });
             pooled.forget_keys();
-            nowhere("many by the service", &seen());
+            gone("many by the service", &seen());
         }
     }
 }
