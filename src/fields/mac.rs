@@ -10,7 +10,7 @@
 use crate::stack::wiped;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
-use zeroize::{Zeroize, ZeroizeOnDrop};
+use zeroize::ZeroizeOnDrop;
 
 pub(super) const TAG_LEN: usize = 32;
 /// A key is padded with zeros to the block of the hash.
@@ -23,13 +23,11 @@ const USE_LEN: usize = 30 * 64;
 pub(super) struct MacKey(Hmac<Sha256>);
 
 impl MacKey {
+    /// To be called on a stack that is wiped: the library and this leave copies of `key`.
     pub(super) fn new(key: &[u8; TAG_LEN]) -> Self {
         let mut block = [0; BLOCK_LEN];
         block[..TAG_LEN].copy_from_slice(key);
-        let mut block = block.into();
-        let key = Self(Hmac::new(&block));
-        block.zeroize();
-        key
+        Self(Hmac::new(&block.into()))
     }
 
     /// The tag of all parts, one behind the other.
