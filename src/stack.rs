@@ -9,7 +9,7 @@
 
 use std::hint::black_box;
 
-/// More than setting up keys puts on the stack, or using those of the library of C.
+/// More than setting up keys puts on the stack.
 pub(crate) const DEEP: usize = 16 << 10;
 
 /// At the beginning of a line of the cache, so that the time does not depend on who calls.
