@@ -107,9 +107,11 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod blocking;
+mod cipher;
 #[cfg(feature = "serde")]
 mod config;
 mod context;
+mod crew;
 mod datakey;
 mod envelope;
 mod error;
@@ -134,6 +136,7 @@ pub mod emulator;
 pub mod kms;
 
 pub use blocking::BlockingEnvelope;
+pub use cipher::CipherBackend;
 pub use context::{ContextPairs, EncryptionContext, MAX_CONTEXT_LEN, MAX_CONTEXT_PAIRS, Scope};
 pub use datakey::{
     BatchStats, CacheLimits, CacheStats, EnvelopeStats, KeyCache, PoolLimits, PoolStats,

@@ -1,14 +1,22 @@
 //! Memory advice to the system: huge pages for large outputs, and a word that is zeroed by forks.
-//! The only module with `unsafe` code.
+//! Memory that the system gives as it is written to, and memory that is wiped for a library that
+//! wipes none. The only module with `unsafe` code.
 //!
 //! The system maps new memory at its first write, 4 KiB at a time, and for a message of many MiB
 //! that takes longer than the encryption. Huge pages need a 512th of the page faults, on systems
 //! that leave the choice to the program (`madvise` in
 //! `/sys/kernel/mm/transparent_hugepage/enabled`, the usual setting).
 
+use std::alloc::{Layout, alloc_zeroed};
 use std::collections::TryReserveError;
+#[cfg(feature = "ring")]
+use std::mem::MaybeUninit;
+#[cfg(feature = "ring")]
+use std::ops::Deref;
 #[cfg(target_os = "linux")]
 use std::sync::atomic::AtomicU64;
+#[cfg(feature = "ring")]
+use zeroize::Zeroize;
 
 /// A smaller buffer may not contain a whole huge page.
 #[cfg(target_os = "linux")]
@@ -29,6 +37,28 @@ pub(crate) fn reserve(out: &mut Vec<u8>, len: usize) -> Result<(), TryReserveErr
     #[cfg(not(target_os = "linux"))]
     let _ = before;
     Ok(())
+}
+
+/// So many zeros in memory of their own, which the system maps when it is first written to, or None
+/// if there is not as much.
+#[allow(unsafe_code)]
+pub(crate) fn zeros(len: usize) -> Option<Vec<u8>> {
+    let layout = Layout::array::<u8>(len).ok().filter(|layout| layout.size() > 0)?;
+    // SAFETY: the size is not zero.
+    let start = unsafe { alloc_zeroed(layout) };
+    if start.is_null() {
+        return None;
+    }
+    // SAFETY: the global allocator gave this memory for an array of `len` bytes, all of them are
+    // initialised, and nobody else has the pointer.
+    let mut zeros = unsafe { Vec::from_raw_parts(start, len, len) };
+    #[cfg(target_os = "linux")]
+    if len >= WORTH_ADVISING {
+        advise_huge_pages(&mut zeros);
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = &mut zeros;
+    Some(zeros)
 }
 
 #[cfg(target_os = "linux")]
@@ -71,9 +101,53 @@ pub(crate) fn forgotten_by_forks() -> Option<&'static AtomicU64> {
     Some(unsafe { AtomicU64::from_ptr(word.cast()) })
 }
 
+/// A value on the heap whose memory is zeros once it is dropped: for keys of a library that wipes
+/// none. It is never moved out.
+#[cfg(feature = "ring")]
+pub(crate) struct Wiped<T>(Box<MaybeUninit<T>>);
+
+#[cfg(feature = "ring")]
+impl<T> Wiped<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Self(Box::new(MaybeUninit::new(value)))
+    }
+}
+
+#[cfg(feature = "ring")]
+impl<T> Deref for Wiped<T> {
+    type Target = T;
+
+    #[allow(unsafe_code)]
+    fn deref(&self) -> &T {
+        // SAFETY: `new` puts a value there, and only `drop` takes it away.
+        unsafe { self.0.assume_init_ref() }
+    }
+}
+
+#[cfg(feature = "ring")]
+impl<T> Drop for Wiped<T> {
+    #[allow(unsafe_code)]
+    fn drop(&mut self) {
+        // SAFETY: the value is there, as in `deref`, and nothing uses it after this: what the box
+        // frees next is memory without a value.
+        unsafe { self.0.assume_init_drop() };
+        self.0.zeroize();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    #[cfg(feature = "ring")]
+    fn a_wiped_value_is_dropped_once() {
+        let counted = std::rc::Rc::new(());
+        let value = Wiped::new((counted.clone(), [7; 100]));
+        assert_eq!((std::rc::Rc::strong_count(&counted), value.1), (2, [7; 100]));
+        drop(value);
+        assert_eq!(std::rc::Rc::strong_count(&counted), 1);
+    }
 
     #[test]
     fn what_was_there_stays_and_there_is_room() {
@@ -90,8 +164,22 @@ mod tests {
     }
 
     #[test]
+    fn zeros_are_zeros_and_can_be_written_and_grown() {
+        for len in [1, 100, 4 << 20, (16 << 20) + 5] {
+            let mut zeros = zeros(len).unwrap();
+            assert!(zeros.len() == len && zeros.iter().all(|byte| *byte == 0));
+            zeros.fill(7);
+            zeros.push(8);
+            assert!(zeros.pop() == Some(8) && zeros.iter().all(|byte| *byte == 7));
+        }
+    }
+
+    #[test]
     fn more_than_there_can_be_is_an_error() {
         assert!(reserve(&mut Vec::new(), usize::MAX).is_err());
+        for len in [0, usize::MAX, isize::MAX as usize] {
+            assert!(zeros(len).is_none());
+        }
     }
 
     #[test]
@@ -103,6 +191,8 @@ mod tests {
         for (len, advised) in [(64 << 20, true), (1 << 20, false)] {
             let mut out = Vec::new();
             reserve(&mut out, len).unwrap();
+            let zeros = zeros(len).unwrap();
+            assert_eq!(flags_of(zeros.as_ptr() as usize + len / 2).contains(" hg"), advised);
             assert_eq!(flags_of(out.as_ptr() as usize + len / 2).contains(" hg"), advised, "{len}");
         }
     }

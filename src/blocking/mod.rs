@@ -24,6 +24,7 @@ mod messages;
 mod rings;
 mod streams;
 
+use crate::cipher::CipherBackend;
 use crate::context::Scope;
 use crate::datakey::EnvelopeStats;
 use crate::envelope::Envelope;
@@ -106,6 +107,33 @@ impl BlockingEnvelope {
     /// As there.
     pub fn for_scope(&self, scope: impl Into<Scope>) -> Result<Self> {
         self.0.for_scope(scope).map(Self)
+    }
+
+    /// [`Envelope::threads`].
+    ///
+    /// ```
+    /// # use ncp_envelope::*;
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// let envelope = Envelope::builder(wrapper).build()?.blocking().threads(2);
+    /// let message = envelope.encrypt(vec![7; 4 << 20], EncryptionContext::new())?;
+    /// assert_eq!(envelope.decrypt(&message, DecryptPolicy::new())?.len(), 4 << 20);
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
+    pub fn threads(&self, threads: usize) -> Self {
+        Self(self.0.threads(threads))
+    }
+
+    /// [`Envelope::cipher`].
+    ///
+    /// ```
+    /// # use ncp_envelope::*;
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// let envelope = Envelope::builder(wrapper).cipher(CipherBackend::AwsLc).build()?.blocking();
+    /// assert_eq!(envelope.cipher(), CipherBackend::AwsLc);
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
+    pub fn cipher(&self) -> CipherBackend {
+        self.0.cipher()
     }
     /// As [`Envelope::key_id`].
     ///

@@ -1,10 +1,11 @@
 //! How an envelope is set up.
 
+use crate::cipher::CipherBackend;
 use crate::context::Scope;
 use crate::datakey::{CacheLimits, KeyCache, KeySettings, Keys, PoolLimits, ReuseLimits};
 use crate::envelope::handle::Envelope;
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::MAX_SLOTS;
+use crate::format::{Engine, MAX_SLOTS};
 use crate::suite::SUITE;
 use crate::wrap::{Binding, KeyId, KeyWrapper};
 use std::sync::Arc;
@@ -34,6 +35,7 @@ impl Envelope {
             reuse: None,
             verify: false,
             hedge: HEDGE_DELAY,
+            cipher: None,
         }
     }
 }
@@ -61,6 +63,8 @@ pub struct EnvelopeBuilder {
     reuse: Option<ReuseLimits>,
     verify: bool,
     hedge: Duration,
+    /// None for the process's choice.
+    cipher: Option<CipherBackend>,
 }
 
 #[derive(Debug)]
@@ -252,6 +256,22 @@ impl EnvelopeBuilder {
         self
     }
 
+    /// The library that encrypts and decrypts chunks. Messages are the same with each.
+    ///
+    /// If this is not called, [`CipherBackend::chosen`] decides.
+    ///
+    /// ```
+    /// # use ncp_envelope::*;
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// let envelope = Envelope::builder(wrapper).cipher(CipherBackend::AwsLc).build()?;
+    /// # assert_eq!(envelope.cipher(), CipherBackend::AwsLc);
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
+    pub fn cipher(mut self, backend: CipherBackend) -> Self {
+        self.cipher = Some(backend);
+        self
+    }
+
     /// The envelope.
     ///
     /// ```
@@ -283,7 +303,8 @@ impl EnvelopeBuilder {
             hedge: self.hedge,
         };
         let keys = Keys::new(self.wrappers, Binding::message(SUITE, &self.scope), settings)?;
-        Ok(Envelope::new(recipients, self.scope, keys))
+        let backend = self.cipher.map_or_else(CipherBackend::chosen, Ok)?;
+        Ok(Envelope::new(recipients, self.scope, keys, Engine { backend, threads: 1 }))
     }
 }
 

@@ -1,11 +1,12 @@
 //! The envelope itself: messages in and out of memory.
 
+use crate::cipher::CipherBackend;
 use crate::context::Scope;
 use crate::datakey::{EnvelopeStats, Keys, Minted, in_parts};
 use crate::envelope::recent::Recent;
 use crate::error::Result;
 use crate::format;
-use crate::format::{BoundHeader, Encryptor, Header, SlotTable};
+use crate::format::{BoundHeader, Encryptor, Engine, Header, SlotTable};
 use crate::policy::{EncryptOptions, ToEncryptOptions};
 use crate::secret::DataKey;
 use crate::suite::SUITE;
@@ -46,7 +47,10 @@ use std::sync::Arc;
 /// Without these features there is no such thread. Every waiter polls the calls in flight, so a
 /// call makes progress as long as one of its waiters is polled or dropped.
 #[derive(Clone)]
-pub struct Envelope(pub(super) Arc<Inner>);
+pub struct Envelope {
+    pub(super) inner: Arc<Inner>,
+    pub(super) engine: Engine,
+}
 
 pub(super) struct Inner {
     /// Whose keys are wrapped, and in this order.
@@ -57,8 +61,50 @@ pub(super) struct Inner {
 }
 
 impl Envelope {
-    pub(crate) fn new(recipients: Arc<[KeyId]>, scope: Scope, keys: Keys) -> Self {
-        Self(Arc::new(Inner { recipients, scope, keys, recent: Recent::new() }))
+    pub(crate) fn new(recipients: Arc<[KeyId]>, scope: Scope, keys: Keys, engine: Engine) -> Self {
+        Self { inner: Arc::new(Inner { recipients, scope, keys, recent: Recent::new() }), engine }
+    }
+
+    /// The same, with `threads` threads for one message that is in memory or streamed; 0 stands for
+    /// one a core. Everything else is shared with this one.
+    ///
+    /// 1, until this is called: a server that works on many messages has them share the cores, and
+    /// more threads for each only add overhead. More than one are used by
+    ///
+    /// * [`encrypt`](Self::encrypt), [`decrypt`](Self::decrypt) and their relatives, each message
+    ///   of a batch by itself, for a plaintext of 4 MiB or more;
+    /// * [`encrypt_stream`](Self::encrypt_stream), [`decrypt_stream`](Self::decrypt_stream) and
+    ///   [`writer`](Self::writer).
+    ///
+    /// Calls on files have an option of their own,
+    /// [`FileOptions::threads`](crate::io::FileOptions::threads). Readers and what is asynchronous
+    /// stay on the caller's thread.
+    ///
+    /// ```
+    /// # use ncp_envelope::*;
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// let plaintext = vec![7; 5 << 20];
+    /// let message = envelope.threads(0).encrypt(&plaintext, EncryptionContext::new())?;
+    /// assert_eq!(envelope.decrypt(&message, DecryptPolicy::new())?, plaintext);
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
+    pub fn threads(&self, threads: usize) -> Self {
+        let engine = Engine { threads, ..self.engine };
+        Self { inner: self.inner.clone(), engine }
+    }
+
+    /// The library that encrypts and decrypts this envelope's messages.
+    ///
+    /// ```
+    /// # use ncp_envelope::*;
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// let envelope = Envelope::builder(wrapper).cipher(CipherBackend::AwsLc).build()?;
+    /// assert_eq!(envelope.cipher(), CipherBackend::AwsLc);
+    /// # Ok::<(), ncp_envelope::Error>(())
+    /// ```
+    pub fn cipher(&self) -> CipherBackend {
+        self.engine.backend
     }
 
     /// The same for another scope: shares the cache and the calls to the key service with this one,
@@ -82,8 +128,8 @@ impl Envelope {
     /// None that [`build`](crate::EnvelopeBuilder::build) did not have.
     pub fn for_scope(&self, scope: impl Into<Scope>) -> Result<Self> {
         let scope = scope.into();
-        let keys = self.0.keys.bound_to(Binding::message(SUITE, &scope))?;
-        Ok(Self::new(self.0.recipients.clone(), scope, keys))
+        let keys = self.inner.keys.bound_to(Binding::message(SUITE, &scope))?;
+        Ok(Self::new(self.inner.recipients.clone(), scope, keys, self.engine))
     }
 
     /// Starts a message under a data key of its own, and returns the encryptor to push plaintext
@@ -107,7 +153,7 @@ impl Envelope {
     /// context and slots do not fit a header.
     pub async fn encryptor(&self, options: impl ToEncryptOptions) -> Result<Encryptor> {
         let options = options.to_options()?;
-        encryptor(&*self.0.keys.supply.unique().await?, &options)
+        encryptor(self.engine, &*self.inner.keys.supply.unique().await?, &options)
     }
 
     /// Starts a message for each of `options`, in their order, as [`encryptor`](Self::encryptor)
@@ -130,11 +176,11 @@ impl Envelope {
     ) -> Result<Vec<Encryptor>> {
         let options: Vec<_> = options.into_iter().collect();
         let options = all_options(&options)?;
-        let supply = &self.0.keys.supply;
+        let supply = &self.inner.keys.supply;
         let mut encryptors = Vec::with_capacity(options.len());
         for (part, taken) in in_parts(&options, |part| supply.ask(part.len())) {
             for (options, taken) in part.iter().zip(taken) {
-                encryptors.push(encryptor(&*supply.wait(taken).await?, options)?);
+                encryptors.push(encryptor(self.engine, &*supply.wait(taken).await?, options)?);
             }
         }
         Ok(encryptors)
@@ -151,7 +197,7 @@ impl Envelope {
     /// ```
     pub fn key_id(&self) -> &KeyId {
         // A builder starts with one.
-        &self.0.recipients[0]
+        &self.inner.recipients[0]
     }
 
     /// The keys of the recipients, in the order in which the builder was given them: what is
@@ -166,7 +212,7 @@ impl Envelope {
     /// # Ok::<(), ncp_envelope::Error>(())
     /// ```
     pub fn key_ids(&self) -> &[KeyId] {
-        &self.0.recipients
+        &self.inner.recipients
     }
 
     /// Whether a message is for the recipients that this envelope writes for, and for no others.
@@ -229,10 +275,10 @@ impl Envelope {
         let plaintext = plaintext.as_ref();
         let asked = async {
             let options = options.to_options()?;
-            Ok((options, self.0.keys.supply.for_message(plaintext.len()).await?))
+            Ok((options, self.inner.keys.supply.for_message(plaintext.len()).await?))
         };
         match asked.await {
-            Ok((options, minted)) => seal(&minted, plaintext, &options, out),
+            Ok((options, minted)) => seal(self.engine, &minted, plaintext, &options, out),
             // Only now: bytes in the buffer are written over, and those of an emptied one would be
             // set to zero first, which is a pass over memory for nothing.
             Err(error) => {
@@ -295,7 +341,7 @@ impl Envelope {
         items: &'i [T],
         of: impl Fn(&'i T) -> (&'i [u8], &'i EncryptOptions),
     ) -> Result<Vec<Vec<u8>>> {
-        let supply = &self.0.keys.supply;
+        let supply = &self.inner.keys.supply;
         let mut messages = Vec::with_capacity(items.len());
         if supply.reuses() {
             for (plaintext, options) in items.iter().map(of) {
@@ -308,7 +354,7 @@ impl Envelope {
         for (part, taken) in in_parts(items, |part| supply.ask(part.len())) {
             for (item, taken) in part.iter().zip(taken) {
                 let ((plaintext, options), mut out) = (of(item), Vec::new());
-                seal(&*supply.wait(taken).await?, plaintext, options, &mut out)?;
+                seal(self.engine, &*supply.wait(taken).await?, plaintext, options, &mut out)?;
                 messages.push(out);
             }
         }
@@ -337,20 +383,20 @@ impl Envelope {
     /// [`KeyNotAllowed`](crate::ErrorKind::KeyNotAllowed) for one under a key that no recipient
     /// has.
     pub async fn rewrap_keys(&self, keys: &[WrappedKey]) -> Vec<Result<WrappedKey>> {
-        self.0.keys.rewrap(keys).await
+        self.inner.keys.rewrap(keys).await
     }
 
     /// The version of the key that `wrapped` is under, where the wrapper of its recipient tells.
     pub(crate) fn key_version(&self, wrapped: &WrappedKey) -> Option<u32> {
-        self.0.keys.key_version(wrapped)
+        self.inner.keys.key_version(wrapped)
     }
 
     pub(crate) fn keys(&self) -> &Keys {
-        &self.0.keys
+        &self.inner.keys
     }
 
     pub(crate) fn scope(&self) -> &Scope {
-        &self.0.scope
+        &self.inner.scope
     }
 
     /// Wraps a data key that exists under the keys of those recipients: all of them, or none.
@@ -359,7 +405,7 @@ impl Envelope {
         key: &DataKey,
         under: &[KeyId],
     ) -> Result<Vec<WrappedKey>> {
-        self.0.keys.wrap(key, under).await
+        self.inner.keys.wrap(key, under).await
     }
 
     /// Wipes every data key in memory, for all envelopes that share the cache: those in it, and
@@ -380,7 +426,7 @@ impl Envelope {
     /// # Ok::<(), ncp_envelope::Error>(())
     /// ```
     pub fn forget_keys(&self) {
-        self.0.keys.cache().forget_keys();
+        self.inner.keys.cache().forget_keys();
     }
 
     /// Wipes every data key wrapped under the key-encryption key `tag`, as after it was disabled,
@@ -400,7 +446,7 @@ impl Envelope {
     /// # Ok::<(), ncp_envelope::Error>(())
     /// ```
     pub fn invalidate(&self, tag: &str) {
-        self.0.keys.cache().invalidate(tag);
+        self.inner.keys.cache().invalidate(tag);
     }
 
     /// Wipes every data key wrapped under a version of `tag` below `version`, for all envelopes
@@ -428,7 +474,7 @@ impl Envelope {
     /// # Ok::<(), ncp_envelope::Error>(())
     /// ```
     pub fn retire_below(&self, tag: &str, version: u32) {
-        self.0.keys.cache().retire_below(tag, version);
+        self.inner.keys.cache().retire_below(tag, version);
     }
 
     /// What cache, pool and calls did so far.
@@ -442,7 +488,7 @@ impl Envelope {
     /// # Ok::<(), ncp_envelope::Error>(())
     /// ```
     pub fn stats(&self) -> EnvelopeStats {
-        self.0.keys.stats()
+        self.inner.keys.stats()
     }
 }
 
@@ -453,20 +499,22 @@ fn all_options<O: ToEncryptOptions>(options: &[O]) -> Result<Vec<Cow<'_, Encrypt
     options.map(|(at, each)| each.to_options().map_err(|error| error.of(whose(at)))).collect()
 }
 
-fn encryptor(minted: &Minted, options: &EncryptOptions) -> Result<Encryptor> {
+fn encryptor(engine: Engine, minted: &Minted, options: &EncryptOptions) -> Result<Encryptor> {
     let slots = SlotTable::new(minted.slots.clone())?;
     let bound =
         BoundHeader::new(options.layout, &options.context, !options.aad.is_empty(), &slots)?;
-    Encryptor::new(&minted.key, &bound, &slots, &options.aad)
+    Encryptor::on(engine.backend, &minted.key, &bound, &slots, &options.aad)
 }
 
 fn seal(
+    engine: Engine,
     minted: &Minted,
     plaintext: &[u8],
     options: &EncryptOptions,
     out: &mut Vec<u8>,
 ) -> Result<()> {
     format::seal(
+        engine,
         &minted.key,
         &minted.slots,
         options.layout,
@@ -480,8 +528,8 @@ fn seal(
 impl fmt::Debug for Envelope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Envelope")
-            .field("recipients", &self.0.keys.wrappers().collect::<Vec<_>>())
-            .field("scope", &self.0.scope)
+            .field("recipients", &self.inner.keys.wrappers().collect::<Vec<_>>())
+            .field("scope", &self.inner.scope)
             .finish_non_exhaustive()
     }
 }

@@ -47,9 +47,10 @@ impl Envelope {
         preamble: &[u8; PREAMBLE_LEN],
         policy: impl ToDecryptPolicy,
     ) -> Result<Decryptor> {
-        let policy = &*policy.to_policy()?;
-        let open =
-            |key: &DataKey| Decryptor::new(key, header.bound(), preamble, policy.aad_bytes());
+        let (policy, backend) = (&*policy.to_policy()?, self.engine.backend);
+        let open = |key: &DataKey| {
+            Decryptor::on(backend, key, header.bound(), preamble, policy.aad_bytes())
+        };
         self.unwrap_with(header, policy, open).await
     }
 
@@ -60,7 +61,7 @@ impl Envelope {
         fronts: &[(Header, [u8; PREAMBLE_LEN])],
         policy: &DecryptPolicy,
     ) -> Vec<Result<Decryptor>> {
-        let readers = &self.0.keys.readers;
+        let (readers, backend) = (&self.inner.keys.readers, self.engine.backend);
         let mut asking = readers.asking();
         let mut ask = |header: &Header| {
             let (admitted, slots) = (self.admitted(header, policy)?, header.slots().slots());
@@ -79,8 +80,9 @@ impl Envelope {
                 }
                 None => continue,
             };
-            let open =
-                |key: &DataKey| Decryptor::new(key, header.bound(), preamble, policy.aad_bytes());
+            let open = |key: &DataKey| {
+                Decryptor::on(backend, key, header.bound(), preamble, policy.aad_bytes())
+            };
             let (opened, moved_on) = readers.finish(search, header.slots().slots(), open).await;
             decryptors.push(opened);
             if moved_on {
@@ -102,7 +104,7 @@ impl Envelope {
         open: impl FnMut(&DataKey) -> Result<T>,
     ) -> Result<T> {
         let admitted = self.admitted(header, policy)?;
-        let (readers, slots) = (&self.0.keys.readers, header.slots().slots());
+        let (readers, slots) = (&self.inner.keys.readers, header.slots().slots());
         let routes = accepted(readers.routes(slots).into_iter(), slots, admitted);
         readers.open(slots, routes, terms(admitted, policy), open).await
     }
@@ -112,7 +114,7 @@ impl Envelope {
         header: &'a Header,
         policy: &'a DecryptPolicy,
     ) -> Result<Admitted<'a>> {
-        policy.admit(header, &self.0.recipients)
+        policy.admit(header, &self.inner.recipients)
     }
 
     /// Whether `policy` accepts the message with this header. Calls no key service.
@@ -208,12 +210,12 @@ impl Envelope {
         policy: &DecryptPolicy,
         out: &mut Vec<u8>,
     ) -> Result<EncryptionContext> {
-        let readers = &self.0.keys.readers;
-        let read = self.0.recent.read(message, readers)?;
+        let readers = &self.inner.keys.readers;
+        let read = self.inner.recent.read(message, readers)?;
         let admitted = self.admitted(&read.header, policy)?;
         let (parts, slots) = (Parts::of(message, &read.header)?, read.header.slots().slots());
         let routes = accepted(read.routes.iter().copied(), slots, admitted);
-        let open = |key: &DataKey| parts.open(key, policy.aad_bytes(), out);
+        let open = |key: &DataKey| parts.open(self.engine, key, policy.aad_bytes(), out);
         readers.open(slots, routes, terms(admitted, policy), open).await??;
         Ok(read.header.bound().context().clone())
     }
@@ -297,7 +299,7 @@ impl Envelope {
                     let searches = later.iter_mut().filter_map(|asked| asked.as_mut().ok());
                     let searches =
                         searches.map(|(read, search)| (search, read.header.slots().slots()));
-                    self.0.keys.readers.hurry(searches);
+                    self.inner.keys.readers.hurry(searches);
                 }
             }
         }
@@ -310,12 +312,12 @@ impl Envelope {
         items: &'i [T],
         of: impl Fn(&'i T) -> (&'i [u8], Result<&'i DecryptPolicy>),
     ) -> Vec<Result<Ask>> {
-        let readers = &self.0.keys.readers;
+        let readers = &self.inner.keys.readers;
         let mut asking = readers.asking();
         let ask = |item: &'i T| {
             let (message, policy) = of(item);
             let policy = policy?;
-            let read = self.0.recent.read(message, readers)?;
+            let read = self.inner.recent.read(message, readers)?;
             let admitted = self.admitted(&read.header, policy)?;
             Parts::of(message, &read.header)?;
             let slots = read.header.slots().slots();
@@ -344,9 +346,9 @@ impl Envelope {
             Err(error) => return (Err(error), false),
         };
         let mut out = Zeroizing::new(Vec::new());
-        let open = |key: &DataKey| parts.open(key, policy.aad_bytes(), &mut out);
+        let open = |key: &DataKey| parts.open(self.engine, key, policy.aad_bytes(), &mut out);
         let slots = read.header.slots().slots();
-        let (opened, moved_on) = self.0.keys.readers.finish(search, slots, open).await;
+        let (opened, moved_on) = self.inner.keys.readers.finish(search, slots, open).await;
         let context = read.header.bound().context();
         (opened.and_then(|opened| opened).map(|()| Opened::new(out, context.clone())), moved_on)
     }

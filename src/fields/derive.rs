@@ -1,9 +1,9 @@
 //! From a ring's key to the keys of one field (`R-17`, `R-25`).
 
+use crate::cipher::Aes256Ctr;
 use crate::error::{Error, ErrorKind, Result};
 use crate::secret::{DataKey, Scratch};
 use crate::stack::{DEEP, wiped};
-use aws_lc_rs::cipher::{AES_256, EncryptingKey, UnboundCipherKey};
 use std::sync::Arc;
 
 use super::ciphertext::FieldMode;
@@ -14,7 +14,7 @@ const INDEX_LABEL: &[u8] = b"ncp-envelope index v1\0";
 /// What encrypts the values of one field and mode. The libraries' keys wipe themselves.
 pub(super) struct ValueKeys {
     pub(super) mac: MacKey,
-    pub(super) cipher: EncryptingKey,
+    pub(super) cipher: Aes256Ctr,
 }
 
 /// `R-17`
@@ -24,8 +24,7 @@ pub(super) fn value_keys(key: &DataKey, mode: FieldMode, field: &str) -> Result<
         let (mut km, mut ke) = (Scratch([0; TAG_LEN]), Scratch([0; TAG_LEN]));
         expand(key, &info, [&mut km, &mut ke]);
         let mac = MacKey::new(&km.0);
-        let cipher = UnboundCipherKey::new(&AES_256, &ke.0).and_then(EncryptingKey::ctr);
-        Some(Box::new(ValueKeys { mac, cipher: cipher.ok()? }))
+        Some(Box::new(ValueKeys { mac, cipher: Aes256Ctr::new(&ke.0)? }))
     });
     keys.ok_or_else(failed)
 }

@@ -1,9 +1,7 @@
 //! One chunk: AES-256-GCM with a counter nonce (`F-23`).
 
+use crate::cipher::{Aes256Gcm, NONCE_LEN};
 use crate::error::{Error, ErrorKind, Result};
-use aws_lc_rs::aead::{Aad, LessSafeKey, NONCE_LEN, Nonce};
-use aws_lc_rs::error::Unspecified;
-use zeroize::Zeroize;
 
 /// Plaintext bytes of every chunk but the last (`F-24`).
 pub const CHUNK_LEN: usize = 16_384;
@@ -17,16 +15,16 @@ pub(super) const MAX_CHUNKS: u64 = 1 << 32;
 /// The key and base nonce of one message. Sealing is private to the two encryptors: a nonce is a
 /// chunk's number, so a number must be sealed once only.
 pub(super) struct ChunkCipher {
-    key: LessSafeKey,
+    key: Aes256Gcm,
     base_nonce: [u8; NONCE_LEN],
 }
 
 impl ChunkCipher {
-    pub(super) fn new(key: LessSafeKey, base_nonce: [u8; NONCE_LEN]) -> Self {
+    pub(super) fn new(key: Aes256Gcm, base_nonce: [u8; NONCE_LEN]) -> Self {
         Self { key, base_nonce }
     }
 
-    fn nonce(&self, index: u64) -> Result<Nonce> {
+    fn nonce(&self, index: u64) -> Result<[u8; NONCE_LEN]> {
         if index >= MAX_CHUNKS {
             return Err(Error::new(
                 ErrorKind::LimitExceeded,
@@ -37,59 +35,40 @@ impl ChunkCipher {
         for (byte, count) in nonce[NONCE_LEN - 8..].iter_mut().zip(index.to_be_bytes()) {
             *byte ^= count;
         }
-        Ok(Nonce::assume_unique_for_key(nonce))
+        Ok(nonce)
     }
 
     /// Seals chunk `index` into `out`, which is exactly 16 bytes longer than `plaintext`.
     pub(super) fn seal(&self, index: u64, plaintext: &[u8], out: &mut [u8]) -> Result<()> {
-        debug_assert_eq!(out.len(), plaintext.len() + TAG_LEN);
-        let (sealed, tag) = out.split_at_mut(plaintext.len());
-        self.key
-            .seal_out_of_place_scatter(
-                self.nonce(index)?,
-                Aad::empty(),
-                plaintext,
-                sealed,
-                &[],
-                tag,
-            )
-            .map_err(|_| Error::new(ErrorKind::Internal, "sealing a chunk failed"))
+        self.key.seal(self.nonce(index)?, b"", plaintext, out)
     }
 
     /// Opens chunk `index` into `out`, which is exactly 16 bytes shorter than `sealed`. On failure
-    /// `out` is zero: the primitive may have decrypted before it looked at the tag (`F-27`).
+    /// `out` is zeros (`F-27`).
     pub(super) fn open(&self, index: u64, sealed: &[u8], out: &mut [u8]) -> Result<()> {
-        debug_assert_eq!(sealed.len(), out.len() + TAG_LEN);
-        let (ciphertext, tag) = sealed.split_at(out.len());
-        let nonce = self.nonce(index)?;
-        let opened = self.key.open_separate_gather(nonce, Aad::empty(), ciphertext, tag, out);
-        verified(opened, out)
+        self.key.open(self.nonce(index)?, b"", sealed, out)
     }
-}
 
-/// Today's primitive wipes what it refuses, which it does not promise.
-fn verified(opened: std::result::Result<(), Unspecified>, out: &mut [u8]) -> Result<()> {
-    opened.map_err(|Unspecified| {
-        out.zeroize();
-        Error::authentication()
-    })
+    /// As [`open`](Self::open), with both in one slice: from the bytes at `sealed_at` and behind to
+    /// the front, which do not overlap.
+    pub(super) fn open_behind(&self, index: u64, buf: &mut [u8], sealed_at: usize) -> Result<()> {
+        self.key.open_behind(self.nonce(index)?, b"", buf, sealed_at)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use aws_lc_rs::aead::{AES_256_GCM, UnboundKey};
+    use crate::cipher::CipherBackend;
 
     fn cipher() -> ChunkCipher {
-        ChunkCipher::new(
-            LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &[7; 32]).unwrap()),
-            [0xFF; 12],
-        )
+        let key = Aes256Gcm::new(CipherBackend::AwsLc, &[7; 32]).unwrap();
+        ChunkCipher::new(key, [0xFF; 12])
     }
 
     #[test]
     fn nonce_is_the_base_xor_the_number() {
-        let nonce = |index| *cipher().nonce(index).unwrap().as_ref();
+        let nonce = |index| cipher().nonce(index).unwrap();
         assert_eq!(nonce(0), [0xFF; 12]);
         assert_eq!(nonce(1), [255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 254]);
         assert_eq!(
@@ -126,11 +105,5 @@ mod tests {
             ErrorKind::Authentication
         );
         assert_eq!(out, [0; 100]);
-        // Also by a primitive that leaves it to us.
-        let mut left = [b'x'; 100];
-        assert!(verified(Ok(()), &mut left).is_ok());
-        assert_eq!(left, [b'x'; 100]);
-        assert!(verified(Err(Unspecified), &mut left).is_err());
-        assert_eq!(left, [0; 100]);
     }
 }

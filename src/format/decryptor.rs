@@ -2,6 +2,7 @@
 
 use super::chunk::{CHUNK_LEN, ChunkCipher, SEALED_CHUNK_LEN, TAG_LEN};
 use super::{BoundHeader, PREAMBLE_LEN, Progress, RangeDecryptor, derive};
+use crate::cipher::CipherBackend;
 use crate::context::EncryptionContext;
 use crate::error::{Error, ErrorKind, Result};
 use crate::secret::DataKey;
@@ -69,8 +70,19 @@ impl Decryptor {
         preamble: &[u8; PREAMBLE_LEN],
         aad: &[u8],
     ) -> Result<Self> {
+        Self::on(CipherBackend::chosen()?, key, bound, preamble, aad)
+    }
+
+    /// As [`new`](Self::new), with a cipher of the caller's.
+    pub(crate) fn on(
+        backend: CipherBackend,
+        key: &DataKey,
+        bound: &BoundHeader,
+        preamble: &[u8; PREAMBLE_LEN],
+        aad: &[u8],
+    ) -> Result<Self> {
         bound.check_aad(aad)?;
-        let cipher = derive::resume(key, bound.as_bytes(), aad, preamble)?;
+        let cipher = derive::resume(backend, key, bound.as_bytes(), aad, preamble)?;
         Ok(Self {
             context: bound.context().clone(),
             cipher,

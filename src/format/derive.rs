@@ -1,10 +1,10 @@
 //! From a data key to one message's key, base nonce and commitment (`F-20` to `F-22`).
 
 use super::chunk::ChunkCipher;
-use crate::error::{Error, ErrorKind, Result};
+use crate::cipher::{Aes256Gcm, CipherBackend, KEY_LEN, NONCE_LEN};
+use crate::error::{Error, Result};
 use crate::secret::{DataKey, Scratch, equal, random};
 use crate::stack::wiped;
-use aws_lc_rs::aead::{AES_256_GCM, LessSafeKey, UnboundKey};
 use aws_lc_rs::{digest, hmac};
 
 const SALT_LEN: usize = 24;
@@ -15,8 +15,6 @@ pub const PREAMBLE_LEN: usize = SALT_LEN + COMMITMENT_LEN;
 const LABEL: &[u8] = b"ncp-envelope v1\0";
 // F-21
 const INFO: &[u8] = b"c2sp.org/chunked-encryption@v1+AEAD_AES_256_GCM\0";
-const KEY_LEN: usize = 32;
-const NONCE_LEN: usize = 12;
 const OKM_LEN: usize = KEY_LEN + NONCE_LEN + COMMITMENT_LEN;
 /// What HMAC-SHA-512 gives, and one step of the expansion.
 const BLOCK_LEN: usize = 64;
@@ -27,18 +25,20 @@ const EXPAND_LEN: usize = INFO.len() + SALT_LEN + CONTEXT_LEN;
 
 /// A fresh salt, and what it derives for a new message.
 pub(super) fn start(
+    backend: CipherBackend,
     key: &DataKey,
     region_a: &[u8],
     aad: &[u8],
 ) -> Result<([u8; PREAMBLE_LEN], ChunkCipher)> {
     let mut salt = [0; SALT_LEN];
     random(&mut salt)?;
-    start_with(key, region_a, aad, salt)
+    start_with(backend, key, region_a, aad, salt)
 }
 
 /// As [`start`], with the caller's salt. Private to the format, for tests: a repeated salt repeats
 /// every nonce.
 pub(super) fn start_with(
+    backend: CipherBackend,
     key: &DataKey,
     region_a: &[u8],
     aad: &[u8],
@@ -48,11 +48,12 @@ pub(super) fn start_with(
     let mut preamble = [0; PREAMBLE_LEN];
     preamble[..SALT_LEN].copy_from_slice(&salt);
     preamble[SALT_LEN..].copy_from_slice(material.commitment());
-    Ok((preamble, material.cipher()?))
+    Ok((preamble, material.cipher(backend)?))
 }
 
 /// What the salt of an existing message derives, after its commitment was verified (`F-22`).
 pub(super) fn resume(
+    backend: CipherBackend,
     key: &DataKey,
     region_a: &[u8],
     aad: &[u8],
@@ -61,7 +62,7 @@ pub(super) fn resume(
     let (salt, stored) = preamble.split_at(SALT_LEN);
     let material = material(key, region_a, aad, salt);
     if equal(material.commitment(), stored) {
-        material.cipher()
+        material.cipher(backend)
     } else {
         Err(Error::authentication())
     }
@@ -75,14 +76,11 @@ impl Material {
         &self.0.0[KEY_LEN + NONCE_LEN..OKM_LEN]
     }
 
-    fn cipher(&self) -> Result<ChunkCipher> {
-        let (message_key, rest) = self.0.0.split_at(KEY_LEN);
-        let mut base_nonce = [0; NONCE_LEN];
-        base_nonce.copy_from_slice(&rest[..NONCE_LEN]);
-        match UnboundKey::new(&AES_256_GCM, message_key) {
-            Ok(key) => Ok(ChunkCipher::new(LessSafeKey::new(key), base_nonce)),
-            Err(_) => Err(Error::new(ErrorKind::Internal, "key derivation failed")),
-        }
+    fn cipher(&self, backend: CipherBackend) -> Result<ChunkCipher> {
+        let (mut message_key, mut base_nonce) = (Scratch([0; KEY_LEN]), [0; NONCE_LEN]);
+        message_key.0.copy_from_slice(&self.0.0[..KEY_LEN]);
+        base_nonce.copy_from_slice(&self.0.0[KEY_LEN..KEY_LEN + NONCE_LEN]);
+        Ok(ChunkCipher::new(Aes256Gcm::new(backend, &message_key.0)?, base_nonce))
     }
 }
 
@@ -140,6 +138,7 @@ fn context(region_a: &[u8], aad: &[u8]) -> digest::Digest {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::ErrorKind;
 
     #[test]
     fn expansion_is_that_of_the_library() {
@@ -200,13 +199,14 @@ mod tests {
     #[test]
     fn a_wrong_commitment_is_refused() {
         let key = DataKey::generate().unwrap();
-        let (preamble, _) = start(&key, b"region", b"").unwrap();
-        assert!(resume(&key, b"region", b"", &preamble).is_ok());
+        let backend = CipherBackend::AwsLc;
+        let (preamble, _) = start(backend, &key, b"region", b"").unwrap();
+        assert!(resume(backend, &key, b"region", b"", &preamble).is_ok());
         for bit in 0..PREAMBLE_LEN * 8 {
             let mut changed = preamble;
             changed[bit / 8] ^= 1 << (bit % 8);
             assert_eq!(
-                resume(&key, b"region", b"", &changed).err().map(|e| e.kind()),
+                resume(backend, &key, b"region", b"", &changed).err().map(|e| e.kind()),
                 Some(ErrorKind::Authentication)
             );
         }

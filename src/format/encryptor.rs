@@ -2,6 +2,7 @@
 
 use super::chunk::{CHUNK_LEN, ChunkCipher, SEALED_CHUNK_LEN, TAG_LEN};
 use super::{BoundHeader, Progress, RunEncryptor, SlotTable, derive};
+use crate::cipher::CipherBackend;
 use crate::context::EncryptionContext;
 use crate::error::{Error, ErrorKind, Result};
 use crate::secret::DataKey;
@@ -64,13 +65,24 @@ impl Encryptor {
     /// [`ErrorKind::InvalidInput`] if header and `aad` disagree, [`ErrorKind::LimitExceeded`] if
     /// the slots do not fit the header's region B, [`ErrorKind::Internal`] if a primitive fails.
     pub fn new(key: &DataKey, bound: &BoundHeader, slots: &SlotTable, aad: &[u8]) -> Result<Self> {
+        Self::on(CipherBackend::chosen()?, key, bound, slots, aad)
+    }
+
+    /// As [`new`](Self::new), with a cipher of the caller's.
+    pub(crate) fn on(
+        backend: CipherBackend,
+        key: &DataKey,
+        bound: &BoundHeader,
+        slots: &SlotTable,
+        aad: &[u8],
+    ) -> Result<Self> {
         if bound.requires_aad() == aad.is_empty() {
             return Err(Error::new(
                 ErrorKind::InvalidInput,
                 "header and associated data do not belong together",
             ));
         }
-        let (preamble, cipher) = derive::start(key, bound.as_bytes(), aad)?;
+        let (preamble, cipher) = derive::start(backend, key, bound.as_bytes(), aad)?;
         Self::with(bound, slots, preamble, cipher)
     }
 
@@ -281,13 +293,17 @@ pub(crate) mod tests {
 
     /// Encryptors of one and the same message. Tests only: the salt is always the same.
     pub(crate) fn fixed() -> Encryptor {
+        fixed_on(CipherBackend::chosen().unwrap())
+    }
+
+    fn fixed_on(backend: CipherBackend) -> Encryptor {
         let slot = WrappedKey::new(KeyId::new(Provider::Local, ZoneHint::None, "k").unwrap(), [1])
             .unwrap();
         let slots = SlotTable::new(vec![slot]).unwrap();
         let bound =
             BoundHeader::new(Profile::Compact, &EncryptionContext::new(), false, &slots).unwrap();
         let (preamble, cipher) =
-            derive::start_with(&fixed_key(), bound.as_bytes(), b"", [5; 24]).unwrap();
+            derive::start_with(backend, &fixed_key(), bound.as_bytes(), b"", [5; 24]).unwrap();
         Encryptor::with(&bound, &slots, preamble, cipher).unwrap()
     }
 
@@ -321,6 +337,27 @@ pub(crate) mod tests {
 
     pub(crate) fn sample(len: usize) -> Vec<u8> {
         (0..len as u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 23) as u8).collect()
+    }
+
+    #[test]
+    fn with_a_fixed_salt_every_backend_writes_the_same_message() {
+        let plaintext = sample(100_000);
+        for len in [0, 1, 16_383, 16_384, 16_385, 100_000] {
+            let message = |backend| {
+                let mut encryptor = fixed_on(backend);
+                let mut message = encryptor.front().to_vec();
+                let mut out = vec![0; encryptor.update_len(len) + SEALED_CHUNK_LEN];
+                let progress = encryptor.update(&plaintext[..len], &mut out).unwrap();
+                message.extend(&out[..progress.written]);
+                let last = encryptor.finish(&mut out).unwrap();
+                [message, out[..last].to_vec()].concat()
+            };
+            let first = message(CipherBackend::AwsLc);
+            assert!(first == fixed_message(&plaintext[..len]));
+            for backend in CipherBackend::ALL {
+                assert!(message(*backend) == first, "{backend}, {len} bytes");
+            }
+        }
     }
 
     // F-23, F-24

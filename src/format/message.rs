@@ -6,17 +6,25 @@
 
 use super::chunk::{CHUNK_LEN, ChunkCipher, SEALED_CHUNK_LEN, TAG_LEN};
 use super::slots::{FIRST_GENERATION, copy_len, encode_copies};
-use super::{BoundHeader, Header, Layout, PREAMBLE_LEN, derive, range};
+use super::{
+    BoundHeader, Engine, Header, Layout, PREAMBLE_LEN, RangeDecryptor, RunEncryptor, derive, range,
+};
 use crate::context::EncryptionContext;
+use crate::crew::share;
 use crate::error::{Error, ErrorKind, Result};
 use crate::memory;
 use crate::secret::{DataKey, wipe_if_it_moves};
 use crate::wrap::WrappedKey;
 use zeroize::Zeroize;
 
+/// How much a thread takes at once: a small part of a message that is worth sharing.
+const RUN_CHUNKS: usize = 16;
+
 /// Writes the message of `plaintext` under `key`, which `slots` wrap, into `out`, in place of what
 /// was there.
+#[allow(clippy::too_many_arguments)]
 pub(crate) fn seal(
+    engine: Engine,
     key: &DataKey,
     slots: &[WrappedKey],
     layout: Layout,
@@ -25,14 +33,16 @@ pub(crate) fn seal(
     plaintext: &[u8],
     out: &mut Vec<u8>,
 ) -> Result<()> {
-    let result = write(key, slots, layout, context, aad, plaintext, out);
+    let result = write(engine, key, slots, layout, context, aad, plaintext, out);
     if result.is_err() {
         out.clear();
     }
     result
 }
 
+#[allow(clippy::too_many_arguments)]
 fn write(
+    engine: Engine,
     key: &DataKey,
     slots: &[WrappedKey],
     layout: Layout,
@@ -47,13 +57,22 @@ fn write(
     let total = fitting(range::body_len(plaintext.len() as u64)?)?
         .checked_add(body)
         .ok_or_else(too_large)?;
-    make_room(out, total)?;
+    let threads = engine.threads_for(plaintext.len());
+    if threads > 1 {
+        make_room_at_once(out, total)?
+    } else {
+        make_room(out, total)?
+    }
     grow(out, body + PREAMBLE_LEN);
     BoundHeader::encode(&mut out[..region_a], layout, context, !aad.is_empty(), copy_len);
     encode_copies(FIRST_GENERATION, slots, &mut out[region_a..body], copy_len)?;
-    let (preamble, cipher) = derive::start(key, &out[..region_a], aad)?;
-    out[body..body + PREAMBLE_LEN].copy_from_slice(&preamble);
-    seal_chunks(&cipher, plaintext, out, body + PREAMBLE_LEN)
+    let (preamble, cipher) = derive::start(engine.backend, key, &out[..region_a], aad)?;
+    let start = body + PREAMBLE_LEN;
+    out[body..start].copy_from_slice(&preamble);
+    if threads > 1 {
+        return seal_on(threads, cipher, plaintext, &mut out[start..]);
+    }
+    seal_chunks(&cipher, plaintext, out, start)
 }
 
 /// Seals `plaintext` into `out`, from `at` on.
@@ -74,12 +93,56 @@ fn seal_chunks(
     Ok(())
 }
 
+/// Seals all of `plaintext` into `out`, in runs.
+fn seal_on(
+    threads: usize,
+    cipher: ChunkCipher,
+    plaintext: &[u8],
+    mut out: &mut [u8],
+) -> Result<()> {
+    let runs = RunEncryptor::new(cipher, plaintext.len() as u64)?;
+    let jobs = std::iter::from_fn(|| {
+        let claim = runs.claim(RUN_CHUNKS as u64)?;
+        let (from, to) = (claim.plaintext_range(), claim.sealed_range());
+        let plaintext = &plaintext[from.start as usize..from.end as usize];
+        let sealed = out.split_off_mut(..(to.end - to.start) as usize)?;
+        Some((claim, plaintext, sealed))
+    });
+    share(threads, jobs, |(claim, plaintext, sealed)| claim.seal(plaintext, sealed))?;
+    runs.finish()
+}
+
+/// Opens all of `sealed` into `out`, in runs.
+fn open_on(threads: usize, cipher: ChunkCipher, sealed: &[u8], out: &mut [u8]) -> Result<()> {
+    let runs = RangeDecryptor::with(cipher);
+    let mut rest = out;
+    let sealed = sealed.chunks(RUN_CHUNKS * SEALED_CHUNK_LEN);
+    let jobs = (0..).step_by(RUN_CHUNKS).zip(sealed).map_while(|(first, sealed)| {
+        let len = sealed.len() - sealed.len().div_ceil(SEALED_CHUNK_LEN) * TAG_LEN;
+        Some((first, sealed, rest.split_off_mut(..len)?))
+    });
+    share(threads, jobs, |(first, sealed, out)| runs.open(first, sealed, out).map(drop))
+}
+
 /// Sees to it that `out` can grow to `len` bytes, in place of what was there, without moving.
 fn make_room(out: &mut Vec<u8>, len: usize) -> Result<()> {
     out.truncate(len);
     // Plaintext may have been there.
     wipe_if_it_moves(out, len);
     memory::reserve(out, len).map_err(|_| too_large())
+}
+
+/// Makes `out` `len` bytes long, in place of what was there. New memory is given by the system when
+/// it is first written to, by the thread that does.
+fn make_room_at_once(out: &mut Vec<u8>, len: usize) -> Result<()> {
+    out.truncate(len);
+    if out.capacity() < len {
+        wipe_if_it_moves(out, len);
+        *out = Vec::new();
+        *out = memory::zeros(len).ok_or_else(too_large)?;
+    }
+    grow(out, len);
+    Ok(())
 }
 
 /// Makes `out` at least `len` bytes long. Bytes that are there already are written over afterwards,
@@ -119,17 +182,29 @@ impl<'m> Parts<'m> {
     /// # Errors
     /// The outer one says that `key` is not this message's, the inner one that it is and a chunk is
     /// not.
-    pub(crate) fn open(&self, key: &DataKey, aad: &[u8], out: &mut Vec<u8>) -> Result<Result<()>> {
+    pub(crate) fn open(
+        &self,
+        engine: Engine,
+        key: &DataKey,
+        aad: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<Result<()>> {
         self.header.bound().check_aad(aad)?;
-        let cipher = derive::resume(key, self.header.bound().as_bytes(), aad, self.preamble)?;
-        let result = self.open_chunks(&cipher, out);
+        let bound = self.header.bound().as_bytes();
+        let cipher = derive::resume(engine.backend, key, bound, aad, self.preamble)?;
+        let result = self.open_chunks(engine, cipher, out);
         if result.is_err() {
             out.zeroize();
         }
         Ok(result)
     }
 
-    fn open_chunks(&self, cipher: &ChunkCipher, out: &mut Vec<u8>) -> Result<()> {
+    fn open_chunks(&self, engine: Engine, cipher: ChunkCipher, out: &mut Vec<u8>) -> Result<()> {
+        let threads = engine.threads_for(self.plaintext_len);
+        if threads > 1 {
+            make_room_at_once(out, self.plaintext_len)?;
+            return open_on(threads, cipher, self.chunks, out);
+        }
         make_room(out, self.plaintext_len)?;
         for (index, chunk) in self.chunks.chunks(SEALED_CHUNK_LEN).enumerate() {
             let at = index * CHUNK_LEN;
@@ -152,7 +227,12 @@ fn too_large() -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cipher::CipherBackend;
     use crate::format::testing::{fixed_key, fixed_message, sample};
+
+    fn engine(threads: usize) -> Engine {
+        Engine { backend: CipherBackend::chosen().unwrap(), threads }
+    }
 
     // F-27
     #[test]
@@ -162,15 +242,18 @@ mod tests {
         let header = Header::decode(&message).unwrap();
         let mut out = vec![7; 60_000];
         let parts = Parts::of(&message, &header).unwrap();
-        parts.open(&fixed_key(), b"", &mut out).unwrap().unwrap();
+        parts.open(engine(1), &fixed_key(), b"", &mut out).unwrap().unwrap();
         assert!(out == plaintext);
         let at = out.as_ptr();
         *message.last_mut().unwrap() ^= 1;
         let parts = Parts::of(&message, &header).unwrap();
-        let refused = parts.open(&fixed_key(), b"", &mut out).unwrap().unwrap_err();
+        let refused = parts.open(engine(1), &fixed_key(), b"", &mut out).unwrap().unwrap_err();
         assert_eq!((refused.kind(), out.len()), (ErrorKind::Authentication, 0));
         out.resize(50_000, 0);
         assert!(out.as_ptr() == at && out.iter().all(|byte| *byte == 0));
-        assert!(parts.open(&DataKey::copy_from(&[4; 32]), b"", &mut out).is_err(), "another key");
+        assert!(
+            parts.open(engine(1), &DataKey::copy_from(&[4; 32]), b"", &mut out).is_err(),
+            "another key"
+        );
     }
 }

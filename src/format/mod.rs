@@ -29,6 +29,7 @@ mod chunk;
 mod decryptor;
 mod derive;
 mod encryptor;
+mod engine;
 mod header;
 mod magic;
 mod message;
@@ -47,6 +48,7 @@ pub use derive::PREAMBLE_LEN;
 pub use encryptor::Encryptor;
 #[cfg(test)]
 pub(crate) use encryptor::tests as testing;
+pub(crate) use engine::Engine;
 pub use header::Header;
 pub(crate) use magic::is_message;
 pub(crate) use message::{Parts, seal};

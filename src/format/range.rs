@@ -13,9 +13,11 @@
 
 use super::chunk::{CHUNK_LEN, ChunkCipher, MAX_CHUNKS, SEALED_CHUNK_LEN, TAG_LEN};
 use super::{BoundHeader, PREAMBLE_LEN, derive};
+use crate::cipher::CipherBackend;
 use crate::error::{Error, ErrorKind, Result};
 use crate::secret::DataKey;
 use std::fmt;
+use zeroize::Zeroize;
 
 const CHUNK: u64 = CHUNK_LEN as u64;
 const SEALED: u64 = SEALED_CHUNK_LEN as u64;
@@ -209,7 +211,13 @@ impl RangeDecryptor {
         aad: &[u8],
     ) -> Result<Self> {
         bound.check_aad(aad)?;
-        Ok(Self::with(derive::resume(key, bound.as_bytes(), aad, preamble)?))
+        Ok(Self::with(derive::resume(
+            CipherBackend::chosen()?,
+            key,
+            bound.as_bytes(),
+            aad,
+            preamble,
+        )?))
     }
 
     pub(super) fn with(cipher: ChunkCipher) -> Self {
@@ -241,22 +249,7 @@ impl RangeDecryptor {
     /// [`ErrorKind::Authentication`], [`ErrorKind::Truncated`], or [`ErrorKind::InvalidInput`] if
     /// `out` is too short.
     pub fn open(&self, first: u64, sealed: &[u8], out: &mut [u8]) -> Result<usize> {
-        let tail = sealed.len() % SEALED_CHUNK_LEN;
-        if sealed.is_empty() || (tail != 0 && tail < TAG_LEN) {
-            return Err(Error::new(
-                ErrorKind::Truncated,
-                "message is truncated: a chunk is cut short",
-            ));
-        }
-        let count = sealed.len().div_ceil(SEALED_CHUNK_LEN);
-        // F-26; past it, counting on could overflow.
-        if first.saturating_add(count as u64) > MAX_CHUNKS {
-            return Err(Error::new(
-                ErrorKind::LimitExceeded,
-                "a message holds at most 2^32 chunks (64 TiB)",
-            ));
-        }
-        let len = sealed.len() - count * TAG_LEN;
+        let len = opened_len(first, sealed.len())?;
         let Some(out) = out.get_mut(..len) else {
             return Err(Error::new(
                 ErrorKind::InvalidInput,
@@ -269,12 +262,58 @@ impl RangeDecryptor {
             if let Err(error) =
                 self.cipher.open(index, chunk, &mut out[at..at + chunk.len() - TAG_LEN])
             {
-                zeroize::Zeroize::zeroize(out);
+                out.zeroize();
                 return Err(error);
             }
         }
         Ok(len)
     }
+
+    /// As [`open`](Self::open), with both in one buffer: what stands in `buf` from `sealed_at` to
+    /// its end is opened into its front, and the two must not overlap. A library that works in
+    /// place needs no copy then.
+    pub(crate) fn open_behind(
+        &self,
+        first: u64,
+        buf: &mut [u8],
+        sealed_at: usize,
+    ) -> Result<usize> {
+        let sealed_len = buf.len().saturating_sub(sealed_at);
+        let len = opened_len(first, sealed_len)?;
+        if sealed_at < len {
+            let what = "a run cannot be opened over itself";
+            return Err(Error::new(ErrorKind::InvalidInput, what));
+        }
+        for (number, start) in (0..sealed_len).step_by(SEALED_CHUNK_LEN).enumerate() {
+            let at = number * CHUNK_LEN;
+            let end = (start + SEALED_CHUNK_LEN).min(sealed_len);
+            let chunk = &mut buf[at..sealed_at + end];
+            let opened =
+                self.cipher.open_behind(first + number as u64, chunk, sealed_at + start - at);
+            if let Err(error) = opened {
+                buf[..len].zeroize();
+                return Err(error);
+            }
+        }
+        Ok(len)
+    }
+}
+
+/// The plaintext bytes of a run of chunks.
+fn opened_len(first: u64, sealed_len: usize) -> Result<usize> {
+    let tail = sealed_len % SEALED_CHUNK_LEN;
+    if sealed_len == 0 || (tail != 0 && tail < TAG_LEN) {
+        return Err(Error::new(ErrorKind::Truncated, "message is truncated: a chunk is cut short"));
+    }
+    let count = sealed_len.div_ceil(SEALED_CHUNK_LEN);
+    // F-26; past it, counting on could overflow.
+    if first.saturating_add(count as u64) > MAX_CHUNKS {
+        return Err(Error::new(
+            ErrorKind::LimitExceeded,
+            "a message holds at most 2^32 chunks (64 TiB)",
+        ));
+    }
+    Ok(sealed_len - count * TAG_LEN)
 }
 
 impl fmt::Debug for RangeDecryptor {
@@ -346,7 +385,8 @@ mod tests {
             BoundHeader::new(Profile::Compact, &crate::EncryptionContext::new(), false, &slots)
                 .unwrap();
         let key = DataKey::generate().unwrap();
-        let (preamble, _) = derive::start(&key, bound.as_bytes(), b"").unwrap();
+        let (preamble, _) =
+            derive::start(CipherBackend::AwsLc, &key, bound.as_bytes(), b"").unwrap();
         RangeDecryptor::new(&key, &bound, &preamble, b"").unwrap()
     }
 
@@ -379,6 +419,33 @@ mod tests {
         }
         for (len, room) in [(17, 0), (SEALED_CHUNK_LEN + 16, CHUNK_LEN - 1)] {
             assert_eq!(kind(len, room), ErrorKind::InvalidInput, "{len}");
+        }
+    }
+    // F-24, F-27
+    #[test]
+    fn a_run_is_opened_in_one_buffer_as_in_two() {
+        use crate::format::testing::{fixed_decryptor, fixed_message, sample};
+        for len in [0, 1, 16_384, 40_000, 49_152] {
+            let mut message = fixed_message(&sample(len));
+            let (decryptor, body) = fixed_decryptor(&message);
+            let run = decryptor.into_range();
+            let start = body + PREAMBLE_LEN;
+            for between in [0, 1, 4_096] {
+                let at = len + between;
+                let mut buf = [&vec![1; at], &message[start..]].concat();
+                assert_eq!(run.open_behind(0, &mut buf, at).unwrap(), len);
+                assert!(buf[..len] == sample(len));
+            }
+            *message.last_mut().unwrap() ^= 1;
+            let mut buf = [&vec![1; len], &message[start..]].concat();
+            let error = run.open_behind(0, &mut buf, len).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Authentication);
+            assert!(buf[..len].iter().all(|byte| *byte == 0));
+            // They would overlap: the last byte is missing in front of the sealed ones.
+            if len > 0 {
+                let error = run.open_behind(0, &mut buf[1..], len - 1).unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::InvalidInput);
+            }
         }
     }
 }

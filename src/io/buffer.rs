@@ -25,14 +25,6 @@ impl PageBuffer {
         };
         Self { bytes, start, len }
     }
-
-    /// Room for the `len` bytes at `offset` of a file, with the same offset within a page: the
-    /// kernel then copies whole pages. The buffer must be a page longer than the longest `len`.
-    #[cfg(unix)]
-    pub(super) fn beside(&mut self, offset: u64, len: usize) -> &mut [u8] {
-        let start = (offset % PAGE as u64) as usize;
-        &mut self[start..start + len]
-    }
 }
 
 impl Deref for PageBuffer {

@@ -22,7 +22,6 @@ mod atomic;
 mod body;
 mod both;
 mod buffer;
-mod crew;
 mod detached;
 mod encrypt_read;
 mod file;
@@ -51,7 +50,6 @@ pub use self::tokio::{
 };
 pub use atomic::{AtomicFile, discard_unfinished, is_unfinished};
 pub(crate) use both::both;
-pub(crate) use crew::crew;
 pub use detached::DetachedWriter;
 pub use encrypt_read::EncryptReader;
 pub use files::{FileDone, FileOutcome, FilesOptions, FilesProgress, FilesReport};

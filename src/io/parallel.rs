@@ -1,8 +1,8 @@
 //! Regular files on all cores: workers claim runs of chunks, read, seal or open them, and write
 //! each at its place.
 //!
-//! There is no order to keep, no hand-over and no copy in the middle. Each worker has one buffer
-//! for each side, as large as a run, and all of them together take 8 MiB at most.
+//! There is no order to keep and no hand-over. Each worker has room for a run on each side, and all
+//! of them together take 8 MiB at most.
 
 use super::buffer::{PAGE, PageBuffer};
 use super::offload::Cancelled;
@@ -15,6 +15,7 @@ use std::io;
 #[cfg(target_os = "linux")]
 use std::num::NonZeroU64;
 use std::num::NonZeroUsize;
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -94,11 +95,11 @@ impl Files<'_> {
                 (plan.run * SEALED_CHUNK_LEN as u64).min(self.source_len - start - from);
             let to = first * CHUNK_LEN as u64;
             let output_len = (plan.run * CHUNK_LEN as u64).min(len - to);
-            let (input, output) = buffers.for_ranges(start + from, input_len, to, output_len);
+            let (buf, sealed_at) = buffers.in_one(start + from, input_len, to, output_len);
             let done = self
-                .read(input, start + from)
-                .and_then(|()| runs.open(first, input, output))
-                .and_then(|_| self.write(output, to));
+                .read(&mut buf[sealed_at..], start + from)
+                .and_then(|()| runs.open_behind(first, buf, sealed_at))
+                .and_then(|len| self.write(&buf[..len], to));
             Some((first, done.map(|()| input_len)))
         })?;
         Ok(len)
@@ -235,17 +236,18 @@ impl Drop for StopOnPanic<'_> {
     }
 }
 
-/// What one worker reads into and writes from.
+/// What one worker reads into and writes from: room for the output, and behind it for the input.
 struct Buffers {
-    input: PageBuffer,
-    output: PageBuffer,
+    bytes: PageBuffer,
+    /// Where the room for the input begins.
+    input: usize,
 }
 
 impl Buffers {
     fn new(run: usize) -> Self {
-        // One page more, to lie on their pages as the bytes in the files do.
-        let len = run * SEALED_CHUNK_LEN + PAGE;
-        Self { input: PageBuffer::new(len), output: PageBuffer::new(len) }
+        // One page more each, to lie on their pages as the bytes in the files do.
+        let len = (run * SEALED_CHUNK_LEN + PAGE).next_multiple_of(PAGE);
+        Self { bytes: PageBuffer::new(2 * len), input: len }
     }
 
     /// Room for so many bytes of the source and of the output, at these offsets.
@@ -256,8 +258,23 @@ impl Buffers {
         to: u64,
         to_len: u64,
     ) -> (&mut [u8], &mut [u8]) {
-        (self.input.beside(from, from_len as usize), self.output.beside(to, to_len as usize))
+        let (output, input) = self.bytes.split_at_mut(self.input);
+        (&mut input[beside(from, from_len)], &mut output[beside(to, to_len)])
     }
+
+    /// The same in one slice: the output is its front, and the source begins at the given place.
+    fn in_one(&mut self, from: u64, from_len: u64, to: u64, to_len: u64) -> (&mut [u8], usize) {
+        let (from, to) = (beside(from, from_len), beside(to, to_len));
+        let buf = &mut self.bytes[to.start..self.input + from.end];
+        (buf, self.input + from.start - to.start)
+    }
+}
+
+/// Room that lies on its pages as `len` bytes at `offset` of a file do: the system copies whole
+/// pages then, several times as fast.
+fn beside(offset: u64, len: u64) -> Range<usize> {
+    let start = (offset % PAGE as u64) as usize;
+    start..start + len as usize
 }
 
 #[cfg(test)]

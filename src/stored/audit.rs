@@ -1,8 +1,8 @@
 //! What depends on which key.
 
 use super::front::{self, Front, Unread};
+use crate::crew::crew;
 use crate::error::Error;
-use crate::io::crew;
 use crate::wrap::{KeyId, WrappedKey};
 use std::collections::HashMap;
 use std::fmt;

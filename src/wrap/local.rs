@@ -2,15 +2,13 @@
 //! offline use.
 
 use super::{BoxFuture, KeyId, KeyPayload, KeyWrapper, Provider, WrappedKey, ZoneHint};
+use crate::cipher::{Aes256Gcm, CipherBackend, NONCE_LEN, TAG_LEN};
 use crate::error::{Error, ErrorKind, Result};
 use crate::secret::random;
-use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use std::fmt;
 use std::sync::Arc;
-use zeroize::Zeroizing;
 
 const FORMAT: u8 = 1;
-const TAG_LEN: usize = 16;
 const LABEL: &[u8] = b"ncp-envelope local v1\0";
 
 /// Wraps data keys with AES-256-GCM under a key of the caller.
@@ -31,7 +29,7 @@ const LABEL: &[u8] = b"ncp-envelope local v1\0";
 #[derive(Clone)]
 pub struct LocalKeyWrapper {
     id: KeyId,
-    key: Arc<LessSafeKey>,
+    key: Arc<Aes256Gcm>,
 }
 
 impl LocalKeyWrapper {
@@ -52,30 +50,24 @@ impl LocalKeyWrapper {
     /// [`ErrorKind::InvalidInput`] if `id` is not a valid key id.
     pub fn new(id: impl AsRef<str>, key: &crate::DataKey) -> Result<Self> {
         let id = KeyId::new(Provider::Local, ZoneHint::None, id)?;
-        let key = UnboundKey::new(&AES_256_GCM, key.expose_secret())
-            .map_err(|_| Error::new(ErrorKind::Internal, "the local key could not be set up"))?;
-        Ok(Self { id, key: Arc::new(LessSafeKey::new(key)) })
+        // For 80 bytes it makes no difference which library it is.
+        let key = Aes256Gcm::new(CipherBackend::AwsLc, key.expose_secret())?;
+        Ok(Self { id, key: Arc::new(key) })
     }
 
     // The key id is bound so that a wrapped key cannot be passed off as one of another local key
     // that shares its bytes.
-    fn aad(&self) -> Aad<Vec<u8>> {
-        Aad::from([LABEL, self.id.id().as_bytes()].concat())
+    fn aad(&self) -> Vec<u8> {
+        [LABEL, self.id.id().as_bytes()].concat()
     }
 
     fn wrap(&self, payload: &KeyPayload) -> Result<WrappedKey> {
         let mut nonce = [0; NONCE_LEN];
         random(&mut nonce)?;
-        let mut sealed = Zeroizing::new(payload.expose_secret().to_vec());
-        let tag = self
-            .key
-            .seal_in_place_separate_tag(
-                Nonce::assume_unique_for_key(nonce),
-                self.aad(),
-                &mut sealed,
-            )
-            .map_err(|_| Error::new(ErrorKind::Internal, "local wrapping failed"))?;
-        WrappedKey::new(self.id.clone(), [&[FORMAT], &nonce[..], &sealed, tag.as_ref()].concat())
+        let payload = payload.expose_secret();
+        let mut wrapped = [&[FORMAT], &nonce[..], &vec![0; payload.len() + TAG_LEN]].concat();
+        self.key.seal(nonce, &self.aad(), payload, &mut wrapped[1 + NONCE_LEN..])?;
+        WrappedKey::new(self.id.clone(), wrapped)
     }
 
     fn unwrap(&self, wrapped: &WrappedKey) -> Result<KeyPayload> {
@@ -93,15 +85,13 @@ impl LocalKeyWrapper {
         if bytes.len() < 1 + NONCE_LEN + TAG_LEN || bytes[0] != FORMAT {
             return Err(self.not_ours());
         }
-        let (nonce, rest) = bytes[1..].split_at(NONCE_LEN);
-        let (sealed, tag) = rest.split_at(rest.len() - TAG_LEN);
-        let mut opened = vec![0; sealed.len()].into_boxed_slice();
-        let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| self.not_ours())?;
-        let result = self.key.open_separate_gather(nonce, self.aad(), sealed, tag, &mut opened);
-        // Moved before the result is checked, so that a failure wipes it too.
-        let payload = KeyPayload::from_boxed(opened);
+        let Some((nonce, sealed)) = bytes[1..].split_first_chunk::<NONCE_LEN>() else {
+            return Err(self.not_ours());
+        };
+        let mut opened = vec![0; sealed.len() - TAG_LEN].into_boxed_slice();
+        let result = self.key.open(*nonce, &self.aad(), sealed, &mut opened);
         result.map_err(|_| self.not_ours())?;
-        Ok(payload)
+        Ok(KeyPayload::from_boxed(opened))
     }
 
     fn not_ours(&self) -> Error {

@@ -45,17 +45,22 @@ const LAYERS: &[Layer] = &[
     Layer { name: "memory", knows: &[], never: NO_HTTP },
     Layer { name: "stack", knows: &[], never: NO_IO },
     Layer { name: "secret", knows: &["error", "stack"], never: NO_IO },
+    // The environment chooses the library.
+    Layer { name: "cipher", knows: &["error", "memory", "stack"], never: NO_SERVICE },
+    Layer { name: "crew", knows: &["error"], never: NO_IO },
     Layer { name: "random", knows: &["error", "secret"], never: NO_IO },
     Layer { name: "context", knows: &["error"], never: NO_IO },
     Layer { name: "suite", knows: &[], never: NO_IO },
     Layer { name: "process", knows: &["memory"], never: NO_HTTP },
     Layer { name: "runtime", knows: &["error", "process"], never: NO_HTTP },
     Layer { name: "output", knows: &["error", "process"], never: NO_HTTP },
-    Layer { name: "wrap", knows: &["error", "secret", "context", "suite"], never: NO_IO },
+    Layer { name: "wrap", knows: &["cipher", "error", "secret", "context", "suite"], never: NO_IO },
     // Never the trait KeyWrapper: the format does not know what wraps keys.
     Layer {
         name: "format",
         knows: &[
+            "cipher",
+            "crew",
             "error",
             "memory",
             "secret",
@@ -79,13 +84,16 @@ const LAYERS: &[Layer] = &[
     Layer { name: "policy", knows: &["error", "context", "wrap", "format"], never: NO_IO },
     Layer {
         name: "envelope",
-        knows: &["error", "secret", "context", "suite", "wrap", "format", "datakey", "policy"],
+        knows: &[
+            "cipher", "error", "secret", "context", "suite", "wrap", "format", "datakey", "policy",
+        ],
         never: NO_IO,
     },
     // The format of messages and that of values know nothing of each other.
     Layer {
         name: "fields",
         knows: &[
+            "cipher",
             "error",
             "memory",
             "secret",
@@ -109,6 +117,7 @@ const LAYERS: &[Layer] = &[
     Layer {
         name: "io",
         knows: &[
+            "crew",
             "error",
             "memory",
             "output",
@@ -126,7 +135,7 @@ const LAYERS: &[Layer] = &[
     Layer {
         name: "stored",
         knows: &[
-            "error", "output", "runtime", "secret", "context", "wrap", "format", "policy",
+            "crew", "error", "output", "runtime", "secret", "context", "wrap", "format", "policy",
             "envelope", "io",
         ],
         never: NO_HTTP,
@@ -134,8 +143,8 @@ const LAYERS: &[Layer] = &[
     Layer {
         name: "blocking",
         knows: &[
-            "error", "runtime", "context", "wrap", "format", "datakey", "policy", "envelope", "io",
-            "fields", "stored",
+            "cipher", "error", "runtime", "context", "wrap", "format", "datakey", "policy",
+            "envelope", "io", "fields", "stored",
         ],
         never: NO_HTTP,
     },

@@ -8,9 +8,9 @@
 use super::gather::Item;
 use super::report::FileOutcome;
 use super::shared::{Run, is_of_the_disk, is_of_the_service, is_out_of_files, lock};
+use crate::crew::crew;
 use crate::error::{Error, Result};
 use crate::format::{Decryptor, Encryptor, PREAMBLE_LEN};
-use crate::io::crew::crew;
 use crate::io::job::{Job, Way, name};
 use crate::io::offload::Cancelled;
 use crate::io::published::{FileReport, Published};

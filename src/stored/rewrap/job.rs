@@ -3,9 +3,10 @@
 use super::checkpoint::{Checkpoint, Versions};
 use super::options::RewrapOptions;
 use super::report::{Outcome, RewrapReport};
+use crate::crew::crew;
 use crate::envelope::Envelope;
 use crate::error::{Error, ErrorKind, Result};
-use crate::io::{Cancelled, crew};
+use crate::io::Cancelled;
 use crate::stored::front::{State, Unread, named};
 use crate::stored::message::{Replaced, StoredMessage};
 use crate::wrap::{KeyId, WrappedKey};
