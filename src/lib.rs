@@ -107,11 +107,11 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod blocking;
-mod cipher;
 #[cfg(feature = "serde")]
 mod config;
 mod context;
 mod crew;
+mod crypto;
 mod datakey;
 mod envelope;
 mod error;
@@ -136,8 +136,8 @@ pub mod emulator;
 pub mod kms;
 
 pub use blocking::BlockingEnvelope;
-pub use cipher::CipherBackend;
 pub use context::{ContextPairs, EncryptionContext, MAX_CONTEXT_LEN, MAX_CONTEXT_PAIRS, Scope};
+pub use crypto::CipherBackend;
 pub use datakey::{
     BatchStats, CacheLimits, CacheStats, EnvelopeStats, KeyCache, PoolLimits, PoolStats,
     RecipientStats, ReuseLimits,

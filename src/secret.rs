@@ -3,9 +3,9 @@
 //! A [`DataKey`] lives in one heap allocation from birth to death; moving it moves a pointer, so no
 //! stack copy of the key is left behind. It has no `Clone`, and its `Debug` shows no byte.
 
+use crate::crypto::Mac512;
 use crate::error::{Error, ErrorKind, Result};
 use crate::stack::{DEEP, wiped};
-use aws_lc_rs::hmac;
 use std::fmt;
 use std::sync::OnceLock;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
@@ -22,9 +22,9 @@ pub const DATA_KEY_LEN: usize = 32;
 /// ```
 pub struct DataKey {
     bytes: Box<[u8; DATA_KEY_LEN]>,
-    // Boxed like the key, and wiped by the primitive when dropped. Setting it up is a quarter of
-    // what a small message costs.
-    expander: OnceLock<Box<hmac::Key>>,
+    // Boxed like the key, and wiped when dropped. Setting it up costs much of what a small message
+    // does.
+    expander: OnceLock<Box<Mac512>>,
 }
 
 impl DataKey {
@@ -75,8 +75,8 @@ impl DataKey {
     }
 
     /// HMAC-SHA-512 keyed with this key, set up at first use and kept as long as the key.
-    pub(crate) fn expander(&self) -> &hmac::Key {
-        let set_up = || Box::new(hmac::Key::new(hmac::HMAC_SHA512, &self.bytes[..]));
+    pub(crate) fn expander(&self) -> &Mac512 {
+        let set_up = || Box::new(Mac512::new(&self.bytes));
         self.expander.get_or_init(|| wiped::<DEEP, _>(set_up))
     }
 }
@@ -184,16 +184,6 @@ pub(crate) fn wipe_if_it_moves(out: &mut Vec<u8>, len: usize) {
     // that is none is a fault to be suppressed.
     if (1..len).contains(&out.capacity()) {
         out.zeroize();
-    }
-}
-
-/// Secret bytes on the stack, wiped when dropped. As one slice: `Zeroizing` wipes an array byte by
-/// byte, which for the few hundred bytes of a derivation is a tenth of what a small message costs.
-pub(crate) struct Scratch<const N: usize>(pub(crate) [u8; N]);
-
-impl<const N: usize> Drop for Scratch<N> {
-    fn drop(&mut self) {
-        self.0.as_mut_slice().zeroize();
     }
 }
 

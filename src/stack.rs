@@ -8,6 +8,7 @@
 //! are moved as well, with whatever the stack had in them, and so get to the heap.
 
 use std::hint::black_box;
+use zeroize::Zeroize;
 
 /// More than setting up keys puts on the stack.
 pub(crate) const DEEP: usize = 16 << 10;
@@ -41,4 +42,14 @@ fn deepest<T>(work: impl FnOnce() -> T) -> T {
 #[inline(never)]
 fn wipe<const LEN: usize>() {
     black_box(&mut Below([0; LEN]));
+}
+
+/// Secret bytes on the stack, wiped when dropped. As one slice: `Zeroizing` wipes an array byte by
+/// byte, which for the few hundred bytes of a derivation is a tenth of what a small message costs.
+pub(crate) struct Scratch<const N: usize>(pub(crate) [u8; N]);
+
+impl<const N: usize> Drop for Scratch<N> {
+    fn drop(&mut self) {
+        self.0.as_mut_slice().zeroize();
+    }
 }

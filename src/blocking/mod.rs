@@ -24,8 +24,8 @@ mod messages;
 mod rings;
 mod streams;
 
-use crate::cipher::CipherBackend;
 use crate::context::Scope;
+use crate::crypto::CipherBackend;
 use crate::datakey::EnvelopeStats;
 use crate::envelope::Envelope;
 use crate::error::Result;

@@ -1,7 +1,7 @@
 //! How an envelope is set up.
 
-use crate::cipher::CipherBackend;
 use crate::context::Scope;
+use crate::crypto::CipherBackend;
 use crate::datakey::{CacheLimits, KeyCache, KeySettings, Keys, PoolLimits, ReuseLimits};
 use crate::envelope::handle::Envelope;
 use crate::error::{Error, ErrorKind, Result};

@@ -1,7 +1,7 @@
 //! The envelope itself: messages in and out of memory.
 
-use crate::cipher::CipherBackend;
 use crate::context::Scope;
+use crate::crypto::CipherBackend;
 use crate::datakey::{EnvelopeStats, Keys, Minted, in_parts};
 use crate::envelope::recent::Recent;
 use crate::error::Result;

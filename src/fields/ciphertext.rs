@@ -1,7 +1,7 @@
 //! The parts of a ciphertext, and what its front says (`R-20`, `R-21`).
 
-use super::mac::TAG_LEN;
 use super::text;
+use crate::crypto::Mac256;
 use crate::error::{Error, ErrorKind, Result};
 
 /// The longest value in bytes (`R-16`).
@@ -38,7 +38,7 @@ impl FieldMode {
     /// assert_eq!(FieldMode::Deterministic.added(), 38);
     /// ```
     pub const fn added(self) -> usize {
-        FRONT_LEN + TAG_LEN + self.salt_len()
+        FRONT_LEN + Mac256::TAG_LEN + self.salt_len()
     }
 
     pub(super) const fn salt_len(self) -> usize {
@@ -211,7 +211,7 @@ impl FieldCiphertext {
 pub(super) struct Parts<'c> {
     pub(super) mode: FieldMode,
     pub(super) number: u32,
-    pub(super) tag: &'c [u8; TAG_LEN],
+    pub(super) tag: &'c [u8; Mac256::TAG_LEN],
     pub(super) salt: &'c [u8],
     pub(super) body: &'c [u8],
 }

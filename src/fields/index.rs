@@ -1,6 +1,6 @@
 //! Blind indexes (`R-25`, `R-26`).
 
-use super::mac::MacKey;
+use crate::crypto::Mac256;
 use crate::error::{Error, ErrorKind, Result};
 use std::fmt;
 
@@ -33,7 +33,7 @@ pub struct BlindIndex {
 
 impl BlindIndex {
     /// The first `bits` bits of the hash of `value`.
-    pub(super) fn new(key: &MacKey, bits: u16, value: &[u8]) -> Self {
+    pub(super) fn new(key: &Mac256, bits: u16, value: &[u8]) -> Self {
         let mut index = Self { bytes: [0; MAX_LEN], len: len(bits) as u8 };
         write(key, bits, value, &mut index.bytes[..len(bits)]);
         index
@@ -60,7 +60,7 @@ pub(super) fn len(bits: u16) -> usize {
     usize::from(bits).div_ceil(8)
 }
 
-pub(super) fn write(key: &MacKey, bits: u16, value: &[u8], out: &mut [u8]) {
+pub(super) fn write(key: &Mac256, bits: u16, value: &[u8], out: &mut [u8]) {
     let hash = key.tag(&[value]);
     out.copy_from_slice(&hash[..out.len()]);
     if let Some(last) = out.last_mut() {
@@ -102,7 +102,7 @@ mod tests {
     //
     #[test]
     fn an_index_has_the_first_bits_and_no_others() {
-        let key = MacKey::new(&[7; 32]);
+        let key = Mac256::new(&[7; 32]);
         let hash = key.tag(&[b"value"]);
         for bits in 8..=256 {
             let index = BlindIndex::new(&key, bits, b"value");

@@ -6,7 +6,7 @@
 use super::ciphertext::{FieldMode, refused};
 use super::derive::{self, ValueKeys};
 use super::document::KeyRole;
-use super::mac::MacKey;
+use crate::crypto::Mac256;
 use crate::error::{Error, ErrorKind, Result};
 use crate::secret::{DataKey, equal};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
@@ -36,7 +36,7 @@ struct FieldKeys {
     /// For each entry and mode.
     values: Vec<[OnceLock<Box<ValueKeys>>; 2]>,
     /// By number and bits. A field has few.
-    indexes: RwLock<Vec<(u32, u16, Arc<MacKey>)>>,
+    indexes: RwLock<Vec<(u32, u16, Arc<Mac256>)>>,
 }
 
 /// A field, as its keys are looked up: its name, and its place among the fields of the ring.
@@ -113,7 +113,7 @@ impl RingKeys {
         field: &FieldName,
         number: u32,
         bits: u16,
-    ) -> Result<Arc<MacKey>> {
+    ) -> Result<Arc<Mac256>> {
         let entry = self.get(number).filter(|entry| entry.role == KeyRole::Index);
         let entry = entry.ok_or_else(|| {
             let text = format!("the ring has no index key {number}: see RingDocument::entries");
@@ -121,7 +121,7 @@ impl RingKeys {
         })?;
         let indexes = &self.of_field(field)?.indexes;
         let is_it = |(of, long, _): &&(u32, u16, _)| (*of, *long) == (number, bits);
-        let known = |indexes: &[(u32, u16, Arc<MacKey>)]| {
+        let known = |indexes: &[(u32, u16, Arc<Mac256>)]| {
             indexes.iter().find(is_it).map(|(_, _, key)| key.clone())
         };
         let found = known(&indexes.read().unwrap_or_else(PoisonError::into_inner));

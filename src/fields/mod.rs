@@ -36,7 +36,6 @@ mod field;
 mod field_text;
 mod index;
 mod keys;
-mod mac;
 mod many;
 mod ring;
 mod salt;

@@ -6,8 +6,7 @@
 
 use super::ciphertext::{FieldMode, Parts, refused};
 use super::derive::ValueKeys;
-use super::mac::TAG_LEN;
-use crate::cipher::COUNTER_LEN;
+use crate::crypto::{COUNTER_LEN, Mac256};
 use crate::error::Result;
 use crate::secret::equal;
 use zeroize::Zeroize;
@@ -24,7 +23,7 @@ pub(super) fn seal(
 ) -> Result<()> {
     let (front, body) = out.split_at_mut(mode.added());
     let (front, salt) = front.split_at_mut(mode.added() - mode.salt_len());
-    let (front, tag) = front.split_at_mut(front.len() - TAG_LEN);
+    let (front, tag) = front.split_at_mut(front.len() - Mac256::TAG_LEN);
     mode.put_front(number, front);
     tag.copy_from_slice(&mac(keys, row, salt, value));
     body.copy_from_slice(value);
@@ -55,7 +54,7 @@ pub(super) fn open(keys: &ValueKeys, parts: &Parts<'_>, row: &[u8], out: &mut [u
 }
 
 /// `R-18`
-fn mac(keys: &ValueKeys, row: &[u8], salt: &[u8], value: &[u8]) -> [u8; TAG_LEN] {
+fn mac(keys: &ValueKeys, row: &[u8], salt: &[u8], value: &[u8]) -> [u8; Mac256::TAG_LEN] {
     keys.mac.tag(&[&(row.len() as u64).to_be_bytes(), row, salt, value])
 }
 
@@ -69,7 +68,7 @@ fn apply(keys: &ValueKeys, tag: &[u8], body: &mut [u8]) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cipher::Aes256Ctr;
+    use crate::crypto::Aes256Ctr;
     use crate::error::ErrorKind;
     use crate::fields::derive::value_keys;
     use crate::secret::DataKey;

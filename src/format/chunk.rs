@@ -1,6 +1,6 @@
 //! One chunk: AES-256-GCM with a counter nonce (`F-23`).
 
-use crate::cipher::{Aes256Gcm, NONCE_LEN};
+use crate::crypto::{Aes256Gcm, NONCE_LEN};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Plaintext bytes of every chunk but the last (`F-24`).
@@ -59,7 +59,7 @@ impl ChunkCipher {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cipher::CipherBackend;
+    use crate::crypto::CipherBackend;
 
     fn cipher() -> ChunkCipher {
         let key = Aes256Gcm::new(CipherBackend::AwsLc, &[7; 32]).unwrap();

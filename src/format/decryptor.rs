@@ -2,8 +2,8 @@
 
 use super::chunk::{CHUNK_LEN, ChunkCipher, SEALED_CHUNK_LEN, TAG_LEN};
 use super::{BoundHeader, PREAMBLE_LEN, Progress, RangeDecryptor, derive};
-use crate::cipher::CipherBackend;
 use crate::context::EncryptionContext;
+use crate::crypto::CipherBackend;
 use crate::error::{Error, ErrorKind, Result};
 use crate::secret::DataKey;
 use std::fmt;

@@ -1,11 +1,11 @@
 //! From a data key to one message's key, base nonce and commitment (`F-20` to `F-22`).
 
 use super::chunk::ChunkCipher;
-use crate::cipher::{Aes256Gcm, CipherBackend, KEY_LEN, NONCE_LEN};
+use crate::crypto::{Aes256Gcm, CipherBackend, KEY_LEN, Mac512, NONCE_LEN};
 use crate::error::{Error, Result};
-use crate::secret::{DataKey, Scratch, equal, random};
-use crate::stack::wiped;
-use aws_lc_rs::{digest, hmac};
+use crate::secret::{DataKey, equal, random};
+use crate::stack::Scratch;
+use aws_lc_rs::digest;
 
 const SALT_LEN: usize = 24;
 const COMMITMENT_LEN: usize = 32;
@@ -13,15 +13,10 @@ const COMMITMENT_LEN: usize = 32;
 pub const PREAMBLE_LEN: usize = SALT_LEN + COMMITMENT_LEN;
 
 const LABEL: &[u8] = b"ncp-envelope v1\0";
-// F-21
 const INFO: &[u8] = b"c2sp.org/chunked-encryption@v1+AEAD_AES_256_GCM\0";
 const OKM_LEN: usize = KEY_LEN + NONCE_LEN + COMMITMENT_LEN;
-/// What HMAC-SHA-512 gives, and one step of the expansion.
-const BLOCK_LEN: usize = 64;
-const CONTEXT_LEN: usize = 32;
-/// More than a use of the library's HMAC puts on the stack.
-const USE_LEN: usize = 8 << 10;
-const EXPAND_LEN: usize = INFO.len() + SALT_LEN + CONTEXT_LEN;
+/// To whole steps of the expansion.
+const EXPANDED_LEN: usize = OKM_LEN.next_multiple_of(Mac512::TAG_LEN);
 
 /// A fresh salt, and what it derives for a new message.
 pub(super) fn start(
@@ -69,7 +64,7 @@ pub(super) fn resume(
 }
 
 /// Message key, base nonce and commitment.
-struct Material(Scratch<{ 2 * BLOCK_LEN }>);
+struct Material(Scratch<EXPANDED_LEN>);
 
 impl Material {
     fn commitment(&self) -> &[u8] {
@@ -84,33 +79,9 @@ impl Material {
     }
 }
 
+// F-21
 fn material(key: &DataKey, region_a: &[u8], aad: &[u8], salt: &[u8]) -> Material {
-    Material(expand(key.expander(), salt, context(region_a, aad).as_ref()))
-}
-
-/// HKDF-Expand of RFC 5869 for two blocks. Written out because the library's own takes the bare
-/// key, and sets it up again each time: a kept one is a quarter faster. A test holds it against the
-/// library's.
-fn expand(key: &hmac::Key, salt: &[u8], context: &[u8]) -> Scratch<{ 2 * BLOCK_LEN }> {
-    // The library copies the states of the key for each use.
-    wiped::<USE_LEN, _>(|| {
-        // T(1), then info and the block's number.
-        let mut scratch = Scratch([0; BLOCK_LEN + EXPAND_LEN + 1]);
-        let input = &mut scratch.0;
-        let mut at = BLOCK_LEN;
-        for part in [INFO, salt, context] {
-            input[at..at + part.len()].copy_from_slice(part);
-            at += part.len();
-        }
-        let mut okm = Scratch([0; 2 * BLOCK_LEN]);
-        let (first, second) = okm.0.split_at_mut(BLOCK_LEN);
-        input[at] = 1;
-        first.copy_from_slice(hmac::sign(key, &input[BLOCK_LEN..]).as_ref());
-        input[..BLOCK_LEN].copy_from_slice(first);
-        input[at] = 2;
-        second.copy_from_slice(hmac::sign(key, &input[..]).as_ref());
-        okm
-    })
+    Material(key.expander().expand(&[INFO, salt, context(region_a, aad).as_ref()]))
 }
 
 // F-20: lengths in front of both parts, so that no byte can move from the header to the associated
@@ -139,27 +110,6 @@ fn context(region_a: &[u8], aad: &[u8]) -> digest::Digest {
 mod tests {
     use super::*;
     use crate::error::ErrorKind;
-
-    #[test]
-    fn expansion_is_that_of_the_library() {
-        use aws_lc_rs::hkdf::{HKDF_SHA512, KeyType, Prk};
-        struct Len;
-        impl KeyType for Len {
-            fn len(&self) -> usize {
-                2 * BLOCK_LEN
-            }
-        }
-        for seed in 0..50 {
-            let key = DataKey::copy_from(&[seed; 32]);
-            let (salt, context) = ([seed ^ 0x55; SALT_LEN], [seed.wrapping_mul(7); CONTEXT_LEN]);
-            let mut wanted = [0; 2 * BLOCK_LEN];
-            let prk = Prk::new_less_safe(HKDF_SHA512, key.expose_secret());
-            prk.expand(&[INFO, &salt, &context], Len).unwrap().fill(&mut wanted).unwrap();
-            for _ in 0..2 {
-                assert_eq!(expand(key.expander(), &salt, &context).0, wanted);
-            }
-        }
-    }
 
     #[test]
     fn every_input_changes_the_commitment() {

@@ -1,6 +1,6 @@
 //! What seals and opens the chunks of messages: a library, on so many threads.
 
-use crate::cipher::CipherBackend;
+use crate::crypto::CipherBackend;
 use std::num::NonZeroUsize;
 use std::thread;
 

@@ -227,7 +227,7 @@ fn too_large() -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cipher::CipherBackend;
+    use crate::crypto::CipherBackend;
     use crate::format::testing::{fixed_key, fixed_message, sample};
 
     fn engine(threads: usize) -> Engine {

@@ -13,7 +13,7 @@
 
 use super::chunk::{CHUNK_LEN, ChunkCipher, MAX_CHUNKS, SEALED_CHUNK_LEN, TAG_LEN};
 use super::{BoundHeader, PREAMBLE_LEN, derive};
-use crate::cipher::CipherBackend;
+use crate::crypto::CipherBackend;
 use crate::error::{Error, ErrorKind, Result};
 use crate::secret::DataKey;
 use std::fmt;

@@ -2,7 +2,7 @@
 //! offline use.
 
 use super::{BoxFuture, KeyId, KeyPayload, KeyWrapper, Provider, WrappedKey, ZoneHint};
-use crate::cipher::{Aes256Gcm, CipherBackend, NONCE_LEN, TAG_LEN};
+use crate::crypto::{Aes256Gcm, CipherBackend, NONCE_LEN, TAG_LEN};
 use crate::error::{Error, ErrorKind, Result};
 use crate::secret::random;
 use std::fmt;

@@ -44,9 +44,9 @@ const LAYERS: &[Layer] = &[
     Layer { name: "error", knows: &[], never: NO_IO },
     Layer { name: "memory", knows: &[], never: NO_HTTP },
     Layer { name: "stack", knows: &[], never: NO_IO },
-    Layer { name: "secret", knows: &["error", "stack"], never: NO_IO },
+    Layer { name: "secret", knows: &["crypto", "error", "stack"], never: NO_IO },
     // The environment chooses the library.
-    Layer { name: "cipher", knows: &["error", "memory", "stack"], never: NO_SERVICE },
+    Layer { name: "crypto", knows: &["error", "memory", "stack"], never: NO_SERVICE },
     Layer { name: "crew", knows: &["error"], never: NO_IO },
     Layer { name: "random", knows: &["error", "secret"], never: NO_IO },
     Layer { name: "context", knows: &["error"], never: NO_IO },
@@ -54,12 +54,12 @@ const LAYERS: &[Layer] = &[
     Layer { name: "process", knows: &["memory"], never: NO_HTTP },
     Layer { name: "runtime", knows: &["error", "process"], never: NO_HTTP },
     Layer { name: "output", knows: &["error", "process"], never: NO_HTTP },
-    Layer { name: "wrap", knows: &["cipher", "error", "secret", "context", "suite"], never: NO_IO },
+    Layer { name: "wrap", knows: &["crypto", "error", "secret", "context", "suite"], never: NO_IO },
     // Never the trait KeyWrapper: the format does not know what wraps keys.
     Layer {
         name: "format",
         knows: &[
-            "cipher",
+            "crypto",
             "crew",
             "error",
             "memory",
@@ -85,7 +85,7 @@ const LAYERS: &[Layer] = &[
     Layer {
         name: "envelope",
         knows: &[
-            "cipher", "error", "secret", "context", "suite", "wrap", "format", "datakey", "policy",
+            "crypto", "error", "secret", "context", "suite", "wrap", "format", "datakey", "policy",
         ],
         never: NO_IO,
     },
@@ -93,7 +93,7 @@ const LAYERS: &[Layer] = &[
     Layer {
         name: "fields",
         knows: &[
-            "cipher",
+            "crypto",
             "error",
             "memory",
             "secret",
@@ -143,7 +143,7 @@ const LAYERS: &[Layer] = &[
     Layer {
         name: "blocking",
         knows: &[
-            "cipher", "error", "runtime", "context", "wrap", "format", "datakey", "policy",
+            "crypto", "error", "runtime", "context", "wrap", "format", "datakey", "policy",
             "envelope", "io", "fields", "stored",
         ],
         never: NO_HTTP,
