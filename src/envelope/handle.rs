@@ -94,6 +94,11 @@ impl Envelope {
         Self { inner: self.inner.clone(), engine }
     }
 
+    /// How many threads [`threads`](Self::threads) stands for.
+    pub(crate) fn thread_count(&self) -> usize {
+        self.engine.threads()
+    }
+
     /// The library that encrypts and decrypts this envelope's messages.
     ///
     /// ```

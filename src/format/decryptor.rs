@@ -240,10 +240,7 @@ impl Decryptor {
             return Err(error);
         }
         if self.held < TAG_LEN {
-            return Err(Error::new(
-                ErrorKind::Truncated,
-                "message is truncated: its last chunk is missing",
-            ));
+            return Err(last_chunk_is_missing());
         }
         let len = self.held - TAG_LEN;
         let Some(out) = out.get_mut(..len) else {
@@ -278,6 +275,11 @@ impl Decryptor {
     pub fn into_range(self) -> RangeDecryptor {
         RangeDecryptor::with(self.cipher)
     }
+}
+
+/// Of a message that ends where no message does (`F-25`).
+pub(crate) fn last_chunk_is_missing() -> Error {
+    Error::new(ErrorKind::Truncated, "message is truncated: its last chunk is missing")
 }
 
 impl fmt::Debug for Decryptor {

@@ -1,7 +1,7 @@
 //! Pushes plaintext in, takes a message out.
 
 use super::chunk::{CHUNK_LEN, ChunkCipher, SEALED_CHUNK_LEN, TAG_LEN};
-use super::{BoundHeader, Progress, RunEncryptor, SlotTable, derive};
+use super::{BoundHeader, Progress, RunEncryptor, RunSequence, SlotTable, derive};
 use crate::context::EncryptionContext;
 use crate::crypto::CipherBackend;
 use crate::error::{Error, ErrorKind, Result};
@@ -269,13 +269,24 @@ impl Encryptor {
     /// [`ErrorKind::InvalidInput`] if plaintext was pushed already: its chunks must not be sealed
     /// twice. [`ErrorKind::LimitExceeded`] for more than 2^32 chunks (`F-26`).
     pub fn into_runs(self, plaintext_len: u64) -> Result<(Vec<u8>, RunEncryptor)> {
-        if self.next > 0 || self.held > 0 {
-            return Err(Error::new(
-                ErrorKind::InvalidInput,
-                "a message that was begun in order cannot be sealed in runs",
-            ));
-        }
+        self.check_fresh()?;
         Ok((self.front, RunEncryptor::new(self.cipher, plaintext_len)?))
+    }
+
+    /// As [`into_runs`](Self::into_runs), for a length that shows at the end.
+    pub(crate) fn into_sequence(self) -> Result<(Vec<u8>, RunSequence)> {
+        self.check_fresh()?;
+        Ok((self.front, RunSequence::new(self.cipher)))
+    }
+
+    fn check_fresh(&self) -> Result<()> {
+        if self.next == 0 && self.held == 0 {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::InvalidInput,
+            "a message that was begun in order cannot be sealed in runs",
+        ))
     }
 }
 

@@ -38,12 +38,14 @@ mod profile;
 mod progress;
 pub mod range;
 mod runs;
+mod sequence;
 mod slots;
 
 pub use crate::suite::Suite;
 pub use bound::{BoundHeader, FIXED_LEN};
 pub use chunk::{CHUNK_LEN, SEALED_CHUNK_LEN, TAG_LEN};
 pub use decryptor::Decryptor;
+pub(crate) use decryptor::last_chunk_is_missing;
 pub use derive::PREAMBLE_LEN;
 pub use encryptor::Encryptor;
 #[cfg(test)]
@@ -57,4 +59,5 @@ pub use profile::{Layout, MAX_REGION_LEN, Profile};
 pub use progress::Progress;
 pub use range::RangeDecryptor;
 pub use runs::{RunClaim, RunEncryptor};
+pub(crate) use sequence::{RunSequence, SequenceRun};
 pub use slots::{CopyState, DEFAULT_MAX_SLOTS, MAX_SLOTS, Replacement, SlotTable};

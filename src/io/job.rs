@@ -205,6 +205,7 @@ impl Job {
             cancelled: &self.cancelled,
             // What has a length and comes here is short, or is on a system without the other way.
             beside: self.source.len().is_none(),
+            threads: self.threads,
         };
         let mut source = Reported {
             source: &self.source,

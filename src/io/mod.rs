@@ -32,15 +32,18 @@ mod offload;
 mod options;
 #[cfg(unix)]
 mod parallel;
+mod pipeline;
 mod published;
 mod range;
 mod read;
 mod run;
 mod sealing;
+mod shared_sealing;
 mod source;
 mod stream;
 #[cfg(feature = "tokio")]
 mod tokio;
+mod workers;
 mod write;
 
 #[cfg(feature = "tokio")]

@@ -1,6 +1,7 @@
 //! Whole streams, from a `Read` to a `Write`: the one loop for everything that is read in order.
 //!
-//! Promises: memory is four buffers of eight chunks, however long the stream is. What one read
+//! Promises: memory is four buffers of eight chunks, and four more for each thread that seals or
+//! opens beside, however long the stream is. What one read
 //! brings is sealed or opened at once, and full chunks go on, so that nothing waits for input that
 //! may not come. A sink is given verified plaintext only (`F-27`), and everything that was verified
 //! before a fault. It gets nothing from a source that cannot be read at all. The first fault is the
@@ -11,19 +12,24 @@ use super::body::Body;
 use super::buffer::PageBuffer;
 use super::front::read_front;
 use super::offload::{Cancelled, offload};
+use super::pipeline;
+use super::workers::{Piece, Run};
 use crate::context::EncryptionContext;
 use crate::envelope::Envelope;
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::{CHUNK_LEN, Decryptor, Encryptor, SEALED_CHUNK_LEN};
+use crate::format::{
+    CHUNK_LEN, Decryptor, Encryptor, SEALED_CHUNK_LEN, TAG_LEN, last_chunk_is_missing,
+};
 use crate::policy::{ToDecryptPolicy, ToEncryptOptions};
 use std::fmt;
 use std::io::{self, Read, Write};
+use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread;
 
 /// What is read or written at once. All buffers, and the pipes on both sides, have to fit a core's
 /// own cache, or the bytes take the way through memory several times.
-const STREAM_CHUNKS: usize = 8;
+const STREAM_CHUNKS: usize = Piece::CHUNKS;
 const PLAIN_LEN: usize = STREAM_CHUNKS * CHUNK_LEN;
 const SEALED_LEN: usize = STREAM_CHUNKS * SEALED_CHUNK_LEN;
 /// One is filled, one is written, one lies between.
@@ -104,10 +110,10 @@ impl Envelope {
         R: Read + Send + 'static,
         W: Write + Send + 'static,
     {
-        let encryptor = self.encryptor(options).await?;
+        let (encryptor, threads) = (self.encryptor(options).await?, self.thread_count());
         offload(move |cancelled| {
             let mut source = source;
-            Stream::unnamed(&cancelled).encrypt(&mut source, sink, encryptor)
+            Stream::unnamed(&cancelled, threads).encrypt(&mut source, sink, encryptor)
         })
         .await
     }
@@ -154,8 +160,10 @@ impl Envelope {
         .await?;
         let decryptor = self.decryptor(&header, &preamble, policy).await?;
         let front = header.bound().body_offset() + preamble.len();
+        let threads = self.thread_count();
         offload(move |cancelled| {
-            let mut report = Stream::unnamed(&cancelled).decrypt(&mut source, sink, decryptor)?;
+            let mut report =
+                Stream::unnamed(&cancelled, threads).decrypt(&mut source, sink, decryptor)?;
             report.bytes_read += front as u64;
             Ok(report)
         })
@@ -176,13 +184,15 @@ pub(super) struct Stream<'a> {
     pub(super) cancelled: &'a Cancelled,
     /// Whether a thread of its own writes. Not worth it for what is short.
     pub(super) beside: bool,
+    /// How many threads seal or open, if a second one writes.
+    pub(super) threads: usize,
 }
 
 impl<'a> Stream<'a> {
     /// Between two ends that have no names.
-    fn unnamed(cancelled: &'a Cancelled) -> Self {
+    fn unnamed(cancelled: &'a Cancelled, threads: usize) -> Self {
         let names = Names { source: "the input", sink: "the output" };
-        Self { names, cancelled, beside: true }
+        Self { names, cancelled, beside: true, threads }
     }
 
     pub(super) fn encrypt<W: Write + Send>(
@@ -191,6 +201,9 @@ impl<'a> Stream<'a> {
         mut sink: W,
         encryptor: Encryptor,
     ) -> Result<StreamReport<W>> {
+        if self.beside && self.threads > 1 {
+            return self.encrypt_shared(source, sink, encryptor);
+        }
         let (mut input, mut bytes_read) = (PageBuffer::new(PLAIN_LEN), 0);
         // Before anything is written: a directory can be opened, and not be read.
         let mut first = Some(self.read(source, &mut input)?);
@@ -220,6 +233,9 @@ impl<'a> Stream<'a> {
         sink: W,
         decryptor: Decryptor,
     ) -> Result<StreamReport<W>> {
+        if self.beside && self.threads > 1 {
+            return self.decrypt_shared(source, sink, decryptor);
+        }
         let (mut input, mut at, mut end) = (PageBuffer::new(SEALED_LEN), 0, 0);
         let context = decryptor.context().clone();
         let (mut body, mut bytes_read) = (Body::new(decryptor), 0);
@@ -237,6 +253,84 @@ impl<'a> Stream<'a> {
             }
             Ok(None)
         })?;
+        Ok(StreamReport { sink, bytes_read, bytes_written, context })
+    }
+
+    fn encrypt_shared<W: Write + Send>(
+        &self,
+        source: &mut impl Read,
+        mut sink: W,
+        encryptor: Encryptor,
+    ) -> Result<StreamReport<W>> {
+        let context = encryptor.context().clone();
+        let (front, mut runs) = encryptor.into_sequence()?;
+        let mut piece = Piece::new();
+        // Before anything is written: a directory can be opened, and not be read.
+        let mut len = self.read(source, &mut piece.input[..PLAIN_LEN])?;
+        sink.write_all(&front).map_err(|error| self.cannot_write(error))?;
+        let (mut bytes_read, mut held) = (0, 0);
+        let feed = |feed: &pipeline::Feed<'_>| {
+            while len > 0 {
+                bytes_read += len as u64;
+                held += len;
+                let whole = held / CHUNK_LEN;
+                if whole > 0 {
+                    let Some(next) = feed.piece() else { return Ok(()) };
+                    let full = std::mem::replace(&mut piece, next);
+                    let rest = &full.input[whole * CHUNK_LEN..held];
+                    piece.input[..rest.len()].copy_from_slice(rest);
+                    held = rest.len();
+                    feed.give(Run::Seal(runs.whole(whole)), full, whole * CHUNK_LEN);
+                }
+                self.cancelled.check()?;
+                len = self.read(source, &mut piece.input[held..PLAIN_LEN])?;
+            }
+            feed.give(Run::Seal(runs.last()), piece, held);
+            Ok(())
+        };
+        let cannot_write = |error| self.cannot_write(error);
+        let (sink, written) = pipeline::run(self.threads, sink, feed, cannot_write)?;
+        let bytes_written = front.len() as u64 + written;
+        Ok(StreamReport { sink, bytes_read, bytes_written, context })
+    }
+
+    fn decrypt_shared<W: Write + Send>(
+        &self,
+        source: &mut impl Read,
+        sink: W,
+        decryptor: Decryptor,
+    ) -> Result<StreamReport<W>> {
+        let context = decryptor.context().clone();
+        let (decryptor, mut piece) = (Arc::new(decryptor.into_range()), Piece::new());
+        let (mut bytes_read, mut held, mut number) = (0, 0, 0);
+        let feed = |feed: &pipeline::Feed<'_>| {
+            loop {
+                self.cancelled.check()?;
+                let len = self.read(source, &mut piece.input[held..SEALED_LEN])?;
+                bytes_read += len as u64;
+                held += len;
+                if len == 0 {
+                    break;
+                }
+                let whole = held / SEALED_CHUNK_LEN;
+                if whole > 0 {
+                    let Some(next) = feed.piece() else { return Ok(()) };
+                    let full = std::mem::replace(&mut piece, next);
+                    let rest = &full.input[whole * SEALED_CHUNK_LEN..held];
+                    piece.input[..rest.len()].copy_from_slice(rest);
+                    held = rest.len();
+                    feed.give(Run::Open(decryptor.clone(), number), full, whole * SEALED_CHUNK_LEN);
+                    number += whole as u64;
+                }
+            }
+            if held < TAG_LEN {
+                return Err(last_chunk_is_missing());
+            }
+            feed.give(Run::Open(decryptor, number), piece, held);
+            Ok(())
+        };
+        let cannot_write = |error| self.cannot_write(error);
+        let (sink, bytes_written) = pipeline::run(self.threads, sink, feed, cannot_write)?;
         Ok(StreamReport { sink, bytes_read, bytes_written, context })
     }
 

@@ -2,6 +2,7 @@
 
 use super::buffer::PageBuffer;
 use super::run::SEALED_RUN_LEN;
+use super::shared_sealing::SharedSealing;
 use crate::envelope::Envelope;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::Encryptor;
@@ -35,7 +36,11 @@ impl Envelope {
         inner: W,
         options: impl ToEncryptOptions,
     ) -> Result<EncryptWriter<W>> {
-        Ok(EncryptWriter::new(self.encryptor(options).await?, inner))
+        let encryptor = self.encryptor(options).await?;
+        match self.thread_count() {
+            1 => Ok(EncryptWriter::new(encryptor, inner)),
+            threads => EncryptWriter::shared(encryptor, inner, threads),
+        }
     }
 }
 
@@ -45,6 +50,9 @@ impl Envelope {
 /// does not open. Up to 16,383 bytes are buffered until their chunk is full;
 /// [`flush`](Write::flush) does not write them. After an error every later call fails, as it is
 /// unknown what reached the inner writer.
+///
+/// With [`threads`](Envelope::threads), 128 KiB for each thread and 256 KiB more are on their way
+/// until the writer is flushed or finished. The inner writer stays on the caller's thread.
 ///
 /// ```
 /// # use ncp_envelope::*;
@@ -61,9 +69,16 @@ impl Envelope {
 /// ```
 pub struct EncryptWriter<W> {
     inner: W,
-    encryptor: Option<Encryptor>,
-    header_written: bool,
-    run: PageBuffer,
+    /// What stands in front of the chunks, until it is written.
+    front: Option<Vec<u8>>,
+    /// None after a failure.
+    sealing: Option<By>,
+}
+
+/// Who seals.
+enum By {
+    Caller(Box<Encryptor>, PageBuffer),
+    Threads(Box<SharedSealing>),
 }
 
 impl<W: Write> EncryptWriter<W> {
@@ -82,12 +97,15 @@ impl<W: Write> EncryptWriter<W> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn new(encryptor: Encryptor, inner: W) -> Self {
-        Self {
-            inner,
-            encryptor: Some(encryptor),
-            header_written: false,
-            run: PageBuffer::new(SEALED_RUN_LEN),
-        }
+        let front = Some(encryptor.front().to_vec());
+        let sealing = By::Caller(Box::new(encryptor), PageBuffer::new(SEALED_RUN_LEN));
+        Self { inner, front, sealing: Some(sealing) }
+    }
+
+    fn shared(encryptor: Encryptor, inner: W, threads: usize) -> Result<Self> {
+        let (front, sealing) = SharedSealing::new(encryptor, threads)?;
+        let sealing = Some(By::Threads(Box::new(sealing)));
+        Ok(Self { inner, front: Some(front), sealing })
     }
 
     /// Writes the last chunk, flushes, and returns the inner writer.
@@ -106,45 +124,68 @@ impl<W: Write> EncryptWriter<W> {
     /// [`ErrorKind::Io`] if the inner writer fails, now or in an earlier call;
     /// [`ErrorKind::LimitExceeded`] past 64 TiB.
     pub fn finish(mut self) -> Result<W> {
-        let mut encryptor = self.encryptor.take().ok_or_else(broken)?;
         let io = |error| Error::io("cannot write the message", error);
-        Self::header(&mut self.inner, &mut encryptor, &mut self.header_written).map_err(io)?;
-        let len = encryptor.finish(&mut self.run)?;
-        self.inner.write_all(&self.run[..len]).map_err(io)?;
+        match self.begin()? {
+            By::Caller(encryptor, mut run) => {
+                self.write_front().map_err(io)?;
+                let len = encryptor.finish(&mut run)?;
+                self.inner.write_all(&run[..len]).map_err(io)?;
+            }
+            By::Threads(sealing) => {
+                self.write_front().map_err(io)?;
+                let finished = sealing.finish(&mut |bytes| self.inner.write_all(bytes));
+                finished.map_err(|error| error.downcast().unwrap_or_else(io))?;
+            }
+        }
         flush(&mut self.inner).map_err(io)?;
         Ok(self.inner)
     }
 
-    fn header(inner: &mut W, encryptor: &mut Encryptor, written: &mut bool) -> io::Result<()> {
-        if !*written {
-            inner.write_all(encryptor.front())?;
-            *written = true;
+    /// Taken out, and put back only on success: a writer that failed half way stays failed.
+    fn begin(&mut self) -> Result<By> {
+        self.sealing.take().ok_or_else(broken)
+    }
+
+    fn write_front(&mut self) -> io::Result<()> {
+        match self.front.take() {
+            Some(front) => self.inner.write_all(&front),
+            None => Ok(()),
         }
-        Ok(())
     }
 }
 
 impl<W: Write> Write for EncryptWriter<W> {
-    /// Takes all of `buf`; every full chunk has reached the inner writer when this returns.
+    /// Takes all of `buf`. Without threads, every full chunk has reached the inner writer when this
+    /// returns.
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        // Taken out, and put back only on success: a writer that failed half way stays failed.
-        let mut encryptor = self.encryptor.take().ok_or_else(broken)?;
-        Self::header(&mut self.inner, &mut encryptor, &mut self.header_written)?;
-        let mut rest = buf;
-        while !rest.is_empty() {
-            let progress = encryptor.update(rest, &mut self.run)?;
-            self.inner.write_all(&self.run[..progress.written])?;
-            rest = &rest[progress.consumed..];
+        let mut sealing = self.begin()?;
+        self.write_front()?;
+        match &mut sealing {
+            By::Caller(encryptor, run) => {
+                let mut rest = buf;
+                while !rest.is_empty() {
+                    let progress = encryptor.update(rest, run)?;
+                    self.inner.write_all(&run[..progress.written])?;
+                    rest = &rest[progress.consumed..];
+                }
+            }
+            By::Threads(sealing) => {
+                sealing.push(buf, &mut |bytes| self.inner.write_all(bytes))?;
+            }
         }
-        self.encryptor = Some(encryptor);
+        self.sealing = Some(sealing);
         Ok(buf.len())
     }
 
-    /// Flushes the inner writer. Bytes of a chunk that is not full stay buffered.
+    /// Writes every full chunk, and flushes the inner writer. Bytes of a chunk that is not full
+    /// stay buffered.
     fn flush(&mut self) -> io::Result<()> {
-        let encryptor = self.encryptor.take().ok_or_else(broken)?;
+        let mut sealing = self.begin()?;
+        if let By::Threads(sealing) = &mut sealing {
+            sealing.settle(&mut |bytes| self.inner.write_all(bytes))?;
+        }
         flush(&mut self.inner)?;
-        self.encryptor = Some(encryptor);
+        self.sealing = Some(sealing);
         Ok(())
     }
 }
@@ -161,10 +202,7 @@ fn flush(inner: &mut impl Write) -> io::Result<()> {
 
 impl<W: fmt::Debug> fmt::Debug for EncryptWriter<W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("EncryptWriter")
-            .field("inner", &self.inner)
-            .field("encryptor", &self.encryptor)
-            .finish_non_exhaustive()
+        f.debug_struct("EncryptWriter").field("inner", &self.inner).finish_non_exhaustive()
     }
 }
 

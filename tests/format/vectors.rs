@@ -4,7 +4,7 @@
 use crate::common::{Counting, block_on};
 use aws_lc_rs::digest;
 use ncp_envelope::format::Header;
-use ncp_envelope::{DecryptPolicy, Envelope, Error};
+use ncp_envelope::{CipherBackend, DecryptPolicy, Envelope, Error};
 use serde_json::Value;
 use std::io::{BufRead, Read};
 use std::path::Path;
@@ -41,6 +41,11 @@ fn stream(envelope: &Envelope, message: impl BufRead, policy: &DecryptPolicy) ->
     Reading { result, released }
 }
 
+/// Every one by every library.
+fn both(index: &[Value]) -> impl Iterator<Item = (CipherBackend, &Value)> {
+    CipherBackend::ALL.iter().flat_map(|backend| index.iter().map(|entry| (*backend, entry)))
+}
+
 #[test]
 fn every_vector_reads_as_its_index_says() {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors");
@@ -48,13 +53,14 @@ fn every_vector_reads_as_its_index_says() {
         serde_json::from_slice(&std::fs::read(dir.join("index.json")).unwrap()).unwrap();
     assert!(index.len() > 220, "the index is there");
     let mut failures = Vec::new();
-    for entry in &index {
+    for (backend, entry) in both(&index) {
         let file = entry["file"].as_str().unwrap();
         let message = std::fs::read(dir.join(file)).unwrap();
         let kek: [u8; 32] = hex(entry["kek"].as_str().unwrap()).try_into().unwrap();
         let wrapper = Counting::new(entry["key_id"].as_str().unwrap(), kek);
         let envelope = Envelope::builder(wrapper.clone())
             .scope(entry["scope"].as_str().unwrap())
+            .cipher(backend)
             .build()
             .unwrap();
         let mut policy = DecryptPolicy::new();
@@ -88,7 +94,7 @@ fn every_vector_reads_as_its_index_says() {
         let got = (kind(whole.as_ref().map(drop)), kind(streamed.result.as_ref().map(|_| ())));
         if got != (expect.to_owned(), expect.to_owned()) {
             failures.push(format!(
-                "{file}: expected {expect}, got {got:?}: {:?}",
+                "{file} by {backend}: expected {expect}, got {got:?}: {:?}",
                 whole.as_ref().err()
             ));
             continue;

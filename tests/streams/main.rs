@@ -21,5 +21,17 @@ mod served;
 #[cfg(unix)]
 mod sources;
 mod uploads;
+mod threads;
 mod verified;
-mod whole;
+
+mod one_thread {
+    const THREADS: usize = 1;
+    #[path = "../whole.rs"]
+    mod whole;
+}
+
+mod three_threads {
+    const THREADS: usize = 3;
+    #[path = "../whole.rs"]
+    mod whole;
+}

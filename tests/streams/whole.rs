@@ -1,10 +1,12 @@
 //! Streams in one call: from a `Read` to a `Write`.
 
-use crate::common::{block_on, envelope, sample};
+use super::THREADS;
+use crate::common::{block_on, sample};
 use ncp_envelope::format::{Header, Profile, SEALED_CHUNK_LEN};
 use ncp_envelope::io::StreamReport;
 use ncp_envelope::{
-    DecryptPolicy, EncryptOptions, EncryptionContext, Error, ErrorKind, Result, ToEncryptOptions,
+    DecryptPolicy, EncryptOptions, EncryptionContext, Envelope, Error, ErrorKind, Result,
+    ToEncryptOptions,
 };
 use std::io::{self, Cursor, Read, Write};
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -78,6 +80,10 @@ impl<R: Read> Read for Broken<R> {
     }
 }
 
+fn envelope() -> Envelope {
+    crate::common::envelope().threads(THREADS)
+}
+
 fn encrypt(plaintext: &[u8], options: impl ToEncryptOptions) -> StreamReport<Vec<u8>> {
     let source = Cursor::new(plaintext.to_vec());
     block_on(envelope().encrypt_stream(source, Vec::new(), options)).unwrap()
@@ -144,7 +150,7 @@ fn what_a_read_brings_goes_on_before_the_next_read() {
     drop(send);
     call.join().unwrap().unwrap();
     let opened =
-        block_on(crate::common::envelope().decrypt(&seen.bytes(), &DecryptPolicy::new())).unwrap();
+        block_on(envelope().decrypt(&seen.bytes(), &DecryptPolicy::new())).unwrap();
     assert_eq!(*opened, plaintext);
 }
 
@@ -271,6 +277,6 @@ async fn a_dropped_call_stops_at_its_next_buffer_and_drops_its_sink() {
     assert!(sent.await.unwrap() > 0);
     until(|| Arc::strong_count(&seen.bytes) == 1);
     let message = seen.bytes();
-    let opened = crate::common::envelope().decrypt(&message, &DecryptPolicy::new()).await;
+    let opened = envelope().decrypt(&message, &DecryptPolicy::new()).await;
     assert!(opened.is_err(), "half a message opened");
 }
