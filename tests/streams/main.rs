@@ -20,18 +20,10 @@ mod records;
 mod served;
 #[cfg(unix)]
 mod sources;
-mod uploads;
 mod threads;
+mod uploads;
 mod verified;
-
-mod one_thread {
-    const THREADS: usize = 1;
-    #[path = "../whole.rs"]
-    mod whole;
-}
-
-mod three_threads {
-    const THREADS: usize = 3;
-    #[path = "../whole.rs"]
-    mod whole;
-}
+mod whole;
+// The same, by three threads.
+#[path = "whole.rs"]
+mod whole_shared;
