@@ -48,6 +48,12 @@ pub(crate) const ENVIRONMENT: &[Variables] = &[
                password belong here.",
     },
     Variables {
+        scope: Scope::All,
+        names: &["NCP_ENVELOPE_CIPHER"],
+        text: "aws-lc or ring: which library encrypts and decrypts messages, in place of the one \
+               that is faster on this processor. Messages are the same; bench tells the speed.",
+    },
+    Variables {
         scope: Scope::Service,
         names: &["HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"],
         text: "The proxy, with --proxy system.",

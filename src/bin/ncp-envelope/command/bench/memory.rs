@@ -1,15 +1,12 @@
 //! Measurements in memory.
 
-use crate::command::bench::row::{MEMORY_LEN, What, fill, timed};
+use crate::command::bench::row::{MEMORY_LEN, What, fill};
 use crate::input::blocking;
 use crate::status::Failure;
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
-use ncp_envelope::format::{
-    CHUNK_LEN, Decryptor, Encryptor, Header, PREAMBLE_LEN, SEALED_CHUNK_LEN, TAG_LEN,
-};
+use ncp_envelope::format::{CHUNK_LEN, SEALED_CHUNK_LEN, TAG_LEN};
 use ncp_envelope::{DataKey, DecryptPolicy, EncryptionContext, Envelope, Error, ErrorKind};
-
-const RUN_CHUNKS: usize = 16;
+use std::time::Instant;
 
 /// Buffers that every round reuses.
 pub(crate) struct Memory {
@@ -55,29 +52,25 @@ impl Memory {
     }
 
     async fn measure(&mut self, what: What, threads: usize) -> Result<f64, Error> {
+        let envelope = self.envelope.threads(threads);
+        let start = Instant::now();
         match what {
-            What::Sealing => timed(|| self.seal_raw()),
-            What::Copy => timed(|| {
-                self.opened.copy_from_slice(&self.plain);
-                Ok(())
-            }),
+            What::Sealing => self.seal_raw()?,
+            What::Copy => self.opened.copy_from_slice(&self.plain),
             What::Encrypt => {
-                let encryptor = self.envelope.encryptor(EncryptionContext::new()).await?;
-                timed(|| self.encrypt(encryptor, threads))
+                let none = EncryptionContext::new();
+                envelope.encrypt_into(&self.plain, none, &mut self.sealed).await?;
             }
             What::Decrypt => {
-                let header = Header::decode(&self.message)?;
-                let body = header.bound().body_offset();
-                let preamble =
-                    self.message[body..].first_chunk::<PREAMBLE_LEN>().ok_or_else(incomplete)?;
-                let decryptor =
-                    self.envelope.decryptor(&header, preamble, &DecryptPolicy::new()).await?;
-                timed(|| self.decrypt(decryptor, body + PREAMBLE_LEN, threads))
+                let none = DecryptPolicy::new();
+                envelope.decrypt_into(&self.message, none, &mut self.opened).await?;
             }
         }
+        Ok(start.elapsed().as_secs_f64())
     }
 
-    /// The primitive on the same memory in pieces of a chunk, without any format around it.
+    /// The primitive on the same memory in pieces of a chunk, without any format around it: that of
+    /// aws-lc-rs, so that machines and backends can be compared.
     fn seal_raw(&mut self) -> Result<(), Error> {
         let failed = |_| Error::new(ErrorKind::Internal, "sealing failed");
         for (index, (chunk, out)) in
@@ -100,44 +93,6 @@ impl Memory {
         }
         Ok(())
     }
-
-    fn encrypt(&mut self, mut encryptor: Encryptor, threads: usize) -> Result<(), Error> {
-        if threads == 1 {
-            let progress = encryptor.update(&self.plain, &mut self.sealed)?;
-            return encryptor.finish(&mut self.sealed[progress.written..]).map(drop);
-        }
-        let (_, runs) = encryptor.into_runs(MEMORY_LEN as u64)?;
-        let mut rest = &mut self.sealed[..];
-        let mut jobs = Vec::new();
-        while let Some(claim) = runs.claim(RUN_CHUNKS as u64) {
-            let (from, to) = (claim.plaintext_range(), claim.sealed_range());
-            let (out, behind) = rest.split_at_mut((to.end - to.start) as usize);
-            rest = behind;
-            jobs.push((claim, &self.plain[from.start as usize..from.end as usize], out));
-        }
-        on_threads(jobs, threads, |(claim, plain, out)| claim.seal(plain, out))?;
-        runs.finish()
-    }
-
-    fn decrypt(
-        &mut self,
-        mut decryptor: Decryptor,
-        start: usize,
-        threads: usize,
-    ) -> Result<(), Error> {
-        let chunks = &self.message[start..];
-        if threads == 1 {
-            let progress = decryptor.update(chunks, &mut self.opened)?;
-            return decryptor.finish(&mut self.opened[progress.written..]).map(drop);
-        }
-        let range = decryptor.into_range();
-        let mut outs = self.opened.chunks_mut(RUN_CHUNKS * CHUNK_LEN);
-        let runs = (0..).step_by(RUN_CHUNKS).zip(chunks.chunks(RUN_CHUNKS * SEALED_CHUNK_LEN));
-        // The last chunk has no plaintext here.
-        let jobs =
-            runs.map(|(first, sealed)| (first, sealed, outs.next().unwrap_or_default())).collect();
-        on_threads(jobs, threads, |(first, sealed, out)| range.open(first, sealed, out).map(drop))
-    }
 }
 
 /// Runs `work`, which takes long, on another thread, so that a signal can end the command.
@@ -146,30 +101,4 @@ async fn beside<T: Send + 'static>(
 ) -> Result<T, Failure> {
     let runtime = tokio::runtime::Handle::current();
     blocking(move || runtime.block_on(work)).await?.map_err(Failure::writing)
-}
-
-/// Runs every job, on this many threads.
-fn on_threads<J: Send>(
-    jobs: Vec<J>,
-    threads: usize,
-    work: impl Fn(J) -> Result<(), Error> + Sync,
-) -> Result<(), Error> {
-    let mut shares: Vec<Vec<J>> = (0..threads).map(|_| Vec::new()).collect();
-    for (index, job) in jobs.into_iter().enumerate() {
-        shares[index % threads].push(job);
-    }
-    std::thread::scope(|scope| {
-        let work = &work;
-        let workers: Vec<_> = shares
-            .into_iter()
-            .map(|share| scope.spawn(move || share.into_iter().try_for_each(work)))
-            .collect();
-        workers
-            .into_iter()
-            .try_for_each(|worker| worker.join().unwrap_or_else(|_| Err(incomplete())))
-    })
-}
-
-fn incomplete() -> Error {
-    Error::new(ErrorKind::Internal, "a measurement did not finish")
 }

@@ -75,6 +75,7 @@ pub(crate) async fn run(args: BenchArgs) -> Result<(), Failure> {
         .and_then(|key| LocalKeyWrapper::new("bench", &key))
         .map_err(Failure::writing)?;
     let envelope = Envelope::builder(key).build().map_err(Failure::writing)?;
+    let cipher = envelope.cipher();
     let mut memory = Memory::new(&envelope).await?;
     let files = Files::new(dir.0.path(), args.size, envelope).await?;
 
@@ -101,5 +102,9 @@ pub(crate) async fn run(args: BenchArgs) -> Result<(), Failure> {
         }
     }
     drop(progress);
-    if args.json { print_json(&rows, args.size) } else { print_table(&rows, args.size, &base) }
+    if args.json {
+        print_json(&rows, args.size, cipher)
+    } else {
+        print_table(&rows, args.size, &base, cipher)
+    }
 }
