@@ -34,8 +34,8 @@ pub struct Decryptor {
     context: EncryptionContext,
     cipher: ChunkCipher,
     next: u64,
-    // Ciphertext only: nothing here needs wiping.
-    partial: Box<[u8; SEALED_CHUNK_LEN]>,
+    // Ciphertext only: nothing here needs wiping. Empty until it is needed.
+    partial: Vec<u8>,
     held: usize,
     failed: Option<Error>,
 }
@@ -87,7 +87,7 @@ impl Decryptor {
             context: bound.context().clone(),
             cipher,
             next: 0,
-            partial: Box::new([0; SEALED_CHUNK_LEN]),
+            partial: Vec::new(),
             held: 0,
             failed: None,
         })
@@ -186,6 +186,10 @@ impl Decryptor {
             let rest = &input[done.consumed..];
             let room = &mut out[done.written..];
             if self.held + rest.len() < SEALED_CHUNK_LEN {
+                if rest.is_empty() {
+                    return Ok(done);
+                }
+                self.partial.resize(SEALED_CHUNK_LEN, 0);
                 self.partial[self.held..self.held + rest.len()].copy_from_slice(rest);
                 self.held += rest.len();
                 done.consumed = input.len();

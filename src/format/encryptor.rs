@@ -36,7 +36,8 @@ pub struct Encryptor {
     front: Vec<u8>,
     cipher: ChunkCipher,
     next: u64,
-    partial: Box<Zeroizing<[u8; CHUNK_LEN]>>,
+    // Empty until it is needed: whoever pushes whole chunks, or seals in runs, needs none.
+    partial: Zeroizing<Vec<u8>>,
     held: usize,
 }
 
@@ -100,7 +101,7 @@ impl Encryptor {
             front,
             cipher,
             next: 0,
-            partial: Box::new(Zeroizing::new([0; CHUNK_LEN])),
+            partial: Zeroizing::default(),
             held: 0,
         })
     }
@@ -195,6 +196,10 @@ impl Encryptor {
             let rest = &input[done.consumed..];
             let room = &mut out[done.written..];
             if self.held + rest.len() < CHUNK_LEN {
+                if rest.is_empty() {
+                    return Ok(done);
+                }
+                self.partial.resize(CHUNK_LEN, 0);
                 self.partial[self.held..self.held + rest.len()].copy_from_slice(rest);
                 self.held += rest.len();
                 done.consumed = input.len();

@@ -52,7 +52,7 @@ pub use encryptor::Encryptor;
 pub(crate) use encryptor::tests as testing;
 pub(crate) use engine::Engine;
 pub use header::Header;
-pub(crate) use magic::is_message;
+pub(crate) use magic::{MAGIC_LEN, is_message};
 pub(crate) use message::{Parts, seal};
 pub(crate) use plan::{Extent, Fetch, Plan};
 pub use profile::{Layout, MAX_REGION_LEN, Profile};

@@ -4,10 +4,12 @@ use super::options::FileOptions;
 use super::source::SourceFile;
 use crate::error::Result;
 use crate::output::{
-    Named, Output, Settling, commit_all, discard_unfinished as discard, is_temporary,
+    Named, Output, Settling, Source, Target, commit_all, discard_unfinished as discard,
+    is_temporary,
 };
 use std::ffi::OsStr;
 use std::fmt;
+use std::fs::Metadata;
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -85,8 +87,7 @@ impl AtomicFile {
         options: &FileOptions,
         source: &SourceFile,
     ) -> Result<Self> {
-        let source = Some((source.file(), source.path()));
-        Output::create(target.as_ref(), options.output(), source).map(Self)
+        Output::create(target.as_ref(), options.output(), Some(made_from(source))).map(Self)
     }
 
     /// Syncs, unless the options say not to, and gives the file its name.
@@ -104,16 +105,33 @@ impl AtomicFile {
     /// ```
     ///
     /// # Errors
-    /// [`ErrorKind::Io`](crate::ErrorKind::Io), also if a write failed before. The target is then
-    /// unchanged, except if its directory cannot be synced: the error then says that the file is in
-    /// place.
+    /// [`ErrorKind::Io`](crate::ErrorKind::Io), also if a write failed before;
+    /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) if somebody took the name
+    /// meanwhile and the options do not allow replacing. The target is then unchanged, except if
+    /// its directory cannot be synced: the error then says that the file is in place.
     pub fn commit(self) -> Result<()> {
         self.0.commit()
     }
 
-    /// Refuses what [`create_from`](Self::create_from) refuses, and creates nothing.
-    pub(super) fn check(target: &Path, options: &FileOptions, source: &SourceFile) -> Result<()> {
-        Output::check(target, options.output(), (source.file(), source.path()))
+    /// The first half of [`create_from`](Self::create_from): refuses what that refuses, and creates
+    /// nothing.
+    pub(super) fn look(
+        target: &Path,
+        options: &FileOptions,
+        source: &SourceFile,
+    ) -> Result<Target> {
+        let target = Target::look(target, options.output())?;
+        target.admit(options.output(), Some(made_from(source)))?;
+        Ok(target)
+    }
+
+    /// The second half.
+    pub(super) fn create_at(
+        target: Target,
+        options: &FileOptions,
+        source: &SourceFile,
+    ) -> Result<Self> {
+        Output::create_at(target, options.output(), Some(made_from(source))).map(Self)
     }
 
     /// The first half of [`commit`](Self::commit); refuses to replace a file that `named` holds.
@@ -153,10 +171,19 @@ impl AtomicFile {
         &self.0
     }
 
+    /// Has it no more rights than its source has by now.
+    pub(super) fn narrow(&mut self, source: &Metadata) {
+        self.0.narrow(source);
+    }
+
     /// All that [`commit`](Self::commit) does before the file has its name.
     pub(super) fn finish(&mut self) -> Result<()> {
         self.0.finish()
     }
+}
+
+pub(super) fn made_from(source: &SourceFile) -> Source<'_> {
+    Source { file: source.file(), path: source.path(), metadata: source.metadata() }
 }
 
 /// Removes the temporary files of all unfinished outputs of this process, for a program that is

@@ -1,6 +1,6 @@
 //! Whole files, from one name to another.
 
-use super::front::read_front;
+use super::front::read_file_front;
 use super::job::{Job, Way};
 use super::offload::{Cancelled, offload};
 use super::options::FileOptions;
@@ -216,9 +216,9 @@ impl Envelope {
     ) -> Result<FileReport> {
         let (this, admitted) = (self.clone(), policy.clone());
         let (mut job, header, preamble) = offload(move |cancelled| {
-            let mut job = start(cancelled)?;
+            let job = start(cancelled)?;
             let (header, preamble) =
-                read_front(&mut job.source, |header| this.admit(header, &admitted))
+                read_file_front(&job.source, |header| this.admit(header, &admitted))
                     .map_err(|e| job.name(e))?;
             if let Some(len) = job.source.len() {
                 range::plaintext_len(len.saturating_sub(header.bound().body_offset() as u64))

@@ -1,8 +1,9 @@
 //! What stands in front of the first chunk, read in bounded pieces.
 
+use super::source::SourceFile;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::{FIXED_LEN, Header, PREAMBLE_LEN};
-use std::io::Read;
+use std::io::{self, BufReader, Read};
 
 impl Header {
     /// Reads the header at the start of a message, and no byte after it.
@@ -112,6 +113,39 @@ pub(super) fn read_front(
         if front.advance(&admit)? {
             return front.finish();
         }
+    }
+}
+
+/// How much of a file is read at first: a compact front, and one block of a disk.
+const AT_ONCE: usize = 4_096;
+
+/// The front of a file, whose position is then anywhere. Where the file has a length, one read is
+/// enough for most.
+pub(super) fn read_file_front(
+    source: &SourceFile,
+    admit: impl Fn(&Header) -> Result<()>,
+) -> Result<(Header, [u8; PREAMBLE_LEN])> {
+    match source.len() {
+        // Such a file may have a length and not know it, and may be readable in order only.
+        None | Some(0) => read_front(&mut &*source, admit),
+        Some(_) => {
+            let start = Placed { source, at: 0 };
+            read_front(&mut BufReader::with_capacity(AT_ONCE, start), admit)
+        }
+    }
+}
+
+/// Reads without moving the position of the file.
+struct Placed<'a> {
+    source: &'a SourceFile,
+    at: u64,
+}
+
+impl Read for Placed<'_> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let len = self.source.read_at(buf, self.at)?;
+        self.at += len as u64;
+        Ok(len)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The work on one whole file, in order or by several threads. The output appears only when all of
 //! it is verified.
 
+use super::alone::{Alone, Buffers};
 use super::atomic::AtomicFile;
 use super::offload::Cancelled;
 use super::options::{FileOptions, ProgressFn};
@@ -12,7 +13,7 @@ use super::stream::{Names, Stream, StreamReport};
 use crate::context::EncryptionContext;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::{Decryptor, Encryptor};
-use crate::output::Named;
+use crate::output::{Named, Target};
 use std::io::{self, Read, Write};
 use std::path::Path;
 use std::sync::Arc;
@@ -57,14 +58,16 @@ impl Job {
         cancelled: Cancelled,
     ) -> Result<Self> {
         let source = open(source, target, &options)?;
-        Self::new(way, source, target, options, cancelled)
+        let look = |target| AtomicFile::look(target, &options, &source);
+        let place = target.map(look).transpose()?;
+        Self::new(way, source, place, options, cancelled)
     }
 
-    /// With a source that [`open`] gave.
+    /// With a source that [`open`] gave, and a place that [`AtomicFile::look`] gave.
     pub(super) fn new(
         way: Way,
         source: SourceFile,
-        target: Option<&Path>,
+        place: Option<Target>,
         options: FileOptions,
         cancelled: Cancelled,
     ) -> Result<Self> {
@@ -75,8 +78,8 @@ impl Job {
             Way::Decrypt if !source.is_regular() => options.max_mode(0o600),
             Way::Decrypt => options,
         };
-        let create = |target| AtomicFile::create_from(target, &options, &source);
-        let output = target.map(create).transpose()?;
+        let create = |place| AtomicFile::create_at(place, &options, &source);
+        let output = place.map(create).transpose()?;
         Ok(Self {
             way,
             source,
@@ -109,19 +112,27 @@ impl Job {
     }
 
     pub(super) fn encrypt(self, encryptor: Encryptor) -> Result<FileReport> {
-        self.encrypt_unsettled(encryptor)?.settle()
+        self.encrypt_unsettled(encryptor, &mut Buffers::default())?.settle()
     }
 
     /// `body` is where the body begins.
     pub(super) fn decrypt(self, decryptor: Decryptor, body: u64) -> Result<FileReport> {
-        self.decrypt_unsettled(decryptor, body)?.settle()
+        self.decrypt_unsettled(decryptor, body, &mut Buffers::default())?.settle()
     }
 
-    pub(super) fn encrypt_unsettled(mut self, encryptor: Encryptor) -> Result<Published> {
+    pub(super) fn encrypt_unsettled(
+        mut self,
+        encryptor: Encryptor,
+        buffers: &mut Buffers,
+    ) -> Result<Published> {
         let context = encryptor.context().clone();
         #[cfg(unix)]
         if let Some(len) = self.worth_splitting() {
             self.written = self.in_runs(len, |files| files.encrypt(encryptor))?;
+            return self.publish(context);
+        }
+        if let Some(len) = self.tells_its_length() {
+            self.written = self.alone(len, |files| files.encrypt(encryptor, buffers))?;
             return self.publish(context);
         }
         self.encrypt_in_order(encryptor)?;
@@ -132,12 +143,19 @@ impl Job {
         mut self,
         decryptor: Decryptor,
         body: u64,
+        buffers: &mut Buffers,
     ) -> Result<Published> {
         let context = decryptor.context().clone();
         #[cfg(unix)]
         if let Some(len) = self.worth_splitting() {
             self.written = self
                 .in_runs(len, |files| files.decrypt(decryptor, body))
+                .map_err(|error| self.name(error))?;
+            return self.publish(context);
+        }
+        if let Some(len) = self.tells_its_length() {
+            self.written = self
+                .alone(len, |files| files.decrypt(decryptor, body, buffers))
                 .map_err(|error| self.name(error))?;
             return self.publish(context);
         }
@@ -150,6 +168,32 @@ impl Job {
     fn worth_splitting(&self) -> Option<u64> {
         let seeks = self.output.as_ref().is_none_or(|file| file.output().seeks());
         self.source.len().filter(|len| *len >= WORTH_SPLITTING && seeks)
+    }
+
+    /// The length of a source that is read up to it. One that says it is empty may not know better.
+    fn tells_its_length(&self) -> Option<u64> {
+        self.source.len().filter(|len| *len > 0)
+    }
+
+    fn alone<T>(
+        &mut self,
+        source_len: u64,
+        work: impl FnOnce(Alone<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let (done, progress) = (&mut self.done, &self.progress);
+        let mut report = |more| {
+            *done += more;
+            if let Some(progress) = progress {
+                progress(*done, Some(source_len));
+            }
+        };
+        work(Alone {
+            source: &self.source,
+            source_len,
+            output: self.output.as_mut(),
+            cancelled: &self.cancelled,
+            report: &mut report,
+        })
     }
 
     #[cfg(unix)]
@@ -203,7 +247,7 @@ impl Job {
         let stream = Stream {
             names: Names { source: &source_name, sink: &sink_name },
             cancelled: &self.cancelled,
-            // What has a length and comes here is short, or is on a system without the other way.
+            // What has a length and comes here says that it is empty, and is short.
             beside: self.source.len().is_none(),
             threads: self.threads,
         };
@@ -234,12 +278,17 @@ impl Job {
     /// Refuses a source that changed meanwhile: what was read is neither its old nor its new
     /// content. A verified message is authentic even if its file changed since, unless the length
     /// differs.
-    fn check_source(&self) -> Result<()> {
-        match self.way {
-            Way::Encrypt if self.allow_changing => Ok(()),
-            Way::Encrypt => self.source.check_unchanged(),
-            Way::Decrypt => self.source.check_len(),
+    fn check_source(&mut self) -> Result<()> {
+        let now = match self.way {
+            Way::Encrypt if self.allow_changing => self.source.check_not_shorter()?,
+            // Its rights are unchanged, too.
+            Way::Encrypt => return self.source.check_unchanged(),
+            Way::Decrypt => self.source.check_len()?,
+        };
+        if let (Some(output), Some(now)) = (&mut self.output, now) {
+            output.narrow(&now);
         }
+        Ok(())
     }
 }
 

@@ -31,6 +31,7 @@ pub struct FileOptions {
     max_mode: Option<u32>,
     no_holes: bool,
     keep_time: bool,
+    refuse_links: bool,
     pub(super) remove_source: bool,
     pub(super) allow_changing: bool,
     pub(super) threads: usize,
@@ -193,6 +194,28 @@ impl FileOptions {
         self
     }
 
+    /// Whether a target that is a symbolic link stands for the file that it points to (the
+    /// default). Otherwise it is [`InvalidInput`](crate::ErrorKind::InvalidInput), for trees whose
+    /// names somebody else chose. Only the last part of the name counts, not the directories.
+    ///
+    /// ```
+    /// # use ncp_envelope::io::{AtomicFile, FileOptions};
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("report.ncpe");
+    /// # #[cfg(unix)] {
+    /// std::os::unix::fs::symlink("elsewhere", &path)?;
+    /// let options = FileOptions::new().overwrite(true);
+    /// assert!(AtomicFile::create(&path, &options).is_ok());
+    /// assert!(AtomicFile::create(&path, &options.follow_links(false)).is_err());
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn follow_links(mut self, follow: bool) -> Self {
+        self.refuse_links = !follow;
+        self
+    }
+
     /// Whether a file call removes the source once its output is synced and has its name. Only a
     /// regular file is removed, and only while its name still is that of the file that was read; a
     /// symbolic link is refused before anything is written.
@@ -249,6 +272,7 @@ impl FileOptions {
             keep_mode: false,
             holes: !self.no_holes,
             keep_time: self.keep_time,
+            refuse_links: self.refuse_links,
         }
     }
 
@@ -315,6 +339,7 @@ impl fmt::Debug for FileOptions {
             .field("allow_changing", &self.allow_changing)
             .field("sparse", &!self.no_holes)
             .field("keep_time", &self.keep_time)
+            .field("follow_links", &!self.refuse_links)
             .field("remove_source", &self.remove_source)
             .field("threads", &self.threads)
             .finish_non_exhaustive()

@@ -1,6 +1,7 @@
 //! An input file, and whether it changed meanwhile.
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::format::{MAGIC_LEN, is_message};
 use std::fmt;
 use std::fs::{File, Metadata};
 use std::io::{self, Read, Seek};
@@ -30,7 +31,9 @@ pub struct SourceFile(Arc<Inner>);
 struct Inner {
     file: File,
     path: PathBuf,
-    /// Of a regular file, at the start.
+    /// As it was opened.
+    metadata: Metadata,
+    /// Of a regular file.
     state: Option<State>,
     start: u64,
 }
@@ -87,7 +90,7 @@ impl SourceFile {
         }
         let state = metadata.is_file().then(|| State::of(&metadata));
         let start = state.map_or(0, |_| position(&file));
-        Ok(Self(Arc::new(Inner { file, path, state, start })))
+        Ok(Self(Arc::new(Inner { file, path, metadata, state, start })))
     }
 
     /// How many bytes a regular file has after its position at the start. Virtual files, such as
@@ -139,25 +142,83 @@ impl SourceFile {
     /// # Errors
     /// [`ErrorKind::Io`] if it was changed.
     pub fn check_unchanged(&self) -> Result<()> {
-        self.check(|before, now| before == now)
+        self.check(|before, now| before == now).map(drop)
     }
 
-    /// As [`check_unchanged`](Self::check_unchanged), for what is authenticated anyway.
-    pub(super) fn check_len(&self) -> Result<()> {
+    /// As [`check_unchanged`](Self::check_unchanged), for what is authenticated anyway. Returns
+    /// what a regular file is now.
+    pub(super) fn check_len(&self) -> Result<Option<Metadata>> {
         self.check(|before, now| before.len == now.len)
     }
 
-    fn check(&self, accept: impl FnOnce(&State, &State) -> bool) -> Result<()> {
-        let Some(before) = &self.0.state else { return Ok(()) };
-        let metadata = self.0.file.metadata();
-        let now = State::of(&metadata.map_err(|error| {
+    /// The same, for what may change but not get shorter.
+    pub(super) fn check_not_shorter(&self) -> Result<Option<Metadata>> {
+        self.check(|before, now| before.len <= now.len)
+    }
+
+    fn check(&self, accept: impl FnOnce(&State, &State) -> bool) -> Result<Option<Metadata>> {
+        let Some(before) = &self.0.state else { return Ok(None) };
+        let metadata = self.0.file.metadata().map_err(|error| {
             Error::io(format_args!("cannot read {}", self.path().display()), error)
-        })?);
+        })?;
+        let now = State::of(&metadata);
         match accept(before, &now) {
-            true => Ok(()),
+            true => Ok(Some(metadata)),
             false if before.len != now.len => Err(self.changed("changed its length")),
             false => Err(self.changed("was changed")),
         }
+    }
+
+    /// Whether it is a regular file that is a message, or starts like one that was damaged since.
+    /// Reads its first 8 bytes, and leaves its position where it is (except on Windows).
+    ///
+    /// ```
+    /// # use ncp_envelope::io::SourceFile;
+    /// # use ncp_envelope::{DataKey, EncryptionContext, Envelope, LocalKeyWrapper};
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("report");
+    /// std::fs::write(&path, envelope.encrypt("hello", EncryptionContext::new())?)?;
+    /// assert!(SourceFile::open(&path)?.is_message()?);
+    /// std::fs::write(&path, "hello")?;
+    /// assert!(!SourceFile::open(&path)?.is_message()?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::Io`] if it cannot be read.
+    pub fn is_message(&self) -> Result<bool> {
+        // One that says it is empty may not know better.
+        if !self.is_regular() || self.len().is_some_and(|len| (1..MAGIC_LEN as u64).contains(&len))
+        {
+            return Ok(false);
+        }
+        let mut start = [0; MAGIC_LEN];
+        let len = self.fill_at(&mut start, 0)?;
+        Ok(is_message(&start[..len]))
+    }
+
+    /// Reads at `offset` from where it was taken over.
+    pub(super) fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+        read_at(self.file(), buf, offset.saturating_add(self.start()))
+    }
+
+    /// Reads `buf` full from `offset`, less at the end of the file.
+    pub(super) fn fill_at(&self, buf: &mut [u8], offset: u64) -> Result<usize> {
+        let mut len = 0;
+        while len < buf.len() {
+            match self.read_at(&mut buf[len..], offset + len as u64) {
+                Ok(0) => break,
+                Ok(more) => len += more,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    let what = format_args!("cannot read {}", self.path().display());
+                    return Err(Error::io(what, error));
+                }
+            }
+        }
+        Ok(len)
     }
 
     /// Whether `there` was last changed when the source was.
@@ -219,6 +280,10 @@ impl SourceFile {
         &self.0.file
     }
 
+    pub(super) fn metadata(&self) -> &Metadata {
+        &self.0.metadata
+    }
+
     /// The position that it was taken over at.
     pub(super) fn start(&self) -> u64 {
         self.0.start
@@ -227,6 +292,22 @@ impl SourceFile {
     pub(super) fn is_regular(&self) -> bool {
         self.0.state.is_some()
     }
+}
+
+/// Reads without a position on Unix; elsewhere the file's position moves, under a lock that all
+/// files share.
+#[cfg(unix)]
+pub(super) fn read_at(file: &File, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+    std::os::unix::fs::FileExt::read_at(file, buf, offset)
+}
+
+#[cfg(not(unix))]
+pub(super) fn read_at(mut file: &File, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+    use std::sync::{Mutex, PoisonError};
+    static TURN: Mutex<()> = Mutex::new(());
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    file.seek(io::SeekFrom::Start(offset))?;
+    file.read(buf)
 }
 
 /// What is different after a change.

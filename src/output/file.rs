@@ -2,12 +2,13 @@
 
 use super::holes::filled;
 use super::rights::Rights;
+use super::settings::{Settings, Source};
 use super::settling::Settling;
 use super::system;
-use super::target::{Target, parent};
+use super::target::{Target, parent, taken};
 use super::temporary::Temporary;
 use crate::error::{Error, ErrorKind, Result};
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -15,25 +16,6 @@ use std::time::SystemTime;
 
 /// A write of less finds its blocks as fast by itself.
 const WORTH_RESERVING: u64 = 256 << 10;
-
-/// How to write.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Settings {
-    pub(crate) overwrite: bool,
-    pub(crate) no_sync: bool,
-    /// The rights, whatever the source's, the umask and what is replaced.
-    pub(crate) mode: Option<u32>,
-    /// The rights at most.
-    pub(crate) max_mode: Option<u32>,
-    /// Whether what is replaced leaves its owner to what replaces it.
-    pub(crate) leave_owner: bool,
-    /// Whether what is replaced leaves it all its rights, as it is the same file to its users.
-    pub(crate) keep_mode: bool,
-    /// Whether long runs of zeros are left out of the file, which takes no space for them.
-    pub(crate) holes: bool,
-    /// Whether the output has the source's time of last change.
-    pub(crate) keep_time: bool,
-}
 
 /// Writes `parts` into a file of secrets, in place of what is there: nobody but this user can read
 /// it, whoever owned the old one.
@@ -78,32 +60,39 @@ impl Output {
     pub(crate) fn create(
         target: &Path,
         settings: Settings,
-        source: Option<(&File, &Path)>,
+        source: Option<Source<'_>>,
     ) -> Result<Self> {
-        let settled = Target::settle(target, settings.overwrite, source)?;
-        let metadata = source.map(|(file, _)| file.metadata()).transpose();
-        let source = metadata.map_err(|error| {
-            Error::io(format_args!("cannot look at {}", target.display()), error)
-        })?;
-        let dated = source.as_ref().filter(|source| settings.keep_time && source.is_file());
+        let target = Target::look(target, settings)?;
+        target.admit(settings, source)?;
+        Self::create_at(target, settings, source)
+    }
+
+    /// The same in a place that was looked at and admitted it.
+    pub(crate) fn create_at(
+        target: Target,
+        settings: Settings,
+        source: Option<Source<'_>>,
+    ) -> Result<Self> {
+        let source = source.map(|source| source.metadata);
+        let dated = source.filter(|source| settings.keep_time && source.is_file());
         let modified = dated.and_then(|source| source.modified().ok());
-        let replaced = settled.replaced.as_ref();
-        let mut rights = Rights::new(settings.mode, settings.max_mode, source.as_ref(), replaced);
+        let replaced = target.replaced.as_ref();
+        let mut rights = Rights::new(settings.mode, settings.max_mode, source, replaced);
         if settings.leave_owner {
             rights.leave_owner();
         }
         if let Some(replaced) = replaced.filter(|_| settings.keep_mode) {
             rights.keep_mode(replaced);
         }
-        let temporary = Temporary::create_in(parent(&settled.path), rights.creation_mode());
+        let temporary = Temporary::create_in(parent(&target.path), rights.creation_mode());
         let temporary = temporary.map_err(|error| {
-            Error::io(format_args!("cannot create a file beside {}", target.display()), error)
+            Error::io(format_args!("cannot create a file beside {}", target.name.display()), error)
         })?;
         Ok(Self {
             holes: settings.holes && temporary.seeks,
             temporary,
-            replaces: settled.replaced.is_some(),
-            target: settled.path,
+            replaces: target.replaced.is_some(),
+            target: target.path,
             overwrite: settings.overwrite,
             sync: !settings.no_sync,
             rights,
@@ -113,11 +102,6 @@ impl Output {
             failed: AtomicBool::new(false),
             finished: false,
         })
-    }
-
-    /// Refuses what [`create`](Self::create) refuses, and creates nothing.
-    pub(crate) fn check(target: &Path, settings: Settings, source: (&File, &Path)) -> Result<()> {
-        Target::settle(target, settings.overwrite, Some(source)).map(drop)
     }
 
     pub(crate) fn target(&self) -> &Path {
@@ -131,6 +115,11 @@ impl Output {
 
     pub(crate) fn syncs(&self) -> bool {
         self.sync
+    }
+
+    /// Has the output no more rights than its source has by now.
+    pub(crate) fn narrow(&mut self, source: &Metadata) {
+        self.rights.narrow(source);
     }
 
     pub(crate) fn file(&self) -> &File {
@@ -198,7 +187,7 @@ impl Output {
         let file = self.file();
         // A hole at the end was never written, and a reserved file may be longer than its content.
         let finish = || {
-            let now = file.metadata()?;
+            let now = system::look_at(file)?;
             if now.len() != len {
                 system::set_len(file, len)?;
             }
@@ -230,7 +219,11 @@ impl Output {
     /// Gives what was finished its name.
     pub(super) fn publish(&mut self) -> Result<()> {
         let named = self.temporary.publish(&self.target, self.overwrite);
-        named.map_err(|error| self.failure("create", error))
+        named.map_err(|error| match error.kind() {
+            // Somebody took the name after it was looked at.
+            io::ErrorKind::AlreadyExists if !self.overwrite => taken(&self.target),
+            _ => self.failure("create", error),
+        })
     }
 
     /// Syncs the directory, so that the name survives a crash.

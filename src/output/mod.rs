@@ -16,6 +16,7 @@ mod holes;
 mod named;
 mod patch;
 mod rights;
+mod settings;
 mod settling;
 mod system;
 mod target;
@@ -26,13 +27,15 @@ mod together;
 #[cfg(unix)]
 pub(crate) mod tests;
 
+pub(crate) use file::Output;
 #[cfg(any(feature = "kms", feature = "emulator"))]
 pub(crate) use file::replace_secrets;
-pub(crate) use file::{Output, Settings};
 pub(crate) use named::Named;
 pub(crate) use patch::{differing, overwrite};
+pub(crate) use settings::{Settings, Source};
 pub(crate) use settling::Settling;
 #[cfg(test)]
 pub(crate) use system::Step;
+pub(crate) use target::Target;
 pub(crate) use temporary::{discard_unfinished, is_temporary};
 pub(crate) use together::commit_all;

@@ -50,6 +50,14 @@ impl Rights {
         }
     }
 
+    /// The source can lose rights while it is read, and the output is not to have them then.
+    pub(super) fn narrow(&mut self, source: &Metadata) {
+        use std::os::unix::fs::MetadataExt;
+        if source.is_file() {
+            self.at_most &= source.mode();
+        }
+    }
+
     /// The output is this user's, whoever owns what it replaces.
     pub(super) fn leave_owner(&mut self) {
         self.owner = None;
@@ -80,7 +88,7 @@ impl Rights {
         if let Some(mode) = self.exactly {
             return if now.mode() & 0o777 == mode { Ok(()) } else { system::set_mode(file, mode) };
         }
-        let mut mode = self.kept.unwrap_or(now.mode() & 0o777);
+        let mut mode = self.kept.unwrap_or(now.mode() & 0o777 & self.at_most);
         if self.group.is_some_and(|meant| meant != group) {
             mode &= 0o707 | (mode & 0o007) << 3;
         }
@@ -102,6 +110,8 @@ impl Rights {
     ) -> Self {
         Self {}
     }
+
+    pub(super) fn narrow(&mut self, _: &Metadata) {}
 
     pub(super) fn leave_owner(&mut self) {}
 

@@ -1,9 +1,10 @@
 //! The requests to the file system, one function each.
 //!
 //! Each says what it is about to do, so that tests see what was asked for and in which order, and
-//! can have any one of the requests fail. Knows no policy: the caller decides what a failure means.
+//! can have any one of the requests fail; looks, which change nothing, are counted only. Knows no
+//! policy: the caller decides what a failure means.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -42,9 +43,24 @@ fn before(_: Step) -> io::Result<()> {
     Ok(())
 }
 
+#[cfg(not(all(test, unix)))]
+fn looking() {}
+
 #[cfg(test)]
 #[cfg(unix)]
-use super::tests::watch::{before, tears};
+use super::tests::watch::{before, looking, tears};
+
+/// What has the name, a link for itself.
+pub(super) fn look(name: &Path) -> io::Result<Metadata> {
+    looking();
+    std::fs::symlink_metadata(name)
+}
+
+/// What an open file is now.
+pub(super) fn look_at(file: &File) -> io::Result<Metadata> {
+    looking();
+    file.metadata()
+}
 
 /// A file without a name.
 #[cfg(target_os = "linux")]

@@ -187,7 +187,7 @@ fn files_that_belong_together_are_committed_together() {
     // Somebody else takes the second name meanwhile.
     fs::write(&a, b"another's").unwrap();
     let error = AtomicFile::commit_all(both).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Io, "{error}");
+    assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
     assert_eq!(fs::read(&a).unwrap(), b"another's");
     assert_eq!(fs::read(&b).unwrap(), b"old");
     AtomicFile::commit_all([file(&a, &force), file(&b, &force)]).unwrap();

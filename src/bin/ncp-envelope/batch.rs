@@ -50,7 +50,8 @@ impl Batch {
         }
         let failures = Arc::new(Failures::of(Progress::bytes(), meaning));
         count_all(&plan, &failures);
-        let seen = Arc::new(Seen::new(failures, plan.out.is_some().then(|| Copy::new(force))));
+        let copy = plan.out.is_some().then(|| Copy::new(force));
+        let seen = Arc::new(Seen::new(&plan, failures, copy));
         let pairs = Pairs::new(plan, seen.clone());
         Ok((Self { task, seen, force, says: true, started: Instant::now() }, pairs))
     }
@@ -78,12 +79,14 @@ impl Batch {
             format!("interrupted: {} {count}{next}", done(task))
         });
         let moves = self.seen.failures.progress.mover();
-        FilesOptions::new()
-            .each(each)
-            .jobs(jobs)
-            .skip_done(true)
-            .progress(move |seen| moves(seen.files, seen.bytes))
-            .on_each(move |file| {
+        // Whoever made a tree of messages chose its names.
+        let mut options = FilesOptions::new().each(each.follow_links(false)).jobs(jobs);
+        if task == Task::Encrypt {
+            let asked = seen.clone();
+            options = options.pass_over(move |source| asked.passes_over(source));
+        }
+        options.skip_done(true).progress(move |seen| moves(seen.files, seen.bytes)).on_each(
+            move |file| {
                 let told = tell(file);
                 match file.outcome {
                     FileOutcome::Done(_) => {
@@ -101,7 +104,8 @@ impl Batch {
                     }
                     _ => {}
                 }
-            })
+            },
+        )
     }
 
     pub(crate) fn failures(&self) -> &Arc<Failures> {

@@ -97,7 +97,7 @@ impl Copy {
 }
 
 /// Refuses an output under the name of a symbolic link.
-pub(crate) fn refuse_link(path: &Path) -> Result<(), Error> {
+fn refuse_link(path: &Path) -> Result<(), Error> {
     match fs::symlink_metadata(path) {
         Ok(there) if there.is_symlink() => {
             let text = format!(

@@ -5,12 +5,13 @@
 //! read before any file in it is processed, so no output is found as an input. Links in
 //! directories are never followed, and unfinished outputs are no inputs.
 
-use crate::copy::{Copy, refuse_link};
+use crate::copy::Copy;
 use crate::failures::Failures;
 use crate::plan::{Plan, Root, Task, is_message_name};
-use ncp_envelope::io::is_unfinished;
+use ncp_envelope::io::{SourceFile, is_unfinished};
 use ncp_envelope::stored::StoredMessage;
 use ncp_envelope::{Error, ErrorKind};
+use std::collections::HashMap;
 use std::fs::FileType;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -23,6 +24,8 @@ const MAX_SAID: u64 = 10;
 /// What is known of the files beside their results.
 pub(crate) struct Seen {
     pub(crate) failures: Arc<Failures>,
+    /// Files that were named, and whether an earlier run made them.
+    named: HashMap<PathBuf, bool>,
     /// What the copy has beside files, if it is one.
     pub(crate) copy: Option<Copy>,
     /// Passed over: links.
@@ -38,9 +41,11 @@ pub(crate) struct Seen {
 }
 
 impl Seen {
-    pub(crate) fn new(failures: Arc<Failures>, copy: Option<Copy>) -> Self {
+    pub(crate) fn new(plan: &Plan, failures: Arc<Failures>, copy: Option<Copy>) -> Self {
+        let named = plan.roots.iter().filter(|root| !root.is_dir);
         Self {
             failures,
+            named: named.map(|root| (root.path.clone(), root.is_output)).collect(),
             copy,
             links: AtomicU64::default(),
             special: AtomicU64::default(),
@@ -54,8 +59,24 @@ impl Seen {
         self.failures.add(path, Error::new(kind, format!("{}: {text}", path.display())));
     }
 
+    /// Whether `encrypt` passes over a file: one that is a message and was not named, or that an
+    /// earlier run made.
+    pub(crate) fn passes_over(&self, source: &SourceFile) -> bool {
+        // What cannot be read is an error of the work.
+        if !source.is_message().unwrap_or(false) {
+            return false;
+        }
+        let was_named = self.named.get(source.path());
+        if was_named.copied().unwrap_or(self.copy.is_none()) {
+            count(&self.messages);
+            return true;
+        }
+        self.say_again(source.path());
+        false
+    }
+
     /// An `encrypt` of something that is a message already.
-    pub(crate) fn say_again(&self, path: &Path) {
+    fn say_again(&self, path: &Path) {
         if count(&self.again) < MAX_SAID {
             self.failures.progress.notice(&again(path));
         }
@@ -101,7 +122,7 @@ impl Pairs {
 
     /// A file that was named.
     fn named(&self, root: Root) -> Option<Pair> {
-        let Root { path, target, is_output, .. } = root;
+        let Root { path, target, .. } = root;
         // Its opening could wait for ever, and the other files with it.
         if let Ok(there) = std::fs::metadata(&path)
             && !there.is_file()
@@ -111,23 +132,11 @@ impl Pairs {
             self.seen.fails(&path, ErrorKind::InvalidInput, &text);
             return None;
         }
-        // What cannot be opened is an error of the work.
-        let is_message = || StoredMessage::is_one(&path).unwrap_or(false);
-        match self.task {
-            Task::Encrypt if is_message() => {
-                if is_output {
-                    count(&self.seen.messages);
-                    return None;
-                }
-                self.seen.say_again(&path);
-            }
-            Task::Decrypt if target.is_none() => {
-                self.refuse_name(&path);
-                return None;
-            }
-            _ => {}
+        if self.task == Task::Decrypt && target.is_none() {
+            self.refuse_name(&path);
+            return None;
         }
-        self.pair(path, target)
+        Some((path, target))
     }
 
     /// Something in a directory; false if the directory that it is stays out.
@@ -195,22 +204,15 @@ impl Pairs {
         if is_unfinished(name) {
             return None;
         }
-        let is_message = || StoredMessage::is_one(&path);
         match self.task {
-            Task::Encrypt => match (is_message(), &target) {
-                (Ok(true), None) => {
-                    count(&self.seen.messages);
-                    return None;
-                }
-                (Ok(true), Some(_)) => self.seen.say_again(&path),
-                _ => {}
-            },
+            // Those that are messages are passed over once they are open.
+            Task::Encrypt => {}
             Task::Decrypt | Task::Verify if is_message_name(name) => {}
             Task::Decrypt if target.is_some() => {
                 self.refuse_name(&path);
                 return None;
             }
-            Task::Decrypt | Task::Verify => match is_message() {
+            Task::Decrypt | Task::Verify => match StoredMessage::is_one(&path) {
                 Ok(false) => {
                     count(&self.seen.not_messages);
                     return None;
@@ -232,7 +234,7 @@ impl Pairs {
             self.refuse_name(&path);
             return None;
         }
-        self.pair(path, target)
+        Some((path, target))
     }
 
     /// A file whose name does not allow an output.
@@ -247,16 +249,6 @@ impl Pairs {
                 self.seen.fails(path, ErrorKind::Malformed, text);
             }
             Err(error) => self.seen.failures.add(path, error),
-        }
-    }
-
-    fn pair(&self, path: PathBuf, target: Option<PathBuf>) -> Option<Pair> {
-        match target.as_deref().map(refuse_link) {
-            Some(Err(error)) => {
-                self.seen.failures.add(&path, error);
-                None
-            }
-            _ => Some((path, target)),
         }
     }
 }

@@ -8,15 +8,16 @@ use crate::policy::EncryptOptions;
 use std::fs::{File, Metadata};
 use std::path::Path;
 
-/// Whether `target` is what `envelope` writes for `source` with `options`, as far as its front and
-/// its metadata tell. An error if it cannot be opened.
+/// Whether `target`, where `there` is, is what `envelope` writes for `source` with `options`, as
+/// far as its front and its metadata tell. An error if it cannot be opened.
 pub(super) fn is_encrypted(
     source: &SourceFile,
     target: &Path,
+    there: Option<&Metadata>,
     envelope: &Envelope,
     options: &EncryptOptions,
 ) -> Result<bool> {
-    let Some(there) = of_the_same_time(source, target) else { return Ok(false) };
+    let Some(there) = of_the_same_time(source, there) else { return Ok(false) };
     let file = File::open(target)
         .map_err(|error| Error::io(format_args!("cannot open {}", target.display()), error))?;
     // Something else, or not even a whole header.
@@ -31,15 +32,14 @@ pub(super) fn is_encrypted(
         && envelope.is_for_same_recipients(&header))
 }
 
-/// Whether `target` can be the plaintext of the message in `source`, whose header that is.
-pub(super) fn is_decrypted(source: &SourceFile, target: &Path, header: &Header) -> bool {
+/// Whether `there` can be the plaintext of the message in `source`, whose header that is.
+pub(super) fn is_decrypted(source: &SourceFile, there: Option<&Metadata>, header: &Header) -> bool {
     let body_offset = header.bound().body_offset() as u64;
     let body_len = source.len().and_then(|len| len.checked_sub(body_offset));
     let len = body_len.and_then(|len| range::plaintext_len(len).ok());
-    len.is_some() && of_the_same_time(source, target).is_some_and(|there| len == Some(there.len()))
+    len.is_some() && of_the_same_time(source, there).is_some_and(|there| len == Some(there.len()))
 }
 
-fn of_the_same_time(source: &SourceFile, target: &Path) -> Option<Metadata> {
-    let there = std::fs::metadata(target).ok()?;
-    (there.is_file() && source.is_of_the_time_of(&there)).then_some(there)
+fn of_the_same_time<'a>(source: &SourceFile, there: Option<&'a Metadata>) -> Option<&'a Metadata> {
+    there.filter(|there| there.is_file() && source.is_of_the_time_of(there))
 }

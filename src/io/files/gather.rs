@@ -5,11 +5,12 @@ use super::report::FileOutcome;
 use super::shared::{Run, Task, is_out_of_files};
 use crate::error::Result;
 use crate::format::{Header, PREAMBLE_LEN, range};
-use crate::io::atomic::AtomicFile;
-use crate::io::front::read_front;
+use crate::io::atomic::made_from;
+use crate::io::front::read_file_front;
 use crate::io::job::{name, open};
 use crate::io::offload::Cancelled;
 use crate::io::source::SourceFile;
+use crate::output::Target;
 use std::fs::File;
 use std::path::PathBuf;
 
@@ -35,6 +36,8 @@ pub(super) type Front = (Header, [u8; PREAMBLE_LEN]);
 pub(super) struct Item {
     pub(super) source: SourceFile,
     pub(super) target: Option<PathBuf>,
+    /// The target as it was looked at, if there was nothing.
+    pub(super) free: Option<Target>,
     /// Whether an earlier run wrote the output, which is replaced.
     pub(super) again: bool,
 }
@@ -50,13 +53,15 @@ pub(super) struct Gatherer {
     pairs: Box<Pairs>,
     /// What the system gave no open file for.
     held: Option<Pair>,
+    /// Whether the caller was asked whether the next file is passed over.
+    asked: bool,
     ended: bool,
     limit: usize,
 }
 
 impl Gatherer {
     pub(super) fn new(pairs: Box<Pairs>) -> Self {
-        Self { pairs, held: None, ended: false, limit: limit() }
+        Self { pairs, held: None, asked: false, ended: false, limit: limit() }
     }
 
     pub(super) fn has_more(&self) -> bool {
@@ -83,8 +88,9 @@ impl Gatherer {
                 self.ended = true;
                 break;
             };
-            match look(run, &pair) {
-                Ok(Some((item, front))) => {
+            let looked = look(run, &pair, &mut self.asked);
+            match looked {
+                Ok(Looked::Todo(item, front)) => {
                     if group.items.is_empty() {
                         spare = spares(&item.source);
                     }
@@ -96,21 +102,20 @@ impl Gatherer {
                     }
                     len = len.saturating_add(item.source.len().unwrap_or(0));
                     headers_len += front.as_ref().map_or(0, |front| front.0.bound().body_offset());
-                    group.items.push(item);
+                    group.items.push(*item);
                     group.fronts.extend(front);
                     if short {
                         break;
                     }
                 }
-                Ok(None) => {
-                    run.tell(&pair.0, pair.1.as_deref(), &FileOutcome::AlreadyDone);
-                }
+                Ok(Looked::Not(outcome)) => run.tell(&pair.0, pair.1.as_deref(), &outcome),
                 Err(error) if is_out_of_files(&error) && !(alone && group.items.is_empty()) => {
                     self.held = Some(pair);
                     break;
                 }
                 Err(error) => run.tell(&pair.0, pair.1.as_deref(), &FileOutcome::Failed(error)),
             }
+            self.asked = false;
         }
         Ok(group)
     }
@@ -121,14 +126,26 @@ fn spares(source: &SourceFile) -> Vec<File> {
     (0..SPARE).map_while(|_| source.file().try_clone().ok()).collect()
 }
 
-/// Refuses what can be refused without a key. None for what is done already.
-fn look(run: &Run, (source, target): &Pair) -> Result<Option<(Item, Option<Front>)>> {
+/// What is to be done with a file.
+enum Looked {
+    Todo(Box<Item>, Option<Front>),
+    Not(FileOutcome),
+}
+
+/// Refuses what can be refused without a key.
+fn look(run: &Run, (source, target): &Pair, asked: &mut bool) -> Result<Looked> {
     let (options, target) = (&run.how.each, target.as_deref());
-    let mut source = open(source, target, options)?;
+    let source = open(source, target, options)?;
+    if let Some(passes) = &run.how.pass_over
+        && !std::mem::replace(asked, true)
+        && passes(&source)
+    {
+        return Ok(Looked::Not(FileOutcome::PassedOver));
+    }
     let front = match &run.task {
         Task::Encrypt(_) => None,
         Task::Decrypt(policy) => {
-            let read = read_front(&mut source, |header| run.envelope.admit(header, policy));
+            let read = read_file_front(&source, |header| run.envelope.admit(header, policy));
             Some(read.map_err(|error| name(&source, error))?)
         }
     };
@@ -136,30 +153,33 @@ fn look(run: &Run, (source, target): &Pair) -> Result<Option<(Item, Option<Front
         range::plaintext_len(len.saturating_sub(header.bound().body_offset() as u64))
             .map_err(|error| name(&source, error))?;
     }
-    let mut again = false;
+    let (mut again, mut free) = (false, None);
     if let Some(target) = target {
+        let mut settings = options.output();
+        let looked = Target::look(target, settings)?;
+        let there = looked.replaced();
         let is_done = run.how.skip_done
             && match (&run.task, &front) {
                 (Task::Encrypt(options), _) => {
-                    match is_encrypted(&source, target, &run.envelope, options) {
+                    match is_encrypted(&source, target, there, &run.envelope, options) {
                         Err(error) if is_out_of_files(&error) => return Err(error),
                         done => done.unwrap_or(false),
                     }
                 }
-                (_, Some((header, _))) => is_decrypted(&source, target, header),
+                (_, Some((header, _))) => is_decrypted(&source, there, header),
                 _ => false,
             };
         // Only what this run writes and syncs is a reason to remove a source.
         again = is_done && options.remove_source;
         if is_done && !again {
-            return Ok(None);
+            return Ok(Looked::Not(FileOutcome::AlreadyDone));
         }
-        match again {
-            true => AtomicFile::check(target, &options.clone().overwrite(true), &source)?,
-            false => AtomicFile::check(target, options, &source)?,
-        }
+        settings.overwrite |= again;
+        looked.admit(settings, Some(made_from(&source)))?;
+        free = looked.stays_free(settings).then_some(looked);
     }
-    Ok(Some((Item { source, target: target.map(ToOwned::to_owned), again }, front)))
+    let item = Item { source, target: target.map(ToOwned::to_owned), free, again };
+    Ok(Looked::Todo(Box::new(item), front))
 }
 
 #[cfg(unix)]

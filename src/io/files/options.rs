@@ -2,9 +2,11 @@
 
 use super::report::FileDone;
 use crate::io::options::FileOptions;
+use crate::io::source::SourceFile;
 use std::fmt;
 use std::sync::Arc;
 
+type PassOver = dyn Fn(&SourceFile) -> bool + Send + Sync;
 type Tell = dyn Fn(&FileDone<'_>) + Send + Sync;
 type Progress = dyn Fn(&FilesProgress) + Send + Sync;
 
@@ -30,6 +32,7 @@ pub struct FilesOptions {
     pub(super) each: FileOptions,
     pub(super) jobs: usize,
     pub(super) skip_done: bool,
+    pub(super) pass_over: Option<Arc<PassOver>>,
     pub(super) tell: Option<Arc<Tell>>,
     pub(super) progress: Option<Arc<Progress>>,
 }
@@ -138,6 +141,32 @@ impl FilesOptions {
     /// Whether an output may take the place of another file.
     pub(super) fn may_replace(&self) -> bool {
         self.each.overwrite || (self.skip_done && self.each.remove_source)
+    }
+
+    /// Asks `pass` about each source that could be opened, before anything else is done with it; a
+    /// file for which it returns true is [`PassedOver`](super::FileOutcome::PassedOver). For what
+    /// only the content tells, without opening the file twice. One call at a time, from any thread.
+    ///
+    /// ```
+    /// # use ncp_envelope::{DataKey, EncryptionContext, Envelope, LocalKeyWrapper};
+    /// use ncp_envelope::io::{FilesOptions, SourceFile};
+    /// # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
+    /// # let envelope = Envelope::builder(wrapper).build()?.blocking();
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = |name: &str| directory.path().join(name);
+    /// std::fs::write(path("a"), "hello")?;
+    /// std::fs::write(path("b"), envelope.encrypt("hello", EncryptionContext::new())?)?;
+    /// let no_messages = |source: &SourceFile| source.is_message().unwrap_or(false);
+    /// let how = FilesOptions::new().pass_over(no_messages);
+    /// let pairs = ["a", "b"].map(|name| (path(name), path(name).with_extension("ncpe")));
+    /// let report = envelope.encrypt_files(pairs, EncryptionContext::new(), &how)?;
+    /// assert_eq!((report.done, report.passed_over), (1, 1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn pass_over(mut self, pass: impl Fn(&SourceFile) -> bool + Send + Sync + 'static) -> Self {
+        self.pass_over = Some(Arc::new(pass));
+        self
     }
 
     /// Calls `tell` once for each file, from any thread, when its outcome is final.

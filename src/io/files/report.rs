@@ -33,6 +33,8 @@ pub enum FileOutcome {
     Done(FileReport),
     /// Its output was there; see [`FilesOptions::skip_done`](super::FilesOptions::skip_done).
     AlreadyDone,
+    /// See [`FilesOptions::pass_over`](super::FilesOptions::pass_over).
+    PassedOver,
     /// It was refused or failed, for this reason.
     Failed(Error),
 }
@@ -88,6 +90,8 @@ pub struct FilesReport {
     pub done: u64,
     /// Files whose output was there already.
     pub already_done: u64,
+    /// Files that were passed over.
+    pub passed_over: u64,
     /// Files that were refused or failed.
     pub failed: u64,
     /// The first 1,000 of these, with their errors.
@@ -129,7 +133,7 @@ impl FilesReport {
         if self.failed == 1 {
             return Err(first.clone());
         }
-        let all = self.done + self.already_done + self.failed;
+        let all = self.done + self.already_done + self.passed_over + self.failed;
         let text = format!("{} of {all} files failed; the first: {first}", self.failed);
         Err(Error::with_source(first.kind(), text, first.clone()))
     }
@@ -142,6 +146,7 @@ impl FilesReport {
                 self.bytes_written += report.bytes_written;
             }
             FileOutcome::AlreadyDone => self.already_done += 1,
+            FileOutcome::PassedOver => self.passed_over += 1,
             FileOutcome::Failed(error) => {
                 self.failed += 1;
                 if self.failures.len() < MAX_NAMED {

@@ -11,6 +11,8 @@ use super::shared::{Run, is_of_the_disk, is_of_the_service, is_out_of_files, loc
 use crate::crew::crew;
 use crate::error::{Error, Result};
 use crate::format::{Decryptor, Encryptor, PREAMBLE_LEN};
+use crate::io::alone::Buffers;
+use crate::io::atomic::AtomicFile;
 use crate::io::job::{Job, Way, name};
 use crate::io::offload::Cancelled;
 use crate::io::published::{FileReport, Published};
@@ -56,23 +58,28 @@ pub(super) fn work(run: &Arc<Run>, group: Vec<Keyed>, cancelled: &Cancelled) -> 
     let turn = RwLock::new(());
     crew(jobs, &|| {
         let _guard = HaltOnPanic(run);
-        let mut unsettled = Unsettled::new(run);
+        let (mut unsettled, mut buffers) = (Unsettled::new(run), Buffers::default());
+        let mut process = |item, key, threads, unsettled: &mut _| {
+            process(run, item, key, threads, cancelled, &mut buffers, unsettled)
+        };
         while cancelled.check().is_ok() && !run.is_halted() {
             let Some((item, key)) = lock(&todo).pop_front() else { break };
             let threads = run.how.each.threads;
             let left = if jobs == 1 {
-                process(run, item, key, threads, cancelled, &mut unsettled)
+                process(item, key, threads, &mut unsettled)
             } else if item.source.len().is_some_and(|len| len >= LARGE) {
                 let _alone = turn.write().unwrap_or_else(PoisonError::into_inner);
-                let left = process(run, item, key, threads, cancelled, &mut unsettled);
+                let left = process(item, key, threads, &mut unsettled);
                 unsettled.settle(cancelled);
                 left
             } else {
                 let _with_others = turn.read().unwrap_or_else(PoisonError::into_inner);
-                process(run, item, key, 1, cancelled, &mut unsettled)
+                process(item, key, 1, &mut unsettled)
             };
             lock(&later).extend(left);
         }
+        // Wiped now: the disk may take long.
+        drop(buffers);
         let _with_others = turn.read().unwrap_or_else(PoisonError::into_inner);
         unsettled.settle(cancelled);
     });
@@ -83,11 +90,12 @@ pub(super) fn work(run: &Arc<Run>, group: Vec<Keyed>, cancelled: &Cancelled) -> 
 /// Processes what was left, one file after the other and while no others are opened.
 pub(super) fn work_alone(run: &Arc<Run>, left: Left, cancelled: &Cancelled) -> Result<()> {
     let (mut unsettled, threads) = (Unsettled::new(run), run.how.each.threads);
+    let mut buffers = Buffers::default();
     for (item, key, _) in left {
         if cancelled.check().is_err() || run.is_halted() {
             break;
         }
-        let left = process(run, item, key, threads, cancelled, &mut unsettled);
+        let left = process(run, item, key, threads, cancelled, &mut buffers, &mut unsettled);
         if let Some((item, _, error)) = left {
             tell(run, &item, Err(error));
         }
@@ -99,10 +107,11 @@ pub(super) fn work_alone(run: &Arc<Run>, left: Left, cancelled: &Cancelled) -> R
 /// Processes one file. Returns it if the system gave no file for its output.
 fn process(
     run: &Arc<Run>,
-    item: Item,
+    mut item: Item,
     key: Key,
     threads: usize,
     cancelled: &Cancelled,
+    buffers: &mut Buffers,
     unsettled: &mut Unsettled<'_>,
 ) -> Option<(Item, Key, Error)> {
     let seen = Arc::new(AtomicU64::new(0));
@@ -122,8 +131,17 @@ fn process(
         Key::Encrypt(_) => Way::Encrypt,
         Key::Decrypt(..) => Way::Decrypt,
     };
+    let place = match (item.free.take(), &item.target) {
+        (Some(free), _) => Ok(Some(free)),
+        // What is replaced may be another file by now, with other rights.
+        (None, target) => target
+            .as_ref()
+            .map(|target| AtomicFile::look(target, &options, &item.source))
+            .transpose(),
+    };
     let source = item.source.clone();
-    let job = match Job::new(way, source, item.target.as_deref(), options, cancelled.clone()) {
+    let job = place.and_then(|place| Job::new(way, source, place, options, cancelled.clone()));
+    let job = match job {
         Ok(job) => job.among(run.named.clone()),
         Err(error) if is_out_of_files(&error) => return Some((item, key, error)),
         Err(error) => {
@@ -132,11 +150,11 @@ fn process(
         }
     };
     let done = match key {
-        Key::Encrypt(encryptor) => job.encrypt_unsettled(encryptor),
+        Key::Encrypt(encryptor) => job.encrypt_unsettled(encryptor, buffers),
         Key::Decrypt(decryptor, body) => {
             let mut job = job;
             job.done = body + PREAMBLE_LEN as u64;
-            job.decrypt_unsettled(decryptor, body)
+            job.decrypt_unsettled(decryptor, body, buffers)
         }
     };
     match done {

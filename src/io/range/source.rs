@@ -3,6 +3,7 @@
 
 use crate::error::{Error, ErrorKind};
 use crate::io::SourceFile;
+use crate::io::source::read_at;
 use crate::wrap::BoxFuture;
 use std::fmt;
 use std::fs::File;
@@ -106,18 +107,8 @@ passed_on!(&T, Arc<T>, Box<T>);
 /// Without a position on Unix; elsewhere the file's position moves, under a lock that all files
 /// share.
 impl ReadAt for File {
-    #[cfg(unix)]
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
-        std::os::unix::fs::FileExt::read_at(self, buf, offset)
-    }
-
-    #[cfg(not(unix))]
-    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
-        static TURN: Mutex<()> = Mutex::new(());
-        let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut file = self;
-        file.seek(SeekFrom::Start(offset))?;
-        file.read(buf)
+        read_at(self, buf, offset)
     }
 
     fn len(&self) -> io::Result<u64> {
@@ -128,7 +119,7 @@ impl ReadAt for File {
 /// From the position on that it was taken over at, with the length that it had then.
 impl ReadAt for SourceFile {
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
-        ReadAt::read_at(self.file(), buf, offset.saturating_add(self.start()))
+        SourceFile::read_at(self, buf, offset)
     }
 
     fn len(&self) -> io::Result<u64> {

@@ -2,7 +2,8 @@
 
 use super::watch::{ALONE, Fault, watched};
 use super::{OVERWRITE, Place, files, output};
-use crate::output::file::{Output, Settings};
+use crate::output::file::Output;
+use crate::output::settings::Settings;
 use crate::output::system::Step::{self, *};
 use crate::output::temporary::go_on;
 use crate::output::{commit_all, discard_unfinished};
@@ -105,6 +106,8 @@ fn what_comes_into_being_meanwhile_is_not_replaced() {
             output.commit().unwrap_err()
         });
         assert!(error.to_string().contains("exists"), "{error}");
+        // As if it had been there from the start.
+        assert_eq!(error.kind(), crate::ErrorKind::InvalidInput, "{error}");
         assert_eq!(place.files(), files(&[("out", "another's")]));
     }
 }

@@ -4,7 +4,8 @@
 use super::watch::{Fault, watched};
 use super::{OVERWRITE, Place, files, output};
 use crate::output::commit_all;
-use crate::output::file::{Output, Settings};
+use crate::output::file::Output;
+use crate::output::settings::Settings;
 use crate::output::system::Step::{self, *};
 use rustix::io::Errno;
 use std::collections::BTreeMap;

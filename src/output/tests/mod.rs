@@ -6,7 +6,8 @@ mod rights;
 mod targets;
 pub(crate) mod watch;
 
-use super::file::{Output, Settings};
+use super::file::Output;
+use super::settings::Settings;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
@@ -53,6 +54,7 @@ pub(super) const OVERWRITE: Settings = Settings {
     keep_mode: false,
     holes: false,
     keep_time: false,
+    refuse_links: false,
 };
 
 /// An output with `content`, not committed.

@@ -2,7 +2,8 @@
 
 use super::watch::{Fault, watched};
 use super::{OVERWRITE, Place};
-use crate::output::file::{Output, Settings};
+use crate::output::file::Output;
+use crate::output::settings::{Settings, Source};
 use crate::output::system::Step;
 use rustix::io::Errno;
 use std::fs::{self, File, Permissions};
@@ -31,7 +32,12 @@ fn left(place: &Place) -> u32 {
 fn made(place: &Place, settings: Settings, lacking: Option<Step>) -> u32 {
     let source = place.path("in");
     let opened = source.exists().then(|| File::open(&source).unwrap());
-    let source = opened.as_ref().map(|file| (file, &*source));
+    let metadata = opened.as_ref().map(|file| file.metadata().unwrap());
+    let source = opened.as_ref().zip(metadata.as_ref()).map(|(file, metadata)| Source {
+        file,
+        path: &source,
+        metadata,
+    });
     let fault: Vec<_> = lacking.into_iter().map(|step| (step, Errno::OPNOTSUPP)).collect();
     let ((), _) = watched(Fault::Each(&fault), || {
         let mut output = Output::create(&place.path("out"), settings, source).unwrap();
@@ -115,6 +121,28 @@ fn secrets_are_this_users_alone_whoever_put_a_file_there() {
     crate::output::replace_secrets(&target, &[b"two ", b"parts"]).unwrap();
     assert_eq!(place.files()["out"], "two parts");
     assert_eq!((mode(&target), fs::metadata(&target).unwrap().uid()), (0o600, own));
+}
+
+#[test]
+fn rights_that_the_source_loses_meanwhile_the_output_does_not_get() {
+    for lacking in [None, Some(Step::CreateNameless), Some(Step::LinkNameless)] {
+        let place = Place::new();
+        let path = place.write("in", "data");
+        set(&path, 0o644);
+        let file = File::open(&path).unwrap();
+        let metadata = file.metadata().unwrap();
+        let source = Source { file: &file, path: &path, metadata: &metadata };
+        let fault: Vec<_> = lacking.into_iter().map(|step| (step, Errno::OPNOTSUPP)).collect();
+        let create = || {
+            let out = Output::create(&place.path("out"), Settings::default(), Some(source));
+            let mut out = out.unwrap();
+            set(&path, 0o600);
+            out.narrow(&file.metadata().unwrap());
+            out.commit().unwrap();
+        };
+        let ((), _) = watched(Fault::Each(&fault), create);
+        assert_eq!(mode(&place.path("out")), 0o600 & left(&place));
+    }
 }
 
 #[test]

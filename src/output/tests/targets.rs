@@ -3,7 +3,8 @@
 use super::watch::{Fault, watched};
 use super::{OVERWRITE, Place, files, output};
 use crate::ErrorKind;
-use crate::output::file::{Output, Settings};
+use crate::output::file::Output;
+use crate::output::settings::Settings;
 use crate::output::system::Step;
 use rustix::io::Errno;
 use std::fs;
@@ -37,6 +38,11 @@ fn the_file_behind_links_is_meant_also_where_there_is_none_yet() {
     for content in ["one", "two"] {
         output(&place.path("first"), OVERWRITE, content).unwrap().commit().unwrap();
         assert_eq!(fs::read_to_string(place.path("there")).unwrap(), content);
+    }
+    for overwrite in [false, true] {
+        let settings = Settings { overwrite, refuse_links: true, ..Settings::default() };
+        let error = output(&place.path("first"), settings, "new").err().unwrap();
+        assert!(error.to_string().contains("first is a symbolic link"), "{error}");
     }
     assert!(fs::symlink_metadata(place.path("first")).unwrap().is_symlink());
     assert!(fs::symlink_metadata(place.path("d/second")).unwrap().is_symlink());

@@ -26,6 +26,7 @@ struct Watch {
     nth: Option<(usize, Errno)>,
     call: Option<(Step, Rc<dyn Fn()>)>,
     torn: bool,
+    looks: usize,
 }
 
 thread_local! {
@@ -51,6 +52,10 @@ pub(in crate::output) fn before(step: Step) -> io::Result<()> {
     })
 }
 
+pub(in crate::output) fn looking() {
+    WATCH.with_borrow_mut(|watch| watch.iter_mut().for_each(|watch| watch.looks += 1));
+}
+
 /// Whether a write over bytes that are there is half done when it fails.
 pub(in crate::output) fn tears() -> bool {
     WATCH.with_borrow(|watch| watch.as_ref().is_some_and(|watch| watch.torn))
@@ -73,6 +78,12 @@ pub(crate) fn watched<T>(fault: Fault<'_>, work: impl FnOnce() -> T) -> (T, Vec<
     watch(Watch { each: each.to_vec(), nth, ..Watch::default() }, work)
 }
 
+/// What `work` gives, what it asked for on this thread, and how often it looked.
+pub(crate) fn asked<T>(work: impl FnOnce() -> T) -> (T, Vec<Step>, usize) {
+    let (result, watch) = watch_all(Watch::default(), work);
+    (result, watch.steps, watch.looks)
+}
+
 /// The same, with `call` made when `step` is asked for.
 pub(crate) fn watched_with<T>(
     step: Step,
@@ -83,8 +94,13 @@ pub(crate) fn watched_with<T>(
 }
 
 fn watch<T>(watch: Watch, work: impl FnOnce() -> T) -> (T, Vec<Step>) {
+    let (result, watch) = watch_all(watch, work);
+    (result, watch.steps)
+}
+
+fn watch_all<T>(watch: Watch, work: impl FnOnce() -> T) -> (T, Watch) {
     let _others = ALONE.read().unwrap_or_else(PoisonError::into_inner);
     WATCH.set(Some(watch));
     let result = work();
-    (result, WATCH.take().unwrap_or_default().steps)
+    (result, WATCH.take().unwrap_or_default())
 }

@@ -1,7 +1,5 @@
 //! The measurements, their times, and figures from them.
 
-use std::time::Instant;
-
 /// How many bytes a measurement in memory processes.
 pub(crate) const MEMORY_LEN: usize = 64 << 20;
 
@@ -89,13 +87,6 @@ impl Rows {
     pub(crate) fn rounds(&self) -> usize {
         self.sealing().seconds.len()
     }
-}
-
-/// The seconds that `work` takes.
-pub(crate) fn timed<E>(work: impl FnOnce() -> Result<(), E>) -> Result<f64, E> {
-    let start = Instant::now();
-    work()?;
-    Ok(start.elapsed().as_secs_f64())
 }
 
 /// Bytes that do not compress.
