@@ -153,11 +153,12 @@ pub(crate) fn files(cell: &Cell) -> Figures {
     figures
 }
 
+pub(crate) fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
 fn medians<const N: usize>(names: &[&str; N], lines: [Vec<f64>; N]) -> Figures {
-    let median = |mut values: Vec<f64>| {
-        values.sort_by(f64::total_cmp);
-        values[values.len() / 2]
-    };
     names.iter().zip(lines).map(|(name, line)| ((*name).to_owned(), median(line))).collect()
 }
 
