@@ -1,7 +1,7 @@
 //! What must not grow with the number of tenants and cached keys: counts of work, not times.
 
 use crate::datakey::cache::store::{CachedKey, Loaded, Store};
-use crate::datakey::ends::{End, Family};
+use crate::datakey::ends::{End, Ends, Family, Holder};
 use crate::datakey::limits::{CacheLimits, PoolLimits, ReuseLimits};
 use crate::datakey::stats::CacheCounters;
 use crate::datakey::supply::pool::Pool;
@@ -9,7 +9,8 @@ use crate::datakey::tests::kit::*;
 use crate::datakey::tests::service::Reply;
 use crate::error::{Error, ErrorKind};
 use crate::secret::DataKey;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
 
 const HOUR: std::time::Duration = secs(3_600);
 
@@ -48,6 +49,35 @@ fn a_denied_unwrap_is_told_to_none_that_hold_nothing() {
     assert_eq!(told(), 2);
     deny(&rig, 3);
     assert_eq!((told(), pools[0].depth()), (1, (0, 0)));
+}
+
+#[test]
+fn one_that_rests_is_told_all_but_denials_of_unwraps() {
+    #[derive(Default)]
+    struct Told(AtomicUsize);
+    impl Holder for Told {
+        fn end(self: Arc<Self>, _: End<'_>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+    let ([family, ..], ends, told) = (families(), Ends::new(), Arc::new(Told::default()));
+    let weak: Weak<Told> = Arc::downgrade(&told);
+    let registration = ends.register(weak);
+    let error = Error::new(ErrorKind::KeyUnusable, "disabled");
+    let times = |end| {
+        ends.tell(end);
+        told.0.swap(0, Ordering::Relaxed)
+    };
+    let others = [End::All, End::Key("one"), End::Below("one", 2), End::Wraps(&family, &error)];
+    for rests in [false, true, false] {
+        if rests {
+            registration.rest()
+        } else {
+            registration.wake()
+        }
+        assert_eq!(times(End::Unwraps(&family, &error)), usize::from(!rests));
+        assert_eq!(others.map(times), [1; 4]);
+    }
 }
 
 #[test]
