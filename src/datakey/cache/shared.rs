@@ -6,6 +6,7 @@
 
 use crate::datakey::batch::drive::Driver;
 use crate::datakey::batch::flight::Flight;
+use crate::datakey::cache::answer::{Answer, LookUp};
 use crate::datakey::cache::refusals::Refusals;
 use crate::datakey::cache::store::{CachedKey, Found, Loaded, Removed, Store};
 use crate::datakey::clock::{Instant, Source};
@@ -66,24 +67,6 @@ enum Standing {
     Ended,
     /// A newer unwrap replaced it.
     Replaced,
-}
-
-/// The result of an unwrap.
-#[derive(Clone)]
-pub(crate) enum Answer {
-    Key(Arc<CachedKey>),
-    /// The service was unreachable, and this stale key, requested at that time, is still cached.
-    Old(Arc<CachedKey>, Instant, Error),
-}
-
-/// The result of a lookup.
-pub(crate) enum LookUp {
-    /// With a flight, the caller must refresh the key in the background.
-    Hit(Answer, Option<Arc<Flight<Answer>>>),
-    Refused(Error),
-    Join(Arc<Flight<Answer>>),
-    /// The caller must start the unwrap.
-    Lead(Arc<Flight<Answer>>),
 }
 
 impl Shared {
