@@ -6,7 +6,7 @@
 //! unreachable.
 //!
 //! [`store`] holds the keys, [`shared`] adds the unwraps in flight and is shared by envelopes,
-//! [`answer`] is what it gives, [`handle`] its public face, [`load`] looks keys up and unwraps them,
+//! [`answer`] is what it gives, [`handle`] its public face; [`load`] finds keys or unwraps them,
 //! [`id`] is the cache key, [`families`] counts keys by what may end them, [`refusals`] is the
 //! negative cache.
 
