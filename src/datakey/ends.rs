@@ -7,15 +7,19 @@
 //! Promises: once [`tell`](Ends::tell) has returned, no holder uses or keeps a key that the
 //! invalidation concerns, and that includes the results of calls in flight. A holder that is
 //! dropped is unregistered. Knows no holder.
+//!
+//! A service that denies the key-encryption key of 100,000 tenants does so at each of their reads.
+//! So a denied unwrap is told only to holders that hold or expect a key: the work for it is paid by
+//! the orders since the last one, and not by the number of tenants.
 
 use crate::datakey::sync::{Own, lock, own};
 use crate::error::Error;
 use crate::wrap::KeyId;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Weak};
 
 /// The keys that one denial invalidates: those under one key-encryption key, in one partition.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Family {
     /// The partition's hash: a reader has no access to keys of another partition.
     pub(crate) partition: [u8; 32],
@@ -81,6 +85,8 @@ pub(crate) struct Ends(Arc<Own<Holders>>);
 #[derive(Clone, Default)]
 struct Holders {
     all: BTreeMap<u64, Weak<dyn Holder>>,
+    /// Those that do not rest.
+    awake: BTreeSet<u64>,
     joined: u64,
     /// By key tag, the version below which no key may be used.
     floors: HashMap<String, u32>,
@@ -90,6 +96,19 @@ struct Holders {
 pub(crate) struct Registration {
     ends: Ends,
     number: u64,
+}
+
+impl Registration {
+    /// The holder holds no key and expects none. Until it [wakes](Self::wake), it is told
+    /// everything but denials of unwraps, which would find nothing in it.
+    pub(crate) fn rest(&self) {
+        lock(&self.ends.0).awake.remove(&self.number);
+    }
+
+    /// Must be called before the holder orders a key.
+    pub(crate) fn wake(&self) {
+        lock(&self.ends.0).awake.insert(self.number);
+    }
 }
 
 impl Ends {
@@ -105,12 +124,19 @@ impl Ends {
         holders.joined += 1;
         let number = holders.joined;
         holders.all.insert(number, holder);
+        holders.awake.insert(number);
         Registration { ends: self.clone(), number }
     }
 
     /// The version of the key-encryption key with this tag below which no key may be used.
     pub(crate) fn floor(&self, tag: &str) -> Option<u32> {
         lock(&self.0).floors.get(tag).copied()
+    }
+
+    /// How many holders a denied unwrap is told.
+    #[cfg(test)]
+    pub(crate) fn awake(&self) -> usize {
+        lock(&self.0).awake.len()
     }
 
     /// Tells every holder to drop the keys that `end` concerns.
@@ -123,7 +149,13 @@ impl Ends {
                 *floor = version.max(*floor);
                 end = End::Below(tag, *floor);
             }
-            holders.all.values().filter_map(Weak::upgrade).collect()
+            match end {
+                End::Unwraps(..) => {
+                    let awake = holders.awake.iter().filter_map(|number| holders.all.get(number));
+                    awake.filter_map(Weak::upgrade).collect()
+                }
+                _ => holders.all.values().filter_map(Weak::upgrade).collect(),
+            }
         };
         // Outside the lock: a holder requests new keys for those that it drops, and without waiting
         // has them before this returns.
@@ -133,6 +165,10 @@ impl Ends {
 
 impl Drop for Registration {
     fn drop(&mut self) {
-        let _holder = lock(&self.ends.0).all.remove(&self.number);
+        let _holder = {
+            let mut holders = lock(&self.ends.0);
+            holders.awake.remove(&self.number);
+            holders.all.remove(&self.number)
+        };
     }
 }

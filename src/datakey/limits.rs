@@ -43,7 +43,7 @@ impl CacheLimits {
     ///
     /// There is no default: the time to live is how long a key stays usable after the service would
     /// refuse it. Each key expires up to 10 % early (jitter), so that keys that were loaded
-    /// together are not unwrapped again together. A key takes about 2 KiB.
+    /// together are not unwrapped again together. A key takes about 1.7 KiB.
     ///
     /// ```
     /// # use ncp_envelope::{CacheLimits, DataKey, DecryptPolicy, Envelope, LocalKeyWrapper};

@@ -9,7 +9,7 @@
 use crate::datakey::{Readers, Route};
 use crate::error::Result;
 use crate::format::Header;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 /// Entries: few enough to cost little memory, and enough for a few writers whose messages come
 /// interleaved.
@@ -17,7 +17,10 @@ const PLACES: usize = 64;
 /// Longer headers cost more memory than they save time.
 const MAX_LEN: usize = 2_048;
 
-pub(super) struct Recent([Mutex<Option<Arc<Read>>>; PLACES]);
+// Made by the first read: a service has an envelope for each of its tenants, and many only write.
+pub(super) struct Recent(OnceLock<Box<Places>>);
+
+type Places = [Mutex<Option<Arc<Read>>>; PLACES];
 
 /// A header that was read.
 pub(super) struct Read {
@@ -29,7 +32,11 @@ pub(super) struct Read {
 
 impl Recent {
     pub(super) fn new() -> Self {
-        Self(std::array::from_fn(|_| Mutex::default()))
+        Self(OnceLock::new())
+    }
+
+    fn places(&self) -> &Places {
+        self.0.get_or_init(|| Box::new(std::array::from_fn(|_| Mutex::default())))
     }
 
     /// The header at the start of `message`. An entry locked by another thread is skipped: parsing
@@ -40,7 +47,7 @@ impl Recent {
     /// As [`Header::decode`].
     pub(super) fn read(&self, message: &[u8], readers: &Readers) -> Result<Arc<Read>> {
         let place = match message.get(..Header::len_from(message)?) {
-            Some(bytes) if bytes.len() <= MAX_LEN => Some((bytes, &self.0[place(bytes)])),
+            Some(bytes) if bytes.len() <= MAX_LEN => Some((bytes, &self.places()[place(bytes)])),
             _ => None,
         };
         if let Some((bytes, place)) = place
@@ -67,4 +74,15 @@ impl Recent {
 fn place(bytes: &[u8]) -> usize {
     let checksum = bytes.last_chunk::<4>().map_or(0, |checksum| u32::from_be_bytes(*checksum));
     checksum as usize % PLACES
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_envelope_that_reads_nothing_has_no_places() {
+        assert!(size_of::<Recent>() <= 16);
+        assert!(Recent::new().0.get().is_none());
+    }
 }

@@ -42,6 +42,7 @@ mod sealing;
 mod shared_sealing;
 mod source;
 mod stream;
+mod stream_shared;
 #[cfg(feature = "tokio")]
 mod tokio;
 mod workers;

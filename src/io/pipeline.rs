@@ -24,10 +24,10 @@ impl Feed<'_> {
         self.free.recv().ok()
     }
 
-    /// Has the first `len` bytes of the piece's input done and written.
-    pub(super) fn give(&self, run: Run, piece: Piece, len: usize) {
+    /// Has the piece's input, up to the length, done and written.
+    pub(super) fn give(&self, run: Run, piece: (Piece, usize)) {
         // Fails only when the writing side has ended, which says why.
-        let _ = self.order.send(self.workers.give(run, piece, len));
+        let _ = self.order.send(self.workers.give(run, piece));
     }
 }
 
@@ -57,7 +57,7 @@ pub(super) fn run<W: Write + Send>(
     thread::scope(|scope| {
         let writer = thread::Builder::new()
             .name("ncp-stream".to_owned())
-            .spawn_scoped(scope, move || write_all(sink, &in_order, &done))
+            .spawn_scoped(scope, move || write_all(sink, &in_order, done))
             .map_err(|error| {
                 let what = format!("cannot start the thread that writes the output: {error}");
                 Error::with_source(ErrorKind::Internal, what, error)
@@ -77,21 +77,31 @@ pub(super) fn run<W: Write + Send>(
 fn write_all<W: Write>(
     mut sink: W,
     in_order: &Receiver<Pending>,
-    free: &SyncSender<Piece>,
+    free: SyncSender<Piece>,
 ) -> std::result::Result<(W, u64), Fault> {
-    let mut written = 0;
+    // None once the sink has failed: nobody reads on, and pieces that were given are only looked
+    // at.
+    let (mut free, mut written, mut sink_fault) = (Some(free), 0, None);
     while let Ok(pending) = in_order.recv() {
         let done = pending.wait().map_err(Fault::Piece)?;
-        let wrote = sink.write_all(&done.piece.output[..done.written]);
+        if sink_fault.is_none()
+            && let Err(error) = sink.write_all(&done.piece.output[..done.written])
+        {
+            sink_fault = Some(error);
+            free = None;
+        }
         if let Err(error) = done.result {
             let _ = sink.flush();
             return Err(Fault::Piece(error));
         }
-        wrote.map_err(Fault::Sink)?;
         written += done.written as u64;
-        // Nobody waits for it at the end.
-        let _ = free.send(done.piece);
+        if let Some(free) = &free {
+            // Nobody waits for it at the end.
+            let _ = free.send(done.piece);
+        }
     }
-    sink.flush().map_err(Fault::Sink)?;
-    Ok((sink, written))
+    match sink_fault.map_or_else(|| sink.flush(), Err) {
+        Ok(()) => Ok((sink, written)),
+        Err(error) => Err(Fault::Sink(error)),
+    }
 }

@@ -1,13 +1,10 @@
 //! A message sealed by several threads, for a writer that is not one of them.
 
-use super::workers::{Done, Pending, Piece, Run, Workers};
+use super::workers::{Done, Filling, Pending, Piece, Run, Workers};
 use crate::error::Result;
 use crate::format::{CHUNK_LEN, Encryptor, RunSequence};
 use std::collections::VecDeque;
 use std::io;
-
-/// What a piece takes of the plaintext.
-const PLAIN_LEN: usize = Piece::CHUNKS * CHUNK_LEN;
 
 /// Where sealed bytes go.
 type Sink<'s> = &'s mut dyn FnMut(&[u8]) -> io::Result<()>;
@@ -16,9 +13,7 @@ type Sink<'s> = &'s mut dyn FnMut(&[u8]) -> io::Result<()>;
 pub(super) struct SharedSealing {
     workers: Workers,
     runs: RunSequence,
-    /// That is being filled, and up to where.
-    piece: Piece,
-    held: usize,
+    filling: Filling,
     given: VecDeque<Pending>,
     free: Vec<Piece>,
 }
@@ -30,18 +25,19 @@ impl SharedSealing {
         let workers = Workers::new(threads)?;
         // One for each thread, and one is written.
         let free = (0..=workers.count()).map(|_| Piece::new()).collect();
-        let given = VecDeque::new();
-        Ok((front, Self { workers, runs, piece: Piece::new(), held: 0, given, free }))
+        let (filling, given) = (Filling::new(CHUNK_LEN), VecDeque::new());
+        Ok((front, Self { workers, runs, filling, given, free }))
     }
 
     /// Takes all of `input`, and writes what is sealed when more room is needed.
     pub(super) fn push(&mut self, mut input: &[u8], sink: Sink<'_>) -> io::Result<()> {
         while !input.is_empty() {
-            let (taken, rest) = input.split_at(input.len().min(PLAIN_LEN - self.held));
-            self.piece.input[self.held..self.held + taken.len()].copy_from_slice(taken);
-            self.held += taken.len();
+            let room = self.filling.room();
+            let (taken, rest) = input.split_at(input.len().min(room.len()));
+            room[..taken.len()].copy_from_slice(taken);
+            self.filling.filled(taken.len());
             input = rest;
-            if self.held == PLAIN_LEN {
+            if self.filling.whole() == Piece::CHUNKS {
                 self.give_whole(sink)?;
             }
         }
@@ -50,7 +46,7 @@ impl SharedSealing {
 
     /// Writes every whole chunk.
     pub(super) fn settle(&mut self, sink: Sink<'_>) -> io::Result<()> {
-        if self.held >= CHUNK_LEN {
+        if self.filling.whole() > 0 {
             self.give_whole(sink)?;
         }
         while let Some(pending) = self.given.pop_front() {
@@ -63,18 +59,14 @@ impl SharedSealing {
     /// Writes all that is left, and the last chunk.
     pub(super) fn finish(mut self, sink: Sink<'_>) -> io::Result<()> {
         self.settle(sink)?;
-        let last = self.workers.give(Run::Seal(self.runs.last()), self.piece, self.held);
+        let last = self.workers.give(Run::Seal(self.runs.last()), self.filling.end());
         written(last, sink).map(drop)
     }
 
     fn give_whole(&mut self, sink: Sink<'_>) -> io::Result<()> {
-        let (count, mut next) = (self.held / CHUNK_LEN, self.room(sink)?);
-        let rest = &self.piece.input[count * CHUNK_LEN..self.held];
-        next.input[..rest.len()].copy_from_slice(rest);
-        self.held = rest.len();
-        let full = std::mem::replace(&mut self.piece, next);
-        let run = Run::Seal(self.runs.whole(count));
-        self.given.push_back(self.workers.give(run, full, count * CHUNK_LEN));
+        let next = self.room(sink)?;
+        let run = Run::Seal(self.runs.whole(self.filling.whole()));
+        self.given.push_back(self.workers.give(run, self.filling.cut(next)));
         Ok(())
     }
 

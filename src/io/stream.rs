@@ -1,9 +1,8 @@
 //! Whole streams, from a `Read` to a `Write`: the one loop for everything that is read in order.
 //!
-//! Promises: memory is four buffers of eight chunks, and four more for each thread that seals or
-//! opens beside, however long the stream is. What one read
-//! brings is sealed or opened at once, and full chunks go on, so that nothing waits for input that
-//! may not come. A sink is given verified plaintext only (`F-27`), and everything that was verified
+//! Promises: memory is four buffers of eight chunks, and two more for each thread that seals or
+//! opens beside, however long the stream is. What one read brings is sealed or opened at once, and
+//! full chunks go on, so that nothing waits for input that may not come. A sink is given verified plaintext only (`F-27`), and everything that was verified
 //! before a fault. It gets nothing from a source that cannot be read at all. The first fault is the
 //! one reported: the source's or the message's before the sink's. Knows readers and writers, and
 //! nothing of names, files or keys.
@@ -12,18 +11,14 @@ use super::body::Body;
 use super::buffer::PageBuffer;
 use super::front::read_front;
 use super::offload::{Cancelled, offload};
-use super::pipeline;
-use super::workers::{Piece, Run};
+use super::workers::Piece;
 use crate::context::EncryptionContext;
 use crate::envelope::Envelope;
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::{
-    CHUNK_LEN, Decryptor, Encryptor, SEALED_CHUNK_LEN, TAG_LEN, last_chunk_is_missing,
-};
+use crate::format::{CHUNK_LEN, Decryptor, Encryptor, SEALED_CHUNK_LEN};
 use crate::policy::{ToDecryptPolicy, ToEncryptOptions};
 use std::fmt;
 use std::io::{self, Read, Write};
-use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread;
 
@@ -256,84 +251,6 @@ impl<'a> Stream<'a> {
         Ok(StreamReport { sink, bytes_read, bytes_written, context })
     }
 
-    fn encrypt_shared<W: Write + Send>(
-        &self,
-        source: &mut impl Read,
-        mut sink: W,
-        encryptor: Encryptor,
-    ) -> Result<StreamReport<W>> {
-        let context = encryptor.context().clone();
-        let (front, mut runs) = encryptor.into_sequence()?;
-        let mut piece = Piece::new();
-        // Before anything is written: a directory can be opened, and not be read.
-        let mut len = self.read(source, &mut piece.input[..PLAIN_LEN])?;
-        sink.write_all(&front).map_err(|error| self.cannot_write(error))?;
-        let (mut bytes_read, mut held) = (0, 0);
-        let feed = |feed: &pipeline::Feed<'_>| {
-            while len > 0 {
-                bytes_read += len as u64;
-                held += len;
-                let whole = held / CHUNK_LEN;
-                if whole > 0 {
-                    let Some(next) = feed.piece() else { return Ok(()) };
-                    let full = std::mem::replace(&mut piece, next);
-                    let rest = &full.input[whole * CHUNK_LEN..held];
-                    piece.input[..rest.len()].copy_from_slice(rest);
-                    held = rest.len();
-                    feed.give(Run::Seal(runs.whole(whole)), full, whole * CHUNK_LEN);
-                }
-                self.cancelled.check()?;
-                len = self.read(source, &mut piece.input[held..PLAIN_LEN])?;
-            }
-            feed.give(Run::Seal(runs.last()), piece, held);
-            Ok(())
-        };
-        let cannot_write = |error| self.cannot_write(error);
-        let (sink, written) = pipeline::run(self.threads, sink, feed, cannot_write)?;
-        let bytes_written = front.len() as u64 + written;
-        Ok(StreamReport { sink, bytes_read, bytes_written, context })
-    }
-
-    fn decrypt_shared<W: Write + Send>(
-        &self,
-        source: &mut impl Read,
-        sink: W,
-        decryptor: Decryptor,
-    ) -> Result<StreamReport<W>> {
-        let context = decryptor.context().clone();
-        let (decryptor, mut piece) = (Arc::new(decryptor.into_range()), Piece::new());
-        let (mut bytes_read, mut held, mut number) = (0, 0, 0);
-        let feed = |feed: &pipeline::Feed<'_>| {
-            loop {
-                self.cancelled.check()?;
-                let len = self.read(source, &mut piece.input[held..SEALED_LEN])?;
-                bytes_read += len as u64;
-                held += len;
-                if len == 0 {
-                    break;
-                }
-                let whole = held / SEALED_CHUNK_LEN;
-                if whole > 0 {
-                    let Some(next) = feed.piece() else { return Ok(()) };
-                    let full = std::mem::replace(&mut piece, next);
-                    let rest = &full.input[whole * SEALED_CHUNK_LEN..held];
-                    piece.input[..rest.len()].copy_from_slice(rest);
-                    held = rest.len();
-                    feed.give(Run::Open(decryptor.clone(), number), full, whole * SEALED_CHUNK_LEN);
-                    number += whole as u64;
-                }
-            }
-            if held < TAG_LEN {
-                return Err(last_chunk_is_missing());
-            }
-            feed.give(Run::Open(decryptor, number), piece, held);
-            Ok(())
-        };
-        let cannot_write = |error| self.cannot_write(error);
-        let (sink, bytes_written) = pipeline::run(self.threads, sink, feed, cannot_write)?;
-        Ok(StreamReport { sink, bytes_read, bytes_written, context })
-    }
-
     /// Writes to `sink` what `produce` puts into buffer after buffer, until it has no more.
     fn write_out<W: Write + Send>(
         &self,
@@ -403,7 +320,7 @@ impl<'a> Stream<'a> {
     }
 
     /// One read, retried when interrupted by a signal.
-    fn read(&self, source: &mut impl Read, buf: &mut [u8]) -> Result<usize> {
+    pub(super) fn read(&self, source: &mut impl Read, buf: &mut [u8]) -> Result<usize> {
         loop {
             match source.read(buf) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {
@@ -417,7 +334,7 @@ impl<'a> Stream<'a> {
         }
     }
 
-    fn cannot_write(&self, error: io::Error) -> Error {
+    pub(super) fn cannot_write(&self, error: io::Error) -> Error {
         Error::io(format_args!("cannot write {}", self.names.sink), error)
     }
 }

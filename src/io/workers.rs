@@ -36,6 +36,53 @@ impl Piece {
     }
 }
 
+/// The piece that is being filled with chunks of `unit` bytes.
+pub(super) struct Filling {
+    piece: Piece,
+    unit: usize,
+    held: usize,
+}
+
+impl Filling {
+    pub(super) fn new(unit: usize) -> Self {
+        Self { piece: Piece::new(), unit, held: 0 }
+    }
+
+    /// Where more goes; never empty, as a full piece is [cut](Self::cut) off.
+    pub(super) fn room(&mut self) -> &mut [u8] {
+        &mut self.piece.input[self.held..Piece::CHUNKS * self.unit]
+    }
+
+    /// So many bytes of the room were filled.
+    pub(super) fn filled(&mut self, len: usize) {
+        self.held += len;
+    }
+
+    /// How many bytes there are.
+    pub(super) fn held(&self) -> usize {
+        self.held
+    }
+
+    /// How many whole chunks there are.
+    pub(super) fn whole(&self) -> usize {
+        self.held / self.unit
+    }
+
+    /// The piece with its whole chunks, and their length. The rest goes on in the next one.
+    pub(super) fn cut(&mut self, mut next: Piece) -> (Piece, usize) {
+        let len = self.whole() * self.unit;
+        let rest = &self.piece.input[len..self.held];
+        next.input[..rest.len()].copy_from_slice(rest);
+        self.held = rest.len();
+        (std::mem::replace(&mut self.piece, next), len)
+    }
+
+    /// The piece with what is left.
+    pub(super) fn end(self) -> (Piece, usize) {
+        (self.piece, self.held)
+    }
+}
+
 /// A piece whose run was done, or begun.
 pub(super) struct Done {
     pub(super) piece: Piece,
@@ -97,8 +144,8 @@ impl Workers {
         self.threads.len()
     }
 
-    /// Has the first `len` bytes of the piece's input done.
-    pub(super) fn give(&self, run: Run, piece: Piece, len: usize) -> Pending {
+    /// Has the piece's input done, up to the length.
+    pub(super) fn give(&self, run: Run, (piece, len): (Piece, usize)) -> Pending {
         let (done, pending) = mpsc::sync_channel(1);
         if let Some(jobs) = &self.jobs {
             // Fails only when all threads are gone, which the pending side notices.

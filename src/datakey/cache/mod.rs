@@ -6,10 +6,13 @@
 //! unreachable.
 //!
 //! [`store`] holds the keys, [`shared`] adds the unwraps in flight and is shared by envelopes,
-//! [`handle`] is its public face, [`load`] looks keys up and unwraps them, [`id`] is the cache key,
-//! [`refusals`] the negative cache.
+//! [`answer`] is what it gives, [`handle`] its public face; [`load`] finds keys or unwraps them,
+//! [`id`] is the cache key, [`families`] counts keys by what may end them, [`refusals`] is the
+//! negative cache.
 
-pub(crate) mod handle;
+pub(crate) mod answer;
+pub(crate) mod families;
+mod handle;
 pub(crate) mod id;
 pub(crate) mod load;
 pub(crate) mod refusals;

@@ -6,8 +6,9 @@
 
 use crate::datakey::batch::drive::Driver;
 use crate::datakey::batch::flight::Flight;
+use crate::datakey::cache::answer::{Answer, LookUp};
 use crate::datakey::cache::refusals::Refusals;
-use crate::datakey::cache::store::{CachedKey, Found, Loaded, Store};
+use crate::datakey::cache::store::{CachedKey, Found, Loaded, Removed, Store};
 use crate::datakey::clock::{Instant, Source};
 use crate::datakey::ends::{End, Ends, Family, Holder, Registration};
 use crate::datakey::failure::Failure;
@@ -21,6 +22,10 @@ use crate::secret::DataKey;
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
+
+/// Keys that are removed under one lock: after the machine slept, all may have expired, and readers
+/// must not wait for all of them.
+const SWEPT: usize = 1_000;
 
 pub(crate) struct Shared {
     state: Own<CacheState>,
@@ -64,24 +69,6 @@ enum Standing {
     Replaced,
 }
 
-/// The result of an unwrap.
-#[derive(Clone)]
-pub(crate) enum Answer {
-    Key(Arc<CachedKey>),
-    /// The service was unreachable, and this stale key, requested at that time, is still cached.
-    Old(Arc<CachedKey>, Instant, Error),
-}
-
-/// The result of a lookup.
-pub(crate) enum LookUp {
-    /// With a flight, the caller must refresh the key in the background.
-    Hit(Answer, Option<Arc<Flight<Answer>>>),
-    Refused(Error),
-    Join(Arc<Flight<Answer>>),
-    /// The caller must start the unwrap.
-    Lead(Arc<Flight<Answer>>),
-}
-
 impl Shared {
     pub(crate) fn new(
         store: Option<Store>,
@@ -92,7 +79,7 @@ impl Shared {
         let limits = store.as_ref().map(Store::limits);
         let state = own(CacheState::new(store), move |parents| {
             if let Some(CacheState { store: Some(copies), .. }) = parents {
-                copies.remove_where(|_, _| true);
+                drop(copies.take_all());
             }
             // The reaper wipes other copies of the parent's keys too.
             let threaded = reaper::start().is_ok();
@@ -318,7 +305,9 @@ impl Shared {
     #[cfg(test)]
     pub(crate) fn len(&self) -> (usize, usize) {
         let state = lock(&self.state);
-        (state.store.as_ref().map_or(0, Store::len), state.flights.len())
+        let lens = state.store.as_ref().map_or([0; 3], Store::lens);
+        assert_eq!(lens, [lens[0]; 3]);
+        (lens[0], state.flights.len())
     }
 }
 
@@ -326,10 +315,8 @@ impl Holder for Shared {
     fn end(self: Arc<Self>, end: End<'_>) {
         let mut state = lock(&self.state);
         let denial = matches!(end, End::Unwraps(..) | End::Wraps(..));
-        let count = state
-            .store
-            .as_mut()
-            .map_or(0, |store| store.remove_where(|family, version| end.concerns(family, version)));
+        let removed = state.store.as_mut().map(|store| store.remove_ended(&end));
+        let count = removed.as_ref().map_or(0, Removed::len);
         let asked = state.flights.values_mut();
         for asked in asked.filter(|asked| end.concerns(&asked.family, asked.version)) {
             asked.standing = match asked.standing {
@@ -346,18 +333,28 @@ impl Holder for Shared {
             self.counters.forgotten.by(count);
             observe::dropped(count, end.name());
         }
+        // Wiped without the lock.
+        drop(state);
+        drop(removed);
     }
 }
 
 impl Due for Shared {
     fn due(self: Arc<Self>, at: Instant) {
-        let mut state = lock(&self.state);
-        let now = (self.source.now)();
-        if let Some(store) = &mut state.store {
-            store.sweep(now, &self.counters);
-        }
-        if state.timer.is(at) {
-            self.set_timer(&mut state, now);
+        loop {
+            let mut state = lock(&self.state);
+            let now = (self.source.now)();
+            let store = state.store.as_mut();
+            let swept = store.map_or(Vec::new(), |store| store.sweep(now, SWEPT, &self.counters));
+            if swept.len() < SWEPT {
+                if state.timer.is(at) {
+                    self.set_timer(&mut state, now);
+                }
+                return;
+            }
+            // Wiped without the lock.
+            drop(state);
+            drop(swept);
         }
     }
 }

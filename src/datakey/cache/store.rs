@@ -3,12 +3,14 @@
 //!
 //! Promises: a key is found fresh only before `expires`, and stale only before `gone`, even if
 //! `sweep` has not removed it yet. There are never more keys than the limit: the least recently
-//! used is evicted.
+//! used is evicted. What is removed in numbers is returned, so that it is not wiped under the
+//! cache's lock: that takes a microsecond for each key.
 
 use crate::datakey::CacheId;
+use crate::datakey::cache::families::Families;
 use crate::datakey::cache::id::IdHasher;
 use crate::datakey::clock::{Instant, Source};
-use crate::datakey::ends::Family;
+use crate::datakey::ends::{End, Family};
 use crate::datakey::limits::CacheLimits;
 use crate::datakey::stats::CacheCounters;
 use crate::error::Error;
@@ -50,12 +52,16 @@ pub(crate) struct Store {
     // Unbounded here: with a bound it would allocate memory for that many keys at once.
     keys: LruCache<CacheId, Entry, BuildHasherDefault<IdHasher>>,
     by_end: BTreeSet<(Instant, CacheId)>,
+    families: Families,
     limits: CacheLimits,
+    /// Keys that invalidations looked at.
+    #[cfg(test)]
+    pub(crate) walked: usize,
 }
 
 struct Entry {
     key: Arc<CachedKey>,
-    family: Family,
+    family: Arc<Family>,
     version: Option<u32>,
     /// When the unwrap was requested.
     asked: Instant,
@@ -93,6 +99,22 @@ pub(crate) enum Found {
     Missing,
 }
 
+/// Keys that were removed. Wiped when dropped, unless they are in use.
+#[must_use]
+pub(crate) enum Removed {
+    All(Box<Store>),
+    Some(Vec<Arc<CachedKey>>),
+}
+
+impl Removed {
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::All(store) => store.len(),
+            Self::Some(keys) => keys.len(),
+        }
+    }
+}
+
 /// What is stored with a key.
 pub(crate) struct Loaded {
     pub(crate) family: Family,
@@ -105,7 +127,10 @@ impl Store {
         Self {
             keys: LruCache::unbounded_with_hasher(BuildHasherDefault::default()),
             by_end: BTreeSet::new(),
+            families: Families::default(),
             limits,
+            #[cfg(test)]
+            walked: 0,
         }
     }
 
@@ -189,24 +214,23 @@ impl Store {
             }
         }
         self.remove(&id);
-        self.keys.push(
-            id,
-            Entry {
-                key: key.clone(),
-                family,
-                version,
-                asked,
-                refresh_at,
-                expires,
-                gone,
-                used: now,
-                quiet: None,
-            },
-        );
+        let entry = Entry {
+            key: key.clone(),
+            family: self.families.join(family),
+            version,
+            asked,
+            refresh_at,
+            expires,
+            gone,
+            used: now,
+            quiet: None,
+        };
+        self.keys.push(id, entry);
         self.by_end.insert((gone, id));
         while self.keys.len() > self.limits.max_keys {
             if let Some((id, entry)) = self.keys.pop_lru() {
                 self.by_end.remove(&(entry.gone, id));
+                self.families.leave(&entry.family);
                 counters.evicted.add();
             }
         }
@@ -244,10 +268,14 @@ impl Store {
     }
 
     pub(crate) fn remove(&mut self, id: &CacheId) -> bool {
-        match self.keys.pop(id) {
-            Some(entry) => self.by_end.remove(&(entry.gone, *id)),
-            None => false,
-        }
+        self.take(id).is_some()
+    }
+
+    fn take(&mut self, id: &CacheId) -> Option<Arc<CachedKey>> {
+        let entry = self.keys.pop(id)?;
+        self.by_end.remove(&(entry.gone, *id));
+        self.families.leave(&entry.family);
+        Some(entry.key)
     }
 
     /// Removes `id` if it still has `key`, and not a newer one.
@@ -255,34 +283,58 @@ impl Store {
         self.keys.peek(id).is_some_and(|entry| Arc::ptr_eq(&entry.key, key)) && self.remove(id)
     }
 
-    /// Removes the keys of these families and versions, and returns their number.
-    pub(crate) fn remove_where(
-        &mut self,
-        unwanted: impl Fn(&Family, Option<u32>) -> bool,
-    ) -> usize {
-        let unwanted = |entry: &Entry| unwanted(&entry.family, entry.version);
+    /// Removes the keys that `end` concerns. Looks at none if it concerns no family here: a service
+    /// that denies one key-encryption key at each read must not cost a walk over the keys of others
+    /// each time.
+    pub(crate) fn remove_ended(&mut self, end: &End<'_>) -> Removed {
+        let touched = self.families.touched(end);
+        if touched == 0 {
+            return Removed::Some(Vec::new());
+        }
+        if touched == self.keys.len() && !matches!(end, End::Below(..)) {
+            return Removed::All(Box::new(self.take_all()));
+        }
+        #[cfg(test)]
+        {
+            self.walked += self.keys.len();
+        }
+        let concerned = |entry: &Entry| end.concerns(&entry.family, entry.version);
         let ids: Vec<_> =
-            self.keys.iter().filter(|(_, entry)| unwanted(entry)).map(|(id, _)| *id).collect();
-        ids.iter().filter(|id| self.remove(id)).count()
+            self.keys.iter().filter(|(_, entry)| concerned(entry)).map(|(id, _)| *id).collect();
+        Removed::Some(ids.iter().filter_map(|id| self.take(id)).collect())
     }
 
-    /// Removes expired and idle keys.
-    pub(crate) fn sweep(&mut self, now: Instant, counters: &CacheCounters) {
-        while let Some(&(gone, id)) = self.by_end.first()
+    /// Leaves the store empty.
+    pub(crate) fn take_all(&mut self) -> Self {
+        let empty = Self::new(self.limits());
+        std::mem::replace(self, empty)
+    }
+
+    /// Removes expired and idle keys, at most `most` of them.
+    pub(crate) fn sweep(
+        &mut self,
+        now: Instant,
+        most: usize,
+        counters: &CacheCounters,
+    ) -> Vec<Arc<CachedKey>> {
+        let mut removed = Vec::new();
+        while removed.len() < most
+            && let Some(&(gone, id)) = self.by_end.first()
             && gone <= now
         {
-            self.by_end.pop_first();
-            self.keys.pop(&id);
+            removed.extend(self.take(&id));
             counters.expired.add();
         }
-        let Some(idle) = self.limits.idle else { return };
-        while let Some((id, entry)) = self.keys.peek_lru()
+        let Some(idle) = self.limits.idle else { return removed };
+        while removed.len() < most
+            && let Some((id, entry)) = self.keys.peek_lru()
             && now.saturating_duration_since(entry.used) >= idle
         {
             let id = *id;
-            self.remove(&id);
+            removed.extend(self.take(&id));
             counters.idle.add();
         }
+        removed
     }
 
     /// When the next key is due for removal, if none is used meanwhile.
@@ -294,6 +346,12 @@ impl Store {
 
     pub(crate) fn len(&self) -> usize {
         self.keys.len()
+    }
+
+    /// The number of keys by each of the places that count them.
+    #[cfg(test)]
+    pub(crate) fn lens(&self) -> [usize; 3] {
+        [self.keys.len(), self.by_end.len(), self.families.len()]
     }
 
     /// Whether a key requested at `asked` is past its time to live, without jitter.

@@ -17,7 +17,7 @@ use crate::datakey::supply::gather::{Gather, Outcome, Unminted};
 use crate::error::{Error, ErrorKind, Result};
 use crate::secret::DataKey;
 use crate::wrap::{Binding, KeyPayload, WrappedKey};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 /// A new data key with its wrapped forms.
@@ -60,10 +60,11 @@ pub(crate) struct WrapTarget {
 type Items = Vec<(KeyPayload, Ticket<WrappedKey>)>;
 
 impl Mint {
-    /// Registers a holder of minted keys for invalidations.
-    pub(crate) fn register<T: Holder + 'static>(&self, holder: &Arc<T>) -> Registration {
-        let holder: Arc<dyn Holder> = holder.clone();
-        self.ends.register(Arc::downgrade(&holder))
+    /// Registers a holder of minted keys, which has none yet, for invalidations.
+    pub(crate) fn register(&self, holder: Weak<dyn Holder>) -> Registration {
+        let registration = self.ends.register(holder);
+        registration.rest();
+        registration
     }
 
     /// Whether `end` concerns the key of any recipient.

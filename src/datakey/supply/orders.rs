@@ -2,7 +2,7 @@
 //! and the backoff after a failure. Shared by pool and reuse.
 
 use crate::datakey::clock::Instant;
-use crate::datakey::ends::End;
+use crate::datakey::ends::{End, Registration};
 use crate::datakey::failure::Failure;
 use crate::datakey::reaper::NextTimer;
 use crate::datakey::supply::gather::Unminted;
@@ -16,6 +16,9 @@ const QUIET: Duration = Duration::from_secs(1);
 
 #[derive(Default)]
 pub(crate) struct Orders {
+    /// Whether keys were ordered since the holder was emptied. Otherwise its [`Registration`]
+    /// rests.
+    awake: bool,
     coming: usize,
     /// Incremented to discard the keys in flight.
     epoch: u64,
@@ -39,7 +42,11 @@ impl Orders {
     }
 
     /// Counts `count` more keys as in flight.
-    pub(crate) fn place(&mut self, count: usize) -> Placed {
+    pub(crate) fn place(&mut self, count: usize, registration: &Registration) -> Placed {
+        if count > 0 && !self.awake {
+            registration.wake();
+            self.awake = true;
+        }
         self.coming += count;
         Placed { count, epoch: self.epoch }
     }
@@ -106,8 +113,18 @@ impl Orders {
     }
 
     /// Discards the keys in flight and returns their number. After a denial nothing is ordered
-    /// ahead for a moment.
-    pub(crate) fn end(&mut self, end: End<'_>, now: Instant) -> usize {
+    /// ahead for a moment. `holds` is whether the holder has a key left.
+    pub(crate) fn end(
+        &mut self,
+        end: End<'_>,
+        holds: bool,
+        now: Instant,
+        registration: &Registration,
+    ) -> usize {
+        if self.awake && !holds {
+            registration.rest();
+            self.awake = false;
+        }
         self.epoch += 1;
         self.quiet = match end {
             End::Wraps(_, error) => now.checked_add(QUIET).map(|until| (until, error.clone())),

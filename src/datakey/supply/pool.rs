@@ -25,18 +25,16 @@ use crate::datakey::supply::orders::{Orders, Placed};
 use crate::datakey::sync::{Guard, Own, lock, own};
 use crate::error::Result;
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 /// Keys kept ready before any demand is known.
 const FIRST_TARGET: usize = 32;
 
-pub(crate) struct Pool {
-    inner: Arc<Inner>,
-    _registration: Registration,
-}
+pub(crate) struct Pool(Arc<Inner>);
 
 struct Inner {
+    registration: Registration,
     mint: Mint,
     limits: Option<PoolLimits>,
     state: Own<PoolState>,
@@ -92,19 +90,19 @@ impl Pool {
             });
             PoolState { target, waited, ..PoolState::default() }
         });
-        let pool = Arc::new(Inner { mint, limits, state });
-        let _registration = pool.mint.register(&pool);
-        Ok(Self { inner: pool, _registration })
+        Ok(Self(Arc::new_cyclic(|pool: &Weak<Inner>| {
+            let registration = mint.register(pool.clone());
+            Inner { registration, mint, limits, state }
+        })))
     }
 
     pub(crate) fn take(&self) -> Taken {
-        self.inner.take(Inner::take_one)
+        self.0.take(Inner::take_one)
     }
 
     /// Takes a key for each of `count` messages, and orders the missing ones together.
     pub(crate) fn take_many(&self, count: usize) -> Vec<Taken> {
-        self.inner
-            .take(|inner, state, now| (0..count).map(|_| inner.take_one(state, now)).collect())
+        self.0.take(|inner, state, now| (0..count).map(|_| inner.take_one(state, now)).collect())
     }
 
     pub(crate) async fn wait(&self, taken: Taken) -> Result<Arc<Minted>> {
@@ -114,7 +112,7 @@ impl Pool {
                 Found::Here(result) => return result,
                 Found::Coming(ref in_line) => {
                     let wait = Wait::new(in_line.flight.clone());
-                    if let Some(result) = self.inner.mint.driver.wait(wait).await {
+                    if let Some(result) = self.0.mint.driver.wait(wait).await {
                         return result;
                     }
                     // The order was dropped with its runtime.
@@ -127,12 +125,12 @@ impl Pool {
 
     #[cfg(shuttle)]
     pub(crate) fn ends(&self) -> &crate::datakey::ends::Ends {
-        &self.inner.mint.ends
+        &self.0.mint.ends
     }
 
     /// Keys ready and keys in flight.
     pub(crate) fn depth(&self) -> (usize, usize) {
-        let state = lock(&self.inner.state);
+        let state = lock(&self.0.state);
         (state.ready.len(), state.orders.coming())
     }
 }
@@ -207,7 +205,7 @@ impl Inner {
             None => line.map(|(_, flight)| Waiters::of(flight, 1)).collect(),
             Some(_) => Vec::new(),
         };
-        let placed = state.orders.place(count);
+        let placed = state.orders.place(count, &self.registration);
         Order { pool: self.clone(), placed, waiters }
     }
 
@@ -331,7 +329,8 @@ impl Holder for Inner {
         let state = &mut *guard;
         let before = state.ready.len();
         state.ready.retain(|minted| !self.mint.is_ended(&end, minted));
-        let coming = state.orders.end(end, (self.mint.source.now)());
+        let (holds, now) = (!state.ready.is_empty(), (self.mint.source.now)());
+        let coming = state.orders.end(end, holds, now, &self.registration);
         self.mint.counters.forgotten.by(before - state.ready.len() + coming);
         if let End::Wraps(_, error) = end {
             let waiting = std::mem::take(&mut state.waiting);

@@ -17,17 +17,15 @@ use crate::datakey::supply::orders::{Orders, Placed};
 use crate::datakey::sync::{Own, lock, own};
 use crate::error::Result;
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 /// The most successors in flight.
 const MAX_LOT: usize = 256;
 
-pub(crate) struct Reuse {
-    inner: Arc<Inner>,
-    _registration: Registration,
-}
+pub(crate) struct Reuse(Arc<Inner>);
 
 struct Inner {
+    registration: Registration,
     mint: Mint,
     limits: ReuseLimits,
     state: Own<ReuseState>,
@@ -62,36 +60,37 @@ impl Reuse {
             }
             ReuseState::default()
         });
-        let reuse = Arc::new(Inner { mint, limits, state });
-        let _registration = reuse.mint.register(&reuse);
-        Ok(Self { inner: reuse, _registration })
+        Ok(Self(Arc::new_cyclic(|reuse: &Weak<Inner>| {
+            let registration = mint.register(reuse.clone());
+            Inner { registration, mint, limits, state }
+        })))
     }
 
     /// A key for a message of `len` bytes; `None` if the message is too long for a shared key.
     pub(crate) async fn take(&self, len: u64) -> Result<Option<Arc<Minted>>> {
-        if len > self.inner.limits.max_bytes {
+        if len > self.0.limits.max_bytes {
             return Ok(None);
         }
         let mut lost = Lost::default();
         loop {
             let (found, order) = {
-                let mut state = lock(&self.inner.state);
-                let now = (self.inner.mint.source.now)();
-                match self.inner.use_one(&mut state, len, now) {
-                    Some(minted) => (Ok(minted), self.inner.order_ahead(&mut state, now)),
+                let mut state = lock(&self.0.state);
+                let now = (self.0.mint.source.now)();
+                match self.0.use_one(&mut state, len, now) {
+                    Some(minted) => (Ok(minted), self.0.order_ahead(&mut state, now)),
                     None => {
-                        let (flight, order) = self.inner.join(&mut state, now)?;
+                        let (flight, order) = self.0.join(&mut state, now)?;
                         (Err(flight), order)
                     }
                 }
             };
-            self.inner.send(order);
+            self.0.send(order);
             match found {
                 Ok(minted) => return Ok(Some(minted)),
                 // Other callers may have used up the new key, or the order was dropped with its
                 // runtime: try again.
                 Err(flight) => self
-                    .inner
+                    .0
                     .mint
                     .driver
                     .wait(Wait::new(flight))
@@ -152,7 +151,8 @@ impl Inner {
             state.lot = (state.lot * 2).min(MAX_LOT);
             state.orders.raised = true;
         }
-        Ok((flight, if state.orders.coming() > 0 { state.orders.place(0) } else { state.order() }))
+        let count = if state.orders.coming() > 0 { 0 } else { state.lot() };
+        Ok((flight, state.orders.place(count, &self.registration)))
     }
 
     /// Orders successors if the key in use is near one of its limits and none is ready.
@@ -165,11 +165,9 @@ impl Inner {
                 || near(current.bytes, self.limits.max_bytes)
         });
         let few = state.next.len() <= state.lot / 2;
-        if ending && few && !state.orders.is_quiet(now) && state.orders.coming() == 0 {
-            state.order()
-        } else {
-            state.orders.place(0)
-        }
+        let due = ending && few && !state.orders.is_quiet(now) && state.orders.coming() == 0;
+        let count = if due { state.lot() } else { 0 };
+        state.orders.place(count, &self.registration)
     }
 
     fn send(self: &Arc<Self>, Placed { count, epoch }: Placed) {
@@ -228,8 +226,9 @@ impl ReuseState {
         self.next.len() + usize::from(self.current.is_some())
     }
 
-    fn order(&mut self) -> Placed {
-        self.orders.place(self.lot.max(1))
+    /// How many keys to order together.
+    fn lot(&self) -> usize {
+        self.lot.max(1)
     }
 }
 
@@ -243,7 +242,8 @@ impl Holder for Inner {
         let keeps = |minted: &Minted| !self.mint.is_ended(&end, minted);
         state.current = state.current.take().filter(|current| keeps(&current.minted));
         state.next.retain(|minted| keeps(minted));
-        let coming = state.orders.end(end, (self.mint.source.now)());
+        let (holds, now) = (state.held() > 0, (self.mint.source.now)());
+        let coming = state.orders.end(end, holds, now, &self.registration);
         self.mint.counters.forgotten.by(held - state.held() + coming);
         if let End::Wraps(_, error) = end {
             let waiting = state.waiting.take();
@@ -251,7 +251,8 @@ impl Holder for Inner {
             waiting.iter().for_each(|flight| flight.finish(Some(Err(error.clone()))));
         } else {
             // Present waiters need new keys.
-            let order = if state.waiting.is_some() { state.order() } else { state.orders.place(0) };
+            let count = if state.waiting.is_some() { state.lot() } else { 0 };
+            let order = state.orders.place(count, &self.registration);
             drop(state);
             self.send(order);
         }

@@ -13,6 +13,8 @@ mod drives;
 #[cfg(not(shuttle))]
 mod ends;
 #[cfg(not(shuttle))]
+mod growth;
+#[cfg(not(shuttle))]
 mod held;
 mod kit;
 #[cfg(not(shuttle))]
