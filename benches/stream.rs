@@ -4,7 +4,8 @@
 //! around it, and writes where the contestants of its group write: to one small buffer if they pass
 //! the result on, to a buffer of 64 MiB if they keep it, to a new vector if they return one. Alone
 //! in a group is the primitive over one buffer that never leaves the first-level cache: what it
-//! could do if reading memory cost nothing.
+//! could do if reading memory cost nothing. One group has every library of the build (`--features
+//! ring`) on one thread and on two.
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 
@@ -14,8 +15,8 @@ use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use criterion::{Criterion, criterion_group, criterion_main};
 use ncp_envelope::format::{CHUNK_LEN, Header, PREAMBLE_LEN, SEALED_CHUNK_LEN};
 use ncp_envelope::{
-    BlockingEnvelope, DataKey, DecryptPolicy, EncryptOptions, EncryptionContext, Envelope,
-    LocalKeyWrapper,
+    BlockingEnvelope, CipherBackend, DataKey, DecryptPolicy, EncryptOptions, EncryptionContext,
+    Envelope, LocalKeyWrapper,
 };
 use std::hint::black_box;
 use std::io::{Read, Write};
@@ -164,6 +165,39 @@ fn kept(criterion: &mut Criterion, bench: &Bench) {
     group("stream, kept").measure(criterion, &mut contestants);
 }
 
+/// Each library of this build by itself, and on two threads.
+fn each_cipher(criterion: &mut Criterion, bench: &Bench) {
+    let wrapper = LocalKeyWrapper::new("bench", &DataKey::generate().unwrap()).unwrap();
+    let mut contestants: Vec<Contestant<'_>> = Vec::new();
+    for backend in CipherBackend::ALL {
+        let envelope = Envelope::builder(wrapper.clone()).cipher(*backend).build().unwrap();
+        for threads in [1, 2] {
+            let name = |what: &str| -> &'static str {
+                format!("{what}, {backend}, threads: {threads}").leak()
+            };
+            let one = envelope.threads(threads).blocking();
+            let (other, mut sealed, mut opened) = (one.clone(), Vec::new(), Vec::new());
+            let message = one.encrypt(&bench.plaintext, EncryptionContext::new()).unwrap();
+            contestants.push((
+                name("encrypt_into"),
+                Box::new(move || {
+                    let context = EncryptionContext::new();
+                    one.encrypt_into(&bench.plaintext, context, &mut sealed).unwrap();
+                    black_box(&sealed);
+                }),
+            ));
+            contestants.push((
+                name("decrypt_into"),
+                Box::new(move || {
+                    other.decrypt_into(&message, DecryptPolicy::new(), &mut opened).unwrap();
+                    black_box(&opened);
+                }),
+            ));
+        }
+    }
+    group("stream, each cipher").measure(criterion, &mut contestants);
+}
+
 fn returned(criterion: &mut Criterion, bench: &Bench) {
     let mut contestants: [Contestant<'_>; 3] = [
         ("bare, into a new vector", Box::new(|| bench.seal_all(&mut vec![0; SEALED]))),
@@ -205,6 +239,7 @@ fn stream(criterion: &mut Criterion) {
     let bench = Bench::new();
     passed_on(criterion, &bench);
     kept(criterion, &bench);
+    each_cipher(criterion, &bench);
     returned(criterion, &bench);
     cached(criterion, &bench);
 }

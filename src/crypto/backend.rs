@@ -35,7 +35,6 @@ pub enum CipherBackend {
     AwsLc,
     /// ring, with the feature `ring`.
     #[cfg(feature = "ring")]
-    #[cfg_attr(docsrs, doc(cfg(feature = "ring")))]
     Ring,
 }
 

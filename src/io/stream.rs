@@ -2,10 +2,10 @@
 //!
 //! Promises: memory is four buffers of eight chunks, and two more for each thread that seals or
 //! opens beside, however long the stream is. What one read brings is sealed or opened at once, and
-//! full chunks go on, so that nothing waits for input that may not come. A sink is given verified plaintext only (`F-27`), and everything that was verified
-//! before a fault. It gets nothing from a source that cannot be read at all. The first fault is the
-//! one reported: the source's or the message's before the sink's. Knows readers and writers, and
-//! nothing of names, files or keys.
+//! full chunks go on, so that nothing waits for input that may not come. A sink is given verified
+//! plaintext only (`F-27`), and everything that was verified before a fault. It gets nothing from a
+//! source that cannot be read at all. The first fault is the one reported: the source's or the
+//! message's before the sink's. Knows readers and writers, and nothing of names, files or keys.
 
 use super::body::Body;
 use super::buffer::PageBuffer;

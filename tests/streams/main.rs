@@ -25,5 +25,6 @@ mod uploads;
 mod verified;
 mod whole;
 // The same, by three threads.
+#[allow(clippy::duplicate_mod)]
 #[path = "whole.rs"]
 mod whole_shared;
