@@ -138,7 +138,6 @@ const NOT_CAUSED: &[(&str, &str)] = &[
     ("cannot create a directory in", "root may write everywhere"),
     ("cannot set up the cipher", "the cipher fails"),
     ("sealing failed", "the cipher fails"),
-    ("a measurement did not finish", "a thread panics"),
     ("sealing alone", "a row of bench, whose figures differ"),
     ("\nMedians of {rounds} rounds", "in two lines of a case"),
     ("{} is an input twice", "the two names have two outputs"),
