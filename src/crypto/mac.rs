@@ -5,7 +5,7 @@
 //!
 //! By RustCrypto and not by the library that does all else: there a tag copies three contexts of
 //! 400 bytes through several calls, which takes about as long as hashing a short value, and leaves
-//! more on the stack. Its SHA-512 has no code for AVX2 on processors that are not Intel's.
+//! more on the stack. Its SHA-512 uses AVX on processors of Intel only.
 
 use crate::stack::{Scratch, wiped};
 use hmac::{Hmac, KeyInit, Mac};
