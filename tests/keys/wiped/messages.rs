@@ -1,8 +1,9 @@
 //! Messages in memory, and the format's own types.
 
 use crate::*;
-use ncp_envelope::DecryptPolicy;
+use aws_lc_rs::{digest, hkdf};
 use ncp_envelope::format::{Decryptor, PREAMBLE_LEN, RangeDecryptor};
+use ncp_envelope::{CipherBackend, DecryptPolicy};
 
 #[test]
 fn messages_in_memory() {
@@ -53,6 +54,57 @@ fn buffers_that_are_used_again() {
         let mut out = std::mem::take(&mut *plaintext(90_000));
         block_on(envelope.encrypt_into(&text, &options, &mut out)).unwrap();
     });
+}
+
+// The library of one backend wipes no key, and the crate does it for it.
+#[test]
+fn keys_of_messages() {
+    let _turn = begin();
+    for backend in CipherBackend::ALL {
+        let wrapper = Telling::new();
+        let envelope = Envelope::builder(wrapper.clone()).cipher(*backend).build().unwrap();
+        let message = sealed(&envelope, 40_000);
+        let key = look_for_key_of(&message, &wrapper);
+        planted(|| drop(key.map(mask).map(u64::to_le_bytes).concat()));
+        watch("the key of a message", || {
+            block_on(envelope.decrypt(&message, DecryptPolicy::new())).unwrap();
+            for message in damaged(&message) {
+                assert!(block_on(envelope.decrypt(&message, DecryptPolicy::new())).is_err());
+            }
+            let (decryptor, body) = opened(&envelope, &message);
+            let range = decryptor.into_range();
+            range.open(0, &body[..SEALED_CHUNK_LEN], &mut plaintext(CHUNK_LEN)).unwrap();
+        });
+    }
+}
+
+/// Looks for the first half of a message's own key from now on, and returns it masked. It is
+/// derived here by docs/format.md (`F-20`, `F-21`), and not by the crate.
+fn look_for_key_of(message: &[u8], wrapper: &Telling) -> [u64; 2] {
+    struct Len;
+    impl hkdf::KeyType for Len {
+        fn len(&self) -> usize {
+            32
+        }
+    }
+    let header = Header::decode(message).unwrap();
+    let (region_a, body) = (header.bound().as_bytes(), header.bound().body_offset());
+    let lengths = [region_a.len() as u64, 0].map(u64::to_be_bytes);
+    let context = [b"ncp-envelope v1\0", &lengths[0][..], region_a, &lengths[1]].concat();
+    let context = digest::digest(&digest::SHA256, &context);
+    let info: [&[u8]; 3] = [
+        b"c2sp.org/chunked-encryption@v1+AEAD_AES_256_GCM\0",
+        &message[body..body + 24],
+        context.as_ref(),
+    ];
+    let payloads = block_on(wrapper.unwrap_keys(header.slots().slots())).unwrap();
+    let data_key = &payloads[0].expose_secret()[48..];
+    let mut key = Zeroizing::new([0; 32]);
+    let prk = hkdf::Prk::new_less_safe(hkdf::HKDF_SHA512, data_key);
+    prk.expand(&info, Len).unwrap().fill(&mut key[..]).unwrap();
+    let words = [0, 8].map(|at| mask(word(&key[at..])));
+    look_for(words);
+    words
 }
 
 /// Body and decryptor of a message.
