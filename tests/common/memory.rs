@@ -207,9 +207,16 @@ impl KeyWrapper for Masking {
 /// The variable by which a child process gets keys, masked.
 const CHILD: &str = "NCP_ENVELOPE_TEST_MASKED_KEYS";
 
-/// What `test` of this program tells about these keys in a child process, where it may: each with
+/// As many keys as fit a variable, which holds 128 KiB.
+const AT_ONCE: usize = 1_000;
+
+/// What `test` of this program tells about these keys in child processes, where it may: each with
 /// its kind.
 pub(crate) fn told_by(test: &str, keys: &[Hidden]) -> Vec<(String, Hidden)> {
+    keys.chunks(AT_ONCE).flat_map(|keys| told_at_once(test, keys)).collect()
+}
+
+fn told_at_once(test: &str, keys: &[Hidden]) -> Vec<(String, Hidden)> {
     let hex =
         |hidden: &Hidden| hidden.0.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     let output = Command::new(std::env::current_exe().unwrap())
