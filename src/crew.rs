@@ -1,8 +1,22 @@
 //! The same work on several threads.
 
 use crate::error::Result;
+use std::num::NonZeroUsize;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
+
+/// How many threads a caller wants that asked for `threads`: 0 stands for one a core.
+pub(crate) fn threads_of(threads: usize) -> usize {
+    match threads {
+        0 => cores(),
+        threads => threads,
+    }
+}
+
+/// How many cores there are for this process.
+pub(crate) fn cores() -> usize {
+    thread::available_parallelism().map_or(1, NonZeroUsize::get)
+}
 
 /// Runs `work` on `threads` threads, the calling one included, or on fewer if the system gives
 /// none. Each takes work from a shared queue until that is empty.

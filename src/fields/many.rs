@@ -5,6 +5,7 @@
 //! a long column too. Items are the caller's, who may give another length the second time: who
 //! fills a place compares.
 
+use crate::crew::cores;
 use crate::error::Result;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -92,7 +93,7 @@ pub(super) fn in_runs<T: Sync, R: Send>(
 fn threads(items: usize, bytes: usize) -> usize {
     match (items / VALUES_PER_THREAD).max(bytes / BYTES_PER_THREAD) {
         0 | 1 => 1,
-        worth => worth.min(thread::available_parallelism().map_or(1, usize::from)),
+        worth => worth.min(cores()),
     }
 }
 

@@ -1,8 +1,7 @@
 //! What seals and opens the chunks of messages: a library, on so many threads.
 
+use crate::crew::threads_of;
 use crate::crypto::CipherBackend;
-use std::num::NonZeroUsize;
-use std::thread;
 
 /// Below this, another thread gains nothing in memory that is worth it: starting one takes as long
 /// as sealing a few hundred KiB.
@@ -28,10 +27,7 @@ impl Engine {
 
     /// How many threads there are to be.
     pub(crate) fn threads(self) -> usize {
-        match self.threads {
-            0 => thread::available_parallelism().map_or(1, NonZeroUsize::get),
-            threads => threads,
-        }
+        threads_of(self.threads)
     }
 }
 

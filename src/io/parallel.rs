@@ -8,13 +8,13 @@ use super::buffer::{PAGE, PageBuffer};
 use super::offload::Cancelled;
 use super::run::RUN_CHUNKS;
 use super::source::SourceFile;
+use crate::crew::threads_of;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::{CHUNK_LEN, Decryptor, Encryptor, PREAMBLE_LEN, SEALED_CHUNK_LEN, range};
 use crate::output::Output;
 use std::io;
 #[cfg(target_os = "linux")]
 use std::num::NonZeroU64;
-use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -212,11 +212,7 @@ struct Plan {
 impl Plan {
     /// For as many `threads` as the caller wants, 0 standing for one a core.
     fn new(threads: usize, chunks: u64) -> Self {
-        let wanted = match threads {
-            0 => thread::available_parallelism().map_or(1, NonZeroUsize::get),
-            threads => threads,
-        };
-        let wanted = wanted.min(MAX_WORKERS);
+        let wanted = threads_of(threads).min(MAX_WORKERS);
         // Four runs for each, or they do not finish together.
         let share = usize::try_from(chunks).unwrap_or(usize::MAX) / (4 * wanted);
         let run = share.min(HELD_CHUNKS / wanted).clamp(RUN_CHUNKS, LONG_RUN);

@@ -1,14 +1,13 @@
 //! What depends on which key.
 
 use super::front::{self, Front, Unread};
-use crate::crew::crew;
+use crate::crew::{crew, threads_of};
 use crate::error::Error;
 use crate::wrap::{KeyId, WrappedKey};
 use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::available_parallelism;
 use std::time::SystemTime;
 
 /// Failures that an audit names; more are counted only.
@@ -265,8 +264,7 @@ where
     I: IntoIterator<Item = PathBuf>,
     I::IntoIter: Send,
 {
-    let cores = available_parallelism().map_or(1, std::num::NonZero::get);
-    let threads = if options.threads == 0 { cores } else { options.threads }.min(MAX_THREADS);
+    let threads = threads_of(options.threads).min(MAX_THREADS);
     let paths = Mutex::new(paths.into_iter().fuse());
     let sum = Mutex::new(Tally::default());
     crew(threads, &|| {

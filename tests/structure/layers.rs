@@ -93,6 +93,7 @@ const LAYERS: &[Layer] = &[
     Layer {
         name: "fields",
         knows: &[
+            "crew",
             "crypto",
             "error",
             "memory",

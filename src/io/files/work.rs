@@ -8,7 +8,7 @@
 use super::gather::Item;
 use super::report::FileOutcome;
 use super::shared::{Run, is_of_the_disk, is_of_the_service, is_out_of_files, lock};
-use crate::crew::crew;
+use crate::crew::{cores, crew};
 use crate::error::{Error, Result};
 use crate::format::{Decryptor, Encryptor, PREAMBLE_LEN};
 use crate::io::alone::Buffers;
@@ -17,7 +17,6 @@ use crate::io::job::{Job, Way, name};
 use crate::io::offload::Cancelled;
 use crate::io::published::{FileReport, Published};
 use std::collections::{HashMap, VecDeque};
-use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread;
@@ -218,8 +217,11 @@ impl<'a> Unsettled<'a> {
 fn jobs(wanted: usize, syncs: bool) -> usize {
     match wanted {
         0 => {
-            let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
-            if syncs { cores.max(SYNCING) } else { cores }
+            if syncs {
+                cores().max(SYNCING)
+            } else {
+                cores()
+            }
         }
         wanted => wanted,
     }
