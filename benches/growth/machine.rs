@@ -33,6 +33,8 @@ pub(crate) fn description() -> String {
     let kib = memory.split_whitespace().nth(1).and_then(|kib| kib.parse::<f64>().ok());
     let system = Command::new("uname").args(["-s", "-r"]).output();
     let system = system.map_or(String::new(), |done| String::from_utf8_lossy(&done.stdout).into());
+    // What is behind the version is who built it.
+    let system = system.split('-').next().unwrap_or_default();
     format!(
         "{} (family {}, model {}), {cores} cores, {:.0} GiB of memory, {}",
         of("model name"),

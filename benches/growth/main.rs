@@ -1,11 +1,11 @@
 //! What grows with 1, 10 and 100 times the work: time and memory for each byte, file, cached key
 //! and tenant.
 //!
-//! Run with `cargo bench --all-features --bench growth -- [--quick] [--dir DIR] [--write PAGE]
-//! [AXIS..]`. Axes are message, stream, files, keys and tenants; default: all. With `--quick` only
-//! 1 and 10 times. The files are in DIR (default: the package's target directory), which needs
-//! 21 GiB, or 2.1 GiB with `--quick`; they are in the page cache as far as memory reaches. PAGE is
-//! written whole, from what was measured and the text in `page.rs`.
+//! Run with `cargo bench --all-features --bench growth -- [--quick] [--rounds N] [--dir DIR]
+//! [--write PAGE] [AXIS..]`. Axes are message, stream, files, keys and tenants; default: all. N is
+//! 3. With `--quick` only 1 and 10 times. The files are in DIR (default: the package's target
+//! directory), which needs 21 GiB, or 2.1 GiB with `--quick`; they are in the page cache as far as
+//! memory reaches. PAGE is written whole, from what was measured and the text in `page.rs`.
 //!
 //! Every cell runs in a process of its own, so that its peak memory is its own.
 
@@ -61,15 +61,17 @@ fn main() {
     let times = if given("--quick") { &TIMES[..2] } else { &TIMES[..] };
     let any = AXES.iter().any(|axis| given(axis.name));
     let wanted = |axis: &Axis| !any || given(axis.name);
+    let rounds: usize = setting("--rounds").map_or(3, |rounds| rounds.parse().unwrap());
     let (start, mut most) = (Instant::now(), 0.0_f64);
     let measured: Vec<_> = AXES
         .iter()
         .filter(|axis| wanted(axis))
         .map(|axis| {
-            let cells: Vec<_> = times.iter().map(|times| run(axis.name, *times, dir)).collect();
-            let peaks = cells.iter().flatten().filter(|(line, _)| line == "peak");
+            let round = |_| times.iter().map(|times| run(axis.name, *times, dir)).collect();
+            let measured: Vec<Vec<Figures>> = (0..rounds).map(round).collect();
+            let peaks = measured.iter().flatten().flatten().filter(|(line, _)| line == "peak");
             most = peaks.fold(most, |most, (_, peak)| most.max(*peak));
-            let table = page::table(axis.name, axis.first, times, &cells);
+            let table = page::table(axis.name, axis.first, times, &measured);
             println!("{}", table.text);
             (axis.name, table)
         })
@@ -77,7 +79,7 @@ fn main() {
     println!("{:.0} s", start.elapsed().as_secs_f64());
     if let Some(page) = setting("--write") {
         assert!(!any && !given("--quick"), "the page has all axes and sizes");
-        std::fs::write(page, page::page(&measured, most, start.elapsed())).unwrap();
+        std::fs::write(page, page::page(&measured, rounds, most, start.elapsed())).unwrap();
     }
 }
 

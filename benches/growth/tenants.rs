@@ -14,7 +14,7 @@ use std::time::Duration;
 const NONE: [(&str, &str); 0] = [];
 const LEN: usize = 64;
 const LOOK_UPS: usize = 300_000;
-const DENIALS: usize = 100;
+const DENIALS: usize = 1_000;
 const HOUR: Duration = Duration::from_secs(3_600);
 
 pub(crate) fn tenants(cell: &Cell) -> Figures {
@@ -53,12 +53,13 @@ pub(crate) fn tenants(cell: &Cell) -> Figures {
     let peak = machine::peak();
     let forget = cell.each(|| envelope.forget_keys());
 
-    // Each of another tenant. The median, because the allocator puts together what was freed before
-    // when it pleases.
+    // Each of another tenant, from all over. The median, because the allocator puts together what
+    // was freed before when it pleases.
     service.denies.store(true, Ordering::Relaxed);
     let refused =
         |n: usize| assert!(tenants[n].decrypt(&messages[n], DecryptPolicy::new()).is_err());
-    let denied = median((0..DENIALS).map(|n| seconds(|| refused(n))).collect());
+    let apart = units / DENIALS;
+    let denied = median((0..DENIALS).map(|n| seconds(|| refused(n * apart))).collect());
     let end = cell.each(|| drop(tenants));
     let figures = [
         ("make", make),

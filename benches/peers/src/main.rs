@@ -53,9 +53,11 @@ fn main() {
         (MESSAGES, sizes.flat_map(|size| measure(vec![group(size)], MESSAGES)).collect())
     };
     if let Some(output) = output {
-        let text = serde_json::to_string_pretty(
-            &json!({ "rounds": rounds.count, "sizes": Value::Array(tables) }),
-        )
+        let text = serde_json::to_string_pretty(&json!({
+            "rounds": rounds.count,
+            "cipher": ours::cipher().name(),
+            "sizes": Value::Array(tables),
+        }))
         .unwrap();
         std::fs::write(output, text + "\n").unwrap();
     }

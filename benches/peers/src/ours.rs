@@ -2,7 +2,8 @@
 
 use crate::contestant::{Contestant, Entry};
 use ncp_envelope::{
-    CacheLimits, DataKey, DecryptPolicy, EncryptOptions, Envelope, LocalKeyWrapper, ReuseLimits,
+    CacheLimits, CipherBackend, DataKey, DecryptPolicy, EncryptOptions, Envelope, EnvelopeBuilder,
+    LocalKeyWrapper, ReuseLimits,
 };
 use std::future::Future;
 use std::pin::pin;
@@ -24,7 +25,7 @@ pub fn entries(len: usize) -> Vec<Entry> {
             ),
         ];
     }
-    vec![
+    let mut entries = vec![
         Entry::new(
             "ncp-envelope, encrypt_into(), into a reused buffer",
             ours(false, (encrypt_into, decrypt_into)),
@@ -33,7 +34,18 @@ pub fn entries(len: usize) -> Vec<Entry> {
             "ncp-envelope, encrypt(), returns a new vector",
             ours(false, (encrypt, decrypt)),
         ),
-    ]
+    ];
+    let other = |backend: &&CipherBackend| **backend != cipher();
+    if let Some(backend) = CipherBackend::ALL.iter().find(other) {
+        let forced = Ours::with(builder().cipher(*backend), (encrypt_into, decrypt_into));
+        entries.push(Entry::new("ncp-envelope, encrypt_into(), with the other cipher", forced));
+    }
+    entries
+}
+
+/// Whose AES-GCM this crate uses here, unless it is told otherwise.
+pub fn cipher() -> CipherBackend {
+    builder().build().unwrap().cipher()
 }
 
 /// As messages, with one data key for many of them.
@@ -66,6 +78,13 @@ pub fn ready<F: Future>(future: F) -> F::Output {
     }
 }
 
+const HOUR: Duration = Duration::from_secs(3_600);
+
+fn builder() -> EnvelopeBuilder {
+    let wrapper = LocalKeyWrapper::new("bench", &DataKey::generate().unwrap()).unwrap();
+    Envelope::builder(wrapper).cache(CacheLimits::new(HOUR))
+}
+
 type Calls = (fn(&mut Ours, &[u8]), fn(&mut Ours));
 
 struct Ours {
@@ -79,14 +98,11 @@ struct Ours {
 
 impl Ours {
     fn new(reuse: bool, calls: Calls) -> Self {
-        let hour = Duration::from_secs(3_600);
-        let wrapper = LocalKeyWrapper::new("bench", &DataKey::generate().unwrap()).unwrap();
-        let builder = Envelope::builder(wrapper).cache(CacheLimits::new(hour));
-        let builder = if reuse {
-            builder.reuse(ReuseLimits::new(hour).with_max_messages(1 << 32))
-        } else {
-            builder
-        };
+        let messages = ReuseLimits::new(HOUR).with_max_messages(1 << 32);
+        Self::with(if reuse { builder().reuse(messages) } else { builder() }, calls)
+    }
+
+    fn with(builder: EnvelopeBuilder, calls: Calls) -> Self {
         let (options, policy) = (EncryptOptions::new(), DecryptPolicy::new());
         Self {
             envelope: builder.build().unwrap(),
