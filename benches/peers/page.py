@@ -93,8 +93,10 @@ def kind(name):
     return OURS if name.startswith("ncp-envelope") else LIMIT if name.startswith(("limit", "memcpy", "cp ", "openssl speed")) else PEER
 
 
-def plot(path, title, unit, machines, table, value, scale="log"):
+def plot(folder, name, title, unit, machines, table, value, scale="log"):
     """Beside each other for the machines; two bars for each row, encrypting above decrypting."""
+    if not folder:
+        return
     import matplotlib
 
     matplotlib.use("svg")
@@ -106,10 +108,10 @@ def plot(path, title, unit, machines, table, value, scale="log"):
     figure, plots = pyplot.subplots(1, len(machines), figsize=(width, height), sharex=True, sharey=True, squeeze=False, layout="constrained")
     for machine, axes in zip(machines, plots[0]):
         for index, (row_name, of) in enumerate(table.rows.items()):
-            for offset, name, shade in ((-0.19, "encrypt", 1.0), (0.19, "decrypt", 0.55)):
+            for offset, operation, shade in ((-0.19, "encrypt", 1.0), (0.19, "decrypt", 0.55)):
                 if machine.letter not in of:
                     continue
-                amount = value(of[machine.letter][name])
+                amount = value(of[machine.letter][operation])
                 bar = axes.barh(index + offset, amount, height=0.36, color=kind(row_name), alpha=shade)
                 axes.bar_label(bar, [number(amount)], padding=3, fontsize=7.5)
         axes.set_xscale(scale)
@@ -121,7 +123,7 @@ def plot(path, title, unit, machines, table, value, scale="log"):
     logarithmic = "; the scale is logarithmic" if scale == "log" else ""
     figure.supxlabel(f"{unit}; full colour: encrypt, pale: decrypt{logarithmic}", fontsize=9)
     figure.suptitle(title, fontsize=10, fontweight="bold")
-    figure.savefig(path, bbox_inches="tight", metadata={"Date": None, "Creator": None}, facecolor="white")
+    figure.savefig(folder / name, bbox_inches="tight", metadata={"Date": None, "Creator": None}, facecolor="white")
     pyplot.close(figure)
 
 
@@ -155,15 +157,16 @@ def speed(size):
 
 def main():
     parser = argparse.ArgumentParser()
-    for name in ("measured", "page", "plots"):
+    for name in ("measured", "page"):
         parser.add_argument(f"--{name}", type=pathlib.Path, required=True)
+    parser.add_argument("--plots", type=pathlib.Path, help="without it, the page alone is written, which needs no package")
     arguments = parser.parse_args()
     paths = sorted(arguments.measured.glob("*.json"))
     assert paths, f"nothing was measured: {arguments.measured} is empty"
     machines = [Machine(chr(ord("A") + index), path) for index, path in enumerate(paths)]
     first = machines[0]
-    arguments.plots.mkdir(parents=True, exist_ok=True)
-    pictures = arguments.plots.name
+    if arguments.plots:
+        arguments.plots.mkdir(parents=True, exist_ok=True)
 
     text = texts.INTRODUCTION + cells("", "hardware", "for AES", "AES-GCM of", "system", "measured", "rounds") + cells(*["---"] * 7)
     text += "".join(machine.row() for machine in machines) + "\n"
@@ -171,8 +174,8 @@ def main():
         text += texts.HIDDEN
 
     small = Table(machines, lambda machine: machine.small["rows"])
-    plot(arguments.plots / "small.svg", "A message of 1 KiB", "µs, less is better", machines, small, micros)
-    text += texts.SMALL + small.text(micros, ratio, [ADDED]) + f"![Time for a message of 1 KiB]({pictures}/small.svg)\n\n"
+    plot(arguments.plots, "small.svg", "A message of 1 KiB", "µs, less is better", machines, small, micros)
+    text += texts.SMALL + small.text(micros, ratio, [ADDED]) + f"![Time for a message of 1 KiB](benchmarks/small.svg)\n\n"
     text += short_section(machines)
 
     sizes = list(enumerate(first.large))
@@ -182,15 +185,15 @@ def main():
         text += f"### {size['label']}\n\n" + table.text(speed(size), ratio)
         if index == sizes[-1][0]:
             title = f"{size['label']} in memory, one thread"
-            plot(arguments.plots / "memory.svg", title, "GB/s, more is better", machines, table, speed(size))
-            text += f"![Speed in memory at {size['label']}]({pictures}/memory.svg)\n\n"
+            plot(arguments.plots, "memory.svg", title, "GB/s, more is better", machines, table, speed(size))
+            text += f"![Speed in memory at {size['label']}](benchmarks/memory.svg)\n\n"
 
     file_size = f"{first.files['size'] / (1 << 30):.3g} GiB"
     files = Table(machines, lambda machine: machine.files["rows"])
     of_cp = lambda one: one["of_cp"]
-    plot(arguments.plots / "files.svg", f"A file of {file_size}", "times of cp, less is better", machines, files, of_cp, "linear")
+    plot(arguments.plots, "files.svg", f"A file of {file_size}", "times of cp, less is better", machines, files, of_cp, "linear")
     text += texts.FILES.format(size=file_size) + files.text(lambda one: one["seconds"], of_cp)
-    text += f"![Time from file to file]({pictures}/files.svg)\n\n"
+    text += f"![Time from file to file](benchmarks/files.svg)\n\n"
     text += texts.RANGES
     for machine in machines:
         text += f"{machine.letter}:\n\n```text\n{machine.ranges}\n```\n\n"

@@ -22,8 +22,8 @@ a package of its own, so building the crate builds none of the others.
 
 ## Machines
 
-What a processor has for AES decides which library this crate takes AES-GCM from, and much of each
-ratio. A column says which machine it is from.
+What a processor has for AES decides which library this crate takes AES-GCM from, and much of each ratio.
+A column says which machine it is from.
 
 """
 
@@ -37,20 +37,19 @@ processor, and code that asks the processor itself still finds AVX-512.
 SMALL = """\
 ## Small messages
 
-Messages of 1 KiB, one after the other, on one thread. In µs, and in
-parentheses times ours: the time divided by that of ncp-envelope's first row. 2 means that it takes twice
-as long.
+Messages of 1 KiB, one after the other, on one thread. In µs, and in parentheses times ours: the time
+divided by that of ncp-envelope's first row. 2 means that it takes twice as long.
 
 """
 
 SHORT = """\
 ## Short values
 
-Values of {len} bytes, such as the columns of a table, under a key that is in memory: a field of a key ring
-next to libraries that keep their key or data key. One after the other, on one thread. In µs, and in
+Values of {len} bytes, such as the columns of a table, under a key that is in memory: a field of a key
+ring next to libraries that keep their key or data key. One after the other, on one thread. In µs, and in
 parentheses times ours: compared with the first row of the same table; below 1 is faster. In each round
-the entries of both tables take turns. Tink for Python has a core in C++; it runs and is timed in a Python process of its own, so its
-times include the call from Python.
+the entries of both tables take turns. Tink for Python has a core in C++; it runs and is timed in a Python
+process of its own, so its times include the call from Python.
 
 `benches/peers/run fields` measures this section alone, and replaces the machine's figures.
 
@@ -81,8 +80,9 @@ LARGE = """\
 ## In memory
 
 Messages of {label}, one after the other, on one thread. In GB of plaintext a second, and in parentheses
-times ours, which compares times as above: below 1 is faster than ncp-envelope. A library that can write into a reused
-buffer does so. One that returns a new vector pays for new memory each time, as its callers do.
+times ours, which compares times as above: below 1 is faster than ncp-envelope. A library that can write
+into a reused buffer does so. One that returns a new vector pays for new memory each time, as its callers
+do.
 
 """
 
@@ -91,8 +91,8 @@ FILES = """\
 
 A file of {size} is read from the page cache, and the output is written to the page cache, on the same
 disk; nothing is synced to the disk. In seconds, and in parentheses the time divided by that of `cp`.
-Programs are timed from start to exit. Python libraries are timed from opening the file to closing it, without the start of the
-interpreter. The order of the entries changes from round to round.
+Programs are timed from start to exit. Python libraries are timed from opening the file to closing it,
+without the start of the interpreter. The order of the entries changes from round to round.
 
 """
 
