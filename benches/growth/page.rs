@@ -46,8 +46,8 @@ map of keys moves as it doubles, and the order of expiry is a tree that becomes 
 const DISK: &str = "The disk. Memory takes what is written at first; from a part of it on, \
 writers wait for the disk, `cp` as well. Compare the line that is relative to it.";
 const DISK_TOO: &str = "The disk. Whether a writer waits for it depends on what others, `cp` among \
-them, have left to be written: at this length the ratio of one run differs from that of the next as \
-much as it grows here.";
+them, have left to be written: at this length the ratio of one run differs from that of the next \
+as much as it grows here.";
 const PIPE: &str = "Two threads and a pipe of the system on two cores, which share them in another \
 way each time: figures of one length differ as much from run to run.";
 const FILE_SYSTEM: &str = "The file system: the loop that copies the same files one by one grows \
@@ -155,8 +155,9 @@ It needs 21 GiB of disk for the largest files, which are removed at once, and {m
 for the largest number of keys; with `--quick` it measures 1 and 10 times only, and needs a tenth.
 
 Each cell of a table is a process of its own, so its peak memory is its own. The cells of a table
-take turns, {rounds} times each: times are the least, ratios are medians, and memory is the most. *Grows* is the largest figure for each unit divided by the
-first one: 1 is flat. Below each table is a reason for each line that grows by more than a quarter.
+take turns, {rounds} times each: times are the least, ratios are medians, and memory is the most.
+*Grows* is the largest figure for each unit divided by the first one: 1 is flat. Below each table is
+a reason for each line that grows by more than a quarter.
 
 No figure includes a call to a key service over a network: keys are wrapped and unwrapped in the
 process.

@@ -39,15 +39,22 @@ def number(value):
 
 
 class Table:
-    """The same table of each machine, as one: a row stands where the first machine that has it has it."""
+    """The same table of each machine, as one: a row that a machine has alone stands where it has it."""
 
     def __init__(self, machines, rows):
         self.letters = [machine.letter for machine in machines]
-        self.rows = {}
+        names, found = [], {}
         for machine in machines:
+            after = 0
             for row in rows(machine):
-                if "missing" not in row:
-                    self.rows.setdefault(row["name"], {})[machine.letter] = row
+                name = row["name"]
+                if "missing" in row:
+                    continue
+                if name not in found:
+                    names.insert(after, name)
+                found.setdefault(name, {})[machine.letter] = row
+                after = names.index(name) + 1
+        self.rows = {name: found[name] for name in names}
 
     def text(self, first, beside, last=()):
         """`first` and `beside` of an operation, its row and its name; `last` has titles and figures of a row that are the same everywhere."""
@@ -161,7 +168,7 @@ def main():
         parser.add_argument(f"--{name}", type=pathlib.Path, required=True)
     parser.add_argument("--plots", type=pathlib.Path, help="without it, the page alone is written, which needs no package")
     arguments = parser.parse_args()
-    paths = sorted(arguments.measured.glob("*.json"))
+    paths = sorted(arguments.measured.glob("*.json"), key=lambda path: path.stem)
     assert paths, f"nothing was measured: {arguments.measured} is empty"
     machines = [Machine(chr(ord("A") + index), path) for index, path in enumerate(paths)]
     first = machines[0]
