@@ -1,0 +1,73 @@
+//! An S3 server on a port of this machine: it checks signatures (version 4), and keeps objects in
+//! files of a temporary directory.
+
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto::Builder;
+use object_store::aws::{AmazonS3, AmazonS3Builder};
+use s3s::auth::SimpleAuth;
+use s3s::service::S3ServiceBuilder;
+use s3s_fs::FileSystem;
+use std::net::SocketAddr;
+use std::path::Path;
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+const BUCKET: &str = "bucket";
+const ACCESS_KEY: &str = "an-access-key";
+pub const SECRET_KEY: &str = "a-secret-key";
+
+pub struct Server {
+    pub address: SocketAddr,
+    pub dir: TempDir,
+    accepting: JoinHandle<()>,
+}
+
+impl Server {
+    pub async fn start() -> Self {
+        Self::start_in(std::env::temp_dir()).await
+    }
+
+    pub async fn start_in(parent: impl AsRef<Path>) -> Self {
+        let dir = tempfile::tempdir_in(parent).unwrap();
+        std::fs::create_dir(dir.path().join(BUCKET)).unwrap();
+        let mut service = S3ServiceBuilder::new(FileSystem::new(dir.path()).unwrap());
+        service.set_auth(SimpleAuth::from_single(ACCESS_KEY, SECRET_KEY));
+        let service = service.build();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let accepting = tokio::spawn(async move {
+            while let Ok((socket, _)) = listener.accept().await {
+                let service = service.clone();
+                tokio::spawn(async move {
+                    let http = Builder::new(TokioExecutor::new());
+                    let _ = http.serve_connection(TokioIo::new(socket), service).await;
+                });
+            }
+        });
+        Self { address, dir, accepting }
+    }
+
+    pub fn store(&self) -> AmazonS3 {
+        store(self.address, SECRET_KEY)
+    }
+}
+
+/// A client of the server at `address`.
+pub fn store(address: SocketAddr, secret: &str) -> AmazonS3 {
+    AmazonS3Builder::new()
+        .with_endpoint(format!("http://{address}"))
+        .with_allow_http(true)
+        .with_region("kr-standard")
+        .with_bucket_name(BUCKET)
+        .with_access_key_id(ACCESS_KEY)
+        .with_secret_access_key(secret)
+        .build()
+        .unwrap()
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
