@@ -9,22 +9,22 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 
 #[path = "../tests/kit/faulty.rs"]
-#[allow(dead_code, unreachable_pub)]
+#[allow(dead_code)]
 mod faulty;
 #[path = "../tests/kit/server.rs"]
-#[allow(dead_code, unreachable_pub)]
+#[allow(dead_code)]
 mod server;
 
 use faulty::Faulty;
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use ncp_envelope::{DataKey, Envelope, LocalKeyWrapper};
+use ncp_envelope::{CacheLimits, DataKey, Envelope, LocalKeyWrapper};
 use ncp_envelope_object_store::EncryptedStore;
 use object_store::path::Path;
 use object_store::{MultipartUpload, ObjectStore, ObjectStoreExt};
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 const PART: usize = 8 << 20;
 const IN_FLIGHT: usize = 8;
@@ -83,7 +83,8 @@ async fn measure(server: &Serving, size: u64, rounds: u64) {
     println!("\n{} MiB in parts of {} MiB, {IN_FLIGHT} in flight", size >> 20, PART >> 20);
     for (operation, [plain, own]) in [("upload", [0, 2]), ("download", [1, 3])] {
         // The first round has the server make its files.
-        let ratios = seconds[plain].iter().zip(&seconds[own]).skip(1).map(|(plain, own)| plain / own);
+        let ratios =
+            seconds[plain].iter().zip(&seconds[own]).skip(1).map(|(plain, own)| plain / own);
         let speed = |of: usize| size as f64 / 1e9 / median(seconds[of][1..].to_vec());
         let ratio = median(ratios.collect());
         let (plain, own) = (speed(plain), speed(own));
@@ -127,7 +128,8 @@ fn path() -> Path {
 
 fn envelope() -> Envelope {
     let wrapper = LocalKeyWrapper::new("bench", &DataKey::generate().unwrap()).unwrap();
-    Envelope::builder(wrapper).build().unwrap()
+    let limits = CacheLimits::new(Duration::from_secs(3_600));
+    Envelope::builder(wrapper).cache(limits).build().unwrap()
 }
 
 fn byte_at(at: u64) -> u8 {

@@ -8,9 +8,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use futures_util::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use ncp_envelope::format::{CHUNK_LEN, Header, PREAMBLE_LEN, RangeDecryptor, SEALED_CHUNK_LEN};
 use object_store::path::Path;
-use object_store::{
-    Error, GetOptions, GetRange, GetResult, GetResultPayload, ObjectStore, Result,
-};
+use object_store::{Error, GetOptions, GetRange, GetResult, GetResultPayload, ObjectStore, Result};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -38,8 +36,11 @@ impl<T: ObjectStore> Shared<T> {
     /// of the get and not of its stream.
     async fn whole(&self, path: &Path, options: GetOptions) -> Result<GetResult> {
         let result = self.inner.get_opts(path, options).await?;
-        let (meta, attributes, extensions) =
-            (self.sizes.meta(result.meta.clone())?, result.attributes.clone(), result.extensions.clone());
+        let (meta, attributes, extensions) = (
+            self.sizes.meta(result.meta.clone())?,
+            result.attributes.clone(),
+            result.extensions.clone(),
+        );
         let size = meta.size;
         let refused = |path: &Path| {
             let path = path.clone();
@@ -56,12 +57,7 @@ impl<T: ObjectStore> Shared<T> {
         })
     }
 
-    async fn range(
-        &self,
-        path: &Path,
-        options: GetOptions,
-        wanted: GetRange,
-    ) -> Result<GetResult> {
+    async fn range(&self, path: &Path, options: GetOptions, wanted: GetRange) -> Result<GetResult> {
         wanted.is_valid().map_err(|error| generic(path, error))?;
         // Conditions of the caller are answered for the request that reads the header.
         let free = options.if_match.is_none()

@@ -1,52 +1,42 @@
-//! Puts of whole objects.
+//! Puts of whole objects, and what seals parts of one.
 
 use crate::error::of_object;
 use crate::store::Shared;
 use bytes::Bytes;
-use ncp_envelope::format::Encryptor;
+use ncp_envelope::format::{Encryptor, Header, PREAMBLE_LEN};
 use object_store::path::Path;
 use object_store::{ObjectStore, PutOptions, PutPayload, PutResult, Result};
-use std::future::poll_fn;
-use std::task::Poll;
-
-/// How much is sealed before other tasks get their turn: some tenth of a millisecond.
-const TURN: usize = 1 << 20;
+use zeroize::Zeroizing;
 
 impl<T: ObjectStore> Shared<T> {
+    /// Through the envelope's own call for whole messages, which obeys its limits on the reuse of
+    /// data keys, and its threads.
     pub(crate) async fn put(
         &self,
         path: &Path,
         payload: PutPayload,
         options: PutOptions,
     ) -> Result<PutResult> {
-        let encryptor = self.encryptor(path).await?;
-        let sealed = seal(encryptor, &payload).await.map_err(|error| of_object(path, error))?;
+        let (refused, mut sealed) = (|error| of_object(path, error), Vec::new());
+        match payload.as_ref() {
+            [whole] => self.envelope.encrypt_into(whole, &self.encrypt, &mut sealed).await,
+            parts => {
+                let whole = Zeroizing::new(parts.concat());
+                self.envelope.encrypt_into(&*whole, &self.encrypt, &mut sealed).await
+            }
+        }
+        .map_err(refused)?;
+        self.check(path, Header::len_from(&sealed).map_err(refused)?)?;
         self.inner.put_opts(path, Bytes::from(sealed).into(), options).await
     }
 
-    /// For a new object, whose header has the length that all have.
+    /// For a new object in parts, whose header has the length that all have.
     pub(crate) async fn encryptor(&self, path: &Path) -> Result<Encryptor> {
         let encryptor = self.envelope.encryptor(&self.encrypt).await;
         let encryptor = encryptor.map_err(|error| of_object(path, error))?;
-        self.check(path, encryptor.front().len() - ncp_envelope::format::PREAMBLE_LEN)?;
+        self.check(path, encryptor.front().len() - PREAMBLE_LEN)?;
         Ok(encryptor)
     }
-}
-
-async fn seal(mut encryptor: Encryptor, payload: &PutPayload) -> ncp_envelope::Result<Vec<u8>> {
-    let chunks_len = encryptor.update_len(payload.content_length());
-    // The last chunk is longer than its tag by less than a chunk.
-    let most = encryptor.front().len() + chunks_len + ncp_envelope::format::SEALED_CHUNK_LEN;
-    let mut out = Vec::with_capacity(most);
-    out.extend_from_slice(encryptor.front());
-    for piece in payload.iter().flat_map(|bytes| bytes.chunks(TURN)) {
-        append(&mut encryptor, piece, &mut out)?;
-        if payload.content_length() > TURN {
-            give_way().await;
-        }
-    }
-    finish(encryptor, &mut out)?;
-    Ok(out)
 }
 
 /// Seals the chunks that `plaintext` completes onto the end of `out`.
@@ -67,17 +57,4 @@ pub(crate) fn finish(encryptor: Encryptor, out: &mut Vec<u8>) -> ncp_envelope::R
     out.resize(at + encryptor.finish_len(), 0);
     encryptor.finish(&mut out[at..])?;
     Ok(())
-}
-
-/// Lets other tasks of any executor run.
-async fn give_way() {
-    let mut gave = false;
-    poll_fn(|cx| {
-        if std::mem::replace(&mut gave, true) {
-            return Poll::Ready(());
-        }
-        cx.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
 }

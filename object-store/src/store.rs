@@ -6,7 +6,7 @@ use crate::sizes::Sizes;
 use crate::upload::Upload;
 use bytes::Bytes;
 use futures_util::future::ready;
-use futures_util::stream::{BoxStream, StreamExt, TryStreamExt};
+use futures_util::stream::{BoxStream, StreamExt};
 use ncp_envelope::format::Profile;
 use ncp_envelope::{DecryptPolicy, EncryptOptions, Envelope};
 use object_store::path::Path;

@@ -46,5 +46,9 @@ async fn local_file_system() {
 #[tokio::test(flavor = "multi_thread")]
 async fn s3_server() {
     let server = Server::start().await;
-    all(&encrypted(server.store())).await;
+    let store = encrypted(server.store());
+    all(&store).await;
+    copy_if_not_exists(&store).await;
+    put_opts(&store, true).await;
+    multipart_race_condition(&store, true).await;
 }

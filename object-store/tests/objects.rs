@@ -4,8 +4,10 @@ mod kit;
 
 use futures_util::TryStreamExt;
 use kit::{Server, bytes, envelope};
+use ncp_envelope::wrap::KeyWrapper;
 use ncp_envelope::{
-    DataKey, DecryptPolicy, EncryptOptions, EncryptionContext, Envelope, KeyId, LocalKeyWrapper,
+    CacheLimits, DataKey, DecryptPolicy, EncryptOptions, EncryptionContext, Envelope,
+    LocalKeyWrapper, ReuseLimits,
 };
 use ncp_envelope_object_store::{EncryptedStore, StoreOptions};
 use object_store::memory::InMemory;
@@ -17,7 +19,8 @@ async fn ten_thousand_small_objects_by_64_tasks_cost_at_most_a_hundred_calls() {
     let key = DataKey::generate().unwrap();
     let envelope = || {
         let wrapper = LocalKeyWrapper::new("test", &key).unwrap();
-        Envelope::builder(wrapper).build().unwrap()
+        let builder = Envelope::builder(wrapper).cache(CacheLimits::new(kit::HOUR));
+        builder.reuse(ReuseLimits::new(kit::HOUR)).build().unwrap()
     };
     let (inner, writer) = (kit::memory(), envelope());
     let run = async |store: EncryptedStore<_>, put: bool| {
@@ -88,7 +91,10 @@ async fn foreign_objects_are_errors_or_hidden_and_never_given_out() {
             }
             false => {
                 let error = listed.unwrap_err().to_string();
-                assert!(error.contains("marker: no encrypted object has as many bytes: 0"), "{error}");
+                assert!(
+                    error.contains("marker: no encrypted object has as many bytes: 0"),
+                    "{error}"
+                );
                 assert!(delimited.is_err());
             }
         }
@@ -103,7 +109,8 @@ async fn a_refusal_of_the_key_is_a_refusal_of_rights_and_names_the_object() {
     let store = EncryptedStore::new(inner.clone(), envelope.clone());
     store.put(&path, "hello".into()).await.unwrap();
 
-    let policy = DecryptPolicy::new().allow_key(KeyId::local("another").unwrap());
+    let another = LocalKeyWrapper::new("another", &DataKey::generate().unwrap()).unwrap();
+    let policy = DecryptPolicy::new().allow_key(another.key_id().clone());
     let options = StoreOptions::new().policy(policy);
     let store = EncryptedStore::with_options(inner.clone(), envelope.clone(), options);
     for error in

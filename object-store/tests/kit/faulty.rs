@@ -12,41 +12,47 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-#[derive(Debug, Clone)]
-pub struct Faulty<T> {
-    pub inner: Arc<T>,
-    pub seen: Arc<Seen>,
+#[derive(Debug)]
+pub(crate) struct Faulty<T> {
+    pub(crate) inner: Arc<T>,
+    pub(crate) seen: Arc<Seen>,
 }
 
 #[derive(Debug, Default)]
-pub struct Seen {
-    pub gets: AtomicU64,
-    pub puts: AtomicU64,
+pub(crate) struct Seen {
+    pub(crate) gets: AtomicU64,
+    pub(crate) puts: AtomicU64,
     /// Bytes of the bodies of gets.
-    pub fetched: AtomicU64,
+    pub(crate) fetched: AtomicU64,
     /// All that was sent to be stored, by what failed as well: the upload's number, and the part.
-    pub sent: Mutex<Vec<(u64, Bytes)>>,
+    pub(crate) sent: Mutex<Vec<(u64, Bytes)>>,
     uploads: AtomicU64,
     /// Counts down with each request that stores something; what makes it 0 fails.
-    pub fails_in: AtomicU64,
+    pub(crate) fails_in: AtomicU64,
 }
 
 impl<T> Faulty<T> {
-    pub fn new(inner: Arc<T>) -> Self {
+    pub(crate) fn new(inner: Arc<T>) -> Self {
         Self { inner, seen: Arc::default() }
     }
 
-    pub fn gets(&self) -> u64 {
+    pub(crate) fn gets(&self) -> u64 {
         self.seen.gets.load(Ordering::Relaxed)
     }
 
-    pub fn fetched(&self) -> u64 {
+    pub(crate) fn fetched(&self) -> u64 {
         self.seen.fetched.load(Ordering::Relaxed)
     }
 
     /// The `n`th request from now that stores something fails; from 1.
-    pub fn fail_in(&self, n: u64) {
+    pub(crate) fn fail_in(&self, n: u64) {
         self.seen.fails_in.store(n, Ordering::Relaxed);
+    }
+}
+
+impl<T> Clone for Faulty<T> {
+    fn clone(&self) -> Self {
+        Self { inner: self.inner.clone(), seen: self.seen.clone() }
     }
 }
 
