@@ -154,10 +154,11 @@ fn part(at: u64, len: usize) -> Vec<u8> {
 
 async fn upload(store: &dyn ObjectStore, size: u64) {
     let mut upload = store.put_multipart(&path()).await.unwrap();
-    let mut in_flight = FuturesUnordered::new();
+    let mut in_flight =
+        FuturesUnordered::<tokio::task::JoinHandle<object_store::Result<()>>>::new();
     for at in (0..size).step_by(PART) {
         if in_flight.len() == IN_FLIGHT {
-            in_flight.next().await.unwrap().unwrap();
+            in_flight.next().await.unwrap().unwrap().unwrap();
         }
         let len = PART.min((size - at) as usize);
         in_flight.push(tokio::spawn(upload.put_part(part(at, len).into())));

@@ -1,6 +1,9 @@
 //! An encrypted object on an S3 server, which this example starts.
 
+#![allow(clippy::print_stdout)]
+
 #[path = "../tests/kit/server.rs"]
+#[allow(clippy::unwrap_used, dead_code)]
 mod server;
 
 use ncp_envelope::{DataKey, Envelope, LocalKeyWrapper};

@@ -3,7 +3,7 @@
 //! see sizes, names and headers, and cannot read an object or change it unnoticed.
 //!
 //! ```
-//! use ncp_envelope::{DataKey, Envelope, LocalKeyWrapper};
+//! use ncp_envelope::{CacheLimits, DataKey, Envelope, LocalKeyWrapper};
 //! use ncp_envelope_object_store::EncryptedStore;
 //! use object_store::memory::InMemory;
 //! use object_store::{ObjectStoreExt, path::Path};
@@ -11,7 +11,8 @@
 //! # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
 //! # let wrapper = LocalKeyWrapper::new("k", &DataKey::generate()?)?;
 //! // In production the wrapper is `kms.key("key-tag")?`, and the store an `AmazonS3`.
-//! let envelope = Envelope::builder(wrapper).build()?;
+//! let limits = CacheLimits::new(std::time::Duration::from_secs(300));
+//! let envelope = Envelope::builder(wrapper).cache(limits).build()?;
 //! let store = EncryptedStore::new(InMemory::new(), envelope);
 //!
 //! let path = Path::from("reports/2026.csv");
@@ -26,8 +27,7 @@
 //!
 //! A message of [`ncp_envelope`] in the [page profile](ncp_envelope::format::Profile::Page): a
 //! header of 4,096 bytes, with the wrapped data key, then 56 bytes and the chunks, each of 16 KiB
-//! and a tag. Every object has a data key of its own, unless the envelope
-//! [reuses](ncp_envelope::EnvelopeBuilder::reuse) them. As all headers of a store have one length,
+//! and a tag. Every object has a data key of its own, unless the envelope reuses them. As all headers of a store have one length,
 //! a listing tells the sizes of plaintexts, and `ncp-envelope decrypt` reads what was downloaded.
 //!
 //! # What is proven, and what is not
@@ -47,10 +47,17 @@
 //!
 //! A get of a whole object, a put, a listing, a copy and a removal are one request each, as without
 //! encryption. The first read of a range of an object is two requests, since its header is needed;
-//! later ones are one, as headers are remembered with their ETags. Data keys are fetched and
-//! unwrapped in batches by the envelope: 10,000 small objects cost some hundred calls of the key
-//! service or fewer. A multipart upload seals each part as it is given, holds at most one more part
-//! than the caller has in flight, and never seals anything twice.
+//! later ones are one, as headers are remembered with their ETags.
+//!
+//! Give the envelope a [cache](ncp_envelope::EnvelopeBuilder::cache): without one every read asks
+//! the key service. New data keys are wrapped by the hundred if it has a
+//! [pool](ncp_envelope::EnvelopeBuilder::pool), and are far fewer than objects if it
+//! [reuses](ncp_envelope::EnvelopeBuilder::reuse) them, which 10,000 small objects want: put and
+//! got by 64 tasks they then cost a handful of calls.
+//!
+//! A put is sealed where its future is polled, by as many threads as the envelope is
+//! [told](ncp_envelope::Envelope::threads). A multipart upload seals each part as it is given,
+//! holds less than one part beside those in flight, and never seals anything twice.
 
 mod error;
 mod get;

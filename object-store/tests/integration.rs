@@ -1,5 +1,7 @@
 //! object_store's own suite, over an encrypted store over each of three stores.
 
+#![allow(clippy::unwrap_used)]
+
 mod kit;
 
 use kit::Server;

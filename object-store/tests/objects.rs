@@ -1,5 +1,7 @@
 //! Objects as a whole: sizes, foreign ones, refusals, many small ones.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
+
 mod kit;
 
 use futures_util::TryStreamExt;

@@ -1,5 +1,7 @@
 //! Ranges: what they give, what they cost, and what they refuse.
 
+#![allow(clippy::unwrap_used)]
+
 mod kit;
 
 use kit::{Faulty, Random, Server, bytes, envelope};

@@ -1,5 +1,7 @@
 //! Multipart uploads, whole and broken.
 
+#![allow(clippy::unwrap_used)]
+
 mod kit;
 
 use kit::{Faulty, bytes, envelope};
