@@ -6,8 +6,8 @@
 use crate::crypto::Mac512;
 use crate::error::{Error, ErrorKind, Result};
 use crate::stack::{DEEP, wiped};
+use once_cell::race::OnceBox;
 use std::fmt;
-use std::sync::OnceLock;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 /// Length of a data key in bytes.
@@ -24,12 +24,13 @@ pub struct DataKey {
     bytes: Box<[u8; DATA_KEY_LEN]>,
     // Boxed like the key, and wiped when dropped. Setting it up costs much of what a small message
     // does.
-    expander: OnceLock<Box<Mac512>>,
+    /// Nobody waits for it: in a forked child the thread that was setting it up may not exist.
+    expander: OnceBox<Mac512>,
 }
 
 impl DataKey {
     fn zeros() -> Self {
-        Self { bytes: Box::new([0; DATA_KEY_LEN]), expander: OnceLock::new() }
+        Self { bytes: Box::new([0; DATA_KEY_LEN]), expander: OnceBox::new() }
     }
 
     /// A new data key from the system's cryptographic random source.

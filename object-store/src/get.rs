@@ -103,9 +103,9 @@ impl<T: ObjectStore> Shared<T> {
         if header_len as u64 == expected {
             return Ok(());
         }
-        let what = "the header has {} bytes, and those of this store have {}";
-        let what = what.replacen("{}", &header_len.to_string(), 1);
-        Err(generic(path, what.replacen("{}", &expected.to_string(), 1)))
+        let what =
+            format!("the header has {header_len} bytes, those of this store have {expected}");
+        Err(generic(path, what))
     }
 
     async fn run(

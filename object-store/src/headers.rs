@@ -10,7 +10,7 @@ use std::fmt;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Some 5 MiB.
+/// Of a few KiB each.
 const MOST: NonZeroUsize = NonZeroUsize::new(1_024).unwrap();
 
 /// What is needed to read any range of an object.

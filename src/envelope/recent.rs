@@ -9,7 +9,8 @@
 use crate::datakey::{Readers, Route};
 use crate::error::Result;
 use crate::format::Header;
-use std::sync::{Arc, Mutex, OnceLock};
+use once_cell::race::OnceBox;
+use std::sync::{Arc, Mutex};
 
 /// Entries: few enough to cost little memory, and enough for a few writers whose messages come
 /// interleaved.
@@ -18,7 +19,8 @@ const PLACES: usize = 64;
 const MAX_LEN: usize = 2_048;
 
 // Made by the first read: a service has an envelope for each of its tenants, and many only write.
-pub(super) struct Recent(OnceLock<Box<Places>>);
+// Nobody waits for it: in a forked child the thread that was making it may not exist.
+pub(super) struct Recent(OnceBox<Places>);
 
 type Places = [Mutex<Option<Arc<Read>>>; PLACES];
 
@@ -32,7 +34,7 @@ pub(super) struct Read {
 
 impl Recent {
     pub(super) fn new() -> Self {
-        Self(OnceLock::new())
+        Self(OnceBox::new())
     }
 
     fn places(&self) -> &Places {

@@ -1,7 +1,8 @@
 //! The unwrapped keys of a ring, and all that is derived from them.
 //!
 //! Promises: what is derived for a field is derived once, found without a lock that others wait
-//! for, and wiped with the ring's keys: nobody else keeps it.
+//! for, and wiped with the ring's keys: nobody else keeps it. Two threads may derive the same at
+//! once, and neither waits: in a forked child the other may not exist.
 
 use super::ciphertext::{FieldMode, refused};
 use super::derive::{self, ValueKeys};
@@ -9,7 +10,8 @@ use super::document::KeyRole;
 use crate::crypto::Mac256;
 use crate::error::{Error, ErrorKind, Result};
 use crate::secret::{DataKey, equal};
-use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use once_cell::race::OnceBox;
+use std::sync::{Arc, RwLock};
 
 /// One unwrapped key of a ring.
 pub(super) struct EntryKey {
@@ -27,14 +29,14 @@ pub(super) struct RingKeys {
 
 /// What was derived for fields, each at a place of its own. A shelf is twice as long as the one
 /// before and never moves, so that a place is found without a lock.
-struct Shelves([OnceLock<Shelf>; u32::BITS as usize]);
+struct Shelves([OnceBox<Shelf>; u32::BITS as usize]);
 
-type Shelf = Box<[OnceLock<Box<FieldKeys>>]>;
+type Shelf = Box<[OnceBox<FieldKeys>]>;
 
 /// The derived keys of one field.
 struct FieldKeys {
     /// For each entry and mode.
-    values: Vec<[OnceLock<Box<ValueKeys>>; 2]>,
+    values: Vec<[OnceBox<ValueKeys>; 2]>,
     /// By number and bits. A field has few.
     indexes: RwLock<Vec<(u32, u16, Arc<Mac256>)>>,
 }
@@ -48,7 +50,7 @@ pub(super) struct FieldName {
 
 impl RingKeys {
     pub(super) fn new(entries: Vec<EntryKey>) -> Self {
-        Self { entries, fields: Shelves([const { OnceLock::new() }; u32::BITS as usize]) }
+        Self { entries, fields: Shelves([const { OnceBox::new() }; u32::BITS as usize]) }
     }
 
     /// The key with this number.
@@ -124,12 +126,13 @@ impl RingKeys {
         let known = |indexes: &[(u32, u16, Arc<Mac256>)]| {
             indexes.iter().find(is_it).map(|(_, _, key)| key.clone())
         };
-        let found = known(&indexes.read().unwrap_or_else(PoisonError::into_inner));
-        if let Some(key) = found {
+        if let Ok(indexes) = indexes.try_read()
+            && let Some(key) = known(&indexes)
+        {
             return Ok(key);
         }
         let key = derive::index_key(&entry.key, &field.name, bits);
-        let mut indexes = indexes.write().unwrap_or_else(PoisonError::into_inner);
+        let Ok(mut indexes) = indexes.try_write() else { return Ok(key) };
         Ok(known(&indexes).unwrap_or_else(|| {
             indexes.push((number, bits, key.clone()));
             key
@@ -144,18 +147,19 @@ impl RingKeys {
 }
 
 impl Shelves {
-    fn get(&self, place: u32) -> Option<&OnceLock<Box<FieldKeys>>> {
+    fn get(&self, place: u32) -> Option<&OnceBox<FieldKeys>> {
         let place = place.checked_add(1)?;
         let shelf = place.ilog2();
         let made = self.0.get(shelf as usize)?;
-        let made = made.get_or_init(|| (0..1_u64 << shelf).map(|_| OnceLock::new()).collect());
+        let shelf_of = || Box::new((0..1_u64 << shelf).map(|_| OnceBox::new()).collect());
+        let made: &Shelf = made.get_or_init(shelf_of);
         made.get((place - (1 << shelf)) as usize)
     }
 }
 
 impl FieldKeys {
     fn new(entries: usize) -> Self {
-        let values = (0..entries).map(|_| [OnceLock::new(), OnceLock::new()]).collect();
+        let values = (0..entries).map(|_| [OnceBox::new(), OnceBox::new()]).collect();
         Self { values, indexes: RwLock::default() }
     }
 }
